@@ -1,0 +1,2 @@
+//! The Tollgate command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tollgate: Redis-backed settlement of jobs that spend something scarce.

@@ -1,0 +1,2 @@
+//! The Tollgate worker.
+fn main() {}
