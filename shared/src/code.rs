@@ -1,0 +1,188 @@
+//! Every code an outcome, a refusal or a dead letter can carry: one table, in order of precedence.
+//!
+//! Codes are stable: scripts answer them by name, receipts store them, users branch on them.
+//! `docs/codes.md` is this table in words; a test compares the two.
+
+use std::fmt;
+
+/// What a code means for whoever sent the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The effect happened, once; final.
+    Applied,
+    /// Decided against; final for this id.
+    Refused,
+    /// The id is older than the receipts: not executed now, may have been before.
+    Expired,
+    /// The request itself is wrong; nothing was stored: fix it and send it again.
+    Invalid,
+    /// Cannot be decided until someone repairs something; in a stream: kept in dead.
+    Undecidable,
+    /// Definitely nothing happened; send the same id again later.
+    NotApplied,
+}
+
+impl Class {
+    /// The name in `--json` and in the docs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
+            Self::Undecidable => "undecidable",
+            Self::NotApplied => "not_applied",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether a receipt is written for an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// In a receipt and a journal line: the same id gets the same answer.
+    Yes,
+    /// Nowhere: the same id may be sent again.
+    No,
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $class:ident $stored:ident $meaning:literal;)+) => {
+        /// A stable code; listed in order of precedence (the first cause that holds is the one told).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in order of precedence.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)+];
+
+            /// The name in scripts, receipts, JSON and messages.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means for the sender.
+            pub fn class(self) -> Class {
+                match self { $(Self::$variant => Class::$class,)+ }
+            }
+
+            /// Whether a receipt holds it.
+            pub fn stored(self) -> Stored {
+                match self { $(Self::$variant => Stored::$stored,)+ }
+            }
+
+            /// One line for people.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+
+            /// The code of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    // The partition, before any job of the call is looked at.
+    Overloaded "overloaded" NotApplied No "memory or queue is above its limit; wait and send the same id again";
+    RedisRefused "redis_refused" NotApplied No "Redis refused the command before it started";
+    Uninitialised "uninitialised" NotApplied No "the partition has no head: run init, or restore what was lost";
+    PartitionFrozen "partition_frozen" NotApplied No "an operator has to look at this partition first";
+    CorruptPartition "corrupt_partition" NotApplied No "head, receipts, journal, stream or group of the partition are damaged";
+    // The envelope, before it is a job.
+    PayloadTooLarge "payload_too_large" Invalid No "the envelope is longer than 64 KiB";
+    MalformedJson "malformed_json" Invalid No "the envelope is not one JSON object";
+    RepeatedField "repeated_field" Invalid No "a field is given twice";
+    UnknownField "unknown_field" Invalid No "a field that this kind does not have";
+    UnsupportedVersion "unsupported_version" Invalid No "an envelope of a version that this release does not know";
+    MissingField "missing_field" Invalid No "a field that this kind needs is not there";
+    WrongType "wrong_type" Invalid No "a field holds another type than it should";
+    UnknownKind "unknown_kind" Invalid No "no such kind of job";
+    KindNotQueueable "kind_not_queueable" Invalid No "an admin operation, which is settled directly and never queued";
+    IdMalformed "id_malformed" Invalid No "an id that is empty, too long or holds a control character or a brace";
+    IdReserved "id_reserved" Invalid No "a job id that begins with create/ or entry/";
+    NameMalformed "name_malformed" Invalid No "a queue or namespace name with a character that is not allowed";
+    AmountZero "amount_zero" Invalid No "an amount of nothing";
+    AmountNegative "amount_negative" Invalid No "an amount below zero";
+    AmountOutOfRange "amount_out_of_range" Invalid No "an amount that is not a whole number of minor units up to 2^53 - 1";
+    QuantityOutOfRange "quantity_out_of_range" Invalid No "a quantity that is not a whole number from 1 to 2^53 - 1, or not 1 where codes are handed out";
+    LimitOutOfRange "limit_out_of_range" Invalid No "a limit that is not a whole number up to 2^53 - 1";
+    CurrencyUnknown "currency_unknown" Invalid No "not an ISO 4217 currency code";
+    TimeMalformed "time_malformed" Invalid No "not an RFC 3339 time with an offset";
+    WindowEmpty "window_empty" Invalid No "a campaign that would close before it opens";
+    // The id.
+    WrongPartition "wrong_partition" Undecidable No "the job lies in the stream of another partition than its resource";
+    IdMismatch "id_mismatch" Refused No "this id was used for another request";
+    IdExpired "id_expired" Expired No "the id is below the receipts floor: not executed now, may have been before";
+    IdFromFuture "id_from_future" Invalid No "the id's own time is more than 24 hours ahead of the server";
+    // The resource.
+    CorruptState "corrupt_state" Undecidable No "the resource's keys hold something they cannot hold; repair them, then retry";
+    CodesIncomplete "codes_incomplete" Invalid No "the campaign's codes are not all there: upload them again";
+    CampaignExists "campaign_exists" Refused Yes "a campaign of this id exists";
+    CampaignNotFound "campaign_not_found" Refused Yes "no campaign of this id";
+    Ended "ended" Refused Yes "the campaign is closed or its time is over";
+    NotStarted "not_started" Refused Yes "the campaign has not opened yet";
+    CampaignLimitReached "campaign_limit_reached" Refused Yes "the campaign has not enough left";
+    CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign";
+    LimitNotAsExpected "limit_not_as_expected" Refused Yes "the limit is another than the caller expected";
+    LimitBelowIssued "limit_below_issued" Refused Yes "more has been issued than the new limit allows";
+    LimitAboveCodes "limit_above_codes" Refused Yes "the campaign has fewer codes than the new limit";
+    AccountExists "account_exists" Refused Yes "an account of this id exists";
+    AccountNotFound "account_not_found" Refused Yes "no account of this id";
+    AccountClosed "account_closed" Refused Yes "the account is closed";
+    CurrencyMismatch "currency_mismatch" Refused Yes "the account holds another currency";
+    AccountNotEmpty "account_not_empty" Refused Yes "the account still holds money";
+    InsufficientFunds "insufficient_funds" Refused Yes "the account has not enough available";
+    BalanceLimitReached "balance_limit_reached" Refused Yes "the balance would pass 2^53 - 1 minor units";
+    // What a worker found.
+    WorkerLost "worker_lost" Undecidable No "the job was alone with three workers that died";
+    // Done.
+    Redeemed "redeemed" Applied Yes "the coupon is issued";
+    Withdrawn "withdrawn" Applied Yes "the money is withdrawn";
+    Deposited "deposited" Applied Yes "the money is on the account";
+    AccountOpened "account_opened" Applied Yes "the account is open";
+    AccountClosedNow "account_closed_now" Applied Yes "the account is closed by this request";
+    CampaignCreated "campaign_created" Applied Yes "the campaign exists";
+    CampaignClosedNow "campaign_closed_now" Applied Yes "the campaign is closed by this request";
+    LimitSet "limit_set" Applied Yes "the campaign has the new limit";
+}
+
+impl Code {
+    /// The process exit code of a command whose outcome this is (exit codes: see docs/codes.md).
+    pub fn exit_code(self) -> u8 {
+        match self.class() {
+            Class::Applied => 0,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_decided_codes_are_the_stored_ones() {
+        for code in Code::ALL {
+            assert_eq!(Code::from_name(code.name()), Some(*code));
+            let decided = matches!(code.class(), Class::Applied | Class::Refused) && *code != Code::IdMismatch;
+            assert_eq!(code.stored() == Stored::Yes, decided, "{code}");
+        }
+        assert_eq!(Code::from_name("nonsense"), None);
+    }
+}

@@ -1,0 +1,33 @@
+//! The error of every door: which field, what it held, what is allowed.
+
+use crate::code::Code;
+
+/// Longest part of a bad value that a message repeats, in characters.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// Something from outside that is not allowed; nothing was done with it.
+///
+/// `code` is of class invalid and is the reason under which a job in a stream goes to dead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {value}: must be {allowed} ({code})")]
+pub struct InputError {
+    /// Why, as a stable code.
+    pub code: Code,
+    /// The field, flag or part that was wrong.
+    pub field: String,
+    /// What it held, quoted and shortened for a message.
+    pub value: String,
+    /// What would have been accepted.
+    pub allowed: String,
+}
+
+impl InputError {
+    /// Names a bad `value` of `field` and what is `allowed` there.
+    pub fn new(code: Code, field: &str, value: &str, allowed: &str) -> Self {
+        let mut shown: String = value.chars().take(SHOWN_CHARS_MAX).collect();
+        if shown.len() < value.len() {
+            shown.push('…');
+        }
+        Self { code, field: field.to_owned(), value: format!("{shown:?}"), allowed: allowed.to_owned() }
+    }
+}
