@@ -54,7 +54,10 @@ impl Amount {
         let exponent = currency.exponent();
         let rule = match exponent {
             0 => format!("a whole number of {currency}, for example 1250"),
-            _ => format!("an amount in {currency} with up to {exponent} decimals, for example 12.{}", "50".get(..exponent.min(2)).unwrap_or("50")),
+            _ => format!(
+                "an amount in {currency} with up to {exponent} decimals, for example 12.{}",
+                "50".get(..exponent.min(2)).unwrap_or("50")
+            ),
         };
         let refused = || out_of_range(field, text, &rule);
         let (whole, fraction) = match text.split_once('.') {
@@ -87,7 +90,8 @@ impl Amount {
 
 /// The error for text that is no amount: below zero is told apart from the rest.
 fn out_of_range(field: &str, text: &str, rule: &str) -> InputError {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let negative = text.strip_prefix('-').is_some_and(digits);
     let code = if negative { Code::AmountNegative } else { Code::AmountOutOfRange };
     InputError::new(code, field, text, rule)
@@ -126,7 +130,12 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, InputError> {
         Iso::from_code(text).map(Self).ok_or_else(|| {
-            InputError::new(Code::CurrencyUnknown, "currency", text, "an ISO 4217 code in capitals, for example USD")
+            InputError::new(
+                Code::CurrencyUnknown,
+                "currency",
+                text,
+                "an ISO 4217 code in capitals, for example USD",
+            )
         })
     }
 }
@@ -168,8 +177,27 @@ mod tests {
     #[test]
     fn everything_else_is_refused_by_its_own_code() {
         for text in [
-            "", ".", "1.", ".5", "1.005", "1e3", "0x10", "+1", " 1", "1 ", "1,5", "NaN", "inf", "١٢", "１", "1.2.3", "-",
-            "90071992547409.92", "18446744073709551617", "--1", "1.-5",
+            "",
+            ".",
+            "1.",
+            ".5",
+            "1.005",
+            "1e3",
+            "0x10",
+            "+1",
+            " 1",
+            "1 ",
+            "1,5",
+            "NaN",
+            "inf",
+            "١٢",
+            "１",
+            "1.2.3",
+            "-",
+            "90071992547409.92",
+            "18446744073709551617",
+            "--1",
+            "1.-5",
         ] {
             let error = Amount::parse_decimal("amount", text, currency("USD")).unwrap_err();
             assert_eq!(error.code, Code::AmountOutOfRange, "{text}");

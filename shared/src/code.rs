@@ -180,7 +180,8 @@ mod tests {
     fn names_read_back_and_decided_codes_are_the_stored_ones() {
         for code in Code::ALL {
             assert_eq!(Code::from_name(code.name()), Some(*code));
-            let decided = matches!(code.class(), Class::Applied | Class::Refused) && *code != Code::IdMismatch;
+            let decided =
+                matches!(code.class(), Class::Applied | Class::Refused) && *code != Code::IdMismatch;
             assert_eq!(code.stored() == Stored::Yes, decided, "{code}");
         }
         assert_eq!(Code::from_name("nonsense"), None);

@@ -16,7 +16,8 @@ impl Instant {
     /// Takes milliseconds since the Unix epoch.
     pub fn from_ms(at_ms: u64) -> Option<Self> {
         // jiff's own range ends in the year 9999, well below 2^53 - 1.
-        (at_ms <= NUMBER_MAX && jiff::Timestamp::from_millisecond(at_ms as i64).is_ok()).then_some(Self(at_ms))
+        (at_ms <= NUMBER_MAX && jiff::Timestamp::from_millisecond(at_ms as i64).is_ok())
+            .then_some(Self(at_ms))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -36,7 +37,12 @@ impl Instant {
             .and_then(|at| u64::try_from(at.as_millisecond()).ok())
             .and_then(Self::from_ms)
             .ok_or_else(|| {
-                InputError::new(Code::TimeMalformed, field, text, "an RFC 3339 time, for example 2026-11-23T10:00:00Z")
+                InputError::new(
+                    Code::TimeMalformed,
+                    field,
+                    text,
+                    "an RFC 3339 time, for example 2026-11-23T10:00:00Z",
+                )
             })
     }
 }
@@ -58,7 +64,14 @@ mod tests {
     fn rfc_3339_reads_back() {
         let at = Instant::parse("at", "2026-11-23T12:00:00.5+02:00").unwrap();
         assert_eq!(at.to_string(), "2026-11-23T10:00:00.5Z");
-        for bad in ["", "tomorrow", "2026-11-23", "2026-11-23T10:00:00", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
+        for bad in [
+            "",
+            "tomorrow",
+            "2026-11-23",
+            "2026-11-23T10:00:00",
+            "1969-12-31T23:59:59Z",
+            "2026-13-01T00:00:00Z",
+        ] {
             assert_eq!(Instant::parse("at", bad).unwrap_err().code, Code::TimeMalformed, "{bad}");
         }
     }

@@ -2,6 +2,11 @@
 
 pub mod amount;
 pub mod code;
+pub mod envelope;
+pub mod fingerprint;
 pub mod ids;
 pub mod input;
 pub mod instant;
+pub mod job;
+pub mod keys;
+pub mod partition;

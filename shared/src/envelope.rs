@@ -1,0 +1,414 @@
+//! The wire format: one JSON object per job, the same in a stream's `job` field and in a line of a file.
+//!
+//! `docs/protocol.md` describes it. Numbers are judged by their literal text, so that `1e3`, `1.0` and
+//! `9007199254740993` are refused and never rounded. Must not talk to Redis.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::amount::{Amount, Currency};
+use crate::code::Code;
+use crate::ids::{AccountId, CampaignId, CustomerId, JobId};
+use crate::input::InputError;
+use crate::instant::Instant;
+use crate::job::{CampaignTerms, Job, Kind, Limit, Quantity, Request, Window};
+
+/// The version that this release writes and reads.
+pub const VERSION: &str = "1";
+/// Longest envelope in bytes. The fields together need under 1 KiB; the rest is for ids in escaped text.
+pub const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+
+const FIELDS: [&str; 15] = [
+    "v",
+    "id",
+    "kind",
+    "at",
+    "campaign",
+    "customer",
+    "quantity",
+    "account",
+    "amount",
+    "currency",
+    "balance",
+    "limit",
+    "per_customer",
+    "opens_at",
+    "closes_at",
+];
+
+/// A request as it came, its id perhaps still to be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The id, if it has one.
+    pub id: Option<JobId>,
+    /// Not before this instant.
+    pub at: Option<Instant>,
+    /// What is asked for.
+    pub request: Request,
+}
+
+/// Why bytes are no job, and the id they carry if that much could be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Poison {
+    /// The id, so that the sender finds the job under its own name.
+    pub id: Option<JobId>,
+    /// What was wrong.
+    pub error: InputError,
+}
+
+impl Envelope {
+    /// Reads one envelope: a line of a file, which may be an admin operation and may lack an id.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Poison> {
+        let poison = |id, error| Poison { id, error };
+        let fields = Fields::read(bytes).map_err(|error| poison(None, error))?;
+        let id = match fields.text("id") {
+            Ok(None) => None,
+            Ok(Some(id)) => Some(JobId::parse(id).map_err(|error| poison(None, error))?),
+            Err(error) => return Err(poison(None, error)),
+        };
+        let (at, request) = fields.envelope().map_err(|error| poison(id.clone(), error))?;
+        Ok(Self { id, at, request })
+    }
+
+    /// Reads the `job` field of a stream entry: it must have an id and be of a kind that may be queued.
+    pub fn decode_job(bytes: &[u8]) -> Result<Job, Poison> {
+        let Self { id, at, request } = Self::decode(bytes)?;
+        let kind = request.kind();
+        if !kind.is_queueable() {
+            let error = InputError::new(
+                Code::KindNotQueueable,
+                "kind",
+                kind.name(),
+                "redeem or withdraw in a stream",
+            );
+            return Err(Poison { id, error });
+        }
+        match id {
+            Some(id) => Ok(Job { id, at, request }),
+            None => Err(Poison { id: None, error: missing("id") }),
+        }
+    }
+}
+
+impl Job {
+    /// The envelope of this job, without spaces, fields in a fixed order.
+    pub fn encode(&self) -> String {
+        let mut json = String::with_capacity(160);
+        json.push_str("{\"v\":1,\"id\":");
+        push_text(&mut json, self.id.as_str());
+        json.push_str(",\"kind\":");
+        push_text(&mut json, self.request.kind().name());
+        if let Some(at) = self.at {
+            json.push_str(",\"at\":");
+            push_text(&mut json, &at.to_string());
+        }
+        self.request.each_field(|name, value| {
+            json.push_str(",\"");
+            json.push_str(name);
+            json.push_str("\":");
+            match name {
+                "quantity" | "amount" | "balance" | "limit" | "per_customer" => json.push_str(&value),
+                _ => push_text(&mut json, &value),
+            }
+        });
+        json.push('}');
+        json
+    }
+}
+
+fn push_text(json: &mut String, text: &str) {
+    // Plain ASCII without quotes needs no escaping; that is nearly every id.
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+fn missing(field: &str) -> InputError {
+    InputError::new(Code::MissingField, field, "", "given")
+}
+
+/// The fields of one object, in their literal text, each known and given once.
+struct Fields<'a>(Vec<(&'static str, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, InputError> {
+        if bytes.len() > ENVELOPE_BYTES_MAX {
+            let length = format!("{} bytes", bytes.len());
+            return Err(InputError::new(Code::PayloadTooLarge, "envelope", &length, "at most 65536 bytes"));
+        }
+        let malformed =
+            |shown: &str| InputError::new(Code::MalformedJson, "envelope", shown, "one JSON object");
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed(&String::from_utf8_lossy(bytes)))?;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let fields = reader.deserialize_map(FieldsVisitor).map_err(|_| malformed(text))?;
+        reader.end().map_err(|_| malformed(text))?;
+        fields
+    }
+
+    fn literal(&self, field: &str) -> Option<&'a str> {
+        self.0
+            .iter()
+            .find(|(name, _)| *name == field)
+            .map(|(_, value)| value.get())
+            .filter(|text| *text != "null")
+    }
+
+    fn text(&self, field: &'static str) -> Result<Option<Cow<'a, str>>, InputError> {
+        let Some(literal) = self.literal(field) else { return Ok(None) };
+        let wrong = || InputError::new(Code::WrongType, field, literal, "a JSON string");
+        match literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            None => Err(wrong()),
+            Some(plain) if !plain.contains('\\') => Ok(Some(Cow::Borrowed(plain))),
+            Some(_) => serde_json::from_str::<String>(literal)
+                .map(|text| Some(Cow::Owned(text)))
+                .map_err(|_| wrong()),
+        }
+    }
+
+    fn needed(&self, field: &'static str) -> Result<Cow<'a, str>, InputError> {
+        self.text(field)?.ok_or_else(|| missing(field))
+    }
+
+    fn amount(&self, field: &'static str) -> Result<Amount, InputError> {
+        Amount::parse_minor(field, self.literal(field).ok_or_else(|| missing(field))?)
+    }
+
+    fn instant(&self, field: &'static str) -> Result<Option<Instant>, InputError> {
+        self.text(field)?.map(|text| Instant::parse(field, &text)).transpose()
+    }
+
+    fn currency(&self) -> Result<Currency, InputError> {
+        self.text("currency")?.map_or(Ok(Currency::default()), |code| code.parse())
+    }
+
+    /// Refuses fields that a kind does not have.
+    fn only(&self, kind: Kind, allowed: &[&str]) -> Result<(), InputError> {
+        let common = ["v", "id", "kind"];
+        match self.0.iter().find(|(name, _)| !common.contains(name) && !allowed.contains(name)) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let allowed = format!("left out of {kind}, which has {}", allowed.join(", "));
+                Err(InputError::new(Code::UnknownField, name, value.get(), &allowed))
+            }
+        }
+    }
+
+    fn envelope(&self) -> Result<(Option<Instant>, Request), InputError> {
+        if let Some(version) = self.literal("v").filter(|version| *version != VERSION) {
+            return Err(InputError::new(Code::UnsupportedVersion, "v", version, VERSION));
+        }
+        let kind_name = self.needed("kind")?;
+        let kind = Kind::from_name(&kind_name).ok_or_else(|| {
+            let allowed = "redeem, withdraw, deposit, account_open or campaign_create";
+            InputError::new(Code::UnknownKind, "kind", &kind_name, allowed)
+        })?;
+        let request = self.request(kind)?;
+        Ok((self.instant("at")?, request))
+    }
+
+    fn request(&self, kind: Kind) -> Result<Request, InputError> {
+        match kind {
+            Kind::Redeem => {
+                self.only(kind, &["at", "campaign", "customer", "quantity"])?;
+                let campaign = CampaignId::parse(self.needed("campaign")?)?;
+                let customer = CustomerId::parse(self.needed("customer")?)?;
+                let quantity =
+                    self.literal("quantity").map(|text| Quantity::parse("quantity", text)).transpose()?;
+                Ok(Request::Redeem { campaign, customer, quantity: quantity.unwrap_or(Quantity::ONE) })
+            }
+            Kind::Withdraw => {
+                self.only(kind, &["at", "account", "amount", "currency"])?;
+                let (account, amount, currency) = self.money()?;
+                Ok(Request::Withdraw { account, amount, currency })
+            }
+            Kind::Deposit => {
+                self.only(kind, &["account", "amount", "currency"])?;
+                let (account, amount, currency) = self.money()?;
+                Ok(Request::Deposit { account, amount, currency })
+            }
+            Kind::AccountOpen => {
+                self.only(kind, &["account", "balance", "currency"])?;
+                let account = AccountId::parse(self.needed("account")?)?;
+                Ok(Request::AccountOpen {
+                    account,
+                    balance: self.amount("balance")?,
+                    currency: self.currency()?,
+                })
+            }
+            Kind::CampaignCreate => {
+                self.only(kind, &["campaign", "limit", "per_customer", "opens_at", "closes_at"])?;
+                let campaign = CampaignId::parse(self.needed("campaign")?)?;
+                let limit = Limit::parse("limit", self.literal("limit").ok_or_else(|| missing("limit"))?)?;
+                let per_customer = self.literal("per_customer");
+                let per_customer =
+                    per_customer.map(|text| Quantity::parse("per_customer", text)).transpose()?;
+                let window = Window::new(self.instant("opens_at")?, self.instant("closes_at")?)?;
+                Ok(Request::CampaignCreate(CampaignTerms {
+                    campaign,
+                    limit,
+                    per_customer,
+                    window,
+                    codes: None,
+                }))
+            }
+            // These change one resource on an operator's word; they are commands, not lines of a file.
+            Kind::AccountClose | Kind::CampaignClose | Kind::CampaignSetLimit => Err(InputError::new(
+                Code::KindNotQueueable,
+                "kind",
+                kind.name(),
+                "redeem, withdraw, deposit, account_open or campaign_create",
+            )),
+        }
+    }
+
+    fn money(&self) -> Result<(AccountId, Amount, Currency), InputError> {
+        let account = AccountId::parse(self.needed("account")?)?;
+        Ok((account, self.amount("amount")?.positive("amount")?, self.currency()?))
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Result<Fields<'de>, InputError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(8);
+        let mut problem = None;
+        // The whole object is read also after a problem, since JSON that breaks off later is worse news.
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            let value = map.next_value::<&'de RawValue>()?;
+            let code = match FIELDS.iter().find(|known| **known == name.0) {
+                Some(known) if fields.iter().all(|(name, _)| name != known) => {
+                    fields.push((*known, value));
+                    continue;
+                }
+                Some(_) => (Code::RepeatedField, "given once".to_owned()),
+                None => (Code::UnknownField, format!("one of {}", FIELDS.join(", "))),
+            };
+            problem.get_or_insert_with(|| InputError::new(code.0, &name.0, value.get(), &code.1));
+        }
+        Ok(problem.map_or(Ok(Fields(fields)), Err))
+    }
+}
+
+/// A field name, borrowed unless it holds an escape.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn code(text: &str) -> Code {
+        Envelope::decode_job(text.as_bytes()).unwrap_err().error.code
+    }
+
+    #[test]
+    fn a_job_is_read_whatever_its_spelling() {
+        let plain = br#"{"kind":"redeem","id":"j1","campaign":"summer","customer":"c42"}"#;
+        let spelled = br#" {"customer":"c\u0034\u0032", "quantity":1,"v":1,"\u0069d":"j1","campaign":"summer","kind":"redeem"} "#;
+        let job = Envelope::decode_job(plain).unwrap();
+        assert_eq!(job, Envelope::decode_job(spelled).unwrap());
+        assert_eq!(
+            job.encode(),
+            r#"{"v":1,"id":"j1","kind":"redeem","campaign":"summer","customer":"c42","quantity":1}"#
+        );
+    }
+
+    #[test]
+    fn each_fault_has_its_code() {
+        let withdraw =
+            |amount: &str| format!(r#"{{"kind":"withdraw","id":"w","account":"a","amount":{amount}}}"#);
+        for (amount, expected) in [
+            ("0", Code::AmountZero),
+            ("-1", Code::AmountNegative),
+            ("-0", Code::AmountNegative),
+            ("1.5", Code::AmountOutOfRange),
+            ("1e3", Code::AmountOutOfRange),
+            ("9007199254740992", Code::AmountOutOfRange),
+            ("9223372036854775808", Code::AmountOutOfRange),
+            ("\"12\"", Code::AmountOutOfRange),
+            ("true", Code::AmountOutOfRange),
+            ("null", Code::MissingField),
+            ("0x10", Code::MalformedJson),
+            ("NaN", Code::MalformedJson),
+            ("", Code::MalformedJson),
+        ] {
+            assert_eq!(code(&withdraw(amount)), expected, "{amount}");
+        }
+        for (text, expected) in [
+            ("", Code::MalformedJson),
+            ("[]", Code::MalformedJson),
+            ("{} {}", Code::MalformedJson),
+            ("{}", Code::MissingField),
+            (
+                r#"{"kind":"redeem","id":"r","campaign":"c","customer":"x","quantity":0}"#,
+                Code::QuantityOutOfRange,
+            ),
+            (r#"{"kind":"redeem","id":"r","campaign":"c"}"#, Code::MissingField),
+            (r#"{"kind":"redeem","campaign":"c","customer":"x"}"#, Code::MissingField),
+            (r#"{"kind":"redeem","id":"r","id":"r","campaign":"c","customer":"x"}"#, Code::RepeatedField),
+            (r#"{"kind":"redeem","id":"r","campaign":"c","customer":"x","amount":1}"#, Code::UnknownField),
+            (r#"{"kind":"redeem","id":"r","campaign":"c","customer":"x","price":1}"#, Code::UnknownField),
+            (r#"{"kind":"redeem","id":"r","campaign":7,"customer":"x"}"#, Code::WrongType),
+            (r#"{"kind":"redeem","id":"r","campaign":"{c}","customer":"x"}"#, Code::IdMalformed),
+            (r#"{"kind":"redeem","id":"create/x","campaign":"c","customer":"x"}"#, Code::IdReserved),
+            (r#"{"kind":"redeem","id":"r","campaign":"c","customer":"x","at":"soon"}"#, Code::TimeMalformed),
+            (
+                r#"{"kind":"withdraw","id":"w","account":"a","amount":1,"currency":"usd"}"#,
+                Code::CurrencyUnknown,
+            ),
+            (r#"{"kind":"deposit","id":"d","account":"a","amount":1}"#, Code::KindNotQueueable),
+            (r#"{"kind":"account_close","id":"d","account":"a"}"#, Code::KindNotQueueable),
+            (r#"{"kind":"dance","id":"d"}"#, Code::UnknownKind),
+            (r#"{"kind":"redeem","v":2,"id":"r","campaign":"c","customer":"x"}"#, Code::UnsupportedVersion),
+        ] {
+            assert_eq!(code(text), expected, "{text}");
+        }
+        assert_eq!(code(&" ".repeat(70_000)), Code::PayloadTooLarge);
+        assert_eq!(Envelope::decode_job(b"{\"id\":\"\xff\"}").unwrap_err().error.code, Code::MalformedJson);
+    }
+
+    #[test]
+    fn poison_keeps_the_id_that_could_be_read() {
+        let poison =
+            Envelope::decode_job(br#"{"kind":"withdraw","id":"w7","account":"a","amount":0}"#).unwrap_err();
+        assert_eq!(poison.id, Some(JobId::parse("w7").unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_job_reads_back(id in "\\PC{1,30}", customer in "[^{}\\x00-\\x1f\\x7f-\\x9f]{1,30}", quantity in 1u64..1 << 53, at in prop::option::of(0u64..4_000_000_000_000)) {
+            prop_assume!(JobId::parse(id.as_str()).is_ok() && CustomerId::parse(customer.as_str()).is_ok());
+            let job = Job {
+                id: JobId::parse(id).unwrap(),
+                at: at.and_then(Instant::from_ms),
+                request: Request::Redeem {
+                    campaign: CampaignId::parse("c").unwrap(),
+                    customer: CustomerId::parse(customer).unwrap(),
+                    quantity: Quantity::new(quantity).unwrap(),
+                },
+            };
+            prop_assert_eq!(Envelope::decode_job(job.encode().as_bytes()).unwrap(), job);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Envelope::decode_job(&bytes);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Every key in Redis, one method each. No key is built anywhere else, and none inside Lua.
+//!
+//! All keys of a partition begin with one hash tag, so that one decision touches one slot.
+
+use crate::ids::{AccountId, Bucket, CampaignId, Namespace, QueueName};
+use crate::job::{CodesName, Resource};
+use crate::partition::Partition;
+
+/// The consumer group of every queue.
+pub const GROUP: &str = "workers";
+
+/// The keys of one partition.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// `{<namespace>.<partition>}:`
+    tag: String,
+}
+
+impl Keys {
+    /// The keys of `partition` in `namespace`.
+    pub fn new(namespace: &Namespace, partition: Partition) -> Self {
+        Self { tag: format!("{{{namespace}.{partition}}}:") }
+    }
+
+    /// The namespace's signpost, outside every tag (hash).
+    pub fn meta(namespace: &Namespace) -> String {
+        format!("{namespace}:meta")
+    }
+
+    fn key(&self, name: &str) -> String {
+        [&self.tag, name].concat()
+    }
+
+    /// The partition's truth: format, floor, seq, hash, counters (hash).
+    pub fn head(&self) -> String {
+        self.key("head")
+    }
+
+    /// Queue name -> `active` or `paused` (hash).
+    pub fn queues(&self) -> String {
+        self.key("queues")
+    }
+
+    /// Ready jobs of one queue (stream).
+    pub fn queue(&self, name: &QueueName) -> String {
+        self.key(&format!("queue:{name}"))
+    }
+
+    /// Ids by due time (sorted set).
+    pub fn scheduled(&self) -> String {
+        self.key("scheduled")
+    }
+
+    /// Ids by the time they gave up (sorted set).
+    pub fn dead(&self) -> String {
+        self.key("dead")
+    }
+
+    /// Id -> the envelope and why it left its stream undecided (hash).
+    pub fn parked(&self) -> String {
+        self.key("parked")
+    }
+
+    /// The receipts of one bucket (hash).
+    pub fn receipts(&self, bucket: Bucket) -> String {
+        match bucket {
+            Bucket::Hour(hour) => self.key(&format!("receipts:{hour}")),
+            Bucket::Kept => self.key("receipts:kept"),
+        }
+    }
+
+    /// One entry per settle (stream).
+    pub fn journal(&self) -> String {
+        self.key("journal")
+    }
+
+    /// One campaign (hash).
+    pub fn campaign(&self, id: &CampaignId) -> String {
+        self.key(&format!("campaign:{id}"))
+    }
+
+    /// Customer -> how much they redeemed of a campaign (hash). `id` may end in ":holders" itself without
+    /// harm: holders live under a prefix of their own.
+    pub fn holders(&self, id: &CampaignId) -> String {
+        self.key(&format!("holders:{id}"))
+    }
+
+    /// Number -> code, of one uploaded list (hash).
+    pub fn codes(&self, name: &CodesName) -> String {
+        self.key(&format!("codes:{}", name.as_str()))
+    }
+
+    /// One account (hash).
+    pub fn account(&self, id: &AccountId) -> String {
+        self.key(&format!("account:{id}"))
+    }
+
+    /// The key of whichever resource it is.
+    pub fn resource(&self, resource: Resource<'_>) -> String {
+        match resource {
+            Resource::Campaign(id) => self.campaign(id),
+            Resource::Account(id) => self.account(id),
+        }
+    }
+
+    /// `campaign:<id>` and `account:<id>`, never shrunk (sorted set, all scores 0).
+    pub fn resources(&self) -> String {
+        self.key("resources")
+    }
+
+    /// Consumer -> last beat by server time, and what it runs (hash).
+    pub fn workers(&self) -> String {
+        self.key("workers")
+    }
+}
