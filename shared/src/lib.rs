@@ -10,3 +10,10 @@ pub mod instant;
 pub mod job;
 pub mod keys;
 pub mod partition;
+
+pub mod connect;
+pub mod embedded;
+pub mod env;
+pub mod failure;
+pub mod link;
+pub mod preflight;

@@ -1,0 +1,137 @@
+//! From what the user typed to a server one can speak to: an [`Endpoint`] checked once, then a [`Server`].
+//!
+//! Relies on [`crate::embedded`] for the server that is used where none is named.
+//! Must not speak to an address before all of it was checked, and must not show a secret.
+
+mod endpoint;
+mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use endpoint::{Endpoint, EndpointError};
+pub use server::Server;
+
+use crate::embedded::{Embedded, EmbeddedError, Options};
+use crate::env;
+
+/// How long an answer may take (see [`RedisOptions::response_timeout`]).
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What was typed about the Redis to use; nothing of it is checked yet.
+#[derive(Clone, Default)]
+pub struct RedisOptions {
+    /// `redis://`, `rediss://` or `unix://`; without it the private server is used.
+    pub url: Option<String>,
+    /// The authorities that `rediss://` trusts, in PEM, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The ACL user, where the URL names none.
+    pub username: Option<String>,
+    /// The password, where the URL has none.
+    pub password: Option<String>,
+    /// A file that holds the password, instead of `password`.
+    pub password_file: Option<PathBuf>,
+    /// How long to wait for an answer; default [`RESPONSE_TIMEOUT`].
+    pub response_timeout: Option<Duration>,
+    /// The directory of the private server; default: `.tollgate/`, searched upward.
+    pub embedded_dir: Option<PathBuf>,
+    /// How the private server is started, if it has to be.
+    pub embedded: Options,
+}
+
+impl RedisOptions {
+    /// The options that the environment gives (see [`crate::env`]).
+    pub fn from_env() -> Self {
+        let text = |name| std::env::var(name).ok();
+        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            url: text(env::REDIS_URL),
+            ca_file: path(env::REDIS_CA_FILE),
+            embedded_dir: path(env::TOLLGATE_DIR),
+            ..Self::default()
+        }
+        .with_credentials_from_env()
+    }
+
+    /// Fills username, password and password file from the environment, where they are not set.
+    #[must_use]
+    pub fn with_credentials_from_env(mut self) -> Self {
+        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        self.username = self.username.or_else(|| text(env::REDIS_USERNAME));
+        self.password = self.password.or_else(|| text(env::REDIS_PASSWORD));
+        self.password_file = self.password_file.or_else(|| text(env::REDIS_PASSWORD_FILE).map(PathBuf::from));
+        self
+    }
+}
+
+impl std::fmt::Debug for RedisOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("url", &self.url.as_deref().map(endpoint::redacted))
+            .field("ca_file", &self.ca_file)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("password_file", &self.password_file)
+            .field("response_timeout", &self.response_timeout)
+            .field("embedded_dir", &self.embedded_dir)
+            .field("embedded", &self.embedded)
+            .finish()
+    }
+}
+
+/// Where a [`Server`] came from, for the line that a binary prints about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A URL was given.
+    Url,
+    /// The private server.
+    Embedded {
+        /// Its directory.
+        dir: PathBuf,
+        /// Did this call start it (else it was running)?
+        started: bool,
+    },
+}
+
+/// No server to speak to.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// What was typed is wrong (exit code 2).
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The private server does not run (exit code 3).
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+}
+
+impl ConnectError {
+    /// Is the command line or the environment wrong, rather than the server?
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Endpoint(_))
+    }
+}
+
+/// The server that the options name; without a URL the private one, started if it is not running.
+///
+/// A URL is not spoken to yet: the first [`Server::link`] does that.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn connect(options: RedisOptions) -> Result<(Server, Origin), ConnectError> {
+    if options.url.is_some() {
+        return Ok((Server::open(Endpoint::parse(&options)?), Origin::Url));
+    }
+    if options.ca_file.is_some() {
+        return Err(EndpointError::CaFileWithoutTls.into());
+    }
+    let dir = match &options.embedded_dir {
+        Some(dir) => dir.clone(),
+        None => crate::embedded::find_dir()?,
+    };
+    let embedded = Embedded::start(&dir, options.embedded.clone()).await?;
+    let endpoint = Endpoint::unix(embedded.socket(), options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;
+    let origin = Origin::Embedded { dir: embedded.dir().to_path_buf(), started: embedded.started() };
+    Ok((Server::open(endpoint), origin))
+}

@@ -1,0 +1,47 @@
+//! Every environment variable that the library and the binaries read, declared in one place.
+//!
+//! The documentation is checked against [`ALL`]. Must not read a variable: whoever needs one does.
+
+/// One environment variable: its name and what it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// The name, as it is set.
+    pub name: &'static str,
+    /// One line of documentation.
+    pub what: &'static str,
+}
+
+/// The Redis to use, as a URL; without it a private server is started.
+pub const REDIS_URL: &str = "REDIS_URL";
+/// The ACL user, where the URL names none.
+pub const REDIS_USERNAME: &str = "REDIS_USERNAME";
+/// The password, where the URL has none.
+pub const REDIS_PASSWORD: &str = "REDIS_PASSWORD";
+/// A file that holds the password; a line end at its end is ignored.
+pub const REDIS_PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
+/// A PEM file with the authorities that `rediss://` trusts instead of the system's.
+pub const REDIS_CA_FILE: &str = "REDIS_CA_FILE";
+/// The namespace: the first part of every key.
+pub const TOLLGATE_NAMESPACE: &str = "TOLLGATE_NAMESPACE";
+/// The directory of the private server, instead of a search for `.tollgate/`.
+pub const TOLLGATE_DIR: &str = "TOLLGATE_DIR";
+/// The redis-server binary of the private server, instead of the one in PATH.
+pub const TOLLGATE_REDIS_SERVER: &str = "TOLLGATE_REDIS_SERVER";
+
+/// All of them, in the order of the documentation.
+pub const ALL: &[Variable] = &[
+    Variable {
+        name: REDIS_URL,
+        what: "the Redis to use: redis://, rediss:// or unix://; unset: a private server under .tollgate/",
+    },
+    Variable { name: REDIS_USERNAME, what: "the ACL user, where the URL names none" },
+    Variable { name: REDIS_PASSWORD, what: "the password, where the URL has none" },
+    Variable { name: REDIS_PASSWORD_FILE, what: "a file that holds the password" },
+    Variable { name: REDIS_CA_FILE, what: "a PEM file with the authorities that rediss:// trusts" },
+    Variable { name: TOLLGATE_NAMESPACE, what: "the namespace (default: tollgate)" },
+    Variable {
+        name: TOLLGATE_DIR,
+        what: "the directory of the private server (default: .tollgate/, searched upward)",
+    },
+    Variable { name: TOLLGATE_REDIS_SERVER, what: "the redis-server binary of the private server" },
+];
