@@ -1,20 +1,137 @@
-//! The private redis-server that is used where no other is named.
+//! The private redis-server that is used where no other is named: one per directory, started on demand.
+//!
+//! Relies on flock: the starter locks `<dir>/lock` and hands the open file to the server as its standard
+//! input, so the lock lives exactly as long as the server does, whatever kills either of them. Two servers
+//! on one directory would write one append-only file; with the lock the second never starts.
+//! Must not touch a directory that belongs to another user, and must not stop a server it did not find
+//! behind that lock.
+
+mod binary;
+mod dir;
+mod process;
+mod temporary;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+pub use dir::{DIR_NAME, find_dir, find_dir_from};
+pub use temporary::Temporary;
+
+use dir::{Layout, Lock};
+use process::{Ask, Health};
+
+/// How long a started server may take until it answers at all.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may then take to read its data.
+const LOADED_WITHIN: Duration = Duration::from_secs(600);
+/// How long SHUTDOWN may take: it writes and syncs the append-only file.
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks at a server that starts or stops.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Between two messages about a wait.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// When the private server forces its append-only file to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppendFsync {
+    /// Once a second: a crash of the machine may lose the last second or two.
+    EverySec,
+    /// Before each answer.
+    Always,
+}
+
+impl AppendFsync {
+    /// The word redis.conf uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EverySec => "everysec",
+            Self::Always => "always",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        match word.trim() {
+            "everysec" => Some(Self::EverySec),
+            "always" => Some(Self::Always),
+            _ => None,
+        }
+    }
+}
 
 /// How a private server is started.
 #[derive(Debug, Clone, Default)]
-pub struct Options {}
-
-/// The private server does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    /// Placeholder.
-    #[error("the private server is not built yet: set REDIS_URL")]
-    NotYet,
+pub struct Options {
+    /// None: as it was started last, at first `everysec`. `Always` is also set on a server that runs
+    /// already; the weaker `EverySec` is not.
+    pub appendfsync: Option<AppendFsync>,
+    /// The redis-server binary; None: [`crate::env::TOLLGATE_REDIS_SERVER`], else the one in PATH.
+    pub binary: Option<PathBuf>,
 }
 
-/// A running private server.
+/// The private server does not run, or does not stop.
+#[derive(Debug, Error)]
+pub enum EmbeddedError {
+    /// No binary in PATH.
+    #[error(
+        "redis-server is not installed, and no REDIS_URL is set\n\
+         hint: install it with `{install}`, or set REDIS_URL to a Redis 7.0 or later"
+    )]
+    NoBinary {
+        /// The command of this system's package manager.
+        install: &'static str,
+    },
+    /// The binary that was named does not exist or is not executable.
+    #[error("{path} (from TOLLGATE_REDIS_SERVER) is not an executable file", path = path.display())]
+    BadBinary {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// The directory cannot be used.
+    #[error("the directory of the private redis, {path}: {what}", path = path.display())]
+    Dir {
+        /// The directory, or the file in it.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// The server ended before it answered.
+    #[error("the private redis in {dir} ended at its start ({status}); its last words:\n{log}", dir = dir.display())]
+    Died {
+        /// Its directory.
+        dir: PathBuf,
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// The server runs but does not answer.
+    #[error(
+        "the private redis in {dir} does not answer after {waited:?} ({detail}); its last words:\n{log}",
+        dir = dir.display()
+    )]
+    NotReady {
+        /// Its directory.
+        dir: PathBuf,
+        /// How long we waited.
+        waited: Duration,
+        /// What its socket said last.
+        detail: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// SHUTDOWN was refused, or the server still runs.
+    #[error("the private redis in {dir} does not stop: {detail}", dir = dir.display())]
+    NotStopped {
+        /// Its directory.
+        dir: PathBuf,
+        /// What it said.
+        detail: String,
+    },
+}
+
+/// A running private server. Dropping this does not stop it.
 #[derive(Debug, Clone)]
 pub struct Embedded {
     dir: PathBuf,
@@ -22,21 +139,47 @@ pub struct Embedded {
     started: bool,
 }
 
-/// The directory of the private server: `.tollgate/`, searched upward.
-///
-/// # Errors
-/// See [`EmbeddedError`].
-pub fn find_dir() -> Result<PathBuf, EmbeddedError> {
-    Err(EmbeddedError::NotYet)
-}
-
 impl Embedded {
-    /// Starts the server in `dir`, or uses the one that runs there.
+    /// Starts the server in `dir`, which is created if it is missing, or uses the one that runs there,
+    /// and waits until it is ready. Two callers at once, in one process or two, start one server.
     ///
     /// # Errors
     /// See [`EmbeddedError`].
-    pub async fn start(_dir: &Path, _options: Options) -> Result<Self, EmbeddedError> {
-        Err(EmbeddedError::NotYet)
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the start.
+    pub async fn start(dir: &Path, options: Options) -> Result<Self, EmbeddedError> {
+        let dir = dir.to_path_buf();
+        blocking(move || Self::start_blocking(&dir, &options)).await
+    }
+
+    /// [`Embedded::start`] for callers without a runtime.
+    ///
+    /// # Errors
+    /// See [`EmbeddedError`].
+    pub fn start_blocking(dir: &Path, options: &Options) -> Result<Self, EmbeddedError> {
+        let layout = Layout::prepare(dir)?;
+        let begun = Instant::now();
+        loop {
+            match layout.try_lock()? {
+                Lock::Free(lock) => return start_locked(&layout, options, lock, begun),
+                // Another server runs or starts. If its starter or the server dies, the lock gets free.
+                Lock::Held => {
+                    if wait_ready(&layout, begun, || layout.is_free())? {
+                        strengthen(&layout, options)?;
+                        return Ok(Self::at(&layout, false));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A server in a directory of its own that ends with the value, or at the latest with this process.
+    ///
+    /// # Errors
+    /// See [`EmbeddedError`].
+    pub fn temporary() -> Result<Temporary, EmbeddedError> {
+        Temporary::start(&[])
     }
 
     /// Its directory.
@@ -49,8 +192,164 @@ impl Embedded {
         &self.socket
     }
 
-    /// Did this call start it?
+    /// The address that other programs need to use it.
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// Did this call start it (else it was running)?
     pub fn started(&self) -> bool {
         self.started
+    }
+
+    fn at(layout: &Layout, started: bool) -> Self {
+        Self { dir: layout.dir().to_path_buf(), socket: layout.socket().to_path_buf(), started }
+    }
+}
+
+/// What [`status`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The unix socket.
+    pub socket: PathBuf,
+    /// Is the lock held, which means that a server runs?
+    pub running: bool,
+    /// Its process id and version, if it answers.
+    pub server: Option<(u32, String)>,
+}
+
+/// Looks at the server in `dir` without starting it or creating anything.
+///
+/// # Errors
+/// A directory that cannot be used.
+pub async fn status(dir: &Path) -> Result<Status, EmbeddedError> {
+    let dir = dir.to_path_buf();
+    blocking(move || {
+        let Some(layout) = Layout::existing(&dir)? else {
+            return Ok(Status { socket: dir.join("redis.sock"), dir, running: false, server: None });
+        };
+        let running = !layout.is_free()?;
+        let server =
+            if running { Ask::open(layout.socket()).ok().and_then(|mut ask| ask.who()) } else { None };
+        Ok(Status { dir, socket: layout.socket().to_path_buf(), running, server })
+    })
+    .await
+}
+
+/// What [`stop`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The server was told to, and has ended; its data is on disk.
+    Stopped,
+    /// There was none.
+    WasNotRunning,
+}
+
+/// Stops the server in `dir` by SHUTDOWN and waits until it has ended.
+///
+/// # Errors
+/// See [`EmbeddedError`].
+pub async fn stop(dir: &Path) -> Result<Stopped, EmbeddedError> {
+    let dir = dir.to_path_buf();
+    blocking(move || {
+        let Some(layout) = Layout::existing(&dir)? else {
+            return Ok(Stopped::WasNotRunning);
+        };
+        if layout.is_free()? {
+            return Ok(Stopped::WasNotRunning);
+        }
+        let not_stopped = |detail: String| EmbeddedError::NotStopped { dir: dir.clone(), detail };
+        let mut ask = Ask::open(layout.socket()).map_err(|error| not_stopped(error.to_string()))?;
+        if let Some(refusal) = ask.shutdown() {
+            return Err(not_stopped(refusal));
+        }
+        let begun = Instant::now();
+        while !layout.is_free()? {
+            if begun.elapsed() > STOPPED_WITHIN {
+                return Err(not_stopped(format!("it still runs {STOPPED_WITHIN:?} after SHUTDOWN")));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(Stopped::Stopped)
+    })
+    .await
+}
+
+/// Starts a server whose lock we hold.
+fn start_locked(
+    layout: &Layout,
+    options: &Options,
+    lock: std::fs::File,
+    begun: Instant,
+) -> Result<Embedded, EmbeddedError> {
+    let binary = binary::find(options.binary.as_deref())?;
+    let appendfsync = options.appendfsync.or_else(|| layout.appendfsync()).unwrap_or(AppendFsync::EverySec);
+    let child = process::spawn(&binary, layout, appendfsync, &[], lock)?;
+    layout.record(child.id(), appendfsync)?;
+    let exited = process::reap(child);
+    let ready = wait_ready(layout, begun, || match exited.try_recv() {
+        Ok(status) => {
+            Err(EmbeddedError::Died { dir: layout.dir().to_path_buf(), status, log: layout.last_log_lines() })
+        }
+        Err(_) => Ok(false),
+    })?;
+    debug_assert!(ready, "only a lock that got free ends the wait otherwise");
+    Ok(Embedded::at(layout, true))
+}
+
+/// Waits until the server answers; `gone` tells that there is none to wait for any more (then: false).
+fn wait_ready(
+    layout: &Layout,
+    begun: Instant,
+    mut gone: impl FnMut() -> Result<bool, EmbeddedError>,
+) -> Result<bool, EmbeddedError> {
+    let mut told = Instant::now();
+    loop {
+        let (within, detail) = match process::health(layout.socket()) {
+            Health::Ready => return Ok(true),
+            Health::Loading => (LOADED_WITHIN, "it reads its data".to_string()),
+            Health::Silent(detail) => (READY_WITHIN, detail),
+        };
+        if gone()? {
+            return Ok(false);
+        }
+        let waited = begun.elapsed();
+        if waited > within {
+            let (dir, log) = (layout.dir().to_path_buf(), layout.last_log_lines());
+            return Err(EmbeddedError::NotReady { dir, waited, detail, log });
+        }
+        if told.elapsed() > TELL_EVERY {
+            told = Instant::now();
+            tracing::info!(dir = %layout.dir().display(), %detail, "waiting for the private redis");
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A server that runs with `everysec` although `always` is asked for is told so; its data is ours.
+fn strengthen(layout: &Layout, options: &Options) -> Result<(), EmbeddedError> {
+    if options.appendfsync != Some(AppendFsync::Always) || layout.appendfsync() == Some(AppendFsync::Always) {
+        return Ok(());
+    }
+    let dir = || layout.dir().to_path_buf();
+    let not_ready = |error: redis::RedisError| EmbeddedError::NotReady {
+        dir: dir(),
+        waited: Duration::ZERO,
+        detail: error.to_string(),
+        log: layout.last_log_lines(),
+    };
+    let mut ask = Ask::open(layout.socket()).map_err(not_ready)?;
+    ask.fsync_always().map_err(not_ready)?;
+    layout.record_appendfsync(AppendFsync::Always)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EmbeddedError> + Send + 'static,
+) -> Result<T, EmbeddedError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -1,0 +1,71 @@
+//! Finds the redis-server binary, or says how to install it.
+//!
+//! Relies on PATH. Must not install anything.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::EmbeddedError;
+use crate::env;
+
+/// Valkey is the same server for our purposes.
+const NAMES: [&str; 2] = ["redis-server", "valkey-server"];
+
+/// Package managers and their install commands, first found first named.
+const INSTALLERS: [(&str, &str); 5] = [
+    ("apt-get", "sudo apt-get install redis-server"),
+    ("dnf", "sudo dnf install redis"),
+    ("apk", "sudo apk add redis"),
+    ("pacman", "sudo pacman -S redis"),
+    ("brew", "brew install redis"),
+];
+
+/// The binary that was named, by option or environment, else the first one in PATH.
+pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, EmbeddedError> {
+    let from_env = || std::env::var_os(env::TOLLGATE_REDIS_SERVER).filter(|value| !value.is_empty());
+    if let Some(path) = named.map(Path::to_path_buf).or_else(|| from_env().map(PathBuf::from)) {
+        return if is_executable(&path) { Ok(path) } else { Err(EmbeddedError::BadBinary { path }) };
+    }
+    NAMES
+        .iter()
+        .find_map(|name| in_path(name))
+        .ok_or_else(|| EmbeddedError::NoBinary { install: install_command() })
+}
+
+fn install_command() -> &'static str {
+    INSTALLERS
+        .iter()
+        .find(|(manager, _)| in_path(manager).is_some())
+        .map_or("the package manager of this system", |(_, command)| command)
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| is_executable(file))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_binary_must_be_executable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("redis-server");
+        assert!(matches!(find(Some(&path)), Err(EmbeddedError::BadBinary { .. })));
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(find(Some(&path)), Err(EmbeddedError::BadBinary { .. })));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find(Some(&path)).unwrap(), path);
+    }
+
+    #[test]
+    fn a_missing_server_is_one_clear_error() {
+        let message = EmbeddedError::NoBinary { install: INSTALLERS[0].1 }.to_string();
+        assert!(message.contains("sudo apt-get install redis-server") && message.contains("REDIS_URL"));
+    }
+}

@@ -1,0 +1,119 @@
+//! The server's process: its command line, its health, its end.
+//!
+//! Relies on the lock file being the child's standard input: redis-server never reads or closes it, and the
+//! lock thus lives as long as the process and its own children (a rewrite of the append-only file).
+//! Must not leave a zombie: what is started here is waited for here.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use redis::{Client, Connection, ConnectionAddr, RedisError};
+
+use super::dir::Layout;
+use super::{AppendFsync, EmbeddedError};
+
+/// A local server that takes longer than this to answer a PING is not ready.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// SHUTDOWN syncs the append-only file first.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(60);
+/// The largest value or request: far above any job, far below what could fill the memory.
+const BULK_BYTES_MAX: &str = "4mb";
+
+/// Starts redis-server; `extra` settings come last and so win.
+pub(super) fn spawn(
+    binary: &Path,
+    layout: &Layout,
+    appendfsync: AppendFsync,
+    extra: &[String],
+    lock: File,
+) -> Result<Child, EmbeddedError> {
+    let log = layout.open_log()?;
+    let unusable = |what: String| EmbeddedError::Dir { path: binary.to_path_buf(), what };
+    let errors = log.try_clone().map_err(|error| unusable(error.to_string()))?;
+    let mut command = Command::new(binary);
+    command
+        .current_dir(layout.data())
+        .args(["--port", "0", "--daemonize", "no", "--unixsocketperm", "700", "--unixsocket"])
+        .arg(layout.socket())
+        .arg("--dir")
+        .arg(layout.data())
+        .args(["--appendonly", "yes", "--appendfsync", appendfsync.as_str(), "--save", ""])
+        .args(["--maxmemory-policy", "noeviction", "--proto-max-bulk-len", BULK_BYTES_MAX])
+        .args(extra)
+        // Ctrl-C goes to the group of the terminal: the server must outlive a worker that drains.
+        .process_group(0)
+        .stdin(Stdio::from(lock))
+        .stdout(Stdio::from(log))
+        .stderr(Stdio::from(errors));
+    command.spawn().map_err(|error| unusable(format!("cannot be started: {error}")))
+}
+
+/// Waits for the child on a thread of its own and tells how it ended.
+pub(super) fn reap(mut child: Child) -> mpsc::Receiver<String> {
+    let (ended, exited) = mpsc::channel();
+    std::thread::spawn(move || {
+        let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        // Nobody listens once the server was ready.
+        let _ = ended.send(status);
+    });
+    exited
+}
+
+/// What a socket says about its server.
+pub(super) enum Health {
+    /// It answers.
+    Ready,
+    /// It reads its data.
+    Loading,
+    /// No answer, and why.
+    Silent(String),
+}
+
+/// Asks PING.
+pub(super) fn health(socket: &Path) -> Health {
+    match Ask::open(socket).and_then(|mut ask| redis::cmd("PING").exec(&mut ask.0)) {
+        Ok(()) => Health::Ready,
+        Err(error) if error.code() == Some("LOADING") => Health::Loading,
+        Err(error) => Health::Silent(error.to_string()),
+    }
+}
+
+/// A plain connection for the few questions asked here.
+pub(super) struct Ask(Connection);
+
+impl Ask {
+    pub(super) fn open(socket: &Path) -> Result<Self, RedisError> {
+        let client = Client::open(ConnectionAddr::Unix(socket.to_path_buf()))?;
+        let connection = client.get_connection_with_timeout(ANSWER_WITHIN)?;
+        connection.set_read_timeout(Some(ANSWER_WITHIN))?;
+        connection.set_write_timeout(Some(ANSWER_WITHIN))?;
+        Ok(Self(connection))
+    }
+
+    /// Process id and version.
+    pub(super) fn who(&mut self) -> Option<(u32, String)> {
+        let info: String = redis::cmd("INFO").arg("server").query(&mut self.0).ok()?;
+        let field = |name: &str| {
+            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::to_string))
+        };
+        Some((field("process_id")?.parse().ok()?, field("redis_version")?))
+    }
+
+    pub(super) fn fsync_always(&mut self) -> Result<(), RedisError> {
+        redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always").exec(&mut self.0)
+    }
+
+    /// Sends SHUTDOWN; the refusal, if there is one. A server that obeys closes the connection.
+    pub(super) fn shutdown(&mut self) -> Option<String> {
+        // Best effort: with the short timeout a long sync would merely be waited for by its lock.
+        let _ = self.0.set_read_timeout(Some(SHUTDOWN_WITHIN));
+        match redis::cmd("SHUTDOWN").exec(&mut self.0) {
+            Err(error) if error.code().is_some() => Some(error.to_string()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The integration tests of the crate: one binary, a real redis-server, a namespace for each test.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod harness;
+
+mod embedded;
+mod link;
+mod preflight;
