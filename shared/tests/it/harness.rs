@@ -12,47 +12,47 @@ use tollgate::embedded::Temporary;
 use tollgate::link::Link;
 
 /// How long a test waits for anything.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub struct TestRedis;
+pub(crate) struct TestRedis;
 
 impl TestRedis {
     /// The server that the tests of this process share.
-    pub fn shared() -> Server {
+    pub(crate) fn shared() -> Server {
         static SHARED: OnceLock<Temporary> = OnceLock::new();
         Self::server(SHARED.get_or_init(|| Self::private(&[])))
     }
 
     /// A server of one's own; `extra` are settings as on the command line.
-    pub fn private(extra: &[&str]) -> Temporary {
+    pub(crate) fn private(extra: &[&str]) -> Temporary {
         let mut settings = vec!["--enable-debug-command", "yes"];
         settings.extend(extra);
         Temporary::start(&settings).unwrap()
     }
 
     /// Links die with the runtime that made them, and each test has its own: so each opens its own server.
-    pub fn server(redis: &Temporary) -> Server {
+    pub(crate) fn server(redis: &Temporary) -> Server {
         Self::server_with(redis, None)
     }
 
-    pub fn server_with(redis: &Temporary, response_timeout: Option<Duration>) -> Server {
+    pub(crate) fn server_with(redis: &Temporary, response_timeout: Option<Duration>) -> Server {
         let options = RedisOptions { url: Some(redis.url()), response_timeout, ..RedisOptions::default() };
         Server::open(Endpoint::parse(&options).unwrap())
     }
 
-    pub async fn link() -> Link {
+    pub(crate) async fn link() -> Link {
         Self::shared().link().await.unwrap()
     }
 
     /// A namespace that no other test uses.
-    pub fn ns() -> String {
+    pub(crate) fn ns() -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 /// Waits until `condition` gives a value.
-pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(value) = condition().await {
@@ -64,7 +64,7 @@ pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>)
 }
 
 /// A command of its words.
-pub fn cmd(words: &[&str]) -> redis::Cmd {
+pub(crate) fn cmd(words: &[&str]) -> redis::Cmd {
     let mut cmd = redis::Cmd::new();
     for word in words {
         cmd.arg(*word);

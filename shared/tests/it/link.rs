@@ -122,7 +122,7 @@ async fn a_blocking_read_may_block_longer_than_the_response_timeout() {
 
 #[tokio::test]
 async fn refusals_of_a_real_server_are_definite() {
-    let redis = TestRedis::private(&["--maxmemory", "1mb"]);
+    let redis = TestRedis::private(&["--maxmemory", "500kb"]);
     let server = TestRedis::server(&redis);
     let mut link = server.link().await.unwrap();
     let failure = link.run(&cmd(&["SET", "k", "v"])).await.unwrap_err();
