@@ -1,0 +1,51 @@
+#!lua
+-- claim: takes over entries of one queue that another consumer has held for too long.
+--
+-- KEYS     queue
+-- ARGV     nonce consumer idle_ms_min count
+-- returns  nonce, status, and for status
+--            claimed             for each entry: entry, deliveries before this claim, job ('' if it has no such field)
+--            corrupt_partition   no stream or no group
+-- repeat   claims nothing, since the first call reset the idle time; the caller re-reads its own (pending).
+--
+-- A script, not a plain XCLAIM: so Redis refuses a claim exactly when it would refuse to settle (out of
+-- memory, read-only, …). Plain claims go on then and count deliveries, and living workers would bury each
+-- other's jobs.
+local queue_key = KEYS[1]
+local nonce, consumer, idle_ms_min, count = unpack(ARGV)
+local GROUP = 'workers'
+local PAGES_MAX = 10   -- of own entries to pass over; the caller comes again
+
+local function job_of(fields)
+  for i = 1, #fields, 2 do
+    if fields[i] == 'job' then return fields[i + 1] end
+  end
+  return ''
+end
+
+local wanted, deliveries_of = {}, {}
+local from = '-'
+for _ = 1, PAGES_MAX do
+  local page = redis.pcall('XPENDING', queue_key, GROUP, 'IDLE', idle_ms_min, from, '+', count)
+  if page.err then return { nonce, 'corrupt_partition' } end
+  for _, row in ipairs(page) do
+    local entry, owner, deliveries = row[1], row[2], row[4]
+    if owner ~= consumer and #wanted < tonumber(count) then
+      wanted[#wanted + 1] = entry
+      deliveries_of[entry] = deliveries
+    end
+    from = '(' .. entry
+  end
+  if #page < tonumber(count) or #wanted == tonumber(count) then break end
+end
+
+local reply = { nonce, 'claimed' }
+if #wanted > 0 then
+  local claimed = redis.call('XCLAIM', queue_key, GROUP, consumer, idle_ms_min, unpack(wanted))
+  for _, item in ipairs(claimed) do
+    reply[#reply + 1] = item[1]
+    reply[#reply + 1] = deliveries_of[item[1]]
+    reply[#reply + 1] = job_of(item[2])
+  end
+end
+return reply

@@ -1,0 +1,30 @@
+#!lua
+-- dead_retry: puts dead jobs back into their streams, undecided as they are.
+--
+-- KEYS     head queues parked dead, then the stream of every queue
+-- ARGV     nonce queue_count, then the name of every queue in the order of KEYS, then the ids
+-- returns  nonce, status, and for status
+--            done                for each id: requeued, absent (not in dead) or corrupt_state (its row is damaged)
+--            stale_keys          a queue was added: read the list again
+--            corrupt_partition   nothing was written
+-- repeat   absent for what the first call put back.
+local head_key, queues_key, parked_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local nonce, queue_count = ARGV[1], tonumber(ARGV[2])
+local names = { unpack(ARGV, 3, 2 + queue_count) }
+local ids = { unpack(ARGV, 3 + queue_count) }
+
+local counters = read_counters(head_key, { 'requeued' })
+local streams, problem = queue_streams(queues_key, names, 5)
+if not counters or type(redis.pcall('ZCARD', dead_key)) ~= 'number'
+    or type(redis.pcall('HLEN', parked_key)) ~= 'number' then
+  return { nonce, 'corrupt_partition' }
+end
+if not streams then return { nonce, problem } end
+
+local results = {}
+for i, id in ipairs(ids) do
+  results[i] = requeue(dead_key, parked_key, streams, id)
+  if results[i] == 'requeued' then counters.requeued = counters.requeued + 1 end
+end
+write_counters(head_key, counters)
+return { nonce, 'done', unpack(results) }

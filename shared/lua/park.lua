@@ -1,0 +1,78 @@
+#!lua
+-- park: moves one entry out of its stream, undecided: to scheduled (not due yet) or to dead.
+--
+-- KEYS     head queue parked scheduled dead bucket kept
+-- ARGV     nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason envelope
+--          hour is '' for a timeless id; destination is scheduled or dead; due_at_ms counts for scheduled
+-- returns  nonce, status:
+--            parked          moved, and acknowledged
+--            already_parked  another entry of this id waits there; this one is only acknowledged
+--            due             not moved: it may be settled now
+--            not_owner       not moved: the entry is pending under another consumer, or settled
+--            replayed:<code>:<seq>, id_mismatch:<seq>, id_expired   answered, and acknowledged
+--            corrupt_partition   nothing was written
+-- repeat   not_owner: the first call acknowledged the entry.
+--
+-- Receipt first, then ownership, then acknowledge, then the destination: a zombie that comes late finds the
+-- receipt or another owner, and can neither lose, double nor invent a job.
+local head_key, queue_key, parked_key, scheduled_key, dead_key, bucket_key, kept_key = unpack(KEYS)
+local nonce, consumer, entry, id, fingerprint, hour, destination, due_at_ms, attempts, queue_name, reason, envelope =
+  unpack(ARGV)
+local GROUP = 'workers'
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local counters = read_counters(head_key,
+  { 'receipts_floor', 'acked', 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
+if not counters then return { nonce, 'corrupt_partition' } end
+local below_floor = hour ~= '' and tonumber(hour) < counters.receipts_floor
+counters.receipts_floor = nil   -- read, never written here
+
+local receipt = redis.pcall('HGET', (hour == '' or below_floor) and kept_key or bucket_key, id)
+local row_text = redis.pcall('HGET', parked_key, id)
+local owned = redis.pcall('XPENDING', queue_key, GROUP, entry, entry, 1, consumer)
+local sizes = { redis.pcall('ZCARD', scheduled_key), redis.pcall('ZCARD', dead_key) }
+if (receipt and receipt.err) or (row_text and type(row_text) ~= 'string') or owned.err
+    or type(sizes[1]) ~= 'number' or type(sizes[2]) ~= 'number' then
+  return { nonce, 'corrupt_partition' }
+end
+if #owned == 0 then return { nonce, 'not_owner' } end
+
+local function acknowledge()
+  counters.acked = counters.acked + redis.call('XACK', queue_key, GROUP, entry)
+end
+
+local function answer(counter, status)
+  acknowledge()
+  if counter then counters[counter] = counters[counter] + 1 end
+  write_counters(head_key, counters)
+  return { nonce, status }
+end
+
+if receipt then
+  local stored_fingerprint, code, seq = string.match(receipt, '^(%x+) ([%l_]+) (%d+)$')
+  if not stored_fingerprint then return { nonce, 'corrupt_partition' } end
+  if stored_fingerprint ~= fingerprint then return answer('mismatched', 'id_mismatch:' .. seq) end
+  return answer('replayed', 'replayed:' .. code .. ':' .. seq)
+end
+
+local row = read_row(row_text)
+if below_floor and not row then return answer('expired', 'id_expired') end
+if row and row.state ~= 'queued' then
+  -- One row for an id: the copy that waits there stands for this one.
+  if row.fingerprint ~= fingerprint then return answer('mismatched', 'id_mismatch:0') end
+  return answer(nil, 'already_parked')
+end
+if row and row.fingerprint ~= fingerprint and below_floor then return answer('mismatched', 'id_mismatch:0') end
+if destination == 'scheduled' and tonumber(due_at_ms) <= now_ms then return { nonce, 'due' } end
+
+acknowledge()
+local score = destination == 'scheduled' and due_at_ms or digits(now_ms)
+local added = redis.call('ZADD', destination == 'scheduled' and scheduled_key or dead_key, score, id)
+redis.call('HSET', parked_key, id, write_row({ state = destination, fingerprint = fingerprint, attempts = attempts,
+  queue = queue_name, reason = reason, at_ms = score, envelope = envelope }))
+local counter = destination == 'scheduled' and 'to_scheduled' or 'to_dead'
+counters[counter] = counters[counter] + added
+write_counters(head_key, counters)
+return { nonce, 'parked' }

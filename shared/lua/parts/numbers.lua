@@ -1,0 +1,23 @@
+
+-- Numbers. Lua's are doubles: exact up to 2^53 - 1, and their default text is not. `tonumber` alone would
+-- take '0x10', '1e3' and 'nan'.
+local NUMBER_MAX = 9007199254740991
+
+local function integer(text)
+  if type(text) == 'string' and #text <= 16 and string.find(text, '^%d+$') then
+    local number = tonumber(text)
+    if number <= NUMBER_MAX then return number end
+  end
+end
+
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+-- Calls a command with a list that may be longer than Lua's stack allows to unpack. Its first `fixed`
+-- arguments are repeated in each call; `step` is a multiple of what belongs together.
+local function chunked(command, key, list)
+  for first = 1, #list, 1000 do
+    redis.call(command, key, unpack(list, first, math.min(first + 999, #list)))
+  end
+end

@@ -1,0 +1,16 @@
+
+-- A parked row: what left its stream undecided, under its id.
+-- <state> TAB <fingerprint> TAB <attempts> TAB <queue> TAB <reason> TAB <at_ms> TAB <envelope, any bytes>
+-- state is scheduled, dead or queued (back in its stream, undecided still).
+local function read_row(row)
+  if type(row) ~= 'string' then return nil end
+  local state, fingerprint, attempts, queue, reason, at_ms, envelope =
+    string.match(row, '^(%l+)\t(%x+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(%d+)\t(.*)$')
+  if not state then return nil end
+  return { state = state, fingerprint = fingerprint, attempts = attempts, queue = queue, reason = reason,
+    at_ms = at_ms, envelope = envelope }
+end
+
+local function write_row(row)
+  return table.concat({ row.state, row.fingerprint, row.attempts, row.queue, row.reason, row.at_ms, row.envelope }, '\t')
+end

@@ -1,0 +1,27 @@
+
+-- campaign_set_limit  fields   campaign campaign_key limit expected ('' where none is)
+--                     journal  campaign limit expected issued
+kinds.campaign_set_limit = {
+  fields = 4,
+
+  decide = function(at)
+    local id, position, limit_text, expected_text = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local limit, expected = integer(limit_text), optional(expected_text)
+    if not limit or expected == nil then return 'limit_out_of_range' end
+
+    local campaign = load_campaign(KEYS[tonumber(position)], id)
+    if campaign == CORRUPT then return 'corrupt_state' end
+    local request = id .. '\t' .. limit_text .. '\t' .. expected_text .. '\t'
+    if not campaign then return 'campaign_not_found', request end
+    local codes_count = integer(pcall_redis('HGET', campaign.key, 'codes_count'))
+    if not codes_count and not campaign.created then return 'corrupt_state' end
+    local line = request .. digits(campaign.issued)
+    if expected and expected ~= campaign.limit then return 'limit_not_as_expected', line end
+    if limit < campaign.issued then return 'limit_below_issued', line end
+    if campaign.codes ~= '' and limit > (codes_count or campaign.limit) then return 'limit_above_codes', line end
+
+    campaign.limit = limit
+    change_campaign(campaign)
+    return 'limit_set', line
+  end,
+}

@@ -1,0 +1,96 @@
+
+-- First pass: read everything that is needed in as few commands as there are keys, then decide in order.
+local jobs = {}        -- where each job begins in ARGV
+local ids_in = {}      -- receipts key -> ids to look up
+local at = JOBS_FIRST
+while at <= #ARGV do
+  local kind = kinds[ARGV[at]]
+  if not kind then return refuse('corrupt_partition', 'call: no kind ' .. ARGV[at]) end
+  jobs[#jobs + 1] = at
+  local id, hour, bucket = ARGV[at + 2], ARGV[at + 4], ARGV[at + 5]
+  local key = receipts_key(hour, bucket)
+  local ids = ids_in[key]
+  if not ids then
+    ids = {}
+    ids_in[key] = ids
+  end
+  ids[#ids + 1] = id
+  if kind.gather then kind.gather(at + COMMON_FIELDS) end
+  at = at + COMMON_FIELDS + kind.fields
+end
+
+for key, ids in pairs(ids_in) do
+  local problem = fetch_into(receipt_of, key, ids)
+  if problem then return refuse('corrupt_partition', 'receipts: ' .. problem) end
+end
+local parked_count = pcall_redis('HLEN', parked_key)
+if type(parked_count) ~= 'number' then return refuse('corrupt_partition', 'parked: ' .. parked_count.err) end
+if parked_count > 0 then
+  for _, ids in pairs(ids_in) do fetch_into(parked_row_of, parked_key, ids) end
+  for _, key in ipairs({ scheduled_key, dead_key }) do
+    local size = pcall_redis('ZCARD', key)
+    if type(size) ~= 'number' then return refuse('corrupt_partition', 'parked index: ' .. size.err) end
+  end
+end
+
+local answers = {}     -- one for each job, in order
+local lines = {}       -- journal lines of what this call decided
+local entries = {}     -- stream entries to acknowledge
+local unparked = {}    -- decided ids that were parked
+local settled_count = 0
+for i = 1, #jobs do
+  local first = jobs[i]
+  local kind, entry, id, fingerprint = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
+  local hour, bucket = ARGV[first + 4], ARGV[first + 5]
+  local answer = answer_from_receipt(id, fingerprint) or answer_below_floor(id, fingerprint, hour)
+  local settled = answer and answer ~= 'corrupt_state'
+  if not answer and hour ~= '' and tonumber(hour) * 3600000 > now_ms + FUTURE_MS_MAX then answer = 'id_from_future' end
+  if not answer then
+    local fields
+    answer, fields = kinds[kind].decide(first + COMMON_FIELDS)
+    if fields then
+      settled = true
+      seq = seq + 1
+      lines[#lines + 1] = id .. '\t' .. kind .. '\t' .. answer .. '\t' .. fields
+      remember(receipts_key(hour, bucket), id, fingerprint, answer)
+      if parked_row_of[id] then unparked[#unparked + 1] = id end
+    end
+  end
+  if settled then
+    settled_count = settled_count + 1
+    if entry ~= '' then entries[#entries + 1] = entry end
+  end
+  answers[i] = answer
+end
+
+-- XINFO answers a flat list of names and values.
+local function named(reply)
+  local fields = {}
+  for i = 1, #reply, 2 do fields[reply[i]] = reply[i + 1] end
+  return fields
+end
+
+local function group_info()
+  for _, reply in ipairs(call('XINFO', 'GROUPS', queue_key)) do
+    local group = named(reply)
+    if group.name == GROUP then return group end
+  end
+end
+
+-- Whether one old pending entry keeps so many settled ones from being trimmed that they are deleted singly.
+local function is_pinned()
+  local length = call('XLEN', queue_key)
+  if length <= PINNED_MAX then return false end
+  local added, group = named(call('XINFO', 'STREAM', queue_key))['entries-added'], group_info()
+  local read = group['entries-read']
+  if type(read) ~= 'number' then return false end
+  return length - (added - read) - group.pending > PINNED_MAX
+end
+
+local delete_singly = false
+if #entries > 0 then
+  -- A wrong type or a missing group must show before the first write.
+  local probe = pcall_redis('XPENDING', queue_key, GROUP, '-', '+', 1)
+  if probe.err then return refuse('corrupt_partition', 'queue: ' .. probe.err) end
+  delete_singly = is_pinned()
+end

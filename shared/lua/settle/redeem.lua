@@ -1,0 +1,58 @@
+
+-- redeem    fields   campaign campaign_key (holders_key follows it in KEYS) customer quantity
+--           journal  campaign customer quantity issued
+local customers_of = {}   -- campaign key -> the customers that this batch names
+
+kinds.redeem = {
+  fields = 4,
+
+  gather = function(at)
+    local campaign_key, customer = ARGV[at + 1], ARGV[at + 2]
+    local customers = customers_of[campaign_key]
+    if not customers then
+      customers = {}
+      customers_of[campaign_key] = customers
+    end
+    customers[#customers + 1] = customer
+  end,
+
+  decide = function(at)
+    local id, position, customer, quantity_text = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local quantity = integer(quantity_text)
+    if not quantity or quantity == 0 then return 'quantity_out_of_range' end
+
+    local campaign = load_campaign(KEYS[tonumber(position)], id)
+    if campaign == CORRUPT then return 'corrupt_state' end
+    local request = id .. '\t' .. customer .. '\t' .. quantity_text .. '\t'
+    if not campaign then return 'campaign_not_found', request end
+    if campaign.codes ~= '' and quantity ~= 1 then return 'quantity_out_of_range' end
+
+    if not campaign.held then
+      -- All customers of the batch in one read: what this script costs is mostly the number of commands.
+      campaign.holders_key = KEYS[tonumber(position) + 1]
+      campaign.held, campaign.holders = {}, {}
+      campaign.damaged = fetch_into(campaign.held, campaign.holders_key, customers_of[position])
+    end
+    if campaign.damaged then return 'corrupt_state' end
+    local held = integer(campaign.held[customer] or '0')
+    if not held then return 'corrupt_state' end
+
+    local issued = campaign.issued
+    if campaign.status == 'closed' or (campaign.closes_at_ms and now_ms >= campaign.closes_at_ms) then
+      return 'ended', request .. digits(issued)
+    end
+    if campaign.opens_at_ms and now_ms < campaign.opens_at_ms then return 'not_started', request .. digits(issued) end
+    if issued + quantity > campaign.limit then return 'campaign_limit_reached', request .. digits(issued) end
+    if campaign.per_customer and held + quantity > campaign.per_customer then
+      return 'customer_limit_reached', request .. digits(issued)
+    end
+
+    campaign.issued = issued + quantity
+    local holders, count = campaign.holders, digits(held + quantity)
+    campaign.held[customer] = count
+    holders[#holders + 1] = customer
+    holders[#holders + 1] = count
+    change_campaign(campaign)
+    return 'redeemed', request .. digits(campaign.issued)
+  end,
+}

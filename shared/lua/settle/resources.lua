@@ -1,0 +1,96 @@
+
+-- Resources: campaigns and accounts as the jobs of this batch see them. `loaded` holds what was read and
+-- what earlier jobs of the batch made of it; `false` stands for absent, CORRUPT for what cannot be.
+-- Final values are written by HSET: HINCRBY on a value that someone else damaged would fail after other
+-- writes had stayed.
+local CORRUPT = {}
+local loaded = {}
+local campaigns_changed, accounts_changed = {}, {}
+
+-- A name in the index without its key was lost, not never there.
+local function absent(member)
+  local score = pcall_redis('ZSCORE', resources_key, member)
+  if score then return CORRUPT end
+  return false
+end
+
+-- '' where a bound is absent, which reads as false; nil is damage.
+local function optional(text)
+  if text == '' then return false end
+  return integer(text)
+end
+
+local function load_campaign(key, id)
+  local campaign = loaded[key]
+  if campaign ~= nil then return campaign end
+  local row = pcall_redis('HMGET', key, 'limit', 'issued', 'per_customer', 'opens_at_ms', 'closes_at_ms', 'status',
+    'codes', 'seq')
+  if row.err then
+    campaign = CORRUPT
+  elseif not (row[1] or row[2] or row[6] or row[8]) then
+    campaign = absent('campaign:' .. id)
+  else
+    campaign = {
+      key = key, limit = integer(row[1]), issued = integer(row[2]), per_customer = optional(row[3]),
+      opens_at_ms = optional(row[4]), closes_at_ms = optional(row[5]), status = row[6], codes = row[7],
+    }
+    if not (campaign.limit and campaign.issued and campaign.codes and integer(row[8]))
+        or campaign.per_customer == nil or campaign.opens_at_ms == nil or campaign.closes_at_ms == nil
+        or campaign.issued > campaign.limit
+        or (campaign.status ~= 'open' and campaign.status ~= 'closed') then
+      campaign = CORRUPT
+    end
+  end
+  loaded[key] = campaign
+  return campaign
+end
+
+local function load_account(key, id)
+  local account = loaded[key]
+  if account ~= nil then return account end
+  local row = pcall_redis('HMGET', key, 'available', 'held', 'currency', 'status', 'seq')
+  if row.err then
+    account = CORRUPT
+  elseif not (row[1] or row[2] or row[4] or row[5]) then
+    account = absent('account:' .. id)
+  else
+    local available, held, status = integer(row[1]), integer(row[2]), row[4]
+    if available and held and row[3] and integer(row[5]) and (status == 'open' or status == 'closed') then
+      account = { key = key, available = available, held = held, currency = row[3], status = status }
+    else
+      account = CORRUPT
+    end
+  end
+  loaded[key] = account
+  return account
+end
+
+local function change_campaign(campaign)
+  if not campaign.seq then campaigns_changed[#campaigns_changed + 1] = campaign end
+  campaign.seq = seq + 1
+end
+
+local function change_account(account)
+  if not account.seq then accounts_changed[#accounts_changed + 1] = account end
+  account.seq = seq + 1
+end
+
+local function write_resources()
+  for _, campaign in ipairs(campaigns_changed) do
+    call('HSET', campaign.key, 'limit', digits(campaign.limit), 'issued', digits(campaign.issued),
+      'status', campaign.status, 'seq', digits(campaign.seq))
+    if campaign.created then
+      call('HSET', campaign.key, unpack(campaign.created))
+      call('ZADD', resources_key, 0, 'campaign:' .. campaign.id)
+    end
+    if campaign.holders then chunked('HSET', campaign.holders_key, campaign.holders) end
+  end
+  for _, account in ipairs(accounts_changed) do
+    call('HSET', account.key, 'available', digits(account.available), 'seq', digits(account.seq))
+    if account.created then
+      call('HSET', account.key, 'held', '0', 'currency', account.currency, 'status', 'open')
+      call('ZADD', resources_key, 0, 'account:' .. account.id)
+    end
+    if account.status == 'closed' then call('HSET', account.key, 'status', 'closed') end
+  end
+end

@@ -1,0 +1,25 @@
+
+-- withdraw  fields   account account_key amount currency
+--           journal  account amount currency available
+kinds.withdraw = {
+  fields = 4,
+
+  decide = function(at)
+    local id, position, amount_text, currency = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local amount = integer(amount_text)
+    if not amount then return 'amount_out_of_range' end
+    if amount == 0 then return 'amount_zero' end
+
+    local account = load_account(KEYS[tonumber(position)], id)
+    if account == CORRUPT then return 'corrupt_state' end
+    local request = id .. '\t' .. amount_text .. '\t' .. currency .. '\t'
+    if not account then return 'account_not_found', request end
+    if account.status == 'closed' then return 'account_closed', request .. digits(account.available) end
+    if account.currency ~= currency then return 'currency_mismatch', request .. digits(account.available) end
+    if account.available < amount then return 'insufficient_funds', request .. digits(account.available) end
+
+    account.available = account.available - amount
+    change_account(account)
+    return 'withdrawn', request .. digits(account.available)
+  end,
+}

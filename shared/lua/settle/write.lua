@@ -1,0 +1,44 @@
+
+-- Second pass. The journal comes first: XADD is the one write that can fail (an entry of someone else with a
+-- higher id, a foreign type), and as long as it is the first, its failure leaves nothing behind. That is why
+-- it alone is called by pcall: the call returns at once, having done nothing.
+if #lines > 0 then
+  local text = concat(lines, '\n')
+  chain = redis.sha1hex(chain .. '\n' .. digits(seq) .. '\n' .. digits(now_ms) .. '\n' .. text)
+  local added = pcall_redis('XADD', journal_key, digits(seq) .. '-0', 'at_ms', digits(now_ms), 'lines', text, 'hash', chain)
+  if added.err then return refuse('corrupt_partition', 'journal: ' .. added.err) end
+
+  write_resources()
+  for key, receipts in pairs(fresh) do chunked('HSET', key, receipts) end
+  if #unparked > 0 then
+    -- Decided while parked: another copy of the job got here first.
+    for _, id in ipairs(unparked) do
+      call('HDEL', parked_key, id)
+      discarded = discarded + call('ZREM', scheduled_key, id) + call('ZREM', dead_key, id)
+    end
+  end
+end
+
+if #entries > 0 then
+  if delete_singly then
+    for _, entry in ipairs(entries) do
+      if call('XACK', queue_key, GROUP, entry) == 1 then
+        acked = acked + 1
+        call('XDEL', queue_key, entry)
+      end
+    end
+  else
+    acked = acked + call('XACK', queue_key, GROUP, unpack(entries))
+    -- Everything before the first pending entry was delivered and settled. Read here, not by the caller: a
+    -- trim above an entry that became pending meanwhile would lose it.
+    local first_pending = call('XPENDING', queue_key, GROUP, '-', '+', 1)[1]
+    local settled_below = first_pending and first_pending[1] or group_info()['last-delivered-id']
+    call('XTRIM', queue_key, 'MINID', '~', settled_below)
+  end
+end
+
+if settled_count > 0 then
+  call('HSET', head_key, 'seq', digits(seq), 'hash', chain, 'acked', digits(acked), 'replayed', digits(replayed),
+    'mismatched', digits(mismatched), 'expired', digits(expired), 'discarded', digits(discarded))
+end
+return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) }

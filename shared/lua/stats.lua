@@ -1,0 +1,60 @@
+#!lua flags=no-writes
+-- stats: the counters of one partition and its queues, all of one instant.
+--
+-- KEYS     head queues scheduled dead parked, then the stream of every queue
+-- ARGV     nonce, then the name of every queue, in the order of its stream in KEYS
+-- returns  nonce, status, and for status
+--            stats               at_ms, then the head as HGETALL gives it (a list), scheduled, dead, parked,
+--                                then for each queue a list: name, status, length, entries_added, waiting,
+--                                pending, at_ms of its oldest unsettled entry ('' if none)
+--            uninitialised, stale_keys, corrupt_partition
+-- repeat   the same, later.
+local head_key, queues_key, scheduled_key, dead_key, parked_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local nonce = ARGV[1]
+local names = { unpack(ARGV, 2) }
+local GROUP = 'workers'
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local head = redis.pcall('HGETALL', head_key)
+if head.err then return { nonce, 'corrupt_partition' } end
+if #head == 0 then return { nonce, 'uninitialised' } end
+local streams, problem = queue_streams(queues_key, names, 6)
+if not streams then return { nonce, problem } end
+local scheduled, dead = redis.pcall('ZCARD', scheduled_key), redis.pcall('ZCARD', dead_key)
+local parked = redis.pcall('HLEN', parked_key)
+if type(scheduled) ~= 'number' or type(dead) ~= 'number' or type(parked) ~= 'number' then
+  return { nonce, 'corrupt_partition' }
+end
+
+local function named(reply)
+  local fields = {}
+  for i = 1, #reply, 2 do fields[reply[i]] = reply[i + 1] end
+  return fields
+end
+
+local reply = { nonce, 'stats', digits(now_ms), head, scheduled, dead, parked }
+for _, name in ipairs(names) do
+  local key = streams[name]
+  local stream = redis.pcall('XINFO', 'STREAM', key)
+  if stream.err then return { nonce, 'corrupt_partition' } end
+  local added, group = named(stream)['entries-added'], nil
+  for _, row in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+    if row[2] == GROUP then group = named(row) end
+  end
+  if not group then return { nonce, 'corrupt_partition' } end
+  -- The group's own `lag` goes NULL after some deletions; this difference stays right once it has read.
+  local read = group['entries-read']
+  local waiting = type(read) == 'number' and added - read or redis.call('XLEN', key)
+  local oldest = ''
+  local pending = redis.call('XPENDING', key, GROUP, '-', '+', 1)[1]
+  local next_up = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
+  for _, entry in ipairs({ pending and pending[1] or '', next_up and next_up[1] or '' }) do
+    local at_ms = string.match(entry, '^%d+')
+    if at_ms and (oldest == '' or tonumber(at_ms) < tonumber(oldest)) then oldest = at_ms end
+  end
+  reply[#reply + 1] = { name, redis.call('HGET', queues_key, name) or '', redis.call('XLEN', key), added, waiting,
+    group.pending, oldest }
+end
+return reply
