@@ -8,8 +8,12 @@ pub mod ids;
 pub mod input;
 pub mod instant;
 pub mod job;
+pub mod journal;
 pub mod keys;
 pub mod partition;
+
+mod script;
+pub mod scripts;
 
 pub mod connect;
 pub mod embedded;
@@ -17,3 +21,6 @@ pub mod env;
 pub mod failure;
 pub mod link;
 pub mod preflight;
+
+mod tollgate;
+pub use tollgate::{OpenError, RETENTION_DEFAULT, Tollgate};

@@ -1,0 +1,244 @@
+//! The journal: one stream entry per settle, one line per decided job, one hash chain per partition.
+//!
+//! A line says what was asked (every field of the meaning), what was decided, and the resource's state after it.
+//! So a fingerprint can be computed from its line, and a model can replay the whole history. Reading only:
+//! nothing but `settle` writes it.
+
+use redis::Value;
+use sha1::{Digest, Sha1};
+
+use crate::amount::Amount;
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::ids::JobId;
+use crate::instant::Instant;
+use crate::job::{CampaignTerms, CodesName, Kind, Limit, Quantity, Request, Window};
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::Reply;
+
+/// One entry of the journal stream: what one settle call decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The seq of its last line, which is the first half of its stream id.
+    pub seq_last: u64,
+    /// Server time of the decision, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The lines as they are stored, one per decided job.
+    pub text: String,
+    /// SHA-1 over the previous entry's hash and this entry, in hex.
+    pub hash: String,
+}
+
+/// One decided job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its place in the partition's journal, from 1.
+    pub seq: u64,
+    /// When it was decided, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The job's id.
+    pub id: JobId,
+    /// What was asked for.
+    pub request: Request,
+    /// What was decided.
+    pub code: Code,
+    /// The resource's state after the decision: what a campaign has issued, or what an account has available;
+    /// `None` if there is no such resource.
+    pub after: Option<u64>,
+}
+
+/// An entry or a line that cannot be one of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("journal entry {entry}: {what}")]
+pub struct JournalDamage {
+    /// The stream id.
+    pub entry: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Entry {
+    /// The hash that this entry must have after an entry with `previous` (empty at the beginning).
+    pub fn expected_hash(&self, previous: &str) -> String {
+        let text = format!("{previous}\n{}\n{}\n{}", self.seq_last, self.at_ms, self.text);
+        Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Its seq of the first line.
+    pub fn seq_first(&self) -> u64 {
+        (self.seq_last + 1).saturating_sub(self.text.split('\n').count() as u64)
+    }
+
+    /// Its lines in order.
+    ///
+    /// # Errors
+    /// [`JournalDamage`] names the line that cannot be read.
+    pub fn lines(&self) -> Result<Vec<Line>, JournalDamage> {
+        let first = self.seq_first();
+        let lines = self.text.split('\n').zip(first..);
+        lines
+            .map(|(text, seq)| {
+                read_line(text, seq, self.at_ms).ok_or_else(|| JournalDamage {
+                    entry: format!("{}-0", self.seq_last),
+                    what: format!("line {seq} cannot be read: {text:?}"),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Reads `id TAB kind TAB code TAB` and the kind's own fields, as its file in `lua/settle/` says.
+fn read_line(text: &str, seq: u64, at_ms: u64) -> Option<Line> {
+    let words: Vec<&str> = text.split('\t').collect();
+    let (&[id, kind, code], rest) = words.split_at_checked(3)? else { return None };
+    let (after, fields) = rest.split_last()?;
+    let request = read_request(Kind::from_name(kind)?, fields)?;
+    let after = if after.is_empty() { None } else { Some(after.parse().ok()?) };
+    Some(Line { seq, at_ms, id: JobId::stored(id).ok()?, request, code: Code::from_name(code)?, after })
+}
+
+fn read_request(kind: Kind, fields: &[&str]) -> Option<Request> {
+    fn number(text: &str) -> Option<u64> {
+        text.parse().ok()
+    }
+    /// `Some(None)` for an absent field.
+    fn optional<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+        if text.is_empty() { Some(None) } else { read(text).map(Some) }
+    }
+    let amount = |text: &str| number(text).and_then(Amount::from_minor);
+    let limit = |text: &str| number(text).and_then(Limit::new);
+    let instant = |text: &str| number(text).and_then(Instant::from_ms);
+    Some(match (kind, fields) {
+        (Kind::Redeem, [campaign, customer, quantity]) => Request::Redeem {
+            campaign: campaign.parse().ok()?,
+            customer: customer.parse().ok()?,
+            quantity: Quantity::new(number(quantity)?)?,
+        },
+        (Kind::Withdraw, [account, money, currency]) => Request::Withdraw {
+            account: account.parse().ok()?,
+            amount: amount(money)?,
+            currency: currency.parse().ok()?,
+        },
+        (Kind::Deposit, [account, money, currency]) => Request::Deposit {
+            account: account.parse().ok()?,
+            amount: amount(money)?,
+            currency: currency.parse().ok()?,
+        },
+        (Kind::AccountOpen, [account, balance, currency]) => Request::AccountOpen {
+            account: account.parse().ok()?,
+            balance: amount(balance)?,
+            currency: currency.parse().ok()?,
+        },
+        (Kind::AccountClose, [account]) => Request::AccountClose { account: account.parse().ok()? },
+        (Kind::CampaignClose, [campaign]) => Request::CampaignClose { campaign: campaign.parse().ok()? },
+        (Kind::CampaignCreate, [campaign, most, per_customer, opens, closes, codes]) => {
+            Request::CampaignCreate(CampaignTerms {
+                campaign: campaign.parse().ok()?,
+                limit: limit(most)?,
+                per_customer: optional(per_customer, |text| number(text).and_then(Quantity::new))?,
+                window: Window::new(optional(opens, instant)?, optional(closes, instant)?).ok()?,
+                codes: optional(codes, CodesName::parse)?,
+            })
+        }
+        (Kind::CampaignSetLimit, [campaign, most, expected]) => Request::CampaignSetLimit {
+            campaign: campaign.parse().ok()?,
+            limit: limit(most)?,
+            expected: optional(expected, limit)?,
+        },
+        _ => return None,
+    })
+}
+
+/// Reads up to `count` entries whose last line is at or after `seq`, in order.
+///
+/// # Errors
+/// The outer error is Redis's; the inner one names an entry that is not ours.
+pub async fn read(
+    link: &mut Link,
+    keys: &Keys,
+    seq: u64,
+    count: usize,
+) -> Result<Result<Vec<Entry>, JournalDamage>, Failure> {
+    let mut command = redis::cmd("XRANGE");
+    command.arg(keys.journal()).arg(format!("{seq}-0")).arg("+").arg("COUNT").arg(count);
+    let mut reply = Reply::of(link.run(&command).await?)?;
+    let mut entries = Vec::new();
+    while !reply.is_empty() {
+        let mut row = reply.list("journal entry")?;
+        let id = row.text("entry id")?;
+        let fields = row.next("entry fields")?;
+        match read_entry(&id, fields) {
+            Some(entry) => entries.push(entry),
+            None => return Ok(Err(JournalDamage { entry: id, what: "not written by settle".to_owned() })),
+        }
+    }
+    Ok(Ok(entries))
+}
+
+fn read_entry(id: &str, fields: Value) -> Option<Entry> {
+    let mut fields = Reply::of(fields).ok()?;
+    let seq_last = id.strip_suffix("-0")?.parse().ok()?;
+    let mut field = |expected: &str| match fields.text("name").ok()? {
+        name if name == expected => fields.text("value").ok(),
+        _ => None,
+    };
+    let (at_ms, text, hash) = (field("at_ms")?.parse().ok()?, field("lines")?, field("hash")?);
+    fields.is_empty().then_some(Entry { seq_last, at_ms, text, hash })
+}
+
+/// The line at `seq`, if the journal still has it.
+///
+/// # Errors
+/// As [`read`].
+pub async fn line_at(
+    link: &mut Link,
+    keys: &Keys,
+    seq: u64,
+) -> Result<Result<Option<Line>, JournalDamage>, Failure> {
+    let entries = match read(link, keys, seq, 1).await? {
+        Ok(entries) => entries,
+        Err(damage) => return Ok(Err(damage)),
+    };
+    let lines = entries.first().map_or(Ok(Vec::new()), Entry::lines);
+    Ok(lines.map(|lines| lines.into_iter().find(|line| line.seq == seq)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_every_kind_are_read() {
+        for (text, kind, after) in [
+            ("r1\tredeem\tredeemed\tsummer\tc42\t1\t57", Kind::Redeem, Some(57)),
+            ("r2\tredeem\tcampaign_not_found\tnone\tc42\t1\t", Kind::Redeem, None),
+            ("w1\twithdraw\twithdrawn\ta1\t1250\tUSD\t0", Kind::Withdraw, Some(0)),
+            (
+                "create/account/a1\taccount_open\taccount_opened\ta1\t1250\tUSD\t1250",
+                Kind::AccountOpen,
+                Some(1250),
+            ),
+            ("c1\taccount_close\taccount_not_empty\ta1\t3", Kind::AccountClose, Some(3)),
+            (
+                "create/campaign/s\tcampaign_create\tcampaign_created\ts\t5\t\t\t\t\t0",
+                Kind::CampaignCreate,
+                Some(0),
+            ),
+            ("l1\tcampaign_set_limit\tlimit_set\ts\t6\t5\t2", Kind::CampaignSetLimit, Some(2)),
+        ] {
+            let line = read_line(text, 9, 1).unwrap();
+            assert_eq!((line.request.kind(), line.after, line.seq), (kind, after, 9), "{text}");
+        }
+        for bad in ["", "r1\tredeem", "r1\tredeem\tredeemed\ts\tc\t0\t1", "r1\tredeem\tredeemed\ts\tc\t1\tx"]
+        {
+            assert!(read_line(bad, 1, 1).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_entry_counts_back_from_its_last_line() {
+        let entry = Entry { seq_last: 7, at_ms: 1, text: "a\nb\nc".to_owned(), hash: String::new() };
+        assert_eq!(entry.seq_first(), 5);
+    }
+}

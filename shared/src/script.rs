@@ -1,0 +1,191 @@
+//! How a Lua script is put together, called and answered. The scripts themselves are in `lua/`; each has a
+//! typed wrapper of its own name in `scripts/`, and nothing else calls them.
+//!
+//! Every call carries a nonce that the script returns first. A reply with another nonce answers another
+//! call: it is never accepted and its connection is thrown away (G22). A reply of another shape than the
+//! script's header says is treated alike. Must not repeat a call that may have happened.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redis::{Cmd, ToRedisArgs, Value};
+use sha1::{Digest, Sha1};
+
+use crate::failure::Failure;
+use crate::link::Link;
+
+/// Lua that several scripts share; it goes between a script's first line and the rest of it.
+pub(crate) mod parts {
+    pub(crate) const NUMBERS: &str = include_str!("../lua/parts/numbers.lua");
+    pub(crate) const PARKED_ROW: &str = include_str!("../lua/parts/parked_row.lua");
+    pub(crate) const HEAD_COUNTERS: &str = include_str!("../lua/parts/head_counters.lua");
+    pub(crate) const QUEUE_STREAMS: &str = include_str!("../lua/parts/queue_streams.lua");
+    pub(crate) const REQUEUE: &str = include_str!("../lua/parts/requeue.lua");
+}
+
+/// One script: its file, the parts it uses, and the names of its KEYS and ARGV that every call has.
+pub(crate) struct Script {
+    pub(crate) name: &'static str,
+    pub(crate) source: &'static str,
+    pub(crate) parts: &'static [&'static str],
+    pub(crate) keys: &'static [&'static str],
+    pub(crate) args: &'static [&'static str],
+    pub(crate) assembled: OnceLock<Assembled>,
+}
+
+/// The text as Redis runs it.
+pub(crate) struct Assembled {
+    text: String,
+    sha: String,
+    reads_only: bool,
+}
+
+/// Declares a script: `script!(PARK, "park", [NUMBERS, …], keys [head queue], args [nonce entry])`.
+macro_rules! script {
+    ($static:ident, $name:literal, [$($part:expr),*], keys [$($key:ident)*], args [$($arg:ident)*]) => {
+        script!($static, $name, include_str!(concat!("../../lua/", $name, ".lua")), [$($part),*], keys [$($key)*], args [$($arg)*]);
+    };
+    ($static:ident, $name:literal, $source:expr, [$($part:expr),*], keys [$($key:ident)*], args [$($arg:ident)*]) => {
+        pub(crate) static $static: $crate::script::Script = $crate::script::Script {
+            name: $name,
+            source: $source,
+            parts: &[$($part),*],
+            keys: &[$(stringify!($key)),*],
+            args: &[$(stringify!($arg)),*],
+            assembled: std::sync::OnceLock::new(),
+        };
+    };
+}
+pub(crate) use script;
+
+impl Script {
+    pub(crate) fn assembled(&self) -> &Assembled {
+        self.assembled.get_or_init(|| {
+            let (first_line, rest) = self.source.split_once('\n').unwrap_or((self.source, ""));
+            let text = [first_line, "\n", &self.parts.concat(), "\n", rest].concat();
+            let sha = Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+            Assembled { text, sha, reads_only: first_line.contains("no-writes") }
+        })
+    }
+
+    /// Begins a call. The nonce is added as the first of ARGV.
+    pub(crate) fn call(&'static self) -> Call {
+        Call { script: self, nonce: next_nonce(), keys: Vec::new(), args: Vec::new() }
+    }
+}
+
+/// 64 bits that no other call of this process has used: a counter from a random start.
+fn next_nonce() -> String {
+    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+    let next = NEXT.get_or_init(|| AtomicU64::new(rand::random()));
+    format!("{:016x}", next.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A call that is being put together.
+pub(crate) struct Call {
+    script: &'static Script,
+    nonce: String,
+    keys: Vec<String>,
+    args: Vec<Vec<u8>>,
+}
+
+impl Call {
+    pub(crate) fn key(mut self, key: String) -> Self {
+        self.push_key(key);
+        self
+    }
+
+    pub(crate) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        self.push_arg(arg);
+        self
+    }
+
+    /// Adds a key and answers its position in KEYS, from 1 as Lua counts.
+    pub(crate) fn push_key(&mut self, key: String) -> usize {
+        self.keys.push(key);
+        self.keys.len()
+    }
+
+    pub(crate) fn push_arg(&mut self, arg: impl ToRedisArgs) {
+        arg.write_redis_args(&mut self.args);
+    }
+
+    /// Runs the script. A script that the server has forgotten (restart, failover, SCRIPT FLUSH) is loaded and
+    /// called again: NOSCRIPT is a refusal before execution, so nothing can happen twice by that.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the script may or may not have run; the link replaces its connection.
+    pub(crate) async fn run(self, link: &mut Link) -> Result<Reply, Failure> {
+        debug_assert!(self.keys.len() >= self.script.keys.len(), "{}: too few keys", self.script.name);
+        debug_assert!(self.args.len() + 1 >= self.script.args.len(), "{}: too few args", self.script.name);
+        let Assembled { text, sha, reads_only } = self.script.assembled();
+        let mut command = Cmd::with_capacity(4 + self.keys.len() + self.args.len(), 64 * self.args.len());
+        // EVALSHA_RO needs no right to write: a user who may only look up can be given just that.
+        command.arg(if *reads_only { "EVALSHA_RO" } else { "EVALSHA" }).arg(sha).arg(self.keys.len());
+        self.keys.iter().for_each(|key| _ = command.arg(key));
+        command.arg(&self.nonce);
+        self.args.iter().for_each(|arg| _ = command.arg(arg));
+
+        let value = match link.run(&command).await {
+            Err(failure) if failure.is_no_script() => {
+                link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(text)).await?;
+                link.run(&command).await?
+            }
+            other => other?,
+        };
+        let mut reply = Reply::of(value).inspect_err(|_| link.poison())?;
+        if reply.bytes("nonce").ok().as_deref() != Some(self.nonce.as_bytes()) {
+            link.poison();
+            return Err(Failure::unknown("a reply that answers another call"));
+        }
+        Ok(reply)
+    }
+}
+
+/// The rest of a reply, read by position.
+#[derive(Debug)]
+pub(crate) struct Reply(std::vec::IntoIter<Value>);
+
+impl Reply {
+    pub(crate) fn of(value: Value) -> Result<Self, Failure> {
+        match value {
+            Value::Array(items) => Ok(Self(items.into_iter())),
+            other => Err(odd("an array", &other)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+
+    pub(crate) fn next(&mut self, what: &str) -> Result<Value, Failure> {
+        self.0.next().ok_or_else(|| Failure::unknown(format!("a reply without its {what}")))
+    }
+
+    pub(crate) fn bytes(&mut self, what: &str) -> Result<Vec<u8>, Failure> {
+        match self.next(what)? {
+            Value::BulkString(bytes) => Ok(bytes),
+            Value::SimpleString(text) => Ok(text.into_bytes()),
+            Value::Int(number) => Ok(number.to_string().into_bytes()),
+            other => Err(odd(what, &other)),
+        }
+    }
+
+    pub(crate) fn text(&mut self, what: &str) -> Result<String, Failure> {
+        let bytes = self.bytes(what)?;
+        String::from_utf8(bytes).map_err(|_| Failure::unknown(format!("a reply whose {what} is no text")))
+    }
+
+    pub(crate) fn number(&mut self, what: &str) -> Result<u64, Failure> {
+        let text = self.text(what)?;
+        text.parse().map_err(|_| Failure::unknown(format!("a reply whose {what} is {text:?}")))
+    }
+
+    pub(crate) fn list(&mut self, what: &str) -> Result<Self, Failure> {
+        Self::of(self.next(what)?)
+    }
+}
+
+fn odd(expected: &str, found: &Value) -> Failure {
+    Failure::unknown(format!("a reply with {found:?} where {expected} should be"))
+}

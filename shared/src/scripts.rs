@@ -1,0 +1,133 @@
+//! The typed wrappers of the Lua scripts, one module each, named as its file in `lua/`.
+//!
+//! A test parses each script's header and compares it with its wrapper. Only this crate calls Redis.
+
+pub mod beat;
+pub mod claim;
+pub mod dead;
+pub mod init;
+pub mod lookup;
+pub mod park;
+pub mod pending;
+pub mod promote;
+pub mod queue;
+pub mod reap;
+pub mod receipts_drop;
+pub mod settle;
+pub mod stats;
+
+use crate::failure::Failure;
+use crate::ids::QueueName;
+use crate::keys::Keys;
+use crate::script::{Call, Reply};
+
+/// Why a script did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    /// Redis refused the call, or its answer did not come.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// The partition has no head: `init`, or what was lost has to be restored.
+    #[error("the partition is not initialised; run `tollgate-producer init`")]
+    Uninitialised,
+    /// An operator has to look first.
+    #[error("the partition is frozen: {0}")]
+    Frozen(String),
+    /// A key of the partition holds what it cannot hold.
+    #[error("the partition is damaged: {0}; `tollgate-producer audit` names the damage")]
+    CorruptPartition(String),
+    /// A queue was added meanwhile: read the list of queues and call again.
+    #[error("the list of queues has changed")]
+    StaleKeys,
+}
+
+impl ScriptError {
+    /// The code under which this is told to a user; `None` if nobody knows whether it happened.
+    pub fn code(&self) -> Option<crate::code::Code> {
+        use crate::code::Code;
+        match self {
+            Self::Failure(failure) if failure.may_have_happened() => None,
+            Self::Failure(failure) if failure.is_oom() => Some(Code::Overloaded),
+            Self::Failure(_) | Self::StaleKeys => Some(Code::RedisRefused),
+            Self::Uninitialised => Some(Code::Uninitialised),
+            Self::Frozen(_) => Some(Code::PartitionFrozen),
+            Self::CorruptPartition(_) => Some(Code::CorruptPartition),
+        }
+    }
+}
+
+/// The statuses that any script may give instead of doing its work.
+fn common_status(status: &str, reply: &mut Reply) -> ScriptError {
+    let mut detail = || reply.text("detail").unwrap_or_default();
+    match status {
+        "uninitialised" => ScriptError::Uninitialised,
+        "partition_frozen" => ScriptError::Frozen(detail()),
+        "corrupt_partition" => ScriptError::CorruptPartition(detail()),
+        "stale_keys" => ScriptError::StaleKeys,
+        other => Failure::unknown(format!("a status that this release does not know: {other}")).into(),
+    }
+}
+
+/// Adds the streams of `queues` to KEYS and their names to ARGV, as scripts over all queues want them.
+fn with_queues(mut call: Call, keys: &Keys, queues: &[QueueName]) -> Call {
+    for queue in queues {
+        call.push_key(keys.queue(queue));
+        call.push_arg(queue.as_str());
+    }
+    call
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Script;
+
+    /// The names in a header line, up to the first comma or semicolon.
+    fn header(script: &Script, label: &str) -> Vec<String> {
+        let prefix = format!("-- {label}");
+        let line = script.source.lines().find_map(|line| line.strip_prefix(&prefix));
+        let line = line.unwrap_or_else(|| panic!("{}: no {label} in its header", script.name));
+        let names = line.split([',', ';']).next().unwrap_or_default();
+        names.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_header_says_what_its_wrapper_sends() {
+        let scripts = [
+            &beat::BEAT,
+            &claim::CLAIM,
+            &dead::DEAD_RETRY,
+            &dead::DEAD_DISCARD,
+            &init::INIT_META,
+            &init::INIT_HEAD,
+            &lookup::LOOKUP,
+            &park::PARK,
+            &pending::PENDING,
+            &promote::PROMOTE,
+            &queue::QUEUE,
+            &reap::REAP,
+            &receipts_drop::RECEIPTS_DROP,
+            &settle::SETTLE,
+            &stats::STATS,
+        ];
+        for script in scripts {
+            assert_eq!(header(script, "KEYS"), script.keys, "{}", script.name);
+            assert_eq!(header(script, "ARGV"), script.args, "{}", script.name);
+            for label in ["returns", "repeat"] {
+                assert!(!header(script, label).is_empty(), "{}: {label}", script.name);
+            }
+            assert!(script.source.starts_with("#!lua"), "{}", script.name);
+            assert!(
+                script
+                    .source
+                    .lines()
+                    .nth(1)
+                    .is_some_and(|line| line.starts_with(&format!("-- {}:", script.name)))
+            );
+        }
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/lua")).unwrap();
+        let files =
+            files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|ext| ext == "lua"));
+        assert_eq!(files.count() + 1, scripts.len(), "a script without a wrapper (settle is a folder)");
+    }
+}

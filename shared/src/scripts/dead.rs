@@ -1,0 +1,92 @@
+//! `dead_retry` and `dead_discard`: what an operator does with jobs that gave up.
+
+use crate::failure::Failure;
+use crate::ids::{JobId, QueueName};
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{Reply, parts, script};
+
+use super::{ScriptError, common_status, with_queues};
+
+script!(
+    DEAD_RETRY, "dead_retry",
+    [parts::NUMBERS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    keys [head queues parked dead],
+    args [nonce queue_count]
+);
+
+script!(
+    DEAD_DISCARD, "dead_discard", [parts::NUMBERS, parts::HEAD_COUNTERS],
+    keys [head parked dead],
+    args [nonce]
+);
+
+/// Most ids in one call.
+pub const IDS_MAX: usize = 100;
+
+/// What became of one id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadResult {
+    /// Back in its stream.
+    Requeued,
+    /// Given up for good.
+    Discarded,
+    /// Not in dead.
+    Absent,
+    /// Its row is damaged, or its queue is gone; left as it was.
+    Damaged,
+}
+
+/// Puts dead jobs back into their streams; `queues` must be all queues of the partition, `ids` at most [`IDS_MAX`].
+///
+/// # Errors
+/// [`ScriptError::StaleKeys`] if `queues` is out of date; else as [`settle`](super::settle::settle).
+pub async fn retry(
+    link: &mut Link,
+    keys: &Keys,
+    queues: &[QueueName],
+    ids: &[JobId],
+) -> Result<Vec<DeadResult>, ScriptError> {
+    let call = DEAD_RETRY
+        .call()
+        .key(keys.head())
+        .key(keys.queues())
+        .key(keys.parked())
+        .key(keys.dead())
+        .arg(queues.len());
+    let mut call = with_queues(call, keys, queues);
+    ids.iter().for_each(|id| call.push_arg(id.as_str()));
+    read(call.run(link).await?, ids.len())
+}
+
+/// Gives dead jobs up for good; `ids` at most [`IDS_MAX`].
+///
+/// # Errors
+/// As [`settle`](super::settle::settle).
+pub async fn discard(link: &mut Link, keys: &Keys, ids: &[JobId]) -> Result<Vec<DeadResult>, ScriptError> {
+    let mut call = DEAD_DISCARD.call().key(keys.head()).key(keys.parked()).key(keys.dead());
+    ids.iter().for_each(|id| call.push_arg(id.as_str()));
+    read(call.run(link).await?, ids.len())
+}
+
+fn read(mut reply: Reply, count: usize) -> Result<Vec<DeadResult>, ScriptError> {
+    let status = reply.text("status")?;
+    if status != "done" {
+        return Err(common_status(&status, &mut reply));
+    }
+    let mut results = Vec::with_capacity(count);
+    for _ in 0..count {
+        results.push(match reply.text("result")?.as_str() {
+            "requeued" => DeadResult::Requeued,
+            "discarded" => DeadResult::Discarded,
+            "absent" => DeadResult::Absent,
+            "corrupt_state" => DeadResult::Damaged,
+            other => {
+                return Err(
+                    Failure::unknown(format!("a result that this release does not know: {other}")).into()
+                );
+            }
+        });
+    }
+    Ok(results)
+}

@@ -1,0 +1,121 @@
+//! `lookup`: what is known of ids in one partition.
+
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
+use crate::ids::{Bucket, JobId};
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::{ScriptError, common_status};
+
+script!(
+    LOOKUP, "lookup", [parts::NUMBERS, parts::PARKED_ROW],
+    keys [head parked kept],
+    args [nonce]
+);
+
+/// Most ids in one call.
+pub const IDS_MAX: usize = 500;
+
+/// What one partition knows of an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trace {
+    /// Decided.
+    Receipt {
+        /// Of the request that was decided.
+        fingerprint: Fingerprint,
+        /// What was decided.
+        code: Code,
+        /// The journal line that says so.
+        seq: u64,
+    },
+    /// It left its stream undecided.
+    Parked {
+        /// Where it is.
+        state: ParkedState,
+        /// Of the request.
+        fingerprint: Fingerprint,
+        /// When it is due, or when it gave up, in milliseconds since the Unix epoch.
+        at_ms: u64,
+        /// Why it is dead.
+        reason: Option<Code>,
+    },
+    /// The id is below the receipts floor: if it was decided, the journal knows.
+    Expired,
+    /// Nothing: it waits in a stream, or never arrived.
+    None,
+}
+
+/// Where a parked job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParkedState {
+    /// Waits for its time.
+    Scheduled,
+    /// Gave up.
+    Dead,
+    /// Back in its stream.
+    Queued,
+}
+
+/// Asks one partition for `ids`, at most [`IDS_MAX`]; answers the partition's seq and one trace for each id.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle); it only reads.
+pub async fn lookup(link: &mut Link, keys: &Keys, ids: &[JobId]) -> Result<(u64, Vec<Trace>), ScriptError> {
+    let mut call = LOOKUP.call().key(keys.head()).key(keys.parked()).key(keys.receipts(Bucket::Kept));
+    for id in ids {
+        call.push_arg(id.as_str());
+        match id.bucket() {
+            bucket @ Bucket::Hour(hour) => {
+                let position = call.push_key(keys.receipts(bucket));
+                call.push_arg(hour);
+                call.push_arg(position);
+            }
+            Bucket::Kept => {
+                call.push_arg("");
+                call.push_arg("");
+            }
+        }
+    }
+    let mut reply = call.run(link).await?;
+    let status = reply.text("status")?;
+    if status != "found" {
+        return Err(common_status(&status, &mut reply));
+    }
+    let seq = reply.number("seq")?;
+    let mut traces = Vec::with_capacity(ids.len());
+    for _ in ids {
+        let text = reply.text("trace")?;
+        traces.push(
+            read(&text).ok_or_else(|| Failure::unknown(format!("a trace that cannot be read: {text}")))?,
+        );
+    }
+    Ok((seq, traces))
+}
+
+fn read(text: &str) -> Option<Trace> {
+    let words: Vec<&str> = text.split(' ').collect();
+    match *words.as_slice() {
+        ["receipt", fingerprint, code, seq] => Some(Trace::Receipt {
+            fingerprint: Fingerprint::parse(fingerprint)?,
+            code: Code::from_name(code)?,
+            seq: seq.parse().ok()?,
+        }),
+        ["parked", state, fingerprint, at_ms, reason] => Some(Trace::Parked {
+            state: match state {
+                "scheduled" => ParkedState::Scheduled,
+                "dead" => ParkedState::Dead,
+                "queued" => ParkedState::Queued,
+                _ => return None,
+            },
+            fingerprint: Fingerprint::parse(fingerprint)?,
+            at_ms: at_ms.parse().ok()?,
+            reason: Code::from_name(reason),
+        }),
+        ["expired"] => Some(Trace::Expired),
+        ["none"] => Some(Trace::None),
+        _ => None,
+    }
+}

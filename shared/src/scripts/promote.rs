@@ -1,0 +1,59 @@
+//! `promote`: puts scheduled jobs that are due back into their streams.
+
+use crate::ids::QueueName;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::{ScriptError, common_status, with_queues};
+
+script!(
+    PROMOTE, "promote",
+    [parts::NUMBERS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    keys [head queues parked scheduled],
+    args [nonce limit]
+);
+
+/// What was promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion {
+    /// How many went back into their streams.
+    pub promoted: u64,
+    /// How many are due but have a damaged row; they stay, and `audit` names them.
+    pub damaged: u64,
+    /// Server time, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// When the next scheduled job is due, in milliseconds since the Unix epoch.
+    pub next_due_ms: Option<u64>,
+}
+
+/// Promotes up to `limit` due jobs; `queues` must be all queues of the partition.
+///
+/// # Errors
+/// [`ScriptError::StaleKeys`] if `queues` is out of date; else as [`settle`](super::settle::settle).
+pub async fn promote(
+    link: &mut Link,
+    keys: &Keys,
+    queues: &[QueueName],
+    limit: usize,
+) -> Result<Promotion, ScriptError> {
+    let call = PROMOTE
+        .call()
+        .key(keys.head())
+        .key(keys.queues())
+        .key(keys.parked())
+        .key(keys.scheduled())
+        .arg(limit);
+    let mut reply = with_queues(call, keys, queues).run(link).await?;
+    let status = reply.text("status")?;
+    if status != "promoted" {
+        return Err(common_status(&status, &mut reply));
+    }
+    Ok(Promotion {
+        promoted: reply.number("promoted")?,
+        damaged: reply.number("damaged")?,
+        at_ms: reply.number("at_ms")?,
+        // A score is printed as a double; milliseconds are whole.
+        next_due_ms: reply.text("next due")?.parse::<f64>().ok().map(|due_ms| due_ms as u64),
+    })
+}

@@ -1,0 +1,282 @@
+//! `settle`: decides a batch of jobs of one partition. The one script that changes coupons and money.
+
+use std::collections::HashMap;
+
+use crate::amount::Currency;
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
+use crate::ids::{Bucket, JobId, QueueName};
+use crate::instant::Instant;
+use crate::job::Request;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{Call, Reply, parts, script};
+
+use super::{ScriptError, common_status};
+
+script!(
+    SETTLE,
+    "settle",
+    concat!(
+        include_str!("../../lua/settle/open.lua"),
+        include_str!("../../lua/settle/head.lua"),
+        include_str!("../../lua/settle/resources.lua"),
+        include_str!("../../lua/settle/receipts.lua"),
+        include_str!("../../lua/settle/kinds.lua"),
+        include_str!("../../lua/settle/redeem.lua"),
+        include_str!("../../lua/settle/withdraw.lua"),
+        include_str!("../../lua/settle/deposit.lua"),
+        include_str!("../../lua/settle/account_open.lua"),
+        include_str!("../../lua/settle/account_close.lua"),
+        include_str!("../../lua/settle/campaign_create.lua"),
+        include_str!("../../lua/settle/campaign_close.lua"),
+        include_str!("../../lua/settle/campaign_set_limit.lua"),
+        include_str!("../../lua/settle/decide.lua"),
+        include_str!("../../lua/settle/write.lua"),
+    ),
+    [parts::NUMBERS],
+    keys [head queue journal parked scheduled dead kept resources],
+    args [nonce]
+);
+
+/// Most jobs in one call: what Lua's stack takes, and 5 ms of Redis's time.
+pub const BATCH_MAX: usize = 1_000;
+
+/// One job of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'a> {
+    /// The stream entry to acknowledge when the job is settled; `None` for what is settled directly.
+    pub entry: Option<&'a str>,
+    /// The job's id.
+    pub id: &'a JobId,
+    /// What is asked for.
+    pub request: &'a Request,
+    /// Of `request`.
+    pub fingerprint: Fingerprint,
+}
+
+/// What a call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Server time of the decision.
+    pub at: Instant,
+    /// The partition's seq before the call.
+    pub seq_before: u64,
+    /// One for each item, in order.
+    pub answers: Vec<Answer>,
+}
+
+/// What became of one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Decided by this call: journaled at `seq`, with a receipt, acknowledged.
+    Decided {
+        /// Applied or refused.
+        code: Code,
+        /// Its place in the journal.
+        seq: u64,
+    },
+    /// Decided before, by the same request; acknowledged.
+    Replayed {
+        /// What was decided then.
+        code: Code,
+        /// Its place in the journal.
+        seq: u64,
+    },
+    /// The id was used for another request; acknowledged.
+    Mismatch {
+        /// Where that request is in the journal; 0 if it is parked, undecided.
+        seq: u64,
+    },
+    /// The id is below the receipts floor; acknowledged.
+    Expired,
+    /// Not decided, not acknowledged, nothing written: the entry belongs in dead.
+    Undecided(Code),
+}
+
+impl Answer {
+    /// The code to tell: of a replay, the stored one.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Decided { code, .. } | Self::Replayed { code, .. } | Self::Undecided(code) => code,
+            Self::Mismatch { .. } => Code::IdMismatch,
+            Self::Expired => Code::IdExpired,
+        }
+    }
+
+    /// Reads `replayed:<code>:<seq>`, `id_mismatch:<seq>` or `id_expired`: what a receipt makes a script say.
+    pub(super) fn from_receipt(text: &str) -> Option<Self> {
+        let mut words = text.split(':');
+        match (words.next()?, words.next(), words.next()) {
+            ("replayed", Some(code), Some(seq)) => {
+                Some(Self::Replayed { code: Code::from_name(code)?, seq: seq.parse().ok()? })
+            }
+            ("id_mismatch", Some(seq), None) => Some(Self::Mismatch { seq: seq.parse().ok()? }),
+            ("id_expired", None, None) => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+
+/// Settles `items`, which all belong to the partition of `keys` and whose entries all lie in `queue`.
+///
+/// At most [`BATCH_MAX`] items; more is a bug of the caller and answered as such. An empty list asks nothing.
+///
+/// # Errors
+/// [`ScriptError::Failure`] with [`Failure::Unknown`]: the call may have happened; the same call again is safe
+/// and answers `Replayed` for what it decided. Every other error: nothing was written.
+///
+/// # Cancel safety
+/// If the future is dropped the call may or may not have happened; calling again is safe.
+pub async fn settle(
+    link: &mut Link,
+    keys: &Keys,
+    queue: &QueueName,
+    items: &[Item<'_>],
+) -> Result<Settlement, ScriptError> {
+    if items.len() > BATCH_MAX {
+        let detail = format!("a batch of {} jobs; at most {BATCH_MAX}", items.len());
+        return Err(Failure::not_applied(crate::failure::Refusal::Client, detail).into());
+    }
+    let mut reply = call(keys, queue, items).run(link).await?;
+    let status = reply.text("status")?;
+    if status != "settled" {
+        return Err(common_status(&status, &mut reply));
+    }
+    read(&mut reply, items.len()).inspect_err(|_| link.poison()).map_err(ScriptError::from)
+}
+
+fn call(keys: &Keys, queue: &QueueName, items: &[Item<'_>]) -> Call {
+    let mut call = SETTLE
+        .call()
+        .key(keys.head())
+        .key(keys.queue(queue))
+        .key(keys.journal())
+        .key(keys.parked())
+        .key(keys.scheduled())
+        .key(keys.dead())
+        .key(keys.receipts(Bucket::Kept))
+        .key(keys.resources());
+    let mut positions = Positions { buckets: HashMap::new(), resources: HashMap::new() };
+    for Item { entry, id, request, fingerprint } in items {
+        let (hour, bucket) = positions.bucket(&mut call, keys, id);
+        call.push_arg(request.kind().name());
+        call.push_arg(entry.unwrap_or_default());
+        call.push_arg(id.as_str());
+        call.push_arg(fingerprint.to_string());
+        call.push_arg(hour);
+        call.push_arg(bucket);
+        push_fields(&mut call, &mut positions, keys, request);
+    }
+    call
+}
+
+/// The fields of each kind, in the order of its Lua file.
+fn push_fields<'a>(call: &mut Call, positions: &mut Positions<'a>, keys: &Keys, request: &'a Request) {
+    let resource = request.resource();
+    call.push_arg(resource.id());
+    let position = positions.resource(call, keys, request);
+    call.push_arg(position);
+    let money = |call: &mut Call, amount: u64, currency: &Currency| {
+        call.push_arg(amount);
+        call.push_arg(currency.code());
+    };
+    let optional = |call: &mut Call, number: Option<u64>| match number {
+        Some(number) => call.push_arg(number),
+        None => call.push_arg(""),
+    };
+    match request {
+        Request::Redeem { customer, quantity, .. } => {
+            call.push_arg(customer.as_str());
+            call.push_arg(quantity.get());
+        }
+        Request::Withdraw { amount, currency, .. } | Request::Deposit { amount, currency, .. } => {
+            money(call, amount.minor(), currency);
+        }
+        Request::AccountOpen { balance, currency, .. } => money(call, balance.minor(), currency),
+        Request::AccountClose { .. } | Request::CampaignClose { .. } => {}
+        Request::CampaignCreate(terms) => {
+            call.push_arg(terms.limit.get());
+            optional(call, terms.per_customer.map(|most| most.get()));
+            optional(call, terms.window.opens_at().map(Instant::ms));
+            optional(call, terms.window.closes_at().map(Instant::ms));
+            match &terms.codes {
+                Some(codes) => {
+                    call.push_arg(codes.as_str());
+                    let position = call.push_key(keys.codes(codes));
+                    call.push_arg(position);
+                }
+                None => {
+                    call.push_arg("");
+                    call.push_arg("");
+                }
+            }
+        }
+        Request::CampaignSetLimit { limit, expected, .. } => {
+            call.push_arg(limit.get());
+            optional(call, expected.map(|limit| limit.get()));
+        }
+    }
+}
+
+/// Where the keys that a batch shares are in KEYS.
+struct Positions<'a> {
+    buckets: HashMap<Bucket, usize>,
+    resources: HashMap<(bool, &'a str), usize>,
+}
+
+impl<'a> Positions<'a> {
+    /// The hour of an id ('' for a timeless one) and the position of its bucket (any, for a timeless one).
+    fn bucket(&mut self, call: &mut Call, keys: &Keys, id: &JobId) -> (String, usize) {
+        let bucket = id.bucket();
+        match bucket {
+            Bucket::Kept => (String::new(), 7),
+            Bucket::Hour(hour) => {
+                let position =
+                    *self.buckets.entry(bucket).or_insert_with(|| call.push_key(keys.receipts(bucket)));
+                (hour.to_string(), position)
+            }
+        }
+    }
+
+    /// The position of a resource's key; a campaign's holders come right after it.
+    fn resource(&mut self, call: &mut Call, keys: &Keys, request: &'a Request) -> usize {
+        let resource = request.resource();
+        let campaign = match resource {
+            crate::job::Resource::Campaign(id) => Some(id),
+            crate::job::Resource::Account(_) => None,
+        };
+        *self.resources.entry((campaign.is_some(), resource.id())).or_insert_with(|| {
+            let position = call.push_key(keys.resource(resource));
+            if let Some(id) = campaign {
+                call.push_key(keys.holders(id));
+            }
+            position
+        })
+    }
+}
+
+fn read(reply: &mut Reply, count: usize) -> Result<Settlement, Failure> {
+    let at = reply.number("at_ms")?;
+    let at = Instant::from_ms(at).ok_or_else(|| Failure::unknown(format!("a server time of {at} ms")))?;
+    let seq_before = reply.number("seq")?;
+    let mut seq = seq_before;
+    let mut answers = Vec::with_capacity(count);
+    for _ in 0..count {
+        let text = reply.text("answer")?;
+        let answer = match Code::from_name(&text) {
+            Some(code) if code.stored() == crate::code::Stored::Yes => {
+                seq += 1;
+                Answer::Decided { code, seq }
+            }
+            Some(Code::IdExpired) => Answer::Expired,
+            Some(code) => Answer::Undecided(code),
+            None => Answer::from_receipt(&text).ok_or_else(|| {
+                Failure::unknown(format!("an answer that this release does not know: {text}"))
+            })?,
+        };
+        answers.push(answer);
+    }
+    Ok(Settlement { at, seq_before, answers })
+}

@@ -1,0 +1,184 @@
+//! `stats`: the counters of one partition and its queues, all of one instant.
+
+use std::collections::HashMap;
+
+use crate::failure::Failure;
+use crate::ids::QueueName;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::queue::QueueStatus;
+use super::{ScriptError, common_status, with_queues};
+
+script!(
+    STATS, "stats", [parts::NUMBERS, parts::QUEUE_STREAMS],
+    keys [head queues scheduled dead parked],
+    args [nonce]
+);
+
+/// One partition at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionStats {
+    /// Server time, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The partition's head.
+    pub head: Head,
+    /// How many ids are scheduled.
+    pub scheduled: u64,
+    /// How many ids are dead.
+    pub dead: u64,
+    /// How many rows are parked (scheduled, dead, or back in a stream).
+    pub parked: u64,
+    /// Each queue, in the order asked.
+    pub queues: Vec<QueueStats>,
+}
+
+/// The head of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // the counters are explained in ARCHITECTURE.md, "Conservation"
+pub struct Head {
+    pub seq: u64,
+    pub hash: String,
+    pub receipts_floor_hour: u64,
+    pub retention_ms: u64,
+    pub frozen: bool,
+    pub acked: u64,
+    pub to_scheduled: u64,
+    pub to_dead: u64,
+    pub requeued: u64,
+    pub discarded: u64,
+    pub replayed: u64,
+    pub mismatched: u64,
+    pub expired: u64,
+}
+
+/// One queue of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Its name.
+    pub name: QueueName,
+    /// Whether workers fetch from it.
+    pub status: QueueStatus,
+    /// Entries in the stream, settled ones that are not trimmed yet among them.
+    pub length: u64,
+    /// Entries ever added.
+    pub entries_added: u64,
+    /// Entries no worker has fetched yet.
+    pub waiting: u64,
+    /// Entries in some worker's hands.
+    pub pending: u64,
+    /// When its oldest unsettled entry was added, in milliseconds since the Unix epoch.
+    pub oldest_at_ms: Option<u64>,
+}
+
+impl PartitionStats {
+    /// Entries that were accepted: added, less those that were put back.
+    pub fn accepted(&self) -> u64 {
+        let added: u64 = self.queues.iter().map(|queue| queue.entries_added).sum();
+        added.saturating_sub(self.head.requeued)
+    }
+
+    /// Entries that are settled: acknowledged, less those that only moved.
+    pub fn settled(&self) -> u64 {
+        self.head.acked.saturating_sub(self.head.to_scheduled + self.head.to_dead)
+    }
+
+    /// The two sides of the conservation law: accepted, and the sum of all places where an accepted entry can be.
+    pub fn conservation(&self) -> (u64, u64) {
+        let in_queues: u64 = self.queues.iter().map(|queue| queue.waiting + queue.pending).sum();
+        (self.accepted(), self.settled() + in_queues + self.scheduled + self.dead + self.head.discarded)
+    }
+}
+
+/// Reads one partition; `queues` must be all its queues.
+///
+/// # Errors
+/// [`ScriptError::StaleKeys`] if `queues` is out of date; else as [`settle`](super::settle::settle); it only reads.
+pub async fn stats(
+    link: &mut Link,
+    keys: &Keys,
+    queues: &[QueueName],
+) -> Result<PartitionStats, ScriptError> {
+    let call = STATS
+        .call()
+        .key(keys.head())
+        .key(keys.queues())
+        .key(keys.scheduled())
+        .key(keys.dead())
+        .key(keys.parked());
+    let mut reply = with_queues(call, keys, queues).run(link).await?;
+    let status = reply.text("status")?;
+    if status != "stats" {
+        return Err(common_status(&status, &mut reply));
+    }
+    let at_ms = reply.number("at_ms")?;
+    let mut fields = HashMap::new();
+    let mut list = reply.list("head")?;
+    while !list.is_empty() {
+        fields.insert(list.text("name")?, list.text("value")?);
+    }
+    let head = read_head(&fields)?;
+    let (scheduled, dead, parked) =
+        (reply.number("scheduled")?, reply.number("dead")?, reply.number("parked")?);
+    let mut rows = Vec::with_capacity(queues.len());
+    while !reply.is_empty() {
+        let mut row = reply.list("queue")?;
+        let name = row.text("name")?;
+        let name =
+            QueueName::parse(name).map_err(|error| ScriptError::CorruptPartition(error.to_string()))?;
+        let status = row.text("status")?;
+        let status = QueueStatus::from_name(&status)
+            .ok_or_else(|| ScriptError::CorruptPartition(format!("queue {name} is {status:?}")))?;
+        rows.push(QueueStats {
+            name,
+            status,
+            length: row.number("length")?,
+            entries_added: row.number("entries added")?,
+            waiting: row.number("waiting")?,
+            pending: row.number("pending")?,
+            oldest_at_ms: row.text("oldest")?.parse().ok(),
+        });
+    }
+    Ok(PartitionStats { at_ms, head, scheduled, dead, parked, queues: rows })
+}
+
+fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
+    let corrupt =
+        |name: &str| ScriptError::CorruptPartition(format!("head: {name} is {:?}", fields.get(name)));
+    let number =
+        |name: &str| fields.get(name).and_then(|text| text.parse().ok()).ok_or_else(|| corrupt(name));
+    Ok(Head {
+        seq: number("seq")?,
+        hash: fields.get("hash").cloned().ok_or_else(|| corrupt("hash"))?,
+        receipts_floor_hour: number("receipts_floor")?,
+        retention_ms: number("retention_ms")?,
+        frozen: fields.get("frozen").is_some_and(|frozen| frozen != "0"),
+        acked: number("acked")?,
+        to_scheduled: number("to_scheduled")?,
+        to_dead: number("to_dead")?,
+        requeued: number("requeued")?,
+        discarded: number("discarded")?,
+        replayed: number("replayed")?,
+        mismatched: number("mismatched")?,
+        expired: number("expired")?,
+    })
+}
+
+/// The queues of a partition, then its stats: again if a queue was added in between.
+///
+/// # Errors
+/// As [`stats`].
+pub async fn read(link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
+    /// A queue is added rarely; this many in a row is damage.
+    const TRIES_MAX: usize = 5;
+    for _ in 0..TRIES_MAX {
+        let queues: Vec<_> =
+            super::queue::list(link, keys).await?.into_iter().map(|(name, _)| name).collect();
+        match stats(link, keys, &queues).await {
+            Err(ScriptError::StaleKeys) => {}
+            other => return other,
+        }
+    }
+    Err(Failure::unknown("the list of queues changes all the time").into())
+}

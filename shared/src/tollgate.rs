@@ -1,0 +1,238 @@
+//! A namespace in a Redis: where programs begin. Opens or initialises it, knows its partitions and keys, and
+//! does what producers do: settle one operation, enqueue jobs, look ids up.
+//!
+//! Relies on [`Server`] for connections and on `scripts` for everything atomic. Must not initialise unasked: after
+//! a loss of data, starting from zero would issue everything again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connect::Server;
+use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
+use crate::ids::{JobId, Namespace, QueueName};
+use crate::job::{Job, Request, Resource};
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::partition::{Partition, Partitions};
+use crate::scripts::init::{HeadInit, MetaState};
+use crate::scripts::settle::{Answer, Item, settle};
+use crate::scripts::{ScriptError, init, queue};
+
+/// How long receipts of timed ids are kept at least, if not said otherwise.
+pub const RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Why a namespace cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Redis did not answer as it should.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// A script refused.
+    #[error(transparent)]
+    Script(ScriptError),
+    /// Nobody has initialised it, and it holds nothing.
+    #[error("namespace {0} is not initialised; run `tollgate-producer init`")]
+    Empty(Namespace),
+    /// An `init` was cut off.
+    #[error("namespace {0} is being initialised; if that was cut off, run `tollgate-producer init` again")]
+    Initialising(Namespace),
+    /// It was initialised with another number of partitions, which never changes.
+    #[error("namespace {namespace} has {found} partitions, which cannot be changed to {asked}")]
+    OtherPartitions {
+        /// The namespace.
+        namespace: Namespace,
+        /// What it has.
+        found: u64,
+        /// What was asked.
+        asked: u16,
+    },
+    /// Keys that belong together are not all there.
+    #[error("namespace {namespace} is damaged: {what}")]
+    Corrupt {
+        /// The namespace.
+        namespace: Namespace,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// An initialised namespace. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tollgate {
+    server: Server,
+    namespace: Namespace,
+    keys: Arc<[Keys]>,
+    partitions: Partitions,
+}
+
+impl Tollgate {
+    /// Opens a namespace that is ready.
+    ///
+    /// # Errors
+    /// [`OpenError::Empty`] or [`OpenError::Initialising`] if it is not.
+    pub async fn open(server: Server, namespace: Namespace) -> Result<Self, OpenError> {
+        let mut link = server.link().await?;
+        let mut command = redis::cmd("HMGET");
+        command.arg(Keys::meta(&namespace)).arg("state").arg("partitions");
+        let (state, partitions): (Option<String>, Option<String>) = link.query(&command).await?;
+        let partitions = partitions.and_then(|text| text.parse().ok()).and_then(Partitions::new);
+        match (state.as_deref(), partitions) {
+            (None, _) => Err(OpenError::Empty(namespace)),
+            (Some("initialising"), _) => Err(OpenError::Initialising(namespace)),
+            (Some("ready"), Some(partitions)) => Ok(Self::new(server, namespace, partitions)),
+            (state, _) => {
+                let what = format!("its signpost says state {state:?} and no valid number of partitions");
+                Err(OpenError::Corrupt { namespace, what })
+            }
+        }
+    }
+
+    /// Opens a namespace, and initialises it with one partition and the default retention if it is completely
+    /// empty: what a producer does for a newcomer. A worker never does.
+    ///
+    /// # Errors
+    /// As [`Tollgate::open`] and [`Tollgate::init`].
+    pub async fn open_or_init(server: Server, namespace: Namespace) -> Result<Self, OpenError> {
+        match Self::open(server.clone(), namespace.clone()).await {
+            Err(OpenError::Empty(_)) => {
+                Self::init(server, namespace, Partitions::ONE, RETENTION_DEFAULT).await
+            }
+            other => other,
+        }
+    }
+
+    /// Initialises a namespace, or finishes what an interrupted call with the same `partitions` began, or changes
+    /// the retention of a ready one. Every step can be repeated; two at once do the same.
+    ///
+    /// # Errors
+    /// [`OpenError::OtherPartitions`]; [`OpenError::Corrupt`] if a partition has history but no head.
+    pub async fn init(
+        server: Server,
+        namespace: Namespace,
+        partitions: Partitions,
+        retention: Duration,
+    ) -> Result<Self, OpenError> {
+        let mut link = server.link().await?;
+        let tollgate = Self::new(server, namespace, partitions);
+        tollgate.write_meta(&mut link, MetaState::Initialising, retention).await?;
+        for partition in partitions.iter() {
+            let keys = tollgate.keys(partition);
+            let made = init::head(&mut link, keys, partition, partitions, retention).await;
+            match made.map_err(OpenError::Script)? {
+                HeadInit::Created | HeadInit::Changed => {}
+                HeadInit::OtherParameters => {
+                    return Err(tollgate.corrupt(partition, "its head is of another one"));
+                }
+                HeadInit::CorruptState => {
+                    return Err(
+                        tollgate.corrupt(partition, "it has history but no head: restore what was lost")
+                    );
+                }
+            }
+            queue::queue(&mut link, keys, &QueueName::default(), None).await.map_err(OpenError::Script)?;
+        }
+        tollgate.write_meta(&mut link, MetaState::Ready, retention).await?;
+        Ok(tollgate)
+    }
+
+    fn new(server: Server, namespace: Namespace, partitions: Partitions) -> Self {
+        let keys = partitions.iter().map(|partition| Keys::new(&namespace, partition)).collect();
+        Self { server, namespace, keys, partitions }
+    }
+
+    async fn write_meta(
+        &self,
+        link: &mut Link,
+        state: MetaState,
+        retention: Duration,
+    ) -> Result<(), OpenError> {
+        let written = init::meta(link, &self.namespace, state, self.partitions, retention).await;
+        written.map_err(OpenError::Script)?.map_err(|found| OpenError::OtherPartitions {
+            namespace: self.namespace.clone(),
+            found,
+            asked: self.partitions.count(),
+        })
+    }
+
+    fn corrupt(&self, partition: Partition, what: &str) -> OpenError {
+        OpenError::Corrupt {
+            namespace: self.namespace.clone(),
+            what: format!("partition {partition}: {what}"),
+        }
+    }
+
+    /// The server it lives on.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Its name.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// How many partitions it has.
+    pub fn partitions(&self) -> Partitions {
+        self.partitions
+    }
+
+    /// The partition of a resource.
+    pub fn partition_of(&self, resource: Resource<'_>) -> Partition {
+        Partition::of(resource.id(), self.partitions)
+    }
+
+    /// The keys of a partition of this namespace.
+    pub fn keys(&self, partition: Partition) -> &Keys {
+        &self.keys[usize::from(partition.number())]
+    }
+
+    /// Settles one operation directly, without a queue: what admin operations do. The same id and request again
+    /// answer [`Answer::Replayed`].
+    ///
+    /// # Errors
+    /// As [`settle`]: after an unknown failure the same call is safe.
+    ///
+    /// # Cancel safety
+    /// As [`settle`].
+    pub async fn settle_one(
+        &self,
+        link: &mut Link,
+        id: &JobId,
+        request: &Request,
+    ) -> Result<Answer, ScriptError> {
+        let keys = self.keys(self.partition_of(request.resource()));
+        let item = Item { entry: None, id, request, fingerprint: Fingerprint::of(request) };
+        let settlement = settle(link, keys, &QueueName::default(), &[item]).await?;
+        settlement
+            .answers
+            .first()
+            .copied()
+            .ok_or_else(|| Failure::unknown("a reply without an answer").into())
+    }
+
+    /// Sends jobs to the streams of their partitions, in order, in one pipeline; answers one result for each.
+    /// There is no deduplication here: a job sent twice is settled once.
+    ///
+    /// # Errors
+    /// The outer error: nothing is known of any of them; sending the same jobs again is safe.
+    ///
+    /// # Cancel safety
+    /// Any number of the jobs may have been sent; sending the same jobs again is safe.
+    pub async fn enqueue(
+        &self,
+        link: &mut Link,
+        queue: &QueueName,
+        jobs: &[Job],
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        let mut pipeline = redis::Pipeline::with_capacity(jobs.len());
+        let streams: Vec<String> = self.keys.iter().map(|keys| keys.queue(queue)).collect();
+        for job in jobs {
+            let partition = self.partition_of(job.request.resource());
+            let stream = &streams[usize::from(partition.number())];
+            pipeline.cmd("XADD").arg(stream).arg("*").arg("job").arg(job.encode());
+        }
+        let replies = link.run_pipeline(&pipeline).await?;
+        Ok(replies.into_iter().map(|reply| reply.map(|_| ())).collect())
+    }
+}
