@@ -64,6 +64,14 @@ impl RedisOptions {
         self.password_file = self.password_file.or_else(|| text(env::REDIS_PASSWORD_FILE).map(PathBuf::from));
         self
     }
+
+    /// The directory of the private server: the one that was named, else [`find_dir`](crate::embedded::find_dir).
+    ///
+    /// # Errors
+    /// The current directory cannot be read.
+    pub fn private_dir(&self) -> Result<PathBuf, EmbeddedError> {
+        self.embedded_dir.clone().map_or_else(crate::embedded::find_dir, Ok)
+    }
 }
 
 impl std::fmt::Debug for RedisOptions {
@@ -126,11 +134,7 @@ pub async fn connect(options: RedisOptions) -> Result<(Server, Origin), ConnectE
     if options.ca_file.is_some() {
         return Err(EndpointError::CaFileWithoutTls.into());
     }
-    let dir = match &options.embedded_dir {
-        Some(dir) => dir.clone(),
-        None => crate::embedded::find_dir()?,
-    };
-    let embedded = Embedded::start(&dir, options.embedded.clone()).await?;
+    let embedded = Embedded::start(&options.private_dir()?, options.embedded.clone()).await?;
     let endpoint = Endpoint::unix(embedded.socket(), options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;
     let origin = Origin::Embedded { dir: embedded.dir().to_path_buf(), started: embedded.started() };
     Ok((Server::open(endpoint), origin))

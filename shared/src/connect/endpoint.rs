@@ -283,11 +283,16 @@ fn trust(info: ConnectionInfo, ca_file: &Path) -> Result<ConnectionInfo, Endpoin
 fn show(info: &ConnectionInfo) -> String {
     let redis = info.redis_settings();
     let user = redis.username().map(|user| format!("{user}@")).unwrap_or_default();
+    // redis-rs keeps an IPv6 address without its brackets.
+    let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_string() };
     match info.addr() {
         ConnectionAddr::Unix(path) if redis.db() == 0 => format!("unix://{}", path.display()),
         ConnectionAddr::Unix(path) => format!("unix://{}?db={}", path.display(), redis.db()),
-        ConnectionAddr::TcpTls { .. } => format!("rediss://{user}{}/{}", info.addr(), redis.db()),
-        _ => format!("redis://{user}{}/{}", info.addr(), redis.db()),
+        ConnectionAddr::Tcp(name, port) => format!("redis://{user}{}:{port}/{}", host(name), redis.db()),
+        ConnectionAddr::TcpTls { host: name, port, .. } => {
+            format!("rediss://{user}{}:{port}/{}", host(name), redis.db())
+        }
+        other => format!("{user}{other}"),
     }
 }
 
@@ -306,7 +311,7 @@ mod tests {
             ("redis://:s3cret@localhost:7000/2", "redis://localhost:7000/2"),
             ("redis://bob:s3cret@10.0.0.1", "redis://bob@10.0.0.1:6379/0"),
             ("rediss://bob:s3cret@example.org", "rediss://bob@example.org:6379/0"),
-            ("redis://[::1]:7000", "redis://::1:7000/0"),
+            ("redis://[::1]:7000", "redis://[::1]:7000/0"),
             ("unix:///run/redis.sock", "unix:///run/redis.sock"),
             ("redis+unix:///run/redis.sock?db=3&pass=s3cret", "unix:///run/redis.sock?db=3"),
         ] {

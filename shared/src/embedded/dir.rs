@@ -288,6 +288,20 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_cannot_be_written_says_what_to_set() {
+        for (kind, said) in [
+            (io::ErrorKind::PermissionDenied, "permission"),
+            (io::ErrorKind::ReadOnlyFilesystem, "read-only"),
+        ] {
+            let message = unusable(Path::new("/srv/x"), &io::Error::from(kind)).to_string();
+            assert!(message.contains("/srv/x") && message.contains(said), "{message}");
+            assert!(message.contains("TOLLGATE_DIR") && message.contains("REDIS_URL"), "{message}");
+        }
+        let error = Layout::prepare(Path::new("/nonexistent/.tollgate")).unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/.tollgate"), "{error}");
+    }
+
+    #[test]
     fn the_lock_is_held_by_one() {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::prepare(&root.path().join(DIR_NAME)).unwrap();

@@ -7,7 +7,6 @@
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -39,11 +38,7 @@ impl Temporary {
     /// # Errors
     /// See [`EmbeddedError`].
     pub fn start(extra: &[&str]) -> Result<Self, EmbeddedError> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("tollgate-{}-{number}", std::process::id()));
-        // Left by a process of the same id that was killed together with its watchdog.
-        let _ = std::fs::remove_dir_all(&dir);
+        let dir = std::env::temp_dir().join(format!("tollgate-{}", uuid::Uuid::now_v7().simple()));
         let layout = Layout::prepare(&dir)?;
         let extra = extra.iter().map(ToString::to_string).collect();
         let mut temporary = Self { layout, extra, running: None };

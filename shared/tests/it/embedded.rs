@@ -1,6 +1,8 @@
 //! The private server: one per directory, whoever starts it, and its data outlives it.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -186,4 +188,79 @@ fn a_temporary_server_leaves_nothing_behind() {
     let pid = redis.pid().unwrap();
     drop(redis);
     assert!(!dir.exists() && !Path::new(&format!("/proc/{pid}")).exists());
+}
+
+/// Runs one of the ignored tests below as a process of its own; its first line that begins with `mark`.
+fn process(test: &str, dir: &Path, mark: &str) -> (Child, String) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
+        .env("TOLLGATE_TEST_DIR", dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let said = loop {
+        let mut line = String::new();
+        assert_ne!(reader.read_line(&mut line).unwrap(), 0, "{test} did not say `{mark}`");
+        if let Some((_, said)) = line.split_once(mark) {
+            break said.trim_end().to_string();
+        }
+    };
+    // Kept open: the test harness in the child has more to print.
+    child.stdout = Some(reader.into_inner());
+    (child, said)
+}
+
+/// Has the process ended, if perhaps nobody has waited for it yet?
+fn has_ended(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .map_or(true, |stat| stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+}
+
+#[test]
+#[ignore = "a process of a_killed_test_takes_its_server_with_it"]
+fn child_with_a_temporary_server() {
+    let redis = Temporary::start(&[]).unwrap();
+    println!("SERVER {} {}", redis.pid().unwrap(), redis.dir().display());
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_killed_test_takes_its_server_with_it() {
+    let (mut child, said) = process("embedded::child_with_a_temporary_server", Path::new(""), "SERVER ");
+    let (pid, dir) = said.split_once(' ').unwrap();
+    assert!(!has_ended(pid) && Path::new(dir).exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("the watchdog to clean up", async || (has_ended(pid) && !Path::new(dir).exists()).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "a process of two_processes_start_one_server_that_outlives_both"]
+async fn child_that_starts() {
+    let dir = PathBuf::from(std::env::var_os("TOLLGATE_TEST_DIR").unwrap());
+    let embedded = Embedded::start(&dir, Options::default()).await.unwrap();
+    println!("STARTED {}", embedded.started());
+}
+
+#[tokio::test]
+async fn two_processes_start_one_server_that_outlives_both() {
+    let place = Place::new();
+    let starts: Vec<_> = (0..2)
+        .map(|_| {
+            let dir = place.dir();
+            std::thread::spawn(move || {
+                let (mut child, said) = process("embedded::child_that_starts", &dir, "STARTED ");
+                assert!(child.wait().unwrap().success());
+                said
+            })
+        })
+        .collect();
+    let mut said: Vec<_> = starts.into_iter().map(|start| start.join().unwrap()).collect();
+    said.sort();
+    assert_eq!(said, ["false", "true"]);
+    assert!(!Embedded::start(&place.dir(), Options::default()).await.unwrap().started(), "it outlives both");
+    embedded::stop(&place.dir()).await.unwrap();
 }

@@ -6,3 +6,4 @@ mod harness;
 mod embedded;
 mod link;
 mod preflight;
+mod tls;
