@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use redis::{Client, Connection, ConnectionAddr, RedisError};
+use redis::{Client, Connection, ConnectionAddr, IntoConnectionInfo, RedisError};
 
 use super::dir::Layout;
 use super::{AppendFsync, EmbeddedError};
@@ -87,7 +87,11 @@ pub(super) struct Ask(Connection);
 
 impl Ask {
     pub(super) fn open(socket: &Path) -> Result<Self, RedisError> {
-        let client = Client::open(ConnectionAddr::Unix(socket.to_path_buf()))?;
+        let info = ConnectionAddr::Unix(socket.to_path_buf()).into_connection_info()?;
+        // Without CLIENT SETINFO nothing is read before the time-outs below are set: a stalled server
+        // would be waited for without end.
+        let quiet = info.redis_settings().clone().set_skip_set_lib_name();
+        let client = Client::open(info.set_redis_settings(quiet))?;
         let connection = client.get_connection_with_timeout(ANSWER_WITHIN)?;
         connection.set_read_timeout(Some(ANSWER_WITHIN))?;
         connection.set_write_timeout(Some(ANSWER_WITHIN))?;

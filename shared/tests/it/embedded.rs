@@ -45,9 +45,9 @@ async fn pid(dir: &Path) -> u32 {
     embedded::status(dir).await.unwrap().server.unwrap().0
 }
 
-async fn kill_9(dir: &Path) {
-    let pid = i32::try_from(pid(dir).await).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+fn signal(dir: &Path, signal: Signal) {
+    let text = std::fs::read_to_string(dir.join("redis.pid")).unwrap();
+    kill_process(Pid::from_raw(text.trim().parse().unwrap()).unwrap(), signal).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +98,7 @@ async fn after_kill_9_it_starts_again_with_what_was_answered() {
     let first = Embedded::start(&dir, options).await.unwrap();
     let mut held = link(&first).await;
     held.run(&cmd(&["SET", "k", "v"])).await.unwrap();
-    kill_9(&dir).await;
+    signal(&dir, Signal::KILL);
     until("the lock to be free", async || (!embedded::status(&dir).await.unwrap().running).then_some(()))
         .await;
     assert!(dir.join("redis.sock").exists() && dir.join("redis.pid").exists(), "left over by the killed one");
@@ -112,6 +112,19 @@ async fn after_kill_9_it_starts_again_with_what_was_answered() {
     assert_eq!(fsync, ["appendfsync", "always"]);
     // The link of before the kill heals by itself, after one call whose answer is unknown or refused.
     until("the old link to work", async || held.run(&cmd(&["PING"])).await.ok()).await;
+    embedded::stop(&dir).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stalled_server_is_reported_rather_than_waited_for() {
+    let place = Place::new();
+    let dir = place.dir();
+    Embedded::start(&dir, Options::default()).await.unwrap();
+    signal(&dir, Signal::STOP);
+    let status = embedded::status(&dir).await.unwrap();
+    assert!(status.running && status.server.is_none(), "{status:?}");
+    signal(&dir, Signal::CONT);
+    until("the server to answer", async || embedded::status(&dir).await.unwrap().server).await;
     embedded::stop(&dir).await.unwrap();
 }
 
