@@ -4,6 +4,8 @@
 //! So a fingerprint can be computed from its line, and a model can replay the whole history. Reading only:
 //! nothing but `settle` writes it.
 
+mod export;
+
 use redis::Value;
 use sha1::{Digest, Sha1};
 
@@ -16,6 +18,8 @@ use crate::job::{CampaignTerms, CodesName, Kind, Limit, Quantity, Request, Windo
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::script::Reply;
+
+pub use export::ExportLine;
 
 /// One entry of the journal stream: what one settle call decided.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod code;
+pub mod coupon;
 pub mod envelope;
 pub mod fingerprint;
 pub mod ids;
@@ -10,7 +11,10 @@ pub mod instant;
 pub mod job;
 pub mod journal;
 pub mod keys;
+pub mod parked;
 pub mod partition;
+pub mod receipts;
+pub mod workers;
 
 mod script;
 pub mod scripts;

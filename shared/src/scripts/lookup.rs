@@ -59,6 +59,22 @@ pub enum ParkedState {
     Queued,
 }
 
+impl ParkedState {
+    /// The name in Redis and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Dead => "dead",
+            Self::Queued => "queued",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Scheduled, Self::Dead, Self::Queued].into_iter().find(|state| state.name() == name)
+    }
+}
+
 /// Asks one partition for `ids`, at most [`IDS_MAX`]; answers the partition's seq and one trace for each id.
 ///
 /// # Errors
@@ -104,12 +120,7 @@ fn read(text: &str) -> Option<Trace> {
             seq: seq.parse().ok()?,
         }),
         ["parked", state, fingerprint, at_ms, reason] => Some(Trace::Parked {
-            state: match state {
-                "scheduled" => ParkedState::Scheduled,
-                "dead" => ParkedState::Dead,
-                "queued" => ParkedState::Queued,
-                _ => return None,
-            },
+            state: ParkedState::from_name(state)?,
             fingerprint: Fingerprint::parse(fingerprint)?,
             at_ms: at_ms.parse().ok()?,
             reason: Code::from_name(reason),
