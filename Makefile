@@ -1,0 +1,52 @@
+# CI and a laptop run the same targets. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test bench cdnow build fmt tools redis check-fmt check-clippy check-docs check-tests check-compose
+
+# Test builds have the fail points and whatever else only tests may have; release builds have none of it.
+FEATURES := --all-features
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which is killed
+	cargo build --release --quiet -p tollgate-worker -p tollgate-producer --bins --examples
+	@target/release/examples/demo
+
+test: tools redis check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
+
+bench: redis ## measure on this machine; see docs/benchmarks.md
+	cargo run --release --quiet -p tollgate-bench
+
+build: ## the release binaries, in target/release
+	cargo build --release --workspace --bins
+
+fmt: ## format the source
+	cargo fmt --all
+
+# ---- what `make test` consists of
+
+redis: ## install redis-server if it is missing, without starting the system's own
+	@sh scripts/install-redis.sh
+
+tools: ## install rustfmt and clippy if they are missing
+	@command -v cc >/dev/null || { echo "no C compiler (cc) in PATH: install gcc or clang" >&2; exit 1; }
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+check-fmt: ## cargo fmt --check
+	cargo fmt --all --check
+
+check-clippy: ## clippy over all targets and features, warnings denied
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
+
+check-docs: ## rustdoc, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES)
+
+check-tests: ## build the binaries that tests drive, then every test
+	cargo build --workspace --bins $(FEATURES)
+	cargo test --workspace --no-fail-fast $(FEATURES)
+
+check-compose: ## docker-compose.yml is accepted (skipped aloud where compose is not installed)
+	@sh scripts/check-compose.sh
