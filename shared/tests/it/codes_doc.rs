@@ -1,0 +1,43 @@
+//! `docs/codes.md` lists the codes as the enum has them: no more, no fewer, in the same order.
+
+use std::fmt::Write as _;
+
+use tollgate::code::{Code, Stored};
+
+const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/codes.md");
+const BEGIN: &str = "<!-- codes: begin -->\n";
+const END: &str = "<!-- codes: end -->";
+
+fn table() -> String {
+    let mut table = String::from("| # | code | class | stored | exit | meaning |\n|---|---|---|---|---|---|\n");
+    for (place, code) in Code::ALL.iter().enumerate() {
+        let stored = match code.stored() {
+            Stored::Yes => "yes",
+            Stored::No => "no",
+        };
+        let (class, exit, meaning) = (code.class(), code.exit_code(), code.meaning());
+        writeln!(table, "| {} | `{code}` | {class} | {stored} | {exit} | {meaning} |", place + 1).unwrap();
+    }
+    table
+}
+
+#[test]
+fn codes_doc_is_the_enum() {
+    let doc = std::fs::read_to_string(DOC).unwrap();
+    let (before, rest) = doc.split_once(BEGIN).expect("the table's beginning is marked");
+    let (found, after) = rest.split_once(END).expect("the table's end is marked");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(DOC, [before, BEGIN, &table(), END, after].concat()).unwrap();
+        return;
+    }
+    assert_eq!(found, table(), "run UPDATE_DOCS=1 cargo test -p tollgate codes_doc");
+}
+
+#[test]
+fn codes_doc_explains_every_class() {
+    let doc = std::fs::read_to_string(DOC).unwrap();
+    for code in Code::ALL {
+        let row = format!("\n| `{}` | ", code.class());
+        assert!(doc.contains(&row), "no row for class {}", code.class());
+    }
+}
