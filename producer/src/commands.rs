@@ -1,0 +1,47 @@
+//! The commands, one file per noun. Each has its `Args` and a `run` that says how it ended.
+
+pub(crate) mod account;
+pub(crate) mod audit;
+pub(crate) mod burst;
+pub(crate) mod campaign;
+pub(crate) mod dead;
+pub(crate) mod enqueue;
+pub(crate) mod init;
+pub(crate) mod journal;
+pub(crate) mod lookup;
+pub(crate) mod queue;
+pub(crate) mod receipts;
+pub(crate) mod redeem;
+pub(crate) mod redis;
+mod send;
+pub(crate) mod stats;
+pub(crate) mod watch;
+pub(crate) mod withdraw;
+pub(crate) mod worker;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Runs one command.
+pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Init(args) => init::run(context, args).await,
+        Command::Campaign(args) => campaign::run(context, args).await,
+        Command::Account(args) => account::run(context, args).await,
+        Command::Redeem(args) => redeem::run(context, args).await,
+        Command::Withdraw(args) => withdraw::run(context, args).await,
+        Command::Enqueue(args) => enqueue::run(context, args).await,
+        Command::Burst(args) => burst::run(context, args).await,
+        Command::Lookup(args) => lookup::run(context, args).await,
+        Command::Stats(args) => stats::run(context, args).await,
+        Command::Dead(args) => dead::run(context, args).await,
+        Command::Queue(args) => queue::run(context, args).await,
+        Command::Worker(args) => worker::run(context, args).await,
+        Command::Journal(args) => journal::run(context, args).await,
+        Command::Audit(args) => audit::run(context, args).await,
+        Command::Watch(args) => watch::run(context, args).await,
+        Command::Receipts(args) => receipts::run(context, args).await,
+        Command::Redis(args) => redis::run(context, args).await,
+    }
+}

@@ -1,0 +1,57 @@
+//! `init`: makes a namespace ready, finishes an interrupted `init`, or changes the retention.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tollgate::partition::Partitions;
+use tollgate::{OpenError, RETENTION_DEFAULT, Tollgate};
+
+use crate::arguments;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How many partitions; fixed once and for all [default: what the namespace has, else 1]
+    #[arg(long, value_name = "N", value_parser = arguments::partitions)]
+    partitions: Option<Partitions>,
+    /// How long the receipts of timed ids are kept at least [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = arguments::duration)]
+    retention: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Ready<'a> {
+    namespace: &'a str,
+    partitions: u16,
+    retention_ms: u64,
+}
+
+/// Runs the command. Every step can be repeated, so an `init` that was killed is finished by the next.
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let server = context.server().await?;
+    let partitions = match args.partitions {
+        Some(partitions) => partitions,
+        None => match Tollgate::open(server.clone(), context.namespace().clone()).await {
+            Ok(tollgate) => tollgate.partitions(),
+            Err(OpenError::Empty(_) | OpenError::Initialising(_)) => Partitions::ONE,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let retention = args.retention.unwrap_or(RETENTION_DEFAULT);
+    let tollgate = Tollgate::init(server, context.namespace().clone(), partitions, retention).await?;
+    let ready = Ready {
+        namespace: tollgate.namespace().as_str(),
+        partitions: partitions.count(),
+        retention_ms: u64::try_from(retention.as_millis())?,
+    };
+    context.output().data(&ready, || {
+        let retention = humantime::format_duration(retention);
+        format!(
+            "namespace {} is ready: partitions {}, retention {retention}",
+            ready.namespace, ready.partitions
+        )
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,13 @@
+//! `stats`: counters of the namespace, its queues and partitions.
+
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the command.
+pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
+    anyhow::bail!("not built yet")
+}

@@ -1,0 +1,29 @@
+//! `withdraw`: enqueues one withdrawal.
+
+use crate::context::Context;
+use crate::exit::Exit;
+use tollgate::amount::Currency;
+use tollgate::ids::AccountId;
+
+use super::send::SendArgs;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The account
+    #[arg(long, value_name = "ID")]
+    account: AccountId,
+    /// How much, in decimals of the currency
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    amount: String,
+    /// ISO 4217
+    #[arg(long, value_name = "CODE", default_value = "USD")]
+    currency: Currency,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
+    anyhow::bail!("not built yet")
+}

@@ -1,0 +1,109 @@
+//! What every command has: where Redis is, which namespace is meant, how to print.
+//!
+//! Nothing is connected before a command asks, so a wrong command line never waits for a server. Relies on
+//! [`preflight`] for whether a server may be used at all.
+
+use anyhow::bail;
+use tokio::sync::OnceCell;
+use tollgate::connect::{Origin, RedisOptions, Server, connect};
+use tollgate::ids::Namespace;
+use tollgate::preflight::{self, Tier};
+use tollgate::{OpenError, Tollgate};
+
+use crate::cli::Global;
+use crate::output::{Format, Output, hint, say};
+
+/// The validated global options, and the server once it was asked for.
+#[derive(Debug)]
+pub(crate) struct Context {
+    redis: RedisOptions,
+    unsafe_redis: UnsafeRedis,
+    namespace: Namespace,
+    output: Output,
+    server: OnceCell<Server>,
+}
+
+/// What to do about a server that may lose what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UnsafeRedis {
+    Refuse,
+    Warn,
+}
+
+impl Context {
+    /// Takes the global options; connects to nothing.
+    pub(crate) fn new(global: Global) -> Self {
+        let redis =
+            RedisOptions { url: global.redis_url, ca_file: global.redis_ca, ..RedisOptions::from_env() };
+        Self {
+            redis,
+            unsafe_redis: if global.allow_unsafe_redis { UnsafeRedis::Warn } else { UnsafeRedis::Refuse },
+            namespace: global.namespace,
+            output: Output { format: if global.json { Format::Json } else { Format::Human } },
+            server: OnceCell::new(),
+        }
+    }
+
+    /// Stdout.
+    pub(crate) fn output(&self) -> Output {
+        self.output
+    }
+
+    /// The namespace that is meant.
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// What was said about Redis, for commands about the private server itself.
+    pub(crate) fn redis(&self) -> &RedisOptions {
+        &self.redis
+    }
+
+    /// The server, connected and found fit; the private one is started and said on stderr.
+    pub(crate) async fn server(&self) -> anyhow::Result<Server> {
+        self.server.get_or_try_init(|| self.connect()).await.cloned()
+    }
+
+    /// The namespace, which must be ready: for commands that read.
+    pub(crate) async fn open(&self) -> anyhow::Result<Tollgate> {
+        let server = self.server().await?;
+        Ok(Tollgate::open(server, self.namespace.clone()).await?)
+    }
+
+    /// The namespace, initialised with the defaults if it is completely empty: for commands that write.
+    pub(crate) async fn open_or_init(&self) -> anyhow::Result<Tollgate> {
+        let server = self.server().await?;
+        match Tollgate::open(server.clone(), self.namespace.clone()).await {
+            Err(OpenError::Empty(namespace)) => {
+                say(format_args!(
+                    "namespace {namespace} is empty: initialised with 1 partition and a retention of 7 days"
+                ));
+                Ok(Tollgate::open_or_init(server, namespace).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn connect(&self) -> anyhow::Result<Server> {
+        let (server, origin) = connect(self.redis.clone()).await?;
+        if let Origin::Embedded { dir, started } = origin {
+            let what = if started { "started the private redis" } else { "using the private redis" };
+            say(format_args!("{what} in {} (set REDIS_URL to use another)", dir.display()));
+        }
+        let report = preflight::check(&mut server.link().await?, Tier::Memory).await?;
+        for finding in report.warnings() {
+            say(format_args!("warning: {finding}"));
+        }
+        for finding in report.refusals() {
+            match self.unsafe_redis {
+                UnsafeRedis::Warn => say(format_args!("warning: {finding}")),
+                UnsafeRedis::Refuse => say(format_args!("error: {finding}")),
+            }
+        }
+        if !report.is_fit() && self.unsafe_redis == UnsafeRedis::Refuse {
+            hint("--allow-unsafe-redis uses it all the same, for what may be lost");
+            bail!("this redis is not safe to use: {}", server.endpoint());
+        }
+        Ok(server)
+    }
+}

@@ -1,0 +1,106 @@
+//! Where words go: data to stdout, as JSON or as text for people; everything else to stderr.
+//!
+//! Writing never panics: that the reader has gone is an error like any other (`exit` tells it as silence).
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Text for people; may change.
+    Human,
+    /// One JSON value a line; a contract.
+    Json,
+}
+
+/// Stdout.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) format: Format,
+}
+
+impl Output {
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints one datum: `json` as one line of JSON, or the text of `human`.
+    pub(crate) fn data<T: fmt::Display>(
+        self,
+        json: &impl Serialize,
+        human: impl FnOnce() -> T,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.line(serde_json::to_string(json)?),
+            Format::Human => self.line(human()),
+        }
+    }
+
+    /// Prints one line whatever the format.
+    pub(crate) fn line(self, text: impl fmt::Display) -> io::Result<()> {
+        // One write for one line, so that lines of several processes do not mix.
+        io::stdout().write_all(format!("{text}\n").as_bytes())
+    }
+
+    /// Begins a list that may be long: one JSON array, or one line for each item.
+    pub(crate) fn list(self) -> List {
+        List {
+            format: self.format,
+            out: io::BufWriter::with_capacity(64 * 1024, io::stdout()),
+            is_empty: true,
+        }
+    }
+}
+
+/// A list that is printed while it is read; [`List::end`] completes it.
+#[derive(Debug)]
+pub(crate) struct List {
+    format: Format,
+    out: io::BufWriter<io::Stdout>,
+    is_empty: bool,
+}
+
+impl List {
+    /// Prints one item.
+    pub(crate) fn item<T: fmt::Display>(
+        &mut self,
+        json: &impl Serialize,
+        human: impl FnOnce() -> T,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Json => {
+                self.out.write_all(if self.is_empty { b"[" } else { b",\n" })?;
+                serde_json::to_writer(&mut self.out, json)?;
+            }
+            Format::Human => writeln!(self.out, "{}", human())?,
+        }
+        self.is_empty = false;
+        Ok(())
+    }
+
+    /// Ends the list. Without it a JSON list stays open, so a reader sees that it was cut off.
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        if self.format == Format::Json {
+            self.out.write_all(if self.is_empty { b"[]\n" } else { b"]\n" })?;
+        }
+        self.out.flush()
+    }
+}
+
+/// Says something on stderr. That nobody listens is no reason to stop.
+pub(crate) fn say(text: impl fmt::Display) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Says what to do about it.
+pub(crate) fn hint(text: impl fmt::Display) {
+    say(format_args!("hint: {text}"));
+}
+
+/// Whether someone watches stderr, where progress goes.
+pub(crate) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}

@@ -1,0 +1,43 @@
+//! What holds for every command: exit codes, help, where words go, which Redis is refused.
+
+use crate::harness::Cli;
+
+const COMMANDS: [&str; 17] = [
+    "init", "campaign", "account", "redeem", "withdraw", "enqueue", "burst", "lookup", "stats", "dead",
+    "queue", "worker", "journal", "audit", "watch", "receipts", "redis",
+];
+
+#[test]
+fn help_is_data_and_a_wrong_command_line_is_exit_2() {
+    let cli = Cli::new();
+    let help = cli.run(&["--help"]);
+    for command in COMMANDS {
+        assert!(help.exits(0).contains(&format!("\n  {command} ")), "{command}");
+        cli.run(&[command, "--help"]).exits(0);
+        cli.run(&[command, "--no-such-flag"]).complains(2);
+    }
+    cli.run(&[]).complains(2);
+    cli.run(&["dance"]).complains(2);
+    cli.run(&["stats", "--namespace", "a:b"]).complains(2);
+}
+
+#[test]
+fn no_redis_is_exit_3_and_a_wrong_address_exit_2() {
+    let at = |url: &str| Cli { url: url.to_owned(), namespace: "n".to_owned() };
+    let away = at("redis://127.0.0.1:1");
+    assert!(away.run(&["init"]).complains(3).contains("hint: is Redis running"));
+    for wrong in ["", "http://localhost", "localhost:6379", "redis-sentinel://a:1/main"] {
+        assert!(at(wrong).run(&["init"]).complains(2).starts_with("error: "), "{wrong}");
+    }
+}
+
+#[test]
+fn a_redis_that_loses_data_is_refused_unless_told_otherwise() {
+    let unsafe_redis = tollgate::embedded::Temporary::start(&["--maxmemory-policy", "allkeys-lru"]).unwrap();
+    let cli = Cli::on(&unsafe_redis);
+    let refused = cli.run(&["init"]);
+    assert!(refused.complains(1).contains("allkeys-lru"), "{refused:?}");
+    let warned = cli.run(&["init", "--allow-unsafe-redis"]);
+    warned.exits(0);
+    assert!(warned.stderr.contains("warning: "), "{warned:?}");
+}

@@ -1,0 +1,133 @@
+//! Drives the binary: a namespace of its own on the redis-server that the tests of this process share.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tollgate::Tollgate;
+use tollgate::connect::{Endpoint, RedisOptions, Server};
+use tollgate::embedded::Temporary;
+use tollgate::ids::Namespace;
+
+/// How long a test waits for anything.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// A namespace on a server.
+pub(crate) struct Cli {
+    pub(crate) url: String,
+    pub(crate) namespace: String,
+}
+
+impl Cli {
+    /// A fresh namespace on the shared server.
+    pub(crate) fn new() -> Self {
+        static SHARED: OnceLock<Temporary> = OnceLock::new();
+        Self::on(SHARED.get_or_init(|| Temporary::start(&["--enable-debug-command", "yes"]).unwrap()))
+    }
+
+    /// A fresh namespace on a server of one's own.
+    pub(crate) fn on(redis: &Temporary) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let namespace = format!("p{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Self { url: redis.url(), namespace }
+    }
+
+    /// The command, not yet started.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-producer"));
+        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", &self.namespace);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the command to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// Runs the command with this stdin.
+    pub(crate) fn run_with(&self, args: &[&str], stdin: &[u8]) -> Ran {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        // A command that refuses early does not read it all.
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        Ran::of(child.wait_with_output().unwrap())
+    }
+
+    /// A server handle for looking at keys (links die with the runtime that made them).
+    pub(crate) fn server(&self) -> Server {
+        let options = RedisOptions { url: Some(self.url.clone()), ..RedisOptions::default() };
+        Server::open(Endpoint::parse(&options).unwrap())
+    }
+
+    /// The namespace as the library sees it.
+    pub(crate) async fn tollgate(&self) -> Tollgate {
+        Tollgate::open(self.server(), Namespace::parse(self.namespace.as_str()).unwrap()).await.unwrap()
+    }
+
+    /// A worker process on this namespace; killed when dropped.
+    pub(crate) fn worker(&self, args: &[&str]) -> Running {
+        let mut command = Command::new(worker_binary());
+        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", &self.namespace);
+        Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
+    }
+}
+
+/// The worker beside the binary under test.
+fn worker_binary() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_tollgate-producer")).with_file_name("tollgate-worker");
+    assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// A process that ends with the test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Stdout, of a command that must have ended so.
+    #[track_caller]
+    pub(crate) fn exits(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        &self.stdout
+    }
+
+    /// Stderr, of a command that must have ended so.
+    #[track_caller]
+    pub(crate) fn complains(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        &self.stderr
+    }
+
+    /// Stdout as one JSON value.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
