@@ -7,4 +7,6 @@ mod codes_doc;
 mod embedded;
 mod link;
 mod preflight;
+mod smoke;
+mod space;
 mod tls;
