@@ -9,4 +9,5 @@ mod link;
 mod preflight;
 mod smoke;
 mod space;
+mod protocol;
 mod tls;

@@ -1,0 +1,107 @@
+//! `docs/protocol.md` says what the code does: its vectors, limits and examples are read from the page.
+
+use tollgate::amount::NUMBER_MAX;
+use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
+use tollgate::fingerprint::Fingerprint;
+use tollgate::ids::{Bucket, ID_BYTES_MAX, JobId, Namespace, QueueName};
+use tollgate::job::Kind;
+use tollgate::keys::Keys;
+use tollgate::partition::{Partition, Partitions};
+
+const PAGE: &str = include_str!("../../../docs/protocol.md");
+
+/// The rows of the table whose head begins with `first`, cells without their backticks.
+fn table(first: &str) -> Vec<Vec<&'static str>> {
+    let head = format!("| {first} |");
+    let rows: Vec<Vec<&str>> = PAGE
+        .lines()
+        .skip_while(|line| !line.starts_with(&head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    assert!(!rows.is_empty(), "no table that begins with {first}");
+    rows
+}
+
+fn partitions(count: u16) -> Partitions {
+    Partitions::new(count).unwrap()
+}
+
+#[test]
+fn partition_vectors() {
+    for row in table("resource id") {
+        let [id, crc, of_4, of_16, of_16384] = row[..] else { panic!("{row:?}") };
+        let crc = u16::from_str_radix(crc.strip_prefix("0x").unwrap(), 16).unwrap();
+        for (count, expected) in [(4, of_4), (16, of_16), (16_384, of_16384)] {
+            let expected: u16 = expected.parse().unwrap();
+            assert_eq!(Partition::of(id, partitions(count)).number(), expected, "{id} of {count}");
+            assert_eq!(crc % count, expected, "{id} of {count}");
+        }
+    }
+}
+
+#[test]
+fn fingerprint_vectors() {
+    use sha2::{Digest, Sha256};
+    let mut described = Vec::new();
+    for row in table("hashed text") {
+        let [text, fingerprint] = row[..] else { panic!("{row:?}") };
+        let digest: String =
+            Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest, fingerprint, "{text}");
+        described.push(fingerprint);
+    }
+    for row in table("envelope") {
+        let [json, fingerprint] = row[..] else { panic!("{row:?}") };
+        let job = Envelope::decode_job(json.as_bytes()).unwrap();
+        assert_eq!(Fingerprint::of(&job.request).to_string(), fingerprint, "{json}");
+        assert!(described.contains(&fingerprint), "{json}");
+    }
+}
+
+#[test]
+fn the_examples_are_jobs_in_the_right_stream() {
+    let examples: Vec<&str> = PAGE.lines().filter(|line| line.starts_with("redis-cli XADD")).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let words: Vec<&str> = example.split('\'').collect();
+        let [_, key, _, id, field, json, _] = words[..] else { panic!("{words:?}") };
+        assert_eq!((id, field.trim()), ("*", "job"));
+        let job = Envelope::decode_job(json.as_bytes()).unwrap();
+        let partition = Partition::of(job.request.resource().id(), Partitions::ONE);
+        assert_eq!(key, Keys::new(&Namespace::default(), partition).queue(&QueueName::default()));
+    }
+}
+
+#[test]
+fn every_field_of_a_queueable_kind_is_in_the_table() {
+    let documented: Vec<(&str, &str)> = table("field").iter().map(|row| (row[0], row[1])).collect();
+    let example = |kind: Kind| match kind {
+        Kind::Redeem => Some(r#"{"kind":"redeem","id":"j","campaign":"c","customer":"x"}"#),
+        Kind::Withdraw => Some(r#"{"kind":"withdraw","id":"j","account":"a","amount":1}"#),
+        _ => None,
+    };
+    for kind in Kind::ALL {
+        assert_eq!(kind.is_queueable(), example(kind).is_some(), "{kind}: say in the page how to send it");
+        let Some(json) = example(kind) else { continue };
+        let mut fields = vec!["v", "id", "kind", "at"];
+        Envelope::decode_job(json.as_bytes()).unwrap().request.each_field(|name, _| fields.push(name));
+        let of_kind = |kinds: &str| kinds == "all" || kinds.split(", ").any(|name| name == kind.name());
+        let listed: Vec<&str> =
+            documented.iter().filter(|(_, kinds)| of_kind(kinds)).map(|(name, _)| *name).collect();
+        assert_eq!(listed, fields, "{kind}");
+    }
+}
+
+#[test]
+fn limits_and_ids() {
+    assert!(PAGE.contains(&format!("at most {ENVELOPE_BYTES_MAX} bytes")));
+    assert!(PAGE.contains(&format!("1 to {ID_BYTES_MAX} bytes of UTF-8")));
+    assert_eq!(PAGE.matches(&format!("from 1 to {NUMBER_MAX}")).count(), 2);
+    let examples = &table("an id")[0];
+    assert!(matches!(JobId::parse(examples[1]).unwrap().bucket(), Bucket::Hour(_)));
+    assert_eq!(JobId::parse(examples[2]).unwrap().bucket(), Bucket::Kept);
+    assert_eq!(tollgate::RETENTION_DEFAULT.as_secs(), 7 * 24 * 3600);
+    assert!(PAGE.contains("7 days by default"));
+}
