@@ -9,7 +9,8 @@ const BEGIN: &str = "<!-- codes: begin -->\n";
 const END: &str = "<!-- codes: end -->";
 
 fn table() -> String {
-    let mut table = String::from("| # | code | class | stored | exit | meaning |\n|---|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| # | code | class | stored | exit | meaning |\n|---|---|---|---|---|---|\n");
     for (place, code) in Code::ALL.iter().enumerate() {
         let stored = match code.stored() {
             Stored::Yes => "yes",

@@ -7,7 +7,7 @@ mod codes_doc;
 mod embedded;
 mod link;
 mod preflight;
+mod protocol;
 mod smoke;
 mod space;
-mod protocol;
 mod tls;
