@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod architecture;
 mod codes_doc;
 mod embedded;
 mod link;
