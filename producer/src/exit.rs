@@ -12,6 +12,7 @@ use tollgate::connect::EndpointError;
 use tollgate::embedded::EmbeddedError;
 use tollgate::failure::Failure;
 use tollgate::input::InputError;
+use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::ScriptError;
 
 use crate::output::{hint, say};
@@ -48,6 +49,15 @@ impl Exit {
             Self::Unreachable => 3,
             Self::Undecided => 4,
             Self::Violation => 5,
+        }
+    }
+
+    /// What a job's outcome means.
+    pub(crate) fn of_outcome(class: OutcomeClass) -> Self {
+        match class {
+            OutcomeClass::Applied => Self::Done,
+            OutcomeClass::Refused | OutcomeClass::Dead | OutcomeClass::Expired => Self::Refused,
+            OutcomeClass::Pending | OutcomeClass::NotDecided => Self::Undecided,
         }
     }
 

@@ -26,5 +26,8 @@ pub mod failure;
 pub mod link;
 pub mod preflight;
 
+pub mod outcome;
+pub mod resources;
+
 mod tollgate;
 pub use tollgate::{OpenError, RETENTION_DEFAULT, Tollgate};
