@@ -41,7 +41,7 @@ pub(crate) struct Global {
     /// The first part of every key
     #[arg(long, global = true, value_name = "NAME", env = env::TOLLGATE_NAMESPACE, default_value = DEFAULT_NAMESPACE)]
     pub(crate) namespace: Namespace,
-    /// Print data as JSON, a stable contract (docs/json.md)
+    /// Print data as JSON, a stable contract (docs/cli-json.md)
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) json: bool,
 }

@@ -9,6 +9,8 @@ mod commands;
 mod context;
 mod exit;
 mod output;
+mod overview;
+mod table;
 
 use std::process::ExitCode;
 

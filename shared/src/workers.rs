@@ -3,6 +3,8 @@
 //! A beat is written by [`beat`](mod@crate::scripts::beat). Reading only; whoever removes a dead consumer does
 //! that by [`reap`](mod@crate::scripts::reap).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -10,6 +12,9 @@ use crate::ids::QueueName;
 use crate::keys::{GROUP, Keys};
 use crate::link::Link;
 use crate::script::Reply;
+
+/// A worker that has not beaten for so long is called silent: several beats are missing by then.
+pub const SILENT_AFTER: Duration = Duration::from_secs(15);
 
 /// What a worker says of itself: the description in its beat, as JSON.
 ///

@@ -1,5 +1,15 @@
 //! `dead ls|show|retry|discard`: jobs that nobody could decide.
+//!
+//! They lie in the partition of their resource, so an id is asked of all. Lists are read in pages.
 
+mod change;
+mod list;
+
+use tollgate::code::Code;
+use tollgate::ids::JobId;
+use tollgate::input::InputError;
+
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -12,17 +22,69 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// List them, oldest first
-    Ls,
+    /// List them, the oldest of each partition first
+    Ls {
+        /// How many at most
+        #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
+        limit: u64,
+        /// Only those that are dead for this reason; reads on until it has found enough
+        #[arg(long, value_name = "CODE", value_parser = reason)]
+        reason: Option<Code>,
+    },
     /// Show one with its bytes
-    Show { id: String },
-    /// Put them back into their queues
-    Retry { ids: Vec<String> },
-    /// Give them up
-    Discard { ids: Vec<String> },
+    Show {
+        /// Its id
+        #[arg(value_name = "ID", value_parser = JobId::stored::<&str>)]
+        id: JobId,
+    },
+    /// Put them back into their queues, undecided as they are
+    Retry(Which),
+    /// Give them up for good; nothing was decided, so an id may be sent again
+    Discard {
+        #[command(flatten)]
+        which: Which,
+        /// Yes, all of them
+        #[arg(long, requires = "all")]
+        yes: bool,
+    },
+}
+
+/// Which jobs are meant.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Their ids
+    #[arg(value_name = "ID", value_parser = JobId::stored::<&str>, required_unless_present = "all")]
+    ids: Vec<JobId>,
+    /// All that are dead now
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// Of those, only the ones that are dead for this reason
+    #[arg(long, value_name = "CODE", requires = "all", value_parser = reason)]
+    reason: Option<Code>,
+}
+
+fn reason(text: &str) -> Result<Code, InputError> {
+    Code::from_name(text).ok_or_else(|| {
+        InputError::new(
+            Code::NameMalformed,
+            "reason",
+            text,
+            "a code of docs/codes.md, for example worker_lost",
+        )
+    })
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    match args.verb {
+        Verb::Ls { limit, reason } => list::ls(context, limit, reason).await,
+        Verb::Show { id } => list::show(context, &id).await,
+        Verb::Retry(which) => change::run(context, which, change::Change::Retry).await,
+        Verb::Discard { which: Which { all: true, .. }, yes: false } => {
+            use clap::CommandFactory as _;
+            let words = "--all gives every dead job up for good: say --yes as well";
+            crate::cli::Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, words).exit()
+        }
+        Verb::Discard { which, .. } => change::run(context, which, change::Change::Discard).await,
+    }
 }

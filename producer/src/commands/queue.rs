@@ -1,8 +1,20 @@
 //! `queue ls|pause|resume`: the queues of the namespace.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::bail;
+use serde::Serialize;
+use serde_json::json;
+use tollgate::Tollgate;
+use tollgate::ids::QueueName;
+use tollgate::scripts::queue::{self, QueueStatus};
+use tollgate::workers;
+
 use crate::context::Context;
 use crate::exit::Exit;
-use tollgate::ids::QueueName;
+use crate::output::{Output, hint};
+use crate::overview::{Overview, QueueCounts};
+use crate::table::{Table, age, count};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -15,13 +27,101 @@ pub(crate) struct Args {
 enum Verb {
     /// List them
     Ls,
-    /// Stop fetching from a queue
-    Pause { queue: QueueName },
+    /// Stop fetching from a queue; what workers have in hand is settled, new jobs wait
+    Pause {
+        /// The queue
+        queue: QueueName,
+    },
     /// Fetch from it again
-    Resume { queue: QueueName },
+    Resume {
+        /// The queue
+        queue: QueueName,
+    },
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    match args.verb {
+        Verb::Ls => list(&tollgate, context.output()).await,
+        Verb::Pause { queue } => set(&tollgate, context.output(), &queue, QueueStatus::Paused).await,
+        Verb::Resume { queue } => set(&tollgate, context.output(), &queue, QueueStatus::Active).await,
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    #[serde(flatten)]
+    counts: QueueCounts,
+    /// Workers that fetch from it, or did and were not reaped yet.
+    consumers: u64,
+}
+
+async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
+    let overview = Overview::read(tollgate).await?;
+    let mut consumers_of: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut link = tollgate.server().link().await?;
+    for partition in tollgate.partitions().iter() {
+        for queue in &overview.queues {
+            let name = QueueName::parse(queue.queue.as_str())?;
+            let consumers = workers::consumers(&mut link, tollgate.keys(partition), &name).await?;
+            consumers_of.entry(&queue.queue).or_default().extend(consumers.into_iter().map(|one| one.name));
+        }
+    }
+    let rows: Vec<Row> = overview
+        .queues
+        .iter()
+        .map(|queue| Row {
+            counts: queue.clone(),
+            consumers: consumers_of.get(queue.queue.as_str()).map_or(0, |names| names.len() as u64),
+        })
+        .collect();
+    output.data(&rows, || {
+        let mut table = Table::new(&["queue", "status", ">waiting", ">pending", ">consumers", ">oldest"]);
+        for Row { counts, consumers } in &rows {
+            table.row([
+                counts.queue.clone(),
+                counts.status.to_owned(),
+                count(counts.waiting),
+                count(counts.pending),
+                count(*consumers),
+                age(counts.oldest_age_ms),
+            ]);
+        }
+        table
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Sets the status in every partition: cut off midway, the same command again finishes it.
+async fn set(
+    tollgate: &Tollgate,
+    output: Output,
+    name: &QueueName,
+    status: QueueStatus,
+) -> anyhow::Result<Exit> {
+    let overview = Overview::read(tollgate).await?;
+    let mut link = tollgate.server().link().await?;
+    if !overview.has_queue(name) && !is_sent_to(tollgate, name).await? {
+        let names: Vec<_> = overview.queues.iter().map(|queue| queue.queue.as_str()).collect();
+        hint(format_args!("there are: {}", names.join(", ")));
+        bail!("no queue {name}");
+    }
+    for partition in tollgate.partitions().iter() {
+        queue::queue(&mut link, tollgate.keys(partition), name, Some(status)).await?;
+    }
+    let json = json!({ "queue": name.as_str(), "status": status.name() });
+    output.data(&json, || format!("{name}: {}", status.name()))?;
+    Ok(Exit::Done)
+}
+
+/// Whether jobs were sent to a queue that no worker has opened yet: it may be paused before one comes.
+async fn is_sent_to(tollgate: &Tollgate, name: &QueueName) -> anyhow::Result<bool> {
+    let mut link = tollgate.server().link().await?;
+    for partition in tollgate.partitions().iter() {
+        if queue::has_stream(&mut link, tollgate.keys(partition), name).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -1,5 +1,9 @@
 //! `receipts drop`: gives up the receipts of ids that are too old.
 
+use serde_json::{Value, json};
+use tollgate::ids::HOUR_MS;
+use tollgate::receipts::drop_old;
+
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -13,10 +17,28 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Raise the floor as far as the rule allows, and unlink what is below
+    ///
+    /// The floor is never above the namespace's retention, counted back from now or from the oldest job that is
+    /// not settled. An id below the floor is answered `id_expired` from then on, and never executed.
     Drop,
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let Verb::Drop = args.verb;
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    for partition in tollgate.partitions().iter() {
+        let dropped = drop_old(&mut link, tollgate.keys(partition)).await?;
+        let json: Value = json!({
+            "partition": partition.number(),
+            "floor_before_at_ms": dropped.floor_hour_before.saturating_mul(HOUR_MS),
+            "floor_at_ms": dropped.floor_hour.saturating_mul(HOUR_MS),
+            "buckets": dropped.buckets,
+        });
+        list.item(&json, || format!("partition {partition}: {dropped}"))?;
+    }
+    list.end()?;
+    Ok(Exit::Done)
 }

@@ -75,3 +75,11 @@ pub async fn list(link: &mut Link, keys: &Keys) -> Result<Vec<(QueueName, QueueS
     queues.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(queues)
 }
+
+/// Whether `queue` has a stream: jobs may have been sent to it before any worker opened it.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn has_stream(link: &mut Link, keys: &Keys, queue: &QueueName) -> Result<bool, Failure> {
+    link.query(redis::cmd("EXISTS").arg(keys.queue(queue))).await
+}

@@ -1,0 +1,148 @@
+//! `dead retry` and `dead discard`: by id, or all that are dead now.
+
+use anyhow::bail;
+use serde_json::json;
+use tollgate::Tollgate;
+use tollgate::ids::JobId;
+use tollgate::keys::Keys;
+use tollgate::link::Link;
+use tollgate::parked::{self, PAGE_MAX};
+use tollgate::scripts::dead::{self, DeadResult, IDS_MAX};
+use tollgate::scripts::{ScriptError, queue};
+
+use super::{Which, list};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::overview::Overview;
+use crate::table::count;
+
+/// What to do with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Retry,
+    Discard,
+}
+
+pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    if which.all {
+        return all(context, &tollgate, &mut link, &which, change).await;
+    }
+    let results = by_id(&tollgate, &mut link, &which.ids, change).await?;
+    let mut exit = Exit::Done;
+    for (id, result) in which.ids.iter().zip(results) {
+        let name = name(result);
+        context.output().data(&json!({ "id": id.as_str(), "result": name }), || format!("{id}  {name}"))?;
+        if matches!(result, DeadResult::Absent | DeadResult::Damaged) {
+            exit = exit.combine(Exit::Refused);
+        }
+    }
+    Ok(exit)
+}
+
+fn name(result: DeadResult) -> &'static str {
+    match result {
+        DeadResult::Requeued => "requeued",
+        DeadResult::Discarded => "discarded",
+        DeadResult::Absent => "absent",
+        DeadResult::Damaged => "corrupt_state",
+    }
+}
+
+/// One result for each id, in the order asked: of the partition where it was, if it was in one.
+async fn by_id(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    ids: &[JobId],
+    change: Change,
+) -> anyhow::Result<Vec<DeadResult>> {
+    let mut results = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(IDS_MAX) {
+        let mut best = vec![DeadResult::Absent; chunk.len()];
+        for partition in tollgate.partitions().iter() {
+            let found = apply(link, tollgate.keys(partition), chunk, change).await?;
+            for (best, found) in best.iter_mut().zip(found) {
+                if found != DeadResult::Absent {
+                    *best = found;
+                }
+            }
+        }
+        results.append(&mut best);
+    }
+    Ok(results)
+}
+
+/// All that were dead when the command began. A job that fails again at once comes back with a later time, and
+/// is left alone: otherwise this and a worker would pass the same poison to and fro for ever.
+async fn all(
+    context: &Context,
+    tollgate: &Tollgate,
+    link: &mut Link,
+    which: &Which,
+    change: Change,
+) -> anyhow::Result<Exit> {
+    let begun_at_ms = Overview::read(tollgate).await?.at_ms;
+    let (mut done, mut damaged) = (0_u64, 0_u64);
+    for partition in tollgate.partitions().iter() {
+        let keys = tollgate.keys(partition);
+        // The position of the first job that is not done: those passed over stay in front of it.
+        let mut from = 0;
+        loop {
+            let page = parked::dead_page(link, keys, from, PAGE_MAX).await?;
+            let now: Vec<_> = page.into_iter().take_while(|dead| dead.at_ms <= begun_at_ms).collect();
+            if now.is_empty() {
+                break;
+            }
+            let meant: Vec<JobId> = now
+                .iter()
+                .filter(|dead| list::matches(dead, which.reason))
+                .map(|dead| dead.id.clone())
+                .collect();
+            from += now.len() - meant.len();
+            for chunk in meant.chunks(IDS_MAX) {
+                for result in apply(link, keys, chunk, change).await? {
+                    match result {
+                        DeadResult::Requeued | DeadResult::Discarded => done += 1,
+                        DeadResult::Damaged => {
+                            damaged += 1;
+                            from += 1;
+                        }
+                        // Someone else took it, and its place with it.
+                        DeadResult::Absent => {}
+                    }
+                }
+            }
+        }
+    }
+    let verb = match change {
+        Change::Retry => "requeued",
+        Change::Discard => "discarded",
+    };
+    context.output().data(&json!({ verb: done, "corrupt_state": damaged }), || match damaged {
+        0 => format!("{} {verb}", count(done)),
+        _ => format!("{} {verb}, {} left: their rows are damaged", count(done), count(damaged)),
+    })?;
+    Ok(if damaged > 0 { Exit::Refused } else { Exit::Done })
+}
+
+async fn apply(
+    link: &mut Link,
+    keys: &Keys,
+    ids: &[JobId],
+    change: Change,
+) -> anyhow::Result<Vec<DeadResult>> {
+    /// Queues are added rarely; this many in a row are damage.
+    const TRIES_MAX: usize = 5;
+    if change == Change::Discard {
+        return Ok(dead::discard(link, keys, ids).await?);
+    }
+    for _ in 0..TRIES_MAX {
+        let queues: Vec<_> = queue::list(link, keys).await?.into_iter().map(|(name, _)| name).collect();
+        match dead::retry(link, keys, &queues, ids).await {
+            Err(ScriptError::StaleKeys) => {}
+            other => return Ok(other?),
+        }
+    }
+    bail!("the list of queues changes all the time")
+}

@@ -1,0 +1,178 @@
+//! `dead ls` and `dead show`: reading.
+
+use serde::Serialize;
+use tollgate::code::Code;
+use tollgate::ids::JobId;
+use tollgate::instant::Instant;
+use tollgate::parked::{self, Dead, PAGE_MAX, Row};
+use tollgate::partition::Partition;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::output::say;
+use crate::overview::Overview;
+use crate::table::count;
+
+/// One line of `dead ls`. `reason`, `queue` and `attempts` are `null` where the row is damaged.
+#[derive(Debug, Serialize)]
+struct Item<'a> {
+    id: &'a str,
+    partition: u16,
+    reason: Option<&'a str>,
+    at_ms: u64,
+    queue: Option<&'a str>,
+    attempts: Option<u64>,
+    /// How long its envelope is.
+    bytes: Option<u64>,
+}
+
+impl<'a> Item<'a> {
+    fn of(partition: Partition, dead: &'a Dead) -> Self {
+        let row = dead.row.as_ref();
+        Self {
+            id: dead.id.as_str(),
+            partition: partition.number(),
+            reason: row.map(|row| row.reason.as_str()),
+            at_ms: dead.at_ms,
+            queue: row.map(|row| row.queue.as_str()),
+            attempts: row.map(|row| row.attempts),
+            bytes: row.map(|row| row.envelope.len() as u64),
+        }
+    }
+
+    /// Columns of a fixed width, since the list is printed while it is read.
+    fn line(&self) -> String {
+        let reason = self.reason.unwrap_or("(its row is damaged)");
+        format!("{:<26}  {:<22}  {:<12}  {}", time(self.at_ms), reason, self.queue.unwrap_or("-"), self.id)
+    }
+}
+
+fn time(at_ms: u64) -> String {
+    Instant::from_ms(at_ms).map_or_else(|| at_ms.to_string(), |at| at.to_string())
+}
+
+pub(super) async fn ls(context: &Context, limit: u64, reason: Option<Code>) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let total = Overview::read(&tollgate).await?.counts.dead;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    let mut listed = 0;
+    'partitions: for partition in tollgate.partitions().iter() {
+        let mut from = 0;
+        while listed < limit {
+            // A filter may pass over many, so it reads full pages.
+            let wanted = usize::try_from(limit - listed).unwrap_or(PAGE_MAX).min(PAGE_MAX);
+            let wanted = if reason.is_some() { PAGE_MAX } else { wanted };
+            let page = parked::dead_page(&mut link, tollgate.keys(partition), from, wanted).await?;
+            if page.is_empty() {
+                continue 'partitions;
+            }
+            from += page.len();
+            for dead in page.iter().filter(|dead| matches(dead, reason)) {
+                if listed == limit {
+                    break 'partitions;
+                }
+                let item = Item::of(partition, dead);
+                list.item(&item, || item.line())?;
+                listed += 1;
+            }
+        }
+        break;
+    }
+    list.end()?;
+    if reason.is_none() && listed < total {
+        say(format_args!("{} of {}; --limit shows more", count(listed), count(total)));
+    }
+    Ok(Exit::Done)
+}
+
+/// Whether a dead job is one of those meant.
+pub(super) fn matches(dead: &Dead, reason: Option<Code>) -> bool {
+    reason.is_none_or(|code| dead.row.as_ref().is_some_and(|row| row.reason == code.name()))
+}
+
+/// What `dead show` prints. The bytes are in exactly one of `envelope` (text) and `envelope_hex`.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    partition: u16,
+    state: &'static str,
+    reason: Option<&'a str>,
+    meaning: Option<&'static str>,
+    at_ms: u64,
+    queue: &'a str,
+    attempts: u64,
+    fingerprint: String,
+    envelope: Option<&'a str>,
+    envelope_hex: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(id: &'a JobId, partition: Partition, row: &'a Row) -> Self {
+        let envelope = std::str::from_utf8(&row.envelope).ok();
+        let hex = || row.envelope.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            id: id.as_str(),
+            partition: partition.number(),
+            state: row.state.name(),
+            reason: Some(row.reason.as_str()).filter(|reason| !reason.is_empty()),
+            meaning: row.code().map(Code::meaning),
+            at_ms: row.at_ms,
+            queue: row.queue.as_str(),
+            attempts: row.attempts,
+            fingerprint: row.fingerprint.to_string(),
+            envelope,
+            envelope_hex: envelope.is_none().then(hex),
+        }
+    }
+
+    fn text(&self, envelope: &[u8]) -> String {
+        let reason = match (self.reason, self.meaning) {
+            (Some(reason), Some(meaning)) => format!("{reason}: {meaning}"),
+            (Some(reason), None) => reason.to_owned(),
+            (None, _) => "-".to_owned(),
+        };
+        // Escaped, so that whatever lies there cannot speak to the terminal.
+        let printable = |text: &&str| !text.chars().any(char::is_control);
+        let bytes = self
+            .envelope
+            .filter(printable)
+            .map_or_else(|| envelope.escape_ascii().to_string(), str::to_owned);
+        format!(
+            "id         {}\npartition  {}\nstate      {}\nreason     {reason}\nat         {}\nqueue      {}\nattempts   {}\nenvelope   {bytes}",
+            self.id,
+            self.partition,
+            self.state,
+            time(self.at_ms),
+            self.queue,
+            self.attempts,
+        )
+    }
+}
+
+pub(super) async fn show(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut exit = Exit::Refused;
+    for partition in tollgate.partitions().iter() {
+        match parked::row(&mut link, tollgate.keys(partition), id).await? {
+            None => {}
+            Some(Ok(row)) => {
+                let shown = Shown::of(id, partition, &row);
+                context.output().data(&shown, || shown.text(&row.envelope))?;
+                exit = Exit::Done;
+            }
+            Some(Err(bytes)) => {
+                say(format_args!(
+                    "error: partition {partition}: the row of {id} is damaged: {}",
+                    bytes.escape_ascii()
+                ));
+                return Ok(Exit::Violation);
+            }
+        }
+    }
+    if exit == Exit::Refused {
+        say(format_args!("error: {id} is not parked (see `lookup {id}`)"));
+    }
+    Ok(exit)
+}

@@ -1,0 +1,181 @@
+//! The whole namespace at a glance: the stats of every partition, and their sums at the top and by queue.
+//!
+//! Each partition is read at one instant of its own, so sums over several partitions are of nearly, not exactly,
+//! the same moment; the conservation law is exact within each, and its sums are exact too. Reading only.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use tollgate::Tollgate;
+use tollgate::ids::{HOUR_MS, QueueName};
+use tollgate::partition::Partition;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::queue::QueueStatus;
+use tollgate::scripts::stats::{self, PartitionStats};
+
+/// How many partitions are asked at once.
+const PARTITIONS_ABREAST: usize = 16;
+
+/// What `stats --json` prints.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Overview {
+    /// Server time, the latest of the partitions.
+    pub(crate) at_ms: u64,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    pub(crate) conservation: Conservation,
+    pub(crate) queues: Vec<QueueCounts>,
+    pub(crate) partitions: Vec<PartitionCounts>,
+}
+
+/// Where jobs are and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) waiting: u64,
+    pub(crate) pending: u64,
+    pub(crate) scheduled: u64,
+    pub(crate) dead: u64,
+    pub(crate) decided: u64,
+    pub(crate) replayed: u64,
+    pub(crate) mismatched: u64,
+    pub(crate) expired: u64,
+    pub(crate) discarded: u64,
+    /// Of the oldest entry that waits or is in some worker's hands.
+    pub(crate) oldest_age_ms: Option<u64>,
+}
+
+/// The conservation law: what was accepted is somewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Conservation {
+    pub(crate) accepted: u64,
+    pub(crate) settled: u64,
+    /// Whether accepted = settled + waiting + pending + scheduled + dead + discarded.
+    pub(crate) holds: bool,
+}
+
+/// One queue, in one partition or over all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct QueueCounts {
+    pub(crate) queue: String,
+    /// `active`, `paused`, or `mixed` where its partitions differ.
+    pub(crate) status: &'static str,
+    pub(crate) waiting: u64,
+    pub(crate) pending: u64,
+    pub(crate) oldest_age_ms: Option<u64>,
+}
+
+/// One partition.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PartitionCounts {
+    pub(crate) partition: u16,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    pub(crate) conservation: Conservation,
+    pub(crate) frozen: bool,
+    /// A timed id from before this is `id_expired`.
+    pub(crate) receipts_floor_at_ms: u64,
+    pub(crate) retention_ms: u64,
+    pub(crate) queues: Vec<QueueCounts>,
+}
+
+impl Overview {
+    /// Reads every partition.
+    pub(crate) async fn read(tollgate: &Tollgate) -> Result<Self, ScriptError> {
+        let reads = tollgate.partitions().iter().map(|partition| async move {
+            let mut link = tollgate.server().link().await?;
+            Ok::<_, ScriptError>((partition, stats::read(&mut link, tollgate.keys(partition)).await?))
+        });
+        let read: Vec<_> = stream::iter(reads).buffered(PARTITIONS_ABREAST).try_collect().await?;
+        Ok(Self::of(&read))
+    }
+
+    fn of(read: &[(Partition, PartitionStats)]) -> Self {
+        let partitions: Vec<_> = read.iter().map(|(partition, stats)| one(*partition, stats)).collect();
+        let mut counts = Counts::default();
+        let mut conservation = Conservation { holds: true, ..Conservation::default() };
+        let mut queues: BTreeMap<String, QueueCounts> = BTreeMap::new();
+        for partition in &partitions {
+            counts.add(&partition.counts);
+            conservation.accepted += partition.conservation.accepted;
+            conservation.settled += partition.conservation.settled;
+            conservation.holds &= partition.conservation.holds;
+            for queue in &partition.queues {
+                match queues.get_mut(&queue.queue) {
+                    None => drop(queues.insert(queue.queue.clone(), queue.clone())),
+                    Some(sum) => sum.add(queue),
+                }
+            }
+        }
+        let at_ms = read.iter().map(|(_, stats)| stats.at_ms).max().unwrap_or(0);
+        Self { at_ms, counts, conservation, queues: queues.into_values().collect(), partitions }
+    }
+
+    /// Whether any partition has this queue.
+    pub(crate) fn has_queue(&self, name: &QueueName) -> bool {
+        self.queues.iter().any(|queue| queue.queue == name.as_str())
+    }
+}
+
+fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
+    let age = |at_ms: u64| stats.at_ms.saturating_sub(at_ms);
+    let queues: Vec<_> = stats
+        .queues
+        .iter()
+        .map(|queue| QueueCounts {
+            queue: queue.name.to_string(),
+            status: QueueStatus::name(queue.status),
+            waiting: queue.waiting,
+            pending: queue.pending,
+            oldest_age_ms: queue.oldest_at_ms.map(age),
+        })
+        .collect();
+    let (accepted, found) = stats.conservation();
+    PartitionCounts {
+        partition: partition.number(),
+        counts: Counts {
+            waiting: queues.iter().map(|queue| queue.waiting).sum(),
+            pending: queues.iter().map(|queue| queue.pending).sum(),
+            scheduled: stats.scheduled,
+            dead: stats.dead,
+            decided: stats.head.seq,
+            replayed: stats.head.replayed,
+            mismatched: stats.head.mismatched,
+            expired: stats.head.expired,
+            discarded: stats.head.discarded,
+            oldest_age_ms: queues.iter().filter_map(|queue| queue.oldest_age_ms).max(),
+        },
+        conservation: Conservation { accepted, settled: stats.settled(), holds: accepted == found },
+        frozen: stats.head.frozen,
+        receipts_floor_at_ms: stats.head.receipts_floor_hour.saturating_mul(HOUR_MS),
+        retention_ms: stats.head.retention_ms,
+        queues,
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.waiting += other.waiting;
+        self.pending += other.pending;
+        self.scheduled += other.scheduled;
+        self.dead += other.dead;
+        self.decided += other.decided;
+        self.replayed += other.replayed;
+        self.mismatched += other.mismatched;
+        self.expired += other.expired;
+        self.discarded += other.discarded;
+        // `None` is less than any age.
+        self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
+    }
+}
+
+impl QueueCounts {
+    fn add(&mut self, other: &Self) {
+        self.waiting += other.waiting;
+        self.pending += other.pending;
+        self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
+        if self.status != other.status {
+            self.status = "mixed";
+        }
+    }
+}
