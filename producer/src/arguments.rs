@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use tollgate::amount::NUMBER_MAX;
+use tollgate::ids::JobId;
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
 use tollgate::job::{Limit, Quantity};
@@ -22,6 +23,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
                 .to_owned())
         }
     }
+}
+
+/// A job id as it may be stored, those that Tollgate makes itself included.
+pub(crate) fn stored_id(text: &str) -> Result<JobId, InputError> {
+    JobId::stored(text)
 }
 
 /// An RFC 3339 time.

@@ -34,7 +34,7 @@ enum Verb {
     /// Show one with its bytes
     Show {
         /// Its id
-        #[arg(value_name = "ID", value_parser = JobId::stored::<&str>)]
+        #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
     },
     /// Put them back into their queues, undecided as they are
@@ -53,7 +53,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct Which {
     /// Their ids
-    #[arg(value_name = "ID", value_parser = JobId::stored::<&str>, required_unless_present = "all")]
+    #[arg(value_name = "ID", value_parser = arguments::stored_id, required_unless_present = "all")]
     ids: Vec<JobId>,
     /// All that are dead now
     #[arg(long, conflicts_with = "ids")]
