@@ -10,6 +10,8 @@ use std::fmt;
 pub enum Class {
     /// The effect happened, once; final.
     Applied,
+    /// Begun and not over: the money is held. The same id answers with how far it is.
+    Pending,
     /// Decided against; final for this id.
     Refused,
     /// The id is older than the receipts: not executed now, may have been before.
@@ -27,6 +29,7 @@ impl Class {
     pub fn name(self) -> &'static str {
         match self {
             Self::Applied => "applied",
+            Self::Pending => "pending",
             Self::Refused => "refused",
             Self::Expired => "expired",
             Self::Invalid => "invalid",
@@ -143,6 +146,22 @@ codes! {
     AccountNotEmpty "account_not_empty" Refused Yes "the account still holds money";
     InsufficientFunds "insufficient_funds" Refused Yes "the account has not enough available";
     BalanceLimitReached "balance_limit_reached" Refused Yes "the balance would pass 2^53 - 1 minor units";
+    // A payout's steps: what they answer without changing anything.
+    PayoutNotOpen "payout_not_open" Refused No "no payout of this id is open";
+    AlreadyPosted "already_posted" Refused No "the payout has been paid";
+    AlreadyVoided "already_voided" Refused No "the payout's money went back to the account";
+    LeaseRunning "lease_running" Refused No "an attempt's lease is still running; try again after it";
+    Fenced "fenced" Refused No "a newer attempt has begun; this one may not decide any more";
+    HoldExpired "hold_expired" Refused No "the hold's time is over; no attempt may begin";
+    HoldNotExpired "hold_not_expired" Refused No "the hold has time left, or an attempt has begun";
+    // A payout on its way.
+    Held "held" Pending Yes "the money is held for the payout";
+    Paying "paying" Pending Yes "an attempt to pay has begun; its outcome is not known yet";
+    NeedsReview "needs_review" Pending Yes "nobody can know by itself whether it was paid: an operator posts or voids";
+    PayoutRefused "payout_refused" Refused Yes "the gateway refused; the money is back on the account";
+    PayoutVoided "payout_voided" Refused Yes "the payout was given up; the money is back on the account";
+    PaidAfterVoid "paid_after_void" Applied Yes "the gateway paid after the money had gone back: an alarm";
+    Paid "paid" Applied Yes "the gateway has paid";
     // What a worker found.
     WorkerLost "worker_lost" Undecidable No "the job was alone with three workers that died";
     // Done.
@@ -161,6 +180,7 @@ impl Code {
     pub fn exit_code(self) -> u8 {
         match self.class() {
             Class::Applied => 0,
+            Class::Pending => 4,
             _ => 1,
         }
     }
@@ -180,9 +200,9 @@ mod tests {
     fn names_read_back_and_decided_codes_are_the_stored_ones() {
         for code in Code::ALL {
             assert_eq!(Code::from_name(code.name()), Some(*code));
-            let decided =
-                matches!(code.class(), Class::Applied | Class::Refused) && *code != Code::IdMismatch;
-            assert_eq!(code.stored() == Stored::Yes, decided, "{code}");
+            // Only what was decided is stored.
+            let decided = matches!(code.class(), Class::Applied | Class::Refused | Class::Pending);
+            assert!(code.stored() == Stored::No || decided, "{code}");
         }
         assert_eq!(Code::from_name("nonsense"), None);
     }

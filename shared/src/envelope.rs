@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::amount::{Amount, Currency};
 use crate::code::Code;
-use crate::ids::{AccountId, CampaignId, CustomerId, JobId};
+use crate::ids::{AccountId, CampaignId, CustomerId, Destination, JobId};
 use crate::input::InputError;
 use crate::instant::Instant;
 use crate::job::{CampaignTerms, Job, Kind, Limit, Quantity, Request, Window};
@@ -21,7 +21,7 @@ pub const VERSION: &str = "1";
 /// Longest envelope in bytes. The fields together need under 1 KiB; the rest is for ids in escaped text.
 pub const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "v",
     "id",
     "kind",
@@ -37,6 +37,7 @@ const FIELDS: [&str; 15] = [
     "per_customer",
     "opens_at",
     "closes_at",
+    "destination",
 ];
 
 /// A request as it came, its id perhaps still to be given.
@@ -101,7 +102,12 @@ impl Job {
         json.push_str("{\"v\":1,\"id\":");
         push_text(&mut json, self.id.as_str());
         json.push_str(",\"kind\":");
-        push_text(&mut json, self.request.kind().name());
+        // A payout is a withdrawal with a destination to whoever sends it.
+        let kind = match self.request.kind() {
+            Kind::Payout => Kind::Withdraw,
+            kind => kind,
+        };
+        push_text(&mut json, kind.name());
         if let Some(at) = self.at {
             json.push_str(",\"at\":");
             push_text(&mut json, &at.to_string());
@@ -225,9 +231,15 @@ impl<'a> Fields<'a> {
                 Ok(Request::Redeem { campaign, customer, quantity: quantity.unwrap_or(Quantity::ONE) })
             }
             Kind::Withdraw => {
-                self.only(kind, &["at", "account", "amount", "currency"])?;
+                self.only(kind, &["at", "account", "amount", "currency", "destination"])?;
                 let (account, amount, currency) = self.money()?;
-                Ok(Request::Withdraw { account, amount, currency })
+                Ok(match self.text("destination")? {
+                    None => Request::Withdraw { account, amount, currency },
+                    Some(destination) => {
+                        let destination = Destination::parse(destination)?;
+                        Request::Payout { account, amount, currency, destination }
+                    }
+                })
             }
             Kind::Deposit => {
                 self.only(kind, &["account", "amount", "currency"])?;
@@ -260,7 +272,15 @@ impl<'a> Fields<'a> {
                 }))
             }
             // These change one resource on an operator's word; they are commands, not lines of a file.
-            Kind::AccountClose | Kind::CampaignClose | Kind::CampaignSetLimit => Err(InputError::new(
+            Kind::AccountClose
+            | Kind::CampaignClose
+            | Kind::CampaignSetLimit
+            | Kind::Payout
+            | Kind::PayoutBegin
+            | Kind::PayoutPost
+            | Kind::PayoutRefuse
+            | Kind::PayoutReview
+            | Kind::PayoutVoid => Err(InputError::new(
                 Code::KindNotQueueable,
                 "kind",
                 kind.name(),

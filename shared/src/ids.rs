@@ -82,6 +82,12 @@ name_type!(
     CustomerId, "customer", check_id
 );
 name_type!(
+    /// Where a payout goes, in the gateway's own terms.
+    Destination,
+    "destination",
+    check_id
+);
+name_type!(
     /// The id that makes a job one job, however often it is sent. See [`JobId::bucket`].
     JobId, "id", check_job_id
 );

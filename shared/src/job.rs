@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::amount::{Amount, Currency, NUMBER_MAX};
 use crate::code::Code;
-use crate::ids::{AccountId, CampaignId, CustomerId, JobId};
+use crate::ids::{AccountId, CampaignId, CustomerId, Destination, JobId};
 use crate::input::InputError;
 use crate::instant::Instant;
 
@@ -26,14 +26,49 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // the fields are named by what they are; their rules are in their types
 pub enum Request {
-    Redeem { campaign: CampaignId, customer: CustomerId, quantity: Quantity },
-    Withdraw { account: AccountId, amount: Amount, currency: Currency },
-    Deposit { account: AccountId, amount: Amount, currency: Currency },
-    AccountOpen { account: AccountId, balance: Amount, currency: Currency },
-    AccountClose { account: AccountId },
+    Redeem {
+        campaign: CampaignId,
+        customer: CustomerId,
+        quantity: Quantity,
+    },
+    Withdraw {
+        account: AccountId,
+        amount: Amount,
+        currency: Currency,
+    },
+    Payout {
+        account: AccountId,
+        amount: Amount,
+        currency: Currency,
+        destination: Destination,
+    },
+    /// A step of a payout, as the journal has it. `scripts::payout` calls it; no envelope carries it.
+    PayoutStep {
+        account: AccountId,
+        step: PayoutStep,
+    },
+    Deposit {
+        account: AccountId,
+        amount: Amount,
+        currency: Currency,
+    },
+    AccountOpen {
+        account: AccountId,
+        balance: Amount,
+        currency: Currency,
+    },
+    AccountClose {
+        account: AccountId,
+    },
     CampaignCreate(CampaignTerms),
-    CampaignClose { campaign: CampaignId },
-    CampaignSetLimit { campaign: CampaignId, limit: Limit, expected: Option<Limit> },
+    CampaignClose {
+        campaign: CampaignId,
+    },
+    CampaignSetLimit {
+        campaign: CampaignId,
+        limit: Limit,
+        expected: Option<Limit>,
+    },
 }
 
 /// The terms under which a campaign issues.
@@ -51,12 +86,58 @@ pub struct CampaignTerms {
     pub codes: Option<CodesName>,
 }
 
+/// What happened to a payout after its money was held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PayoutStep {
+    /// An attempt to pay began, or would have, had the retry rule allowed it.
+    Begin {
+        /// How many attempts have begun.
+        attempt: u64,
+        /// The fence of the latest.
+        fence: u64,
+    },
+    /// Proof of payment arrived.
+    Post {
+        /// Who says so: `gateway` or `operator`.
+        source: String,
+        /// The gateway's words, or the operator's reason.
+        note: String,
+    },
+    /// The gateway refused the attempt of this fence.
+    Refuse {
+        /// The attempt's fence.
+        fence: u64,
+        /// The gateway's words.
+        note: String,
+    },
+    /// The attempt of this fence got an answer that only a person can judge.
+    Review {
+        /// The attempt's fence.
+        fence: u64,
+        /// The gateway's words.
+        note: String,
+    },
+    /// The money goes back.
+    Void {
+        /// Who says so: `operator` or `expiry`.
+        source: String,
+        /// The operator's reason.
+        note: String,
+    },
+}
+
 /// The kinds of request; one file each in `lua/settle/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Kind {
     Redeem,
     Withdraw,
+    Payout,
+    PayoutBegin,
+    PayoutPost,
+    PayoutRefuse,
+    PayoutReview,
+    PayoutVoid,
     Deposit,
     AccountOpen,
     AccountClose,
@@ -67,9 +148,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Redeem,
         Kind::Withdraw,
+        Kind::Payout,
+        Kind::PayoutBegin,
+        Kind::PayoutPost,
+        Kind::PayoutRefuse,
+        Kind::PayoutReview,
+        Kind::PayoutVoid,
         Kind::Deposit,
         Kind::AccountOpen,
         Kind::AccountClose,
@@ -83,6 +170,12 @@ impl Kind {
         match self {
             Self::Redeem => "redeem",
             Self::Withdraw => "withdraw",
+            Self::Payout => "payout",
+            Self::PayoutBegin => "payout_begin",
+            Self::PayoutPost => "payout_post",
+            Self::PayoutRefuse => "payout_refuse",
+            Self::PayoutReview => "payout_review",
+            Self::PayoutVoid => "payout_void",
             Self::Deposit => "deposit",
             Self::AccountOpen => "account_open",
             Self::AccountClose => "account_close",
@@ -100,7 +193,7 @@ impl Kind {
     /// Whether a stream may carry it. The others create money or limits: they are settled directly, by
     /// whoever may run scripts, so that the right to XADD is not the right to print money.
     pub fn is_queueable(self) -> bool {
-        matches!(self, Self::Redeem | Self::Withdraw)
+        matches!(self, Self::Redeem | Self::Withdraw | Self::Payout)
     }
 }
 
@@ -143,6 +236,14 @@ impl Request {
         match self {
             Self::Redeem { .. } => Kind::Redeem,
             Self::Withdraw { .. } => Kind::Withdraw,
+            Self::Payout { .. } => Kind::Payout,
+            Self::PayoutStep { step, .. } => match step {
+                PayoutStep::Begin { .. } => Kind::PayoutBegin,
+                PayoutStep::Post { .. } => Kind::PayoutPost,
+                PayoutStep::Refuse { .. } => Kind::PayoutRefuse,
+                PayoutStep::Review { .. } => Kind::PayoutReview,
+                PayoutStep::Void { .. } => Kind::PayoutVoid,
+            },
             Self::Deposit { .. } => Kind::Deposit,
             Self::AccountOpen { .. } => Kind::AccountOpen,
             Self::AccountClose { .. } => Kind::AccountClose,
@@ -160,6 +261,8 @@ impl Request {
             | Self::CampaignClose { campaign }
             | Self::CampaignSetLimit { campaign, .. } => Resource::Campaign(campaign),
             Self::Withdraw { account, .. }
+            | Self::Payout { account, .. }
+            | Self::PayoutStep { account, .. }
             | Self::Deposit { account, .. }
             | Self::AccountOpen { account, .. }
             | Self::AccountClose { account } => Resource::Account(account),
@@ -181,6 +284,29 @@ impl Request {
                 field("account", account.as_str().into());
                 field("amount", number(amount.minor()));
                 field("currency", currency.code().into());
+            }
+            Self::Payout { account, amount, currency, destination } => {
+                field("account", account.as_str().into());
+                field("amount", number(amount.minor()));
+                field("currency", currency.code().into());
+                field("destination", destination.as_str().into());
+            }
+            Self::PayoutStep { account, step } => {
+                field("account", account.as_str().into());
+                match step {
+                    PayoutStep::Begin { attempt, fence } => {
+                        field("attempt", number(*attempt));
+                        field("fence", number(*fence));
+                    }
+                    PayoutStep::Refuse { fence, note } | PayoutStep::Review { fence, note } => {
+                        field("fence", number(*fence));
+                        field("note", note.as_str().into());
+                    }
+                    PayoutStep::Post { source, note } | PayoutStep::Void { source, note } => {
+                        field("source", source.as_str().into());
+                        field("note", note.as_str().into());
+                    }
+                }
             }
             Self::AccountOpen { account, balance, currency } => {
                 field("account", account.as_str().into());
@@ -207,8 +333,11 @@ impl Request {
 
     /// The first field in which two requests differ; `None` if they mean the same.
     pub fn first_difference(&self, other: &Self) -> Option<&'static str> {
-        if self.kind() != other.kind() {
-            return Some("kind");
+        // To whoever sends them, a payout is a withdrawal with a destination.
+        match (self.kind(), other.kind()) {
+            (ours, theirs) if ours == theirs => {}
+            (Kind::Withdraw, Kind::Payout) | (Kind::Payout, Kind::Withdraw) => {}
+            _ => return Some("kind"),
         }
         let list = |request: &Self| {
             let mut fields = Vec::new();

@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::ids::JobId;
 use crate::instant::Instant;
-use crate::job::{CampaignTerms, CodesName, Kind, Limit, Quantity, Request, Window};
+use crate::job::{CampaignTerms, CodesName, Kind, Limit, PayoutStep, Quantity, Request, Window};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::script::Reply;
@@ -124,6 +124,26 @@ fn read_request(kind: Kind, fields: &[&str]) -> Option<Request> {
             amount: amount(money)?,
             currency: currency.parse().ok()?,
         },
+        (Kind::Payout, [account, money, currency, destination]) => Request::Payout {
+            account: account.parse().ok()?,
+            amount: amount(money)?,
+            currency: currency.parse().ok()?,
+            destination: destination.parse().ok()?,
+        },
+        (
+            Kind::PayoutBegin | Kind::PayoutPost | Kind::PayoutRefuse | Kind::PayoutReview | Kind::PayoutVoid,
+            [account, first, second],
+        ) => {
+            let (source, note) = ((*first).to_owned(), (*second).to_owned());
+            let step = match kind {
+                Kind::PayoutBegin => PayoutStep::Begin { attempt: number(first)?, fence: number(second)? },
+                Kind::PayoutPost => PayoutStep::Post { source, note },
+                Kind::PayoutVoid => PayoutStep::Void { source, note },
+                Kind::PayoutRefuse => PayoutStep::Refuse { fence: number(first)?, note },
+                _ => PayoutStep::Review { fence: number(first)?, note },
+            };
+            Request::PayoutStep { account: account.parse().ok()?, step }
+        }
         (Kind::Deposit, [account, money, currency]) => Request::Deposit {
             account: account.parse().ok()?,
             amount: amount(money)?,

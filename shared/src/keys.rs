@@ -2,7 +2,7 @@
 //!
 //! All keys of a partition begin with one hash tag, so that one decision touches one slot.
 
-use crate::ids::{AccountId, Bucket, CampaignId, Namespace, QueueName};
+use crate::ids::{AccountId, Bucket, CampaignId, JobId, Namespace, QueueName};
 use crate::job::{CodesName, Resource};
 use crate::partition::Partition;
 
@@ -101,6 +101,16 @@ impl Keys {
             Resource::Campaign(id) => self.campaign(id),
             Resource::Account(id) => self.account(id),
         }
+    }
+
+    /// One open payout (hash).
+    pub fn hold(&self, id: &JobId) -> String {
+        self.key(&format!("hold:{id}"))
+    }
+
+    /// Ids of open payouts by when somebody has to look at them next (sorted set).
+    pub fn payouts(&self) -> String {
+        self.key("payouts")
     }
 
     /// `campaign:<id>` and `account:<id>`, never shrunk (sorted set, all scores 0).

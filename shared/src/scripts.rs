@@ -8,6 +8,7 @@ pub mod dead;
 pub mod init;
 pub mod lookup;
 pub mod park;
+pub mod payout;
 pub mod pending;
 pub mod promote;
 pub mod queue;
@@ -102,6 +103,7 @@ mod tests {
             &init::INIT_HEAD,
             &lookup::LOOKUP,
             &park::PARK,
+            &payout::PAYOUTS_DUE,
             &pending::PENDING,
             &promote::PROMOTE,
             &queue::QUEUE,

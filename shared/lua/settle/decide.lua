@@ -40,19 +40,27 @@ local unparked = {}    -- decided ids that were parked
 local settled_count = 0
 for i = 1, #jobs do
   local first = jobs[i]
-  local kind, entry, id, fingerprint = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
+  local kind_name, entry, id, fingerprint = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
   local hour, bucket = ARGV[first + 4], ARGV[first + 5]
-  local answer = answer_from_receipt(id, fingerprint) or answer_below_floor(id, fingerprint, hour)
+  local kind = kinds[kind_name]
+  local answer
+  if not kind.step then
+    answer = answer_from_receipt(id, fingerprint)
+      or (kind.answer_from_hold and kind.answer_from_hold(first + COMMON_FIELDS, fingerprint))
+      or answer_below_floor(id, fingerprint, hour)
+  end
   local settled = answer and answer ~= 'corrupt_state'
-  if not answer and hour ~= '' and tonumber(hour) * 3600000 > now_ms + FUTURE_MS_MAX then answer = 'id_from_future' end
+  if not answer and not kind.step and hour ~= '' and tonumber(hour) * 3600000 > now_ms + FUTURE_MS_MAX then
+    answer = 'id_from_future'
+  end
   if not answer then
-    local fields
-    answer, fields = kinds[kind].decide(first + COMMON_FIELDS)
+    local fields, job_fingerprint
+    answer, fields, job_fingerprint = kind.decide(first + COMMON_FIELDS, id, fingerprint)
     if fields then
       settled = true
       seq = seq + 1
-      lines[#lines + 1] = id .. '\t' .. kind .. '\t' .. answer .. '\t' .. fields
-      remember(receipts_key(hour, bucket), id, fingerprint, answer)
+      lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. fields
+      remember(receipts_key(hour, bucket), id, job_fingerprint or fingerprint, answer)
       if parked_row_of[id] then unparked[#unparked + 1] = id end
     end
   end

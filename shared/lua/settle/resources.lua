@@ -87,8 +87,9 @@ local function write_resources()
   end
   for _, account in ipairs(accounts_changed) do
     call('HSET', account.key, 'available', digits(account.available), 'seq', digits(account.seq))
+    if account.held_changed or account.created then call('HSET', account.key, 'held', digits(account.held)) end
     if account.created then
-      call('HSET', account.key, 'held', '0', 'currency', account.currency, 'status', 'open')
+      call('HSET', account.key, 'currency', account.currency, 'status', 'open')
       call('ZADD', resources_key, 0, 'account:' .. account.id)
     end
     if account.status == 'closed' then call('HSET', account.key, 'status', 'closed') end

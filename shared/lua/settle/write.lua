@@ -9,6 +9,7 @@ if #lines > 0 then
   if added.err then return refuse('corrupt_partition', 'journal: ' .. added.err) end
 
   write_resources()
+  write_holds()
   for key, receipts in pairs(fresh) do chunked('HSET', key, receipts) end
   if #unparked > 0 then
     -- Decided while parked: another copy of the job got here first.

@@ -1,12 +1,11 @@
 //! `settle`: decides a batch of jobs of one partition. The one script that changes coupons and money.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use crate::amount::Currency;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::ids::{Bucket, JobId, QueueName};
+use crate::ids::{JobId, QueueName};
 use crate::instant::Instant;
 use crate::job::Request;
 use crate::keys::Keys;
@@ -14,6 +13,9 @@ use crate::link::Link;
 use crate::script::{Call, Reply, parts, script};
 
 use super::{ScriptError, common_status};
+
+mod assembly;
+pub(super) use assembly::Assembly;
 
 script!(
     SETTLE,
@@ -27,6 +29,13 @@ script!(
         include_str!("../../lua/settle/redeem.lua"),
         include_str!("../../lua/settle/withdraw.lua"),
         include_str!("../../lua/settle/deposit.lua"),
+        include_str!("../../lua/settle/hold.lua"),
+        include_str!("../../lua/settle/payout.lua"),
+        include_str!("../../lua/settle/payout_begin.lua"),
+        include_str!("../../lua/settle/payout_post.lua"),
+        include_str!("../../lua/settle/payout_refuse.lua"),
+        include_str!("../../lua/settle/payout_review.lua"),
+        include_str!("../../lua/settle/payout_void.lua"),
         include_str!("../../lua/settle/account_open.lua"),
         include_str!("../../lua/settle/account_close.lua"),
         include_str!("../../lua/settle/campaign_create.lua"),
@@ -135,11 +144,39 @@ pub async fn settle(
     queue: &QueueName,
     items: &[Item<'_>],
 ) -> Result<Settlement, ScriptError> {
+    settle_with(link, keys, queue, items, Policy::default()).await
+}
+
+/// What the settling side decides, not the sender.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Policy {
+    /// How long a payout's money is held at most while no attempt has begun; for ever if absent.
+    pub hold_ttl: Option<Duration>,
+}
+
+/// [`settle`], with a [`Policy`].
+///
+/// # Errors
+/// As [`settle`].
+///
+/// # Cancel safety
+/// As [`settle`].
+pub async fn settle_with(
+    link: &mut Link,
+    keys: &Keys,
+    queue: &QueueName,
+    items: &[Item<'_>],
+    policy: Policy,
+) -> Result<Settlement, ScriptError> {
+    let refused = |detail: String| Err(Failure::not_applied(crate::failure::Refusal::Client, detail).into());
+    if items.iter().any(|item| matches!(item.request, Request::PayoutStep { .. })) {
+        return refused("a payout's steps are made by scripts::payout, not sent as jobs".to_owned());
+    }
     if items.len() > BATCH_MAX {
         let detail = format!("a batch of {} jobs; at most {BATCH_MAX}", items.len());
-        return Err(Failure::not_applied(crate::failure::Refusal::Client, detail).into());
+        return refused(detail);
     }
-    let mut reply = call(keys, queue, items).run(link).await?;
+    let mut reply = assembled(keys, queue, items, policy).run(link).await?;
     let status = reply.text("status")?;
     if status != "settled" {
         return Err(common_status(&status, &mut reply));
@@ -147,117 +184,16 @@ pub async fn settle(
     read(&mut reply, items.len()).inspect_err(|_| link.poison()).map_err(ScriptError::from)
 }
 
-fn call(keys: &Keys, queue: &QueueName, items: &[Item<'_>]) -> Call {
-    let mut call = SETTLE
-        .call()
-        .key(keys.head())
-        .key(keys.queue(queue))
-        .key(keys.journal())
-        .key(keys.parked())
-        .key(keys.scheduled())
-        .key(keys.dead())
-        .key(keys.receipts(Bucket::Kept))
-        .key(keys.resources());
-    let mut positions = Positions { buckets: HashMap::new(), resources: HashMap::new() };
+fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy) -> Call {
+    let mut assembly = Assembly::new(keys, queue);
     for Item { entry, id, request, fingerprint } in items {
-        let (hour, bucket) = positions.bucket(&mut call, keys, id);
-        call.push_arg(request.kind().name());
-        call.push_arg(entry.unwrap_or_default());
-        call.push_arg(id.as_str());
-        call.push_arg(fingerprint.to_string());
-        call.push_arg(hour);
-        call.push_arg(bucket);
-        push_fields(&mut call, &mut positions, keys, request);
+        assembly.push_job(request.kind(), entry.unwrap_or_default(), id, &fingerprint.to_string());
+        assembly.push_request(id, request, policy);
     }
-    call
+    assembly.call
 }
 
-/// The fields of each kind, in the order of its Lua file.
-fn push_fields<'a>(call: &mut Call, positions: &mut Positions<'a>, keys: &Keys, request: &'a Request) {
-    let resource = request.resource();
-    call.push_arg(resource.id());
-    let position = positions.resource(call, keys, request);
-    call.push_arg(position);
-    let money = |call: &mut Call, amount: u64, currency: &Currency| {
-        call.push_arg(amount);
-        call.push_arg(currency.code());
-    };
-    let optional = |call: &mut Call, number: Option<u64>| match number {
-        Some(number) => call.push_arg(number),
-        None => call.push_arg(""),
-    };
-    match request {
-        Request::Redeem { customer, quantity, .. } => {
-            call.push_arg(customer.as_str());
-            call.push_arg(quantity.get());
-        }
-        Request::Withdraw { amount, currency, .. } | Request::Deposit { amount, currency, .. } => {
-            money(call, amount.minor(), currency);
-        }
-        Request::AccountOpen { balance, currency, .. } => money(call, balance.minor(), currency),
-        Request::AccountClose { .. } | Request::CampaignClose { .. } => {}
-        Request::CampaignCreate(terms) => {
-            call.push_arg(terms.limit.get());
-            optional(call, terms.per_customer.map(|most| most.get()));
-            optional(call, terms.window.opens_at().map(Instant::ms));
-            optional(call, terms.window.closes_at().map(Instant::ms));
-            match &terms.codes {
-                Some(codes) => {
-                    call.push_arg(codes.as_str());
-                    let position = call.push_key(keys.codes(codes));
-                    call.push_arg(position);
-                }
-                None => {
-                    call.push_arg("");
-                    call.push_arg("");
-                }
-            }
-        }
-        Request::CampaignSetLimit { limit, expected, .. } => {
-            call.push_arg(limit.get());
-            optional(call, expected.map(|limit| limit.get()));
-        }
-    }
-}
-
-/// Where the keys that a batch shares are in KEYS.
-struct Positions<'a> {
-    buckets: HashMap<Bucket, usize>,
-    resources: HashMap<(bool, &'a str), usize>,
-}
-
-impl<'a> Positions<'a> {
-    /// The hour of an id ('' for a timeless one) and the position of its bucket (any, for a timeless one).
-    fn bucket(&mut self, call: &mut Call, keys: &Keys, id: &JobId) -> (String, usize) {
-        let bucket = id.bucket();
-        match bucket {
-            Bucket::Kept => (String::new(), 7),
-            Bucket::Hour(hour) => {
-                let position =
-                    *self.buckets.entry(bucket).or_insert_with(|| call.push_key(keys.receipts(bucket)));
-                (hour.to_string(), position)
-            }
-        }
-    }
-
-    /// The position of a resource's key; a campaign's holders come right after it.
-    fn resource(&mut self, call: &mut Call, keys: &Keys, request: &'a Request) -> usize {
-        let resource = request.resource();
-        let campaign = match resource {
-            crate::job::Resource::Campaign(id) => Some(id),
-            crate::job::Resource::Account(_) => None,
-        };
-        *self.resources.entry((campaign.is_some(), resource.id())).or_insert_with(|| {
-            let position = call.push_key(keys.resource(resource));
-            if let Some(id) = campaign {
-                call.push_key(keys.holders(id));
-            }
-            position
-        })
-    }
-}
-
-fn read(reply: &mut Reply, count: usize) -> Result<Settlement, Failure> {
+pub(super) fn read(reply: &mut Reply, count: usize) -> Result<Settlement, Failure> {
     let at = reply.number("at_ms")?;
     let at = Instant::from_ms(at).ok_or_else(|| Failure::unknown(format!("a server time of {at} ms")))?;
     let seq_before = reply.number("seq")?;

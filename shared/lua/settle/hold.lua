@@ -1,0 +1,100 @@
+
+-- Holds: withdrawals that are on their way out. A hold belongs to its job's id; its row is the state of the
+-- payout, `payouts` says when somebody has to look at it next. Only the kinds payout and payout_* use them.
+-- A step has no receipt of its own: begin repeats by its key, every other step by the state it left.
+local holds_changed = {}
+local REVIEW_SCORE = '9007199254740991'   -- nobody looks by itself: an operator does
+
+local function load_hold(key)
+  local hold = loaded[key]
+  if hold ~= nil then return hold end
+  local row = pcall_redis('HMGET', key, 'account', 'amount', 'currency', 'destination', 'fingerprint', 'state',
+    'attempts', 'refused', 'fence', 'begin_key', 'lease_until_ms', 'first_begin_at_ms', 'expires_at_ms', 'seq')
+  if row.err then
+    hold = CORRUPT
+  elseif not (row[1] or row[2] or row[6] or row[14]) then
+    hold = false
+  else
+    hold = {
+      key = key, account = row[1], amount = integer(row[2]), currency = row[3], destination = row[4],
+      fingerprint = row[5], state = row[6], attempts = integer(row[7]), refused = integer(row[8]),
+      fence = integer(row[9]), begin_key = row[10], lease_until_ms = integer(row[11]),
+      first_begin_at_ms = optional(row[12]), expires_at_ms = optional(row[13]), seq = integer(row[14]),
+    }
+    if not (hold.account and hold.amount and hold.currency and hold.destination and hold.fingerprint
+        and hold.attempts and hold.refused and hold.fence and hold.begin_key and hold.lease_until_ms and hold.seq)
+        or hold.first_begin_at_ms == nil or hold.expires_at_ms == nil
+        or (hold.state ~= 'held' and hold.state ~= 'paying' and hold.state ~= 'needs_review') then
+      hold = CORRUPT
+    end
+  end
+  loaded[key] = hold
+  return hold
+end
+
+-- Reads what every step needs: the hold (false when it has ended) and its account. Answers CORRUPT where
+-- one of them, or `payouts`, cannot be trusted.
+local function load_step(at)
+  local account_id, account_position = ARGV[at], ARGV[at + 1]
+  local hold = load_hold(KEYS[tonumber(ARGV[at + 2])])
+  local payouts = KEYS[tonumber(ARGV[at + 3])]
+  local account = load_account(KEYS[tonumber(account_position)], account_id)
+  if hold == CORRUPT or account == CORRUPT or not account then return CORRUPT end
+  if type(pcall_redis('ZCARD', payouts)) ~= 'number' then return CORRUPT end
+  -- The money of an open hold is on its account, or something is damaged.
+  if hold and (hold.account ~= account_id or account.held < hold.amount) then return CORRUPT end
+  return hold, account, payouts
+end
+
+-- Marks a hold as changed by the line that is being decided; `due_at_ms` is when to look again.
+local function change_hold(hold, id, payouts, due_at_ms)
+  if not hold.changed then
+    hold.changed, hold.id, hold.payouts = true, id, payouts
+    holds_changed[#holds_changed + 1] = hold
+  end
+  hold.seq, hold.due_at_ms = seq + 1, due_at_ms
+end
+
+-- Ends a hold: its money leaves (post) or goes back (void, refuse).
+local function end_hold(hold, id, payouts, account, returned)
+  account.held = account.held - hold.amount
+  account.available = account.available + returned
+  account.held_changed = true
+  change_account(account)
+  change_hold(hold, id, payouts)
+  hold.ended = true
+  loaded[hold.key] = false
+end
+
+local function step_fields(account_id, account, first, second)
+  return concat({ account_id, first, second, digits(account.available) }, '\t')
+end
+
+-- What a step answers when the hold has ended: the job's receipt knows how.
+local function answer_ended(id, wanted)
+  local receipt = receipt_of[id]
+  local code, stored_seq
+  if receipt then code, stored_seq = match(receipt, '^%x+ ([%l_]+) (%d+)$') end
+  if code == wanted then return 'replayed:' .. code .. ':' .. stored_seq end
+  if code == 'paid' or code == 'paid_after_void' then return 'already_posted' end
+  if code == 'payout_voided' or code == 'payout_refused' then return 'already_voided' end
+  return 'payout_not_open'
+end
+
+local function write_holds()
+  for _, hold in ipairs(holds_changed) do
+    if hold.ended then
+      call('DEL', hold.key)
+      call('ZREM', hold.payouts, hold.id)
+    else
+      call('HSET', hold.key, 'account', hold.account, 'amount', digits(hold.amount), 'currency', hold.currency,
+        'destination', hold.destination, 'fingerprint', hold.fingerprint, 'state', hold.state,
+        'attempts', digits(hold.attempts), 'refused', digits(hold.refused), 'fence', digits(hold.fence),
+        'begin_key', hold.begin_key, 'lease_until_ms', digits(hold.lease_until_ms),
+        'first_begin_at_ms', hold.first_begin_at_ms and digits(hold.first_begin_at_ms) or '',
+        'expires_at_ms', hold.expires_at_ms and digits(hold.expires_at_ms) or '',
+        'since_ms', digits(now_ms), 'reason', hold.reason or '', 'seq', digits(hold.seq))
+      call('ZADD', hold.payouts, hold.due_at_ms, hold.id)
+    end
+  end
+end

@@ -1,0 +1,261 @@
+//! The steps of a payout: kinds of `settle` that one process makes for one job, outside any queue.
+//!
+//! begin repeats by its key, every other step by the state it left: after an unknown failure the same step
+//! may be made again, whoever makes it.
+
+use std::time::Duration;
+
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::ids::{AccountId, JobId, QueueName};
+use crate::job::{Kind, Resource};
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{Call, parts, script};
+
+use super::settle::{Answer, Assembly, read};
+use super::{ScriptError, common_status};
+
+script!(PAYOUTS_DUE, "payouts_due", [parts::NUMBERS], keys [payouts], args [nonce limit]);
+
+/// Longest note in bytes; a journal line keeps it for ever.
+pub const NOTE_BYTES_MAX: usize = 200;
+
+/// What a gateway's keys allow after an attempt whose outcome is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Try again under the same idempotency key, within the gateway's window.
+    SameKey,
+    /// One begin, ever: for gateways without idempotency keys.
+    Never,
+}
+
+/// An attempt that wants to begin.
+#[derive(Debug, Clone)]
+pub struct Begin<'a> {
+    /// The caller's own name for this attempt, unique for ever (a UUID): the same again is the same attempt.
+    pub key: &'a str,
+    /// How long no other attempt, void or operator may come between.
+    pub lease: Duration,
+    /// Whether a second attempt is allowed.
+    pub retry: Retry,
+    /// For how long after the first attempt the gateway honours the key.
+    pub key_window: Duration,
+    /// How long after the lease the next attempt may come.
+    pub backoff: Duration,
+}
+
+/// A step.
+#[derive(Debug, Clone)]
+pub enum Step<'a> {
+    /// An attempt begins: `Paying`, or `NeedsReview` if the retry rule forbids it.
+    Begin(Begin<'a>),
+    /// The gateway says that it has paid.
+    Paid {
+        /// Its words.
+        note: &'a str,
+    },
+    /// An operator says that it was paid.
+    PostByHand {
+        /// Who and why.
+        note: &'a str,
+    },
+    /// The gateway refused the attempt of this fence, definitely.
+    Refused {
+        /// Of the attempt.
+        fence: u64,
+        /// Its words.
+        note: &'a str,
+    },
+    /// The attempt of this fence got an answer that only a person can judge.
+    Review {
+        /// Of the attempt.
+        fence: u64,
+        /// The answer.
+        note: &'a str,
+    },
+    /// An operator gives the money back.
+    VoidByHand {
+        /// Who and why.
+        note: &'a str,
+    },
+    /// The hold's time is over and no attempt has begun.
+    Expire,
+}
+
+/// Makes one step of the payout `id` from `account`.
+///
+/// [`Answer::Decided`] if this call made it; [`Answer::Replayed`] if it had been made; [`Answer::Undecided`] with
+/// the code that says why not. Notes are cut to [`NOTE_BYTES_MAX`] and cleared of control characters.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle): after an unknown failure the same step is safe.
+///
+/// # Cancel safety
+/// As [`settle`](super::settle::settle).
+pub async fn step(
+    link: &mut Link,
+    keys: &Keys,
+    account: &AccountId,
+    id: &JobId,
+    step: &Step<'_>,
+) -> Result<Answer, ScriptError> {
+    let mut reply = assembled(keys, account, id, step).run(link).await?;
+    let status = reply.text("status")?;
+    if status != "settled" {
+        return Err(common_status(&status, &mut reply));
+    }
+    let settlement = read(&mut reply, 1).inspect_err(|_| link.poison())?;
+    settlement.answers.first().copied().ok_or_else(|| Failure::unknown("a reply without an answer").into())
+}
+
+fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> Call {
+    let kind = match step {
+        Step::Begin(_) => Kind::PayoutBegin,
+        Step::Paid { .. } | Step::PostByHand { .. } => Kind::PayoutPost,
+        Step::Refused { .. } => Kind::PayoutRefuse,
+        Step::Review { .. } => Kind::PayoutReview,
+        Step::VoidByHand { .. } | Step::Expire => Kind::PayoutVoid,
+    };
+    let mut assembly = Assembly::new(keys, &QueueName::default());
+    // A step has no fingerprint of its own: the receipt keeps the job's.
+    assembly.push_job(kind, "", id, "");
+    assembly.push_resource(Resource::Account(account));
+    assembly.push_hold(id);
+    let call = &mut assembly.call;
+    match step {
+        Step::Begin(Begin { key, lease, retry, key_window, backoff }) => {
+            call.push_arg(*key);
+            call.push_arg(lease.as_millis() as u64);
+            call.push_arg(match retry {
+                Retry::SameKey => "same_key",
+                Retry::Never => "never",
+            });
+            call.push_arg(key_window.as_millis() as u64);
+            call.push_arg(backoff.as_millis() as u64);
+        }
+        Step::Paid { note } => push_two(call, "gateway", note),
+        Step::PostByHand { note } | Step::VoidByHand { note } => push_two(call, "operator", note),
+        Step::Expire => push_two(call, "expiry", ""),
+        Step::Refused { fence, note } | Step::Review { fence, note } => {
+            push_two(call, &fence.to_string(), note)
+        }
+    }
+    assembly.call
+}
+
+fn push_two(call: &mut Call, first: &str, note: &str) {
+    let mut note: String = note.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
+    call.push_arg(first);
+    call.push_arg(note);
+}
+
+/// An open payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The job's id.
+    pub id: JobId,
+    /// Whose money is held.
+    pub account: AccountId,
+    /// How much, in minor units.
+    pub amount: u64,
+    /// In which currency.
+    pub currency: String,
+    /// Where it goes.
+    pub destination: String,
+    /// `Held`, `Paying` or `NeedsReview`.
+    pub state: Code,
+    /// How many attempts have begun.
+    pub attempts: u64,
+    /// How many of them the gateway refused.
+    pub refused: u64,
+    /// The fence of the latest.
+    pub fence: u64,
+    /// The caller's key of the latest.
+    pub begin_key: String,
+    /// Until when its lease runs, by server time in milliseconds since the Unix epoch.
+    pub lease_until_ms: u64,
+    /// When the state was entered, likewise.
+    pub since_ms: u64,
+    /// Why it needs review.
+    pub reason: String,
+}
+
+/// Reads one open payout; `None` if there is none of this id.
+///
+/// # Errors
+/// [`ScriptError::CorruptPartition`] if its row cannot be read.
+pub async fn hold(link: &mut Link, keys: &Keys, id: &JobId) -> Result<Option<Hold>, ScriptError> {
+    const FIELDS: [&str; 12] = [
+        "account",
+        "amount",
+        "currency",
+        "destination",
+        "state",
+        "attempts",
+        "refused",
+        "fence",
+        "begin_key",
+        "lease_until_ms",
+        "since_ms",
+        "reason",
+    ];
+    let mut command = redis::cmd("HMGET");
+    command.arg(keys.hold(id)).arg(&FIELDS);
+    let row: Vec<Option<String>> = link.query(&command).await?;
+    if row.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let text = |at: usize| row.get(at).cloned().flatten();
+    let number = |at: usize| text(at).and_then(|text| text.parse().ok());
+    let read = || {
+        Some(Hold {
+            id: id.clone(),
+            account: AccountId::parse(text(0)?).ok()?,
+            amount: number(1)?,
+            currency: text(2)?,
+            destination: text(3)?,
+            state: Code::from_name(&text(4)?)?,
+            attempts: number(5)?,
+            refused: number(6)?,
+            fence: number(7)?,
+            begin_key: text(8)?,
+            lease_until_ms: number(9)?,
+            since_ms: number(10)?,
+            reason: text(11)?,
+        })
+    };
+    read().map(Some).ok_or_else(|| ScriptError::CorruptPartition(format!("{} cannot be read", keys.hold(id))))
+}
+
+/// Payouts that are due for a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Server time, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Their ids, the longest due first.
+    pub ids: Vec<JobId>,
+    /// When the next one is due, likewise.
+    pub next_due_ms: Option<u64>,
+}
+
+/// Reads up to `limit` payouts that are due by server time.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle); it only reads.
+pub async fn due(link: &mut Link, keys: &Keys, limit: usize) -> Result<Due, ScriptError> {
+    let mut reply = PAYOUTS_DUE.call().key(keys.payouts()).arg(limit).run(link).await?;
+    let status = reply.text("status")?;
+    if status != "due" {
+        return Err(common_status(&status, &mut reply));
+    }
+    let at_ms = reply.number("at_ms")?;
+    let next_due_ms = reply.text("next due")?.parse::<f64>().ok().map(|due_ms| due_ms as u64);
+    let mut ids = Vec::new();
+    while !reply.is_empty() {
+        let id = reply.text("id")?;
+        ids.push(JobId::stored(id).map_err(|error| ScriptError::CorruptPartition(error.to_string()))?);
+    }
+    Ok(Due { at_ms, ids, next_due_ms })
+}
