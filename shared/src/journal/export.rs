@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::Line;
-use crate::job::{CampaignTerms, Request};
+use crate::job::{CampaignTerms, PayoutStep, Request};
 use crate::partition::Partition;
 
 /// One decided job. A field that its kind does not have is left out.
@@ -36,6 +36,20 @@ pub struct ExportLine<'a> {
     pub limit: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_customer: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<&'a str>,
+    /// The number of a payout's attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u64>,
+    /// The fence of a payout's attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fence: Option<u64>,
+    /// Who made a payout's step: `gateway`, `operator` or `expiry`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<&'a str>,
+    /// The gateway's words, or the operator's reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'a str>,
     /// What the account has available after the decision; absent if there is no such account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<u64>,
@@ -63,6 +77,11 @@ impl<'a> ExportLine<'a> {
             currency: None,
             limit: None,
             per_customer: None,
+            destination: None,
+            attempt: None,
+            fence: None,
+            source: None,
+            note: None,
             available: None,
             issued: None,
         };
@@ -79,6 +98,16 @@ impl<'a> ExportLine<'a> {
                 export.account = Some(account.as_str());
                 export.amount = Some(amount.minor());
                 export.currency = Some(currency.code());
+            }
+            Request::Payout { account, amount, currency, destination } => {
+                export.account = Some(account.as_str());
+                export.amount = Some(amount.minor());
+                export.currency = Some(currency.code());
+                export.destination = Some(destination.as_str());
+            }
+            Request::PayoutStep { account, step } => {
+                export.account = Some(account.as_str());
+                export.payout_step(step);
             }
             Request::AccountClose { account } => export.account = Some(account.as_str()),
             Request::CampaignClose { campaign } => export.campaign = Some(campaign.as_str()),
@@ -97,6 +126,23 @@ impl<'a> ExportLine<'a> {
             None => export.available = line.after,
         }
         export
+    }
+
+    fn payout_step(&mut self, step: &'a PayoutStep) {
+        match step {
+            PayoutStep::Begin { attempt, fence } => {
+                self.attempt = Some(*attempt);
+                self.fence = Some(*fence);
+            }
+            PayoutStep::Refuse { fence, note } | PayoutStep::Review { fence, note } => {
+                self.fence = Some(*fence);
+                self.note = Some(note);
+            }
+            PayoutStep::Post { source, note } | PayoutStep::Void { source, note } => {
+                self.source = Some(source);
+                self.note = Some(note);
+            }
+        }
     }
 }
 

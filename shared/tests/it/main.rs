@@ -7,6 +7,7 @@ mod architecture;
 mod codes_doc;
 mod embedded;
 mod link;
+mod payout;
 mod preflight;
 mod protocol;
 mod smoke;

@@ -1,0 +1,270 @@
+//! The steps of a payout: what each answers in each state, and what it leaves in the account.
+
+use std::time::Duration;
+
+use tollgate::code::Code;
+use tollgate::fingerprint::Fingerprint;
+use tollgate::ids::{AccountId, JobId, Namespace, QueueName};
+use tollgate::job::{Request, Resource};
+use tollgate::keys::Keys;
+use tollgate::link::Link;
+use tollgate::partition::Partitions;
+use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
+use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
+use tollgate::{RETENTION_DEFAULT, Tollgate};
+
+use crate::harness::{TestRedis, cmd, until};
+
+/// One account with 100 minor units and one job that pays 30 of them out.
+struct Bank {
+    tollgate: Tollgate,
+    link: Link,
+    keys: Keys,
+    account: AccountId,
+    id: JobId,
+}
+
+const LEASE: Duration = Duration::from_millis(40);
+
+impl Bank {
+    async fn open() -> Self {
+        let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+        let tollgate =
+            Tollgate::init(TestRedis::shared(), namespace, Partitions::ONE, RETENTION_DEFAULT).await.unwrap();
+        let account = AccountId::parse("a1").unwrap();
+        let mut link = tollgate.server().link().await.unwrap();
+        let open = Request::AccountOpen {
+            account: account.clone(),
+            balance: tollgate::amount::Amount::from_minor(100).unwrap(),
+            currency: "USD".parse().unwrap(),
+        };
+        tollgate.settle_one(&mut link, &JobId::create_account(&account), &open).await.unwrap();
+        let keys = tollgate.keys(tollgate.partition_of(Resource::Account(&account))).clone();
+        Self { tollgate, link, keys, account, id: JobId::fresh() }
+    }
+
+    fn request(&self) -> Request {
+        Request::Payout {
+            account: self.account.clone(),
+            amount: tollgate::amount::Amount::from_minor(30).unwrap(),
+            currency: "USD".parse().unwrap(),
+            destination: "iban-1".parse().unwrap(),
+        }
+    }
+
+    async fn hold(&mut self, hold_ttl: Option<Duration>) -> Answer {
+        let request = self.request();
+        let item =
+            Item { entry: None, id: &self.id, request: &request, fingerprint: Fingerprint::of(&request) };
+        let policy = Policy { hold_ttl };
+        let queue = QueueName::default();
+        let settled = settle_with(&mut self.link, &self.keys, &queue, &[item], policy).await.unwrap();
+        settled.answers[0]
+    }
+
+    async fn step(&mut self, make: Step<'_>) -> Answer {
+        step(&mut self.link, &self.keys, &self.account, &self.id, &make).await.unwrap()
+    }
+
+    async fn begin(&mut self, key: &str) -> Answer {
+        self.step(begin(key, Retry::SameKey, Duration::from_secs(60))).await
+    }
+
+    /// (available, held)
+    async fn balance(&mut self) -> (u64, u64) {
+        self.link
+            .query(&cmd(&["HMGET", &self.keys.account(&self.account), "available", "held"]))
+            .await
+            .unwrap()
+    }
+
+    async fn fence(&mut self) -> u64 {
+        hold(&mut self.link, &self.keys, &self.id).await.unwrap().unwrap().fence
+    }
+
+    async fn receipt(&mut self) -> String {
+        let key = self.keys.receipts(self.id.bucket());
+        self.link.query(&cmd(&["HGET", &key, self.id.as_str()])).await.unwrap()
+    }
+
+    /// Waits until the lease of the latest attempt is over, by server time.
+    async fn lease_over(&mut self) {
+        let until_ms = hold(&mut self.link, &self.keys, &self.id).await.unwrap().unwrap().lease_until_ms;
+        until("the lease's end", async || {
+            let at_ms = due(&mut self.link, &self.keys, 1).await.unwrap().at_ms;
+            (at_ms >= until_ms).then_some(())
+        })
+        .await;
+    }
+}
+
+fn begin<'a>(key: &'a str, retry: Retry, key_window: Duration) -> Step<'a> {
+    Step::Begin(Begin { key, lease: LEASE, retry, key_window, backoff: Duration::ZERO })
+}
+
+fn decided(answer: Answer) -> Code {
+    match answer {
+        Answer::Decided { code, .. } => code,
+        other => panic!("not decided: {other:?}"),
+    }
+}
+
+fn replayed(answer: Answer) -> Code {
+    match answer {
+        Answer::Replayed { code, .. } => code,
+        other => panic!("not replayed: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn held_paid_and_posted_each_step_repeats_as_itself() {
+    let mut bank = Bank::open().await;
+    assert_eq!(decided(bank.hold(None).await), Code::Held);
+    assert_eq!(bank.balance().await, (70, 30));
+    assert_eq!(replayed(bank.hold(None).await), Code::Held);
+    assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().ids, [bank.id.clone()]);
+
+    assert_eq!(decided(bank.begin("b1").await), Code::Paying);
+    assert_eq!(replayed(bank.begin("b1").await), Code::Paying);
+    assert_eq!(bank.begin("b2").await, Answer::Undecided(Code::LeaseRunning));
+    assert_eq!(bank.step(Step::VoidByHand { note: "x" }).await, Answer::Undecided(Code::LeaseRunning));
+    assert_eq!(bank.step(Step::PostByHand { note: "x" }).await, Answer::Undecided(Code::LeaseRunning));
+    assert_eq!(replayed(bank.hold(None).await), Code::Paying);
+
+    assert_eq!(decided(bank.step(Step::Paid { note: "tx 1" }).await), Code::Paid);
+    assert_eq!(replayed(bank.step(Step::Paid { note: "tx 1" }).await), Code::Paid);
+    assert_eq!(bank.balance().await, (70, 0));
+    assert!(bank.receipt().await.contains(" paid "));
+    assert_eq!(hold(&mut bank.link, &bank.keys, &bank.id).await.unwrap(), None);
+    assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().ids, []);
+
+    for late in [begin("b3", Retry::SameKey, LEASE), Step::VoidByHand { note: "x" }, Step::Expire] {
+        assert_eq!(bank.step(late).await, Answer::Undecided(Code::AlreadyPosted));
+    }
+    assert_eq!(replayed(bank.hold(None).await), Code::Paid);
+}
+
+#[tokio::test]
+async fn a_refusal_gives_back_only_if_every_attempt_was_refused() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    bank.begin("b1").await;
+    let fence = bank.fence().await;
+    assert_eq!(decided(bank.step(Step::Refused { fence, note: "no" }).await), Code::PayoutRefused);
+    assert_eq!(replayed(bank.step(Step::Refused { fence, note: "no" }).await), Code::PayoutRefused);
+    assert_eq!(bank.balance().await, (100, 0));
+
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    bank.begin("b1").await;
+    let first = bank.fence().await;
+    bank.lease_over().await;
+    assert_eq!(decided(bank.begin("b2").await), Code::Paying);
+    let second = bank.fence().await;
+    assert!(second > first);
+    assert_eq!(bank.step(Step::Refused { fence: first, note: "" }).await, Answer::Undecided(Code::Fenced));
+    // The first attempt is unknown: it may have paid.
+    let refused = Step::Refused { fence: second, note: "no" };
+    assert_eq!(decided(bank.step(refused.clone()).await), Code::NeedsReview);
+    assert_eq!(replayed(bank.step(refused).await), Code::NeedsReview);
+    assert_eq!(bank.balance().await, (70, 30));
+    assert_eq!(replayed(bank.begin("b3").await), Code::NeedsReview);
+    // Proof of payment counts from any attempt, as long as the hold is open.
+    assert_eq!(decided(bank.step(Step::Paid { note: "of the first" }).await), Code::Paid);
+    assert_eq!(bank.balance().await, (70, 0));
+}
+
+#[tokio::test]
+async fn proof_after_a_void_is_an_alarm_and_moves_nothing() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    bank.begin("b1").await;
+    bank.lease_over().await;
+    assert_eq!(decided(bank.step(Step::VoidByHand { note: "ann: bank says no" }).await), Code::PayoutVoided);
+    assert_eq!(replayed(bank.step(Step::VoidByHand { note: "again" }).await), Code::PayoutVoided);
+    assert_eq!(bank.step(Step::PostByHand { note: "x" }).await, Answer::Undecided(Code::AlreadyVoided));
+    assert_eq!(bank.balance().await, (100, 0));
+    assert_eq!(decided(bank.step(Step::Paid { note: "late" }).await), Code::PaidAfterVoid);
+    assert_eq!(bank.step(Step::Paid { note: "late" }).await, Answer::Undecided(Code::AlreadyPosted));
+    assert_eq!(bank.balance().await, (100, 0));
+    assert!(bank.receipt().await.contains(" paid_after_void "));
+}
+
+#[tokio::test]
+async fn a_second_attempt_obeys_the_retry_rule() {
+    for (retry, key_window) in [(Retry::Never, Duration::from_secs(60)), (Retry::SameKey, Duration::ZERO)] {
+        let mut bank = Bank::open().await;
+        bank.hold(None).await;
+        assert_eq!(decided(bank.step(begin("b1", retry, key_window)).await), Code::Paying);
+        bank.lease_over().await;
+        assert_eq!(decided(bank.step(begin("b2", retry, key_window)).await), Code::NeedsReview);
+        assert_eq!(bank.balance().await, (70, 30));
+        assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().ids, []);
+        assert_eq!(decided(bank.step(Step::PostByHand { note: "ann: seen" }).await), Code::Paid);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_expires_only_before_any_attempt() {
+    let mut bank = Bank::open().await;
+    bank.hold(Some(Duration::from_secs(60))).await;
+    assert_eq!(bank.step(Step::Expire).await, Answer::Undecided(Code::HoldNotExpired));
+    bank.begin("b1").await;
+    bank.lease_over().await;
+    assert_eq!(bank.step(Step::Expire).await, Answer::Undecided(Code::HoldNotExpired));
+
+    let mut bank = Bank::open().await;
+    bank.hold(Some(Duration::ZERO)).await;
+    assert_eq!(bank.begin("b1").await, Answer::Undecided(Code::HoldExpired));
+    assert_eq!(decided(bank.step(Step::Expire).await), Code::PayoutVoided);
+    assert_eq!(bank.balance().await, (100, 0));
+    assert_eq!(bank.begin("b1").await, Answer::Undecided(Code::AlreadyVoided));
+}
+
+#[tokio::test]
+async fn the_same_id_with_another_destination_is_a_mismatch_that_names_it() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    let Request::Payout { account, amount, currency, .. } = bank.request() else { unreachable!() };
+    let plain = Request::Withdraw { account, amount, currency };
+    let answer = bank.tollgate.settle_one(&mut bank.link, &bank.id, &plain).await.unwrap();
+    assert_eq!(answer, Answer::Mismatch { seq: 2 });
+    assert_eq!(bank.request().first_difference(&plain), Some("destination"));
+}
+
+#[tokio::test]
+async fn an_open_hold_answers_for_its_id_when_its_receipt_is_gone() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    let receipts = bank.keys.receipts(bank.id.bucket());
+    let _: i64 = bank.link.query(&cmd(&["UNLINK", &receipts])).await.unwrap();
+    let _: i64 =
+        bank.link.query(&cmd(&["HSET", &bank.keys.head(), "receipts_floor", "9000000"])).await.unwrap();
+    assert_eq!(replayed(bank.hold(None).await), Code::Held);
+    assert_eq!(decided(bank.begin("b1").await), Code::Paying);
+    assert_eq!(decided(bank.step(Step::Paid { note: "" }).await), Code::Paid);
+    // The receipt of an id below the floor is kept.
+    assert_eq!(replayed(bank.hold(None).await), Code::Paid);
+    assert_eq!(bank.balance().await, (70, 0));
+}
+
+#[tokio::test]
+async fn damage_changes_nothing() {
+    for (key, field, value) in
+        [("hold", "state", "dancing"), ("hold", "amount", "1e3"), ("account", "held", "29")]
+    {
+        let mut bank = Bank::open().await;
+        bank.hold(None).await;
+        let key = if key == "hold" { bank.keys.hold(&bank.id) } else { bank.keys.account(&bank.account) };
+        let _: i64 = bank.link.query(&cmd(&["HSET", &key, field, value])).await.unwrap();
+        let before: Vec<String> = bank.link.query(&cmd(&["HGETALL", &key])).await.unwrap();
+        assert_eq!(bank.begin("b1").await, Answer::Undecided(Code::CorruptState), "{field}");
+        assert_eq!(
+            bank.step(Step::Paid { note: "" }).await,
+            Answer::Undecided(Code::CorruptState),
+            "{field}"
+        );
+        let after: Vec<String> = bank.link.query(&cmd(&["HGETALL", &key])).await.unwrap();
+        assert_eq!(before, after);
+    }
+}
