@@ -5,14 +5,15 @@
 -- ARGV     nonce consumer idle_ms_min count
 -- returns  nonce, status, and for status
 --            claimed             for each entry: entry, deliveries before this claim, job ('' if it has no such field)
---            corrupt_partition   no stream or no group
+--            corrupt_partition   what was found: no stream or no group
 -- repeat   claims nothing, since the first call reset the idle time; the caller re-reads its own (pending).
 --
 -- A script, not a plain XCLAIM: so Redis refuses a claim exactly when it would refuse to settle (out of
 -- memory, read-only, …). Plain claims go on then and count deliveries, and living workers would bury each
--- other's jobs.
+-- other's jobs. XCLAIM is its only write.
 local queue_key = KEYS[1]
-local nonce, consumer, idle_ms_min, count = unpack(ARGV)
+local nonce, consumer, idle_ms_min = unpack(ARGV)
+local count = math.min(tonumber(ARGV[4]), 1000)   -- what Lua's stack takes
 local GROUP = 'workers'
 local PAGES_MAX = 10   -- of own entries to pass over; the caller comes again
 
@@ -27,16 +28,16 @@ local wanted, deliveries_of = {}, {}
 local from = '-'
 for _ = 1, PAGES_MAX do
   local page = redis.pcall('XPENDING', queue_key, GROUP, 'IDLE', idle_ms_min, from, '+', count)
-  if page.err then return { nonce, 'corrupt_partition' } end
+  if page.err then return { nonce, 'corrupt_partition', page.err } end
   for _, row in ipairs(page) do
     local entry, owner, deliveries = row[1], row[2], row[4]
-    if owner ~= consumer and #wanted < tonumber(count) then
+    if owner ~= consumer and #wanted < count then
       wanted[#wanted + 1] = entry
       deliveries_of[entry] = deliveries
     end
     from = '(' .. entry
   end
-  if #page < tonumber(count) or #wanted == tonumber(count) then break end
+  if #page < count or #wanted == count then break end
 end
 
 local reply = { nonce, 'claimed' }

@@ -5,17 +5,22 @@
 -- ARGV     nonce, then the ids
 -- returns  nonce, status, and for status
 --            done                for each id: discarded or absent (not in dead)
---            corrupt_partition   nothing was written
+--            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   absent for what the first call discarded.
+--
+-- Only who takes the id out of dead counts it, so two operators discard it once. Types and rights are checked
+-- before the first write.
 local head_key, parked_key, dead_key = unpack(KEYS)
 local nonce = ARGV[1]
 local ids = { unpack(ARGV, 2) }
 
-local counters = read_counters(head_key, { 'discarded' })
-if not counters or type(redis.pcall('ZCARD', dead_key)) ~= 'number'
-    or type(redis.pcall('HLEN', parked_key)) ~= 'number' then
-  return { nonce, 'corrupt_partition' }
-end
+local counters, status, detail = read_counters(head_key, { 'discarded' })
+if not counters then return { nonce, status, detail } end
+local problem = wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
+if problem then return { nonce, 'corrupt_partition', problem } end
+local lacked = lacks_right({ { 'ZREM', dead_key, 'x' }, { 'HDEL', parked_key, 'x' },
+  { 'HSET', head_key, 'discarded', '0' } })
+if lacked then return lacked end
 
 local results = {}
 for i, id in ipairs(ids) do

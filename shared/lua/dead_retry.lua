@@ -6,20 +6,22 @@
 -- returns  nonce, status, and for status
 --            done                for each id: requeued, absent (not in dead) or corrupt_state (its row is damaged)
 --            stale_keys          a queue was added: read the list again
---            corrupt_partition   nothing was written
+--            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   absent for what the first call put back.
 local head_key, queues_key, parked_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local nonce, queue_count = ARGV[1], tonumber(ARGV[2])
 local names = { unpack(ARGV, 3, 2 + queue_count) }
 local ids = { unpack(ARGV, 3 + queue_count) }
 
-local counters = read_counters(head_key, { 'requeued' })
-local streams, problem = queue_streams(queues_key, names, 5)
-if not counters or type(redis.pcall('ZCARD', dead_key)) ~= 'number'
-    or type(redis.pcall('HLEN', parked_key)) ~= 'number' then
-  return { nonce, 'corrupt_partition' }
-end
-if not streams then return { nonce, problem } end
+local counters, status, detail = read_counters(head_key, { 'requeued' })
+if not counters then return { nonce, status, detail } end
+local streams, problem, what = queue_streams(queues_key, names, 5)
+if not streams then return { nonce, problem, what } end
+problem = wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
+if problem then return { nonce, 'corrupt_partition', problem } end
+local lacked = lacks_right({ { 'ZREM', dead_key, 'x' }, { 'HSET', parked_key, 'x', 'x' },
+  { 'HDEL', parked_key, 'x' }, { 'HSET', head_key, 'requeued', '0' } })
+if lacked then return lacked end
 
 local results = {}
 for i, id in ipairs(ids) do

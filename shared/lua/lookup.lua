@@ -10,16 +10,18 @@
 --                                parked <state> <fingerprint> <due_at_ms> <reason>
 --                                expired   below the floor, and neither kept nor parked
 --                                none      no trace: waiting in a stream, or never arrived
---            uninitialised, corrupt_partition
+--            uninitialised, corrupt_partition: what was found
 -- repeat   the same, later.
 local head_key, parked_key, kept_key = KEYS[1], KEYS[2], KEYS[3]
 local nonce = ARGV[1]
 
 local head = redis.pcall('HMGET', head_key, 'receipts_floor', 'seq')
-if head.err then return { nonce, 'corrupt_partition' } end
-if not head[1] then return { nonce, 'uninitialised' } end
+if head.err then return { nonce, 'corrupt_partition', 'head: ' .. head.err } end
+if redis.call('EXISTS', head_key) == 0 then return { nonce, 'uninitialised', 'no head' } end
 local floor = integer(head[1])
-if not floor or not integer(head[2]) then return { nonce, 'corrupt_partition' } end
+if not floor or not integer(head[2]) then return { nonce, 'corrupt_partition', 'head: its floor or its seq' } end
+local problem = wrong_type('HLEN', parked_key)
+if problem then return { nonce, 'corrupt_partition', problem } end
 
 local reply = { nonce, 'found', head[2] }
 for at = 2, #ARGV, 3 do
@@ -27,10 +29,14 @@ for at = 2, #ARGV, 3 do
   local below_floor = hour ~= '' and tonumber(hour) < floor
   local key = (hour == '' or below_floor) and kept_key or KEYS[tonumber(bucket)]
   local receipt = redis.pcall('HGET', key, id)
-  local row = read_row(redis.pcall('HGET', parked_key, id))
-  if receipt and type(receipt) ~= 'string' then return { nonce, 'corrupt_partition' } end
+  local row_text = redis.call('HGET', parked_key, id)
+  local row = read_row(row_text)
+  if receipt and receipt.err then return { nonce, 'corrupt_partition', key .. ': ' .. receipt.err } end
   if receipt then
+    if not string.match(receipt, '^%x+ [%l_]+ %d+$') then return { nonce, 'corrupt_partition', 'receipt of ' .. id } end
     reply[#reply + 1] = 'receipt ' .. receipt
+  elseif row_text and not row then
+    return { nonce, 'corrupt_partition', 'parked row of ' .. id }
   elseif row then
     reply[#reply + 1] = table.concat({ 'parked', row.state, row.fingerprint, row.at_ms, row.reason }, ' ')
   elseif below_floor then

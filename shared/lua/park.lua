@@ -10,11 +10,12 @@
 --            due             not moved: it may be settled now
 --            not_owner       not moved: the entry is pending under another consumer, or settled
 --            replayed:<code>:<seq>, id_mismatch:<seq>, id_expired   answered, and acknowledged
---            corrupt_partition   nothing was written
+--            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   not_owner: the first call acknowledged the entry.
 --
 -- Receipt first, then ownership, then acknowledge, then the destination: a zombie that comes late finds the
--- receipt or another owner, and can neither lose, double nor invent a job.
+-- receipt or another owner, and can neither lose, double nor invent a job. Every type and right is checked
+-- before the acknowledgement, which is the first write; the writes after it cannot fail.
 local head_key, queue_key, parked_key, scheduled_key, dead_key, bucket_key, kept_key = unpack(KEYS)
 local nonce, consumer, entry, id, fingerprint, hour, destination, due_at_ms, attempts, queue_name, reason, envelope =
   unpack(ARGV)
@@ -23,20 +24,20 @@ local GROUP = 'workers'
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local counters = read_counters(head_key,
+local counters, status, detail = read_counters(head_key,
   { 'receipts_floor', 'acked', 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
-if not counters then return { nonce, 'corrupt_partition' } end
+if not counters then return { nonce, status, detail } end
 local below_floor = hour ~= '' and tonumber(hour) < counters.receipts_floor
 counters.receipts_floor = nil   -- read, never written here
 
-local receipt = redis.pcall('HGET', (hour == '' or below_floor) and kept_key or bucket_key, id)
-local row_text = redis.pcall('HGET', parked_key, id)
+local receipts_key = (hour == '' or below_floor) and kept_key or bucket_key
 local owned = redis.pcall('XPENDING', queue_key, GROUP, entry, entry, 1, consumer)
-local sizes = { redis.pcall('ZCARD', scheduled_key), redis.pcall('ZCARD', dead_key) }
-if (receipt and receipt.err) or (row_text and type(row_text) ~= 'string') or owned.err
-    or type(sizes[1]) ~= 'number' or type(sizes[2]) ~= 'number' then
-  return { nonce, 'corrupt_partition' }
-end
+local problem = owned.err or wrong_type('HLEN', receipts_key) or wrong_type('HLEN', parked_key)
+  or wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key)
+if problem then return { nonce, 'corrupt_partition', problem } end
+local lacked = lacks_right({ { 'XACK', queue_key, GROUP, entry }, { 'ZADD', dead_key, '0', id },
+  { 'HSET', parked_key, id, '' }, { 'HSET', head_key, 'acked', '0' } })
+if lacked then return lacked end
 if #owned == 0 then return { nonce, 'not_owner' } end
 
 local function acknowledge()
@@ -50,15 +51,19 @@ local function answer(counter, status)
   return { nonce, status }
 end
 
+local receipt = redis.call('HGET', receipts_key, id)
+local row_text = redis.call('HGET', parked_key, id)
+local row = read_row(row_text)
 if receipt then
   local stored_fingerprint, code, seq = string.match(receipt, '^(%x+) ([%l_]+) (%d+)$')
-  if not stored_fingerprint then return { nonce, 'corrupt_partition' } end
-  if stored_fingerprint ~= fingerprint then return answer('mismatched', 'id_mismatch:' .. seq) end
-  return answer('replayed', 'replayed:' .. code .. ':' .. seq)
+  if stored_fingerprint == fingerprint then return answer('replayed', 'replayed:' .. code .. ':' .. seq) end
+  if stored_fingerprint then return answer('mismatched', 'id_mismatch:' .. seq) end
 end
-
-local row = read_row(row_text)
-if below_floor and not row then return answer('expired', 'id_expired') end
+if below_floor and not receipt and not row_text then return answer('expired', 'id_expired') end
+if receipt or (row_text and not row) then
+  -- What is known of this id is damaged: it waits in dead for a repair, as settle would have it.
+  destination, reason = 'dead', 'corrupt_state'
+end
 if row and row.state ~= 'queued' then
   -- One row for an id: the copy that waits there stands for this one.
   if row.fingerprint ~= fingerprint then return answer('mismatched', 'id_mismatch:0') end

@@ -6,14 +6,14 @@
 -- returns  nonce, status, and for status
 --            pending             for each entry: entry, deliveries including its own, job ('' if it has no such
 --                                field, or was deleted)
---            corrupt_partition   no stream or no group
+--            corrupt_partition   what was found: no stream or no group
 -- repeat   the same. It reads without counting: re-reading by XREADGROUP 0 would add a delivery to each entry.
 local queue_key = KEYS[1]
 local nonce, consumer, after, count = unpack(ARGV)
 local GROUP = 'workers'
 
 local rows = redis.pcall('XPENDING', queue_key, GROUP, after == '' and '-' or '(' .. after, '+', count, consumer)
-if rows.err then return { nonce, 'corrupt_partition' } end
+if rows.err then return { nonce, 'corrupt_partition', rows.err } end
 local reply = { nonce, 'pending' }
 for _, row in ipairs(rows) do
   local entry, deliveries = row[1], row[4]
@@ -21,7 +21,10 @@ for _, row in ipairs(rows) do
   local job = ''
   if found then
     for i = 1, #found[2], 2 do
-      if found[2][i] == 'job' then job = found[2][i + 1] end
+      if found[2][i] == 'job' then
+        job = found[2][i + 1]
+        break
+      end
     end
   end
   reply[#reply + 1] = entry

@@ -1,34 +1,41 @@
 #!lua
 -- promote: puts scheduled jobs that are due, by server time, back into their streams.
 --
--- KEYS     head queues parked scheduled, then the stream of every queue
+-- KEYS     head queues parked scheduled dead, then the stream of every queue
 -- ARGV     nonce limit, then the name of every queue, in the order of its stream in KEYS
 -- returns  nonce, status, and for status
---            promoted            how many, how many could not (their row is damaged), at_ms, due_at_ms of the
---                                next scheduled job or ''
+--            promoted            how many, how many went to dead (their row is damaged or their queue gone),
+--                                at_ms, due_at_ms of the next scheduled job or ''
 --            stale_keys          a queue was added: read the list again
---            corrupt_partition   nothing was written
+--            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   promotes what has become due since.
-local head_key, queues_key, parked_key, scheduled_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+--
+-- What cannot be promoted does not stay: the first of it would be due for ever and keep the others back.
+local head_key, queues_key, parked_key, scheduled_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local nonce, limit = ARGV[1], ARGV[2]
 local names = { unpack(ARGV, 3) }
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local counters = read_counters(head_key, { 'requeued' })
-local streams, problem = queue_streams(queues_key, names, 5)
-local due = redis.pcall('ZRANGE', scheduled_key, '-inf', digits(now_ms), 'BYSCORE', 'LIMIT', 0, limit)
-if not counters or due.err or type(redis.pcall('HLEN', parked_key)) ~= 'number' then
-  return { nonce, 'corrupt_partition' }
-end
-if not streams then return { nonce, problem } end
+local counters, status, detail = read_counters(head_key, { 'requeued' })
+if not counters then return { nonce, status, detail } end
+local streams, problem, what = queue_streams(queues_key, names, 6)
+if not streams then return { nonce, problem, what } end
+problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
+if problem then return { nonce, 'corrupt_partition', problem } end
+local lacked = lacks_right({ { 'ZREM', scheduled_key, 'x' }, { 'ZADD', dead_key, '0', 'x' },
+  { 'HSET', parked_key, 'x', 'x' }, { 'HDEL', parked_key, 'x' }, { 'HSET', head_key, 'requeued', '0' } })
+if lacked then return lacked end
 
+local due = redis.call('ZRANGE', scheduled_key, '-inf', digits(now_ms), 'BYSCORE', 'LIMIT', 0, limit)
 local promoted, damaged = 0, 0
 for _, id in ipairs(due) do
   if requeue(scheduled_key, parked_key, streams, id) == 'requeued' then
     promoted = promoted + 1
   else
+    redis.call('ZREM', scheduled_key, id)
+    redis.call('ZADD', dead_key, digits(now_ms), id)
     damaged = damaged + 1
   end
 end

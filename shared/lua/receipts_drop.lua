@@ -9,11 +9,13 @@
 --            dropped             the floor now, the floor the rule allows (call again while they differ), how
 --                                many buckets were unlinked
 --            moved               the floor is another than floor_hour: the floor now; read again
---            stale_keys, corrupt_partition
+--            stale_keys
+--            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   moved, or dropped with nothing to do.
 --
 -- The rule: at most min(server time, enqueue time of the oldest unsettled entry) - retention, and it only
 -- rises. So waiting alone never expires a job, and no clock that jumps back brings an old id to life.
+-- The floor is written before a bucket goes: cut off in between, a bucket would be left over, never missed.
 local head_key, queues_key = KEYS[1], KEYS[2]
 local nonce, floor_hour, bucket_count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local names = { unpack(ARGV, 4) }
@@ -23,10 +25,10 @@ local HOUR_MS = 3600000
 local time = redis.call('TIME')
 local oldest_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local head = read_counters(head_key, { 'receipts_floor', 'retention_ms' })
-local streams, problem = queue_streams(queues_key, names, 3)
-if not head then return { nonce, 'corrupt_partition' } end
-if not streams then return { nonce, problem } end
+local head, status, detail = read_counters(head_key, { 'receipts_floor', 'retention_ms' })
+if not head then return { nonce, status, detail } end
+local streams, problem, what = queue_streams(queues_key, names, 3)
+if not streams then return { nonce, problem, what } end
 if head.receipts_floor ~= floor_hour then return { nonce, 'moved', digits(head.receipts_floor) } end
 
 local function entry_ms(entry)
@@ -34,7 +36,7 @@ local function entry_ms(entry)
 end
 for _, key in pairs(streams) do
   local pending = redis.pcall('XPENDING', key, GROUP, '-', '+', 1)
-  if pending.err then return { nonce, 'corrupt_partition' } end
+  if pending.err then return { nonce, 'corrupt_partition', key .. ': ' .. pending.err } end
   if pending[1] then oldest_ms = math.min(oldest_ms, entry_ms(pending[1][1])) end
   for _, reply in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local group = {}

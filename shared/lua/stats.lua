@@ -7,7 +7,7 @@
 --            stats               at_ms, then the head as HGETALL gives it (a list), scheduled, dead, parked,
 --                                then for each queue a list: name, status, length, entries_added, waiting,
 --                                pending, at_ms of its oldest unsettled entry ('' if none)
---            uninitialised, stale_keys, corrupt_partition
+--            uninitialised, stale_keys, corrupt_partition: what was found
 -- repeat   the same, later.
 local head_key, queues_key, scheduled_key, dead_key, parked_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local nonce = ARGV[1]
@@ -18,15 +18,14 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local head = redis.pcall('HGETALL', head_key)
-if head.err then return { nonce, 'corrupt_partition' } end
-if #head == 0 then return { nonce, 'uninitialised' } end
-local streams, problem = queue_streams(queues_key, names, 6)
-if not streams then return { nonce, problem } end
-local scheduled, dead = redis.pcall('ZCARD', scheduled_key), redis.pcall('ZCARD', dead_key)
-local parked = redis.pcall('HLEN', parked_key)
-if type(scheduled) ~= 'number' or type(dead) ~= 'number' or type(parked) ~= 'number' then
-  return { nonce, 'corrupt_partition' }
-end
+if head.err then return { nonce, 'corrupt_partition', 'head: ' .. head.err } end
+if #head == 0 then return { nonce, 'uninitialised', 'no head' } end
+local streams, problem, what = queue_streams(queues_key, names, 6)
+if not streams then return { nonce, problem, what } end
+problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
+if problem then return { nonce, 'corrupt_partition', problem } end
+local scheduled, dead = redis.call('ZCARD', scheduled_key), redis.call('ZCARD', dead_key)
+local parked = redis.call('HLEN', parked_key)
 
 local function named(reply)
   local fields = {}
@@ -38,12 +37,12 @@ local reply = { nonce, 'stats', digits(now_ms), head, scheduled, dead, parked }
 for _, name in ipairs(names) do
   local key = streams[name]
   local stream = redis.pcall('XINFO', 'STREAM', key)
-  if stream.err then return { nonce, 'corrupt_partition' } end
+  if stream.err then return { nonce, 'corrupt_partition', key .. ': ' .. stream.err } end
   local added, group = named(stream)['entries-added'], nil
   for _, row in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     if row[2] == GROUP then group = named(row) end
   end
-  if not group then return { nonce, 'corrupt_partition' } end
+  if not group then return { nonce, 'corrupt_partition', key .. ': no group ' .. GROUP } end
   -- The group's own `lag` goes NULL after some deletions; this difference stays right once it has read.
   local read = group['entries-read']
   local waiting = type(read) == 'number' and added - read or redis.call('XLEN', key)

@@ -129,8 +129,8 @@ codes! {
     IdFromFuture "id_from_future" Invalid No "the id's own time is more than 24 hours ahead of the server";
     // The resource.
     CorruptState "corrupt_state" Undecidable No "the resource's keys hold something they cannot hold; repair them, then retry";
-    CodesIncomplete "codes_incomplete" Invalid No "the campaign's codes are not all there: upload them again";
     CampaignExists "campaign_exists" Refused Yes "a campaign of this id exists";
+    CodesIncomplete "codes_incomplete" Invalid No "the campaign's codes are not all there: upload them again";
     CampaignNotFound "campaign_not_found" Refused Yes "no campaign of this id";
     Ended "ended" Refused Yes "the campaign is closed or its time is over";
     NotStarted "not_started" Refused Yes "the campaign has not opened yet";

@@ -17,6 +17,7 @@ use crate::link::Link;
 /// Lua that several scripts share; it goes between a script's first line and the rest of it.
 pub(crate) mod parts {
     pub(crate) const NUMBERS: &str = include_str!("../lua/parts/numbers.lua");
+    pub(crate) const CHECKS: &str = include_str!("../lua/parts/checks.lua");
     pub(crate) const PARKED_ROW: &str = include_str!("../lua/parts/parked_row.lua");
     pub(crate) const HEAD_COUNTERS: &str = include_str!("../lua/parts/head_counters.lua");
     pub(crate) const QUEUE_STREAMS: &str = include_str!("../lua/parts/queue_streams.lua");

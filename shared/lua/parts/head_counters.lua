@@ -1,12 +1,17 @@
 
--- Reads counters of the head; nil if the head or one of them is not what it must be.
+-- Reads counters of the head. Answers nil, a status and its detail if the partition has no head, is frozen,
+-- or if one of them is no number that can still be counted on.
 local function read_counters(head_key, names)
-  local values = redis.pcall('HMGET', head_key, unpack(names))
-  if values.err then return nil end
+  local values = redis.pcall('HMGET', head_key, 'format', 'frozen', unpack(names))
+  if values.err then return nil, 'corrupt_partition', 'head: ' .. values.err end
+  if not values[1] and redis.call('EXISTS', head_key) == 0 then return nil, 'uninitialised', 'no head' end
+  if values[1] ~= '1' then return nil, 'corrupt_partition', 'head: format ' .. tostring(values[1]) end
+  if values[2] ~= '0' then return nil, 'partition_frozen', tostring(values[2]) end
   local counters = {}
   for i, name in ipairs(names) do
-    counters[name] = integer(values[i])
-    if not counters[name] then return nil end
+    local number = integer(values[i + 2])
+    if not number or number > COUNTER_MAX then return nil, 'corrupt_partition', 'head: ' .. name end
+    counters[name] = number
   end
   return counters
 end

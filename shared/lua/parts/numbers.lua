@@ -2,6 +2,7 @@
 -- Numbers. Lua's are doubles: exact up to 2^53 - 1, and their default text is not. `tonumber` alone would
 -- take '0x10', '1e3' and 'nan'.
 local NUMBER_MAX = 9007199254740991
+local COUNTER_MAX = NUMBER_MAX - 1000000   -- of what a call may add to: it never counts past NUMBER_MAX
 
 local function integer(text)
   if type(text) == 'string' and #text <= 16 and string.find(text, '^%d+$') then

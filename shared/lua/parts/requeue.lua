@@ -1,14 +1,21 @@
 
--- Puts a parked job back into its stream. Only who removed the id from `index_key` (ZREM answered 1) may do so:
--- two promoters, or a promoter and an operator, put it back once.
+-- Puts a parked job back into its stream. Only who finds the id in `index_key` may do so, and takes it out in
+-- the same script: two promoters, or a promoter and an operator, put it back once.
 -- `streams` maps a queue name to its key. Answers requeued, absent, or corrupt_state (nothing changed).
+-- The caller has checked every type. XADD comes first because it alone can still fail (a foreign entry has
+-- the highest id there is): then nothing was written for this id.
 local function requeue(index_key, parked_key, streams, id)
   if not redis.call('ZSCORE', index_key, id) then return 'absent' end
   local row = read_row(redis.call('HGET', parked_key, id))
   if not row or not streams[row.queue] then return 'corrupt_state' end
-  if redis.call('ZREM', index_key, id) ~= 1 then return 'absent' end
-  row.state = 'queued'
-  redis.call('HSET', parked_key, id, write_row(row))
-  redis.call('XADD', streams[row.queue], '*', 'job', row.envelope)
+  if redis.pcall('XADD', streams[row.queue], '*', 'job', row.envelope).err then return 'corrupt_state' end
+  redis.call('ZREM', index_key, id)
+  if string.sub(id, 1, 6) == 'entry/' then
+    -- Poison has no id of its own: as the new entry it is poison of another name, or a job.
+    redis.call('HDEL', parked_key, id)
+  else
+    row.state = 'queued'
+    redis.call('HSET', parked_key, id, write_row(row))
+  end
   return 'requeued'
 end

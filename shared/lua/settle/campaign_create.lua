@@ -24,7 +24,7 @@ kinds.campaign_create = {
 
     campaign = {
       key = key, id = id, limit = limit, issued = 0, per_customer = most, opens_at_ms = opens_at_ms,
-      closes_at_ms = closes_at_ms, status = 'open', codes = codes,
+      closes_at_ms = closes_at_ms, status = 'open', codes = codes, codes_count = codes ~= '' and limit or 0,
       created = { 'per_customer', most_text, 'opens_at_ms', opens_text, 'closes_at_ms', closes_text,
         'codes', codes, 'codes_count', codes ~= '' and limit_text or '0' },
     }

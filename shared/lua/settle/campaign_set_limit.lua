@@ -13,12 +13,10 @@ kinds.campaign_set_limit = {
     if campaign == CORRUPT then return 'corrupt_state' end
     local request = id .. '\t' .. limit_text .. '\t' .. expected_text .. '\t'
     if not campaign then return 'campaign_not_found', request end
-    local codes_count = integer(pcall_redis('HGET', campaign.key, 'codes_count'))
-    if not codes_count and not campaign.created then return 'corrupt_state' end
     local line = request .. digits(campaign.issued)
     if expected and expected ~= campaign.limit then return 'limit_not_as_expected', line end
     if limit < campaign.issued then return 'limit_below_issued', line end
-    if campaign.codes ~= '' and limit > (codes_count or campaign.limit) then return 'limit_above_codes', line end
+    if campaign.codes ~= '' and limit > campaign.codes_count then return 'limit_above_codes', line end
 
     campaign.limit = limit
     change_campaign(campaign)

@@ -27,10 +27,8 @@ local parked_count = pcall_redis('HLEN', parked_key)
 if type(parked_count) ~= 'number' then return refuse('corrupt_partition', 'parked: ' .. parked_count.err) end
 if parked_count > 0 then
   for _, ids in pairs(ids_in) do fetch_into(parked_row_of, parked_key, ids) end
-  for _, key in ipairs({ scheduled_key, dead_key }) do
-    local size = pcall_redis('ZCARD', key)
-    if type(size) ~= 'number' then return refuse('corrupt_partition', 'parked index: ' .. size.err) end
-  end
+  local problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key)
+  if problem then return refuse('corrupt_partition', problem) end
 end
 
 local answers = {}     -- one for each job, in order
@@ -102,3 +100,9 @@ if #entries > 0 then
   if probe.err then return refuse('corrupt_partition', 'queue: ' .. probe.err) end
   delete_singly = is_pinned()
 end
+local lacked = lacks_right({
+  { 'XADD', journal_key, '*', 'x', 'x' }, { 'HSET', head_key, 'x', 'x' }, { 'ZADD', resources_key, '0', 'x' },
+  { 'HDEL', parked_key, 'x' }, { 'ZREM', scheduled_key, 'x' }, { 'XACK', queue_key, GROUP, '0-0' },
+  { 'XDEL', queue_key, '0-0' }, { 'XTRIM', queue_key, 'MINID', '0' },
+})
+if lacked then return lacked end

@@ -41,7 +41,9 @@ local function answer_below_floor(id, fingerprint, hour)
     expired = expired + 1
     return 'id_expired'
   end
-  if match(row, '^%l+\t(%x+)\t') ~= fingerprint then
+  local parked_fingerprint = match(row, '^%l+\t(%x+)\t')
+  if not parked_fingerprint then return 'corrupt_state' end
+  if parked_fingerprint ~= fingerprint then
     mismatched = mismatched + 1
     return 'id_mismatch:0'
   end

@@ -35,7 +35,7 @@ kinds.redeem = {
     end
     if campaign.damaged then return 'corrupt_state' end
     local held = integer(campaign.held[customer] or '0')
-    if not held then return 'corrupt_state' end
+    if not held or held > campaign.issued then return 'corrupt_state' end
 
     local issued = campaign.issued
     if campaign.status == 'closed' or (campaign.closes_at_ms and now_ms >= campaign.closes_at_ms) then

@@ -14,6 +14,12 @@ local function absent(member)
   return false
 end
 
+local function any(row, count)
+  for i = 1, count do
+    if row[i] then return true end
+  end
+end
+
 -- '' where a bound is absent, which reads as false; nil is damage.
 local function optional(text)
   if text == '' then return false end
@@ -24,19 +30,21 @@ local function load_campaign(key, id)
   local campaign = loaded[key]
   if campaign ~= nil then return campaign end
   local row = pcall_redis('HMGET', key, 'limit', 'issued', 'per_customer', 'opens_at_ms', 'closes_at_ms', 'status',
-    'codes', 'seq')
+    'codes', 'codes_count', 'seq')
   if row.err then
     campaign = CORRUPT
-  elseif not (row[1] or row[2] or row[6] or row[8]) then
+  elseif not any(row, 9) then
     campaign = absent('campaign:' .. id)
   else
     campaign = {
       key = key, limit = integer(row[1]), issued = integer(row[2]), per_customer = optional(row[3]),
       opens_at_ms = optional(row[4]), closes_at_ms = optional(row[5]), status = row[6], codes = row[7],
+      codes_count = integer(row[8]),
     }
-    if not (campaign.limit and campaign.issued and campaign.codes and integer(row[8]))
+    if not (campaign.limit and campaign.issued and campaign.codes and campaign.codes_count and integer(row[9]))
         or campaign.per_customer == nil or campaign.opens_at_ms == nil or campaign.closes_at_ms == nil
         or campaign.issued > campaign.limit
+        or (campaign.codes ~= '' and campaign.limit > campaign.codes_count)
         or (campaign.status ~= 'open' and campaign.status ~= 'closed') then
       campaign = CORRUPT
     end
@@ -51,11 +59,12 @@ local function load_account(key, id)
   local row = pcall_redis('HMGET', key, 'available', 'held', 'currency', 'status', 'seq')
   if row.err then
     account = CORRUPT
-  elseif not (row[1] or row[2] or row[4] or row[5]) then
+  elseif not any(row, 5) then
     account = absent('account:' .. id)
   else
     local available, held, status = integer(row[1]), integer(row[2]), row[4]
-    if available and held and row[3] and integer(row[5]) and (status == 'open' or status == 'closed') then
+    if available and held and available + held <= NUMBER_MAX and row[3] and integer(row[5])
+        and (status == 'open' or status == 'closed') then
       account = { key = key, available = available, held = held, currency = row[3], status = status }
     else
       account = CORRUPT

@@ -5,7 +5,11 @@
 if #lines > 0 then
   local text = concat(lines, '\n')
   chain = redis.sha1hex(chain .. '\n' .. digits(seq) .. '\n' .. digits(now_ms) .. '\n' .. text)
-  local added = pcall_redis('XADD', journal_key, digits(seq) .. '-0', 'at_ms', digits(now_ms), 'lines', text, 'hash', chain)
+  local words = { journal_key, digits(seq) .. '-0', 'at_ms', digits(now_ms), 'lines', text, 'hash', chain }
+  -- A journal that had entries and is gone was lost; it is not begun again.
+  if seq_before > 0 then table.insert(words, 2, 'NOMKSTREAM') end
+  local added = pcall_redis('XADD', unpack(words))
+  if not added then return refuse('corrupt_partition', 'journal: there is none') end
   if added.err then return refuse('corrupt_partition', 'journal: ' .. added.err) end
 
   write_resources()

@@ -10,13 +10,13 @@ use super::{ScriptError, common_status, with_queues};
 
 script!(
     DEAD_RETRY, "dead_retry",
-    [parts::NUMBERS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
     keys [head queues parked dead],
     args [nonce queue_count]
 );
 
 script!(
-    DEAD_DISCARD, "dead_discard", [parts::NUMBERS, parts::HEAD_COUNTERS],
+    DEAD_DISCARD, "dead_discard", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS],
     keys [head parked dead],
     args [nonce]
 );

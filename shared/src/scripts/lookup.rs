@@ -11,7 +11,7 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    LOOKUP, "lookup", [parts::NUMBERS, parts::PARKED_ROW],
+    LOOKUP, "lookup", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW],
     keys [head parked kept],
     args [nonce]
 );

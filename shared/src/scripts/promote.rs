@@ -9,8 +9,8 @@ use super::{ScriptError, common_status, with_queues};
 
 script!(
     PROMOTE, "promote",
-    [parts::NUMBERS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
-    keys [head queues parked scheduled],
+    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    keys [head queues parked scheduled dead],
     args [nonce limit]
 );
 
@@ -19,7 +19,7 @@ script!(
 pub struct Promotion {
     /// How many went back into their streams.
     pub promoted: u64,
-    /// How many are due but have a damaged row; they stay, and `audit` names them.
+    /// How many were due but have a damaged row, or a queue that is gone: they lie in dead now.
     pub damaged: u64,
     /// Server time, in milliseconds since the Unix epoch.
     pub at_ms: u64,
@@ -43,6 +43,7 @@ pub async fn promote(
         .key(keys.queues())
         .key(keys.parked())
         .key(keys.scheduled())
+        .key(keys.dead())
         .arg(limit);
     let mut reply = with_queues(call, keys, queues).run(link).await?;
     let status = reply.text("status")?;

@@ -4,11 +4,11 @@ use crate::failure::Failure;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::script;
+use crate::script::{parts, script};
 
 use super::{ScriptError, common_status};
 
-script!(QUEUE, "queue", [], keys [head queues queue], args [nonce name status]);
+script!(QUEUE, "queue", [parts::CHECKS], keys [head queues queue], args [nonce name status]);
 
 /// Whether workers fetch from a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

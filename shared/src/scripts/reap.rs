@@ -10,7 +10,7 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status, with_queues};
 
 script!(
-    REAP, "reap", [parts::NUMBERS, parts::QUEUE_STREAMS],
+    REAP, "reap", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_STREAMS],
     keys [queues workers],
     args [nonce consumer silent_ms_min]
 );

@@ -44,7 +44,7 @@ script!(
         include_str!("../../lua/settle/decide.lua"),
         include_str!("../../lua/settle/write.lua"),
     ),
-    [parts::NUMBERS],
+    [parts::NUMBERS, parts::CHECKS],
     keys [head queue journal parked scheduled dead kept resources],
     args [nonce]
 );
@@ -176,12 +176,22 @@ pub async fn settle_with(
         let detail = format!("a batch of {} jobs; at most {BATCH_MAX}", items.len());
         return refused(detail);
     }
+    // Redis would find it only when it acknowledges, after the effect.
+    if let Some(entry) = items.iter().filter_map(|item| item.entry).find(|entry| !is_entry(entry)) {
+        return refused(format!("{entry:?} is no stream entry"));
+    }
     let mut reply = assembled(keys, queue, items, policy).run(link).await?;
     let status = reply.text("status")?;
     if status != "settled" {
         return Err(common_status(&status, &mut reply));
     }
     read(&mut reply, items.len()).inspect_err(|_| link.poison()).map_err(ScriptError::from)
+}
+
+/// Whether `text` is an id as Redis gives them to entries: `<ms>-<seq>`, 64 bits each.
+fn is_entry(text: &str) -> bool {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok();
+    text.split_once('-').is_some_and(|(ms, seq)| number(ms) && number(seq))
 }
 
 fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy) -> Call {

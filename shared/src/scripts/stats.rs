@@ -12,7 +12,7 @@ use super::queue::QueueStatus;
 use super::{ScriptError, common_status, with_queues};
 
 script!(
-    STATS, "stats", [parts::NUMBERS, parts::QUEUE_STREAMS],
+    STATS, "stats", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_STREAMS],
     keys [head queues scheduled dead parked],
     args [nonce]
 );
