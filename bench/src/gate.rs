@@ -1,0 +1,160 @@
+//! Tollgate's side of a run: a namespace on a private server, its resources, and its jobs.
+//!
+//! Relies on the library alone; what binaries do is measured by running them (see `process.rs`).
+
+use anyhow::{Context, Result};
+use tokio::runtime::{Builder, Runtime};
+use tollgate::Tollgate;
+use tollgate::amount::{Amount, Currency};
+use tollgate::connect::{RedisOptions, connect};
+use tollgate::envelope::Envelope;
+use tollgate::fingerprint::Fingerprint;
+use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
+use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::keys::Keys;
+use tollgate::link::Link;
+use tollgate::scripts::settle::{Answer, Item, settle};
+
+use crate::private::Private;
+
+/// How many jobs are sent in one pipeline while a backlog is built.
+const LOAD_CHUNK: u64 = 1_000;
+const CAMPAIGN: &str = "bench";
+
+/// The two workloads that are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Workload {
+    /// One campaign, every customer another, one coupon each; never exhausted.
+    Redeem,
+    /// This many accounts, taken by a fixed stride; never empty.
+    Withdraw { accounts: u64 },
+}
+
+impl Workload {
+    /// The n-th job. Every id and name has a fixed length, so that all envelopes of a workload have one too.
+    pub(crate) fn job(self, n: u64) -> Result<Job> {
+        let request = match self {
+            Self::Redeem => Request::Redeem {
+                campaign: CampaignId::parse(CAMPAIGN)?,
+                customer: CustomerId::parse(format!("c{n:07}"))?,
+                quantity: Quantity::ONE,
+            },
+            Self::Withdraw { accounts } => Request::Withdraw {
+                // A stride that shares no factor with the number of accounts visits each of them in turn.
+                account: account(n.wrapping_mul(7_919) % accounts)?,
+                amount: Amount::from_minor(125).context("an amount")?,
+                currency: Currency::default(),
+            },
+        };
+        Ok(Job { id: JobId::fresh(), at: None, request })
+    }
+
+    fn resources(self) -> Result<Vec<(JobId, Request)>> {
+        match self {
+            Self::Redeem => {
+                let campaign = CampaignId::parse(CAMPAIGN)?;
+                let terms = CampaignTerms {
+                    campaign: campaign.clone(),
+                    limit: Limit::new(1_000_000_000).context("a limit")?,
+                    per_customer: Quantity::new(1),
+                    window: Window::default(),
+                    codes: None,
+                };
+                Ok(vec![(JobId::create_campaign(&campaign), Request::CampaignCreate(terms))])
+            }
+            Self::Withdraw { accounts } => (0..accounts)
+                .map(|n| {
+                    let account = account(n)?;
+                    let id = JobId::create_account(&account);
+                    let balance = Amount::from_minor(1_000_000_000).context("an amount")?;
+                    Ok((id, Request::AccountOpen { account, balance, currency: Currency::default() }))
+                })
+                .collect(),
+        }
+    }
+}
+
+fn account(n: u64) -> Result<AccountId> {
+    Ok(AccountId::parse(format!("a{n:07}"))?)
+}
+
+/// A namespace in use.
+pub(crate) struct Gate {
+    runtime: Runtime,
+    link: Link,
+    tollgate: Tollgate,
+    queue: QueueName,
+}
+
+impl Gate {
+    /// Initialises the namespace and creates the resources of `workload`.
+    pub(crate) fn open(private: &Private, workload: Workload) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (tollgate, mut link) = runtime.block_on(async {
+            let options = RedisOptions { url: Some(private.url()), ..RedisOptions::default() };
+            let (server, _) = connect(options).await?;
+            let link = server.link().await?;
+            anyhow::Ok((Tollgate::open_or_init(server, Namespace::default()).await?, link))
+        })?;
+        let queue = QueueName::default();
+        for resources in workload.resources()?.chunks(500) {
+            let items: Vec<Item<'_>> = resources
+                .iter()
+                .map(|(id, request)| Item { entry: None, id, request, fingerprint: Fingerprint::of(request) })
+                .collect();
+            let keys = tollgate.keys(first_partition(&tollgate));
+            runtime.block_on(settle(&mut link, keys, &queue, &items))?;
+        }
+        Ok(Self { runtime, link, tollgate, queue })
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        self.tollgate.keys(first_partition(&self.tollgate))
+    }
+
+    pub(crate) fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    /// Builds a backlog.
+    pub(crate) fn load(&mut self, workload: Workload, jobs: u64) -> Result<()> {
+        for first in (0..jobs).step_by(LOAD_CHUNK as usize) {
+            let chunk: Vec<Job> =
+                (first..jobs.min(first + LOAD_CHUNK)).map(|n| workload.job(n)).collect::<Result<_>>()?;
+            self.enqueue(&chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Enqueues these, all of which must be accepted.
+    pub(crate) fn enqueue(&mut self, jobs: &[Job]) -> Result<()> {
+        let sent = self.runtime.block_on(self.tollgate.enqueue(&mut self.link, &self.queue, jobs))?;
+        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+        Ok(())
+    }
+
+    /// Decodes and settles entries of the stream as a worker does, without a worker around it.
+    pub(crate) fn settle(&mut self, entries: &[(String, Vec<u8>)]) -> Result<()> {
+        let jobs: Vec<Job> =
+            entries.iter().map(|(_, body)| Envelope::decode_job(body)).collect::<Result<_, _>>()?;
+        let items: Vec<Item<'_>> = entries
+            .iter()
+            .zip(&jobs)
+            .map(|((entry, _), Job { id, request, .. })| Item {
+                entry: Some(entry),
+                id,
+                request,
+                fingerprint: Fingerprint::of(request),
+            })
+            .collect();
+        let keys = self.tollgate.keys(first_partition(&self.tollgate));
+        let settlement = self.runtime.block_on(settle(&mut self.link, keys, &self.queue, &items))?;
+        let decided = |answer: &Answer| matches!(answer, Answer::Decided { .. });
+        anyhow::ensure!(settlement.answers.iter().all(decided), "{:?}", settlement.answers);
+        Ok(())
+    }
+}
+
+fn first_partition(tollgate: &Tollgate) -> tollgate::partition::Partition {
+    tollgate.partitions().iter().next().expect("there is at least one partition")
+}

@@ -1,0 +1,51 @@
+//! `make bench`: Tollgate against the limit of its own Redis, measured side by side in one run.
+//!
+//! Every section starts private servers of its own and measures ours and the limit in turn, several rounds, so
+//! that what else the machine does meets both alike; a ratio is the median of the rounds' ratios. Relies on the
+//! release binaries beside its own. Must not touch any Redis that it did not start.
+
+mod cost;
+mod gate;
+mod limit;
+mod machine;
+mod private;
+mod process;
+mod report;
+mod sections;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::report::Report;
+use crate::sections::{Scale, Section};
+
+/// Measures Tollgate and prints ratios to the limit of the same Redis.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Which to run; without any: all but `script`.
+    #[arg(value_enum)]
+    sections: Vec<Section>,
+    /// A tenth of the jobs and fewer rounds: to see that it works, not to quote.
+    #[arg(long)]
+    quick: bool,
+    /// How many times ours and the limit are measured in turn.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Print the tables as Markdown, as docs/benchmarks.md has them.
+    #[arg(long)]
+    markdown: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let scale = Scale::new(args.quick, args.rounds);
+    let sections = if args.sections.is_empty() { Section::PUBLISHED.to_vec() } else { args.sections };
+    let mut report = Report::new(machine::describe(scale)?);
+    for section in sections {
+        eprintln!("== {}", section.title());
+        report.add(section.title(), section.run(scale)?);
+    }
+    print!("{}", if args.markdown { report.markdown() } else { report.text() });
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! A private redis-server for one run, and what it says about itself.
+//!
+//! Relies on [`Temporary`], which ends it with this process. The append-only file is on (everysec) and never
+//! rewritten: a rewrite that falls into one run and not into the other would be measured as a difference.
+
+#![allow(clippy::disallowed_methods, reason = "what is measured here is Redis itself, beside Tollgate")]
+
+use anyhow::{Context, Result};
+use redis::{Client, Connection, FromRedisValue};
+use tollgate::embedded::Temporary;
+
+pub(crate) struct Private {
+    server: Temporary,
+    connection: Connection,
+}
+
+impl Private {
+    pub(crate) fn start() -> Result<Self> {
+        let server = Temporary::start(&["--auto-aof-rewrite-percentage", "0"])?;
+        let connection = Client::open(server.url())?.get_connection()?;
+        Ok(Self { server, connection })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub(crate) fn socket(&self) -> &std::path::Path {
+        self.server.socket()
+    }
+
+    /// Another connection, for a thread of its own.
+    pub(crate) fn connect(&self) -> Result<Connection> {
+        Ok(Client::open(self.url())?.get_connection()?)
+    }
+
+    /// Asks one command.
+    pub(crate) fn ask<T: FromRedisValue>(&mut self, words: &[&str]) -> Result<T> {
+        let mut command = redis::Cmd::new();
+        words.iter().for_each(|word| _ = command.arg(word));
+        command.query(&mut self.connection).with_context(|| words.join(" "))
+    }
+
+    fn info(&mut self, section: &str, field: &str) -> Result<String> {
+        let info: String = self.ask(&["INFO", section])?;
+        let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(line.with_context(|| format!("INFO {section} has no {field}"))?.to_owned())
+    }
+
+    /// CPU seconds, user and system, since it started, all threads.
+    pub(crate) fn cpu(&mut self) -> Result<f64> {
+        let seconds = |text: String| text.parse::<f64>().context("INFO cpu");
+        Ok(seconds(self.info("cpu", "used_cpu_user")?)? + seconds(self.info("cpu", "used_cpu_sys")?)?)
+    }
+
+    /// Bytes that it has allocated.
+    pub(crate) fn memory(&mut self) -> Result<u64> {
+        self.info("memory", "used_memory")?.parse().context("INFO memory")
+    }
+
+    /// Seconds spent in one command since the start, as `commandstats` counts them.
+    pub(crate) fn command_seconds(&mut self, command: &str) -> Result<f64> {
+        let stats = self.info("commandstats", &format!("cmdstat_{command}"))?;
+        let usec = stats.split(',').find_map(|field| field.strip_prefix("usec="));
+        Ok(usec.context("INFO commandstats has no usec")?.parse::<f64>()? / 1e6)
+    }
+
+    pub(crate) fn version(&mut self) -> Result<String> {
+        self.info("server", "redis_version")
+    }
+}

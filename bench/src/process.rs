@@ -1,0 +1,90 @@
+//! The release binaries beside our own, and what processes cost.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Clock ticks in a second, as /proc counts CPU; 100 on every Linux that Rust runs on.
+const TICKS: f64 = 100.0;
+
+/// A binary of this workspace, which must have been built with the same profile.
+pub(crate) fn binary(name: &str) -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(name);
+    ensure!(
+        path.is_file(),
+        "{} is not built\nhint: cargo build --release --workspace, or make bench",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// CPU seconds of this process so far.
+pub(crate) fn own_cpu() -> Result<f64> {
+    let fields = stat()?;
+    Ok((ticks(&fields, 11)? + ticks(&fields, 12)?) / TICKS)
+}
+
+/// CPU seconds of all children that were waited for.
+pub(crate) fn children_cpu() -> Result<f64> {
+    let fields = stat()?;
+    Ok((ticks(&fields, 13)? + ticks(&fields, 14)?) / TICKS)
+}
+
+/// The fields of /proc/self/stat from the third on: what comes before may hold spaces.
+fn stat() -> Result<Vec<String>> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, rest) = stat.rsplit_once(") ").context("/proc/self/stat")?;
+    Ok(rest.split_whitespace().map(str::to_owned).collect())
+}
+
+fn ticks(fields: &[String], at: usize) -> Result<f64> {
+    fields.get(at).context("/proc/self/stat is short")?.parse().context("/proc/self/stat")
+}
+
+/// A worker process; killed when dropped, so that no failure leaves one running.
+pub(crate) struct Worker(Option<Child>);
+
+impl Worker {
+    /// Starts one on the server at `url`. What it says goes to `log`.
+    pub(crate) fn start(url: &str, log: &std::path::Path) -> Result<Self> {
+        let log = std::fs::File::create(log)?;
+        let mut command = Command::new(binary("tollgate-worker")?);
+        command
+            .env("REDIS_URL", url)
+            .env_remove("TOLLGATE_NAMESPACE")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        Ok(Self(Some(command.spawn()?)))
+    }
+
+    /// Whether it runs.
+    pub(crate) fn is_running(&mut self) -> Result<bool> {
+        match &mut self.0 {
+            Some(child) => Ok(child.try_wait()?.is_none()),
+            None => Ok(false),
+        }
+    }
+
+    /// Ends it by SIGTERM, as an operator does, and waits.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let mut child = self.0.take().context("a worker is stopped once")?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?).context("a process id")?;
+        kill_process(pid, Signal::TERM)?;
+        let status = child.wait()?;
+        ensure!(status.success(), "the worker ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // Both fail only for a child that has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
