@@ -1,0 +1,295 @@
+//! What the demo runs on: a directory of its own, a private Redis in it, and the two programs as processes.
+//!
+//! Relies on the programs lying beside this one in `target/release`, and on `--json` being a contract.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+/// So short a time would be wrong for a fleet; here it lets the others take over at once.
+const CLAIM_IDLE: &str = "1s";
+/// How long processes may take to come and go.
+const PROMPTLY: Duration = Duration::from_secs(30);
+
+pub(crate) struct Stage {
+    programs: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+/// What `stats --json` says, as far as it is needed here.
+#[derive(Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) waiting: u64,
+    pub(crate) pending: u64,
+    pub(crate) dead: u64,
+    pub(crate) decided: u64,
+    pub(crate) replayed: u64,
+    conservation: Conservation,
+}
+
+#[derive(Deserialize)]
+struct Conservation {
+    settled: u64,
+    holds: bool,
+}
+
+impl Stats {
+    pub(crate) fn entries_settled(&self) -> u64 {
+        self.conservation.settled
+    }
+
+    pub(crate) fn conserved(&self) -> bool {
+        self.conservation.holds
+    }
+}
+
+/// One line of `worker ls --json`.
+#[derive(Deserialize)]
+struct WorkerRow {
+    pid: Option<u32>,
+    pending: u64,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> anyhow::Result<Self> {
+        let own = std::env::current_exe()?;
+        // target/release/examples/demo
+        let programs = own.ancestors().nth(2).context("no directory of programs")?.to_owned();
+        let dir = tempfile::Builder::new().prefix("tollgate-demo-").tempdir()?;
+        let stage = Self { programs, dir };
+        stage.producer(&["redis", "start"]).await.context("starting a private redis")?;
+        Ok(stage)
+    }
+
+    /// Where its Redis and its logs are, while it stands.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn say(&self, what: &str, words: impl Display) {
+        print(format_args!("  {what:<12}{words}"));
+    }
+
+    pub(crate) fn progress(&self, jobs: u64) -> ProgressBar {
+        let target = if std::io::stdout().is_terminal() {
+            ProgressDrawTarget::stdout()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let style = ProgressStyle::with_template("  settled     {bar:40} {human_pos} of {human_len}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(jobs), target).with_style(style)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .kill_on_drop(true)
+            .current_dir(self.dir.path())
+            .env("TOLLGATE_DIR", self.dir.path().join(".tollgate"));
+        // Whatever the caller's environment says, this is a Redis of our own.
+        for name in [
+            "REDIS_URL",
+            "REDIS_USERNAME",
+            "REDIS_PASSWORD",
+            "REDIS_PASSWORD_FILE",
+            "REDIS_CA_FILE",
+            "TOLLGATE_NAMESPACE",
+        ] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs one command of the producer to its end; answers its stdout.
+    pub(crate) async fn producer(&self, words: &[&str]) -> anyhow::Result<String> {
+        let output = self.command("tollgate-producer").args(words).stdin(Stdio::null()).output().await?;
+        finished(words, &output)
+    }
+
+    /// The same, as the JSON that it prints.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, words: &[&str]) -> anyhow::Result<T> {
+        let text = self.producer(&[words, &["--json"]].concat()).await?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{}: not the JSON that it should be", words.join(" ")))
+    }
+
+    /// Sends lines of NDJSON.
+    pub(crate) async fn enqueue(&self, lines: &str) -> anyhow::Result<()> {
+        let words = ["enqueue", "-"];
+        let mut command = self.command("tollgate-producer");
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut stdin = child.stdin.take().context("no stdin")?;
+        let feed = async move {
+            // If it reads no further, its exit code and its words say why.
+            let _ = stdin.write_all(lines.as_bytes()).await;
+        };
+        let ((), output) = tokio::join!(feed, child.wait_with_output());
+        finished(&words, &output?).map(drop)
+    }
+
+    pub(crate) async fn stats(&self) -> anyhow::Result<Stats> {
+        self.json(&["stats"]).await
+    }
+
+    /// The audit's own words, also if it found violations (exit code 5).
+    pub(crate) async fn audit<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
+        let output =
+            self.command("tollgate-producer").args(["audit", "--json"]).stdin(Stdio::null()).output().await?;
+        serde_json::from_slice(&output.stdout).with_context(|| {
+            format!("audit: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim())
+        })
+    }
+
+    /// How many entries Redis has served to a worker that it did not settle.
+    pub(crate) async fn in_hand(&self, worker: &Worker) -> anyhow::Result<u64> {
+        Ok(self
+            .worker_rows()
+            .await?
+            .iter()
+            .filter(|row| row.pid == Some(worker.pid))
+            .map(|row| row.pending)
+            .sum())
+    }
+
+    async fn worker_rows(&self) -> anyhow::Result<Vec<WorkerRow>> {
+        self.json(&["worker", "ls"]).await
+    }
+
+    /// Starts workers, and waits until each has said that it lives.
+    pub(crate) async fn workers(&self, count: usize) -> anyhow::Result<Vec<Worker>> {
+        let mut workers = Vec::new();
+        for number in 1..=count {
+            let log = std::fs::File::create(self.dir.path().join(format!("worker-{number}.log")))?;
+            let mut command = self.command("tollgate-worker");
+            // A group of its own: Ctrl-C in the terminal is for the demo, which then ends its workers itself.
+            command
+                .args(["--claim-idle", CLAIM_IDLE])
+                .process_group(0)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log);
+            let child = command.spawn().context("starting a worker")?;
+            let pid = child.id().context("a worker ended at once")?;
+            workers.push(Worker { child, pid });
+        }
+        let begun = Instant::now();
+        loop {
+            let rows = self.worker_rows().await?;
+            if workers.iter().all(|worker| rows.iter().any(|row| row.pid == Some(worker.pid))) {
+                return Ok(workers);
+            }
+            for worker in &mut workers {
+                if let Some(status) = worker.child.try_wait()? {
+                    bail!("a worker ended at its start ({status})");
+                }
+            }
+            ensure!(begun.elapsed() < PROMPTLY, "the workers do not report");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What the workers said, for someone who has to find out why the demo failed.
+    pub(crate) fn print_logs(&self) {
+        for number in 1.. {
+            let Ok(log) = std::fs::read_to_string(self.dir.path().join(format!("worker-{number}.log")))
+            else {
+                return;
+            };
+            let lines: Vec<&str> = log.lines().collect();
+            complain(format_args!(
+                "worker {number} said last:\n{}",
+                lines[lines.len().saturating_sub(5)..].join("\n")
+            ));
+        }
+    }
+}
+
+/// However the demo ends, Redis is stopped, and then the directory goes. Workers have ended before: they do with
+/// the value that holds them.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let stopped = self.command("tollgate-producer").into_std().args(["redis", "stop"]).output();
+        match stopped {
+            Ok(output) if output.status.success() => {}
+            other => complain(format_args!(
+                "error: the private redis in {} was not stopped: {other:?}",
+                self.dir.path().display()
+            )),
+        }
+    }
+}
+
+/// Prints a line. That nobody reads on is no reason to leave a server running.
+pub(crate) fn print(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The same on stderr.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn finished(words: &[&str], output: &std::process::Output) -> anyhow::Result<String> {
+    let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    ensure!(output.status.success(), "tollgate-producer {}: {}\n{}", words.join(" "), output.status, said());
+    Ok(String::from_utf8(output.stdout.clone())?)
+}
+
+/// A worker process. It is killed if this is dropped.
+pub(crate) struct Worker {
+    child: Child,
+    pid: u32,
+}
+
+impl Worker {
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        // The program kill: signals are no part of std, and this keeps the demo free of `unsafe`.
+        let status = std::process::Command::new("kill").args([signal, &self.pid.to_string()]).status()?;
+        ensure!(status.success(), "kill {signal} {}: {status}", self.pid);
+        Ok(())
+    }
+
+    pub(crate) fn freeze(&self) -> anyhow::Result<()> {
+        self.signal("-STOP")
+    }
+
+    pub(crate) fn thaw(&self) -> anyhow::Result<()> {
+        self.signal("-CONT")
+    }
+
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Ends it as an operator would, by SIGTERM; one that was killed has ended already.
+    pub(crate) async fn drain(mut self) -> anyhow::Result<()> {
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        self.signal("-TERM")?;
+        let status =
+            tokio::time::timeout(PROMPTLY, self.child.wait()).await.context("a worker does not drain")??;
+        ensure!(status.success(), "a worker drained with {status}");
+        Ok(())
+    }
+}
+
+/// `20000` as `20,000`.
+pub(crate) fn thousands(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
