@@ -12,6 +12,7 @@ use tollgate::connect::EndpointError;
 use tollgate::embedded::EmbeddedError;
 use tollgate::failure::Failure;
 use tollgate::input::InputError;
+use tollgate::journal::JournalDamage;
 use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::ScriptError;
 
@@ -26,7 +27,7 @@ pub(crate) enum Exit {
     Refused,
     /// 4: unknown, or not yet decided.
     Undecided,
-    /// 5: the audit found a violation.
+    /// 5: the audit found a violation, or something stored is damaged.
     Violation,
     /// 3: no Redis to speak to.
     Unreachable,
@@ -89,6 +90,9 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
 fn of_cause(cause: &(dyn Error + 'static)) -> Option<Exit> {
     if cause.is::<InputError>() || cause.is::<EndpointError>() {
         return Some(Exit::Usage);
+    }
+    if cause.is::<JournalDamage>() {
+        return Some(Exit::Violation);
     }
     if let Some(error) = cause.downcast_ref::<ConnectError>() {
         return Some(if error.is_usage() { Exit::Usage } else { Exit::Unreachable });

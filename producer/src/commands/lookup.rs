@@ -1,23 +1,102 @@
-//! `lookup ID…`: what became of jobs.
+//! `lookup ID…`: what became of jobs, one line for each id in the order asked.
+//!
+//! An id is asked of all partitions. The rare one that was used in several has a line for each.
 
+use serde::Serialize;
+use tollgate::Tollgate;
+use tollgate::code::Code;
+use tollgate::coupon;
+use tollgate::failure::{Failure, Refusal};
+use tollgate::ids::JobId;
+use tollgate::link::Link;
+use tollgate::outcome::Outcome;
+
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
-use tollgate::ids::JobId;
+use crate::output::{hint, say};
+use crate::table::Table;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Job ids
-    #[arg(required = true, value_name = "ID", value_parser = stored_id)]
+    #[arg(required = true, value_name = "ID", value_parser = arguments::stored_id)]
     ids: Vec<JobId>,
 }
 
-/// An id as it may be stored, those of admin operations included.
-fn stored_id(text: &str) -> Result<JobId, tollgate::input::InputError> {
-    JobId::stored(text)
+/// An outcome and, of a redemption from a campaign with codes, the code that it owns.
+#[derive(Debug, Serialize)]
+struct Found {
+    #[serde(flatten)]
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coupon: Option<String>,
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut coupons = Coupons::Asked;
+    let mut table = Table::new(&["id", ">partition", "class", "code", ">seq", "coupon"]);
+    let mut exit = Exit::Done;
+    for outcome in tollgate.lookup(&mut link, &args.ids).await?.into_iter().flatten() {
+        exit = exit.combine(Exit::of_outcome(outcome.class));
+        let coupon = coupons.of(&tollgate, &mut link, &outcome).await?;
+        let found = Found { outcome, coupon };
+        if context.output().is_json() {
+            context.output().data(&found, String::new)?;
+        } else {
+            table.row(cells(found));
+        }
+    }
+    if !context.output().is_json() {
+        context.output().line(&table)?;
+    }
+    Ok(exit)
+}
+
+fn cells(Found { outcome, coupon }: Found) -> [String; 6] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        outcome.id.to_string(),
+        or_dash(outcome.partition.map(|partition| partition.to_string())),
+        outcome.class.to_string(),
+        or_dash(outcome.code.map(str::to_owned)),
+        or_dash(outcome.seq.map(|seq| seq.to_string())),
+        or_dash(coupon),
+    ]
+}
+
+/// Whether this user may read coupons: that needs the journal and the codes, which an outcome does not.
+enum Coupons {
+    Asked,
+    Denied,
+}
+
+impl Coupons {
+    async fn of(
+        &mut self,
+        tollgate: &Tollgate,
+        link: &mut Link,
+        outcome: &Outcome,
+    ) -> anyhow::Result<Option<String>> {
+        let (Some(partition), Some(seq), Self::Asked) = (outcome.partition, outcome.seq, &self) else {
+            return Ok(None);
+        };
+        if outcome.code != Some(Code::Redeemed.name()) {
+            return Ok(None);
+        }
+        match coupon::at(link, tollgate.keys(partition), seq).await {
+            Ok(coupon) => Ok(coupon?),
+            Err(Failure::NotApplied { reason: Refusal::NoPermission, .. }) => {
+                say("warning: this user may not read coupons");
+                hint("grant it the journal, campaigns and codes (docs/operating.md)");
+                *self = Self::Denied;
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
 }
