@@ -1,5 +1,7 @@
 //! The command line from outside: the real binary against a real redis-server.
 
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
 mod harness;
 
 mod frame;

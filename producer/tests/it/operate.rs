@@ -404,7 +404,7 @@ async fn the_journal_is_exported_in_order_and_damage_is_named() {
 
     let part = partition.to_string();
     let some = cli.run(&["journal", "export", "--partition", &part, "--from", &seq.to_string()]);
-    assert_eq!(lines(some.exits(0)), [last.clone()]);
+    assert_eq!(lines(some.exits(0)), std::slice::from_ref(last));
     assert!(cli.run(&["journal", "export", "--partition", "2"]).complains(2).contains("from 0 to 1"));
 
     let tollgate = cli.tollgate().await;
