@@ -19,6 +19,9 @@ pub mod workers;
 mod script;
 pub mod scripts;
 
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
+
 pub mod connect;
 pub mod embedded;
 pub mod env;

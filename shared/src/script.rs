@@ -41,6 +41,15 @@ pub(crate) struct Assembled {
     reads_only: bool,
 }
 
+impl Assembled {
+    fn of(source: &str, parts: &[&str]) -> Self {
+        let (first_line, rest) = source.split_once('\n').unwrap_or((source, ""));
+        let text = [first_line, "\n", &parts.concat(), "\n", rest].concat();
+        let sha = Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { text, sha, reads_only: first_line.contains("no-writes") }
+    }
+}
+
 /// Declares a script: `script!(PARK, "park", [NUMBERS, …], keys [head queue], args [nonce entry])`.
 macro_rules! script {
     ($static:ident, $name:literal, [$($part:expr),*], keys [$($key:ident)*], args [$($arg:ident)*]) => {
@@ -61,12 +70,7 @@ pub(crate) use script;
 
 impl Script {
     pub(crate) fn assembled(&self) -> &Assembled {
-        self.assembled.get_or_init(|| {
-            let (first_line, rest) = self.source.split_once('\n').unwrap_or((self.source, ""));
-            let text = [first_line, "\n", &self.parts.concat(), "\n", rest].concat();
-            let sha = Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-            Assembled { text, sha, reads_only: first_line.contains("no-writes") }
-        })
+        self.assembled.get_or_init(|| Assembled::of(self.source, self.parts))
     }
 
     /// Begins a call. The nonce is added as the first of ARGV.
@@ -119,7 +123,34 @@ impl Call {
     pub(crate) async fn run(self, link: &mut Link) -> Result<Reply, Failure> {
         debug_assert!(self.keys.len() >= self.script.keys.len(), "{}: too few keys", self.script.name);
         debug_assert!(self.args.len() + 1 >= self.script.args.len(), "{}: too few args", self.script.name);
-        let Assembled { text, sha, reads_only } = self.script.assembled();
+        #[cfg(feature = "sabotage")]
+        if let Some(sabotage) = crate::sabotage::Sabotage::planted()
+            && self.script.name == "settle"
+        {
+            return self.run_sabotaged(sabotage, link).await;
+        }
+        self.run_text(self.script.assembled(), link).await
+    }
+
+    /// Runs the script with a bug in it.
+    #[cfg(feature = "sabotage")]
+    async fn run_sabotaged(
+        self,
+        sabotage: crate::sabotage::Sabotage,
+        link: &mut Link,
+    ) -> Result<Reply, Failure> {
+        use crate::sabotage::{Sabotage, edited};
+        let edit = |edits| Assembled::of(&edited(self.script.source, edits), self.script.parts);
+        let reply = self.run_text(&edit(sabotage.edits()), link).await?;
+        if sabotage != Sabotage::CheckAndActSplit {
+            return Ok(reply);
+        }
+        let act = edit(Sabotage::edits_of_act(reply.0.as_slice()));
+        self.run_text(&act, link).await
+    }
+
+    async fn run_text(&self, assembled: &Assembled, link: &mut Link) -> Result<Reply, Failure> {
+        let Assembled { text, sha, reads_only } = assembled;
         let mut command = Cmd::with_capacity(4 + self.keys.len() + self.args.len(), 64 * self.args.len());
         // EVALSHA_RO needs no right to write: a user who may only look up can be given just that.
         command.arg(if *reads_only { "EVALSHA_RO" } else { "EVALSHA" }).arg(sha).arg(self.keys.len());

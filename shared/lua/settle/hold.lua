@@ -24,6 +24,7 @@ local function load_hold(key)
     if not (hold.account and hold.amount and hold.currency and hold.destination and hold.fingerprint
         and hold.attempts and hold.refused and hold.fence and hold.begin_key and hold.lease_until_ms and hold.seq)
         or hold.first_begin_at_ms == nil or hold.expires_at_ms == nil
+        or (hold.attempts > 0 and not hold.first_begin_at_ms)
         or (hold.state ~= 'held' and hold.state ~= 'paying' and hold.state ~= 'needs_review') then
       hold = CORRUPT
     end

@@ -1,0 +1,143 @@
+//! Planted bugs, so that a test can see the checkers turn red: a checker that cannot fail is a defect.
+//!
+//! Only with the feature `sabotage`, which tests turn on and no release has. A bug is an edit of the text of
+//! `settle`, planted for the calls of one task ([`Sabotage::plant`]) or, for programs that a test starts, for
+//! all calls of a process by the variable [`VARIABLE`]. Must not be reachable in a release.
+
+use std::sync::OnceLock;
+
+use redis::Value;
+
+/// The variable that plants a bug in a whole process, by its [`Sabotage::name`].
+pub const VARIABLE: &str = "TOLLGATE_SABOTAGE";
+
+/// A bug to plant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A repeated id is decided again.
+    ReceiptCheckRemoved,
+    /// Limits and balances are checked in one call and changed by the next.
+    CheckAndActSplit,
+    /// Entries are acknowledged first; before every third effect the caller dies.
+    AcknowledgeBeforeEffect,
+    /// One decision in seven leaves no line in the journal.
+    JournalLineSkipped,
+    /// A withdrawal takes one minor unit too little.
+    BalanceOffByOne,
+    /// A payout attempt may begin while the lease of another runs, and every fence is good.
+    FenceIgnored,
+}
+
+/// What is replaced in the script's text, wherever it occurs, and by what.
+type Edit = (&'static str, &'static str);
+
+const CHECK_ONLY: &[Edit] = &[(
+    "-- Second pass.",
+    "do return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) } end\n-- Second pass.",
+)];
+const ACT_ONLY: &[Edit] = &[
+    ("if issued + quantity > campaign.limit then", "if false then"),
+    ("if account.available < amount then", "if false then"),
+];
+
+impl Sabotage {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::ReceiptCheckRemoved,
+        Self::CheckAndActSplit,
+        Self::AcknowledgeBeforeEffect,
+        Self::JournalLineSkipped,
+        Self::BalanceOffByOne,
+        Self::FenceIgnored,
+    ];
+
+    /// The value of [`VARIABLE`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReceiptCheckRemoved => "receipt_check_removed",
+            Self::CheckAndActSplit => "check_and_act_split",
+            Self::AcknowledgeBeforeEffect => "acknowledge_before_effect",
+            Self::JournalLineSkipped => "journal_line_skipped",
+            Self::BalanceOffByOne => "balance_off_by_one",
+            Self::FenceIgnored => "fence_ignored",
+        }
+    }
+
+    /// Plants the bug in every settle that `future` makes itself (not in tasks it spawns).
+    pub async fn plant<F: Future>(self, future: F) -> F::Output {
+        PLANTED.scope(self, future).await
+    }
+
+    /// The bug planted here, if any.
+    pub(crate) fn planted() -> Option<Self> {
+        static OF_PROCESS: OnceLock<Option<Sabotage>> = OnceLock::new();
+        let of_process = || {
+            let name = std::env::var(VARIABLE).ok()?;
+            let planted = Self::ALL.into_iter().find(|sabotage| sabotage.name() == name);
+            tracing::warn!(%name, known = planted.is_some(), "sabotage");
+            planted
+        };
+        PLANTED.try_with(|planted| *planted).ok().or_else(|| *OF_PROCESS.get_or_init(of_process))
+    }
+
+    /// The edits that make the bug. [`Sabotage::CheckAndActSplit`] is two calls: these are the first one's.
+    pub(crate) fn edits(self) -> &'static [Edit] {
+        match self {
+            Self::ReceiptCheckRemoved => {
+                &[("answer = answer_from_receipt(id, fingerprint)", "answer = false")]
+            }
+            Self::CheckAndActSplit => CHECK_ONLY,
+            Self::AcknowledgeBeforeEffect => &[(
+                "-- Second pass.",
+                "if #entries > 0 then
+                   acked = acked + call('XACK', queue_key, GROUP, unpack(entries))
+                   call('HSET', head_key, 'acked', digits(acked))
+                   entries = {}
+                   if acked % 3 == 0 then return redis.error_reply('ERR died before the effect') end
+                 end
+                 -- Second pass.",
+            )],
+            Self::JournalLineSkipped => {
+                &[("lines[#lines + 1] = id", "lines[#lines + (seq % 7 == 0 and #lines > 0 and 0 or 1)] = id")]
+            }
+            Self::BalanceOffByOne => &[(
+                "account.available = account.available - amount\n    change_account",
+                "account.available = account.available - amount + 1\n    change_account",
+            )],
+            Self::FenceIgnored => &[
+                ("if now_ms < hold.lease_until_ms then return 'lease_running' end", ""),
+                ("or digits(hold.fence) ~= fence then return 'fenced'", "then return 'fenced'"),
+            ],
+        }
+    }
+
+    /// The edits of the second call of [`Sabotage::CheckAndActSplit`], after the first has answered `checked`.
+    pub(crate) fn edits_of_act(checked: &[Value]) -> &'static [Edit] {
+        let refused = |value: &Value| matches!(value, Value::BulkString(code) if code == b"campaign_limit_reached" || code == b"insufficient_funds");
+        if checked.iter().any(refused) { &[] } else { ACT_ONLY }
+    }
+}
+
+tokio::task_local! {
+    static PLANTED: Sabotage;
+}
+
+/// `text` with the edits made.
+pub(crate) fn edited(text: &str, edits: &[Edit]) -> String {
+    edits.iter().fold(text.to_owned(), |text, (find, replacement)| text.replace(find, replacement))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_edit_finds_its_place() {
+        let source = crate::scripts::settle::SETTLE.source;
+        for sabotage in Sabotage::ALL {
+            for (find, _) in sabotage.edits().iter().chain(ACT_ONLY) {
+                assert!(source.contains(find), "{}: settle has no longer {find:?}", sabotage.name());
+            }
+        }
+    }
+}
