@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use tollgate::code::{Code, Stored};
 
+use crate::tables::assert_written;
+
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/codes.md");
-const BEGIN: &str = "<!-- codes: begin -->\n";
-const END: &str = "<!-- codes: end -->";
 
 fn table() -> String {
     let mut table =
@@ -24,14 +24,7 @@ fn table() -> String {
 
 #[test]
 fn codes_doc_is_the_enum() {
-    let doc = std::fs::read_to_string(DOC).unwrap();
-    let (before, rest) = doc.split_once(BEGIN).expect("the table's beginning is marked");
-    let (found, after) = rest.split_once(END).expect("the table's end is marked");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(DOC, [before, BEGIN, &table(), END, after].concat()).unwrap();
-        return;
-    }
-    assert_eq!(found, table(), "run UPDATE_DOCS=1 cargo test -p tollgate codes_doc");
+    assert_written("docs/codes.md", "codes", &table());
 }
 
 #[test]

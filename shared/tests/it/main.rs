@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod harness;
+mod tables;
 
 mod architecture;
 mod codes_doc;
@@ -13,3 +14,4 @@ mod protocol;
 mod smoke;
 mod space;
 mod tls;
+mod variables_doc;
