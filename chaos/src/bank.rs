@@ -1,0 +1,199 @@
+//! The sandbox bank: a real HTTP server that pays into its own file and can be told to misbehave.
+//!
+//! The outside witness of a payout run. It looks an idempotency key up first, forces each payout to its file
+//! before it answers, and answers the same key with the same payout. It knows nothing of Tollgate.
+//!
+//! `POST /payouts` with `Idempotency-Key` and `{id, account, amount, currency, destination}`:
+//! 201 paid, 200 paid before, 202 will be paid, 402 refused, 422 the key belongs to another payout.
+//! `GET /payouts/{key}`: 200 the payout, 202 will be paid, 402 refused, 404 `{"error":"unknown_key"}`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use clap::ArgAction;
+
+mod ledger;
+mod mischief;
+
+use ledger::{Ledger, Lookup, Payout, Recorded};
+use mischief::{Mischief, Rates, Twist};
+
+/// How long "for a while" is: the bank turns every caller away for so long.
+const LOCKED_OUT_FOR: Duration = Duration::from_millis(500);
+/// How long a hanging answer hangs: longer than any sane client waits.
+const HANGS_FOR: Duration = Duration::from_secs(120);
+
+/// What the bank does, and how badly.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where to listen; loopback only.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// The file of payouts, one JSON object a line; read again at start.
+    #[arg(long, value_name = "FILE")]
+    ledger: PathBuf,
+    /// Writes the address it listens on to this file, for port 0.
+    #[arg(long, value_name = "FILE")]
+    address_file: Option<PathBuf>,
+    /// The bearer token that callers must show.
+    #[arg(long, env = "TOLLGATE_BANK_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The seed of every misbehaviour: the same seed, key and try misbehave alike.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How long an answer takes, `20ms` or a range `5ms..50ms`.
+    #[arg(long, default_value = "0ms", value_parser = mischief::parse_latency)]
+    latency: (Duration, Duration),
+    /// When it pays what it answered 202.
+    #[arg(long, default_value = "300ms", value_parser = humantime::parse_duration)]
+    later: Duration,
+    /// Forgets each key as soon as the payout is in the file: the same key pays again.
+    #[arg(long, action = ArgAction::SetTrue)]
+    forget_keys: bool,
+    #[command(flatten)]
+    rates: Rates,
+}
+
+struct Bank {
+    ledger: Ledger,
+    mischief: Mischief,
+    token: Option<String>,
+    later: Duration,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    anyhow::ensure!(args.listen.ip().is_loopback(), "--listen {}: must be a loopback address", args.listen);
+    let ledger = Ledger::open(&args.ledger, args.forget_keys)
+        .await
+        .with_context(|| format!("the ledger {}", args.ledger.display()))?;
+    let mischief = Mischief::new(args.seed, args.rates, args.latency, LOCKED_OUT_FOR);
+    let bank = Arc::new(Bank { ledger, mischief, token: args.token, later: args.later });
+    let listener = tokio::net::TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr()?;
+    if let Some(file) = &args.address_file {
+        tokio::fs::write(file, address.to_string()).await.with_context(|| file.display().to_string())?;
+    }
+    println!("http://{address}");
+    tracing::info!(%address, ledger = %args.ledger.display(), seed = args.seed, "the bank is open");
+    let router =
+        Router::new().route("/payouts", post(pay)).route("/payouts/{key}", get(look)).with_state(bank);
+    axum::serve(listener, router).with_graceful_shutdown(asked_to_stop()).await?;
+    Ok(())
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    }
+    // Answers that hang must not keep a closed bank open.
+    tokio::spawn(async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        std::process::exit(0);
+    });
+}
+
+async fn pay(State(bank): State<Arc<Bank>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !bank.admits(&headers) {
+        return answer(StatusCode::UNAUTHORIZED, &error("unauthorized"));
+    }
+    let Some(key) = headers.get("idempotency-key").and_then(|key| key.to_str().ok()) else {
+        return answer(StatusCode::BAD_REQUEST, &error("missing_idempotency_key"));
+    };
+    let payout: Payout = match serde_json::from_slice(&body) {
+        Ok(payout) => payout,
+        Err(problem) => return answer(StatusCode::BAD_REQUEST, &error(&problem.to_string())),
+    };
+    let key = key.to_owned();
+    let twist = bank.mischief.twist(&key);
+    tokio::time::sleep(twist.latency).await;
+    match twist.kind {
+        Twist::FailBefore => return answer(StatusCode::INTERNAL_SERVER_ERROR, "not today"),
+        Twist::LockOut => {
+            bank.mischief.lock_out();
+            return answer(StatusCode::UNAUTHORIZED, &error("unauthorized"));
+        }
+        _ => {}
+    }
+    let refuse = twist.kind == Twist::Refuse;
+    let recorded = match twist.kind {
+        Twist::Later => bank.clone().pay_later(key, payout).await,
+        _ => bank.ledger.record(&key, payout, refuse).await,
+    };
+    let recorded = match recorded {
+        Ok(recorded) => recorded,
+        Err(problem) => return answer(StatusCode::SERVICE_UNAVAILABLE, &error(&problem.to_string())),
+    };
+    match twist.kind {
+        Twist::FailAfter => return answer(StatusCode::BAD_GATEWAY, "<html>bad gateway</html>"),
+        Twist::Hang => tokio::time::sleep(HANGS_FOR).await,
+        // Unwinding the connection's task closes the connection without an answer, and without a message.
+        Twist::Drop => std::panic::resume_unwind(Box::new("the connection is dropped on purpose")),
+        _ => {}
+    }
+    answer_recorded(recorded)
+}
+
+async fn look(State(bank): State<Arc<Bank>>, headers: HeaderMap, Path(key): Path<String>) -> Response {
+    if !bank.admits(&headers) {
+        return answer(StatusCode::UNAUTHORIZED, &error("unauthorized"));
+    }
+    tokio::time::sleep(bank.mischief.latency(&key)).await;
+    match bank.ledger.look_up(&key) {
+        Lookup::Unknown => answer(StatusCode::NOT_FOUND, &error("unknown_key")),
+        Lookup::Known(recorded) => answer_recorded(recorded),
+    }
+}
+
+fn answer_recorded(recorded: Recorded) -> Response {
+    let paid = |status, payout: &Payout| answer(status, &serde_json::to_string(payout).unwrap_or_default());
+    match recorded {
+        Recorded::Paid(payout) => paid(StatusCode::CREATED, &payout),
+        Recorded::PaidBefore(payout) => paid(StatusCode::OK, &payout),
+        Recorded::Promised => answer(StatusCode::ACCEPTED, "{\"status\":\"accepted\"}"),
+        Recorded::Refused => answer(StatusCode::PAYMENT_REQUIRED, &error("destination_refused")),
+        Recorded::OtherPayout => answer(StatusCode::UNPROCESSABLE_ENTITY, &error("key_reused")),
+    }
+}
+
+fn answer(status: StatusCode, body: &str) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_owned()).into_response()
+}
+
+fn error(what: &str) -> String {
+    serde_json::json!({ "error": what }).to_string()
+}
+
+impl Bank {
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let right = self.token.as_ref().is_none_or(|token| shown == Some(&format!("Bearer {token}")));
+        right && !self.mischief.is_locked_out()
+    }
+
+    /// Promises a payout and pays it later, also if the caller has gone.
+    async fn pay_later(self: Arc<Self>, key: String, payout: Payout) -> anyhow::Result<Recorded> {
+        if let Some(known) = self.ledger.promise(&key, &payout) {
+            return Ok(known);
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(self.later).await;
+            if let Err(problem) = self.ledger.keep_promise(&key, payout).await {
+                tracing::error!(%key, %problem, "a promised payout could not be written");
+            }
+        });
+        Ok(Recorded::Promised)
+    }
+}
