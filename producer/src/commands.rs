@@ -8,6 +8,7 @@ pub(crate) mod dead;
 pub(crate) mod enqueue;
 pub(crate) mod init;
 pub(crate) mod journal;
+mod listing;
 pub(crate) mod lookup;
 pub(crate) mod queue;
 pub(crate) mod receipts;

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod context;
 mod exit;
+mod operation;
 mod output;
 mod overview;
 mod table;

@@ -51,7 +51,8 @@ impl AppendFsync {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// Reads that word.
+    pub fn parse(word: &str) -> Option<Self> {
         match word.trim() {
             "everysec" => Some(Self::EverySec),
             "always" => Some(Self::Always),

@@ -29,8 +29,9 @@ pub mod failure;
 pub mod link;
 pub mod preflight;
 
+pub mod codes;
 pub mod outcome;
 pub mod resources;
 
 mod tollgate;
-pub use tollgate::{OpenError, RETENTION_DEFAULT, Tollgate};
+pub use tollgate::{OpenError, RETENTION_DEFAULT, Signpost, Tollgate};

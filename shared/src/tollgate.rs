@@ -11,6 +11,7 @@ use crate::connect::Server;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{JobId, Namespace, QueueName};
+use crate::instant::Instant;
 use crate::job::{Job, Request, Resource};
 use crate::keys::Keys;
 use crate::link::Link;
@@ -57,6 +58,17 @@ pub enum OpenError {
     },
 }
 
+/// What a namespace says about itself, outside every partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signpost {
+    /// Whether every partition has its head.
+    pub state: MetaState,
+    /// How many partitions it has, for ever.
+    pub partitions: Partitions,
+    /// How long receipts of timed ids are kept at least.
+    pub retention: Duration,
+}
+
 /// An initialised namespace. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tollgate {
@@ -72,19 +84,40 @@ impl Tollgate {
     /// # Errors
     /// [`OpenError::Empty`] or [`OpenError::Initialising`] if it is not.
     pub async fn open(server: Server, namespace: Namespace) -> Result<Self, OpenError> {
-        let mut link = server.link().await?;
-        let mut command = redis::cmd("HMGET");
-        command.arg(Keys::meta(&namespace)).arg("state").arg("partitions");
-        let (state, partitions): (Option<String>, Option<String>) = link.query(&command).await?;
-        let partitions = partitions.and_then(|text| text.parse().ok()).and_then(Partitions::new);
-        match (state.as_deref(), partitions) {
-            (None, _) => Err(OpenError::Empty(namespace)),
-            (Some("initialising"), _) => Err(OpenError::Initialising(namespace)),
-            (Some("ready"), Some(partitions)) => Ok(Self::new(server, namespace, partitions)),
-            (state, _) => {
-                let what = format!("its signpost says state {state:?} and no valid number of partitions");
-                Err(OpenError::Corrupt { namespace, what })
+        match Self::signpost(&server, &namespace).await? {
+            None => Err(OpenError::Empty(namespace)),
+            Some(Signpost { state: MetaState::Initialising, .. }) => Err(OpenError::Initialising(namespace)),
+            Some(Signpost { state: MetaState::Ready, partitions, .. }) => {
+                Ok(Self::new(server, namespace, partitions))
             }
+        }
+    }
+
+    /// What the signpost of a namespace says; `None` if there is none, so nobody has begun to initialise it.
+    ///
+    /// # Errors
+    /// [`OpenError::Corrupt`] if it says what it cannot.
+    pub async fn signpost(server: &Server, namespace: &Namespace) -> Result<Option<Signpost>, OpenError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(Keys::meta(namespace)).arg("state").arg("partitions").arg("retention_ms");
+        let fields: [Option<String>; 3] = server.link().await?.query(&command).await?;
+        let [Some(state), partitions, retention_ms] = fields else { return Ok(None) };
+        let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+        let partitions =
+            number(partitions).and_then(|count| u16::try_from(count).ok()).and_then(Partitions::new);
+        let state = match state.as_str() {
+            "initialising" => Some(MetaState::Initialising),
+            "ready" => Some(MetaState::Ready),
+            _ => None,
+        };
+        match (state, partitions, number(retention_ms).map(Duration::from_millis)) {
+            (Some(state), Some(partitions), Some(retention)) => {
+                Ok(Some(Signpost { state, partitions, retention }))
+            }
+            _ => Err(OpenError::Corrupt {
+                namespace: namespace.clone(),
+                what: "its signpost cannot be read".to_owned(),
+            }),
         }
     }
 
@@ -185,6 +218,16 @@ impl Tollgate {
     /// The keys of a partition of this namespace.
     pub fn keys(&self, partition: Partition) -> &Keys {
         &self.keys[usize::from(partition.number())]
+    }
+
+    /// The server's clock, by which everything is decided that depends on time.
+    ///
+    /// # Errors
+    /// Redis's.
+    pub async fn now(&self, link: &mut Link) -> Result<Instant, Failure> {
+        let (seconds, micros): (u64, u64) = link.query(&redis::cmd("TIME")).await?;
+        let at_ms = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        Instant::from_ms(at_ms).ok_or_else(|| Failure::unknown(format!("a server time of {at_ms} ms")))
     }
 
     /// Settles one operation directly, without a queue: what admin operations do. The same id and request again

@@ -1,9 +1,17 @@
 //! `account open|deposit|show|close|ls`.
 
+use serde::Serialize;
+use tollgate::Tollgate;
+use tollgate::amount::{Amount, Currency};
+use tollgate::code::Code;
+use tollgate::ids::{AccountId, JobId};
+use tollgate::job::{Request, Resource};
+use tollgate::resources::{self, AccountState, Held};
+
+use super::listing::{self, Shown};
 use crate::context::Context;
 use crate::exit::Exit;
-use tollgate::amount::Currency;
-use tollgate::ids::{AccountId, JobId};
+use crate::operation;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -32,7 +40,7 @@ enum Verb {
         /// How much, in decimals of its currency
         #[arg(value_name = "AMOUNT", allow_hyphen_values = true)]
         amount: String,
-        /// Makes the deposit repeatable: the same key deposits once
+        /// Makes the deposit repeatable: the same key deposits once [default: a fresh UUIDv7]
         #[arg(long = "id", value_name = "KEY")]
         key: Option<JobId>,
         /// ISO 4217 [default: the currency of the account]
@@ -54,6 +62,76 @@ enum Verb {
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    match args.verb {
+        Verb::Open { id: account, balance, currency } => {
+            let balance = Amount::parse_decimal("--balance", &balance, currency)?;
+            let id = JobId::create_account(&account);
+            let request = Request::AccountOpen { account, balance, currency };
+            operation::run(context, &context.open_or_init().await?, &id, &request).await
+        }
+        Verb::Deposit { id: account, amount, key, currency } => {
+            // Without its currency an amount cannot be read: the account knows it.
+            let tollgate = context.open_or_init().await?;
+            let currency = match currency {
+                Some(currency) => currency,
+                None => currency_of(&tollgate, &account).await?,
+            };
+            let amount = Amount::parse_decimal("amount", &amount, currency)?.positive("amount")?;
+            let id = key.unwrap_or_else(JobId::fresh);
+            let request = Request::Deposit { account, amount, currency };
+            operation::run(context, &tollgate, &id, &request).await
+        }
+        Verb::Close { id: account } => {
+            let request = Request::AccountClose { account };
+            operation::run(context, &context.open_or_init().await?, &JobId::fresh(), &request).await
+        }
+        Verb::Show { id } => listing::show::<AccountState>(context, Resource::Account(&id), &id).await,
+        Verb::Ls => listing::ls::<AccountState>(context).await,
+    }
+}
+
+/// The currency of an account; the default one if it cannot be told, since settle then says what is the matter.
+async fn currency_of(tollgate: &Tollgate, account: &AccountId) -> anyhow::Result<Currency> {
+    let keys = tollgate.keys(tollgate.partition_of(Resource::Account(account)));
+    let mut link = tollgate.server().link().await?;
+    let states = resources::read::<AccountState>(&mut link, keys, std::slice::from_ref(account)).await?;
+    Ok(match states.first() {
+        Some(Held::State(state)) => state.currency,
+        _ => Currency::default(),
+    })
+}
+
+/// An account as `--json` shows it; amounts in minor units, what cannot be read is null.
+#[derive(Serialize)]
+pub(super) struct AccountView<'a> {
+    account: &'a str,
+    available: Option<u64>,
+    held: Option<u64>,
+    currency: Option<&'static str>,
+    status: &'a str,
+}
+
+impl Shown for AccountState {
+    type View<'a> = AccountView<'a>;
+    const NOT_FOUND: Code = Code::AccountNotFound;
+
+    fn view<'a>(id: &'a str, state: Option<&'a Self>, status: &'a str) -> AccountView<'a> {
+        AccountView {
+            account: id,
+            available: state.map(|state| state.available.minor()),
+            held: state.map(|state| state.held.minor()),
+            currency: state.map(|state| state.currency.code()),
+            status,
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        self.status.name()
+    }
+
+    fn text(&self) -> String {
+        let (available, held) = (self.available.decimal(self.currency), self.held.decimal(self.currency));
+        format!("{available} {} available, {held} held", self.currency)
+    }
 }

@@ -1,14 +1,24 @@
 //! `campaign create|show|set-limit|close|ls`.
 
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tollgate::code::Code;
+use tollgate::codes::{Codes, CodesError};
+use tollgate::ids::{CampaignId, JobId};
+use tollgate::input::InputError;
+use tollgate::instant::Instant;
+use tollgate::job::{CampaignTerms, Limit, Quantity, Request, Resource, Window};
+use tollgate::resources::CampaignState;
+
+use super::listing::{self, Shown};
 use crate::context::Context;
 use crate::exit::Exit;
-use std::path::PathBuf;
-
-use tollgate::ids::CampaignId;
-use tollgate::instant::Instant;
-use tollgate::job::{Limit, Quantity};
-
-use crate::arguments;
+use crate::output::say;
+use crate::{arguments, operation};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -31,10 +41,10 @@ enum Verb {
         /// The campaign
         id: CampaignId,
         /// The new limit
-        #[arg(value_name = "N", value_parser = arguments::limit)]
+        #[arg(value_name = "N", allow_hyphen_values = true, value_parser = arguments::limit)]
         limit: Limit,
         /// Only if the limit is this now
-        #[arg(long, value_name = "OLD", value_parser = arguments::limit)]
+        #[arg(long, value_name = "OLD", allow_hyphen_values = true, value_parser = arguments::limit)]
         expect: Option<Limit>,
     },
     /// Close a campaign for good
@@ -51,10 +61,16 @@ struct CreateArgs {
     /// The campaign
     id: CampaignId,
     /// How many coupons it may issue in all [default with --codes-file: the number of distinct codes]
-    #[arg(long, value_name = "N", value_parser = arguments::limit)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_hyphen_values = true,
+        required_unless_present = "codes_file",
+        value_parser = arguments::limit
+    )]
     limit: Option<Limit>,
-    /// How many one customer may have
-    #[arg(long, value_name = "K", value_parser = arguments::quantity)]
+    /// How many one customer may have [default: no bound]
+    #[arg(long, value_name = "K", allow_hyphen_values = true, value_parser = arguments::quantity)]
     per_customer: Option<Quantity>,
     /// When it begins to issue (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
@@ -68,6 +84,122 @@ struct CreateArgs {
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let (id, request) = match args.verb {
+        Verb::Create(args) => return create(context, args).await,
+        Verb::Show { id } => {
+            return listing::show::<CampaignState>(context, Resource::Campaign(&id), &id).await;
+        }
+        Verb::Ls => return listing::ls::<CampaignState>(context).await,
+        Verb::SetLimit { id: campaign, limit, expect: expected } => {
+            (JobId::fresh(), Request::CampaignSetLimit { campaign, limit, expected })
+        }
+        Verb::Close { id: campaign } => (JobId::fresh(), Request::CampaignClose { campaign }),
+    };
+    operation::run(context, &context.open_or_init().await?, &id, &request).await
+}
+
+async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
+    let CreateArgs { id: campaign, limit, per_customer, opens_at, closes_at, codes_file } = args;
+    let window = Window::new(opens_at, closes_at)?;
+    let codes = codes_file.as_deref().map(read_codes).transpose()?;
+    let limit = limit_of(limit, codes.as_ref())?;
+    let id = JobId::create_campaign(&campaign);
+    let terms = CampaignTerms { campaign, limit, per_customer, window, codes: None };
+
+    let tollgate = context.open_or_init().await?;
+    let Some(codes) = codes else {
+        return operation::run(context, &tollgate, &id, &Request::CampaignCreate(terms)).await;
+    };
+    // Codes first: settle refuses a campaign whose list is not all there. A process that dies midway leaves part
+    // of a list that the same command completes, under a name that only this content has.
+    let partition = tollgate.partition_of(Resource::Campaign(&terms.campaign));
+    let mut link = tollgate.server().link().await?;
+    codes.upload(&mut link, tollgate.keys(partition)).await.context("uploading the codes")?;
+    drop(link);
+    let terms = CampaignTerms { codes: Some(codes.name().clone()), ..terms };
+    operation::run(context, &tollgate, &id, &Request::CampaignCreate(terms)).await
+}
+
+fn read_codes(path: &Path) -> anyhow::Result<Codes> {
+    let wrong = |what: &str| {
+        let shown = path.display().to_string();
+        InputError::new(
+            Code::WrongType,
+            "--codes-file",
+            &shown,
+            &format!("a readable file of codes ({what})"),
+        )
+    };
+    let file = File::open(path).map_err(|error| wrong(&error.to_string()))?;
+    let codes = Codes::read(BufReader::new(file)).map_err(|error| match error {
+        CodesError::Io(error) => anyhow::Error::from(wrong(&error.to_string())),
+        CodesError::Line { line, error } => {
+            anyhow::Error::from(error).context(format!("{}: line {line}", path.display()))
+        }
+        CodesError::Count(error) => anyhow::Error::from(error).context(path.display().to_string()),
+    })?;
+    match codes.duplicates() {
+        0 => {}
+        count => say(format_args!("{}: {count} repeated codes are left out", path.display())),
+    }
+    Ok(codes)
+}
+
+/// The limit that was typed; where codes are handed out, it is their number.
+fn limit_of(limit: Option<Limit>, codes: Option<&Codes>) -> Result<Limit, InputError> {
+    match (limit, codes) {
+        (Some(limit), Some(codes)) if limit != codes.limit() => {
+            let allowed = format!("{}, the number of distinct codes", codes.limit().get());
+            Err(InputError::new(Code::LimitOutOfRange, "--limit", &limit.get().to_string(), &allowed))
+        }
+        (_, Some(codes)) => Ok(codes.limit()),
+        (Some(limit), None) => Ok(limit),
+        (None, None) => Err(InputError::new(Code::MissingField, "--limit", "", "given")),
+    }
+}
+
+/// A campaign as `--json` shows it; what cannot be read is null.
+#[derive(Serialize)]
+pub(super) struct CampaignView<'a> {
+    campaign: &'a str,
+    limit: Option<u64>,
+    issued: Option<u64>,
+    per_customer: Option<u64>,
+    opens_at: Option<String>,
+    closes_at: Option<String>,
+    codes: Option<&'a str>,
+    status: &'a str,
+}
+
+impl Shown for CampaignState {
+    type View<'a> = CampaignView<'a>;
+    const NOT_FOUND: Code = Code::CampaignNotFound;
+
+    fn view<'a>(id: &'a str, state: Option<&'a Self>, status: &'a str) -> CampaignView<'a> {
+        CampaignView {
+            campaign: id,
+            limit: state.map(|state| state.limit.get()),
+            issued: state.map(|state| state.issued),
+            per_customer: state.and_then(|state| state.per_customer).map(Quantity::get),
+            opens_at: state.and_then(|state| state.opens_at).map(|at| at.to_string()),
+            closes_at: state.and_then(|state| state.closes_at).map(|at| at.to_string()),
+            codes: state.and_then(|state| state.codes.as_ref()).map(|codes| codes.as_str()),
+            status,
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        self.status.name()
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{} of {} issued", self.issued, self.limit.get());
+        let mut add = |words: String| text.push_str(&words);
+        self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
+        self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
+        self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));
+        self.codes.iter().for_each(|_| add(", with codes".to_owned()));
+        text
+    }
 }

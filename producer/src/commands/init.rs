@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tollgate::partition::Partitions;
-use tollgate::{OpenError, RETENTION_DEFAULT, Tollgate};
+use tollgate::{RETENTION_DEFAULT, Tollgate};
 
 use crate::arguments;
 use crate::context::Context;
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// How many partitions; fixed once and for all [default: what the namespace has, else 1]
     #[arg(long, value_name = "N", value_parser = arguments::partitions)]
     partitions: Option<Partitions>,
-    /// How long the receipts of timed ids are kept at least [default: 7d]
+    /// How long the receipts of timed ids are kept at least [default: what the namespace has, else 7d]
     #[arg(long, value_name = "TIME", value_parser = arguments::duration)]
     retention: Option<Duration>,
 }
@@ -31,15 +31,9 @@ struct Ready<'a> {
 /// Runs the command. Every step can be repeated, so an `init` that was killed is finished by the next.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let server = context.server().await?;
-    let partitions = match args.partitions {
-        Some(partitions) => partitions,
-        None => match Tollgate::open(server.clone(), context.namespace().clone()).await {
-            Ok(tollgate) => tollgate.partitions(),
-            Err(OpenError::Empty(_) | OpenError::Initialising(_)) => Partitions::ONE,
-            Err(error) => return Err(error.into()),
-        },
-    };
-    let retention = args.retention.unwrap_or(RETENTION_DEFAULT);
+    let before = Tollgate::signpost(&server, context.namespace()).await?;
+    let partitions = args.partitions.or(before.map(|before| before.partitions)).unwrap_or(Partitions::ONE);
+    let retention = args.retention.or(before.map(|before| before.retention)).unwrap_or(RETENTION_DEFAULT);
     let tollgate = Tollgate::init(server, context.namespace().clone(), partitions, retention).await?;
     let ready = Ready {
         namespace: tollgate.namespace().as_str(),

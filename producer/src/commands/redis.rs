@@ -1,7 +1,13 @@
-//! `redis start|stop|status`: the private redis-server.
+//! `redis start|stop|status`: the private redis-server by hand.
+//!
+//! These speak of the private server only, whatever REDIS_URL says.
+
+use serde::Serialize;
+use tollgate::embedded::{self, AppendFsync, Embedded, Options, Stopped};
 
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::output::say;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -14,9 +20,9 @@ pub(crate) struct Args {
 enum Verb {
     /// Start it, if it does not run
     Start {
-        /// When the append-only file reaches the disk: everysec or always
-        #[arg(long, value_name = "WHEN")]
-        appendfsync: Option<String>,
+        /// When its append-only file reaches the disk: everysec or always [default: as last time]
+        #[arg(long, value_name = "WHEN", value_parser = appendfsync)]
+        appendfsync: Option<AppendFsync>,
     },
     /// Stop it; its data stays
     Stop,
@@ -24,7 +30,56 @@ enum Verb {
     Status,
 }
 
-/// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+fn appendfsync(text: &str) -> Result<AppendFsync, &'static str> {
+    AppendFsync::parse(text).ok_or("must be everysec or always")
+}
+
+#[derive(Serialize)]
+struct View {
+    dir: String,
+    url: String,
+    running: bool,
+    pid: Option<u32>,
+    version: Option<String>,
+}
+
+/// Runs the command. `status` of a server that does not run is exit code 3.
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let dir = match &context.redis().embedded_dir {
+        Some(dir) => dir.clone(),
+        None => embedded::find_dir()?,
+    };
+    match args.verb {
+        Verb::Start { appendfsync } => {
+            let server = Embedded::start(&dir, Options { appendfsync, ..Options::default() }).await?;
+            if !server.started() {
+                say("it was running already");
+            }
+        }
+        Verb::Stop => {
+            if embedded::stop(&dir).await? == Stopped::WasNotRunning {
+                say("it was not running");
+            }
+        }
+        Verb::Status => {}
+    }
+    let found = embedded::status(&dir).await?;
+    let (pid, version) = found.server.unzip();
+    let view = View {
+        dir: found.dir.display().to_string(),
+        url: format!("unix://{}", found.socket.display()),
+        running: found.running,
+        pid,
+        version,
+    };
+    context.output().data(&view, || match (view.running, view.pid, &view.version) {
+        (true, Some(pid), Some(version)) => format!("running: {} (pid {pid}, Redis {version})", view.url),
+        (true, ..) => format!("running, but it does not answer: {}", view.url),
+        (false, ..) => format!("not running: {}", view.dir),
+    })?;
+    Ok(match args.verb {
+        Verb::Status if !view.running => Exit::Unreachable,
+        Verb::Status if view.pid.is_none() => Exit::Unreachable,
+        _ => Exit::Done,
+    })
 }

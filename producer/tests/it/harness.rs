@@ -131,3 +131,12 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
+
+/// One command of its words, for looking at keys and for damaging them.
+pub(crate) async fn redis(link: &mut tollgate::link::Link, words: &[&str]) -> ::redis::Value {
+    let mut command = ::redis::Cmd::new();
+    for word in words {
+        command.arg(*word);
+    }
+    link.run(&command).await.unwrap()
+}

@@ -4,5 +4,6 @@
 
 mod harness;
 
+mod admin;
 mod frame;
 mod operate;

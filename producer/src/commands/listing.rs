@@ -1,0 +1,95 @@
+//! Shows one campaign or account, or lists all: what the two nouns share.
+//!
+//! A list is read and printed page by page, so it takes no memory however long it is. A resource that cannot be
+//! read is shown as `corrupt_state` among the others.
+
+use serde::Serialize;
+use tollgate::code::Code;
+use tollgate::job::Resource;
+use tollgate::resources::{self, Held, Listed};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::output::say;
+
+/// How many resources one page reads: two commands each, far below a millisecond of Redis's time.
+const PAGE: usize = 500;
+
+/// A resource that can be shown.
+pub(super) trait Shown: Listed {
+    /// Its JSON.
+    type View<'a>: Serialize
+    where
+        Self: 'a;
+    /// The code of its absence.
+    const NOT_FOUND: Code;
+
+    /// The JSON of a state; of none, if it cannot be read.
+    fn view<'a>(id: &'a str, state: Option<&'a Self>, status: &'a str) -> Self::View<'a>;
+    /// Open or closed.
+    fn status(&self) -> &'static str;
+    /// One line for people, without id and status.
+    fn text(&self) -> String;
+}
+
+/// Shows one resource.
+pub(super) async fn show<T: Shown>(
+    context: &Context,
+    resource: Resource<'_>,
+    id: &T::Id,
+) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let keys = tollgate.keys(tollgate.partition_of(resource));
+    let mut link = tollgate.server().link().await?;
+    let held = resources::read::<T>(&mut link, keys, std::slice::from_ref(id)).await?.pop();
+    let Some(held @ (Held::State(_) | Held::Corrupt(_))) = held else {
+        say(format_args!("error: {}: {}: {resource}", T::NOT_FOUND, T::NOT_FOUND.meaning()));
+        return Ok(Exit::Refused);
+    };
+    let (state, status, exit) = judged(resource.id(), &held);
+    context.output().data(&T::view(resource.id(), state, status), || line(resource.id(), state, status))?;
+    Ok(exit)
+}
+
+/// Lists all resources of one type, partition after partition, in the order of their ids.
+pub(super) async fn ls<T: Shown>(context: &Context) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    let mut exit = Exit::Done;
+    for partition in tollgate.partitions().iter() {
+        let mut cursor = None;
+        loop {
+            let page = resources::page::<T>(&mut link, tollgate.keys(partition), cursor, PAGE).await?;
+            for (id, held) in &page.resources {
+                let (state, status, worst) = judged(id, held);
+                exit = exit.combine(worst);
+                list.item(&T::view(id, state, status), || line(id, state, status))?;
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    list.end()?;
+    Ok(exit)
+}
+
+/// The state to show, the status to tell, and what that means for the exit code; damage is said on stderr.
+fn judged<'a, T: Shown>(id: &str, held: &'a Held<T>) -> (Option<&'a T>, &'static str, Exit) {
+    let what = match held {
+        Held::State(state) => return (Some(state), state.status(), Exit::Done),
+        Held::Corrupt(what) => what,
+        Held::Absent => "no such key",
+    };
+    say(format_args!("error: {}{id}: {}: {what}", T::PREFIX, Code::CorruptState));
+    (None, Code::CorruptState.name(), Exit::Refused)
+}
+
+fn line<T: Shown>(id: &str, state: Option<&T>, status: &str) -> String {
+    match state {
+        Some(state) => format!("{id}  {status}  {}", state.text()),
+        None => format!("{id}  {status}"),
+    }
+}

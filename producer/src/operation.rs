@@ -1,0 +1,182 @@
+//! Admin operations: settled directly, and told so that a person or a script knows what came of them.
+//!
+//! Relies on `settle` for everything: the same operation again is a replay, which is why an answer that did not
+//! arrive is asked for again here. Must not decide anything itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tollgate::Tollgate;
+use tollgate::code::{Class, Code};
+use tollgate::failure::Failure;
+use tollgate::ids::JobId;
+use tollgate::job::{CampaignTerms, Request, Resource, Window};
+use tollgate::journal;
+use tollgate::link::Link;
+use tollgate::partition::Partition;
+use tollgate::resources::{self, AccountState, CampaignState, Held};
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::settle::Answer;
+
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// How often an operation is sent whose answer does not arrive, and the pause before the second time.
+const TRIES_MAX: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What came of one operation, as JSON `{id, partition, class, code, seq, replayed, field?}`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Decision {
+    id: String,
+    partition: u16,
+    class: &'static str,
+    #[serde(serialize_with = "name_of")]
+    pub(crate) code: Code,
+    seq: Option<u64>,
+    replayed: bool,
+    /// The first field in which what exists differs from what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+}
+
+fn name_of<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.name())
+}
+
+impl Decision {
+    pub(crate) fn exit(&self) -> Exit {
+        if self.code.class() == Class::Applied { Exit::Done } else { Exit::Refused }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        match (self.field, self.code.class()) {
+            (Some(field), _) => write!(f, ": {}, and its {field} differs", self.code.meaning())?,
+            (None, Class::Applied) => {}
+            (None, _) => write!(f, ": {}", self.code.meaning())?,
+        }
+        if self.replayed {
+            f.write_str(" (replayed: decided before)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Settles one operation, prints what came of it, and says how the command ends.
+pub(crate) async fn run(
+    context: &Context,
+    tollgate: &Tollgate,
+    id: &JobId,
+    request: &Request,
+) -> anyhow::Result<Exit> {
+    let mut link = tollgate.server().link().await?;
+    let answer = settle(tollgate, &mut link, id, request)
+        .await
+        .with_context(|| format!("{} of {} under the id {id}", request.kind(), request.resource()))?;
+    let decision = explain(tollgate, &mut link, id, request, answer).await?;
+    context.output().data(&decision, || format!("{decision}\n  {}, id {id}", request.resource()))?;
+    Ok(decision.exit())
+}
+
+/// Settles one operation; while its answer does not arrive, again: under the same id it has one effect.
+async fn settle(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &JobId,
+    request: &Request,
+) -> Result<Answer, ScriptError> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES_MAX {
+        match tollgate.settle_one(link, id, request).await {
+            Err(ScriptError::Failure(Failure::Unknown { .. })) => tokio::time::sleep(pause).await,
+            answer => return answer,
+        }
+        pause *= 2;
+    }
+    tollgate.settle_one(link, id, request).await
+}
+
+/// Turns an answer into words: names the field that differs where something else is there.
+pub(crate) async fn explain(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &JobId,
+    request: &Request,
+    answer: Answer,
+) -> Result<Decision, Failure> {
+    let partition = tollgate.partition_of(request.resource());
+    let (seq, replayed) = match answer {
+        Answer::Decided { seq, .. } => (Some(seq), false),
+        Answer::Replayed { seq, .. } => (Some(seq), true),
+        Answer::Mismatch { .. } | Answer::Expired | Answer::Undecided(_) => (None, false),
+    };
+    let (code, field) = match answer {
+        Answer::Mismatch { seq } => {
+            let line = journal::line_at(link, tollgate.keys(partition), seq).await?.ok().flatten();
+            let field = line.and_then(|line| request.first_difference(&line.request));
+            (exists_code(id, request).unwrap_or(Code::IdMismatch), field)
+        }
+        other => match other.code() {
+            code @ (Code::CampaignExists | Code::AccountExists) => {
+                (code, difference_to_what_exists(tollgate, link, partition, request).await?)
+            }
+            code => (code, None),
+        },
+    };
+    let id = id.to_string();
+    Ok(Decision { id, partition: partition.number(), class: code.class().name(), code, seq, replayed, field })
+}
+
+/// What a mismatch means under an id that the resource itself gives: the resource exists, on other terms.
+fn exists_code(id: &JobId, request: &Request) -> Option<Code> {
+    match request {
+        Request::CampaignCreate(terms) if *id == JobId::create_campaign(&terms.campaign) => {
+            Some(Code::CampaignExists)
+        }
+        Request::AccountOpen { account, .. } if *id == JobId::create_account(account) => {
+            Some(Code::AccountExists)
+        }
+        _ => None,
+    }
+}
+
+/// The field in which a resource that was made under another id differs; at least that id.
+async fn difference_to_what_exists(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    partition: Partition,
+    request: &Request,
+) -> Result<Option<&'static str>, Failure> {
+    let keys = tollgate.keys(partition);
+    let made_under_another = Some("id");
+    Ok(match (request, request.resource()) {
+        (Request::CampaignCreate(_), Resource::Campaign(id)) => {
+            match resources::read::<CampaignState>(link, keys, std::slice::from_ref(id)).await?.pop() {
+                Some(Held::State(state)) => {
+                    let there = Request::CampaignCreate(CampaignTerms {
+                        campaign: id.clone(),
+                        limit: state.limit,
+                        per_customer: state.per_customer,
+                        window: Window::new(state.opens_at, state.closes_at).unwrap_or_default(),
+                        codes: state.codes,
+                    });
+                    request.first_difference(&there).or(made_under_another)
+                }
+                _ => None,
+            }
+        }
+        (Request::AccountOpen { currency, .. }, Resource::Account(id)) => {
+            match resources::read::<AccountState>(link, keys, std::slice::from_ref(id)).await?.pop() {
+                Some(Held::State(state)) if state.currency != *currency => Some("currency"),
+                Some(Held::State(_)) => made_under_another,
+                _ => None,
+            }
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,230 @@
+//! Lists of coupon codes: read from a file, uploaded before their campaign exists, handed out by number.
+//!
+//! Redemption number n of a campaign owns code n. A list is named by its content, so an upload that was cut off
+//! is finished by repeating it, and nothing ever changes a list: whoever has the name has the codes.
+//! Relies on `settle` to refuse a campaign whose list is not all there.
+
+use std::collections::HashSet;
+use std::io::{self, BufRead};
+
+use redis::Pipeline;
+use sha2::{Digest, Sha256};
+
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::input::InputError;
+use crate::job::{CodesName, Limit, Request};
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::outcome::Outcome;
+use crate::resources::{self, CampaignState, Held};
+use crate::tollgate::Tollgate;
+
+/// Longest code in bytes.
+pub const CODE_BYTES_MAX: usize = 128;
+/// Most codes in a list; they are all in memory once, to find duplicates.
+pub const CODES_MAX: usize = 10_000_000;
+/// How many codes one HSET carries, and how many HSETs one round trip.
+const CODES_PER_COMMAND: usize = 500;
+const COMMANDS_PER_TRIP: usize = 20;
+
+const CODE_RULE: &str = "one code of 1 to 128 bytes of UTF-8, without control characters or spaces around it";
+
+/// The distinct codes of a file, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codes {
+    name: CodesName,
+    codes: Vec<String>,
+    duplicates: u64,
+}
+
+/// Why a file is no list of codes.
+#[derive(Debug, thiserror::Error)]
+pub enum CodesError {
+    /// It cannot be read.
+    #[error("cannot read the codes: {0}")]
+    Io(#[from] io::Error),
+    /// A line of it is no code.
+    #[error("line {line}: {error}")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong.
+        error: InputError,
+    },
+    /// It holds no code, or too many.
+    #[error(transparent)]
+    Count(InputError),
+}
+
+impl Codes {
+    /// Reads one code a line. Line ends may be of either kind; a code that was there before is dropped and
+    /// counted.
+    ///
+    /// # Errors
+    /// Names the first line that is no code.
+    pub fn read(mut reader: impl BufRead) -> Result<Self, CodesError> {
+        let mut seen = HashSet::new();
+        let mut codes = Vec::new();
+        let mut duplicates = 0;
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            // A line that never ends is not read into memory: whatever is cut off is too long already.
+            let longest = (CODE_BYTES_MAX + 8) as u64;
+            if io::Read::take(&mut reader, longest).read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            let code = read_code(&line, number).map_err(|error| CodesError::Line { line: number, error })?;
+            if !seen.insert(code.clone()) {
+                duplicates += 1;
+                continue;
+            }
+            if codes.len() == CODES_MAX {
+                return Err(count_error(codes.len() + 1));
+            }
+            codes.push(code);
+        }
+        let name = name(&codes).filter(|_| !codes.is_empty()).ok_or_else(|| count_error(codes.len()))?;
+        Ok(Self { name, codes, duplicates })
+    }
+
+    /// The list's name.
+    pub fn name(&self) -> &CodesName {
+        &self.name
+    }
+
+    /// How many distinct codes there are: the limit of a campaign that hands them out.
+    pub fn limit(&self) -> Limit {
+        Limit::new(self.codes.len() as u64)
+            .unwrap_or_else(|| unreachable!("a list is shorter than CODES_MAX"))
+    }
+
+    /// How many lines repeated an earlier one.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// Writes the list under its name in one partition.
+    ///
+    /// # Errors
+    /// Redis's. Some of the list may have been written: calling again writes the same.
+    ///
+    /// # Cancel safety
+    /// As after an error.
+    pub async fn upload(&self, link: &mut Link, keys: &Keys) -> Result<(), Failure> {
+        let key = keys.codes(&self.name);
+        for (trip, codes) in self.codes.chunks(CODES_PER_COMMAND * COMMANDS_PER_TRIP).enumerate() {
+            let mut pipeline = Pipeline::new();
+            let mut number = trip * CODES_PER_COMMAND * COMMANDS_PER_TRIP;
+            for codes in codes.chunks(CODES_PER_COMMAND) {
+                pipeline.cmd("HSET").arg(&key);
+                for code in codes {
+                    number += 1;
+                    pipeline.arg(number).arg(code);
+                }
+            }
+            for reply in link.run_pipeline(&pipeline).await? {
+                reply?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_code(line: &[u8], number: usize) -> Result<String, InputError> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // Editors of one system begin a file with a byte order mark; it would be part of the first code.
+    let line = if number == 1 { line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line) } else { line };
+    let wrong = || InputError::new(Code::IdMalformed, "code", &String::from_utf8_lossy(line), CODE_RULE);
+    let code = std::str::from_utf8(line).map_err(|_| wrong())?;
+    let bad = code.is_empty()
+        || code.len() > CODE_BYTES_MAX
+        || code.trim().len() != code.len()
+        || code.chars().any(char::is_control);
+    if bad { Err(wrong()) } else { Ok(code.to_owned()) }
+}
+
+fn count_error(count: usize) -> CodesError {
+    let allowed = format!("1 to {CODES_MAX} codes, one a line");
+    CodesError::Count(InputError::new(Code::LimitOutOfRange, "codes", &count.to_string(), &allowed))
+}
+
+/// SHA-256 over the distinct codes in order, each with its line end.
+fn name(codes: &[String]) -> Option<CodesName> {
+    let mut hash = Sha256::new();
+    for code in codes {
+        hash.update(code.as_bytes());
+        hash.update(b"\n");
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    CodesName::parse(&hex)
+}
+
+impl Tollgate {
+    /// The coupon code that an applied redemption was given; `None` if its campaign hands out none, or if the
+    /// outcome is another.
+    ///
+    /// # Errors
+    /// Redis's, and [`Failure::Server`] where journal, campaign and list do not fit together.
+    pub async fn coupon(&self, link: &mut Link, outcome: &Outcome) -> Result<Option<String>, Failure> {
+        let (Some(partition), Some(seq)) = (outcome.partition, outcome.seq) else { return Ok(None) };
+        if outcome.code != Some(Code::Redeemed.name()) {
+            return Ok(None);
+        }
+        let keys = self.keys(partition);
+        let damaged =
+            |what: String| Failure::Server { code: Code::CorruptState.name().to_owned(), detail: what };
+        let line = match crate::journal::line_at(link, keys, seq).await? {
+            Ok(Some(line)) => line,
+            Ok(None) => return Err(damaged(format!("the journal has no line {seq}"))),
+            Err(damage) => return Err(damaged(damage.to_string())),
+        };
+        let (Request::Redeem { campaign, .. }, Some(number)) = (&line.request, line.after) else {
+            return Err(damaged(format!("journal line {seq} is no redemption")));
+        };
+        let states = resources::read::<CampaignState>(link, keys, std::slice::from_ref(campaign)).await?;
+        let codes = match states.into_iter().next() {
+            Some(Held::State(CampaignState { codes: Some(codes), .. })) => codes,
+            Some(Held::State(_)) => return Ok(None),
+            _ => return Err(damaged(format!("campaign {campaign} cannot be read"))),
+        };
+        let mut command = redis::cmd("HGET");
+        command.arg(keys.codes(&codes)).arg(number);
+        let code: Option<String> = link.query(&command).await?;
+        code.map(Some).ok_or_else(|| damaged(format!("code {number} of campaign {campaign} is missing")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Codes, String> {
+        Codes::read(text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_name_is_of_the_distinct_codes_in_order() {
+        let plain = read("A\nB\nC\n").unwrap();
+        assert_eq!(read("\u{feff}A\r\nB\r\nA\r\nC"), Ok(Codes { duplicates: 1, ..plain.clone() }));
+        assert_ne!(read("B\nA\nC\n").unwrap().name(), plain.name());
+        assert_ne!(read("AB\nC\n").unwrap().name(), read("A\nBC\n").unwrap().name());
+        assert_eq!(plain.limit().get(), 3);
+    }
+
+    #[test]
+    fn a_line_that_is_no_code_is_named() {
+        for (text, line) in
+            [("A\n\nB", 2), ("A\n B", 2), ("A \n", 1), ("A\tB\n", 1), ("\n", 1), (&"x".repeat(129), 1)]
+        {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with(&format!("line {line}: code ")), "{text:?}: {error}");
+        }
+        assert!(read(&"x".repeat(128)).is_ok());
+        assert!(Codes::read(&b"\xff\n"[..]).is_err());
+        assert!(read("").unwrap_err().contains("1 to 10000000 codes"));
+        assert!(Codes::read(io::BufReader::new(io::repeat(b'x'))).is_err());
+    }
+}
