@@ -19,7 +19,6 @@ use clap::Parser;
 
 use crate::cli::Cli;
 use crate::context::Context;
-use crate::exit::Exit;
 
 fn main() -> ExitCode {
     // A wrong command line ends here, with clap's words and exit code 2.

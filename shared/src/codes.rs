@@ -1,4 +1,5 @@
-//! Lists of coupon codes: read from a file, uploaded before their campaign exists, handed out by number.
+//! Lists of coupon codes: read from a file, uploaded before their campaign exists, handed out by number
+//! (see `coupon`).
 //!
 //! Redemption number n of a campaign owns code n. A list is named by its content, so an upload that was cut off
 //! is finished by repeating it, and nothing ever changes a list: whoever has the name has the codes.
@@ -13,12 +14,9 @@ use sha2::{Digest, Sha256};
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::input::InputError;
-use crate::job::{CodesName, Limit, Request};
+use crate::job::{CodesName, Limit};
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::outcome::Outcome;
-use crate::resources::{self, CampaignState, Held};
-use crate::tollgate::Tollgate;
 
 /// Longest code in bytes.
 pub const CODE_BYTES_MAX: usize = 128;
@@ -160,41 +158,6 @@ fn name(codes: &[String]) -> Option<CodesName> {
     }
     let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     CodesName::parse(&hex)
-}
-
-impl Tollgate {
-    /// The coupon code that an applied redemption was given; `None` if its campaign hands out none, or if the
-    /// outcome is another.
-    ///
-    /// # Errors
-    /// Redis's, and [`Failure::Server`] where journal, campaign and list do not fit together.
-    pub async fn coupon(&self, link: &mut Link, outcome: &Outcome) -> Result<Option<String>, Failure> {
-        let (Some(partition), Some(seq)) = (outcome.partition, outcome.seq) else { return Ok(None) };
-        if outcome.code != Some(Code::Redeemed.name()) {
-            return Ok(None);
-        }
-        let keys = self.keys(partition);
-        let damaged =
-            |what: String| Failure::Server { code: Code::CorruptState.name().to_owned(), detail: what };
-        let line = match crate::journal::line_at(link, keys, seq).await? {
-            Ok(Some(line)) => line,
-            Ok(None) => return Err(damaged(format!("the journal has no line {seq}"))),
-            Err(damage) => return Err(damaged(damage.to_string())),
-        };
-        let (Request::Redeem { campaign, .. }, Some(number)) = (&line.request, line.after) else {
-            return Err(damaged(format!("journal line {seq} is no redemption")));
-        };
-        let states = resources::read::<CampaignState>(link, keys, std::slice::from_ref(campaign)).await?;
-        let codes = match states.into_iter().next() {
-            Some(Held::State(CampaignState { codes: Some(codes), .. })) => codes,
-            Some(Held::State(_)) => return Ok(None),
-            _ => return Err(damaged(format!("campaign {campaign} cannot be read"))),
-        };
-        let mut command = redis::cmd("HGET");
-        command.arg(keys.codes(&codes)).arg(number);
-        let code: Option<String> = link.query(&command).await?;
-        code.map(Some).ok_or_else(|| damaged(format!("code {number} of campaign {campaign} is missing")))
-    }
 }
 
 #[cfg(test)]

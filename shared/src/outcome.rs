@@ -22,7 +22,7 @@ pub enum OutcomeClass {
     Applied,
     /// Decided against; final.
     Refused,
-    /// Known and on its way: it waits for its time.
+    /// Known and on its way: it waits for its time, or its money is held until it is paid.
     Pending,
     /// Nobody could decide it; an operator may retry or discard it.
     Dead,
@@ -81,6 +81,7 @@ impl Outcome {
             Trace::Receipt { fingerprint, code, seq } => {
                 let class = match code.class() {
                     Class::Applied => OutcomeClass::Applied,
+                    Class::Pending => OutcomeClass::Pending,
                     _ => OutcomeClass::Refused,
                 };
                 (class, Some(code.name()), Some(*seq), Some(*fingerprint))
@@ -199,6 +200,7 @@ mod tests {
         for (trace, class, code) in [
             (receipt(Code::Redeemed), OutcomeClass::Applied, Some("redeemed")),
             (receipt(Code::InsufficientFunds), OutcomeClass::Refused, Some("insufficient_funds")),
+            (receipt(Code::Held), OutcomeClass::Pending, Some("held")),
             (parked(ParkedState::Scheduled), OutcomeClass::Pending, Some("scheduled")),
             (parked(ParkedState::Dead), OutcomeClass::Dead, Some("worker_lost")),
             (parked(ParkedState::Queued), OutcomeClass::NotDecided, None),
