@@ -6,7 +6,7 @@ kinds.account_close = {
 
   decide = function(at)
     local id, position = ARGV[at], ARGV[at + 1]
-    local account = load_account(KEYS[tonumber(position)], id)
+    local account = load_account(KEYS[integer(position)], id)
     if account == CORRUPT then return 'corrupt_state' end
     if not account then return 'account_not_found', id .. '\t' end
     local line = id .. '\t' .. digits(account.available)

@@ -9,7 +9,7 @@ kinds.account_open = {
     local balance = integer(balance_text)
     if not balance then return 'amount_out_of_range' end
 
-    local key = KEYS[tonumber(position)]
+    local key = KEYS[integer(position)]
     local account = load_account(key, id)
     if account == CORRUPT then return 'corrupt_state' end
     local request = id .. '\t' .. balance_text .. '\t' .. currency .. '\t'

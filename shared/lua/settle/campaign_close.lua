@@ -6,7 +6,7 @@ kinds.campaign_close = {
 
   decide = function(at)
     local id, position = ARGV[at], ARGV[at + 1]
-    local campaign = load_campaign(KEYS[tonumber(position)], id)
+    local campaign = load_campaign(KEYS[integer(position)], id)
     if campaign == CORRUPT then return 'corrupt_state' end
     if not campaign then return 'campaign_not_found', id .. '\t' end
     local line = id .. '\t' .. digits(campaign.issued)

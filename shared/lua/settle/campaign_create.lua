@@ -14,13 +14,13 @@ kinds.campaign_create = {
     if most == nil or most == 0 then return 'quantity_out_of_range' end
     if opens_at_ms == nil or closes_at_ms == nil then return 'time_malformed' end
 
-    local key = KEYS[tonumber(position)]
+    local key = KEYS[integer(position)]
     local campaign = load_campaign(key, id)
     if campaign == CORRUPT then return 'corrupt_state' end
     local request = concat({ id, limit_text, most_text, opens_text, closes_text, codes, '' }, '\t')
     if campaign then return 'campaign_exists', request .. digits(campaign.issued) end
     -- Codes are uploaded before the campaign exists and never change after: redemption number n owns code n.
-    if codes ~= '' and pcall_redis('HLEN', KEYS[tonumber(codes_position)]) ~= limit then return 'codes_incomplete' end
+    if codes ~= '' and pcall_redis('HLEN', KEYS[integer(codes_position)]) ~= limit then return 'codes_incomplete' end
 
     campaign = {
       key = key, id = id, limit = limit, issued = 0, per_customer = most, opens_at_ms = opens_at_ms,

@@ -9,7 +9,7 @@ kinds.campaign_set_limit = {
     local limit, expected = integer(limit_text), optional(expected_text)
     if not limit or expected == nil then return 'limit_out_of_range' end
 
-    local campaign = load_campaign(KEYS[tonumber(position)], id)
+    local campaign = load_campaign(KEYS[integer(position)], id)
     if campaign == CORRUPT then return 'corrupt_state' end
     local request = id .. '\t' .. limit_text .. '\t' .. expected_text .. '\t'
     if not campaign then return 'campaign_not_found', request end

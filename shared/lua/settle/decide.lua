@@ -48,7 +48,7 @@ for i = 1, #jobs do
       or answer_below_floor(id, fingerprint, hour)
   end
   local settled = answer and answer ~= 'corrupt_state'
-  if not answer and not kind.step and hour ~= '' and tonumber(hour) * 3600000 > now_ms + FUTURE_MS_MAX then
+  if not answer and not kind.step and hour ~= '' and integer(hour) * 3600000 > now_ms + FUTURE_MS_MAX then
     answer = 'id_from_future'
   end
   if not answer then

@@ -10,7 +10,7 @@ kinds.deposit = {
     if not amount then return 'amount_out_of_range' end
     if amount == 0 then return 'amount_zero' end
 
-    local account = load_account(KEYS[tonumber(position)], id)
+    local account = load_account(KEYS[integer(position)], id)
     if account == CORRUPT then return 'corrupt_state' end
     local request = id .. '\t' .. amount_text .. '\t' .. currency .. '\t'
     if not account then return 'account_not_found', request end

@@ -37,9 +37,9 @@ end
 -- one of them, or `payouts`, cannot be trusted.
 local function load_step(at)
   local account_id, account_position = ARGV[at], ARGV[at + 1]
-  local hold = load_hold(KEYS[tonumber(ARGV[at + 2])])
-  local payouts = KEYS[tonumber(ARGV[at + 3])]
-  local account = load_account(KEYS[tonumber(account_position)], account_id)
+  local hold = load_hold(KEYS[integer(ARGV[at + 2])])
+  local payouts = KEYS[integer(ARGV[at + 3])]
+  local account = load_account(KEYS[integer(account_position)], account_id)
   if hold == CORRUPT or account == CORRUPT or not account then return CORRUPT end
   if type(pcall_redis('ZCARD', payouts)) ~= 'number' then return CORRUPT end
   -- The money of an open hold is on its account, or something is damaged.

@@ -7,7 +7,7 @@ kinds.payout = {
 
   -- A hold may outlive its receipt's bucket; it answers for its id as the receipt would.
   answer_from_hold = function(at, fingerprint)
-    local hold = load_hold(KEYS[tonumber(ARGV[at + 2])])
+    local hold = load_hold(KEYS[integer(ARGV[at + 2])])
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return nil end
     if hold.fingerprint ~= fingerprint then
@@ -26,8 +26,8 @@ kinds.payout = {
     if amount == 0 then return 'amount_zero' end
     if ttl_ms == nil then return 'time_malformed' end
 
-    local account = load_account(KEYS[tonumber(position)], account_id)
-    local payouts = KEYS[tonumber(payouts_position)]
+    local account = load_account(KEYS[integer(position)], account_id)
+    local payouts = KEYS[integer(payouts_position)]
     if account == CORRUPT or type(pcall_redis('ZCARD', payouts)) ~= 'number' then return 'corrupt_state' end
     local request = concat({ account_id, amount_text, currency, destination, '' }, '\t')
     if not account then return 'account_not_found', request end
@@ -40,7 +40,7 @@ kinds.payout = {
     account.held_changed = true
     change_account(account)
     local hold = {
-      key = KEYS[tonumber(hold_position)], account = account_id, amount = amount, currency = currency,
+      key = KEYS[integer(hold_position)], account = account_id, amount = amount, currency = currency,
       destination = destination, fingerprint = fingerprint, state = 'held', attempts = 0, refused = 0, fence = 0,
       begin_key = '', lease_until_ms = 0, first_begin_at_ms = false,
       expires_at_ms = ttl_ms and now_ms + ttl_ms,

@@ -7,7 +7,7 @@ local parked_row_of = {}     -- id -> row, of ids that left their stream undecid
 local fresh = {}             -- receipts key -> { id, receipt, … } to write
 
 local function receipts_key(hour, bucket)
-  if hour ~= '' and tonumber(hour) >= floor then return KEYS[tonumber(bucket)] end
+  if hour ~= '' and integer(hour) >= floor then return KEYS[integer(bucket)] end
   return kept_key
 end
 
@@ -35,7 +35,7 @@ end
 
 -- Below the floor only an id that is known to be undecided may execute: it is parked with the same request.
 local function answer_below_floor(id, fingerprint, hour)
-  if hour == '' or tonumber(hour) >= floor then return nil end
+  if hour == '' or integer(hour) >= floor then return nil end
   local row = parked_row_of[id]
   if not row then
     expired = expired + 1

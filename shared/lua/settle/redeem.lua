@@ -21,7 +21,7 @@ kinds.redeem = {
     local quantity = integer(quantity_text)
     if not quantity or quantity == 0 then return 'quantity_out_of_range' end
 
-    local campaign = load_campaign(KEYS[tonumber(position)], id)
+    local campaign = load_campaign(KEYS[integer(position)], id)
     if campaign == CORRUPT then return 'corrupt_state' end
     local request = id .. '\t' .. customer .. '\t' .. quantity_text .. '\t'
     if not campaign then return 'campaign_not_found', request end
@@ -29,7 +29,7 @@ kinds.redeem = {
 
     if not campaign.held then
       -- All customers of the batch in one read: what this script costs is mostly the number of commands.
-      campaign.holders_key = KEYS[tonumber(position) + 1]
+      campaign.holders_key = KEYS[integer(position) + 1]
       campaign.held, campaign.holders = {}, {}
       campaign.damaged = fetch_into(campaign.held, campaign.holders_key, customers_of[position])
     end
