@@ -11,6 +11,7 @@ mod link;
 mod payout;
 mod preflight;
 mod protocol;
+mod settle;
 mod smoke;
 mod space;
 mod tls;
