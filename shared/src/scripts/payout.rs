@@ -145,10 +145,15 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
 }
 
 fn push_two(call: &mut Call, first: &str, note: &str) {
-    let mut note: String = note.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
+    let mut line = String::new();
+    for c in note.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        if line.len() + c.len_utf8() > NOTE_BYTES_MAX {
+            break;
+        }
+        line.push(c);
+    }
     call.push_arg(first);
-    call.push_arg(note);
+    call.push_arg(line);
 }
 
 /// An open payout.
