@@ -73,7 +73,7 @@ pub(crate) async fn read(tollgate: &Tollgate, overview: &Overview) -> Result<Vec
         let keys = tollgate.keys(partition);
         for beat in workers::beats(&mut link, keys).await? {
             let beat_age_ms = overview.at_ms.saturating_sub(beat.at_ms);
-            let row = rows.entry(beat.consumer).or_insert_with_key(Row::silent);
+            let row = rows.entry(beat.consumer).or_insert_with_key(|name| Row::silent(name));
             // It beats in every partition that it serves; the latest counts.
             if row.beat_age_ms.is_none_or(|age_ms| beat_age_ms < age_ms) {
                 row.beat_age_ms = Some(beat_age_ms);
@@ -84,7 +84,8 @@ pub(crate) async fn read(tollgate: &Tollgate, overview: &Overview) -> Result<Vec
             let name = tollgate::ids::QueueName::parse(queue.queue.as_str())
                 .map_err(|error| Failure::unknown(error.to_string()))?;
             for consumer in workers::consumers(&mut link, keys, &name).await? {
-                rows.entry(consumer.name).or_insert_with_key(Row::silent).pending += consumer.pending;
+                rows.entry(consumer.name).or_insert_with_key(|name| Row::silent(name)).pending +=
+                    consumer.pending;
             }
         }
     }
@@ -92,9 +93,9 @@ pub(crate) async fn read(tollgate: &Tollgate, overview: &Overview) -> Result<Vec
 }
 
 impl Row {
-    fn silent(worker: &String) -> Self {
+    fn silent(worker: &str) -> Self {
         Self {
-            worker: worker.clone(),
+            worker: worker.to_owned(),
             host: None,
             pid: None,
             version: None,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollgate::Tollgate;
 use tollgate::connect::{Endpoint, RedisOptions, Server};
@@ -51,10 +51,7 @@ impl Cli {
 
     /// Runs the command with this stdin.
     pub(crate) fn run_with(&self, args: &[&str], stdin: &[u8]) -> Ran {
-        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        // A command that refuses early does not read it all.
-        let _ = child.stdin.take().unwrap().write_all(stdin);
-        Ran::of(child.wait_with_output().unwrap())
+        Ran::fed(self.command(args), stdin)
     }
 
     /// A server handle for looking at keys (links die with the runtime that made them).
@@ -70,10 +67,16 @@ impl Cli {
 
     /// A worker process on this namespace; killed when dropped.
     pub(crate) fn worker(&self, args: &[&str]) -> Running {
+        Running(self.worker_command(args).spawn().unwrap())
+    }
+
+    /// The worker, not yet started.
+    pub(crate) fn worker_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(worker_binary());
         command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", &self.namespace);
-        Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        command
     }
 }
 
@@ -111,6 +114,14 @@ impl Ran {
         }
     }
 
+    /// Of a command with this stdin.
+    pub(crate) fn fed(mut command: Command, stdin: &[u8]) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        // A command that refuses early does not read it all.
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        Self::of(child.wait_with_output().unwrap())
+    }
+
     /// Stdout, of a command that must have ended so.
     #[track_caller]
     pub(crate) fn exits(&self, code: i32) -> &str {
@@ -139,4 +150,16 @@ pub(crate) async fn redis(link: &mut tollgate::link::Link, words: &[&str]) -> ::
         command.arg(*word);
     }
     link.run(&command).await.unwrap()
+}
+
+/// Waits until `condition` gives a value.
+pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(begun.elapsed() < SOON, "waited {SOON:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -472,3 +472,12 @@ async fn receipts_are_dropped_by_the_rule_and_only_by_it() {
     assert_eq!(lines(gone.exits(1))[0]["class"], "expired");
     assert_eq!(settle_job(&cli, &old, &redeem("none", "c1")).await, Code::IdExpired);
 }
+
+#[test]
+fn watch_refuses_to_draw_where_nobody_looks() {
+    let cli = fresh("1");
+    for args in [&["watch"][..], &["watch", "--json"]] {
+        assert!(cli.run(args).complains(2).contains("hint: `stats --json`"));
+    }
+    cli.run(&["watch", "--interval", "soon"]).complains(2);
+}
