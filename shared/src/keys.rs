@@ -108,7 +108,7 @@ impl Keys {
         self.key(&format!("hold:{id}"))
     }
 
-    /// Ids of open payouts by when somebody has to look at them next (sorted set).
+    /// `<account> TAB <id>` of open payouts by when somebody has to look at them next (sorted set).
     pub fn payouts(&self) -> String {
         self.key("payouts")
     }

@@ -1,6 +1,7 @@
 
 -- Holds: withdrawals that are on their way out. A hold belongs to its job's id; its row is the state of the
--- payout, `payouts` says when somebody has to look at it next. Only the kinds payout and payout_* use them.
+-- payout, `payouts` says when somebody has to look at it next (member: account TAB id, neither of which holds a
+-- TAB, so that whoever looks knows whose turn it is without reading the row). Only the kinds payout and payout_* use them.
 -- A step has no receipt of its own: begin repeats by its key, every other step by the state it left.
 local holds_changed = {}
 local REVIEW_SCORE = '9007199254740991'   -- nobody looks by itself: an operator does
@@ -86,7 +87,7 @@ local function write_holds()
   for _, hold in ipairs(holds_changed) do
     if hold.ended then
       call('DEL', hold.key)
-      call('ZREM', hold.payouts, hold.id)
+      call('ZREM', hold.payouts, hold.account .. '\t' .. hold.id)
     else
       call('HSET', hold.key, 'account', hold.account, 'amount', digits(hold.amount), 'currency', hold.currency,
         'destination', hold.destination, 'fingerprint', hold.fingerprint, 'state', hold.state,
@@ -95,7 +96,7 @@ local function write_holds()
         'first_begin_at_ms', hold.first_begin_at_ms and digits(hold.first_begin_at_ms) or '',
         'expires_at_ms', hold.expires_at_ms and digits(hold.expires_at_ms) or '',
         'since_ms', digits(now_ms), 'reason', hold.reason or '', 'seq', digits(hold.seq))
-      call('ZADD', hold.payouts, hold.due_at_ms, hold.id)
+      call('ZADD', hold.payouts, hold.due_at_ms, hold.account .. '\t' .. hold.id)
     end
   end
 end

@@ -239,8 +239,8 @@ pub async fn hold(link: &mut Link, keys: &Keys, id: &JobId) -> Result<Option<Hol
 pub struct Due {
     /// Server time, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// Their ids, the longest due first.
-    pub ids: Vec<JobId>,
+    /// Whose they are and their ids, the longest due first.
+    pub payouts: Vec<(AccountId, JobId)>,
     /// When the next one is due, likewise.
     pub next_due_ms: Option<u64>,
 }
@@ -257,10 +257,18 @@ pub async fn due(link: &mut Link, keys: &Keys, limit: usize) -> Result<Due, Scri
     }
     let at_ms = reply.number("at_ms")?;
     let next_due_ms = reply.text("next due")?.parse::<f64>().ok().map(|due_ms| due_ms as u64);
-    let mut ids = Vec::new();
+    let mut payouts = Vec::new();
     while !reply.is_empty() {
-        let id = reply.text("id")?;
-        ids.push(JobId::stored(id).map_err(|error| ScriptError::CorruptPartition(error.to_string()))?);
+        let member = reply.text("payout")?;
+        let read = || {
+            let (account, id) = member.split_once('\t')?;
+            Some((AccountId::parse(account).ok()?, JobId::stored(id).ok()?))
+        };
+        payouts.push(
+            read().ok_or_else(|| {
+                ScriptError::CorruptPartition(format!("{} holds {member:?}", keys.payouts()))
+            })?,
+        );
     }
-    Ok(Due { at_ms, ids, next_due_ms })
+    Ok(Due { at_ms, payouts, next_due_ms })
 }

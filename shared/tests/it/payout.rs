@@ -122,7 +122,10 @@ async fn held_paid_and_posted_each_step_repeats_as_itself() {
     assert_eq!(decided(bank.hold(None).await), Code::Held);
     assert_eq!(bank.balance().await, (70, 30));
     assert_eq!(replayed(bank.hold(None).await), Code::Held);
-    assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().ids, [bank.id.clone()]);
+    assert_eq!(
+        due(&mut bank.link, &bank.keys, 10).await.unwrap().payouts,
+        [(bank.account.clone(), bank.id.clone())]
+    );
 
     assert_eq!(decided(bank.begin("b1").await), Code::Paying);
     assert_eq!(replayed(bank.begin("b1").await), Code::Paying);
@@ -136,7 +139,7 @@ async fn held_paid_and_posted_each_step_repeats_as_itself() {
     assert_eq!(bank.balance().await, (70, 0));
     assert!(bank.receipt().await.contains(" paid "));
     assert_eq!(hold(&mut bank.link, &bank.keys, &bank.id).await.unwrap(), None);
-    assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().ids, []);
+    assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().payouts, []);
 
     for late in [begin("b3", Retry::SameKey, LEASE), Step::VoidByHand { note: "x" }, Step::Expire] {
         assert_eq!(bank.step(late).await, Answer::Undecided(Code::AlreadyPosted));
@@ -199,7 +202,7 @@ async fn a_second_attempt_obeys_the_retry_rule() {
         bank.lease_over().await;
         assert_eq!(decided(bank.step(begin("b2", retry, key_window)).await), Code::NeedsReview);
         assert_eq!(bank.balance().await, (70, 30));
-        assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().ids, []);
+        assert_eq!(due(&mut bank.link, &bank.keys, 10).await.unwrap().payouts, []);
         assert_eq!(decided(bank.step(Step::PostByHand { note: "ann: seen" }).await), Code::Paid);
     }
 }

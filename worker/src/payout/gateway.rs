@@ -1,0 +1,161 @@
+//! The payout gateway over HTTP: one address, reused connections, a deadline on every request.
+//!
+//! Relies on the gateway honouring `Idempotency-Key`, which is the job's id in every attempt. Must not retry by
+//! itself and must not follow redirects: each attempt is begun in Redis first, and goes where we were told.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::{Client, RequestBuilder, Url, redirect};
+
+use super::verdict::{Payment, Question, Verdict, judge, shorten};
+
+/// Most of an answer that is read, in bytes; what is longer proves nothing.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How long an idle connection is kept.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Where and how to pay.
+#[derive(Debug, Clone)]
+pub(crate) struct GatewayOptions {
+    /// The address under which `/payouts` is.
+    pub(crate) url: Url,
+    /// How long one request may take at most.
+    pub(crate) timeout: Duration,
+    /// The bearer token.
+    pub(crate) token: Option<String>,
+    /// Authorities to trust instead of the system's, in PEM.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// Reads `--payout-url`: http or https with a host, no query, no credentials.
+pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|problem| format!("must be an http or https address: {problem}"))?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.host_str().is_some_and(|host| !host.is_empty())
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !plain {
+        return Err("must be an http or https address without query, for example https://pay.example.com/v1".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold credentials: use --payout-token-file or TOLLGATE_PAYOUT_TOKEN".to_owned());
+    }
+    Ok(url)
+}
+
+/// A gateway that can be paid through. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Gateway {
+    client: Client,
+    payouts: String,
+    timeout: Duration,
+    token: Option<String>,
+}
+
+impl Gateway {
+    pub(crate) fn new(options: GatewayOptions) -> anyhow::Result<Self> {
+        let mut builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_idle_timeout(IDLE_MAX)
+            .connect_timeout(options.timeout)
+            .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = &options.ca_file {
+            builder = builder.tls_certs_only(read_authorities(path)?);
+        }
+        let payouts = format!("{}/payouts", options.url.as_str().trim_end_matches('/'));
+        let client = builder.build().context("the payout gateway's client")?;
+        Ok(Self { client, payouts, timeout: options.timeout, token: options.token })
+    }
+
+    /// Sends one payment, to be answered within `remaining` (the attempt's lease).
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the request may have been sent: the attempt is unknown.
+    pub(crate) async fn pay(&self, payment: &Payment, remaining: Duration) -> Verdict {
+        let body = serde_json::to_vec(payment).unwrap_or_default();
+        let request = self
+            .client
+            .post(&self.payouts)
+            .header("Idempotency-Key", &payment.id)
+            .header("Content-Type", "application/json")
+            .body(body);
+        self.send(Question::Pay, payment, request, remaining).await
+    }
+
+    /// Asks what became of a payment; changes nothing.
+    pub(crate) async fn ask(&self, payment: &Payment) -> Verdict {
+        let Ok(mut url) = Url::parse(&self.payouts) else { return Verdict::CannotBeAsked };
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(&payment.id);
+        }
+        self.send(Question::Ask, payment, self.client.get(url), self.timeout).await
+    }
+
+    async fn send(
+        &self,
+        question: Question,
+        payment: &Payment,
+        mut request: RequestBuilder,
+        remaining: Duration,
+    ) -> Verdict {
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        // reqwest's own timeout covers the request from connecting to the last byte of the answer.
+        let exchange = async {
+            let mut response = request.timeout(self.timeout.min(remaining)).send().await?;
+            let status = response.status().as_u16();
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await? {
+                body.extend_from_slice(&chunk);
+                if body.len() > ANSWER_BYTES_MAX {
+                    return Ok((status, Vec::new()));
+                }
+            }
+            Ok::<_, reqwest::Error>((status, body))
+        };
+        match exchange.await {
+            Ok((status, body)) => judge(question, payment, status, &body),
+            Err(problem) => Verdict::Unknown { note: describe(problem) },
+        }
+    }
+}
+
+/// The innermost cause, which says most, without the address.
+fn describe(problem: reqwest::Error) -> String {
+    if problem.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let problem = problem.without_url();
+    let mut cause: &dyn std::error::Error = &problem;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    shorten(&cause.to_string())
+}
+
+fn read_authorities(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
+    let pem = std::fs::read(path).with_context(|| format!("--payout-ca {}", path.display()))?;
+    let authorities = reqwest::Certificate::from_pem_bundle(&pem)
+        .with_context(|| format!("--payout-ca {}: must hold certificates in PEM", path.display()))?;
+    anyhow::ensure!(!authorities.is_empty(), "--payout-ca {}: holds no certificate", path.display());
+    Ok(authorities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_paid_through_are_refused() {
+        for good in ["http://127.0.0.1:8080", "https://pay.example.com/v1/"] {
+            assert!(parse_url(good).is_ok(), "{good}");
+        }
+        for bad in ["", "pay.example.com", "ftp://x", "http://", "http://u:p@x", "https://x/?q=1", "https://x#f"] {
+            assert!(parse_url(bad).is_err(), "{bad}");
+        }
+    }
+}
