@@ -1,0 +1,185 @@
+//! The payer looks for payouts that are due and pays several at once, one of an account at a time.
+//!
+//! Every worker with a gateway has one. It begins none after the drain began; those under way are finished.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tollgate::Tollgate;
+use tollgate::ids::{AccountId, JobId, LockName};
+use tollgate::keys::Keys;
+use tollgate::link::Link;
+use tollgate::lock::{LockError, LockOptions, Locks};
+use tollgate::scripts::{ScriptError, payout};
+use tracing::{info, warn};
+
+use super::Agent;
+use crate::health::Health;
+use crate::payout::gateway::Gateway;
+use crate::payout::{Attempt, Outcome, Rules};
+use crate::process::Worker;
+use crate::shutdown::Phase;
+
+/// Another worker may hold new payouts at any time: look at least this often.
+const REST_MAX: Duration = Duration::from_millis(100);
+/// While all hands are full, or the due ones belong to others.
+const REST_BUSY: Duration = Duration::from_millis(20);
+/// Due payouts that are looked at in one round, per partition: many may be of one account.
+const LOOK_AHEAD: usize = 500;
+/// How long nothing is paid after an answer that says that our address or credentials are wrong.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// What the payouts under way share.
+struct Shared {
+    tollgate: Tollgate,
+    health: Arc<Health>,
+    gateway: Gateway,
+    locks: Locks,
+    rules: Rules,
+    /// Accounts with a payout in this process's hands.
+    accounts: Mutex<HashSet<AccountId>>,
+    breaker: Mutex<Breaker>,
+}
+
+/// Paying pauses when the gateway turns us away, then one payout tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Breaker {
+    Closed,
+    Open { until: Instant },
+    Trying,
+}
+
+pub(crate) struct Payer {
+    shared: Arc<Shared>,
+    hands: Arc<Semaphore>,
+}
+
+impl Payer {
+    /// Pays up to `hands` payouts at once.
+    pub(crate) fn new(
+        tollgate: Tollgate,
+        health: Arc<Health>,
+        gateway: Gateway,
+        locks: Locks,
+        rules: Rules,
+        hands: Arc<Semaphore>,
+    ) -> Self {
+        let (accounts, breaker) = (Mutex::default(), Mutex::new(Breaker::Closed));
+        let shared = Arc::new(Shared { tollgate, health, gateway, locks, rules, accounts, breaker });
+        Self { shared, hands }
+    }
+}
+
+impl Agent for Payer {
+    const NAME: &'static str = "pay";
+    const UNTIL: Phase = Phase::Quiet;
+
+    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
+        let mut rest = REST_MAX;
+        for lane in &worker.lanes {
+            let due = payout::due(link, &lane.keys, LOOK_AHEAD).await?;
+            if !due.payouts.is_empty() {
+                rest = REST_BUSY;
+            }
+            if let Some(due_ms) = due.next_due_ms {
+                rest = rest.min(Duration::from_millis(due_ms.saturating_sub(due.at_ms).max(1)));
+            }
+            let mut payouts = due.payouts;
+            // Workers that all begin with the oldest would only find each other's locks.
+            payouts.shuffle(&mut rand::rng());
+            for (account, id) in payouts {
+                let Ok(hand) = self.hands.clone().try_acquire_owned() else { break };
+                let Some(turn) = Turn::take(&self.shared, &account) else { continue };
+                if !self.shared.may_pay() {
+                    break;
+                }
+                let keys = lane.keys.clone();
+                tokio::spawn(pay(self.shared.clone(), keys, account, id, hand, turn));
+            }
+        }
+        Ok(rest)
+    }
+}
+
+/// The turn of one account in this process; given back when dropped.
+struct Turn {
+    shared: Arc<Shared>,
+    account: AccountId,
+}
+
+impl Turn {
+    fn take(shared: &Arc<Shared>, account: &AccountId) -> Option<Self> {
+        let mut accounts = shared.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.insert(account.clone()).then(|| Self { shared: shared.clone(), account: account.clone() })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut accounts = self.shared.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.remove(&self.account);
+    }
+}
+
+async fn pay(
+    shared: Arc<Shared>,
+    keys: Keys,
+    account: AccountId,
+    id: JobId,
+    _hand: OwnedSemaphorePermit,
+    _turn: Turn,
+) {
+    let name = LockName::payouts(&account);
+    let attempt = async {
+        let mut link = shared.tollgate.server().link().await?;
+        let (gateway, rules, health) = (&shared.gateway, shared.rules, &*shared.health);
+        Attempt { gateway, rules, health, keys: &keys, account: &account, id: &id }.run(&mut link).await
+    };
+    let options = LockOptions::of_ttl(shared.rules.lease);
+    match shared.locks.with(&name, &options, |_lease| attempt).await {
+        Ok(Ok(outcome)) => shared.learn(outcome),
+        Ok(Err(error)) => {
+            shared.learn(Outcome::NotOurs);
+            warn!(%id, "a payout waits: {error}");
+        }
+        // Another worker is paying from this account.
+        Err(LockError::Taken { .. }) => shared.learn(Outcome::NotOurs),
+        Err(error) => {
+            shared.learn(Outcome::NotOurs);
+            shared.health.metrics.payout_lock_failed();
+            warn!(%account, "no payout of this account now: {error}");
+        }
+    }
+}
+
+impl Shared {
+    /// Whether a payout may begin; after a pause exactly one may, until it has an answer.
+    fn may_pay(&self) -> bool {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        match *breaker {
+            Breaker::Closed => true,
+            Breaker::Open { until } if Instant::now() >= until => {
+                *breaker = Breaker::Trying;
+                true
+            }
+            Breaker::Open { .. } | Breaker::Trying => false,
+        }
+    }
+
+    fn learn(&self, outcome: Outcome) {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        *breaker = match (outcome, *breaker) {
+            (Outcome::Misconfigured, _) => Breaker::Open { until: Instant::now() + PAUSE },
+            // A payout that did not reach the gateway says nothing about it: the next one may try.
+            (Outcome::NotOurs, Breaker::Trying) => Breaker::Open { until: Instant::now() },
+            (Outcome::Recorded(_) | Outcome::Unknown, Breaker::Trying) => {
+                info!("the payout gateway takes us again");
+                Breaker::Closed
+            }
+            (_, unchanged) => unchanged,
+        };
+    }
+}

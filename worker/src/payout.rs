@@ -1,0 +1,202 @@
+//! One payout, from due to done: ask, begin, pay, record. The agent in `agents/payer.rs` says which and when.
+//!
+//! Relies on `scripts::payout`: an attempt is in the journal, as unknown, before its request goes out, and the begin
+//! is what keeps two attempts apart, whatever locks do. The lock per account in front of it saves waiting, and keeps
+//! one payout of an account on its way at a time across the fleet.
+//! Dies the process anywhere: the lease ends, and whoever comes next asks the gateway under the same key. Is a reply
+//! of Redis lost: each step repeats as itself. Must not conclude anything from an answer that proves nothing.
+
+pub(crate) mod gateway;
+pub(crate) mod verdict;
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use tollgate::code::Code;
+use tollgate::ids::{AccountId, JobId};
+use tollgate::keys::Keys;
+use tollgate::link::Link;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::payout::{self, Begin, Hold, Retry, Step};
+use tollgate::scripts::settle::Answer;
+use tracing::{error, warn};
+
+use crate::health::Health;
+use crate::patience::Patience;
+use crate::shutdown::Phase;
+use gateway::Gateway;
+use verdict::{Payment, Verdict};
+
+/// How a gateway may be used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// How long an attempt may take, from its begin in Redis to the end of its request.
+    pub(crate) lease: Duration,
+    /// What its keys allow after an unknown attempt.
+    pub(crate) retry: Retry,
+    /// For how long it honours a key.
+    pub(crate) key_window: Duration,
+    /// The pause after the lease of the first attempt; doubled for each that follows.
+    pub(crate) backoff: Duration,
+}
+
+/// The longest pause between two attempts.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// What the clocks of two machines may differ in speed (1 %), and Redis's granularity: subtracted from a lease.
+const DRIFT: (u32, Duration) = (100, Duration::from_millis(2));
+
+/// What one look at a payout came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It ended, or needs a person.
+    Recorded(Code),
+    /// An attempt was made and proves nothing; it is tried again.
+    Unknown,
+    /// Nothing to do: it has ended, or another's lease is running.
+    NotOurs,
+    /// Our address or credentials are wrong: stop paying for a while.
+    Misconfigured,
+}
+
+/// One payout in this process's hands.
+pub(crate) struct Attempt<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) rules: Rules,
+    pub(crate) health: &'a Health,
+    pub(crate) keys: &'a Keys,
+    pub(crate) account: &'a AccountId,
+    pub(crate) id: &'a JobId,
+}
+
+impl Attempt<'_> {
+    /// Takes the payout as far as it goes now.
+    ///
+    /// # Errors
+    /// Redis refused before the request went out: nothing was paid by this call.
+    ///
+    /// # Cancel safety
+    /// Dropped anywhere, the attempt is unknown, which is what Redis says of it already.
+    pub(crate) async fn run(&self, link: &mut Link) -> Result<Outcome, ScriptError> {
+        let Some(hold) = payout::hold(link, self.keys, self.id).await? else { return Ok(Outcome::NotOurs) };
+        if hold.state == Code::NeedsReview {
+            return Ok(Outcome::NotOurs);
+        }
+        let payment = payment_of(&hold);
+        if hold.attempts > 0 {
+            // An earlier attempt is unknown. Proof that it paid counts at any time, also without an attempt of ours.
+            match self.gateway.ask(&payment).await {
+                Verdict::Paid { note } => return self.record(link, Step::Paid { note: &note }).await,
+                Verdict::Misconfigured { note } => return Ok(self.alarm(&note)),
+                _ => {}
+            }
+        }
+        crate::failpoint!(BeforeBegin, self.id);
+        let Some((fence, begun)) = self.begin(link, &hold).await? else { return Ok(Outcome::NotOurs) };
+        crate::failpoint!(AfterBegin, self.id);
+        // The lease runs on Redis's clock from some time after `begun`; ours may be slower by the drift.
+        let drift = self.rules.lease / DRIFT.0 + DRIFT.1;
+        let remaining = self.rules.lease.saturating_sub(begun.elapsed() + drift);
+        if remaining.is_zero() {
+            return Ok(Outcome::Unknown);
+        }
+        let verdict = self.gateway.pay(&payment, remaining).await;
+        crate::failpoint!(AfterPay, self.id);
+        match verdict {
+            Verdict::Paid { note } => self.record(link, Step::Paid { note: &note }).await,
+            Verdict::Refused { note } => self.record(link, Step::Refused { fence, note: &note }).await,
+            Verdict::Review { note } => self.record(link, Step::Review { fence, note: &note }).await,
+            Verdict::Misconfigured { note } => Ok(self.alarm(&note)),
+            Verdict::Unknown { note } => {
+                warn!(id = %self.id, attempt = hold.attempts + 1, "the outcome of a payout is unknown: {note}");
+                Ok(Outcome::Unknown)
+            }
+            // Answers to questions that were not asked.
+            Verdict::NeverSeen | Verdict::CannotBeAsked => Ok(Outcome::Unknown),
+        }
+    }
+
+    /// Records an attempt; its fence, and the instant from which its lease counts. `None` if none may begin now.
+    async fn begin(&self, link: &mut Link, hold: &Hold) -> Result<Option<(u64, Instant)>, ScriptError> {
+        let key = uuid::Uuid::now_v7().to_string();
+        let begun = Instant::now();
+        let step = Step::Begin(Begin {
+            key: &key,
+            lease: self.rules.lease,
+            retry: self.rules.retry,
+            key_window: self.rules.key_window,
+            backoff: self.backoff(hold.attempts),
+        });
+        match self.insist(link, &step, Phase::Draining).await? {
+            Answer::Decided { code: Code::Paying, .. } | Answer::Replayed { code: Code::Paying, .. } => {}
+            Answer::Decided { code: Code::NeedsReview, .. } => {
+                self.health.metrics.payout(Code::NeedsReview);
+                warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
+                return Ok(None);
+            }
+            Answer::Undecided(Code::HoldExpired) => {
+                self.record(link, Step::Expire).await?;
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        }
+        let hold = payout::hold(link, self.keys, self.id).await?;
+        Ok(hold.filter(|hold| hold.begin_key == key).map(|hold| (hold.fence, begun)))
+    }
+
+    /// Writes down what an answer proves.
+    async fn record(&self, link: &mut Link, step: Step<'_>) -> Result<Outcome, ScriptError> {
+        crate::failpoint!(BeforeRecord, self.id);
+        let answer = self.insist(link, &step, Phase::Over).await?;
+        let code = answer.code();
+        if matches!(answer, Answer::Decided { .. }) {
+            self.health.metrics.payout(code);
+        }
+        match code {
+            Code::PaidAfterVoid => error!(id = %self.id, "PAID AFTER VOID: the gateway has paid what was given back"),
+            Code::NeedsReview => {
+                warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
+            }
+            _ => {}
+        }
+        Ok(Outcome::Recorded(code))
+    }
+
+    /// Makes a step until Redis has an answer: each repeats as itself, and proof must not be lost.
+    async fn insist(&self, link: &mut Link, step: &Step<'_>, until: Phase) -> Result<Answer, ScriptError> {
+        let mut patience = Patience::new(self.health, until, "payout");
+        loop {
+            match payout::step(link, self.keys, self.account, self.id, step).await {
+                Ok(answer) => {
+                    patience.well();
+                    return Ok(answer);
+                }
+                Err(error) if patience.after(&error).await.is_err() => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn alarm(&self, note: &str) -> Outcome {
+        error!(
+            id = %self.id,
+            "the payout gateway's address or our credentials are wrong ({note}); paying pauses: \
+             check --payout-url and the token"
+        );
+        Outcome::Misconfigured
+    }
+
+    fn backoff(&self, attempts: u64) -> Duration {
+        let doubled = self.rules.backoff.saturating_mul(1 << attempts.min(16));
+        doubled.min(BACKOFF_MAX).mul_f64(rand::rng().random_range(0.5..=1.0))
+    }
+}
+
+fn payment_of(hold: &Hold) -> Payment {
+    Payment {
+        id: hold.id.to_string(),
+        account: hold.account.to_string(),
+        amount: hold.amount,
+        currency: hold.currency.clone(),
+        destination: hold.destination.clone(),
+    }
+}
