@@ -11,8 +11,8 @@ use tollgate::env;
 use tollgate::ids::{DEFAULT_NAMESPACE, Namespace};
 
 use crate::commands::{
-    account, audit, burst, campaign, dead, enqueue, init, journal, lookup, queue, receipts, redeem, redis,
-    stats, watch, withdraw, worker,
+    account, audit, burst, campaign, dead, enqueue, init, journal, lookup, payout, queue, receipts, redeem,
+    redis, stats, watch, withdraw, worker,
 };
 
 /// Coupons and money, each spent exactly once: the command line of Tollgate
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Stats(stats::Args),
     /// Jobs that nobody could decide
     Dead(dead::Args),
+    /// Payouts on their way, and an operator's word on those that need review
+    Payout(payout::Args),
     /// Queues: list, pause, resume
     Queue(queue::Args),
     /// Worker processes

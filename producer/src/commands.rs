@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod journal;
 mod listing;
 pub(crate) mod lookup;
+pub(crate) mod payout;
 pub(crate) mod queue;
 pub(crate) mod receipts;
 pub(crate) mod redeem;
@@ -37,6 +38,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Lookup(args) => lookup::run(context, args).await,
         Command::Stats(args) => stats::run(context, args).await,
         Command::Dead(args) => dead::run(context, args).await,
+        Command::Payout(args) => payout::run(context, args).await,
         Command::Queue(args) => queue::run(context, args).await,
         Command::Worker(args) => worker::run(context, args).await,
         Command::Journal(args) => journal::run(context, args).await,

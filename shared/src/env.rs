@@ -27,6 +27,8 @@ pub const TOLLGATE_NAMESPACE: &str = "TOLLGATE_NAMESPACE";
 pub const TOLLGATE_DIR: &str = "TOLLGATE_DIR";
 /// The redis-server binary of the private server, instead of the one in PATH.
 pub const TOLLGATE_REDIS_SERVER: &str = "TOLLGATE_REDIS_SERVER";
+/// Who says so, in an operator's word on a payout.
+pub const USER: &str = "USER";
 
 /// All of them, in the order of the documentation.
 pub const ALL: &[Variable] = &[
@@ -44,4 +46,5 @@ pub const ALL: &[Variable] = &[
         what: "the directory of the private server (default: .tollgate/, searched upward)",
     },
     Variable { name: TOLLGATE_REDIS_SERVER, what: "the redis-server binary of the private server" },
+    Variable { name: USER, what: "who speaks in `payout post` and `payout void` (default: operator)" },
 ];

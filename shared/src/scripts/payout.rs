@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use redis::Value;
+
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::ids::{AccountId, JobId, QueueName};
@@ -187,28 +189,35 @@ pub struct Hold {
     pub reason: String,
 }
 
+/// The fields of a hold's row that a [`Hold`] shows.
+const HOLD_FIELDS: [&str; 12] = [
+    "account",
+    "amount",
+    "currency",
+    "destination",
+    "state",
+    "attempts",
+    "refused",
+    "fence",
+    "begin_key",
+    "lease_until_ms",
+    "since_ms",
+    "reason",
+];
+
 /// Reads one open payout; `None` if there is none of this id.
 ///
 /// # Errors
 /// [`ScriptError::CorruptPartition`] if its row cannot be read.
 pub async fn hold(link: &mut Link, keys: &Keys, id: &JobId) -> Result<Option<Hold>, ScriptError> {
-    const FIELDS: [&str; 12] = [
-        "account",
-        "amount",
-        "currency",
-        "destination",
-        "state",
-        "attempts",
-        "refused",
-        "fence",
-        "begin_key",
-        "lease_until_ms",
-        "since_ms",
-        "reason",
-    ];
     let mut command = redis::cmd("HMGET");
-    command.arg(keys.hold(id)).arg(&FIELDS);
-    let row: Vec<Option<String>> = link.query(&command).await?;
+    command.arg(keys.hold(id)).arg(&HOLD_FIELDS);
+    read_hold(keys, id, link.run(&command).await?)
+}
+
+fn read_hold(keys: &Keys, id: &JobId, row: Value) -> Result<Option<Hold>, ScriptError> {
+    let damage = || ScriptError::CorruptPartition(format!("{} cannot be read", keys.hold(id)));
+    let row: Vec<Option<String>> = redis::from_redis_value(row).map_err(|_| damage())?;
     if row.iter().all(Option::is_none) {
         return Ok(None);
     }
@@ -231,7 +240,39 @@ pub async fn hold(link: &mut Link, keys: &Keys, id: &JobId) -> Result<Option<Hol
             reason: text(11)?,
         })
     };
-    read().map(Some).ok_or_else(|| ScriptError::CorruptPartition(format!("{} cannot be read", keys.hold(id))))
+    read().map(Some).ok_or_else(damage)
+}
+
+/// Reads up to `count` open payouts, those due first, from the `from`-th on. While payouts begin and end, a page
+/// may repeat or miss one.
+///
+/// # Errors
+/// [`ScriptError::CorruptPartition`] if a row cannot be read.
+pub async fn open(link: &mut Link, keys: &Keys, from: usize, count: usize) -> Result<Vec<Hold>, ScriptError> {
+    let mut command = redis::cmd("ZRANGE");
+    command.arg(keys.payouts()).arg(from).arg(from + count - 1);
+    let members: Vec<String> = link.query(&command).await?;
+    let due = members.iter().map(|member| read_member(keys, member)).collect::<Result<Vec<_>, _>>()?;
+    let mut pipeline = redis::Pipeline::with_capacity(due.len());
+    for (_, id) in &due {
+        pipeline.cmd("HMGET").arg(keys.hold(id)).arg(&HOLD_FIELDS);
+    }
+    let rows = link.run_pipeline(&pipeline).await?;
+    let mut holds = Vec::with_capacity(due.len());
+    for ((_, id), row) in due.iter().zip(rows) {
+        // One that ended in between has no row any more.
+        holds.extend(read_hold(keys, id, row?)?);
+    }
+    Ok(holds)
+}
+
+/// Reads `<account> TAB <id>`.
+fn read_member(keys: &Keys, member: &str) -> Result<(AccountId, JobId), ScriptError> {
+    let read = || {
+        let (account, id) = member.split_once('\t')?;
+        Some((AccountId::parse(account).ok()?, JobId::stored(id).ok()?))
+    };
+    read().ok_or_else(|| ScriptError::CorruptPartition(format!("{} holds {member:?}", keys.payouts())))
 }
 
 /// Payouts that are due for a look.
@@ -259,16 +300,7 @@ pub async fn due(link: &mut Link, keys: &Keys, limit: usize) -> Result<Due, Scri
     let next_due_ms = reply.text("next due")?.parse::<f64>().ok().map(|due_ms| due_ms as u64);
     let mut payouts = Vec::new();
     while !reply.is_empty() {
-        let member = reply.text("payout")?;
-        let read = || {
-            let (account, id) = member.split_once('\t')?;
-            Some((AccountId::parse(account).ok()?, JobId::stored(id).ok()?))
-        };
-        payouts.push(
-            read().ok_or_else(|| {
-                ScriptError::CorruptPartition(format!("{} holds {member:?}", keys.payouts()))
-            })?,
-        );
+        payouts.push(read_member(keys, &reply.text("payout")?)?);
     }
     Ok(Due { at_ms, payouts, next_due_ms })
 }
