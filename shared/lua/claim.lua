@@ -4,9 +4,12 @@
 -- KEYS     queue
 -- ARGV     nonce consumer idle_ms_min count
 -- returns  nonce, status, and for status
---            claimed             for each entry: entry, deliveries before this claim, job ('' if it has no such field)
+--            claimed             for each entry: entry, deliveries before this claim, job (or what it has instead)
 --            corrupt_partition   what was found: no stream or no group
 -- repeat   claims nothing, since the first call reset the idle time; the caller re-reads its own (pending).
+--
+-- Entries that were delivered once come first, together. One that was delivered twice or more is suspected of
+-- killing workers: it is claimed by itself, so that no other entry's count rises when it kills again.
 --
 -- A script, not a plain XCLAIM: so Redis refuses a claim exactly when it would refuse to settle (out of
 -- memory, read-only, …). Plain claims go on then and count deliveries, and living workers would bury each
@@ -21,24 +24,31 @@ local function job_of(fields)
   for i = 1, #fields, 2 do
     if fields[i] == 'job' then return fields[i + 1] end
   end
-  return ''
+  return 'no field "job": ' .. table.concat(fields, ' ')
 end
 
 local wanted, deliveries_of = {}, {}
+local suspect
 local from = '-'
 for _ = 1, PAGES_MAX do
   local page = redis.pcall('XPENDING', queue_key, GROUP, 'IDLE', idle_ms_min, from, '+', count)
   if page.err then return { nonce, 'corrupt_partition', page.err } end
   for _, row in ipairs(page) do
     local entry, owner, deliveries = row[1], row[2], row[4]
-    if owner ~= consumer and #wanted < count then
-      wanted[#wanted + 1] = entry
+    if owner ~= consumer then
       deliveries_of[entry] = deliveries
+      if deliveries > 1 then
+        suspect = suspect or entry
+      elseif #wanted < count then
+        wanted[#wanted + 1] = entry
+      end
     end
     from = '(' .. entry
   end
   if #page < count or #wanted == count then break end
 end
+
+if #wanted == 0 then wanted = { suspect } end
 
 local reply = { nonce, 'claimed' }
 if #wanted > 0 then

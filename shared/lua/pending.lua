@@ -4,8 +4,8 @@
 -- KEYS     queue
 -- ARGV     nonce consumer after count; after is the last entry already read, or ''
 -- returns  nonce, status, and for status
---            pending             for each entry: entry, deliveries including its own, job ('' if it has no such
---                                field, or was deleted)
+--            pending             for each entry: entry, deliveries including its own, job (or what it has instead;
+--                                '' if it was deleted)
 --            corrupt_partition   what was found: no stream or no group
 -- repeat   the same. It reads without counting: re-reading by XREADGROUP 0 would add a delivery to each entry.
 local queue_key = KEYS[1]
@@ -20,6 +20,7 @@ for _, row in ipairs(rows) do
   local found = redis.call('XRANGE', queue_key, entry, entry)[1]
   local job = ''
   if found then
+    job = 'no field "job": ' .. table.concat(found[2], ' ')
     for i = 1, #found[2], 2 do
       if found[2][i] == 'job' then
         job = found[2][i + 1]

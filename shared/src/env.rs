@@ -29,6 +29,8 @@ pub const TOLLGATE_DIR: &str = "TOLLGATE_DIR";
 pub const TOLLGATE_REDIS_SERVER: &str = "TOLLGATE_REDIS_SERVER";
 /// Who says so, in an operator's word on a payout.
 pub const USER: &str = "USER";
+/// Points at which a worker built for tests dies, hangs or stops; refused by a release build.
+pub const TOLLGATE_FAILPOINTS: &str = "TOLLGATE_FAILPOINTS";
 
 /// All of them, in the order of the documentation.
 pub const ALL: &[Variable] = &[
@@ -47,4 +49,8 @@ pub const ALL: &[Variable] = &[
     },
     Variable { name: TOLLGATE_REDIS_SERVER, what: "the redis-server binary of the private server" },
     Variable { name: USER, what: "who speaks in `payout post` and `payout void` (default: operator)" },
+    Variable {
+        name: TOLLGATE_FAILPOINTS,
+        what: "points at which a worker built for tests dies, hangs or stops; refused by a release build",
+    },
 ];

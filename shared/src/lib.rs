@@ -26,6 +26,7 @@ pub mod connect;
 pub mod embedded;
 pub mod env;
 pub mod failure;
+pub mod fetch;
 pub mod link;
 pub mod preflight;
 

@@ -190,6 +190,10 @@ impl Reply {
         self.0.as_slice().is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn next(&mut self, what: &str) -> Result<Value, Failure> {
         self.0.next().ok_or_else(|| Failure::unknown(format!("a reply without its {what}")))
     }

@@ -29,6 +29,12 @@ pub struct Description {
     pub boot: String,
     /// The queues it fetches from.
     pub queues: Vec<String>,
+    /// How many settle calls it has in flight at most.
+    #[serde(default)]
+    pub concurrency: usize,
+    /// When it began, by its own clock, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub started_at_ms: u64,
     /// Its release.
     pub version: String,
     /// Whether it fetches: `false` while it drains or is told to be quiet.

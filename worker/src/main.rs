@@ -1,2 +1,51 @@
-//! The Tollgate worker.
-fn main() {}
+//! `tollgate-worker`: takes jobs from Redis and settles them, each once.
+//!
+//! This file only puts the parts together: `cli` says what is wanted, `process` lives, `pipeline` is the life of a
+//! job, `agents` are what goes on beside it.
+
+mod cli;
+mod process;
+
+mod pipeline;
+
+mod agents;
+
+mod failpoint;
+mod hand;
+mod health;
+mod http;
+mod lane;
+mod metrics;
+mod patience;
+mod shutdown;
+mod slots;
+mod trouble;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Threads of the runtime. One settles what the other reads; Redis itself is one thread, so more only contend.
+const THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let config = match cli::Config::from_args() {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(process::EXIT_USAGE);
+        }
+    };
+    config.log_format.install();
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("error: no threads to be had: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+    let code = runtime.block_on(process::run(config));
+    // What is still going on was given up (second signal, drain timeout); its entries stay pending for others.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}

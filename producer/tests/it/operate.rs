@@ -343,6 +343,8 @@ async fn workers_are_told_by_their_beats_and_what_they_hold() {
         pid: 42,
         boot: "b".to_owned(),
         queues: vec!["default".to_owned()],
+        concurrency: 2,
+        started_at_ms: 1,
         version: "0.1.0".to_owned(),
         fetching: true,
     };

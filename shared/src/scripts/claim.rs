@@ -18,11 +18,12 @@ pub struct Redelivered {
     pub entry: String,
     /// How often it had been delivered when it was found.
     pub deliveries: u64,
-    /// Its `job` field; empty if it has none.
+    /// Its `job` field; without one, what it has instead (see [`fetch`](crate::fetch)); empty if it was deleted.
     pub job: Vec<u8>,
 }
 
-/// Claims up to `count` entries of `queue` that have been pending under others for `idle` or longer.
+/// Claims up to `count` entries of `queue` that have been pending under others for `idle` or longer: those that
+/// were delivered once, or else a single one that was delivered more often.
 ///
 /// # Errors
 /// As [`settle`](super::settle::settle). After an unknown failure the entries may be the caller's:

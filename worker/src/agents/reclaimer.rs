@@ -1,0 +1,71 @@
+//! The reclaimer takes over entries that another worker has held for too long, and settles them.
+//!
+//! The script claims a batch of entries that were delivered once, or else a single one that is suspected of killing
+//! workers (see `pipeline/suspicion.rs`); one claim is settled before the next. If the owner lives after all (it was paused, or is slow), both settle and one is told
+//! `replayed`. Dies the process after a claim: the next one claims after the same time.
+
+use std::time::Duration;
+
+use tollgate::fetch::Delivered;
+use tollgate::ids::QueueName;
+use tollgate::link::Link;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::claim::{Redelivered, claim};
+use tracing::info;
+
+use super::Agent;
+use crate::failpoint::failpoint;
+use crate::hand::{Batch, Held};
+use crate::lane::Lane;
+use crate::pipeline::{self, suspicion::Suspicion};
+use crate::process::Worker;
+use crate::shutdown::Phase;
+
+/// How often to look, unless entries get old sooner.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) struct Reclaimer;
+
+impl Agent for Reclaimer {
+    const NAME: &'static str = "reclaim";
+    const UNTIL: Phase = Phase::Draining;
+
+    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
+        for lane in &worker.lanes {
+            for (queue, _) in lane.active().iter() {
+                // A claim is a fetch: neither while quiet nor while a batch waits for Redis to heal.
+                while worker.health.shutdown.phase() == Phase::Running && !lane.is_stuck() {
+                    let Some(held) = take(worker, lane, queue, link).await? else { break };
+                    failpoint!("after_claim", held.batch().jobs());
+                    let slot = worker.slots.take(held.batch().suspicion.share()).await;
+                    pipeline::run(worker, lane, held, slot).await;
+                }
+            }
+        }
+        // Within idle + a quarter of it, an entry of a dead worker is found; fleets spread by the jitter.
+        let rest = LOOK_EVERY.min(worker.config.claim_idle / 4);
+        Ok(rest.mul_f64(rand::random_range(0.8..1.2)))
+    }
+}
+
+/// Claims a batch, or one suspect.
+async fn take(
+    worker: &Worker,
+    lane: &Lane,
+    queue: &QueueName,
+    link: &mut Link,
+) -> Result<Option<Held>, ScriptError> {
+    let _no_reread_meanwhile = lane.taking.lock().await;
+    let (idle, count) = (worker.config.claim_idle, lane.batch_target());
+    let claimed = claim(link, &lane.keys, queue, &worker.consumer, idle, count).await;
+    // After a lost reply the entries may be ours.
+    let claimed = claimed.inspect_err(|_| lane.reply_was_lost())?;
+    let deliveries = claimed.iter().map(|entry| entry.deliveries).max();
+    let Some(deliveries) = deliveries else { return Ok(None) };
+    worker.health.metrics.reclaimed.inc_by(claimed.len() as u64);
+    info!(entries = claimed.len(), deliveries, %queue, "took over what another worker held for too long");
+    let entries =
+        claimed.into_iter().map(|Redelivered { entry, job, .. }| Delivered { entry, job }).collect();
+    let (partition, queue, suspicion) = (lane.partition, queue.clone(), Suspicion::of(deliveries));
+    Ok(Some(worker.hand.take(Batch { partition, queue, entries, suspicion })))
+}

@@ -1,0 +1,237 @@
+//! The command line: what was typed ([`Args`]), and what the program needs of it ([`Config`]), checked once.
+//!
+//! Must not speak to Redis, and must not show a secret.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use tollgate::connect::RedisOptions;
+use tollgate::env;
+use tollgate::ids::{Namespace, QueueName};
+use tollgate::scripts::settle::BATCH_MAX;
+
+/// Settle calls in flight: one runs in Redis while the next is put together or read.
+const CONCURRENCY_DEFAULT: usize = 2;
+/// More calls in flight than this wait in Redis's queue and nowhere else.
+const CONCURRENCY_MAX: usize = 64;
+const BATCH_DEFAULT: usize = 256;
+/// A claim idle below this would take entries from workers that are merely busy.
+const CLAIM_IDLE_MIN: Duration = Duration::from_millis(100);
+const WEIGHT_MAX: u32 = 1_000;
+
+/// Settles Tollgate jobs, each once: fetch, decode, plan, settle.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate-worker", version, about, max_term_width = 110)]
+struct Args {
+    /// Settle calls in flight at most
+    #[arg(short, long, value_name = "N", default_value_t = CONCURRENCY_DEFAULT)]
+    concurrency: usize,
+
+    /// A queue to serve, with its weight (repeatable); without any: every queue of the namespace
+    #[arg(short, long = "queue", value_name = "QUEUE[,WEIGHT]")]
+    queues: Vec<String>,
+
+    /// Jobs in one settle call at most, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = BATCH_DEFAULT)]
+    batch: usize,
+
+    /// Take over what another worker has held for this long
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    claim_idle: Duration,
+
+    /// How long to finish what is in hand after SIGTERM or SIGINT
+    #[arg(short = 't', long, value_name = "TIME", default_value = "25s", value_parser = duration)]
+    drain_timeout: Duration,
+
+    /// Serve /metrics, /healthz and /readyz at this address; a port alone means 127.0.0.1
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    listen: Option<SocketAddr>,
+
+    /// redis://, rediss:// or unix://; without it a private server under .tollgate/ is used
+    #[arg(long, value_name = "URL", env = env::REDIS_URL, hide_env_values = true)]
+    redis_url: Option<String>,
+
+    /// The authorities that rediss:// trusts (PEM) instead of the system's
+    #[arg(long, value_name = "FILE", env = env::REDIS_CA_FILE)]
+    redis_ca: Option<PathBuf>,
+
+    /// The first part of every key
+    #[arg(long, value_name = "NAME", env = env::TOLLGATE_NAMESPACE, default_value_t)]
+    namespace: Namespace,
+
+    /// Only warn about a Redis that may lose or evict data
+    #[arg(long)]
+    allow_unsafe_redis: bool,
+
+    /// How to log, on stderr; RUST_LOG filters
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "must be a time with its unit, for example 30s".to_owned())
+}
+
+/// `9090`, `:9090`, `127.0.0.1:9090`, `[::1]:9090`, `0.0.0.0:9090`: other machines reach it only if told so.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if let Ok(port) = port.parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let text = text.replace("localhost:", "127.0.0.1:");
+    text.parse().map_err(|_| "must be a port, or an IP address and a port: 9090 or 0.0.0.0:9090".to_owned())
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) fn install(self) {
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self {
+            Self::Text => log.with_target(false).init(),
+            Self::Json => log.json().init(),
+        }
+    }
+}
+
+/// What to do about a Redis that may lose or evict data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnsafeRedis {
+    Refuse,
+    Warn,
+}
+
+/// Which queues to serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Queues {
+    /// Every queue that the namespace has or gets, all with the same weight.
+    All,
+    /// These.
+    Named(Vec<(QueueName, u32)>),
+}
+
+impl fmt::Display for Queues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Named(queues) => {
+                let queues: Vec<_> =
+                    queues.iter().map(|(queue, weight)| format!("{queue},{weight}")).collect();
+                f.write_str(&queues.join(" "))
+            }
+        }
+    }
+}
+
+/// What the program needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) redis: RedisOptions,
+    pub(crate) unsafe_redis: UnsafeRedis,
+    pub(crate) namespace: Namespace,
+    pub(crate) queues: Queues,
+    pub(crate) concurrency: usize,
+    pub(crate) batch_max: usize,
+    pub(crate) claim_idle: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) log_format: LogFormat,
+}
+
+impl Config {
+    /// Reads the command line and the environment; ends the process at `--help` and at what clap refuses (exit 2).
+    pub(crate) fn from_args() -> Result<Self, String> {
+        crate::failpoint::check_environment()?;
+        Self::new(Args::parse())
+    }
+
+    fn new(args: Args) -> Result<Self, String> {
+        let in_range = |flag: &str, value: usize, most: usize| match value {
+            value if (1..=most).contains(&value) => Ok(value),
+            value => Err(format!("{flag} {value}: must be 1 to {most}")),
+        };
+        if args.claim_idle < CLAIM_IDLE_MIN {
+            return Err(format!("--claim-idle {:?}: must be at least {CLAIM_IDLE_MIN:?}", args.claim_idle));
+        }
+        let redis = RedisOptions {
+            url: args.redis_url.filter(|url| !url.is_empty()),
+            ca_file: args.redis_ca,
+            ..RedisOptions::from_env()
+        };
+        Ok(Self {
+            redis,
+            unsafe_redis: if args.allow_unsafe_redis { UnsafeRedis::Warn } else { UnsafeRedis::Refuse },
+            namespace: args.namespace,
+            queues: queues(&args.queues)?,
+            concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,
+            batch_max: in_range("--batch", args.batch, BATCH_MAX)?,
+            claim_idle: args.claim_idle,
+            drain_timeout: args.drain_timeout,
+            listen: args.listen,
+            log_format: args.log_format,
+        })
+    }
+}
+
+fn queues(typed: &[String]) -> Result<Queues, String> {
+    let mut queues: Vec<(QueueName, u32)> = Vec::with_capacity(typed.len());
+    for text in typed {
+        let (name, weight) = text.split_once(',').unwrap_or((text, "1"));
+        let name = QueueName::parse(name).map_err(|error| error.to_string())?;
+        let weight = weight.parse().ok().filter(|weight| (1..=WEIGHT_MAX).contains(weight));
+        let weight = weight.ok_or_else(|| format!("--queue {text}: the weight must be 1 to {WEIGHT_MAX}"))?;
+        if queues.iter().any(|(other, _)| *other == name) {
+            return Err(format!("--queue {name}: given twice"));
+        }
+        queues.push((name, weight));
+    }
+    Ok(if queues.is_empty() { Queues::All } else { Queues::Named(queues) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(words: &[&str]) -> Result<Config, String> {
+        let args = Args::try_parse_from(["tollgate-worker"].iter().chain(words));
+        Config::new(args.map_err(|error| error.to_string())?)
+    }
+
+    #[test]
+    fn what_was_typed_becomes_what_is_needed() {
+        let config =
+            config(&["-c", "3", "-q", "mail,3", "-q", "b", "--listen", "9090", "--claim-idle", "1m"]);
+        let config = config.unwrap();
+        assert_eq!(config.queues.to_string(), "mail,3 b,1");
+        assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9090");
+        assert_eq!((config.concurrency, config.claim_idle), (3, Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_wrong_flag_is_named_with_what_is_allowed() {
+        for (words, named) in [
+            (&["--batch", "1001"][..], "--batch 1001: must be 1 to 1000"),
+            (&["-c", "0"], "--concurrency 0"),
+            (&["-q", "a,0"], "--queue a,0: the weight must be 1 to 1000"),
+            (&["-q", "a", "-q", "a,2"], "--queue a: given twice"),
+            (&["-q", "a b"], "queue \"a b\""),
+            (&["--claim-idle", "30"], "for example 30s"),
+            (&["--claim-idle", "1ms"], "--claim-idle 1ms"),
+            (&["--listen", "example.org:1"], "an IP address and a port"),
+            (&["--namespace", "a{b"], "namespace"),
+        ] {
+            let error = config(words).unwrap_err();
+            assert!(error.contains(named), "{words:?}: {error}");
+        }
+    }
+}

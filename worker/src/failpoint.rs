@@ -1,0 +1,107 @@
+//! Named points at which a test makes this process die, hang or stop. Only in builds with the feature `failpoints`.
+//!
+//! `TOLLGATE_FAILPOINTS=before_settle:abort:id=X;after_park:stop`: at a point, an action, and the id of the job that
+//! the batch must hold (without one: any batch). Actions: `abort`, `panic`, `hang` (this task only), `stop` (SIGSTOP
+//! to the whole process). Must not exist in a release build: there the macro is empty.
+
+/// `failpoint!("after_fetch", batch.jobs())`, in an async function.
+macro_rules! failpoint {
+    ($point:literal, $jobs:expr) => {
+        #[cfg(feature = "failpoints")]
+        $crate::failpoint::hit($point, $jobs).await
+    };
+}
+pub(crate) use failpoint;
+
+/// Refuses a setting that would silently do nothing.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn check_environment() -> Result<(), String> {
+    match std::env::var_os(tollgate::env::TOLLGATE_FAILPOINTS) {
+        None => Ok(()),
+        Some(_) => {
+            Err(format!("{} is set, but this build has no fail points", tollgate::env::TOLLGATE_FAILPOINTS))
+        }
+    }
+}
+
+#[cfg(feature = "failpoints")]
+pub(crate) use armed::{check_environment, hit};
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::sync::OnceLock;
+
+    use tollgate::env::TOLLGATE_FAILPOINTS;
+
+    const POINTS: [&str; 7] = [
+        "after_fetch",
+        "after_decode",
+        "before_settle",
+        "after_settle",
+        "before_park",
+        "after_park",
+        "after_claim",
+    ];
+
+    #[derive(Debug, Clone, Copy)]
+    enum Action {
+        Abort,
+        Panic,
+        Hang,
+        Stop,
+    }
+
+    #[derive(Debug)]
+    struct Trap {
+        point: String,
+        action: Action,
+        /// The id in quotes, as every envelope has it.
+        id: Option<String>,
+    }
+
+    static TRAPS: OnceLock<Vec<Trap>> = OnceLock::new();
+
+    pub(crate) fn check_environment() -> Result<(), String> {
+        let text = std::env::var(TOLLGATE_FAILPOINTS).unwrap_or_default();
+        let traps = text.split(';').filter(|text| !text.is_empty()).map(read).collect::<Result<_, _>>()?;
+        TRAPS.get_or_init(|| traps);
+        Ok(())
+    }
+
+    fn read(text: &str) -> Result<Trap, String> {
+        let wrong = |what: &str| format!("{TOLLGATE_FAILPOINTS} {text:?}: {what}");
+        let mut words = text.splitn(3, ':');
+        let point = words.next().filter(|point| POINTS.contains(point));
+        let point = point.ok_or_else(|| wrong(&format!("the point must be one of {}", POINTS.join(", "))))?;
+        let action = match words.next() {
+            Some("abort") => Action::Abort,
+            Some("panic") => Action::Panic,
+            Some("hang") => Action::Hang,
+            Some("stop") => Action::Stop,
+            _ => return Err(wrong("the action must be abort, panic, hang or stop")),
+        };
+        let id = match words.next().map(|word| word.strip_prefix("id=")) {
+            None => None,
+            Some(Some(id)) => Some(format!("\"{id}\"")),
+            Some(None) => return Err(wrong("after the action comes id=X or nothing")),
+        };
+        Ok(Trap { point: point.to_owned(), action, id })
+    }
+
+    pub(crate) async fn hit(point: &str, jobs: impl Iterator<Item = &[u8]> + Clone) {
+        let holds =
+            |id: &str| jobs.clone().any(|job| job.windows(id.len()).any(|part| part == id.as_bytes()));
+        let traps = TRAPS.get().map(Vec::as_slice).unwrap_or_default();
+        let trap = traps.iter().find(|trap| trap.point == point && trap.id.as_deref().is_none_or(holds));
+        match trap.map(|trap| trap.action) {
+            None => {}
+            Some(Action::Abort) => std::process::abort(),
+            Some(Action::Panic) => panic!("fail point {point}"),
+            Some(Action::Hang) => std::future::pending().await,
+            Some(Action::Stop) => {
+                let _ =
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+            }
+        }
+    }
+}

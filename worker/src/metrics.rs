@@ -1,0 +1,160 @@
+//! Every figure at `/metrics`, by name. `docs/operating.md` explains them.
+//!
+//! Labels come from closed lists (codes, reasons, kinds of failure) and from queue names. Updated once per batch,
+//! never once per job.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use tollgate::code::Code;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::settle::Answer;
+
+use crate::trouble;
+
+type Label = [(&'static str, &'static str); 1];
+/// Partition and queue.
+type QueueLabels = [(&'static str, String); 2];
+
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    decided: Family<Label, Counter>,
+    pub(crate) replayed: Counter,
+    pub(crate) mismatched: Counter,
+    pub(crate) expired: Counter,
+    parked: Family<Label, Counter>,
+    pub(crate) reclaimed: Counter,
+    pub(crate) promoted: Counter,
+    pub(crate) reaped: Counter,
+    settle_duration: Histogram,
+    batch_size: Histogram,
+    redis_failures: Family<Label, Counter>,
+    queue_waiting: Family<QueueLabels, Gauge>,
+    queue_pending: Family<QueueLabels, Gauge>,
+    queue_oldest_age_ms: Family<QueueLabels, Gauge>,
+}
+
+/// What is read at the moment of asking.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) up: bool,
+    pub(crate) entries_in_hand: usize,
+    pub(crate) slots_busy: usize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            decided: Family::default(),
+            replayed: Counter::default(),
+            mismatched: Counter::default(),
+            expired: Counter::default(),
+            parked: Family::default(),
+            reclaimed: Counter::default(),
+            promoted: Counter::default(),
+            reaped: Counter::default(),
+            // 125 µs to 4 s.
+            settle_duration: Histogram::new(exponential_buckets(0.000_125, 2.0, 16)),
+            batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            redis_failures: Family::default(),
+            queue_waiting: Family::default(),
+            queue_pending: Family::default(),
+            queue_oldest_age_ms: Family::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// A settle call that was answered.
+    pub(crate) fn settled(&self, took: Duration, answers: &[Answer]) {
+        self.settle_duration.observe(took.as_secs_f64());
+        self.batch_size.observe(answers.len() as f64);
+        let mut decided = [0_u64; Code::ALL.len()];
+        let (mut replayed, mut mismatched, mut expired) = (0, 0, 0);
+        for answer in answers {
+            match answer {
+                Answer::Decided { code, .. } => decided[*code as usize] += 1,
+                Answer::Replayed { .. } => replayed += 1,
+                Answer::Mismatch { .. } => mismatched += 1,
+                Answer::Expired => expired += 1,
+                Answer::Undecided(_) => {}
+            }
+        }
+        for (code, count) in Code::ALL.iter().zip(decided).filter(|(_, count)| *count > 0) {
+            self.decided.get_or_create(&[("code", code.name())]).inc_by(count);
+        }
+        for (counter, count) in
+            [(&self.replayed, replayed), (&self.mismatched, mismatched), (&self.expired, expired)]
+        {
+            counter.inc_by(count);
+        }
+    }
+
+    /// An entry that left its stream undecided.
+    pub(crate) fn parked(&self, reason: &'static str) {
+        self.parked.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn redis_failure(&self, error: &ScriptError) {
+        self.redis_failures.get_or_create(&[("kind", trouble::kind(error))]).inc();
+    }
+
+    pub(crate) fn queue(
+        &self,
+        partition: u16,
+        queue: &str,
+        waiting: u64,
+        pending: u64,
+        oldest_age: Duration,
+    ) {
+        let labels = [("partition", partition.to_string()), ("queue", queue.to_owned())];
+        self.queue_waiting.get_or_create(&labels).set(waiting as i64);
+        self.queue_pending.get_or_create(&labels).set(pending as i64);
+        self.queue_oldest_age_ms.get_or_create(&labels).set(oldest_age.as_millis() as i64);
+    }
+
+    /// The page, in the OpenMetrics text format.
+    pub(crate) fn page(&self, now: Now) -> String {
+        let mut registry = Registry::with_prefix("tollgate");
+        let gauge = |number: usize| -> Gauge {
+            let gauge = Gauge::default();
+            gauge.set(number as i64);
+            gauge
+        };
+        registry.register("up", "1 while jobs are taken, as /readyz says", gauge(now.up.into()));
+        registry.register("entries_in_hand", "Delivered here, not settled", gauge(now.entries_in_hand));
+        registry.register("settle_slots_busy", "Settle calls in flight", gauge(now.slots_busy));
+        registry.register("jobs_decided", "Jobs decided here, by code", self.decided.clone());
+        registry.register("jobs_replayed", "Jobs that had been decided before", self.replayed.clone());
+        registry.register(
+            "jobs_mismatched",
+            "Ids that came again with another request",
+            self.mismatched.clone(),
+        );
+        registry.register("jobs_expired", "Ids below the receipts floor", self.expired.clone());
+        registry.register("jobs_parked", "Jobs moved to scheduled or dead, by reason", self.parked.clone());
+        registry.register("entries_reclaimed", "Taken over from silent workers", self.reclaimed.clone());
+        registry.register("jobs_promoted", "Scheduled jobs put back when due", self.promoted.clone());
+        registry.register("consumers_reaped", "Dead workers removed", self.reaped.clone());
+        registry.register("settle_duration_seconds", "Settle calls", self.settle_duration.clone());
+        registry.register("settle_batch_jobs", "Jobs in a settle call", self.batch_size.clone());
+        registry.register("redis_failures", "Calls that failed, by kind", self.redis_failures.clone());
+        registry.register("queue_waiting_jobs", "Not fetched yet", self.queue_waiting.clone());
+        registry.register("queue_pending_jobs", "In some worker's hands", self.queue_pending.clone());
+        registry.register(
+            "queue_oldest_age_ms",
+            "Age of the oldest unsettled job",
+            self.queue_oldest_age_ms.clone(),
+        );
+        let mut page = String::new();
+        match encode(&mut page, &registry) {
+            Ok(()) => page,
+            Err(error) => format!("# {error}\n"),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The life of a job.
+//!
+//! ```text
+//! fetch    entries become pending under this consumer     process dies: another worker claims them
+//! decode   bytes become jobs; what is no job is refused   "
+//! schedule a job that is not due yet moves to scheduled   moved or not: one script
+//! plan     what settle is to decide                       nothing has happened yet
+//! settle   decided, journaled, receipted, acknowledged    all of it or nothing: one script
+//! outcome  counted; what cannot be decided moves to dead  moved or not: one script
+//! ```
+//!
+//! Every call to Redis here may be repeated: a settled job answers `replayed`, a moved one `not_owner`. So a stage
+//! that does not get its answer asks again, and a second worker with the same entries does no harm.
+//! A stage that panics loses nothing: its entries are pending until they are settled.
+
+pub(crate) mod batch_size;
+mod decode;
+pub(crate) mod fetch;
+mod outcome;
+mod park;
+mod plan;
+mod retry;
+mod schedule;
+mod settle;
+pub(crate) mod suspicion;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use tollgate::code::Code;
+use tollgate::scripts::park::Destination;
+use tracing::{error, warn};
+
+use crate::failpoint::failpoint;
+use crate::hand::{Batch, Held};
+use crate::lane::Lane;
+use crate::patience::GaveUp;
+use crate::process::Worker;
+use crate::slots::Slot;
+
+use self::suspicion::Suspicion;
+
+/// How often a job may panic alone before it goes to dead. As many as workers it may kill (see `suspicion`).
+const PANICS_MAX: usize = 3;
+
+/// Where a batch is worked on.
+struct Desk<'a> {
+    worker: &'a Worker,
+    lane: &'a Lane,
+    batch: &'a Batch,
+    slot: &'a mut Slot,
+}
+
+/// Takes a batch through its life. Returns when each of its entries is settled or moved, or when trying is over.
+pub(crate) async fn run(worker: &Worker, lane: &Lane, held: Held, mut slot: Slot) {
+    let batch = held.batch();
+    if batch.suspicion == Suspicion::Lost {
+        return bury(worker, lane, batch, &mut slot).await;
+    }
+    if survived(life(&mut Desk { worker, lane, batch, slot: &mut slot })).await {
+        return;
+    }
+    // One of them makes a stage panic: find it by taking each alone, and let the others pass.
+    for entry in &batch.entries {
+        let entries = vec![entry.clone()];
+        let batch = Batch { queue: batch.queue.clone(), entries, ..*batch };
+        let mut panics = 1;
+        while !survived(life(&mut Desk { worker, lane, batch: &batch, slot: &mut slot })).await {
+            panics += 1;
+            if panics > PANICS_MAX {
+                error!(entry = entry.entry, queue = %batch.queue, "a job panics whenever it is tried: it goes to dead");
+                bury(worker, lane, &batch, &mut slot).await;
+                break;
+            }
+        }
+    }
+}
+
+/// Moves every entry of a batch to dead as `worker_lost`.
+async fn bury(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) {
+    let mut desk = Desk { worker, lane, batch, slot };
+    let buried = async {
+        for delivered in &batch.entries {
+            let parcel = decode::identify(delivered, batch);
+            warn!(id = %parcel.id, queue = %batch.queue, "moved to dead: worker_lost");
+            park::park(&mut desk, &parcel, Destination::Dead(Code::WorkerLost)).await?;
+        }
+        Ok(())
+    };
+    if !survived(buried).await {
+        error!(queue = %batch.queue, "entries that can be neither settled nor moved stay pending");
+    }
+}
+
+/// Whether it went without a panic.
+async fn survived(stages: impl Future<Output = Result<(), GaveUp>>) -> bool {
+    // Unwind safety: what a stage shares is locks that ignore poisoning, and a link that lends out its connection.
+    AssertUnwindSafe(stages).catch_unwind().await.is_ok()
+}
+
+async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {
+    let batch = desk.batch;
+    failpoint!("after_fetch", batch.jobs());
+
+    let decoded = decode::decode(batch, desk.worker.tollgate.partitions());
+    failpoint!("after_decode", batch.jobs());
+
+    let due = schedule::schedule(desk, decoded.jobs).await?;
+
+    let plans: Vec<_> = due.iter().map(plan::plan).collect();
+    failpoint!("before_settle", batch.jobs());
+
+    let begun = Instant::now();
+    let answers = settle::settle(desk, &plans).await?;
+    failpoint!("after_settle", batch.jobs());
+
+    outcome::count(desk, begun.elapsed(), &answers);
+    outcome::bury_undecided(desk, &due, &answers).await?;
+    outcome::bury_refused(desk, &decoded.refused).await?;
+    outcome::explain_mismatches(desk, &due, &answers).await;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Decode: bytes become jobs that this partition can decide.
+//!
+//! What cannot become one is refused with a code; it keeps its bytes. Pure.
+
+use tollgate::code::Code;
+use tollgate::envelope::{Envelope, Poison};
+use tollgate::fetch::Delivered;
+use tollgate::fingerprint::Fingerprint;
+use tollgate::ids::JobId;
+use tollgate::job::Job;
+use tollgate::partition::{Partition, Partitions};
+
+use crate::hand::Batch;
+
+/// A job and the entry that carried it.
+#[derive(Debug)]
+pub(crate) struct Decoded<'a> {
+    pub(crate) delivered: &'a Delivered,
+    pub(crate) job: Job,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// What is known of an entry that may have to be moved.
+#[derive(Debug)]
+pub(crate) struct Parcel<'a> {
+    pub(crate) delivered: &'a Delivered,
+    pub(crate) id: JobId,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// A batch, decoded.
+#[derive(Debug)]
+pub(crate) struct DecodedBatch<'a> {
+    pub(crate) jobs: Vec<Decoded<'a>>,
+    pub(crate) refused: Vec<(Parcel<'a>, Code)>,
+}
+
+pub(crate) fn decode(batch: &Batch, partitions: Partitions) -> DecodedBatch<'_> {
+    let mut decoded = DecodedBatch { jobs: Vec::with_capacity(batch.entries.len()), refused: Vec::new() };
+    for delivered in &batch.entries {
+        match Envelope::decode_job(&delivered.job) {
+            Ok(job) => {
+                let fingerprint = Fingerprint::of(&job.request);
+                if Partition::of(job.request.resource().id(), partitions) == batch.partition {
+                    decoded.jobs.push(Decoded { delivered, job, fingerprint });
+                } else {
+                    let parcel = Parcel { delivered, id: job.id, fingerprint };
+                    decoded.refused.push((parcel, Code::WrongPartition));
+                }
+            }
+            Err(poison) => {
+                let code = poison.error.code;
+                decoded.refused.push((poison_parcel(delivered, batch, poison), code));
+            }
+        }
+    }
+    decoded
+}
+
+/// The parcel of an entry, whatever it holds.
+pub(crate) fn identify<'a>(delivered: &'a Delivered, batch: &Batch) -> Parcel<'a> {
+    match Envelope::decode_job(&delivered.job) {
+        Ok(job) => Parcel { delivered, fingerprint: Fingerprint::of(&job.request), id: job.id },
+        Err(poison) => poison_parcel(delivered, batch, poison),
+    }
+}
+
+fn poison_parcel<'a>(delivered: &'a Delivered, batch: &Batch, poison: Poison) -> Parcel<'a> {
+    Parcel {
+        delivered,
+        id: poison.id.unwrap_or_else(|| JobId::poison(&batch.queue, &delivered.entry)),
+        fingerprint: Fingerprint::of_poison(&delivered.job),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::suspicion::Suspicion;
+    use tollgate::ids::QueueName;
+
+    #[test]
+    fn jobs_of_this_partition_pass_and_the_rest_is_refused_by_its_code() {
+        let two = Partitions::new(2).unwrap();
+        let job = |campaign: &str| {
+            format!(r#"{{"id":"{campaign}","kind":"redeem","campaign":"{campaign}","customer":"c"}}"#)
+        };
+        let partition = Partition::of("here", two);
+        let there =
+            (0..).map(|n| format!("there{n}")).find(|id| Partition::of(id, two) != partition).unwrap();
+        let bodies = [job("here"), job(&there), "{".to_owned(), r#"{"id":"x","kind":"deposit"}"#.to_owned()];
+        let entries = bodies.iter().enumerate();
+        let entries =
+            entries.map(|(n, body)| Delivered { entry: format!("{n}-0"), job: body.clone().into() });
+        let (queue, suspicion) = (QueueName::default(), Suspicion::None);
+        let batch = Batch { partition, queue, entries: entries.collect(), suspicion };
+
+        let decoded = decode(&batch, two);
+        assert_eq!(decoded.jobs.iter().map(|job| job.job.id.as_str()).collect::<Vec<_>>(), ["here"]);
+        let refused: Vec<_> =
+            decoded.refused.iter().map(|(parcel, code)| (parcel.id.as_str(), *code)).collect();
+        assert_eq!(
+            refused,
+            [
+                (there.as_str(), Code::WrongPartition),
+                ("entry/default/2-0", Code::MalformedJson),
+                ("x", Code::MissingField)
+            ]
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! Fetch: one reader per partition, on a connection of its own, takes entries and hands batches on.
+//!
+//! The next batch is read while the last one settles. A read is never cancelled while it may still be served, except
+//! at the very end. After any error the entries that are pending under us but not in hand are those whose reply was
+//! lost: they are read again, without counting a delivery. Must not fetch while a batch waits for Redis to heal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollgate::fetch::{Delivered, FetchError, Wait, fetch};
+use tollgate::ids::QueueName;
+use tollgate::link::BlockingLink;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::claim::Redelivered;
+use tollgate::scripts::pending::pending;
+
+use crate::hand::{Batch, Held};
+use crate::lane::Lane;
+use crate::patience::{GaveUp, Patience};
+use crate::pipeline::{self, suspicion::Suspicion};
+use crate::process::Worker;
+use crate::shutdown::Phase;
+
+/// How long a read waits: also how long an idle worker takes to end, and a pause to take hold.
+const BLOCK: Duration = Duration::from_millis(500);
+/// How often to look whether a queue is served again, while none is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Entries that one re-read asks for.
+const PENDING_PAGE: usize = 500;
+
+/// Fetches until the worker drains.
+pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
+    let mut reader = Reader { worker: &worker, lane: &lane, link: None };
+    let what = format!("fetch from partition {}", lane.partition);
+    let mut patience = Patience::new(&worker.health, Phase::Draining, what);
+    while reader.may_fetch().await {
+        let gave_up = match reader.read().await {
+            Ok(batches) => {
+                patience.well();
+                reader.hand_on(batches).await
+            }
+            Err(error) => {
+                lane.reply_was_lost();
+                patience.after(&error).await
+            }
+        };
+        if gave_up.is_err() {
+            break;
+        }
+    }
+}
+
+struct Reader<'a> {
+    worker: &'a Arc<Worker>,
+    lane: &'a Arc<Lane>,
+    link: Option<BlockingLink>,
+}
+
+impl Reader<'_> {
+    /// Waits while nothing may be fetched; `false` when nothing will be any more.
+    async fn may_fetch(&self) -> bool {
+        let shutdown = &self.worker.health.shutdown;
+        if shutdown.phase() == Phase::Quiet {
+            shutdown.reached(Phase::Draining).await;
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.reached(Phase::Draining) => false,
+            () = self.lane.unstuck() => true,
+        }
+    }
+
+    async fn read(&mut self) -> Result<Vec<Held>, ScriptError> {
+        if self.lane.take_reply_lost() {
+            return self.read_again().await.inspect_err(|_| self.lane.reply_was_lost());
+        }
+        let queues = shuffled(&self.lane.active());
+        if queues.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+            return Ok(Vec::new());
+        }
+        match self.fetch(&queues).await {
+            Ok(fetched) => {
+                let held =
+                    fetched.into_iter().map(|(queue, entries)| self.take(queue, entries, Suspicion::None));
+                Ok(held.collect())
+            }
+            Err(FetchError::NoGroup) => {
+                let mut link = self.worker.tollgate.server().link().await?;
+                self.lane.reopen(&mut link).await?;
+                Ok(Vec::new())
+            }
+            Err(FetchError::Failure(failure)) => Err(failure.into()),
+        }
+    }
+
+    /// The first queue that has entries, in the order given; if none has, whichever gets some first.
+    async fn fetch(&mut self, queues: &[QueueName]) -> Result<Vec<(QueueName, Vec<Delivered>)>, FetchError> {
+        let (keys, consumer, count) = (&self.lane.keys, &self.worker.consumer, self.lane.batch_target());
+        let link = match &mut self.link {
+            Some(link) => link,
+            empty => empty.insert(self.worker.tollgate.server().blocking_link(BLOCK).await?),
+        };
+        if queues.len() > 1 {
+            for queue in queues {
+                let fetched =
+                    fetch(link, keys, std::slice::from_ref(queue), consumer, count, Wait::No).await?;
+                if !fetched.is_empty() {
+                    return Ok(fetched);
+                }
+            }
+        }
+        fetch(link, keys, queues, consumer, count, Wait::ForEntries).await
+    }
+
+    /// What is pending under us and not in hand: it was served to us, and we did not hear of it.
+    async fn read_again(&self) -> Result<Vec<Held>, ScriptError> {
+        let _nothing_is_taken_meanwhile = self.lane.taking.lock().await;
+        let mut link = self.worker.tollgate.server().link().await?;
+        let mut held = Vec::new();
+        for (queue, _) in self.lane.active().iter() {
+            let in_hand = self.worker.hand.of_queue(self.lane.partition, queue);
+            let mut after: Option<String> = None;
+            loop {
+                let (keys, consumer) = (&self.lane.keys, &self.worker.consumer);
+                let page = pending(&mut link, keys, queue, consumer, after.as_deref(), PENDING_PAGE).await?;
+                after = page.last().map(|row| row.entry.clone());
+                let is_last = page.len() < PENDING_PAGE;
+                let mut unsuspected = Vec::new();
+                for Redelivered { entry, deliveries, job } in page {
+                    let suspicion = Suspicion::of(deliveries.saturating_sub(1)); // one of them is to us
+                    let delivered = Delivered { entry, job };
+                    if in_hand.contains(&delivered.entry) {
+                    } else if suspicion == Suspicion::None {
+                        unsuspected.push(delivered);
+                    } else {
+                        held.push(self.take(queue.clone(), vec![delivered], suspicion));
+                    }
+                }
+                if !unsuspected.is_empty() {
+                    held.push(self.take(queue.clone(), unsuspected, Suspicion::None));
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    fn take(&self, queue: QueueName, entries: Vec<Delivered>, suspicion: Suspicion) -> Held {
+        self.worker.hand.take(Batch { partition: self.lane.partition, queue, entries, suspicion })
+    }
+
+    /// Each batch as soon as a slot is free. If all is over before, it stays pending for others.
+    async fn hand_on(&self, batches: Vec<Held>) -> Result<(), GaveUp> {
+        for held in batches {
+            let slot = tokio::select! {
+                slot = self.worker.slots.take(held.batch().suspicion.share()) => slot,
+                () = self.worker.health.shutdown.reached(Phase::Over) => return Err(GaveUp),
+            };
+            let (worker, lane) = (self.worker.clone(), self.lane.clone());
+            tokio::spawn(async move { pipeline::run(&worker, &lane, held, slot).await });
+        }
+        Ok(())
+    }
+}
+
+/// The queues in a random order in which each is before the others as often as its weight says: so each is read
+/// first at times, and none starves (Efraimidis and Spirakis, weighted random sampling, 2006).
+fn shuffled(queues: &[(QueueName, u32)]) -> Vec<QueueName> {
+    if let [(only, _)] = queues {
+        return vec![only.clone()];
+    }
+    let drawn =
+        queues.iter().map(|(queue, weight)| (rand::random::<f64>().powf(1.0 / f64::from(*weight)), queue));
+    let mut drawn: Vec<_> = drawn.collect();
+    drawn.sort_by(|a, b| b.0.total_cmp(&a.0));
+    drawn.into_iter().map(|(_, queue)| queue.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_decide_how_often_a_queue_is_first_and_none_starves() {
+        let queue = |name: &str| QueueName::parse(name).unwrap();
+        let queues = [(queue("a"), 3), (queue("b"), 1)];
+        let first_a = (0..10_000).filter(|_| shuffled(&queues)[0].as_str() == "a").count();
+        assert!((7_200..7_800).contains(&first_a), "{first_a} of 10,000, not three quarters");
+        assert_eq!(shuffled(&queues).len(), 2);
+    }
+}

@@ -1,0 +1,72 @@
+//! Outcome: what is done with the answers.
+//!
+//! Decided, replayed and expired jobs are acknowledged already: they are counted. What cannot be decided moves to
+//! dead with its code as the reason. A mismatch is explained from the journal.
+
+use std::time::Duration;
+
+use tollgate::code::Code;
+use tollgate::journal;
+use tollgate::scripts::park::Destination;
+use tollgate::scripts::settle::Answer;
+use tracing::{debug, warn};
+
+use super::Desk;
+use super::decode::{Decoded, Parcel};
+use super::park::park;
+use crate::patience::GaveUp;
+
+/// Most mismatches of a batch that are looked up; the metric counts them all.
+const EXPLAINED_MAX: usize = 10;
+
+pub(crate) fn count(desk: &Desk<'_>, took: Duration, answers: &[Answer]) {
+    if !answers.is_empty() {
+        desk.worker.health.metrics.settled(took, answers);
+        desk.lane.batch_took(answers.len(), took);
+    }
+}
+
+pub(crate) async fn bury_undecided(
+    desk: &mut Desk<'_>,
+    jobs: &[Decoded<'_>],
+    answers: &[Answer],
+) -> Result<(), GaveUp> {
+    for (Decoded { delivered, job, fingerprint }, answer) in jobs.iter().zip(answers) {
+        if let Answer::Undecided(code) = answer {
+            let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
+            bury(desk, &parcel, *code).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn bury_refused(desk: &mut Desk<'_>, refused: &[(Parcel<'_>, Code)]) -> Result<(), GaveUp> {
+    for (parcel, code) in refused {
+        bury(desk, parcel, *code).await?;
+    }
+    Ok(())
+}
+
+async fn bury(desk: &mut Desk<'_>, parcel: &Parcel<'_>, code: Code) -> Result<(), GaveUp> {
+    let parked = park(desk, parcel, Destination::Dead(code)).await?;
+    debug!(id = %parcel.id, %code, ?parked, "moved to dead");
+    Ok(())
+}
+
+/// Names the first field in which a request differs from the one that has its id.
+pub(crate) async fn explain_mismatches(desk: &mut Desk<'_>, jobs: &[Decoded<'_>], answers: &[Answer]) {
+    let mismatches = jobs.iter().zip(answers).filter_map(|(decoded, answer)| match answer {
+        Answer::Mismatch { seq } => Some((&decoded.job, *seq)),
+        _ => None,
+    });
+    for (job, seq) in mismatches.take(EXPLAINED_MAX) {
+        let Ok(link) = desk.slot.link().await else { return };
+        let line = match journal::line_at(link, &desk.lane.keys, seq).await {
+            Ok(Ok(line)) => line,
+            // Only the explanation is missing; the answer stands.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let field = line.and_then(|line| line.request.first_difference(&job.request)).unwrap_or("unknown");
+        warn!(id = %job.id, seq, field, "id_mismatch: this id was used for another request");
+    }
+}

@@ -1,0 +1,155 @@
+//! The life of the process: connect, wait for the namespace, work, drain, go.
+//!
+//! A worker waits for a server that is down and for a namespace that is not there yet, and says so once. It refuses a
+//! server that may lose or evict what it relies on. Must not initialise a namespace: after a loss of data, starting
+//! from zero would issue everything again.
+
+mod drain;
+mod signals;
+mod start;
+
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tollgate::Tollgate;
+use tollgate::instant::Instant;
+use tollgate::workers::Description;
+use tracing::{error, info};
+
+use crate::agents::{self, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer};
+use crate::cli::Config;
+use crate::hand::Hand;
+use crate::health::Health;
+use crate::http::{self, Pages};
+use crate::lane::Lane;
+use crate::pipeline;
+use crate::shutdown::{Control, Phase};
+use crate::slots::Slots;
+
+/// The command line or the environment is wrong.
+pub(crate) const EXIT_USAGE: u8 = 2;
+/// There is no Redis to speak to, and waiting would not help.
+pub(crate) const EXIT_UNREACHABLE: u8 = 3;
+
+/// What all parts of a working process share.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) config: Config,
+    pub(crate) tollgate: Tollgate,
+    /// This process's name in every group; never used twice.
+    pub(crate) consumer: String,
+    pub(crate) health: Arc<Health>,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) hand: Arc<Hand>,
+    pub(crate) lanes: Vec<Arc<Lane>>,
+    description: Description,
+}
+
+impl Worker {
+    fn new(config: Config, tollgate: Tollgate, health: Arc<Health>) -> Arc<Self> {
+        let lanes = tollgate.partitions().iter().map(|partition| {
+            Arc::new(Lane::new(partition, tollgate.keys(partition).clone(), config.batch_max))
+        });
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let (pid, boot) = (std::process::id(), format!("{:08x}", rand::random::<u32>()));
+        Arc::new(Self {
+            consumer: format!("{host}-{pid}-{boot}"),
+            health,
+            slots: Slots::new(tollgate.server().clone(), config.concurrency),
+            hand: Hand::new(),
+            lanes: lanes.collect(),
+            description: Description {
+                host,
+                pid,
+                boot,
+                queues: Vec::new(),
+                concurrency: config.concurrency,
+                started_at_ms: Instant::now().ms(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                fetching: true,
+            },
+            tollgate,
+            config,
+        })
+    }
+
+    /// What it says of itself now.
+    pub(crate) fn describe(&self) -> Description {
+        let mut queues: Vec<String> = Vec::new();
+        for lane in &self.lanes {
+            queues.extend(lane.active().iter().map(|(queue, _)| queue.to_string()));
+        }
+        queues.sort();
+        queues.dedup();
+        let fetching = self.health.shutdown.phase() == Phase::Running;
+        Description { queues, fetching, ..self.description.clone() }
+    }
+}
+
+/// Lives until a signal; answers the exit code.
+pub(crate) async fn run(config: Config) -> ExitCode {
+    log_effective(&config);
+    let control = Arc::new(Control::new());
+    let health = Arc::new(Health::new(control.listen()));
+    if let Err(error) = signals::handle(control.clone(), config.drain_timeout) {
+        error!("signals cannot be handled: {error}");
+        return ExitCode::FAILURE;
+    }
+    let shown = Arc::new(OnceLock::new());
+    if let Some(address) = config.listen {
+        let pages = Pages { health: health.clone(), worker: shown.clone() };
+        match http::serve(address, pages).await {
+            Ok(address) => info!(%address, "listening for /metrics, /healthz, /readyz"),
+            Err(error) => {
+                error!("--listen {address}: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+
+    let tollgate = match start::open(&config, &health).await {
+        Ok(Some(tollgate)) => tollgate,
+        Ok(None) => return ExitCode::SUCCESS, // told to end while it waited
+        Err(code) => return code,
+    };
+    let worker = Worker::new(config, tollgate, health);
+    let _ = shown.set(worker.clone());
+    work(&worker, &control).await;
+    ExitCode::SUCCESS
+}
+
+/// The secrets are in `redis`, whose `Debug` hides them.
+fn log_effective(config: &Config) {
+    let Config { redis, unsafe_redis, namespace, queues, concurrency, batch_max, .. } = config;
+    let Config { claim_idle, drain_timeout, listen, .. } = config;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %namespace, %queues, concurrency, batch_max, ?claim_idle, ?drain_timeout, ?listen, ?unsafe_redis, ?redis,
+        "configuration"
+    );
+}
+
+async fn work(worker: &Arc<Worker>, control: &Control) {
+    let heartbeat = agents::start(worker, heartbeater::Heartbeater);
+    start::read_queues(worker).await;
+    worker.health.namespace_opened();
+    info!(consumer = worker.consumer, partitions = worker.lanes.len(), "ready");
+
+    let readers =
+        worker.lanes.iter().map(|lane| tokio::spawn(pipeline::fetch::run(worker.clone(), lane.clone())));
+    let mut takers: Vec<_> = readers.collect();
+    takers.push(agents::start(worker, reclaimer::Reclaimer));
+    agents::start(worker, promoter::Promoter::default());
+    agents::start(worker, reaper::Reaper);
+    agents::start(worker, receipt_dropper::ReceiptDropper);
+    if worker.config.listen.is_some() {
+        agents::start(worker, observer::Observer);
+    }
+
+    worker.health.shutdown.reached(Phase::Draining).await;
+    drain::settle_what_is_in_hand(worker, takers).await;
+    control.advance(Phase::Over);
+    let _ = tokio::time::timeout(Duration::from_secs(1), heartbeat).await;
+    drain::deregister(worker).await;
+}

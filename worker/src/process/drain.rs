@@ -1,0 +1,49 @@
+//! The end: what is in hand is settled, then the worker takes its name off the lists.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tollgate::scripts::reap::reap;
+use tollgate::scripts::{ScriptError, queue};
+use tracing::{debug, info, warn};
+
+use super::Worker;
+use crate::shutdown::Phase;
+
+/// A Redis that does not answer must not hold up the end; the reaper of another worker does the same later.
+const DEREGISTER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Waits until whoever takes entries has ended and the hand is empty, or until trying is over.
+pub(super) async fn settle_what_is_in_hand(worker: &Worker, takers: Vec<JoinHandle<()>>) {
+    let settled = async {
+        for taker in takers {
+            let _ = taker.await;
+        }
+        worker.hand.emptied().await;
+    };
+    tokio::select! {
+        () = settled => info!("drained: nothing is left in hand"),
+        () = worker.health.shutdown.reached(Phase::Over) => {
+            let entries = worker.hand.len();
+            warn!(entries, "ended before all was settled: these entries stay pending for other workers");
+        }
+    }
+}
+
+/// Removes this consumer where it holds nothing.
+pub(super) async fn deregister(worker: &Worker) {
+    let removed = async {
+        let mut link = worker.tollgate.server().link().await?;
+        for lane in &worker.lanes {
+            let queues: Vec<_> =
+                queue::list(&mut link, &lane.keys).await?.into_iter().map(|(queue, _)| queue).collect();
+            reap(&mut link, &lane.keys, &queues, &worker.consumer, Duration::ZERO).await?;
+        }
+        Ok::<_, ScriptError>(())
+    };
+    match tokio::time::timeout(DEREGISTER_WITHIN, removed).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!("not deregistered: {error}"),
+        Err(_) => debug!("not deregistered in time"),
+    }
+}

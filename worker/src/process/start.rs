@@ -1,0 +1,105 @@
+//! From the configuration to an open namespace on a Redis that is fit for it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tollgate::connect::{self, ConnectError, Origin, Server};
+use tollgate::failure::Refusal;
+use tollgate::preflight::{self, Tier};
+use tollgate::scripts::ScriptError;
+use tollgate::{OpenError, Tollgate};
+use tracing::{error, info, warn};
+
+use super::{EXIT_UNREACHABLE, EXIT_USAGE, Worker};
+use crate::cli::{Config, UnsafeRedis};
+use crate::health::Health;
+use crate::patience::Patience;
+use crate::shutdown::Phase;
+
+/// `None` if the process was told to end while it waited.
+pub(super) async fn open(config: &Config, health: &Health) -> Result<Option<Tollgate>, ExitCode> {
+    let server = match connect::connect(config.redis.clone()).await {
+        Ok((server, origin)) => {
+            if let Origin::Embedded { dir, started } = origin {
+                info!(dir = %dir.display(), started, "private redis-server");
+            }
+            server
+        }
+        Err(error) => {
+            error!("{error}");
+            let usage = matches!(error, ConnectError::Endpoint(_));
+            return Err(ExitCode::from(if usage { EXIT_USAGE } else { EXIT_UNREACHABLE }));
+        }
+    };
+    let mut patience = Patience::new(health, Phase::Draining, "start");
+    loop {
+        let failure = match attempt(&server, config).await {
+            Ok(Ok(tollgate)) => return Ok(Some(tollgate)),
+            Ok(Err(refused)) => return Err(refused),
+            Err(failure) => failure,
+        };
+        if patience.after(&failure).await.is_err() {
+            return Ok(None);
+        }
+    }
+}
+
+/// The outer error is worth waiting for; the inner one is not.
+async fn attempt(server: &Server, config: &Config) -> Result<Result<Tollgate, ExitCode>, ScriptError> {
+    let report = match server.link().await {
+        Ok(mut link) => preflight::check(&mut link, Tier::Memory).await,
+        Err(failure) => Err(failure),
+    };
+    let report = match report {
+        Ok(report) => report,
+        Err(failure) if failure.refusal() == Some(Refusal::Credentials) => {
+            error!(hint = failure.hint(), "{failure}");
+            return Ok(Err(ExitCode::from(EXIT_UNREACHABLE)));
+        }
+        Err(failure) => return Err(failure.into()),
+    };
+    for finding in report.warnings() {
+        warn!("{finding}");
+    }
+    for finding in report.refusals() {
+        match config.unsafe_redis {
+            UnsafeRedis::Warn => warn!("{finding}"),
+            UnsafeRedis::Refuse => error!("{finding}"),
+        }
+    }
+    if !report.is_fit() && config.unsafe_redis == UnsafeRedis::Refuse {
+        error!("this Redis is not used; --allow-unsafe-redis turns refusals into warnings");
+        return Ok(Err(ExitCode::FAILURE));
+    }
+    match Tollgate::open(server.clone(), config.namespace.clone()).await {
+        Ok(tollgate) => Ok(Ok(tollgate)),
+        Err(OpenError::Failure(failure)) => Err(failure.into()),
+        Err(OpenError::Script(error)) => Err(error),
+        // Not ours to mend: we wait for who does.
+        Err(OpenError::Empty(_)) => Err(ScriptError::Uninitialised),
+        Err(other) => Err(ScriptError::CorruptPartition(other.to_string())),
+    }
+}
+
+/// Learns which queues there are before the first fetch; the heartbeat repeats it.
+pub(super) async fn read_queues(worker: &Arc<Worker>) {
+    let mut patience = Patience::new(&worker.health, Phase::Draining, "read the queues");
+    loop {
+        let read: Result<(), ScriptError> = async {
+            let mut link = worker.tollgate.server().link().await?;
+            for lane in &worker.lanes {
+                lane.refresh(&mut link, &worker.config.queues).await?;
+            }
+            Ok(())
+        }
+        .await;
+        match read {
+            Ok(()) => return,
+            Err(error) => {
+                if patience.after(&error).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Real workers on a real redis-server, driven as processes and by signals.
+//!
+//! The workers have fail points: `cargo test -p tollgate-worker --features failpoints`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use rustix::process::{Pid, Signal, kill_process};
+use tollgate::Tollgate;
+use tollgate::connect::{Endpoint, RedisOptions, Server};
+use tollgate::embedded::Temporary;
+use tollgate::ids::{CampaignId, JobId, Namespace, QueueName};
+use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::keys::Keys;
+use tollgate::partition::Partitions;
+use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
+use tollgate::scripts::stats::{self, PartitionStats};
+
+/// How long a test waits for anything.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// The campaign that tests redeem from.
+pub(crate) const CAMPAIGN: &str = "summer";
+
+/// The server that the tests of this process share.
+pub(crate) fn shared() -> &'static Temporary {
+    static SHARED: OnceLock<Temporary> = OnceLock::new();
+    SHARED.get_or_init(|| private(&[]))
+}
+
+/// A server of one's own.
+pub(crate) fn private(extra: &[&str]) -> Temporary {
+    let settings: Vec<_> = ["--enable-debug-command", "yes"].iter().chain(extra).copied().collect();
+    Temporary::start(&settings).unwrap()
+}
+
+/// A namespace of one's own, of one partition, with a campaign of a million.
+pub(crate) struct Space {
+    pub(crate) url: String,
+    pub(crate) gate: Tollgate,
+}
+
+impl Space {
+    pub(crate) async fn on(redis: &Temporary) -> Self {
+        let space = Self::without_campaign(redis).await;
+        space.create_campaign(CAMPAIGN, 1_000_000).await;
+        space
+    }
+
+    pub(crate) async fn without_campaign(redis: &Temporary) -> Self {
+        let retention = tollgate::RETENTION_DEFAULT;
+        let gate = Tollgate::init(server(redis), namespace(), Partitions::ONE, retention).await.unwrap();
+        Self { url: redis.url(), gate }
+    }
+
+    pub(crate) async fn create_campaign(&self, name: &str, limit: u64) {
+        let campaign = CampaignId::parse(name).unwrap();
+        let id = JobId::create_campaign(&campaign);
+        let (limit, window) = (Limit::new(limit).unwrap(), Window::default());
+        let terms = CampaignTerms { campaign, limit, per_customer: None, window, codes: None };
+        let mut link = self.gate.server().link().await.unwrap();
+        self.gate.settle_one(&mut link, &id, &Request::CampaignCreate(terms)).await.unwrap();
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        self.gate.keys(self.gate.partitions().get(0).unwrap())
+    }
+
+    pub(crate) fn queue_key(&self) -> String {
+        self.keys().queue(&QueueName::default())
+    }
+
+    pub(crate) async fn enqueue(&self, jobs: &[Job]) {
+        let mut link = self.gate.server().link().await.unwrap();
+        for sent in self.gate.enqueue(&mut link, &QueueName::default(), jobs).await.unwrap() {
+            sent.unwrap();
+        }
+    }
+
+    /// What any client may send.
+    pub(crate) async fn add(&self, field: &str, value: &[u8]) {
+        let mut command = redis::Cmd::new();
+        command.arg("XADD").arg(self.queue_key()).arg("*").arg(field).arg(value);
+        self.gate.server().link().await.unwrap().run(&command).await.unwrap();
+    }
+
+    pub(crate) async fn cmd(&self, words: &[&str]) -> Value {
+        let mut command = redis::Cmd::new();
+        words.iter().for_each(|word| _ = command.arg(*word));
+        self.gate.server().link().await.unwrap().run(&command).await.unwrap()
+    }
+
+    /// `None` while Redis does not answer.
+    pub(crate) async fn try_stats(&self) -> Option<PartitionStats> {
+        let mut link = self.gate.server().link().await.ok()?;
+        stats::read(&mut link, self.keys()).await.ok()
+    }
+
+    pub(crate) async fn stats(&self) -> PartitionStats {
+        until("stats", async || self.try_stats().await).await
+    }
+
+    pub(crate) fn pending(stats: &PartitionStats) -> u64 {
+        stats.queues.iter().map(|queue| queue.pending).sum()
+    }
+
+    pub(crate) fn waiting(stats: &PartitionStats) -> u64 {
+        stats.queues.iter().map(|queue| queue.waiting).sum()
+    }
+
+    /// Waits until nothing waits and nothing is pending; checks the conservation law; answers the counters.
+    pub(crate) async fn drained(&self) -> PartitionStats {
+        let stats = until("an empty queue", async || {
+            let stats = self.try_stats().await?;
+            (Self::pending(&stats) + Self::waiting(&stats) == 0).then_some(stats)
+        });
+        let stats = stats.await;
+        let (accepted, accounted) = stats.conservation();
+        assert_eq!(accepted, accounted, "conservation: {stats:?}");
+        stats
+    }
+
+    pub(crate) async fn issued(&self) -> u64 {
+        let key = self.keys().campaign(&CampaignId::parse(CAMPAIGN).unwrap());
+        let mut link = self.gate.server().link().await.unwrap();
+        link.query(redis::Cmd::new().arg("HGET").arg(key).arg("issued")).await.unwrap()
+    }
+
+    /// What is known of an id: `code`, `dead:<reason>`, `scheduled`, `queued` or `unknown`.
+    pub(crate) async fn fate(&self, id: &str) -> String {
+        let mut link = self.gate.server().link().await.unwrap();
+        let id = JobId::stored(id).unwrap();
+        let (_, traces) = lookup(&mut link, self.keys(), &[id]).await.unwrap();
+        match &traces[0] {
+            Trace::Receipt { code, .. } => code.to_string(),
+            Trace::Parked { state: ParkedState::Dead, reason, .. } => format!("dead:{}", reason.unwrap()),
+            Trace::Parked { state: ParkedState::Scheduled, .. } => "scheduled".to_owned(),
+            Trace::Parked { state: ParkedState::Queued, .. } => "queued".to_owned(),
+            Trace::Expired | Trace::None => "unknown".to_owned(),
+        }
+    }
+
+    /// Starts a worker that takes over after half a second.
+    pub(crate) fn worker(&self, args: &[&str]) -> Worker {
+        self.worker_with(args, "")
+    }
+
+    /// The same with fail points.
+    pub(crate) fn worker_with(&self, args: &[&str], failpoints: &str) -> Worker {
+        let mut command = Worker::command();
+        command.args(["--claim-idle", "500ms"]).args(args);
+        command.env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", self.gate.namespace().as_str());
+        if !failpoints.is_empty() {
+            command.env("TOLLGATE_FAILPOINTS", failpoints);
+        }
+        Worker::spawn(&mut command)
+    }
+}
+
+fn namespace() -> Namespace {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("w{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    Namespace::parse(name).unwrap()
+}
+
+/// Links die with the runtime that made them, and each test has its own: so each opens its own server.
+pub(crate) fn server(redis: &Temporary) -> Server {
+    let options = RedisOptions { url: Some(redis.url()), ..RedisOptions::default() };
+    Server::open(Endpoint::parse(&options).unwrap())
+}
+
+/// A redemption of one from the tests' campaign.
+pub(crate) fn redeem(id: &str, customer: &str) -> Job {
+    let request = Request::Redeem {
+        campaign: CAMPAIGN.parse().unwrap(),
+        customer: customer.parse().unwrap(),
+        quantity: Quantity::ONE,
+    };
+    Job { id: JobId::parse(id).unwrap(), at: None, request }
+}
+
+/// Redemptions `<prefix>0` and so on, each of another customer.
+pub(crate) fn redemptions(prefix: &str, count: usize) -> Vec<Job> {
+    (0..count).map(|n| redeem(&format!("{prefix}{n}"), &format!("c{n}"))).collect()
+}
+
+/// A worker process; killed when dropped.
+pub(crate) struct Worker {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Worker {
+    pub(crate) fn command() -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-worker"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut log = lines.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Self { child, log }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn says(&self, words: &str) {
+        until(&format!("the worker to say {words:?}"), async || self.log().contains(words).then_some(()))
+            .await;
+    }
+
+    /// How often it said so.
+    pub(crate) fn said(&self, words: &str) -> usize {
+        self.log().matches(words).count()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        until("the worker to end", async || self.child.try_wait().unwrap()).await
+    }
+
+    /// Waits until the process is stopped by a signal (state T).
+    pub(crate) async fn stopped(&self) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        until("the worker to stop", async || {
+            let text = std::fs::read_to_string(&stat).unwrap_or_default();
+            text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')).then_some(())
+        })
+        .await;
+    }
+
+    /// SIGTERM, then its exit code.
+    pub(crate) async fn drained(&mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.ended().await.code()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of a worker:\n{}", self.log());
+        }
+    }
+}
+
+/// Waits until `condition` gives a value.
+pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(begun.elapsed() < SOON, "waited {SOON:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
