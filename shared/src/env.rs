@@ -29,6 +29,8 @@ pub const TOLLGATE_DIR: &str = "TOLLGATE_DIR";
 pub const TOLLGATE_REDIS_SERVER: &str = "TOLLGATE_REDIS_SERVER";
 /// Who says so, in an operator's word on a payout.
 pub const USER: &str = "USER";
+/// The servers that locks live on, 1, 3 or 5 URLs; without it the data Redis is the only one.
+pub const TOLLGATE_LOCK_URLS: &str = "TOLLGATE_LOCK_URLS";
 /// Points at which a worker built for tests dies, hangs or stops; refused by a release build.
 pub const TOLLGATE_FAILPOINTS: &str = "TOLLGATE_FAILPOINTS";
 
@@ -48,6 +50,10 @@ pub const ALL: &[Variable] = &[
         what: "the directory of the private server (default: .tollgate/, searched upward)",
     },
     Variable { name: TOLLGATE_REDIS_SERVER, what: "the redis-server binary of the private server" },
+    Variable {
+        name: TOLLGATE_LOCK_URLS,
+        what: "1, 3 or 5 independent Redis servers for locks, separated by commas; unset: the data Redis",
+    },
     Variable { name: USER, what: "who speaks in `payout post` and `payout void` (default: operator)" },
     Variable {
         name: TOLLGATE_FAILPOINTS,

@@ -100,6 +100,62 @@ name_type!(
     Namespace, "namespace", check_name
 );
 
+/// What a lock guards. Names of the library's user and of Tollgate itself cannot meet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LockName {
+    owner: LockOwner,
+    id: String,
+}
+
+/// Who chose the name of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum LockOwner {
+    User,
+    Payouts,
+}
+
+impl LockName {
+    /// A name of the library's user: checked as every id is.
+    ///
+    /// # Errors
+    /// The error names what is allowed.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InputError> {
+        let id = text.into();
+        check_id("lock", &id)?;
+        Ok(Self { owner: LockOwner::User, id })
+    }
+
+    /// Tollgate's own: one payout at a time from this account.
+    pub fn payouts(account: &AccountId) -> Self {
+        Self { owner: LockOwner::Payouts, id: account.as_str().to_owned() }
+    }
+
+    pub(crate) fn key_part(&self) -> String {
+        match self.owner {
+            LockOwner::User => format!("user:{}", self.id),
+            LockOwner::Payouts => format!("payouts:{}", self.id),
+        }
+    }
+}
+
+/// For messages: `invoice 17`, or `payouts of a1`.
+impl fmt::Display for LockName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.owner {
+            LockOwner::User => f.write_str(&self.id),
+            LockOwner::Payouts => write!(f, "payouts of {}", self.id),
+        }
+    }
+}
+
+impl std::str::FromStr for LockName {
+    type Err = InputError;
+
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        Self::parse(text)
+    }
+}
+
 /// The queue that is meant when none is named.
 pub const DEFAULT_QUEUE: &str = "default";
 /// The namespace that is meant when none is named.

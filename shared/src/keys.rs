@@ -2,7 +2,7 @@
 //!
 //! All keys of a partition begin with one hash tag, so that one decision touches one slot.
 
-use crate::ids::{AccountId, Bucket, CampaignId, JobId, Namespace, QueueName};
+use crate::ids::{AccountId, Bucket, CampaignId, JobId, LockName, Namespace, QueueName};
 use crate::job::{CodesName, Resource};
 use crate::partition::Partition;
 
@@ -25,6 +25,17 @@ impl Keys {
     /// The namespace's signpost, outside every tag (hash).
     pub fn meta(namespace: &Namespace) -> String {
         format!("{namespace}:meta")
+    }
+
+    /// One lock, on a lock node (string, always with a TTL): outside every tag, since it stands alone.
+    pub fn lock(namespace: &Namespace, name: &LockName) -> String {
+        format!("{namespace}:lock:{}", name.key_part())
+    }
+
+    /// One value of the library's user with the fence that guards it (hash): outside every tag, since fence
+    /// and value share the key.
+    pub fn guarded(namespace: &Namespace, name: &LockName) -> String {
+        format!("{namespace}:guarded:{}", name.key_part())
     }
 
     fn key(&self, name: &str) -> String {

@@ -28,6 +28,7 @@ pub mod env;
 pub mod failure;
 pub mod fetch;
 pub mod link;
+pub mod lock;
 pub mod preflight;
 
 pub mod codes;

@@ -5,7 +5,9 @@
 pub mod beat;
 pub mod claim;
 pub mod dead;
+pub(crate) mod fence;
 pub mod init;
+pub(crate) mod lock;
 pub mod lookup;
 pub mod park;
 pub mod payout;
@@ -99,8 +101,12 @@ mod tests {
             &claim::CLAIM,
             &dead::DEAD_RETRY,
             &dead::DEAD_DISCARD,
+            &fence::FENCE_MINT,
+            &fence::FENCE_WRITE,
             &init::INIT_META,
             &init::INIT_HEAD,
+            &lock::LOCK_EXTEND,
+            &lock::LOCK_RELEASE,
             &lookup::LOOKUP,
             &park::PARK,
             &payout::PAYOUTS_DUE,

@@ -8,6 +8,7 @@ mod architecture;
 mod codes_doc;
 mod embedded;
 mod link;
+mod lock;
 mod payout;
 mod preflight;
 mod protocol;

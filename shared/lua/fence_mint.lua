@@ -1,0 +1,22 @@
+#!lua
+-- fence_mint: a fencing token for one guarded value, larger than all before it.
+--
+-- KEYS     guarded
+-- ARGV     nonce
+-- returns  nonce, status, and for status
+--            minted     the token
+--            corrupt_state
+-- repeat   mints again: the first token is older then, and its writes are refused.
+--
+-- The token lives with the value it guards, so what loses one loses both. Server time carries it past a loss
+-- of the key; the previous token carries it past a clock that went back. It is never deleted.
+local guarded_key = KEYS[1]
+local nonce = ARGV[1]
+local previous = redis.pcall('HGET', guarded_key, 'fence')
+if type(previous) == 'table' then return { nonce, 'corrupt_state' } end
+previous = integer(previous or '0')
+local time = redis.call('TIME')
+local fence = previous and math.max(previous + 1, time[1] * 1000000 + time[2])
+if not fence or fence > NUMBER_MAX then return { nonce, 'corrupt_state' } end
+redis.call('HSET', guarded_key, 'fence', digits(fence))
+return { nonce, 'minted', digits(fence) }

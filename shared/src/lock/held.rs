@@ -1,0 +1,172 @@
+//! A lock that is held: kept alive in the background, shown, guarded by, extended, given back.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+use tokio::time::sleep_until;
+
+use super::claim::{Claim, Extender};
+use super::error::{Against, LockError, Lost, LostCause};
+use super::lease::Lease;
+use super::options::{LockOptions, Renewal};
+use super::quorum::{Standing, renew_at, valid_until};
+
+/// A lock that this process holds. Not re-entrant: a second acquire of the same name finds it taken.
+///
+/// Dropped, it ends its [`Lease`] at once and is given back in the background; if the process dies instead, the
+/// TTL ends it.
+#[derive(Debug)]
+pub struct HeldLock {
+    lease: Lease,
+    extension: Extension,
+    renewal: Option<AbortHandle>,
+    /// `None` once it is given back.
+    claim: Option<Claim>,
+}
+
+impl HeldLock {
+    pub(super) fn new(claim: Claim, lease: Lease, options: &LockOptions, sent_at: Instant) -> Self {
+        let extension = Extension { extender: claim.extender(), lease: lease.clone(), ttl: options.ttl };
+        let renewal = match options.renewal {
+            Renewal::Background => {
+                Some(tokio::spawn(renew(extension.clone(), renew_at(sent_at, options.ttl))).abort_handle())
+            }
+            Renewal::ByHand => None,
+        };
+        Self { lease, extension, renewal, claim: Some(claim) }
+    }
+
+    /// A view of until when it is held, to pass to whatever needs it.
+    pub fn lease(&self) -> Lease {
+        self.lease.clone()
+    }
+
+    /// Does `work` as long as the lock is held, and drops it before the validity ends. Work that never yields, or
+    /// that runs on in tasks and threads of its own, cannot be dropped: it asks [`Lease::check`].
+    ///
+    /// # Errors
+    /// [`LockError::Lost`]: the work was cancelled. [`LockError::Overran`]: it finished, but too late; its value
+    /// is dropped, so what must survive has to be stored by the work itself.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops `work` and leaves the lock held.
+    pub async fn guard<W: Future>(&self, work: W) -> Result<W::Output, LockError> {
+        let mut work = pin!(work);
+        let mut lost = pin!(self.lease.lost());
+        poll_fn(|context| {
+            // The clock itself first, since a timer may fire late: work is not even begun without a lease.
+            if let Err(lost) = self.lease.check() {
+                return Poll::Ready(Err(lost.into()));
+            }
+            if let Poll::Ready(lost) = lost.as_mut().poll(context) {
+                return Poll::Ready(Err(lost.into()));
+            }
+            let value = std::task::ready!(work.as_mut().poll(context));
+            let covered = self.lease.covered(Instant::now());
+            Poll::Ready(covered.map(|()| value).map_err(LockError::Overran))
+        })
+        .await
+    }
+
+    /// Extends it by another TTL from now, under the rules of acquiring it, and answers until when it is valid.
+    /// Never takes it anew. Not needed with [`Renewal::Background`].
+    ///
+    /// # Errors
+    /// [`LockError::Lost`]: it has ended, for good. [`LockError::Broken`]: it was not extended on a quorum; the
+    /// validity of before stays, try again.
+    ///
+    /// # Cancel safety
+    /// It may be extended on the nodes; the lease does not know and ends earlier.
+    pub async fn extend(&self) -> Result<Instant, LockError> {
+        self.extension.extend().await
+    }
+
+    /// Gives it back, and waits for a quorum of nodes to have heard it, for up to the time-out per node. Nodes
+    /// that do not hear it are not an error: the TTL ends it there.
+    ///
+    /// # Errors
+    /// The lease had ended before: what was done since the last [`Lease::check`] may not have been alone.
+    ///
+    /// # Cancel safety
+    /// It is given back in the background.
+    pub async fn release(mut self) -> Result<(), Lost> {
+        let held = self.lease.covered(Instant::now());
+        self.end();
+        if let Some(claim) = self.claim.take() {
+            claim.release().await;
+        }
+        held
+    }
+
+    fn end(&mut self) {
+        if let Some(renewal) = self.renewal.take() {
+            renewal.abort();
+        }
+        self.lease.end(LostCause::Released);
+    }
+}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        self.end();
+        // The claim gives itself back.
+    }
+}
+
+/// Everything an extension needs.
+#[derive(Debug, Clone)]
+struct Extension {
+    extender: Extender,
+    lease: Lease,
+    ttl: Duration,
+}
+
+impl Extension {
+    async fn extend(&self) -> Result<Instant, LockError> {
+        self.lease.check()?;
+        let sent_at = Instant::now();
+        let tally = self.extender.extend(sent_at).await;
+        let against = Against::of(&tally, self.extender.names());
+        match tally.standing() {
+            Standing::Ours => {
+                self.lease.extended(Instant::now(), valid_until(sent_at, self.ttl))?;
+                // An answer that took longer than what it grants has gained nothing.
+                self.lease.check()?;
+                Ok(self.lease.valid_until())
+            }
+            // Another may have it: there is nothing to wait for.
+            Standing::NotOurs => Err(self.lease.end(LostCause::Gone(against)).into()),
+            Standing::Broken | Standing::Split | Standing::Open => {
+                self.lease.troubled(against.clone());
+                Err(LockError::Broken { name: self.lease.name().clone(), against })
+            }
+        }
+    }
+}
+
+/// Extends every third of the TTL. After a failure it tries again soon, as often as the validity allows.
+async fn renew(extension: Extension, first_at: Instant) {
+    let Extension { lease, ttl, .. } = &extension;
+    let mut next_at = first_at;
+    loop {
+        tokio::select! {
+            () = sleep_until(next_at.into()) => {}
+            _ = lease.lost() => return,
+        }
+        let sent_at = Instant::now();
+        next_at = match extension.extend().await {
+            Ok(_) => renew_at(sent_at, *ttl),
+            Err(error @ LockError::Lost(_)) => {
+                tracing::debug!(lock = %lease.name(), %error, "the lease has ended");
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(lock = %lease.name(), %error, "not extended yet");
+                Instant::now() + rand::random_range(*ttl / 40..=*ttl / 20)
+            }
+        };
+    }
+}

@@ -1,0 +1,181 @@
+//! The servers that locks live on: 1, 3 or 5 that fail independently of one another, or the data Redis.
+//!
+//! Relies on [`Server`] for connections. Keeps a few links of its own per node, which the pool would ask `PING`
+//! before each use: a lock's calls may be made twice, so they can do without.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::connect::{Endpoint, EndpointError, RedisOptions, Server};
+use crate::env;
+use crate::failure::Failure;
+use crate::link::Link;
+
+/// How long a late answer of a lock node is waited for in the background, to give a late grant back.
+const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// Idle links kept per node: as many locks as one process usually takes at the same moment.
+const LINKS_IDLE_MAX: usize = 8;
+
+/// Why these servers cannot carry locks.
+#[derive(Debug, Error)]
+pub enum LockNodesError {
+    /// Not a number of nodes that has a majority and spares some.
+    #[error("{0} lock servers: give 1, 3 or 5 that fail independently of one another")]
+    Count(usize),
+    /// One server counts once.
+    #[error("the lock server {0} is named twice")]
+    Twice(String),
+    /// A URL is wrong.
+    #[error("lock server {number}: {error}")]
+    Endpoint {
+        /// Which one, from 1.
+        number: usize,
+        /// What is wrong with it.
+        error: EndpointError,
+    },
+}
+
+/// The servers that locks live on. Cheap to clone; connects when a lock is asked for.
+#[derive(Debug, Clone)]
+pub struct LockNodes {
+    nodes: Arc<[Arc<Node>]>,
+    placement: Placement,
+}
+
+/// Whether losing the data's Redis loses the locks as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Servers of their own.
+    Apart,
+    /// The data Redis is the one node.
+    WithData,
+}
+
+impl LockNodes {
+    /// The servers at these URLs. Each URL carries its own login; `ca_file` is for those that begin `rediss://`.
+    ///
+    /// # Errors
+    /// See [`LockNodesError`]. Nothing is connected yet.
+    pub fn open(urls: &[impl AsRef<str>], ca_file: Option<&Path>) -> Result<Self, LockNodesError> {
+        if !matches!(urls.len(), 1 | 3 | 5) {
+            return Err(LockNodesError::Count(urls.len()));
+        }
+        let mut nodes: Vec<Arc<Node>> = Vec::new();
+        for (index, url) in urls.iter().enumerate() {
+            let url = url.as_ref();
+            let options = RedisOptions {
+                url: Some(url.to_owned()),
+                ca_file: ca_file.filter(|_| url.starts_with("rediss:")).map(PathBuf::from),
+                response_timeout: Some(LATE_ANSWER_WITHIN),
+                ..RedisOptions::default()
+            };
+            let endpoint = Endpoint::parse(&options)
+                .map_err(|error| LockNodesError::Endpoint { number: index + 1, error })?;
+            let node = Node::new(Server::open(endpoint));
+            if nodes.iter().any(|other| other.host() == node.host()) {
+                return Err(LockNodesError::Twice(node.name));
+            }
+            nodes.push(Arc::new(node));
+        }
+        Ok(Self { nodes: nodes.into(), placement: Placement::Apart })
+    }
+
+    /// The data Redis as the one node: its locks are lost when it fails over, with or without its data.
+    pub fn with_data(server: Server) -> Self {
+        Self { nodes: [Arc::new(Node::new(server))].into(), placement: Placement::WithData }
+    }
+
+    /// The URLs in `TOLLGATE_LOCK_URLS`, separated by commas or white space; none if it is not set.
+    pub fn urls_from_env() -> Vec<String> {
+        let text = std::env::var(env::TOLLGATE_LOCK_URLS).unwrap_or_default();
+        let urls = text.split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty());
+        urls.map(str::to_owned).collect()
+    }
+
+    /// Whether they are servers of their own.
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.iter()
+    }
+}
+
+/// For the line that a binary prints at its start.
+impl fmt::Display for LockNodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+        match self.placement {
+            Placement::Apart => write!(f, "locks on {}", names.join(", ")),
+            Placement::WithData => {
+                write!(f, "locks on the data Redis {}: they fall with it", names.join(", "))
+            }
+        }
+    }
+}
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    server: Server,
+    idle: Mutex<Vec<Link>>,
+}
+
+impl Node {
+    fn new(server: Server) -> Self {
+        Self { name: server.endpoint().to_string(), server, idle: Mutex::default() }
+    }
+
+    /// The address without the database: two databases of one server fail together.
+    fn host(&self) -> &str {
+        let name = self.name.split('?').next().unwrap_or_default();
+        if name.starts_with("unix:") { name } else { name.rsplit_once('/').map_or(name, |(host, _)| host) }
+    }
+
+    pub(super) async fn link(&self) -> Result<Link, Failure> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(link) => Ok(link),
+            None => self.server.link().await,
+        }
+    }
+
+    /// Keeps a link whose last call was answered.
+    pub(super) fn put_back(&self, link: Link) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < LINKS_IDLE_MAX {
+            idle.push(link);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(urls: &[&str]) -> Result<LockNodes, LockNodesError> {
+        LockNodes::open(urls, None)
+    }
+
+    #[tokio::test]
+    async fn one_three_or_five_different_servers() {
+        let urls: Vec<String> = (1..=5).map(|n| format!("redis://10.0.0.{n}")).collect();
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        for count in [1, 3, 5] {
+            assert_eq!(open(&urls[..count]).unwrap().nodes.len(), count);
+        }
+        for count in [0, 2, 4] {
+            assert!(matches!(open(&urls[..count]), Err(LockNodesError::Count(n)) if n == count));
+        }
+        let twice = open(&["redis://a", "redis://b", "redis://:pw@a:6379/3"]).unwrap_err();
+        assert!(matches!(&twice, LockNodesError::Twice(node) if !node.contains("pw")), "{twice}");
+        let wrong = open(&["redis://a", "redis://b", "http://c"]).unwrap_err();
+        assert!(matches!(wrong, LockNodesError::Endpoint { number: 3, .. }), "{wrong}");
+    }
+}

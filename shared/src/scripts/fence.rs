@@ -1,0 +1,49 @@
+//! `fence_mint` and `fence_write`: a value that only the latest token may write. Used by [`crate::lock::Guarded`].
+
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::{ScriptError, common_status};
+
+script!(FENCE_MINT, "fence_mint", [parts::NUMBERS], keys[guarded], args[nonce]);
+script!(FENCE_WRITE, "fence_write", [parts::NUMBERS], keys [guarded], args [nonce fence value]);
+
+/// Mints a token for the value at `key`; `None` if what is there cannot be a guarded value.
+pub(crate) async fn mint(link: &mut Link, key: &str) -> Result<Option<u64>, ScriptError> {
+    let mut reply = FENCE_MINT.call().key(key.to_owned()).run(link).await?;
+    match reply.text("status")?.as_str() {
+        "minted" => Ok(Some(reply.number("token")?)),
+        "corrupt_state" => Ok(None),
+        other => Err(common_status(other, &mut reply)),
+    }
+}
+
+/// What became of a guarded write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The value is in place.
+    Written,
+    /// A newer token was minted.
+    Fenced,
+    /// The server does not know the token's mint.
+    Unminted,
+    /// What is there cannot be a guarded value.
+    Corrupt,
+}
+
+/// Writes the value at `key` under the token `fence`.
+pub(crate) async fn write(
+    link: &mut Link,
+    key: &str,
+    fence: u64,
+    value: &[u8],
+) -> Result<Answer, ScriptError> {
+    let mut reply = FENCE_WRITE.call().key(key.to_owned()).arg(fence).arg(value).run(link).await?;
+    match reply.text("status")?.as_str() {
+        "written" => Ok(Answer::Written),
+        "fenced" => Ok(Answer::Fenced),
+        "unminted" => Ok(Answer::Unminted),
+        "corrupt_state" => Ok(Answer::Corrupt),
+        other => Err(common_status(other, &mut reply)),
+    }
+}

@@ -1,0 +1,69 @@
+//! `lock_extend` and `lock_release`: what the owner of a lock may do on one node; and the plain command that
+//! takes it. Must not be called but by [`crate::lock`], which counts the nodes.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::failure::Failure;
+use crate::link::Link;
+use crate::script::{Reply, script};
+
+use super::{ScriptError, common_status};
+
+script!(LOCK_EXTEND, "lock_extend", [], keys [lock], args [nonce token ttl_ms]);
+script!(LOCK_RELEASE, "lock_release", [], keys [lock], args [nonce token]);
+
+/// What one node said to the owner of `token`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It is ours; after a release, it was until now.
+    Ours,
+    /// Nobody has it.
+    Gone,
+    /// The owner of this other token has it.
+    Taken(String),
+}
+
+/// Takes the lock if nobody has it. `Ours` is also the answer to a second call with the same token.
+///
+/// One command and no script: with GET it says whose it is, and a token is used for one attempt only, so a
+/// repeat cannot take anything that this attempt had not taken. If the process dies right after, the TTL ends it.
+pub(crate) async fn take(link: &mut Link, key: &str, token: &str, ttl: Duration) -> Result<Word, Failure> {
+    let mut command = redis::cmd("SET");
+    command.arg(key).arg(token).arg("NX").arg("GET").arg("PX").arg(ttl.as_millis() as u64);
+    match link.run(&command).await? {
+        Value::Nil => Ok(Word::Ours),
+        Value::BulkString(owner) if owner == token.as_bytes() => Ok(Word::Ours),
+        Value::BulkString(owner) => Ok(Word::Taken(String::from_utf8_lossy(&owner).into_owned())),
+        other => {
+            link.poison();
+            Err(Failure::unknown(format!("a reply with {other:?} where an owner should be")))
+        }
+    }
+}
+
+/// Lets the lock live for `ttl` from now, if it is ours. Never takes it again.
+pub(crate) async fn extend(
+    link: &mut Link,
+    key: &str,
+    token: &str,
+    ttl: Duration,
+) -> Result<Word, ScriptError> {
+    let call = LOCK_EXTEND.call().key(key.to_owned()).arg(token).arg(ttl.as_millis() as u64);
+    word("extended", call.run(link).await?)
+}
+
+/// Gives the lock back, if it is ours.
+pub(crate) async fn release(link: &mut Link, key: &str, token: &str) -> Result<Word, ScriptError> {
+    word("released", LOCK_RELEASE.call().key(key.to_owned()).arg(token).run(link).await?)
+}
+
+fn word(done: &str, mut reply: Reply) -> Result<Word, ScriptError> {
+    match reply.text("status")?.as_str() {
+        status if status == done => Ok(Word::Ours),
+        "gone" => Ok(Word::Gone),
+        "taken" => Ok(Word::Taken(String::from_utf8_lossy(&reply.bytes("owner")?).into_owned())),
+        other => Err(common_status(other, &mut reply)),
+    }
+}

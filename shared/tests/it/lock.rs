@@ -1,0 +1,104 @@
+//! Locks on real servers: contended, occupied, black-holed, killed, restarted empty, with lost replies.
+
+mod basics;
+mod contention;
+mod failing_nodes;
+mod fence;
+mod lost_replies;
+mod proxy;
+mod validity;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tollgate::embedded::Temporary;
+use tollgate::ids::{LockName, Namespace};
+use tollgate::lock::{LockNodes, LockOptions, Locks, Renewal};
+
+use crate::harness::{TestRedis, cmd};
+
+/// So long that only a release can have ended it, and no slow machine.
+const LONG: Duration = Duration::from_secs(600);
+
+/// Lock nodes under one namespace.
+struct Fleet {
+    ns: Namespace,
+    urls: Vec<String>,
+}
+
+impl Fleet {
+    /// `count` of five servers that tests share; nobody may stop them.
+    fn shared(count: usize) -> Self {
+        static SHARED: OnceLock<Vec<Temporary>> = OnceLock::new();
+        let all = SHARED.get_or_init(|| Self::start(5));
+        Self::of(&all[..count])
+    }
+
+    /// Servers that keep nothing when they die.
+    fn start(count: usize) -> Vec<Temporary> {
+        (0..count).map(|_| TestRedis::private(&["--appendonly", "no"])).collect()
+    }
+
+    fn of(servers: &[Temporary]) -> Self {
+        Self::at(servers.iter().map(Temporary::url).collect())
+    }
+
+    fn at(urls: Vec<String>) -> Self {
+        Self { ns: Namespace::parse(TestRedis::ns()).unwrap(), urls }
+    }
+
+    fn locks(&self) -> Locks {
+        Locks::new(LockNodes::open(&self.urls, None).unwrap(), self.ns.clone())
+    }
+
+    fn key(&self, name: &LockName) -> String {
+        tollgate::keys::Keys::lock(&self.ns, name)
+    }
+
+    async fn run<T: redis::FromRedisValue>(&self, node: usize, words: &[&str]) -> T {
+        query(&self.urls[node], words).await
+    }
+
+    /// Who has the lock on each node.
+    async fn owners(&self, name: &LockName) -> Vec<Option<String>> {
+        let mut owners = Vec::new();
+        for node in 0..self.urls.len() {
+            owners.push(self.run(node, &["GET", &self.key(name)]).await);
+        }
+        owners
+    }
+
+    /// How many nodes hold any key of this namespace.
+    async fn left_overs(&self) -> usize {
+        let mut count = 0;
+        for node in 0..self.urls.len() {
+            let keys: Vec<String> = self.run(node, &["KEYS", &format!("{}:*", self.ns)]).await;
+            count += keys.len();
+        }
+        count
+    }
+}
+
+async fn query<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> T {
+    let options = tollgate::connect::RedisOptions { url: Some(url.into()), ..Default::default() };
+    let endpoint = tollgate::connect::Endpoint::parse(&options).unwrap();
+    let mut link = tollgate::connect::Server::open(endpoint).link().await.unwrap();
+    link.query(&cmd(words)).await.unwrap()
+}
+
+fn name() -> LockName {
+    LockName::parse("invoice 17").unwrap()
+}
+
+/// One attempt for a long TTL, with patience for slow test machines.
+fn long() -> LockOptions {
+    LockOptions { node_timeout: crate::harness::SOON, ..LockOptions::of_ttl(LONG) }
+}
+
+fn by_hand(ttl: Duration) -> LockOptions {
+    LockOptions { ttl, renewal: Renewal::ByHand, ..long() }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
