@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod acl;
 mod admin;
 mod frame;
 mod operate;
