@@ -8,9 +8,14 @@ mod cli;
 mod commands;
 mod context;
 mod exit;
+mod interrupt;
+mod lines;
 mod operation;
 mod output;
 mod overview;
+mod progress;
+mod run;
+mod sender;
 mod table;
 
 use std::process::ExitCode;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::code::Code;
 use crate::input::InputError;
+use crate::instant::Instant;
 
 /// Longest id in bytes; an id is a hash field and part of a key, so its length is paid for in memory.
 pub const ID_BYTES_MAX: usize = 128;
@@ -196,6 +197,11 @@ impl JobId {
     /// A fresh timed id: a UUIDv7 of this machine's clock. Only hygiene rests on that clock, never safety.
     pub fn fresh() -> Self {
         Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// The timed id of this instant and these 74 bits (of 80; the rest says that it is a UUIDv7).
+    pub fn timed(at: Instant, bits: &[u8; 10]) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(at.ms(), bits).into_uuid().to_string())
     }
 
     /// The timeless id under which a campaign is created when none is given.

@@ -33,6 +33,7 @@ pub mod preflight;
 
 pub mod codes;
 pub mod outcome;
+pub mod pressure;
 pub mod resources;
 
 mod tollgate;

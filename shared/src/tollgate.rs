@@ -266,9 +266,10 @@ impl Tollgate {
         &self,
         link: &mut Link,
         queue: &QueueName,
-        jobs: &[Job],
+        jobs: impl IntoIterator<Item = &Job>,
     ) -> Result<Vec<Result<(), Failure>>, Failure> {
-        let mut pipeline = redis::Pipeline::with_capacity(jobs.len());
+        let jobs = jobs.into_iter();
+        let mut pipeline = redis::Pipeline::with_capacity(jobs.size_hint().0);
         let streams: Vec<String> = self.keys.iter().map(|keys| keys.queue(queue)).collect();
         for job in jobs {
             let partition = self.partition_of(job.request.resource());

@@ -48,7 +48,6 @@ fn the_same_again_is_a_replay_and_other_terms_are_refused_by_name() {
 }
 
 #[test]
-#[ignore = "needs enqueue"]
 fn what_exists_under_another_id_is_compared_too() {
     let cli = Cli::new();
     let lines = r#"{"kind":"campaign_create","id":"c-1","campaign":"c","limit":5}
@@ -123,7 +122,6 @@ fn limits_move_between_what_is_issued_and_what_is_expected() {
 }
 
 #[test]
-#[ignore = "needs enqueue"]
 fn a_list_longer_than_a_page_over_several_partitions_is_complete() {
     let cli = Cli::new();
     cli.run(&["init", "--partitions", "3"]).exits(0);

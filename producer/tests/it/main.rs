@@ -6,5 +6,6 @@ mod harness;
 
 mod acl;
 mod admin;
+mod enqueue;
 mod frame;
 mod operate;

@@ -1,0 +1,145 @@
+//! A file of jobs, read line by line in flat memory: each line becomes work, or one complaint.
+//!
+//! Must not hold more than one line, however long it is: past the longest envelope a line is only skipped.
+
+use std::io::{self, BufRead};
+
+use tollgate::code::Code;
+use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
+use tollgate::ids::JobId;
+use tollgate::input::InputError;
+use tollgate::job::{Job, Request};
+
+use crate::run::RunId;
+use crate::sender::{Operation, Work};
+
+/// The lines of a reader, with their numbers from 1.
+pub(crate) struct Lines<R> {
+    reader: R,
+    number: u64,
+    line: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, number: 0, line: Vec::new() }
+    }
+
+    /// The next line without its end, cut off where it is longer than any envelope; `None` at the end.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+        self.line.clear();
+        let mut begun = false;
+        loop {
+            let read = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if read.is_empty() {
+                break;
+            }
+            begun = true;
+            let end = read.iter().position(|byte| *byte == b'\n');
+            let part = &read[..end.unwrap_or(read.len())];
+            // One byte more than allowed stays, so that the line is seen to be too long.
+            let room = ENVELOPE_BYTES_MAX + 1 - self.line.len();
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            let used = part.len() + usize::from(end.is_some());
+            self.reader.consume(used);
+            if end.is_some() {
+                break;
+            }
+        }
+        if !begun {
+            return Ok(None);
+        }
+        self.number += 1;
+        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
+        // Editors of one system begin a file with a byte order mark.
+        let mark = "\u{feff}".as_bytes();
+        let line = if self.number == 1 { line.strip_prefix(mark).unwrap_or(line) } else { line };
+        Ok(Some((self.number, line)))
+    }
+}
+
+/// What a line asks for. A line without an id gets the one that the run gives it; an operation that creates
+/// something, the one that its name gives it.
+pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Work, InputError> {
+    let Envelope { id, at, request } = Envelope::decode(line).map_err(|poison| poison.error)?;
+    if request.kind().is_queueable() {
+        return Ok(Work::Job(Job { id: id.unwrap_or_else(|| run.line_id(number)), at, request }));
+    }
+    let id = match (id, &request) {
+        (Some(id), _) => id,
+        (None, Request::CampaignCreate(terms)) => JobId::create_campaign(&terms.campaign),
+        (None, Request::AccountOpen { account, .. }) => JobId::create_account(account),
+        (None, _) => {
+            let allowed = "given for a deposit, so that it can be repeated";
+            return Err(InputError::new(Code::MissingField, "id", "", allowed));
+        }
+    };
+    Ok(Work::Operation(Operation { id, request }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(bytes: &[u8], capacity: usize) -> Vec<(u64, Vec<u8>)> {
+        let mut lines = Lines::new(io::BufReader::with_capacity(capacity, bytes));
+        let mut all = Vec::new();
+        while let Some((number, line)) = lines.next().unwrap() {
+            all.push((number, line.to_vec()));
+        }
+        all
+    }
+
+    #[test]
+    fn lines_are_numbered_whatever_their_ends_and_the_buffer() {
+        let text = "\u{feff}one\r\n\ntwo\nthree".as_bytes();
+        let expected: Vec<(u64, Vec<u8>)> = [(1, "one"), (2, ""), (3, "two"), (4, "three")]
+            .into_iter()
+            .map(|(number, line)| (number, line.as_bytes().to_vec()))
+            .collect();
+        for capacity in [1, 2, 3, 5, 100] {
+            assert_eq!(lines(text, capacity), expected, "{capacity}");
+        }
+        assert!(lines(b"", 10).is_empty());
+        assert_eq!(lines(b"a\n", 10).len(), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped_not_kept() {
+        let text = [vec![b'x'; 5 * ENVELOPE_BYTES_MAX], b"\nshort\n".to_vec()].concat();
+        let all = lines(&text, 8192);
+        assert_eq!(all[0].1.len(), ENVELOPE_BYTES_MAX + 1);
+        assert_eq!(all[1], (2, b"short".to_vec()));
+        let run = RunId::fresh();
+        assert_eq!(work(&all[0].1, 1, &run).unwrap_err().code, Code::PayloadTooLarge);
+    }
+
+    #[test]
+    fn ids_that_are_missing_are_given() {
+        let run = RunId::fresh();
+        let id = |line: &str| match work(line.as_bytes(), 7, &run) {
+            Ok(Work::Job(job)) => Ok(job.id.to_string()),
+            Ok(Work::Operation(operation)) => Ok(operation.id.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let given = run.line_id(7).to_string();
+        assert_eq!(id(r#"{"kind":"redeem","campaign":"c","customer":"x"}"#), Ok(given));
+        assert_eq!(id(r#"{"kind":"redeem","id":"r","campaign":"c","customer":"x"}"#), Ok("r".to_owned()));
+        assert_eq!(
+            id(r#"{"kind":"account_open","account":"a","balance":0}"#),
+            Ok("create/account/a".to_owned())
+        );
+        assert_eq!(
+            id(r#"{"kind":"campaign_create","campaign":"c","limit":1}"#),
+            Ok("create/campaign/c".to_owned())
+        );
+        assert_eq!(
+            id(r#"{"kind":"deposit","account":"a","amount":5}"#),
+            Err(r#"id "": must be given for a deposit, so that it can be repeated (missing_field)"#
+                .to_owned())
+        );
+    }
+}

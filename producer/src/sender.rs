@@ -1,0 +1,382 @@
+//! Sends work in order: jobs in pipelines, operations settled before anything after them is sent.
+//!
+//! What holds Redis up is waited for, up to a patience: memory or queue above its bound, a broken connection, a
+//! refusal that may pass. Everything is sent again under the same ids, so nothing can happen twice. Once
+//! something could not be applied, nothing after it is sent: it might rest on it, and a refusal is final (a
+//! withdrawal must not overtake its account's opening). Relies on [`Tollgate`] for every call.
+
+mod tally;
+
+use std::time::{Duration, Instant};
+
+use tollgate::Tollgate;
+use tollgate::code::{Class, Code};
+use tollgate::failure::{Failure, Refusal};
+use tollgate::fingerprint::Fingerprint;
+use tollgate::ids::{JobId, QueueName};
+use tollgate::job::{Job, Request};
+use tollgate::link::Link;
+use tollgate::partition::Partition;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::settle::{Answer, Item, settle};
+
+pub(crate) use tally::{Stopped, Tally};
+
+use crate::interrupt::Interrupt;
+use crate::operation;
+use crate::progress::Progress;
+
+/// How often memory and queue are looked at: at 200,000 jobs a second some megabytes go by meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The pause after a failure, doubled up to the second value.
+const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// One line's work.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// For a stream.
+    Job(Job),
+    /// Settled directly.
+    Operation(Operation),
+}
+
+impl Work {
+    pub(crate) fn id(&self) -> &JobId {
+        match self {
+            Self::Job(job) => &job.id,
+            Self::Operation(operation) => &operation.id,
+        }
+    }
+}
+
+/// An admin operation.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) id: JobId,
+    pub(crate) request: Request,
+}
+
+/// Consecutive work of one kind, each with the number of its line.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// Jobs.
+    Jobs(Vec<(u64, Job)>),
+    /// Operations.
+    Operations(Vec<(u64, Operation)>),
+}
+
+impl Chunk {
+    /// A chunk of this work alone.
+    pub(crate) fn of(number: u64, work: Work) -> Self {
+        match work {
+            Work::Job(job) => Self::Jobs(vec![(number, job)]),
+            Work::Operation(operation) => Self::Operations(vec![(number, operation)]),
+        }
+    }
+
+    /// How much work it is.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Jobs(jobs) => jobs.len(),
+            Self::Operations(operations) => operations.len(),
+        }
+    }
+}
+
+/// Where and how to send.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) queue: QueueName,
+    pub(crate) queue_max: Option<u64>,
+    /// How long to wait for what holds Redis up, without anything being accepted.
+    pub(crate) patience: Duration,
+}
+
+/// Sends chunks one after the other.
+pub(crate) struct Sender<'a> {
+    tollgate: &'a Tollgate,
+    link: Link,
+    route: Route,
+    interrupt: Interrupt,
+    progress: Progress,
+    looked_at: Option<Instant>,
+    tally: Tally,
+}
+
+/// Why a try did not do.
+enum Obstacle {
+    /// It may pass; the failure, or what is overloaded.
+    Passing(Stopped),
+    /// It does not pass by waiting.
+    Lasting(Stopped),
+}
+
+impl<'a> Sender<'a> {
+    pub(crate) async fn new(
+        tollgate: &'a Tollgate,
+        route: Route,
+        interrupt: Interrupt,
+        progress: Progress,
+    ) -> Result<Self, Failure> {
+        let link = tollgate.server().link().await?;
+        Ok(Self { tollgate, link, route, interrupt, progress, looked_at: None, tally: Tally::default() })
+    }
+
+    /// Sends a chunk, or counts it as not applied if an earlier one stopped the run.
+    pub(crate) async fn send(&mut self, chunk: Chunk) {
+        let count = chunk.len() as u64;
+        if self.interrupt.is_set() {
+            self.tally.stop(Stopped::Interrupted);
+        }
+        match chunk {
+            _ if self.tally.stopped().is_some() => self.tally.not_applied += count,
+            Chunk::Jobs(jobs) => self.send_jobs(jobs).await,
+            Chunk::Operations(operations) => self.settle(operations).await,
+        }
+        self.progress.add(count);
+    }
+
+    /// What has come of everything so far.
+    pub(crate) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// Remembers that the command was told to stop.
+    pub(crate) fn interrupted(&mut self) {
+        self.tally.stop(Stopped::Interrupted);
+    }
+
+    /// Lets the caller wait, but not longer than until the command is told to stop.
+    pub(crate) async fn pause(&mut self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.interrupt.told() => self.tally.stop(Stopped::Interrupted),
+        }
+    }
+
+    /// Repeat: a job that arrived may be sent again; it is settled once. So after a lost answer all that is left
+    /// is sent again, and only what is given up in that state is `unknown`.
+    async fn send_jobs(&mut self, mut left: Vec<(u64, Job)>) {
+        let mut in_doubt = false;
+        let mut waiting = Waiting::default();
+        while !left.is_empty() {
+            let before = left.len();
+            let obstacle = self.try_jobs(&mut left, &mut in_doubt).await;
+            if left.len() < before {
+                waiting = Waiting::default();
+            }
+            if let Err(obstacle) = obstacle
+                && let Some(stopped) = self.wait_out(obstacle, &mut waiting).await
+            {
+                let count = left.len() as u64;
+                if in_doubt {
+                    self.tally.unknown += count
+                } else {
+                    self.tally.not_applied += count
+                }
+                return self.stop(left.first().map(|(number, _)| *number), stopped);
+            }
+        }
+    }
+
+    /// Sends what is left; afterwards only what did not arrive is left.
+    async fn try_jobs(&mut self, left: &mut Vec<(u64, Job)>, in_doubt: &mut bool) -> Result<(), Obstacle> {
+        self.look().await?;
+        let sent =
+            self.tollgate.enqueue(&mut self.link, &self.route.queue, left.iter().map(|(_, job)| job)).await;
+        let results = sent.map_err(|failure| {
+            *in_doubt |= failure.may_have_happened();
+            Obstacle::of(failure)
+        })?;
+        let mut failed = None;
+        let mut results = results.into_iter();
+        left.retain(|_| match results.next() {
+            Some(Ok(())) => {
+                self.tally.accepted += 1;
+                false
+            }
+            Some(Err(failure)) => {
+                failed.get_or_insert(failure);
+                true
+            }
+            None => true,
+        });
+        failed.map_or(Ok(()), |failure| Err(Obstacle::of(failure)))
+    }
+
+    /// Looks now and then whether Redis can take more.
+    async fn look(&mut self) -> Result<(), Obstacle> {
+        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+            return Ok(());
+        }
+        let found = self.tollgate.overload(&mut self.link, &self.route.queue, self.route.queue_max).await;
+        match found.map_err(Obstacle::of)? {
+            Some(overload) => Err(Obstacle::Passing(Stopped::Overloaded(overload.to_string()))),
+            None => {
+                self.looked_at = Some(Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    /// Settles operations in the order of their lines, as far as that order can matter: one batch a partition,
+    /// since a resource has one partition.
+    async fn settle(&mut self, operations: Vec<(u64, Operation)>) {
+        for partition in self.tollgate.partitions().iter() {
+            let of_partition: Vec<&(u64, Operation)> = operations
+                .iter()
+                .filter(|(_, operation)| {
+                    self.tollgate.partition_of(operation.request.resource()) == partition
+                })
+                .collect();
+            if of_partition.is_empty() {
+                continue;
+            }
+            if self.tally.stopped().is_some() {
+                self.tally.not_applied += of_partition.len() as u64;
+                continue;
+            }
+            self.settle_batch(partition, &of_partition).await;
+        }
+    }
+
+    /// Repeat: what an earlier call decided answers as replayed.
+    async fn settle_batch(&mut self, partition: Partition, operations: &[&(u64, Operation)]) {
+        let items: Vec<Item<'_>> = operations
+            .iter()
+            .map(|(_, Operation { id, request })| Item {
+                entry: None,
+                id,
+                request,
+                fingerprint: Fingerprint::of(request),
+            })
+            .collect();
+        let mut in_doubt = false;
+        let mut waiting = Waiting::default();
+        loop {
+            let obstacle = match self.try_batch(partition, &items).await {
+                Ok(answers) => {
+                    for ((number, operation), answer) in operations.iter().zip(answers) {
+                        self.count(*number, operation, answer).await;
+                    }
+                    return;
+                }
+                Err((obstacle, may_have_happened)) => {
+                    in_doubt |= may_have_happened;
+                    obstacle
+                }
+            };
+            if let Some(stopped) = self.wait_out(obstacle, &mut waiting).await {
+                let count = operations.len() as u64;
+                if in_doubt {
+                    self.tally.unknown += count
+                } else {
+                    self.tally.not_applied += count
+                }
+                return self.stop(operations.first().map(|(number, _)| *number), stopped);
+            }
+        }
+    }
+
+    async fn try_batch(
+        &mut self,
+        partition: Partition,
+        items: &[Item<'_>],
+    ) -> Result<Vec<Answer>, (Obstacle, bool)> {
+        self.look().await.map_err(|obstacle| (obstacle, false))?;
+        let keys = self.tollgate.keys(partition);
+        match settle(&mut self.link, keys, &QueueName::default(), items).await {
+            Ok(settlement) => Ok(settlement.answers),
+            Err(ScriptError::Failure(failure)) => {
+                let may_have_happened = failure.may_have_happened();
+                Err((Obstacle::of(failure), may_have_happened))
+            }
+            Err(error) => {
+                let code = error.code().unwrap_or(Code::CorruptPartition);
+                Err((Obstacle::Lasting(Stopped::Partition(code, error.to_string())), false))
+            }
+        }
+    }
+
+    async fn count(&mut self, number: u64, operation: &Operation, answer: Answer) {
+        match answer.code().class() {
+            Class::Applied => return self.tally.accepted += 1,
+            Class::Invalid => self.tally.invalid += 1,
+            Class::Undecidable | Class::NotApplied => self.tally.not_applied += 1,
+            Class::Refused | Class::Expired | Class::Pending => self.tally.refused += 1,
+        }
+        let Operation { id, request } = operation;
+        match operation::explain(self.tollgate, &mut self.link, id, request, answer).await {
+            Ok(decision) => {
+                self.progress.say(format_args!("line {number}: {}: {decision}", request.resource()))
+            }
+            // The answer is counted; only the words for it are missing.
+            Err(_) => {
+                self.progress.say(format_args!("line {number}: {}: {}", request.resource(), answer.code()))
+            }
+        }
+    }
+
+    /// Waits a little for an obstacle to pass; answers why not to go on, if patience is at its end.
+    async fn wait_out(&mut self, obstacle: Obstacle, waiting: &mut Waiting) -> Option<Stopped> {
+        let why = match obstacle {
+            Obstacle::Lasting(why) => return Some(why),
+            Obstacle::Passing(why) => why,
+        };
+        let Some(pause) = waiting.next(self.route.patience) else { return Some(why) };
+        if waiting.is_first() {
+            self.progress.say(format_args!("waiting, up to {:?}: {why}", self.route.patience));
+            self.progress.waits_for("waiting");
+        }
+        self.pause(pause).await;
+        if self.interrupt.is_set() {
+            return Some(Stopped::Interrupted);
+        }
+        self.progress.waits_for("");
+        None
+    }
+
+    fn stop(&mut self, number: Option<u64>, why: Stopped) {
+        if let Some(number) = number {
+            self.progress.say(format_args!("line {number}: {why}"));
+        }
+        self.tally.stop(why);
+    }
+}
+
+impl Obstacle {
+    fn of(failure: Failure) -> Self {
+        let lasting =
+            matches!(failure.refusal(), Some(Refusal::NoPermission | Refusal::Credentials | Refusal::Client))
+                || matches!(failure, Failure::Server { .. });
+        let why = if failure.is_oom() {
+            Stopped::Overloaded(failure.to_string())
+        } else {
+            Stopped::Failure(failure)
+        };
+        if lasting { Self::Lasting(why) } else { Self::Passing(why) }
+    }
+}
+
+/// How long something has been waited for.
+#[derive(Default)]
+struct Waiting {
+    since: Option<Instant>,
+    pauses: u32,
+}
+
+impl Waiting {
+    /// The next pause; `None` once `patience` is over.
+    fn next(&mut self, patience: Duration) -> Option<Duration> {
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        let left = patience.checked_sub(waited).filter(|left| !left.is_zero())?;
+        let pause = PAUSE.saturating_mul(1 << self.pauses.min(10)).min(PAUSE_MAX).min(left);
+        self.pauses += 1;
+        Some(pause)
+    }
+
+    fn is_first(&self) -> bool {
+        self.pauses == 1
+    }
+}
