@@ -79,16 +79,18 @@ impl Entry {
     /// # Errors
     /// [`JournalDamage`] names the line that cannot be read.
     pub fn lines(&self) -> Result<Vec<Line>, JournalDamage> {
-        let first = self.seq_first();
-        let lines = self.text.split('\n').zip(first..);
-        lines
-            .map(|(text, seq)| {
-                read_line(text, seq, self.at_ms).ok_or_else(|| JournalDamage {
-                    entry: format!("{}-0", self.seq_last),
-                    what: format!("line {seq} cannot be read: {text:?}"),
-                })
+        self.each_line().collect()
+    }
+
+    /// Its lines in order, each as far as it can be read.
+    pub fn each_line(&self) -> impl Iterator<Item = Result<Line, JournalDamage>> + '_ {
+        let lines = self.text.split('\n').zip(self.seq_first()..);
+        lines.map(|(text, seq)| {
+            read_line(text, seq, self.at_ms).ok_or_else(|| JournalDamage {
+                entry: format!("{}-0", self.seq_last),
+                what: format!("line {seq} cannot be read: {text:?}"),
             })
-            .collect()
+        })
     }
 }
 
@@ -184,20 +186,42 @@ pub async fn read(
     seq: u64,
     count: usize,
 ) -> Result<Result<Vec<Entry>, JournalDamage>, Failure> {
+    let rows = range(link, keys, &format!("{seq}-0"), count).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Reads up to `count` entries after the stream id `after`, or from the first one, each as far as it is ours.
+///
+/// # Errors
+/// Redis's.
+pub async fn page(
+    link: &mut Link,
+    keys: &Keys,
+    after: Option<&str>,
+    count: usize,
+) -> Result<Vec<Result<Entry, JournalDamage>>, Failure> {
+    let first = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+    range(link, keys, &first, count).await
+}
+
+async fn range(
+    link: &mut Link,
+    keys: &Keys,
+    first: &str,
+    count: usize,
+) -> Result<Vec<Result<Entry, JournalDamage>>, Failure> {
     let mut command = redis::cmd("XRANGE");
-    command.arg(keys.journal()).arg(format!("{seq}-0")).arg("+").arg("COUNT").arg(count);
+    command.arg(keys.journal()).arg(first).arg("+").arg("COUNT").arg(count);
     let mut reply = Reply::of(link.run(&command).await?)?;
     let mut entries = Vec::new();
     while !reply.is_empty() {
         let mut row = reply.list("journal entry")?;
         let id = row.text("entry id")?;
         let fields = row.next("entry fields")?;
-        match read_entry(&id, fields) {
-            Some(entry) => entries.push(entry),
-            None => return Ok(Err(JournalDamage { entry: id, what: "not written by settle".to_owned() })),
-        }
+        let foreign = |id| JournalDamage { entry: id, what: "not written by settle".to_owned() };
+        entries.push(read_entry(&id, fields).ok_or_else(|| foreign(id)));
     }
-    Ok(Ok(entries))
+    Ok(entries)
 }
 
 fn read_entry(id: &str, fields: Value) -> Option<Entry> {

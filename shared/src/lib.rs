@@ -31,6 +31,7 @@ pub mod link;
 pub mod lock;
 pub mod preflight;
 
+pub mod audit;
 pub mod codes;
 pub mod outcome;
 pub mod pressure;

@@ -1,17 +1,86 @@
-//! `audit`: replays the journal and compares everything with it.
+//! `audit`: replays the journal and compares everything with it. What is checked and how is
+//! [`tollgate::audit`]'s; this asks, shows how far it is, and prints what came out.
+
+use std::fmt::Write;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tollgate::audit::{Position, Report, Verdict, audit};
 
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::output::{hint, is_watched};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A position that an earlier audit printed: partition, seq and hash; may be repeated
     #[arg(long, value_name = "P:SEQ:HASH")]
-    expect: Vec<String>,
+    expect: Vec<Position>,
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let bar = bar();
+    let report = audit(&tollgate, &args.expect, &|progress| {
+        bar.set_prefix(format!("partition {}", progress.partition));
+        bar.set_length(progress.of.max(progress.seq));
+        bar.set_position(progress.seq);
+    })
+    .await;
+    bar.finish_and_clear();
+    let report = report?;
+    context.output().data(&report, || words(&report))?;
+    if report.verdict == Verdict::Pass {
+        return Ok(Exit::Done);
+    }
+    hint(
+        "the first violation of a resource is mostly the cause of its others; docs/operating.md says how to repair",
+    );
+    Ok(Exit::Violation)
+}
+
+fn bar() -> ProgressBar {
+    let target = if is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    // A template that is a constant either parses or does not; the default shows the same numbers.
+    match ProgressStyle::with_template("{prefix} {bar:30} {human_pos}/{human_len} lines {per_sec}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// The report for people: the verdict, what was looked at, the violations, and what to keep for next time.
+fn words(report: &Report) -> String {
+    let checked = &report.checked;
+    let found = report.violations.len() as u64 + report.violations_unlisted;
+    let mut text = match report.verdict {
+        Verdict::Pass => "audit: pass".to_owned(),
+        Verdict::Fail => format!("audit: FAIL, {found} violations"),
+    };
+    let _ = write!(
+        text,
+        "\nchecked {} lines, {} campaigns, {} accounts, {} receipts, {} holders, {} codes, {} parked, in {} partitions",
+        checked.lines,
+        checked.campaigns,
+        checked.accounts,
+        checked.receipts,
+        checked.holders,
+        checked.codes,
+        checked.parked,
+        checked.partitions
+    );
+    if checked.in_progress > 0 {
+        let _ = write!(text, "\n{} were in motion all the time and could not be judged", checked.in_progress);
+    }
+    for violation in &report.violations {
+        let _ = write!(text, "\n{violation}");
+    }
+    if report.violations_unlisted > 0 {
+        let _ = write!(text, "\nand {} more violations", report.violations_unlisted);
+    }
+    for position in &report.head {
+        let _ = write!(text, "\nhead {position}");
+    }
+    text
 }

@@ -5,6 +5,7 @@ mod harness;
 mod tables;
 
 mod architecture;
+mod audit;
 mod codes_doc;
 mod embedded;
 mod link;

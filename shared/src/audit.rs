@@ -1,0 +1,121 @@
+//! The audit: replays every partition's journal against a model, and compares with it everything that Redis holds.
+//!
+//! Memory is that of the campaigns and accounts, not of the jobs or customers. Works while workers run, without
+//! stopping them: every resource carries the seq of its last change, so what is newer than the replay is kept and
+//! compared when the replay arrives at that seq ([`state`]); what is read in several steps is judged only if its
+//! seq did not move meanwhile. Damage is what the audit is for: whatever it finds in a key is a violation, never a
+//! failure of its own. Reads only; relies on nothing but the keys' documented form, in particular on no script
+//! that writes.
+//!
+//! What it cannot see: a receipt that was deleted below the receipts floor (there it may rightly be gone);
+//! `replayed`, `mismatched` and `expired` in the head (counts of answers, which leave no line); whoever recomputes
+//! the whole chain, unless an earlier position is given as [`Position`].
+
+mod head;
+mod holders;
+mod keyspace;
+mod model;
+mod parked;
+mod read;
+mod receipts;
+mod replay;
+mod report;
+mod state;
+
+pub use report::{Check, Checked, LISTED_MAX, Position, Report, Verdict, Violation};
+
+use crate::failure::Failure;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::partition::Partition;
+use crate::tollgate::Tollgate;
+
+use replay::Replay;
+use report::Findings;
+
+/// How far an audit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The partition that is being replayed.
+    pub partition: u16,
+    /// The last line replayed.
+    pub seq: u64,
+    /// The head's seq when the replay began.
+    pub of: u64,
+}
+
+/// One partition while it is audited: what every step needs.
+struct Room<'a> {
+    tollgate: &'a Tollgate,
+    partition: Partition,
+    keys: &'a Keys,
+    link: &'a mut Link,
+    findings: &'a mut Findings,
+    progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Audits the whole namespace. `expect` holds positions that earlier audits printed: the history must still go
+/// through them. `progress` is called after each page of the journal.
+///
+/// # Errors
+/// Only if Redis does not answer, or refuses to let this user read: damage is in the report.
+///
+/// # Cancel safety
+/// Reads only; may be dropped at any time.
+pub async fn audit(
+    tollgate: &Tollgate,
+    expect: &[Position],
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Report, Failure> {
+    let mut link = tollgate.server().link().await?;
+    let mut findings = Findings::default();
+    let mut replays = Vec::with_capacity(usize::from(tollgate.partitions().count()));
+    for partition in tollgate.partitions().iter() {
+        findings.enter(partition.number());
+        let mut room = Room {
+            tollgate,
+            partition,
+            keys: tollgate.keys(partition),
+            link: &mut link,
+            findings: &mut findings,
+            progress,
+        };
+        let expect: Vec<_> = expect.iter().filter(|at| at.partition == partition.number()).cloned().collect();
+        replays.push(audit_partition(&mut room, expect).await?);
+    }
+    for stray in expect.iter().filter(|at| at.partition >= tollgate.partitions().count()) {
+        findings.enter(stray.partition);
+        let expected = format!("seq {} with hash {}", stray.seq, stray.hash);
+        let what = "timeline_regressed: the namespace has no such partition";
+        findings.violation(Check::G13, "journal", &[stray.seq], expected, "nothing", what);
+    }
+    keyspace::check(tollgate, &mut link, &replays, &mut findings, progress).await?;
+    Ok(findings.report())
+}
+
+/// The steps of one partition; each one's reasons are in its module.
+async fn audit_partition(room: &mut Room<'_>, expect: Vec<Position>) -> Result<Replay, Failure> {
+    room.findings.checked.partitions += 1;
+    let began = head::read(room).await?;
+    let floor_hour = began.as_ref().map_or(0, |head| head.floor_hour);
+    let mut replay = Replay::new(expect, floor_hour);
+    // Up to a first head, then everything that the journal names is read …
+    let seq = began.as_ref().map_or(u64::MAX, |head| head.seq);
+    replay.run_to(room, seq).await?;
+    let mut claims = state::read_all(room, &replay.model).await?;
+    holders::read_all(room, &replay, &mut claims).await?;
+    let strays = state::index_strays(room, &replay.model).await?;
+    // … and what was newer than the replay is compared on the way to a second head, at which the receipts
+    // were counted.
+    let tail = head::journal_tail(room).await?;
+    let sizes = receipts::sizes(room, &replay.receipts).await?;
+    replay.claims = claims;
+    replay.run_to(room, sizes.seq.max(tail)).await?;
+    replay.finish(room, sizes.head.as_ref());
+    receipts::compare_sizes(room, &mut replay, &sizes).await?;
+    state::judge_strays(room, &replay, strays).await?;
+    holders::name_differences(room, &mut replay).await?;
+    head::conservation(room).await?;
+    parked::check(room).await?;
+    Ok(replay)
+}

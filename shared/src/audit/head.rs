@@ -1,0 +1,157 @@
+//! The head of a partition: its form, what it says of the journal, and the conservation law.
+
+use redis::Value;
+
+use crate::failure::Failure;
+use crate::ids::HOUR_MS;
+use crate::instant::Instant;
+use crate::scripts::{ScriptError, stats};
+
+use super::Room;
+use super::read::{Field, damage, field, fields, judge, number, shown};
+use super::report::Check;
+
+/// What the head says of journal and receipts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    pub(super) hash: String,
+    pub(super) floor_hour: u64,
+}
+
+/// Its fields that this module's [`of_fields`] reads, in order.
+pub(super) const FIELDS: [&str; 3] = ["seq", "hash", "receipts_floor"];
+
+/// The counters that must be there, whatever their value.
+const COUNTERS: [&str; 12] = [
+    "seq",
+    "receipts_floor",
+    "retention_ms",
+    "acked",
+    "to_scheduled",
+    "to_dead",
+    "requeued",
+    "discarded",
+    "replayed",
+    "mismatched",
+    "expired",
+    "frozen",
+];
+
+/// Reads the three fields; `None` if they are damaged.
+pub(super) fn of_fields(found: &[Field]) -> Option<Head> {
+    let [seq, hash, floor] = found else { return None };
+    let hash = String::from_utf8(hash.clone()?).ok()?;
+    Some(Head { seq: number(seq)?, hash, floor_hour: number(floor)? })
+}
+
+/// Reads the head and judges its form.
+pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
+    let names: Vec<&str> =
+        COUNTERS.into_iter().chain(["format", "partition", "partitions", "hash"]).collect();
+    let mut command = redis::cmd("HMGET");
+    command.arg(room.keys.head()).arg(&names);
+    let found = match judge(room.link.run(&command).await)? {
+        Ok(value) => fields(value),
+        Err(what) => {
+            room.findings.violation(Check::G9, "head", &[], "a hash", &what, "the head cannot be read");
+            return Ok(None);
+        }
+    };
+    if found.iter().all(Option::is_none) {
+        let what = "the partition has no head: restore what was lost";
+        room.findings.violation(Check::G9, "head", &[], "a head", "nothing", what);
+        return Ok(None);
+    }
+    let value = |name: &str| {
+        names.iter().zip(&found).find(|(at, _)| **at == name).and_then(|(_, field)| field.clone())
+    };
+    for name in COUNTERS.into_iter().filter(|name| number(&value(name)).is_none()) {
+        let what = format!("{name} of the head is no number");
+        room.findings.violation(Check::G10, "head", &[], "a whole number", shown(&value(name)), what);
+    }
+    let (partition, partitions) =
+        (room.partition.to_string(), room.tollgate.partitions().count().to_string());
+    for (name, expected) in [("format", "1"), ("partition", &partition), ("partitions", &partitions)] {
+        if value(name).as_deref() != Some(expected.as_bytes()) {
+            let what = format!("{name} of the head is another");
+            room.findings.violation(
+                Check::G9,
+                "head",
+                &[],
+                format!("{expected:?}"),
+                shown(&value(name)),
+                what,
+            );
+        }
+    }
+    if value("hash").is_none() {
+        let what = "the head does not say the hash of the journal's last entry";
+        room.findings.violation(Check::G9, "head", &[], "a hash", "nothing", what);
+    }
+    let head = of_fields(&FIELDS.map(value));
+    if let Some(head) = &head {
+        let hour = Instant::now().ms() / HOUR_MS;
+        // A day of slack: the clock here is not the server's.
+        if head.floor_hour > hour + 24 {
+            let what = "the receipts floor lies in the future: it would expire every id";
+            room.findings.violation(Check::G4, "head", &[], format!("at most {hour}"), head.floor_hour, what);
+        }
+    }
+    Ok(head)
+}
+
+/// The seq of the journal's last entry, whoever wrote it.
+pub(super) async fn journal_tail(room: &mut Room<'_>) -> Result<u64, Failure> {
+    let mut command = redis::cmd("XREVRANGE");
+    command.arg(room.keys.journal()).arg("+").arg("-").arg("COUNT").arg(1);
+    let Ok(Value::Array(rows)) = judge(room.link.run(&command).await)? else { return Ok(0) };
+    let Some(Value::Array(row)) = rows.into_iter().next() else { return Ok(0) };
+    let id = row.into_iter().next().and_then(field).unwrap_or_default();
+    let id = String::from_utf8_lossy(&id);
+    Ok(id.split('-').next().and_then(|seq| seq.parse().ok()).unwrap_or_default())
+}
+
+/// Every entry that was accepted is in exactly one place: read by one script, so exact at any instant.
+pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
+    let what = match stats::read(room.link, room.keys).await {
+        Ok(stats) => {
+            let head = &stats.head;
+            let sum = |counts: &[u64]| counts.iter().map(|count| i128::from(*count)).sum::<i128>();
+            let queues = &stats.queues;
+            let added: Vec<u64> = queues.iter().map(|queue| queue.entries_added).collect();
+            let in_queues: Vec<u64> =
+                queues.iter().flat_map(|queue| [queue.waiting, queue.pending]).collect();
+            let accepted = sum(&added) - i128::from(head.requeued);
+            let settled = i128::from(head.acked) - sum(&[head.to_scheduled, head.to_dead]);
+            let places = settled + sum(&in_queues) + sum(&[stats.scheduled, stats.dead, head.discarded]);
+            if accepted != places {
+                let found = format!(
+                    "{places} = {settled} settled + {} in queues + {} scheduled + {} dead + {} discarded",
+                    sum(&in_queues),
+                    stats.scheduled,
+                    stats.dead,
+                    head.discarded
+                );
+                let expected =
+                    format!("{accepted} accepted = {} added - {} requeued", sum(&added), head.requeued);
+                let what = "the conservation law does not hold: jobs were lost, invented or counted twice";
+                room.findings.violation(Check::G10, "head", &[], expected, found, what);
+            }
+            return Ok(());
+        }
+        Err(ScriptError::Failure(failure)) => damage(failure)?,
+        // Told by `read`.
+        Err(ScriptError::Uninitialised) => return Ok(()),
+        Err(error) => error.to_string(),
+    };
+    room.findings.violation(
+        Check::G10,
+        "head",
+        &[],
+        "counters and queues",
+        what,
+        "head or queues cannot be counted",
+    );
+    Ok(())
+}

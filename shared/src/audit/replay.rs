@@ -1,0 +1,217 @@
+//! The replay: reads the journal in pages, checks that it is contiguous and that its chain of hashes holds, lets
+//! the model decide every line again, and hands each line to those who wait for it.
+//!
+//! Stops at a given seq, so that what was read at that seq can be compared; called again it goes on from there.
+
+use crate::failure::Failure;
+use crate::job::Resource;
+use crate::journal::{self, Entry, JournalDamage, Line};
+use crate::partition::Partition;
+
+use super::head::Head;
+use super::holders::Weigher;
+use super::model::Model;
+use super::read::damage;
+use super::receipts::Receipts;
+use super::report::{Check, Position};
+use super::state::Claims;
+use super::{Progress, Room};
+
+/// Entries of one page: one reply of a few hundred kilobytes when batches are full.
+const PAGE: usize = 200;
+
+/// What one partition's journal says, as far as it was read.
+pub(super) struct Replay {
+    pub(super) model: Model,
+    pub(super) weigher: Weigher,
+    pub(super) receipts: Receipts,
+    pub(super) claims: Claims,
+    /// The last line, and the hash of its entry.
+    pub(super) seq: u64,
+    pub(super) hash: String,
+    /// The stream id of the last entry that was looked at.
+    after: Option<String>,
+    /// Positions that the history must go through, by seq, the nearest last.
+    expect: Vec<Position>,
+}
+
+impl Replay {
+    pub(super) fn new(mut expect: Vec<Position>, floor_hour: u64) -> Self {
+        expect.sort_by_key(|position| std::cmp::Reverse(position.seq));
+        Self {
+            model: Model::default(),
+            weigher: Weigher::fresh(),
+            receipts: Receipts::new(floor_hour),
+            claims: Claims::default(),
+            seq: 0,
+            hash: String::new(),
+            after: None,
+            expect,
+        }
+    }
+
+    /// Replays all entries that end at or before `seq`.
+    pub(super) async fn run_to(&mut self, room: &mut Room<'_>, seq: u64) -> Result<(), Failure> {
+        self.expectations(room);
+        let mut more = true;
+        while more {
+            let page = match journal::page(room.link, room.keys, self.after.as_deref(), PAGE).await {
+                Ok(page) => page,
+                Err(failure) => {
+                    let found = damage(failure)?;
+                    room.findings.violation(
+                        Check::G9,
+                        "journal",
+                        &[],
+                        "a stream",
+                        found,
+                        "the journal cannot be read",
+                    );
+                    break;
+                }
+            };
+            more = page.len() == PAGE;
+            for row in page {
+                match row {
+                    // Newer than what is compared: read again by the next call.
+                    Ok(entry) if entry.seq_last > seq => {
+                        more = false;
+                        break;
+                    }
+                    Ok(entry) => self.entry(room, entry),
+                    Err(JournalDamage { entry, what }) => {
+                        let positions: Vec<u64> =
+                            entry.split('-').next().and_then(|seq| seq.parse().ok()).into_iter().collect();
+                        room.findings.violation(
+                            Check::G9,
+                            "journal",
+                            &positions,
+                            "entries that settle wrote",
+                            format!("entry {entry}"),
+                            what,
+                        );
+                        self.after = Some(entry);
+                    }
+                }
+            }
+            self.receipts.flush_if_many(room).await?;
+            (room.progress)(Progress { partition: room.partition.number(), seq: self.seq, of: seq });
+        }
+        self.receipts.flush(room).await
+    }
+
+    fn entry(&mut self, room: &mut Room<'_>, entry: Entry) {
+        let (first, next) = (entry.seq_first(), self.seq + 1);
+        let is_contiguous = first == next && entry.seq_last >= next;
+        if !is_contiguous {
+            let (expected, found) =
+                (format!("line {next} next"), format!("lines {first} to {}", entry.seq_last));
+            let what = if first > next {
+                "lines are missing"
+            } else {
+                "an entry has more lines than its place allows"
+            };
+            room.findings.violation(Check::G9, "journal", &[next, entry.seq_last], expected, found, what);
+        } else {
+            let expected = entry.expected_hash(&self.hash);
+            if expected != entry.hash {
+                let what = "this entry, its hash, or the hash of the entry before it was changed";
+                room.findings.violation(
+                    Check::G9,
+                    "journal",
+                    &[first, entry.seq_last],
+                    expected,
+                    &entry.hash,
+                    what,
+                );
+            }
+        }
+        room.findings.checked.entries += 1;
+        for line in entry.each_line() {
+            match line {
+                Ok(line) => self.line(room, line, is_contiguous),
+                Err(damage) => {
+                    let expected = "a line that settle wrote";
+                    room.findings.violation(
+                        Check::G9,
+                        "journal",
+                        &[entry.seq_last],
+                        expected,
+                        damage.entry,
+                        damage.what,
+                    );
+                }
+            }
+        }
+        self.after = Some(format!("{}-0", entry.seq_last));
+        self.seq = entry.seq_last;
+        self.hash = entry.hash;
+        self.expectations(room);
+    }
+
+    fn line(&mut self, room: &mut Room<'_>, line: Line, is_contiguous: bool) {
+        room.findings.checked.lines += 1;
+        let resource = line.request.resource();
+        let home = Partition::of(resource.id(), room.tollgate.partitions());
+        if home != room.partition {
+            let what = "a line of a resource of another partition";
+            room.findings.violation(Check::G9, resource.to_string(), &[line.seq], home, room.partition, what);
+        }
+        let weigher = &self.weigher;
+        if let Some(decision) = self.model.apply(&line, |customer| weigher.weight(customer)) {
+            let check = match resource {
+                Resource::Campaign(_) => Check::G1,
+                Resource::Account(_) => Check::G2,
+            };
+            let said = |code, after: Option<u64>| match (resource, after) {
+                (_, None) => format!("{code}"),
+                (Resource::Campaign(_), Some(issued)) => format!("{code}, issued {issued}"),
+                (Resource::Account(_), Some(available)) => format!("{code}, available {available}"),
+            };
+            let (expected, found) = (said(decision.code, decision.after), said(line.code, line.after));
+            let what = format!("job {} was decided otherwise than the lines before it demand", line.id);
+            room.findings.violation(check, resource.to_string(), &[line.seq], expected, found, what);
+        }
+        self.claims.resolve(room.findings, &self.model, &line);
+        self.receipts.push(line, is_contiguous);
+    }
+
+    /// Judges the expectations at this position, and those that the replay has passed.
+    fn expectations(&mut self, room: &mut Room<'_>) {
+        while let Some(position) = self.expect.pop_if(|position| position.seq <= self.seq) {
+            if position.seq != self.seq || position.hash != self.hash {
+                let found = match position.seq == self.seq {
+                    true => self.hash.clone(),
+                    false => format!("an entry that ends at {}", self.seq),
+                };
+                let what = "timeline_regressed: the history is another one than the one that was audited";
+                room.findings.violation(Check::G13, "journal", &[position.seq], position.hash, found, what);
+            }
+        }
+    }
+
+    /// After the last entry: compares with the head, and judges what nothing has answered.
+    pub(super) fn finish(&mut self, room: &mut Room<'_>, head: Option<&Head>) {
+        room.findings.head(self.seq, &self.hash);
+        room.findings.checked.campaigns += self.model.campaigns.len() as u64;
+        room.findings.checked.accounts += self.model.accounts.len() as u64;
+        if let Some(head) = head {
+            let positions = [head.seq, self.seq];
+            if head.seq != self.seq {
+                let (expected, found) = (format!("seq {}", self.seq), format!("seq {}", head.seq));
+                let what = "the head names another seq than the journal's last entry";
+                room.findings.violation(Check::G9, "head", &positions, expected, found, what);
+            } else if head.hash != self.hash {
+                let what = "the head names another hash than the journal's last entry";
+                room.findings.violation(Check::G9, "head", &positions[..1], &self.hash, &head.hash, what);
+            }
+        }
+        for position in std::mem::take(&mut self.expect) {
+            let lost = position.seq - self.seq;
+            let (expected, found) = (format!("seq {}", position.seq), format!("seq {}", self.seq));
+            let what = format!("timeline_regressed: {lost} lines are lost");
+            room.findings.violation(Check::G13, "journal", &[self.seq, position.seq], expected, found, what);
+        }
+        self.claims.unresolved(room.findings);
+    }
+}

@@ -1,0 +1,223 @@
+//! What an audit answers: the verdict, what was looked at, and every violation with both values.
+//!
+//! Pure. `serde` names the fields as `tollgate-producer audit --json` prints them; that form is a contract.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Most violations that a report lists; of the rest only their number is told.
+pub const LISTED_MAX: usize = 200;
+
+/// Whether everything that was looked at agrees with the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// No violation.
+    Pass,
+    /// At least one violation.
+    Fail,
+}
+
+/// The guarantee (`docs/guarantees.md`) that a violation breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Check {
+    /// No over-issue.
+    G1,
+    /// No overdraft, no double spend.
+    G2,
+    /// One effect for each id.
+    G3,
+    /// Same id, same answer.
+    G4,
+    /// Same id, other request: refused.
+    G5,
+    /// The journal is complete, and its sum is the state.
+    G9,
+    /// No accepted job is lost or invented.
+    G10,
+    /// A rollback is never silent.
+    G13,
+}
+
+/// One thing that is not as the journal says, or a journal that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The guarantee it breaks.
+    pub check: Check,
+    /// The partition it is in.
+    pub partition: u16,
+    /// `campaign:<id>`, `account:<id>`, `receipt:<job id>`, `parked:<job id>`, `journal`, `head`, …
+    pub resource: String,
+    /// The journal positions it is about, if any.
+    pub positions: Vec<u64>,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// One sentence.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { check, partition, resource, positions, expected, found, what } = self;
+        write!(f, "{check:?} {resource} (partition {partition}")?;
+        match positions.as_slice() {
+            [] => {}
+            [one] => write!(f, ", seq {one}")?,
+            several => write!(f, ", seqs {several:?}")?,
+        }
+        write!(f, "): {what}; expected {expected}, found {found}")
+    }
+}
+
+/// How much was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[allow(missing_docs)] // counts of what their names say
+pub struct Checked {
+    pub partitions: u64,
+    pub entries: u64,
+    pub lines: u64,
+    pub campaigns: u64,
+    pub accounts: u64,
+    pub receipts: u64,
+    pub holders: u64,
+    pub codes: u64,
+    pub parked: u64,
+    /// What could not be judged because it changed all the time while it was read; no damage.
+    pub in_progress: u64,
+}
+
+/// Where the journal of a partition ended: what to pass to `--expect` next time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct Position {
+    pub partition: u16,
+    pub seq: u64,
+    pub hash: String,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.partition, self.seq, self.hash)
+    }
+}
+
+impl std::str::FromStr for Position {
+    type Err = String;
+
+    /// Reads `P:SEQ:HASH` as an audit printed it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read = || {
+            let (partition, rest) = text.split_once(':')?;
+            let (seq, hash) = rest.split_once(':')?;
+            let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            if !digits(partition) || !digits(seq) || !hash.bytes().all(hex) {
+                return None;
+            }
+            let seq: u64 = seq.parse().ok()?;
+            // Before the first entry the hash is empty.
+            let length = if seq == 0 { 0 } else { 40 };
+            (hash.len() == length).then_some(())?;
+            Some(Self { partition: partition.parse().ok()?, seq, hash: hash.to_owned() })
+        };
+        read().ok_or_else(|| {
+            "must be PARTITION:SEQ:HASH as an earlier audit printed it, the hash 40 hex digits".to_owned()
+        })
+    }
+}
+
+/// The result of an audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether there is any violation.
+    pub verdict: Verdict,
+    /// How much was looked at.
+    pub checked: Checked,
+    /// Where each partition's journal ended.
+    pub head: Vec<Position>,
+    /// The first [`LISTED_MAX`] violations.
+    pub violations: Vec<Violation>,
+    /// How many more there are.
+    pub violations_unlisted: u64,
+}
+
+/// What an audit has found so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) checked: Checked,
+    head: Vec<Position>,
+    violations: Vec<Violation>,
+    unlisted: u64,
+    /// The partition that is being audited.
+    partition: u16,
+}
+
+impl Findings {
+    pub(super) fn enter(&mut self, partition: u16) {
+        self.partition = partition;
+    }
+
+    /// Adds a violation of the partition that is being audited.
+    pub(super) fn violation(
+        &mut self,
+        check: Check,
+        resource: impl Into<String>,
+        positions: &[u64],
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+        what: impl Into<String>,
+    ) {
+        if self.violations.len() == LISTED_MAX {
+            self.unlisted += 1;
+            return;
+        }
+        self.violations.push(Violation {
+            check,
+            partition: self.partition,
+            resource: resource.into(),
+            positions: positions.to_vec(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+            what: what.into(),
+        });
+    }
+
+    /// Whether more details would not be listed any more.
+    pub(super) fn is_full(&self) -> bool {
+        self.violations.len() == LISTED_MAX
+    }
+
+    pub(super) fn head(&mut self, seq: u64, hash: &str) {
+        self.head.push(Position { partition: self.partition, seq, hash: hash.to_owned() });
+    }
+
+    pub(super) fn report(self) -> Report {
+        Report {
+            verdict: if self.violations.is_empty() { Verdict::Pass } else { Verdict::Fail },
+            checked: self.checked,
+            head: self.head,
+            violations: self.violations,
+            violations_unlisted: self.unlisted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_read_back() {
+        let hash = "0123456789abcdef0123456789abcdef01234567";
+        for text in [format!("3:17:{hash}"), "0:0:".to_owned()] {
+            assert_eq!(text.parse::<Position>().unwrap().to_string(), text);
+        }
+        for bad in ["", "1", "1:2", "1:2:xyz", "0:0:00", "x:1:", "+1:0:", "1:2:0123", "70000:0:"] {
+            assert!(bad.parse::<Position>().is_err(), "{bad}");
+        }
+        assert!(format!("0:1:{}", hash.to_uppercase()).parse::<Position>().is_err());
+    }
+}
