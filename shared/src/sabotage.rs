@@ -84,7 +84,7 @@ impl Sabotage {
     pub(crate) fn edits(self) -> &'static [Edit] {
         match self {
             Self::ReceiptCheckRemoved => {
-                &[("answer = answer_from_receipt(id, fingerprint)", "answer = false")]
+                &[("return receipt_of[id] and answer_from_receipt(id, fingerprint)", "return false")]
             }
             Self::CheckAndActSplit => CHECK_ONLY,
             Self::AcknowledgeBeforeEffect => &[(

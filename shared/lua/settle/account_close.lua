@@ -1,12 +1,13 @@
 
--- account_close  fields   account account_key
+-- account_close  fields   account (a position)
 --                journal  account available
 kinds.account_close = {
-  fields = 2,
+  fields = 1,
 
   decide = function(at)
-    local id, position = ARGV[at], ARGV[at + 1]
-    local account = load_account(KEYS[integer(position)], id)
+    local position = ARGV[at]
+    local id = name_at(position)
+    local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
     if not account then return 'account_not_found', id .. '\t' end
     local line = id .. '\t' .. digits(account.available)

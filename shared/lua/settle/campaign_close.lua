@@ -1,12 +1,13 @@
 
--- campaign_close      fields   campaign campaign_key
+-- campaign_close      fields   campaign (a position)
 --                     journal  campaign issued
 kinds.campaign_close = {
-  fields = 2,
+  fields = 1,
 
   decide = function(at)
-    local id, position = ARGV[at], ARGV[at + 1]
-    local campaign = load_campaign(KEYS[integer(position)], id)
+    local position = ARGV[at]
+    local id = name_at(position)
+    local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
     if not campaign then return 'campaign_not_found', id .. '\t' end
     local line = id .. '\t' .. digits(campaign.issued)

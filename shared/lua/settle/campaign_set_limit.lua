@@ -1,17 +1,17 @@
 
--- campaign_set_limit  fields   campaign campaign_key limit expected ('' where none is)
+-- campaign_set_limit  fields   campaign (a position) limit expected ('' where none is)
 --                     journal  campaign limit expected issued
 kinds.campaign_set_limit = {
-  fields = 4,
+  fields = 3,
 
   decide = function(at)
-    local id, position, limit_text, expected_text = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local position, limit_text, expected_text = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local limit, expected = integer(limit_text), optional(expected_text)
     if not limit or expected == nil then return 'limit_out_of_range' end
 
-    local campaign = load_campaign(KEYS[integer(position)], id)
+    local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    local request = id .. '\t' .. limit_text .. '\t' .. expected_text .. '\t'
+    local request = name_at(position) .. '\t' .. limit_text .. '\t' .. expected_text .. '\t'
     if not campaign then return 'campaign_not_found', request end
     local line = request .. digits(campaign.issued)
     if expected and expected ~= campaign.limit then return 'limit_not_as_expected', line end

@@ -1,34 +1,36 @@
 
 -- First pass: read everything that is needed in as few commands as there are keys, then decide in order.
 local jobs = {}        -- where each job begins in ARGV
-local ids_in = {}      -- receipts key -> ids to look up
 local at = JOBS_FIRST
-while at <= #ARGV do
+while ARGV[at] do
   local kind = kinds[ARGV[at]]
   if not kind then return refuse('corrupt_partition', 'call: no kind ' .. ARGV[at]) end
   jobs[#jobs + 1] = at
-  local id, hour, bucket = ARGV[at + 2], ARGV[at + 4], ARGV[at + 5]
-  local key = receipts_key(hour, bucket)
-  local ids = ids_in[key]
-  if not ids then
-    ids = {}
-    ids_in[key] = ids
-  end
-  ids[#ids + 1] = id
+  local ids = bucket_at(ARGV[at + 4]).ids
+  ids[#ids + 1] = ARGV[at + 2]
   if kind.gather then kind.gather(at + COMMON_FIELDS) end
   at = at + COMMON_FIELDS + kind.fields
 end
 
-for key, ids in pairs(ids_in) do
-  local problem = fetch_into(receipt_of, key, ids)
+for _, bucket in ipairs(buckets) do
+  local problem = fetch_into(receipt_of, bucket.key, bucket.ids)
   if problem then return refuse('corrupt_partition', 'receipts: ' .. problem) end
 end
 local parked_count = pcall_redis('HLEN', parked_key)
 if type(parked_count) ~= 'number' then return refuse('corrupt_partition', 'parked: ' .. parked_count.err) end
 if parked_count > 0 then
-  for _, ids in pairs(ids_in) do fetch_into(parked_row_of, parked_key, ids) end
+  for _, bucket in ipairs(buckets) do fetch_into(parked_row_of, parked_key, bucket.ids) end
   local problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key)
   if problem then return refuse('corrupt_partition', problem) end
+end
+
+-- What stands in the way of deciding a job: the answer to give, or nil.
+local function answer_before(kind, first, id, fingerprint, bucket)
+  if kind.step then return nil end
+  return receipt_of[id] and answer_from_receipt(id, fingerprint)
+    or kind.answer_from_hold and kind.answer_from_hold(first + COMMON_FIELDS, fingerprint)
+    or bucket.below_floor and answer_below_floor(id, fingerprint)
+    or nil
 end
 
 local answers = {}     -- one for each job, in order
@@ -39,18 +41,10 @@ local settled_count = 0
 for i = 1, #jobs do
   local first = jobs[i]
   local kind_name, entry, id, fingerprint = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
-  local hour, bucket = ARGV[first + 4], ARGV[first + 5]
-  local kind = kinds[kind_name]
-  local answer
-  if not kind.step then
-    answer = answer_from_receipt(id, fingerprint)
-      or (kind.answer_from_hold and kind.answer_from_hold(first + COMMON_FIELDS, fingerprint))
-      or answer_below_floor(id, fingerprint, hour)
-  end
+  local kind, bucket = kinds[kind_name], buckets[ARGV[first + 4]]
+  local answer = answer_before(kind, first, id, fingerprint, bucket)
   local settled = answer and answer ~= 'corrupt_state'
-  if not answer and not kind.step and hour ~= '' and integer(hour) * 3600000 > now_ms + FUTURE_MS_MAX then
-    answer = 'id_from_future'
-  end
+  if not answer and bucket.from_future and not kind.step then answer = 'id_from_future' end
   if not answer then
     local fields, job_fingerprint
     answer, fields, job_fingerprint = kind.decide(first + COMMON_FIELDS, id, fingerprint)
@@ -58,7 +52,7 @@ for i = 1, #jobs do
       settled = true
       seq = seq + 1
       lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. fields
-      remember(receipts_key(hour, bucket), id, job_fingerprint or fingerprint, answer)
+      remember(bucket, id, job_fingerprint or fingerprint, answer)
       if parked_row_of[id] then unparked[#unparked + 1] = id end
     end
   end

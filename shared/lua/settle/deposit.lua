@@ -1,18 +1,18 @@
 
--- deposit   fields   account account_key amount currency
+-- deposit   fields   account (a position) amount currency
 --           journal  account amount currency available
 kinds.deposit = {
-  fields = 4,
+  fields = 3,
 
   decide = function(at)
-    local id, position, amount_text, currency = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local position, amount_text, currency = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local amount = integer(amount_text)
     if not amount then return 'amount_out_of_range' end
     if amount == 0 then return 'amount_zero' end
 
-    local account = load_account(KEYS[integer(position)], id)
+    local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
-    local request = id .. '\t' .. amount_text .. '\t' .. currency .. '\t'
+    local request = name_at(position) .. '\t' .. amount_text .. '\t' .. currency .. '\t'
     if not account then return 'account_not_found', request end
     if account.status == 'closed' then return 'account_closed', request .. digits(account.available) end
     if account.currency ~= currency then return 'currency_mismatch', request .. digits(account.available) end

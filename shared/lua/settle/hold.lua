@@ -6,9 +6,10 @@
 local holds_changed = {}
 local REVIEW_SCORE = '9007199254740991'   -- nobody looks by itself: an operator does
 
-local function load_hold(key)
-  local hold = loaded[key]
+local function load_hold(position)
+  local hold = loaded[position]
   if hold ~= nil then return hold end
+  local key = key_at(position)
   local row = pcall_redis('HMGET', key, 'account', 'amount', 'currency', 'destination', 'fingerprint', 'state',
     'attempts', 'refused', 'fence', 'begin_key', 'lease_until_ms', 'first_begin_at_ms', 'expires_at_ms', 'seq')
   if row.err then
@@ -17,7 +18,7 @@ local function load_hold(key)
     hold = false
   else
     hold = {
-      key = key, account = row[1], amount = integer(row[2]), currency = row[3], destination = row[4],
+      position = position, key = key, account = row[1], amount = integer(row[2]), currency = row[3], destination = row[4],
       fingerprint = row[5], state = row[6], attempts = integer(row[7]), refused = integer(row[8]),
       fence = integer(row[9]), begin_key = row[10], lease_until_ms = integer(row[11]),
       first_begin_at_ms = optional(row[12]), expires_at_ms = optional(row[13]), seq = integer(row[14]),
@@ -30,21 +31,18 @@ local function load_hold(key)
       hold = CORRUPT
     end
   end
-  loaded[key] = hold
+  loaded[position] = hold
   return hold
 end
 
 -- Reads what every step needs: the hold (false when it has ended) and its account. Answers CORRUPT where
 -- one of them, or `payouts`, cannot be trusted.
 local function load_step(at)
-  local account_id, account_position = ARGV[at], ARGV[at + 1]
-  local hold = load_hold(KEYS[integer(ARGV[at + 2])])
-  local payouts = KEYS[integer(ARGV[at + 3])]
-  local account = load_account(KEYS[integer(account_position)], account_id)
+  local hold, account, payouts = load_hold(ARGV[at + 1]), load_account(ARGV[at]), key_at(ARGV[at + 2])
   if hold == CORRUPT or account == CORRUPT or not account then return CORRUPT end
   if type(pcall_redis('ZCARD', payouts)) ~= 'number' then return CORRUPT end
   -- The money of an open hold is on its account, or something is damaged.
-  if hold and (hold.account ~= account_id or account.held < hold.amount) then return CORRUPT end
+  if hold and (hold.account ~= account.id or account.held < hold.amount) then return CORRUPT end
   return hold, account, payouts
 end
 
@@ -65,11 +63,11 @@ local function end_hold(hold, id, payouts, account, returned)
   change_account(account)
   change_hold(hold, id, payouts)
   hold.ended = true
-  loaded[hold.key] = false
+  loaded[hold.position] = false
 end
 
-local function step_fields(account_id, account, first, second)
-  return concat({ account_id, first, second, digits(account.available) }, '\t')
+local function step_fields(account, first, second)
+  return concat({ account.id, first, second, digits(account.available) }, '\t')
 end
 
 -- What a step answers when the hold has ended: the job's receipt knows how.

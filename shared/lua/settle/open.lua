@@ -2,9 +2,10 @@
 -- settle: decides a batch of jobs of one partition, each once, or does nothing at all.
 --
 -- KEYS     head queue journal parked scheduled dead kept resources, then every receipt bucket and
---          resource key that a job of the batch names by its position in KEYS
--- ARGV     nonce, then for each job: kind entry id fingerprint hour bucket, then the kind's own
---          fields (see its file). entry is '' for what is settled directly; hour is '' for a timeless id.
+--          resource key of the batch, once; jobs name them by their position in KEYS
+-- ARGV     nonce, then what each key after the first eight is of: a bucket its hour, a resource its id, else '';
+--          then for each job: kind entry id fingerprint bucket, then the kind's own fields (see its file).
+--          entry is '' for what is settled directly; the bucket of a timeless id is kept.
 -- returns  nonce, status, and for status
 --            settled           at_ms, seq before, then for each job: its code if this call decided it, or
 --                              replayed:<code>:<seq>, id_mismatch:<seq>, or the code of what stays undecided
@@ -18,14 +19,18 @@ local head_key, queue_key, journal_key, parked_key = KEYS[1], KEYS[2], KEYS[3], 
 local scheduled_key, dead_key, kept_key, resources_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local nonce = ARGV[1]
 
-local JOBS_FIRST = 2      -- where the first job begins in ARGV
-local COMMON_FIELDS = 6   -- kind entry id fingerprint hour bucket
+local KEYS_COMMON = 8                             -- KEYS that every call has
+local JOBS_FIRST = 2 + #KEYS - KEYS_COMMON        -- where the first job begins in ARGV
+local COMMON_FIELDS = 5                           -- kind entry id fingerprint bucket
 local PINNED_MAX = 50000  -- settled entries that one slow entry may keep in a stream before they are deleted singly
 local FUTURE_MS_MAX = 86400000
 local GROUP = 'workers'
 
 local call, pcall_redis = redis.call, redis.pcall
 local match, concat = string.match, table.concat
+
+local function key_at(position) return KEYS[integer(position)] end
+local function name_at(position) return ARGV[integer(position) - KEYS_COMMON + 1] end
 
 local time = call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

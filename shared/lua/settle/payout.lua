@@ -1,13 +1,13 @@
 
 -- payout    a withdrawal with a destination: holds the money; the payout steps pay, then post or void it
---           fields   account account_key hold_key payouts_key amount currency destination hold_ttl_ms ('' for none)
+--           fields   account hold payouts (positions) amount currency destination hold_ttl_ms ('' for none)
 --           journal  account amount currency destination available
 kinds.payout = {
-  fields = 8,
+  fields = 7,
 
   -- A hold may outlive its receipt's bucket; it answers for its id as the receipt would.
   answer_from_hold = function(at, fingerprint)
-    local hold = load_hold(KEYS[integer(ARGV[at + 2])])
+    local hold = load_hold(ARGV[at + 1])
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return nil end
     if hold.fingerprint ~= fingerprint then
@@ -19,15 +19,14 @@ kinds.payout = {
   end,
 
   decide = function(at, id, fingerprint)
-    local account_id, position, hold_position, payouts_position = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-    local amount_text, currency, destination, ttl_text = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
+    local position, hold_position, payouts = ARGV[at], ARGV[at + 1], key_at(ARGV[at + 2])
+    local amount_text, currency, destination, ttl_text = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
     local amount, ttl_ms = integer(amount_text), optional(ttl_text)
     if not amount then return 'amount_out_of_range' end
     if amount == 0 then return 'amount_zero' end
     if ttl_ms == nil then return 'time_malformed' end
 
-    local account = load_account(KEYS[integer(position)], account_id)
-    local payouts = KEYS[integer(payouts_position)]
+    local account_id, account = name_at(position), load_account(position)
     if account == CORRUPT or type(pcall_redis('ZCARD', payouts)) ~= 'number' then return 'corrupt_state' end
     local request = concat({ account_id, amount_text, currency, destination, '' }, '\t')
     if not account then return 'account_not_found', request end
@@ -40,12 +39,12 @@ kinds.payout = {
     account.held_changed = true
     change_account(account)
     local hold = {
-      key = KEYS[integer(hold_position)], account = account_id, amount = amount, currency = currency,
+      position = hold_position, key = key_at(hold_position), account = account_id, amount = amount, currency = currency,
       destination = destination, fingerprint = fingerprint, state = 'held', attempts = 0, refused = 0, fence = 0,
       begin_key = '', lease_until_ms = 0, first_begin_at_ms = false,
       expires_at_ms = ttl_ms and now_ms + ttl_ms,
     }
-    loaded[hold.key] = hold
+    loaded[hold_position] = hold
     change_hold(hold, id, payouts, digits(now_ms))
     return 'held', request .. digits(account.available)
   end,

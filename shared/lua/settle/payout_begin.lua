@@ -1,17 +1,17 @@
 
 -- payout_begin   records an attempt before its request goes out, as unknown; mints its fence
---                fields   account account_key hold_key payouts_key begin_key lease_ms retry (same_key or never)
+--                fields   account hold payouts (positions) begin_key lease_ms retry (same_key or never)
 --                         key_window_ms backoff_ms
 --                journal  account attempt fence available
 -- begin_key is the caller's own for this attempt: the same key again is the same attempt, never another.
 kinds.payout_begin = {
-  fields = 9,
+  fields = 8,
   step = true,
 
   decide = function(at, id)
-    local account_id, begin_key = ARGV[at], ARGV[at + 4]
-    local lease_ms, retry = integer(ARGV[at + 5]), ARGV[at + 6]
-    local key_window_ms, backoff_ms = integer(ARGV[at + 7]), integer(ARGV[at + 8])
+    local begin_key = ARGV[at + 3]
+    local lease_ms, retry = integer(ARGV[at + 4]), ARGV[at + 5]
+    local key_window_ms, backoff_ms = integer(ARGV[at + 6]), integer(ARGV[at + 7])
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT or not lease_ms or not key_window_ms or not backoff_ms then return 'corrupt_state' end
     if not hold then return answer_ended(id) end
@@ -26,7 +26,7 @@ kinds.payout_begin = {
     if reason then
       hold.state, hold.reason = 'needs_review', reason
       change_hold(hold, id, payouts, REVIEW_SCORE)
-      return 'needs_review', step_fields(account_id, account, digits(hold.attempts), digits(hold.fence)), hold.fingerprint
+      return 'needs_review', step_fields(account, digits(hold.attempts), digits(hold.fence)), hold.fingerprint
     end
 
     hold.state, hold.begin_key = 'paying', begin_key
@@ -35,6 +35,6 @@ kinds.payout_begin = {
     hold.lease_until_ms = now_ms + lease_ms
     hold.first_begin_at_ms = hold.first_begin_at_ms or now_ms
     change_hold(hold, id, payouts, digits(hold.lease_until_ms + backoff_ms))
-    return 'paying', step_fields(account_id, account, digits(hold.attempts), digits(hold.fence)), hold.fingerprint
+    return 'paying', step_fields(account, digits(hold.attempts), digits(hold.fence)), hold.fingerprint
   end,
 }

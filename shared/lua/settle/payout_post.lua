@@ -1,23 +1,23 @@
 
 -- payout_post    the money has left. Proof counts from any attempt, however old, as long as the hold is open.
---                fields   account account_key hold_key payouts_key source (gateway or operator) note
+--                fields   account hold payouts (positions) source (gateway or operator) note
 --                journal  account source note available
 kinds.payout_post = {
-  fields = 6,
+  fields = 5,
   step = true,
 
   decide = function(at, id)
-    local account_id, source, note = ARGV[at], ARGV[at + 4], ARGV[at + 5]
+    local source, note = ARGV[at + 3], ARGV[at + 4]
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then
       local answer = answer_ended(id, 'paid')
       if answer ~= 'already_voided' or source ~= 'gateway' then return answer end
       -- Paid although we gave the money back: an alarm in the journal, never silence. Nothing else changes.
-      return 'paid_after_void', step_fields(account_id, account, source, note), match(receipt_of[id], '^%x+')
+      return 'paid_after_void', step_fields(account, source, note), match(receipt_of[id], '^%x+')
     end
     if source ~= 'gateway' and now_ms < hold.lease_until_ms then return 'lease_running' end
     end_hold(hold, id, payouts, account, 0)
-    return 'paid', step_fields(account_id, account, source, note), hold.fingerprint
+    return 'paid', step_fields(account, source, note), hold.fingerprint
   end,
 }

@@ -1,14 +1,14 @@
 
 -- payout_refuse  the gateway itself refused the attempt of this fence, definitely. The money goes back only if
 --                every attempt that ever began was refused: an unknown one may have paid.
---                fields   account account_key hold_key payouts_key fence note
+--                fields   account hold payouts (positions) fence note
 --                journal  account fence note available
 kinds.payout_refuse = {
-  fields = 6,
+  fields = 5,
   step = true,
 
   decide = function(at, id)
-    local account_id, fence, note = ARGV[at], ARGV[at + 4], ARGV[at + 5]
+    local fence, note = ARGV[at + 3], ARGV[at + 4]
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id, 'payout_refused') end
@@ -18,10 +18,10 @@ kinds.payout_refuse = {
     hold.refused = hold.refused + 1
     if hold.refused == hold.attempts then
       end_hold(hold, id, payouts, account, hold.amount)
-      return 'payout_refused', step_fields(account_id, account, fence, note), hold.fingerprint
+      return 'payout_refused', step_fields(account, fence, note), hold.fingerprint
     end
     hold.state, hold.reason = 'needs_review', 'refused_after_unknown'
     change_hold(hold, id, payouts, REVIEW_SCORE)
-    return 'needs_review', step_fields(account_id, account, fence, note), hold.fingerprint
+    return 'needs_review', step_fields(account, fence, note), hold.fingerprint
   end,
 }

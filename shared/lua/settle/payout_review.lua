@@ -1,13 +1,13 @@
 
 -- payout_review  the gateway's answer to the attempt of this fence is one that only a person can judge
---                fields   account account_key hold_key payouts_key fence note
+--                fields   account hold payouts (positions) fence note
 --                journal  account fence note available
 kinds.payout_review = {
-  fields = 6,
+  fields = 5,
   step = true,
 
   decide = function(at, id)
-    local account_id, fence, note = ARGV[at], ARGV[at + 4], ARGV[at + 5]
+    local fence, note = ARGV[at + 3], ARGV[at + 4]
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id) end
@@ -16,6 +16,6 @@ kinds.payout_review = {
 
     hold.state, hold.reason = 'needs_review', note
     change_hold(hold, id, payouts, REVIEW_SCORE)
-    return 'needs_review', step_fields(account_id, account, fence, note), hold.fingerprint
+    return 'needs_review', step_fields(account, fence, note), hold.fingerprint
   end,
 }

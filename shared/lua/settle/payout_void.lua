@@ -1,13 +1,13 @@
 
 -- payout_void    the money goes back: an operator says so, or the hold's time is over before any attempt
---                fields   account account_key hold_key payouts_key source (operator or expiry) note
+--                fields   account hold payouts (positions) source (operator or expiry) note
 --                journal  account source note available
 kinds.payout_void = {
-  fields = 6,
+  fields = 5,
   step = true,
 
   decide = function(at, id)
-    local account_id, source, note = ARGV[at], ARGV[at + 4], ARGV[at + 5]
+    local source, note = ARGV[at + 3], ARGV[at + 4]
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id, 'payout_voided') end
@@ -17,6 +17,6 @@ kinds.payout_void = {
       return 'hold_not_expired'
     end
     end_hold(hold, id, payouts, account, hold.amount)
-    return 'payout_voided', step_fields(account_id, account, source, note), hold.fingerprint
+    return 'payout_voided', step_fields(account, source, note), hold.fingerprint
   end,
 }

@@ -4,11 +4,24 @@
 -- alone, never from a clock, so no id has a window in which it could spend twice.
 local receipt_of = {}        -- id -> '<fingerprint> <code> <seq>', of earlier calls and of this one
 local parked_row_of = {}     -- id -> row, of ids that left their stream undecided
-local fresh = {}             -- receipts key -> { id, receipt, … } to write
+local buckets = {}           -- as a list, and by the position that jobs name
 
-local function receipts_key(hour, bucket)
-  if hour ~= '' and integer(hour) >= floor then return KEYS[integer(bucket)] end
-  return kept_key
+-- What holds for every id of a bucket.
+local function bucket_at(position)
+  local bucket = buckets[position]
+  if bucket then return bucket end
+  local key, hour = key_at(position), integer(name_at(position))
+  local below_floor = hour and hour < floor
+  bucket = {
+    key = (hour and not below_floor) and key or kept_key,
+    below_floor = below_floor,
+    from_future = hour and hour * 3600000 > now_ms + FUTURE_MS_MAX,
+    ids = {},      -- to look up
+    fresh = {},    -- { id, receipt, … } to write
+  }
+  buckets[position] = bucket
+  buckets[#buckets + 1] = bucket
+  return bucket
 end
 
 local function fetch_into(target, key, ids)
@@ -19,11 +32,9 @@ local function fetch_into(target, key, ids)
   end
 end
 
--- What the receipts say of an id: nil (undecided, go on), or the answer to give.
+-- What an id's receipt says: the answer to give.
 local function answer_from_receipt(id, fingerprint)
-  local receipt = receipt_of[id]
-  if not receipt then return nil end
-  local stored_fingerprint, code, stored_seq = match(receipt, '^(%x+) ([%l_]+) (%d+)$')
+  local stored_fingerprint, code, stored_seq = match(receipt_of[id], '^(%x+) ([%l_]+) (%d+)$')
   if not stored_fingerprint then return 'corrupt_state' end
   if stored_fingerprint == fingerprint then
     replayed = replayed + 1
@@ -34,8 +45,7 @@ local function answer_from_receipt(id, fingerprint)
 end
 
 -- Below the floor only an id that is known to be undecided may execute: it is parked with the same request.
-local function answer_below_floor(id, fingerprint, hour)
-  if hour == '' or integer(hour) >= floor then return nil end
+local function answer_below_floor(id, fingerprint)
   local row = parked_row_of[id]
   if not row then
     expired = expired + 1
@@ -49,14 +59,9 @@ local function answer_below_floor(id, fingerprint, hour)
   end
 end
 
-local function remember(key, id, fingerprint, code)
-  local receipt = fingerprint .. ' ' .. code .. ' ' .. digits(seq)
+local function remember(bucket, id, fingerprint, code)
+  local receipt, fresh = fingerprint .. ' ' .. code .. ' ' .. digits(seq), bucket.fresh
+  local last = #fresh
   receipt_of[id] = receipt
-  local list = fresh[key]
-  if not list then
-    list = {}
-    fresh[key] = list
-  end
-  list[#list + 1] = id
-  list[#list + 1] = receipt
+  fresh[last + 1], fresh[last + 2] = id, receipt
 end

@@ -1,29 +1,29 @@
 
--- redeem    fields   campaign campaign_key (holders_key follows it in KEYS) customer quantity
+-- redeem    fields   campaign (a position; its holders follow it in KEYS) customer quantity
 --           journal  campaign customer quantity issued
-local customers_of = {}   -- campaign key -> the customers that this batch names
+local customers_of = {}   -- campaign -> the customers that this batch names
 
 kinds.redeem = {
-  fields = 4,
+  fields = 3,
 
   gather = function(at)
-    local campaign_key, customer = ARGV[at + 1], ARGV[at + 2]
-    local customers = customers_of[campaign_key]
+    local position = ARGV[at]
+    local customers = customers_of[position]
     if not customers then
       customers = {}
-      customers_of[campaign_key] = customers
+      customers_of[position] = customers
     end
-    customers[#customers + 1] = customer
+    customers[#customers + 1] = ARGV[at + 1]
   end,
 
   decide = function(at)
-    local id, position, customer, quantity_text = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local position, customer, quantity_text = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local quantity = integer(quantity_text)
     if not quantity or quantity == 0 then return 'quantity_out_of_range' end
 
-    local campaign = load_campaign(KEYS[integer(position)], id)
+    local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    local request = id .. '\t' .. customer .. '\t' .. quantity_text .. '\t'
+    local request = name_at(position) .. '\t' .. customer .. '\t' .. quantity_text .. '\t'
     if not campaign then return 'campaign_not_found', request end
     if campaign.codes ~= '' and quantity ~= 1 then return 'quantity_out_of_range' end
 

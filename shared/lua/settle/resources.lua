@@ -1,6 +1,6 @@
 
--- Resources: campaigns and accounts as the jobs of this batch see them. `loaded` holds what was read and
--- what earlier jobs of the batch made of it; `false` stands for absent, CORRUPT for what cannot be.
+-- Resources: campaigns and accounts as the jobs of this batch see them. `loaded` holds, by position in KEYS,
+-- what was read and what earlier jobs of the batch made of it; `false` stands for absent, CORRUPT for what cannot be.
 -- Final values are written by HSET: HINCRBY on a value that someone else damaged would fail after other
 -- writes had stayed.
 local CORRUPT = {}
@@ -26,9 +26,10 @@ local function optional(text)
   return integer(text)
 end
 
-local function load_campaign(key, id)
-  local campaign = loaded[key]
+local function load_campaign(position)
+  local campaign = loaded[position]
   if campaign ~= nil then return campaign end
+  local key, id = key_at(position), name_at(position)
   local row = pcall_redis('HMGET', key, 'limit', 'issued', 'per_customer', 'opens_at_ms', 'closes_at_ms', 'status',
     'codes', 'codes_count', 'seq')
   if row.err then
@@ -37,7 +38,7 @@ local function load_campaign(key, id)
     campaign = absent('campaign:' .. id)
   else
     campaign = {
-      key = key, limit = integer(row[1]), issued = integer(row[2]), per_customer = optional(row[3]),
+      key = key, id = id, limit = integer(row[1]), issued = integer(row[2]), per_customer = optional(row[3]),
       opens_at_ms = optional(row[4]), closes_at_ms = optional(row[5]), status = row[6], codes = row[7],
       codes_count = integer(row[8]),
     }
@@ -49,13 +50,14 @@ local function load_campaign(key, id)
       campaign = CORRUPT
     end
   end
-  loaded[key] = campaign
+  loaded[position] = campaign
   return campaign
 end
 
-local function load_account(key, id)
-  local account = loaded[key]
+local function load_account(position)
+  local account = loaded[position]
   if account ~= nil then return account end
+  local key, id = key_at(position), name_at(position)
   local row = pcall_redis('HMGET', key, 'available', 'held', 'currency', 'status', 'seq')
   if row.err then
     account = CORRUPT
@@ -65,12 +67,12 @@ local function load_account(key, id)
     local available, held, status = integer(row[1]), integer(row[2]), row[4]
     if available and held and available + held <= NUMBER_MAX and row[3] and integer(row[5])
         and (status == 'open' or status == 'closed') then
-      account = { key = key, available = available, held = held, currency = row[3], status = status }
+      account = { key = key, id = id, available = available, held = held, currency = row[3], status = status }
     else
       account = CORRUPT
     end
   end
-  loaded[key] = account
+  loaded[position] = account
   return account
 end
 

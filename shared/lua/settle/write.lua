@@ -14,7 +14,7 @@ if #lines > 0 then
 
   write_resources()
   write_holds()
-  for key, receipts in pairs(fresh) do chunked('HSET', key, receipts) end
+  for _, bucket in ipairs(buckets) do chunked('HSET', bucket.key, bucket.fresh) end
   if #unparked > 0 then
     -- Decided while parked: another copy of the job got here first.
     for _, id in ipairs(unparked) do

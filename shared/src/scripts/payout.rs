@@ -124,17 +124,17 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
     assembly.push_job(kind, "", id, "");
     assembly.push_resource(Resource::Account(account));
     assembly.push_hold(id);
-    let call = &mut assembly.call;
+    let call = &mut assembly;
     match step {
         Step::Begin(Begin { key, lease, retry, key_window, backoff }) => {
-            call.push_arg(*key);
-            call.push_arg(lease.as_millis() as u64);
-            call.push_arg(match retry {
+            call.push(*key);
+            call.push(lease.as_millis() as u64);
+            call.push(match retry {
                 Retry::SameKey => "same_key",
                 Retry::Never => "never",
             });
-            call.push_arg(key_window.as_millis() as u64);
-            call.push_arg(backoff.as_millis() as u64);
+            call.push(key_window.as_millis() as u64);
+            call.push(backoff.as_millis() as u64);
         }
         Step::Paid { note } => push_two(call, "gateway", note),
         Step::PostByHand { note } | Step::VoidByHand { note } => push_two(call, "operator", note),
@@ -143,10 +143,10 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
             push_two(call, &fence.to_string(), note)
         }
     }
-    assembly.call
+    assembly.finish()
 }
 
-fn push_two(call: &mut Call, first: &str, note: &str) {
+fn push_two(call: &mut Assembly<'_>, first: &str, note: &str) {
     let mut line = String::new();
     for c in note.chars().map(|c| if c.is_control() { ' ' } else { c }) {
         if line.len() + c.len_utf8() > NOTE_BYTES_MAX {
@@ -154,8 +154,8 @@ fn push_two(call: &mut Call, first: &str, note: &str) {
         }
         line.push(c);
     }
-    call.push_arg(first);
-    call.push_arg(line);
+    call.push(first);
+    call.push(line);
 }
 
 /// An open payout.

@@ -200,7 +200,7 @@ fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy)
         assembly.push_job(request.kind(), entry.unwrap_or_default(), id, &fingerprint.to_string());
         assembly.push_request(id, request, policy);
     }
-    assembly.call
+    assembly.finish()
 }
 
 pub(super) fn read(reply: &mut Reply, count: usize) -> Result<Settlement, Failure> {

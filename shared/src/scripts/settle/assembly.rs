@@ -1,7 +1,9 @@
-//! Puts the KEYS and ARGV of a settle call together: shared keys once, each kind's fields in the order of its
-//! Lua file.
+//! Puts the KEYS and ARGV of a settle call together: each key and what it is of once, each kind's fields in the
+//! order of its Lua file.
 
 use std::collections::HashMap;
+
+use redis::ToRedisArgs;
 
 use crate::amount::{Amount, Currency};
 use crate::ids::{Bucket, JobId, QueueName};
@@ -17,7 +19,9 @@ const KEPT_POSITION: usize = 7;
 
 /// A call that jobs are added to.
 pub(in crate::scripts) struct Assembly<'a> {
-    pub(in crate::scripts) call: Call,
+    call: Call,
+    /// The jobs, which follow the names of all keys in ARGV.
+    fields: Vec<Vec<u8>>,
     keys: &'a Keys,
     buckets: HashMap<Bucket, usize>,
     resources: HashMap<(Type, &'a str), usize>,
@@ -41,32 +45,41 @@ impl<'a> Assembly<'a> {
             .key(keys.dead())
             .key(keys.receipts(Bucket::Kept))
             .key(keys.resources());
-        Self { call, keys, buckets: HashMap::new(), resources: HashMap::new() }
+        Self { call, fields: Vec::new(), keys, buckets: HashMap::new(), resources: HashMap::new() }
+    }
+
+    /// The call with everything that was added.
+    pub(in crate::scripts) fn finish(mut self) -> Call {
+        self.fields.into_iter().for_each(|field| self.call.push_arg(field));
+        self.call
+    }
+
+    /// One field of the job that was added last.
+    pub(in crate::scripts) fn push(&mut self, field: impl ToRedisArgs) {
+        field.write_redis_args(&mut self.fields);
     }
 
     /// The fields that every kind has.
     pub(in crate::scripts) fn push_job(&mut self, kind: Kind, entry: &str, id: &JobId, fingerprint: &str) {
-        let (hour, bucket) = self.bucket(id);
-        self.call.push_arg(kind.name());
-        self.call.push_arg(entry);
-        self.call.push_arg(id.as_str());
-        self.call.push_arg(fingerprint);
-        self.call.push_arg(hour);
-        self.call.push_arg(bucket);
+        let bucket = self.bucket(id);
+        self.push(kind.name());
+        self.push(entry);
+        self.push(id.as_str());
+        self.push(fingerprint);
+        self.push(bucket);
     }
 
-    /// A resource's id and the position of its key.
+    /// The position of a resource's key.
     pub(in crate::scripts) fn push_resource(&mut self, resource: Resource<'a>) {
-        self.call.push_arg(resource.id());
         let position = self.resource(resource);
-        self.call.push_arg(position);
+        self.push(position);
     }
 
     /// The positions of a payout's own keys.
     pub(in crate::scripts) fn push_hold(&mut self, id: &JobId) {
         for key in [self.keys.hold(id), self.keys.payouts()] {
-            let position = self.call.push_key(key);
-            self.call.push_arg(position);
+            let position = push_key(&mut self.call, key, "");
+            self.push(position);
         }
     }
 
@@ -75,8 +88,8 @@ impl<'a> Assembly<'a> {
         self.push_resource(request.resource());
         match request {
             Request::Redeem { customer, quantity, .. } => {
-                self.call.push_arg(customer.as_str());
-                self.call.push_arg(quantity.get());
+                self.push(customer.as_str());
+                self.push(quantity.get());
             }
             Request::Withdraw { amount, currency, .. } | Request::Deposit { amount, currency, .. } => {
                 self.push_money(*amount, *currency);
@@ -84,48 +97,50 @@ impl<'a> Assembly<'a> {
             Request::Payout { amount, currency, destination, .. } => {
                 self.push_hold(id);
                 self.push_money(*amount, *currency);
-                self.call.push_arg(destination.as_str());
+                self.push(destination.as_str());
                 self.push_optional(policy.hold_ttl.map(|ttl| ttl.as_millis() as u64));
             }
             Request::AccountOpen { balance, currency, .. } => self.push_money(*balance, *currency),
             // PayoutStep is refused before it comes here: `scripts::payout` assembles the steps.
             Request::AccountClose { .. } | Request::CampaignClose { .. } | Request::PayoutStep { .. } => {}
             Request::CampaignCreate(terms) => {
-                self.call.push_arg(terms.limit.get());
+                self.push(terms.limit.get());
                 self.push_optional(terms.per_customer.map(|most| most.get()));
                 self.push_optional(terms.window.opens_at().map(Instant::ms));
                 self.push_optional(terms.window.closes_at().map(Instant::ms));
                 let codes = terms.codes.as_ref();
-                self.call.push_arg(codes.map_or("", |codes| codes.as_str()));
-                let position = codes.map(|codes| self.call.push_key(self.keys.codes(codes)) as u64);
-                self.push_optional(position);
+                let position =
+                    codes.map(|codes| push_key(&mut self.call, self.keys.codes(codes), codes.as_str()));
+                self.push_optional(position.map(|position| position as u64));
             }
             Request::CampaignSetLimit { limit, expected, .. } => {
-                self.call.push_arg(limit.get());
+                self.push(limit.get());
                 self.push_optional(expected.map(|limit| limit.get()));
             }
         }
     }
 
     fn push_money(&mut self, amount: Amount, currency: Currency) {
-        self.call.push_arg(amount.minor());
-        self.call.push_arg(currency.code());
+        self.push(amount.minor());
+        self.push(currency.code());
     }
 
     fn push_optional(&mut self, number: Option<u64>) {
         match number {
-            Some(number) => self.call.push_arg(number),
-            None => self.call.push_arg(""),
+            Some(number) => self.push(number),
+            None => self.push(""),
         }
     }
 
-    /// The hour of an id ('' for a timeless one) and the position of its bucket.
-    fn bucket(&mut self, id: &JobId) -> (String, usize) {
+    /// The position of an id's bucket.
+    fn bucket(&mut self, id: &JobId) -> usize {
         let bucket = id.bucket();
-        let Bucket::Hour(hour) = bucket else { return (String::new(), KEPT_POSITION) };
+        let Bucket::Hour(hour) = bucket else { return KEPT_POSITION };
         let (call, keys) = (&mut self.call, self.keys);
-        let position = *self.buckets.entry(bucket).or_insert_with(|| call.push_key(keys.receipts(bucket)));
-        (hour.to_string(), position)
+        *self
+            .buckets
+            .entry(bucket)
+            .or_insert_with(|| push_key(call, keys.receipts(bucket), &hour.to_string()))
     }
 
     /// The position of a resource's key; a campaign's holders come right after it.
@@ -135,14 +150,20 @@ impl<'a> Assembly<'a> {
             Resource::Account(id) => *self
                 .resources
                 .entry((Type::Account, id.as_str()))
-                .or_insert_with(|| call.push_key(keys.account(id))),
+                .or_insert_with(|| push_key(call, keys.account(id), id.as_str())),
             Resource::Campaign(id) => {
                 *self.resources.entry((Type::Campaign, id.as_str())).or_insert_with(|| {
-                    let position = call.push_key(keys.campaign(id));
-                    call.push_key(keys.holders(id));
+                    let position = push_key(call, keys.campaign(id), id.as_str());
+                    push_key(call, keys.holders(id), "");
                     position
                 })
             }
         }
     }
+}
+
+/// Adds a key and what it is of; answers its position.
+fn push_key(call: &mut Call, key: String, name: &str) -> usize {
+    call.push_arg(name);
+    call.push_key(key)
 }
