@@ -2,11 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod harness;
+mod property;
 mod tables;
 
 mod architecture;
 mod audit;
 mod codes_doc;
+mod damage;
 mod embedded;
 mod link;
 mod lock;

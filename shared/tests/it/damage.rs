@@ -1,0 +1,577 @@
+//! Foreign types and values in any key of a partition, then a script: it does all of its work or nothing,
+//! and never raises an error half-way (design.md, section 2).
+//!
+//! "Nothing" is the same DUMP of every key, which for a stream holds its groups and pending entries too.
+//! "All of its work" is judged from the answers: each has its receipt, its line, its acknowledgement and its
+//! resource as the line says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use redis::Value;
+use tollgate::code::Code;
+use tollgate::fingerprint::Fingerprint;
+use tollgate::ids::{Bucket, JobId};
+use tollgate::instant::Instant;
+use tollgate::job::{CampaignTerms, CodesName, Job, Request};
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::park::Destination;
+use tollgate::scripts::settle::{Answer, Settlement};
+use tollgate::scripts::{dead, promote};
+
+use crate::property::holds;
+use crate::space::*;
+
+/// What is done to one key before the script runs.
+#[derive(Debug, Clone)]
+enum Damage {
+    /// The key holds another type.
+    Type(usize, usize),
+    /// One field of a hash, or one member of a sorted set, holds another value.
+    Field(usize, usize, usize),
+    /// One field is gone.
+    NoField(usize, usize),
+    /// The key is gone.
+    Gone(usize),
+    /// A stream has an entry with this id.
+    Entry(usize, usize),
+    /// A stream's group is gone.
+    NoGroup,
+}
+
+const KEYS: [&str; 19] = [
+    "head",
+    "queues",
+    "queue:default",
+    "journal",
+    "parked",
+    "scheduled",
+    "dead",
+    "receipts:kept",
+    "receipts:now",
+    "resources",
+    "campaign:c0",
+    "campaign:c1",
+    "campaign:new",
+    "holders:c0",
+    "holders:c1",
+    "account:a0",
+    "account:a1",
+    "account:new",
+    "codes:",
+];
+const TYPES: [&[&str]; 6] = [
+    &["SET", "", "text"],
+    &["RPUSH", "", "element"],
+    &["SADD", "", "member"],
+    &["ZADD", "", "1", "mine"],
+    &["HSET", "", "mine", "text"],
+    &["XADD", "", "5-0", "field", "value"],
+];
+const FIELDS: [&str; 31] = [
+    "format",
+    "frozen",
+    "receipts_floor",
+    "seq",
+    "hash",
+    "acked",
+    "replayed",
+    "mismatched",
+    "expired",
+    "discarded",
+    "to_scheduled",
+    "to_dead",
+    "requeued",
+    "limit",
+    "issued",
+    "per_customer",
+    "opens_at_ms",
+    "closes_at_ms",
+    "status",
+    "codes",
+    "codes_count",
+    "available",
+    "held",
+    "currency",
+    "u0",
+    "u1",
+    "mine",
+    "decided",
+    "dead",
+    "due",
+    "default",
+];
+const VALUES: [&str; 26] = [
+    "",
+    "0",
+    "1",
+    "2",
+    "007",
+    "-1",
+    "1.5",
+    "1e3",
+    "0x10",
+    "nan",
+    " 1",
+    "+1",
+    "9007199254740990",
+    "9007199254740991",
+    "9007199254740992",
+    "18446744073709551616",
+    "open",
+    "closed",
+    "active",
+    "USD",
+    "EUR",
+    "0123456789abcdef redeemed 1",
+    "0123456789abcdef redeemed",
+    "dead\t0123456789abcdef\t0\tdefault\tworker_lost\t1\t{}",
+    "queued\t0123456789abcdef\t0\tnone\t\t1\t",
+    "x\0y\tz\n",
+];
+const ENTRIES: [&str; 4] = ["0-1", "4-0", "9007199254740991-0", "18446744073709551615-18446744073709551615"];
+
+fn damages() -> impl Strategy<Value = Vec<Damage>> {
+    let key = 0..KEYS.len();
+    let field = 0..FIELDS.len();
+    let one = prop_oneof![
+        3 => (key.clone(), 0..TYPES.len()).prop_map(|(key, of)| Damage::Type(key, of)),
+        8 => (key.clone(), field.clone(), 0..VALUES.len()).prop_map(|(key, field, value)| Damage::Field(key, field, value)),
+        2 => (key.clone(), field).prop_map(|(key, field)| Damage::NoField(key, field)),
+        1 => key.clone().prop_map(Damage::Gone),
+        1 => (key, 0..ENTRIES.len()).prop_map(|(key, entry)| Damage::Entry(key, entry)),
+        1 => Just(Damage::NoGroup),
+    ];
+    prop::collection::vec(one, 0..4)
+}
+
+/// One job of the batch: kind, resource, who, how much, id, entry; numbers choose from short lists.
+type Choice = (usize, usize, usize, usize, usize, usize);
+
+fn batch() -> impl Strategy<Value = Vec<Choice>> {
+    prop::collection::vec((0..8_usize, 0..3_usize, 0..2_usize, 0..7_usize, 0..8_usize, 0..4_usize), 1..7)
+}
+
+const QUANTITIES: [u64; 7] = [1, 2, 1, 7, 9_007_199_254_740_990, 9_007_199_254_740_991, 1];
+
+fn request((kind, resource, who, much, ..): Choice) -> Request {
+    let (campaign, account) = (["c0", "c1", "new"][resource], ["a0", "a1", "new"][resource]);
+    let (customer, number) = (["u0", "u1"][who], QUANTITIES[much]);
+    match kind {
+        0 | 1 => redeem(campaign, customer, number),
+        2 => withdraw(account, number),
+        3 => deposit(account, number),
+        4 if who == 0 => create(campaign, number),
+        4 => Request::CampaignCreate(CampaignTerms { codes: Some(codes()), ..terms(campaign, 2) }),
+        5 => open(account, number),
+        6 if who == 0 => set_limit(campaign, number, None),
+        6 => close(account),
+        _ if who == 0 => end(campaign),
+        _ => set_limit(campaign, number, Some(3)),
+    }
+}
+
+fn codes() -> CodesName {
+    CodesName::parse(&"c".repeat(64)).unwrap()
+}
+
+/// A partition with some of everything, and the ids and entries that a batch can choose from.
+struct Ground {
+    space: Space,
+    ids: Vec<JobId>,
+    entries: Vec<String>,
+    dead: JobId,
+    due: JobId,
+}
+
+async fn ground() -> Ground {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let upload = s.keys.codes(&codes());
+    s.run(&["HSET", &upload, "1", "one", "2", "two"]).await;
+    let mut bounded = terms("c0", 3);
+    bounded.per_customer = tollgate::job::Quantity::new(2);
+    let decided = id("decided");
+    let setup = [
+        (JobId::fresh(), Request::CampaignCreate(bounded)),
+        (JobId::fresh(), Request::CampaignCreate(CampaignTerms { codes: Some(codes()), ..terms("c1", 2) })),
+        (JobId::fresh(), open("a0", 10)),
+        (JobId::fresh(), open("a1", 9_007_199_254_740_989)),
+        (decided.clone(), redeem("c0", "u0", 1)),
+    ];
+    let jobs: Vec<_> = setup.iter().map(|(id, request)| (None, id, request)).collect();
+    s.settle(&jobs).await.unwrap();
+    // Below the floor: one parked as dead, one scheduled and due.
+    s.set_floor(-1000).await;
+    let (dead, due, expired) = (timed_id(-500, 1), timed_id(-500, 2), timed_id(-500, 3));
+    let jobs: Vec<Job> = [&dead, &due, &decided, &decided, &decided, &decided, &decided]
+        .into_iter()
+        .map(|id| job(id, redeem("c0", "u0", 1)))
+        .collect();
+    let entries = s.deliver("w", &jobs[..5]).await;
+    s.enqueue(&jobs[5..]).await;
+    s.park("w", &entries[0], Destination::Dead(Code::WorkerLost)).await.unwrap();
+    let soon = s.now_ms().await + 2;
+    s.park("w", &entries[1], Destination::Scheduled(Instant::from_ms(soon).unwrap())).await.unwrap();
+    s.set_floor(-168).await;
+    let ids = vec![
+        JobId::fresh(),
+        JobId::fresh(),
+        id("mine"),
+        decided,
+        dead.clone(),
+        due.clone(),
+        expired,
+        timed_id(30, 4),
+    ];
+    // None, pending, another pending, and one that does not exist.
+    let entries = vec![String::new(), entries[2].0.clone(), entries[3].0.clone(), "1-1".to_owned()];
+    Ground { space, ids, entries, dead, due }
+}
+
+impl Ground {
+    async fn damage(&mut self, damages: &[Damage]) {
+        let tag = self.space.keys.head().trim_end_matches("head").to_owned();
+        let hour = self.space.now_ms().await / 3_600_000;
+        let name = |key: usize| match KEYS[key] {
+            "receipts:now" => format!("{tag}receipts:{hour}"),
+            "codes:" => self.space.keys.codes(&codes()),
+            other => format!("{tag}{other}"),
+        };
+        for damage in damages {
+            let mut commands: Vec<Vec<String>> = Vec::new();
+            let mut push = |words: &[&str]| commands.push(words.iter().map(ToString::to_string).collect());
+            match *damage {
+                Damage::Type(key, of) => {
+                    let key = name(key);
+                    push(&["DEL", &key]);
+                    let words: Vec<&str> = TYPES[of]
+                        .iter()
+                        .map(|word| if word.is_empty() { key.as_str() } else { word })
+                        .collect();
+                    push(&words);
+                }
+                Damage::Field(key, field, value) => {
+                    push(&["HSET", &name(key), FIELDS[field], VALUES[value]]);
+                    push(&["ZADD", &name(key), VALUES[value], FIELDS[field]]);
+                }
+                Damage::NoField(key, field) => {
+                    push(&["HDEL", &name(key), FIELDS[field]]);
+                    push(&["ZREM", &name(key), FIELDS[field]]);
+                }
+                Damage::Gone(key) => push(&["DEL", &name(key)]),
+                Damage::Entry(key, entry) => push(&["XADD", &name(key), ENTRIES[entry], "job", "{}"]),
+                Damage::NoGroup => push(&["XGROUP", "DESTROY", &name(2), "workers"]),
+            }
+            for words in commands {
+                let mut command = redis::Cmd::new();
+                words.iter().for_each(|word| _ = command.arg(word));
+                // What does not fit the key's type is simply not done.
+                _ = self.space.link.run(&command).await;
+            }
+        }
+    }
+
+    /// The DUMP of every key; for a stream, that has its groups and pending entries in it.
+    async fn photograph(&mut self) -> BTreeMap<String, Value> {
+        let tag = self.space.keys.head().trim_end_matches("head").to_owned();
+        let names: Vec<String> =
+            self.space.link.query(&crate::harness::cmd(&["KEYS", &format!("{tag}*")])).await.unwrap();
+        let mut pipeline = redis::pipe();
+        names.iter().for_each(|name| _ = pipeline.cmd("DUMP").arg(name));
+        let dumps = self.space.link.run_pipeline(&pipeline).await.unwrap();
+        names
+            .into_iter()
+            .zip(dumps)
+            .map(|(name, dump)| (name.trim_start_matches(&tag).to_owned(), dump.unwrap()))
+            .collect()
+    }
+
+    async fn clear(&mut self) {
+        let tag = self.space.keys.head().trim_end_matches("head").to_owned();
+        let names: Vec<String> =
+            self.space.link.query(&crate::harness::cmd(&["KEYS", &format!("{tag}*")])).await.unwrap();
+        let mut pipeline = redis::pipe();
+        names.iter().for_each(|name| _ = pipeline.cmd("UNLINK").arg(name));
+        self.space.link.run_pipeline(&pipeline).await.unwrap();
+    }
+}
+
+/// A refusal that says for certain that nothing happened, as every refusal of a script must.
+fn definite(error: &ScriptError) -> Result<(), String> {
+    match error.code() {
+        Some(_) if !matches!(error, ScriptError::Failure(_)) => Ok(()),
+        _ => Err(format!("raised half-way: {error}")),
+    }
+}
+
+fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+#[test]
+fn settle_does_everything_or_nothing() {
+    holds((damages(), batch()), async |(damages, choices)| {
+        let mut ground = ground().await;
+        ground.damage(&damages).await;
+        let requests: Vec<Request> = choices.iter().map(|choice| request(*choice)).collect();
+        let ids: Vec<JobId> = choices.iter().map(|choice| ground.ids[choice.4].clone()).collect();
+        let mut used = BTreeSet::new();
+        let entries: Vec<Option<String>> = choices
+            .iter()
+            .map(|choice| ground.entries[choice.5].clone())
+            .map(|entry| (!entry.is_empty() && used.insert(entry.clone())).then_some(entry))
+            .collect();
+        let jobs: Vec<_> =
+            (0..choices.len()).map(|i| (entries[i].as_deref(), &ids[i], &requests[i])).collect();
+        let before = ground.photograph().await;
+        let typed_before = ground.space.dump().await;
+        let verdict = match ground.space.settle(&jobs).await {
+            Err(error) => definite(&error).and(nothing_changed(&before, &ground.photograph().await)),
+            Ok(settlement)
+                if settlement.answers.iter().all(|answer| matches!(answer, Answer::Undecided(_))) =>
+            {
+                nothing_changed(&before, &ground.photograph().await)
+            }
+            Ok(settlement) => {
+                let after = ground.space.dump().await;
+                full_effect(&mut ground.space, &jobs, &settlement, &typed_before, &after).await
+            }
+        };
+        ground.clear().await;
+        verdict
+    });
+}
+
+fn nothing_changed(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Result<(), String> {
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let changed: Vec<_> = names.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
+    expect(changed.is_empty(), || format!("nothing was decided, but {changed:?} changed"))
+}
+
+/// A hash; nothing if the key is absent or of another type.
+fn rows(dump: &Dump, key: &str) -> BTreeMap<String, String> {
+    match dump.0.get(key) {
+        Some(Content::Hash(rows)) => rows.clone(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn number(rows: &BTreeMap<String, String>, field: &str) -> i128 {
+    rows.get(field).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn pending(dump: &Dump) -> BTreeSet<String> {
+    match dump.0.get("queue:default") {
+        Some(Content::Stream { pending, .. }) => pending.iter().map(|(entry, ..)| entry.clone()).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Judges what settle did by its answers.
+async fn full_effect(
+    space: &mut Space,
+    jobs: &[(Option<&str>, &JobId, &Request)],
+    settlement: &Settlement,
+    before: &Dump,
+    after: &Dump,
+) -> Result<(), String> {
+    let mut allowed = BTreeSet::from(["head".to_owned()]);
+    let (head_before, head) = (rows(before, "head"), rows(after, "head"));
+    let floor = number(&head_before, "receipts_floor");
+    let grown = |field: &str| number(&head, field) - number(&head_before, field);
+    let count =
+        |of: fn(&Answer) -> bool| settlement.answers.iter().filter(|answer| of(answer)).count() as i128;
+
+    // The head counts what was answered, and nothing else in it changes.
+    let decided = count(|answer| matches!(answer, Answer::Decided { .. }));
+    expect(grown("seq") == decided, || format!("seq grew by {}", grown("seq")))?;
+    expect(grown("replayed") == count(|answer| matches!(answer, Answer::Replayed { .. })), || {
+        "replayed".into()
+    })?;
+    expect(grown("mismatched") == count(|answer| matches!(answer, Answer::Mismatch { .. })), || {
+        "mismatched".into()
+    })?;
+    expect(grown("expired") == count(|answer| matches!(answer, Answer::Expired)), || "expired".into())?;
+    let own = ["seq", "hash", "acked", "replayed", "mismatched", "expired", "discarded"];
+    for (field, value) in head_before.iter().filter(|(field, _)| !own.contains(&field.as_str())) {
+        expect(head.get(field) == Some(value), || format!("head: {field} changed"))?;
+    }
+
+    // Every settled entry, and no other, left the pending list, and was counted.
+    let settled: BTreeSet<String> = jobs
+        .iter()
+        .zip(&settlement.answers)
+        .filter(|(_, answer)| !matches!(answer, Answer::Undecided(_)))
+        .filter_map(|((entry, ..), _)| entry.map(str::to_owned))
+        .collect();
+    let acknowledged: BTreeSet<String> = pending(before).intersection(&settled).cloned().collect();
+    let expected: BTreeSet<String> = pending(before).difference(&settled).cloned().collect();
+    expect(pending(after) == expected, || format!("pending: {:?}", pending(after)))?;
+    expect(grown("acked") == acknowledged.len() as i128, || format!("acked grew by {}", grown("acked")))?;
+    if !settled.is_empty() {
+        allowed.insert("queue:default".to_owned());
+    }
+
+    if decided > 0 {
+        // One journal entry whose lines are the decisions, chained to the one before.
+        let queue = space.keys.clone();
+        let seq = settlement.seq_before + 1;
+        let entries = tollgate::journal::read(&mut space.link, &queue, seq, 10).await.unwrap();
+        let entries = entries.map_err(|damage| damage.to_string())?;
+        let [entry] = &entries[..] else { return Err(format!("{} new journal entries", entries.len())) };
+        expect(entry.expected_hash(&head_before["hash"]) == entry.hash, || "the chain is broken".into())?;
+        expect(head["hash"] == entry.hash, || "the head has another hash than its entry".into())?;
+        let lines = entry.lines().map_err(|damage| damage.to_string())?;
+        let mut decisions =
+            jobs.iter().zip(&settlement.answers).filter_map(|((_, id, request), answer)| match answer {
+                Answer::Decided { code, seq } => Some(((*id).clone(), (*request).clone(), *code, *seq)),
+                _ => None,
+            });
+        for line in &lines {
+            let told = (line.id.clone(), line.request.clone(), line.code, line.seq);
+            expect(decisions.next() == Some(told), || format!("a line that was not answered: {line:?}"))?;
+        }
+        expect(decisions.next().is_none(), || "a decision without a line".into())?;
+        allowed.insert("journal".to_owned());
+
+        let mut receipts: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        let mut discarded = 0;
+        for line in &lines {
+            let bucket = match line.id.bucket() {
+                Bucket::Hour(hour) if i128::from(hour) >= floor => format!("receipts:{hour}"),
+                _ => "receipts:kept".to_owned(),
+            };
+            let text = format!("{} {} {}", Fingerprint::of(&line.request), line.code, line.seq);
+            receipts
+                .entry(bucket.clone())
+                .or_insert_with(|| rows(before, &bucket))
+                .insert(line.id.to_string(), text);
+            for index in ["scheduled", "dead"] {
+                let was = |dump: &Dump| match dump.0.get(index) {
+                    Some(Content::Zset(rows)) => rows.iter().any(|(member, _)| *member == line.id.as_str()),
+                    _ => false,
+                };
+                // Without a row nobody looks at the indexes.
+                if rows(before, "parked").contains_key(line.id.as_str()) {
+                    allowed.extend([index.to_owned(), "parked".to_owned()]);
+                    discarded += i128::from(was(before));
+                    expect(!was(after), || format!("{index} still has a decided id"))?;
+                }
+            }
+            expect(!rows(after, "parked").contains_key(line.id.as_str()), || {
+                "a parked row of a decided id".into()
+            })?;
+        }
+        expect(grown("discarded") == discarded, || format!("discarded grew by {}", grown("discarded")))?;
+        for (bucket, expected) in receipts {
+            expect(rows(after, &bucket) == expected, || format!("{bucket}: {:?}", rows(after, &bucket)))?;
+            allowed.insert(bucket);
+        }
+        resources(&lines, before, after, &mut allowed)?;
+    }
+    let stray: Vec<_> = before.changed(after).into_iter().filter(|key| !allowed.contains(key)).collect();
+    expect(stray.is_empty(), || format!("{stray:?} changed too"))
+}
+
+/// Each resource is as its last line says, its seq that of its last change; holders grew by what was redeemed.
+fn resources(
+    lines: &[tollgate::journal::Line],
+    before: &Dump,
+    after: &Dump,
+    allowed: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    let mut customers: BTreeMap<(String, String), i128> = BTreeMap::new();
+    for line in lines {
+        let key = line.request.resource().to_string();
+        let now = rows(after, &key);
+        let last = lines.iter().rfind(|other| other.request.resource() == line.request.resource()).unwrap();
+        let value = now.get(if key.starts_with("account") { "available" } else { "issued" });
+        let value = value.and_then(|text| text.parse::<u64>().ok());
+        expect(value == last.after, || format!("{key} is {now:?}, its last line says {last:?}"))?;
+        if line.code.class() != tollgate::code::Class::Applied {
+            continue;
+        }
+        allowed.insert(key.clone());
+        let changed = lines
+            .iter()
+            .filter(|other| other.request.resource() == line.request.resource())
+            .rfind(|other| other.code.class() == tollgate::code::Class::Applied)
+            .unwrap();
+        expect(now["seq"] == changed.seq.to_string(), || {
+            format!("{key}: seq {} after {changed:?}", now["seq"])
+        })?;
+        match &line.request {
+            Request::Redeem { campaign, customer, quantity } => {
+                allowed.insert(format!("holders:{campaign}"));
+                let count = customers.entry((campaign.to_string(), customer.to_string()));
+                *count.or_default() += i128::from(quantity.get());
+            }
+            Request::CampaignCreate(_) | Request::AccountOpen { .. } => {
+                allowed.insert("resources".to_owned());
+                expect(after.members("resources").contains(&key), || format!("{key} is not in the index"))?;
+            }
+            _ => {}
+        }
+    }
+    for ((campaign, customer), redeemed) in customers {
+        let key = format!("holders:{campaign}");
+        let held = |dump: &Dump| number(&rows(dump, &key), &customer);
+        expect(held(after) - held(before) == redeemed, || format!("{key}: {customer} grew otherwise"))?;
+    }
+    Ok(())
+}
+
+/// The two sides of the conservation law, subtracted; `None` where damage keeps it from being read.
+async fn imbalance(space: &mut Space) -> Option<i128> {
+    let stats = tollgate::scripts::stats::read(&mut space.link, &space.keys).await.ok()?;
+    let (accepted, found) = stats.conservation();
+    Some(i128::from(accepted) - i128::from(found))
+}
+
+/// The moves: they change all that belongs together or nothing, and keep the conservation law as it was.
+#[test]
+fn moves_do_everything_or_nothing() {
+    holds((damages(), 0..4_usize, 0..3_usize, 0..4_usize), async |(damages, script, id, entry)| {
+        let mut ground = ground().await;
+        ground.damage(&damages).await;
+        let before = ground.photograph().await;
+        let imbalance_before = imbalance(&mut ground.space).await;
+        let (dead, due) = (ground.dead.clone(), ground.due.clone());
+        let entry = match ground.entries[entry].as_str() {
+            "" => "1-1".to_owned(),
+            entry => entry.to_owned(),
+        };
+        let space = &mut ground.space;
+        let queues = [space.queue.clone()];
+        let ids = [dead, due, JobId::fresh()];
+        let verdict = match script {
+            0 => dead::retry(&mut space.link, &space.keys, &queues, &ids).await.map(drop),
+            1 => dead::discard(&mut space.link, &space.keys, &ids).await.map(drop),
+            2 => promote::promote(&mut space.link, &space.keys, &queues, 10).await.map(drop),
+            _ => {
+                let parked = (entry, job(&ids[id], redeem("c0", "u0", 1)));
+                space.park("w", &parked, Destination::Dead(Code::WorkerLost)).await.map(drop)
+            }
+        };
+        let after = ground.photograph().await;
+        let verdict = match verdict {
+            Err(ScriptError::StaleKeys) => nothing_changed(&before, &after),
+            Err(error) => definite(&error).and(nothing_changed(&before, &after)),
+            Ok(()) => {
+                let own = ["head", "parked", "scheduled", "dead", "queue:default"];
+                let stray: Vec<_> = after
+                    .iter()
+                    .filter(|(key, dump)| !own.contains(&key.as_str()) && before.get(*key) != Some(dump))
+                    .collect();
+                let now = imbalance(&mut ground.space).await;
+                expect(stray.is_empty(), || format!("{stray:?} changed too"))
+                    .and(expect(imbalance_before.is_none() || now == imbalance_before, || {
+                        format!("the law was off by {imbalance_before:?}, now by {now:?}")
+                    }))
+            }
+        };
+        ground.clear().await;
+        verdict
+    });
+}
