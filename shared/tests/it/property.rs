@@ -1,5 +1,6 @@
 //! How a property test of this crate runs: cases until the time is up, on one server and one runtime.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
@@ -9,29 +10,34 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 /// How many seconds a property test may take; 4 if unset. `TOLLGATE_PROPERTY_SECONDS=600 cargo test …` looks longer.
 const SECONDS: &str = "TOLLGATE_PROPERTY_SECONDS";
 
-/// Tries `check` on values of `strategy` until the time is up; panics with the smallest value that fails.
-pub(crate) fn holds<S>(strategy: S, check: impl AsyncFn(S::Value) -> Result<(), String>)
-where
+/// Makes a ground once, then tries `check` on it with values of `strategy` until the time is up; panics with
+/// the smallest value that fails. `check` has to put the ground back as it was.
+pub(crate) fn holds<S, G>(
+    strategy: S,
+    ground: impl AsyncFnOnce() -> G,
+    check: impl AsyncFn(&mut G, S::Value) -> Result<(), String>,
+) where
     S: Strategy,
     S::Value: Debug + Clone,
 {
     let seconds = std::env::var(SECONDS).ok().and_then(|text| text.parse().ok()).unwrap_or(4);
-    let until = Instant::now() + Duration::from_secs(seconds);
     let config =
         Config { cases: u32::MAX, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut cases = 0_u32;
+    let ground = RefCell::new(runtime.block_on(ground()));
+    let until = Instant::now() + Duration::from_secs(seconds);
     let mut runner = TestRunner::new(config);
-    let mut failed = None;
-    while failed.is_none() && (Instant::now() < until || cases == 0) {
-        let tree = strategy.new_tree(&mut runner).unwrap();
-        let verdict =
-            runner.run_one(tree, |value| runtime.block_on(check(value)).map_err(TestCaseError::fail));
+    let mut cases = 0_u32;
+    while cases == 0 || Instant::now() < until {
         cases += 1;
-        failed = verdict.err();
-    }
-    if let Some(failure) = failed {
-        panic!("after {cases} cases: {failure}");
+        let tree = strategy.new_tree(&mut runner).unwrap();
+        let verdict = runner.run_one(tree, |value| {
+            let verdict = runtime.block_on(check(&mut ground.borrow_mut(), value));
+            verdict.map_err(TestCaseError::fail)
+        });
+        if let Err(failure) = verdict {
+            panic!("after {cases} cases: {failure}");
+        }
     }
     println!("{cases} cases");
     assert!(cases >= 20, "only {cases} cases: too slow to find anything");

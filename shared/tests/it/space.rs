@@ -171,44 +171,46 @@ impl Space {
     /// Every key of the partition, its name without the tag.
     pub(crate) async fn dump(&mut self) -> Dump {
         let tag = self.keys.head().trim_end_matches("head").to_owned();
-        let mut names: Vec<String> = self.link.query(&cmd(&["KEYS", &format!("{tag}*")])).await.unwrap();
-        names.sort();
-        let mut keys = BTreeMap::new();
-        for name in names {
-            let kind = self.text(&["TYPE", &name]).await.unwrap();
-            let content = match kind.as_str() {
-                "hash" => {
-                    let rows: BTreeMap<String, String> =
-                        self.link.query(&cmd(&["HGETALL", &name])).await.unwrap();
-                    Content::Hash(rows)
-                }
-                "zset" => {
-                    let words = ["ZRANGE", &name, "0", "-1", "WITHSCORES"];
-                    Content::Zset(self.link.query(&cmd(&words)).await.unwrap())
-                }
+        let names: Vec<String> = self.link.query(&cmd(&["KEYS", &format!("{tag}*")])).await.unwrap();
+        let mut types = redis::pipe();
+        names.iter().for_each(|name| _ = types.cmd("TYPE").arg(name));
+        let types = self.link.run_pipeline(&types).await.unwrap();
+        let types: Vec<String> =
+            types.into_iter().map(|reply| redis::from_redis_value(reply.unwrap()).unwrap()).collect();
+        let mut reads = redis::pipe();
+        for (name, kind) in names.iter().zip(&types) {
+            match kind.as_str() {
+                "hash" => _ = reads.cmd("HGETALL").arg(name),
+                "zset" => _ = reads.cmd("ZRANGE").arg(name).arg(&["0", "-1", "WITHSCORES"]),
                 "stream" => {
-                    let entries = self.run(&["XRANGE", &name, "-", "+"]).await;
-                    let groups = self.run(&["XINFO", "GROUPS", &name]).await;
-                    Content::Stream { entries, groups, pending: self.pending_rows(&name).await }
+                    reads.cmd("XRANGE").arg(name).arg(&["-", "+"]);
+                    reads.cmd("XINFO").arg("GROUPS").arg(name);
+                    reads.cmd("XPENDING").arg(name).arg(&[GROUP, "-", "+", "1000000"]);
                 }
-                _ => Content::Other(self.run(&["DUMP", &name]).await),
-            };
-            keys.insert(name.trim_start_matches(&tag).to_owned(), content);
+                _ => _ = reads.cmd("DUMP").arg(name),
+            }
         }
-        Dump(keys)
-    }
-
-    /// Entry, consumer and deliveries of each pending entry, without the idle time, which moves by itself.
-    async fn pending_rows(&mut self, stream: &str) -> Vec<(String, String, u64)> {
-        let reply = self.link.run(&cmd(&["XPENDING", stream, GROUP, "-", "+", "1000000"])).await;
-        let Ok(Value::Array(rows)) = reply else { return Vec::new() };
-        let rows = rows.into_iter().map(|row| {
-            let (entry, owner, _idle, deliveries): (String, String, u64, u64) =
-                redis::from_redis_value(row).unwrap();
-            (entry, owner, deliveries)
+        let mut replies = self.link.run_pipeline(&reads).await.unwrap().into_iter();
+        let mut next = move || replies.next().unwrap();
+        let contents = types.iter().map(|kind| match kind.as_str() {
+            "hash" => Content::Hash(redis::from_redis_value(next().unwrap()).unwrap()),
+            "zset" => Content::Zset(redis::from_redis_value(next().unwrap()).unwrap()),
+            "stream" => Content::Stream {
+                entries: next().unwrap(),
+                groups: next().unwrap(),
+                pending: next().map(pending_rows).unwrap_or_default(),
+            },
+            _ => Content::Other(next().unwrap()),
         });
-        rows.collect()
+        let contents: Vec<Content> = contents.collect();
+        Dump(names.iter().map(|name| name.trim_start_matches(&tag).to_owned()).zip(contents).collect())
     }
+}
+
+/// Entry, consumer and deliveries of each pending entry, without the idle time, which moves by itself.
+fn pending_rows(reply: Value) -> Vec<(String, String, u64)> {
+    let rows: Vec<(String, String, u64, u64)> = redis::from_redis_value(reply).unwrap();
+    rows.into_iter().map(|(entry, owner, _idle, deliveries)| (entry, owner, deliveries)).collect()
 }
 
 fn read_entry(value: Value) -> (String, Job) {
