@@ -333,7 +333,7 @@ fn settle_does_everything_or_nothing() {
             (0..choices.len()).map(|i| (entries[i].as_deref(), &ids[i], &requests[i])).collect();
         let before = ground.photograph().await;
         let typed_before = ground.space.dump().await;
-        let verdict = match ground.space.settle(&jobs).await {
+        match ground.space.settle(&jobs).await {
             Err(error) => definite(&error).and(nothing_changed(&before, &ground.photograph().await)),
             Ok(settlement)
                 if settlement.answers.iter().all(|answer| matches!(answer, Answer::Undecided(_))) =>
@@ -344,8 +344,7 @@ fn settle_does_everything_or_nothing() {
                 let after = ground.space.dump().await;
                 full_effect(&mut ground.space, &jobs, &settlement, &typed_before, &after).await
             }
-        };
-        verdict
+        }
     });
 }
 
@@ -570,7 +569,7 @@ fn moves_do_everything_or_nothing() {
                 }
             };
             let after = ground.photograph().await;
-            let verdict = match verdict {
+            match verdict {
                 Err(ScriptError::StaleKeys) => nothing_changed(&before, &after),
                 Err(error) => definite(&error).and(nothing_changed(&before, &after)),
                 Ok(()) => {
@@ -585,8 +584,7 @@ fn moves_do_everything_or_nothing() {
                             format!("the law was off by {imbalance_before:?}, now by {now:?}")
                         }))
                 }
-            };
-            verdict
+            }
         },
     );
 }

@@ -12,6 +12,7 @@ mod damage;
 mod embedded;
 mod link;
 mod lock;
+mod park;
 mod payout;
 mod preflight;
 mod protocol;
