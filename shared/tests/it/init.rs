@@ -1,0 +1,113 @@
+//! `init_meta` and `init_head`: a namespace comes into being in steps that can be cut off and repeated, and
+//! never over what is left of a lost one.
+
+use std::time::Duration;
+
+use tollgate::ids::{Bucket, Namespace};
+use tollgate::keys::Keys;
+use tollgate::partition::Partitions;
+use tollgate::scripts::init::{HeadInit, MetaState, head, meta};
+use tollgate::{OpenError, Tollgate};
+
+use crate::harness::{TestRedis, cmd};
+use crate::space::*;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[tokio::test]
+async fn an_initialised_namespace_has_its_retention_changed_and_nothing_else() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.make(create("c", 1)).await;
+    let before = s.dump().await;
+    let namespace = s.tollgate.namespace().clone();
+    Tollgate::init(s.server.clone(), namespace.clone(), Partitions::ONE, DAY).await.unwrap();
+    let after = s.dump().await;
+    assert_eq!(before.changed(&after), ["head"]);
+    let mut head = before.hash("head");
+    head.insert("retention_ms".to_owned(), DAY.as_millis().to_string());
+    assert_eq!(after.hash("head"), head, "the floor stays: only receipts_drop raises it");
+    let meta = Keys::meta(&namespace);
+    assert_eq!(s.text(&["HGET", &meta, "state"]).await.as_deref(), Some("ready"));
+    assert_eq!(s.text(&["HGET", &meta, "retention_ms"]).await.as_deref(), Some("86400000"));
+
+    let more = Partitions::new(4).unwrap();
+    let refused = Tollgate::init(s.server.clone(), namespace, more, DAY).await.unwrap_err();
+    assert!(matches!(refused, OpenError::OtherPartitions { found: 1, asked: 4, .. }), "{refused}");
+    assert!(after.changed(&s.dump().await).is_empty());
+    let keys = s.keys.clone();
+    let first = Partitions::ONE.get(0).unwrap();
+    let made = head_of(s, &keys, first, more).await;
+    assert_eq!(made, HeadInit::OtherParameters);
+    let made = head_of(s, &keys, more.get(1).unwrap(), Partitions::ONE).await;
+    assert_eq!(made, HeadInit::OtherParameters);
+}
+
+async fn head_of(
+    s: &mut Space,
+    keys: &Keys,
+    partition: tollgate::partition::Partition,
+    partitions: Partitions,
+) -> HeadInit {
+    head(&mut s.link, keys, partition, partitions, DAY).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_killed_init_began_is_finished() {
+    let server = TestRedis::shared();
+    let mut link = server.link().await.unwrap();
+    let partitions = Partitions::new(3).unwrap();
+    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+    let opened = Tollgate::open(server.clone(), namespace.clone()).await.unwrap_err();
+    assert!(matches!(opened, OpenError::Empty(_)), "{opened}");
+    meta(&mut link, &namespace, MetaState::Initialising, partitions, DAY).await.unwrap().unwrap();
+    let second = partitions.get(1).unwrap();
+    let keys = Keys::new(&namespace, second);
+    assert_eq!(head(&mut link, &keys, second, partitions, DAY).await.unwrap(), HeadInit::Created);
+    let opened = Tollgate::open(server.clone(), namespace.clone()).await.unwrap_err();
+    assert!(matches!(opened, OpenError::Initialising(_)), "{opened}");
+    Tollgate::init(server.clone(), namespace.clone(), partitions, DAY).await.unwrap();
+    let opened = Tollgate::open(server, namespace.clone()).await.unwrap();
+    assert_eq!(opened.partitions(), partitions);
+    // A signpost of another type is damage, not a new namespace.
+    link.run(&cmd(&["SET", &Keys::meta(&namespace), "text"])).await.unwrap();
+    let refused = meta(&mut link, &namespace, MetaState::Ready, partitions, DAY).await.unwrap_err();
+    assert_eq!(refused.code(), Some(tollgate::code::Code::CorruptPartition));
+}
+
+#[tokio::test]
+async fn history_without_a_head_is_never_begun_again() {
+    for trace in ["journal", "resources", "parked", "kept"] {
+        let mut space = Space::new().await;
+        let s = &mut space;
+        s.make(create("c", 1)).await;
+        s.settle_as(&id("mine"), &redeem("c", "u", 1)).await;
+        let (head_key, parked) = (s.keys.head(), s.keys.parked());
+        s.run(&["HSET", &parked, "x", "y"]).await;
+        let all = [
+            ("journal", s.keys.journal()),
+            ("resources", s.keys.resources()),
+            ("parked", parked),
+            ("kept", s.keys.receipts(Bucket::Kept)),
+        ];
+        s.run(&["DEL", &head_key]).await;
+        for (_, key) in all.iter().filter(|(name, _)| *name != trace) {
+            s.run(&["DEL", key]).await;
+        }
+        let before = s.dump().await;
+        let keys = s.keys.clone();
+        let first = Partitions::ONE.get(0).unwrap();
+        assert_eq!(head_of(s, &keys, first, Partitions::ONE).await, HeadInit::CorruptState, "{trace}");
+        assert!(before.changed(&s.dump().await).is_empty(), "{trace}");
+    }
+    // A stream alone is no history: someone enqueued before init.
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.enqueue(&[fresh(redeem("c", "u", 1))]).await;
+    let (head_key, keys) = (s.keys.head(), s.keys.clone());
+    s.run(&["DEL", &head_key]).await;
+    let first = Partitions::ONE.get(0).unwrap();
+    assert_eq!(head_of(s, &keys, first, Partitions::ONE).await, HeadInit::Created);
+    let floor = s.stats().await.head.receipts_floor_hour;
+    assert_eq!(floor, (s.now_ms().await - 86_400_000) / 3_600_000);
+}
