@@ -24,7 +24,7 @@ const WEIGHT_MAX: u32 = 1_000;
 
 /// Settles Tollgate jobs, each once: fetch, decode, plan, settle.
 #[derive(Debug, Parser)]
-#[command(name = "tollgate-worker", version, about, max_term_width = 110)]
+#[command(name = "tollgate-worker", version, about, max_term_width = 110, args_override_self = true)]
 struct Args {
     /// Settle calls in flight at most
     #[arg(short, long, value_name = "N", default_value_t = CONCURRENCY_DEFAULT)]

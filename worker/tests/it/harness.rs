@@ -2,7 +2,8 @@
 //!
 //! The workers have fail points: `cargo test -p tollgate-worker --features failpoints`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,7 +15,7 @@ use tollgate::Tollgate;
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::ids::{CampaignId, JobId, Namespace, QueueName};
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Resource, Window};
 use tollgate::keys::Keys;
 use tollgate::partition::Partitions;
 use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
@@ -45,15 +46,16 @@ pub(crate) struct Space {
 
 impl Space {
     pub(crate) async fn on(redis: &Temporary) -> Self {
-        let space = Self::without_campaign(redis).await;
-        space.create_campaign(CAMPAIGN, 1_000_000).await;
-        space
+        Self::with_partitions(redis, 1).await
     }
 
-    pub(crate) async fn without_campaign(redis: &Temporary) -> Self {
+    pub(crate) async fn with_partitions(redis: &Temporary, count: u16) -> Self {
+        let partitions = Partitions::new(count).unwrap();
         let retention = tollgate::RETENTION_DEFAULT;
-        let gate = Tollgate::init(server(redis), namespace(), Partitions::ONE, retention).await.unwrap();
-        Self { url: redis.url(), gate }
+        let gate = Tollgate::init(server(redis), namespace(), partitions, retention).await.unwrap();
+        let space = Self { url: redis.url(), gate };
+        space.create_campaign(CAMPAIGN, 1_000_000).await;
+        space
     }
 
     pub(crate) async fn create_campaign(&self, name: &str, limit: u64) {
@@ -61,12 +63,19 @@ impl Space {
         let id = JobId::create_campaign(&campaign);
         let (limit, window) = (Limit::new(limit).unwrap(), Window::default());
         let terms = CampaignTerms { campaign, limit, per_customer: None, window, codes: None };
-        let mut link = self.gate.server().link().await.unwrap();
-        self.gate.settle_one(&mut link, &id, &Request::CampaignCreate(terms)).await.unwrap();
+        self.settle(&id, &Request::CampaignCreate(terms)).await;
     }
 
+    /// What an operator does.
+    pub(crate) async fn settle(&self, id: &JobId, request: &Request) {
+        let mut link = self.gate.server().link().await.unwrap();
+        self.gate.settle_one(&mut link, id, request).await.unwrap();
+    }
+
+    /// The keys of the partition of the tests' campaign.
     pub(crate) fn keys(&self) -> &Keys {
-        self.gate.keys(self.gate.partitions().get(0).unwrap())
+        let campaign = CampaignId::parse(CAMPAIGN).unwrap();
+        self.gate.keys(self.gate.partition_of(Resource::Campaign(&campaign)))
     }
 
     pub(crate) fn queue_key(&self) -> String {
@@ -74,10 +83,25 @@ impl Space {
     }
 
     pub(crate) async fn enqueue(&self, jobs: &[Job]) {
+        self.enqueue_to("default", jobs).await;
+    }
+
+    pub(crate) async fn enqueue_to(&self, queue: &str, jobs: &[Job]) {
         let mut link = self.gate.server().link().await.unwrap();
-        for sent in self.gate.enqueue(&mut link, &QueueName::default(), jobs).await.unwrap() {
+        let queue = QueueName::parse(queue).unwrap();
+        for sent in self.gate.enqueue(&mut link, &queue, jobs).await.unwrap() {
             sent.unwrap();
         }
+    }
+
+    /// Sends jobs until they have arrived, however often Redis breaks meanwhile.
+    pub(crate) async fn enqueue_until_sent(&self, jobs: &[Job]) {
+        until("the jobs to be sent", async || {
+            let mut link = self.gate.server().link().await.ok()?;
+            let sent = self.gate.enqueue(&mut link, &QueueName::default(), jobs).await.ok()?;
+            sent.into_iter().all(|sent| sent.is_ok()).then_some(())
+        })
+        .await;
     }
 
     /// What any client may send.
@@ -91,6 +115,20 @@ impl Space {
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| _ = command.arg(*word));
         self.gate.server().link().await.unwrap().run(&command).await.unwrap()
+    }
+
+    /// The reply's texts, one a line.
+    pub(crate) async fn bytes(&self, words: &[&str]) -> Vec<u8> {
+        fn flatten(value: Value, text: &mut Vec<u8>) {
+            match value {
+                Value::BulkString(bytes) => text.extend([bytes, b"\n".to_vec()].concat()),
+                Value::Array(items) => items.into_iter().for_each(|item| flatten(item, text)),
+                _ => {}
+            }
+        }
+        let mut text = Vec::new();
+        flatten(self.cmd(words).await, &mut text);
+        text
     }
 
     /// `None` while Redis does not answer.
@@ -131,9 +169,13 @@ impl Space {
 
     /// What is known of an id: `code`, `dead:<reason>`, `scheduled`, `queued` or `unknown`.
     pub(crate) async fn fate(&self, id: &str) -> String {
+        self.fate_in(self.keys(), id).await
+    }
+
+    pub(crate) async fn fate_in(&self, keys: &Keys, id: &str) -> String {
         let mut link = self.gate.server().link().await.unwrap();
         let id = JobId::stored(id).unwrap();
-        let (_, traces) = lookup(&mut link, self.keys(), &[id]).await.unwrap();
+        let (_, traces) = lookup(&mut link, keys, &[id]).await.unwrap();
         match &traces[0] {
             Trace::Receipt { code, .. } => code.to_string(),
             Trace::Parked { state: ParkedState::Dead, reason, .. } => format!("dead:{}", reason.unwrap()),
@@ -150,9 +192,14 @@ impl Space {
 
     /// The same with fail points.
     pub(crate) fn worker_with(&self, args: &[&str], failpoints: &str) -> Worker {
+        self.worker_at(&self.url, args, failpoints)
+    }
+
+    /// The same by another way to Redis.
+    pub(crate) fn worker_at(&self, url: &str, args: &[&str], failpoints: &str) -> Worker {
         let mut command = Worker::command();
         command.args(["--claim-idle", "500ms"]).args(args);
-        command.env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", self.gate.namespace().as_str());
+        command.env("REDIS_URL", url).env("TOLLGATE_NAMESPACE", self.gate.namespace().as_str());
         if !failpoints.is_empty() {
             command.env("TOLLGATE_FAILPOINTS", failpoints);
         }
@@ -223,6 +270,29 @@ impl Worker {
     pub(crate) async fn says(&self, words: &str) {
         until(&format!("the worker to say {words:?}"), async || self.log().contains(words).then_some(()))
             .await;
+    }
+
+    /// The page at `path`, from where it said that it listens: status line and body.
+    pub(crate) async fn page(&self, path: &str) -> (String, String) {
+        let address = until("the address", async || {
+            let log = self.log();
+            let rest = log.split("address=").nth(1)?;
+            Some(rest.split_whitespace().next()?.to_owned())
+        })
+        .await;
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    /// One figure of `/metrics`, by its name and labels as they are printed; 0 if it is not there yet.
+    pub(crate) async fn figure(&self, name: &str) -> u64 {
+        let (_, page) = self.page("/metrics").await;
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        line.unwrap_or(0)
     }
 
     /// How often it said so.

@@ -1,6 +1,11 @@
-//! What becomes of jobs when nothing goes wrong but the jobs.
+//! What becomes of jobs when nothing is wrong but the jobs.
 
-use crate::harness::{CAMPAIGN, Space, redeem, redemptions, shared};
+use tollgate::ids::{AccountId, JobId, QueueName};
+use tollgate::job::{Job, Request};
+use tollgate::parked::Row;
+use tollgate::scripts::dead;
+
+use crate::harness::{Space, redeem, redemptions, shared, until};
 
 #[tokio::test]
 async fn every_job_is_settled_once_and_a_duplicate_is_replayed() {
@@ -17,5 +22,138 @@ async fn every_job_is_settled_once_and_a_duplicate_is_replayed() {
     worker.says(r#"field="customer""#).await;
     assert_eq!(space.drained().await.head.mismatched, 1);
     assert_eq!(worker.drained().await, Some(0));
-    assert!(!worker.log().contains("panicked"), "{CAMPAIGN}");
+}
+
+#[tokio::test]
+async fn poison_is_kept_in_dead_with_its_reason_and_the_others_go_on() {
+    let space = Space::on(shared()).await;
+    let poison: &[(&str, &[u8], &str)] = &[
+        ("", br#"{"id":"half","kind":"redeem""#, "malformed_json"),
+        ("", b"\xff\x00 no text", "malformed_json"),
+        ("", br#"[1]"#, "malformed_json"),
+        ("", br#"{"kind":"redeem","campaign":"summer","customer":"c"}"#, "missing_field"),
+        ("none", br#"{"id":"none","kind":"gamble"}"#, "unknown_kind"),
+        ("", br#"{"id":"twice","id":"twice","kind":"redeem"}"#, "repeated_field"),
+        ("", br#"{"id":"more","kind":"redeem","campaign":"summer","customer":"c","x":1}"#, "unknown_field"),
+        ("zero", br#"{"id":"zero","kind":"withdraw","account":"a","amount":0}"#, "amount_zero"),
+        ("minus", br#"{"id":"minus","kind":"withdraw","account":"a","amount":-1}"#, "amount_negative"),
+        (
+            "huge",
+            br#"{"id":"huge","kind":"withdraw","account":"a","amount":9007199254740992}"#,
+            "amount_out_of_range",
+        ),
+        ("money", br#"{"id":"money","kind":"deposit","account":"a","amount":5}"#, "kind_not_queueable"),
+        ("", br#"{"id":"create/x","kind":"redeem","campaign":"summer","customer":"c"}"#, "id_reserved"),
+    ];
+    for (good, (_, bytes, _)) in redemptions("good", poison.len()).into_iter().zip(poison) {
+        space.enqueue(&[good]).await;
+        space.add("job", bytes).await;
+    }
+    space.add("data", br#"{"id":"elsewhere"}"#).await;
+    let _worker = space.worker(&["--batch", "5"]);
+
+    let stats = space.drained().await;
+    assert_eq!((space.issued().await, stats.dead), (poison.len() as u64, poison.len() as u64 + 1));
+    // The sender finds it under its id; where not even that can be read, the entry's own id stands for it.
+    for (id, _, reason) in poison.iter().filter(|(id, ..)| !id.is_empty()) {
+        assert_eq!(space.fate(id).await, format!("dead:{reason}"), "{id}");
+    }
+    let redis::Value::Array(rows) = space.cmd(&["HVALS", &space.keys().parked()]).await else { panic!() };
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|row| match row {
+            redis::Value::BulkString(row) => Row::parse(&row).unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let elsewhere: (&[u8], &str) = (br#"no field "job": data {"id":"elsewhere"}"#, "malformed_json");
+    for (bytes, reason) in poison.iter().map(|(_, bytes, reason)| (*bytes, *reason)).chain([elsewhere]) {
+        let kept = rows.iter().find(|row| row.envelope == bytes);
+        let kept = kept.unwrap_or_else(|| panic!("not kept: {}", String::from_utf8_lossy(bytes)));
+        assert_eq!(kept.code().unwrap().name(), reason, "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[tokio::test]
+async fn a_job_in_the_stream_of_another_partition_is_not_executed() {
+    let space = Space::with_partitions(shared(), 2).await;
+    let here = space.keys().queue(&QueueName::default());
+    let other = space.gate.partitions().iter().map(|partition| space.gate.keys(partition));
+    let other = other.into_iter().find(|keys| keys.queue(&QueueName::default()) != here).unwrap();
+    let astray = redeem("astray", "c1").encode();
+    space.cmd(&["XADD", &other.queue(&QueueName::default()), "*", "job", &astray]).await;
+    space.enqueue(&[redeem("right", "c1")]).await;
+    let _worker = space.worker(&[]);
+    until("the stray job in dead", async || {
+        (space.fate_in(other, "astray").await == "dead:wrong_partition").then_some(())
+    })
+    .await;
+    space.drained().await;
+    assert_eq!((space.issued().await, space.fate("right").await.as_str()), (1, "redeemed"));
+}
+
+#[tokio::test]
+async fn a_damaged_account_spares_the_others_and_its_job_can_be_retried_after_the_repair() {
+    let space = Space::on(shared()).await;
+    for name in ["broken", "sound"] {
+        let account = AccountId::parse(name).unwrap();
+        let (id, balance) = (JobId::create_account(&account), "1000".parse().unwrap());
+        let balance = tollgate::amount::Amount::from_minor(balance).unwrap();
+        space.settle(&id, &Request::AccountOpen { account, balance, currency: "USD".parse().unwrap() }).await;
+    }
+    let key = space.keys().account(&AccountId::parse("broken").unwrap());
+    let aside = key.replace("account:", "aside:");
+    space.cmd(&["RENAME", &key, &aside]).await;
+    space.cmd(&["SET", &key, "oops"]).await;
+    let withdraw = |id: &str, account: &str| Job {
+        id: JobId::parse(id).unwrap(),
+        at: None,
+        request: Request::Withdraw {
+            account: AccountId::parse(account).unwrap(),
+            amount: tollgate::amount::Amount::from_minor(10).unwrap(),
+            currency: "USD".parse().unwrap(),
+        },
+    };
+    space.enqueue(&[withdraw("w1", "sound"), withdraw("w2", "broken"), withdraw("w3", "sound")]).await;
+    let _worker = space.worker(&[]);
+    let stats = space.drained().await;
+    assert_eq!(stats.dead, 1);
+    for (id, fate) in [("w1", "withdrawn"), ("w2", "dead:corrupt_state"), ("w3", "withdrawn")] {
+        assert_eq!(space.fate(id).await, fate, "{id}");
+    }
+
+    space.cmd(&["RENAME", &aside, &key]).await;
+    let mut link = space.gate.server().link().await.unwrap();
+    let (queues, ids) = ([QueueName::default()], [JobId::parse("w2").unwrap()]);
+    let retried = dead::retry(&mut link, space.keys(), &queues, &ids).await.unwrap();
+    assert_eq!(retried, [dead::DeadResult::Requeued]);
+    until("the retried job", async || (space.fate("w2").await == "withdrawn").then_some(())).await;
+    assert_eq!(space.drained().await.dead, 0);
+}
+
+#[tokio::test]
+async fn entries_taken_away_while_they_are_in_hand_are_settled_once() {
+    let space = Space::on(shared()).await;
+    space.enqueue(&redemptions("j", 4_000)).await;
+    let _worker = space.worker(&["--batch", "50"]);
+    // A thief takes over whatever is in hand, whenever it looks; after half a second it is silent enough.
+    let thief = "local rows = redis.call('XPENDING', KEYS[1], 'workers', '-', '+', 100) \
+         local stolen = 0 \
+         for _, row in ipairs(rows) do \
+           if row[2] ~= 'thief' then \
+             redis.call('XCLAIM', KEYS[1], 'workers', 'thief', 0, row[1]) stolen = stolen + 1 \
+           end \
+         end \
+         return stolen";
+    let mut stolen = 0;
+    until("a theft and an empty queue", async || {
+        if let redis::Value::Int(count) = space.cmd(&["EVAL", thief, "1", &space.queue_key()]).await {
+            stolen += count;
+        }
+        let stats = space.stats().await;
+        (stolen > 0 && Space::waiting(&stats) == 0).then_some(())
+    })
+    .await;
+    let stats = space.drained().await;
+    assert_eq!((space.issued().await, stats.head.seq), (4_000, 4_001));
 }

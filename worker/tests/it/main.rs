@@ -1,9 +1,22 @@
 //! The worker from outside: real processes, real signals, a real redis-server.
 //!
-//! Needs the fail points: `cargo test -p tollgate-worker --features failpoints`.
+//! All of it: `cargo test -p tollgate-worker --features failpoints`. Without the feature, the modules that make the
+//! worker die at a point of their choice are left out.
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+mod proxy;
 
+mod delayed;
 mod jobs;
+mod operate;
+mod queues;
 mod readme;
+mod refusals;
+mod signals;
+mod unavailable;
+
+#[cfg(feature = "failpoints")]
+mod crash;
+#[cfg(feature = "failpoints")]
+mod zombie;

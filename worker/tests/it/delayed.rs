@@ -1,0 +1,40 @@
+//! Jobs that are not to begin before some time.
+
+use tollgate::instant::Instant;
+use tollgate::job::Job;
+
+use crate::harness::{Space, redemptions, shared, until};
+
+fn at(ms_from_now: i64, jobs: Vec<Job>) -> Vec<Job> {
+    let at = Instant::from_ms(Instant::now().ms().checked_add_signed(ms_from_now).unwrap());
+    jobs.into_iter().map(|job| Job { at, ..job }).collect()
+}
+
+#[tokio::test]
+async fn delayed_jobs_wait_in_scheduled_and_are_settled_when_due() {
+    let space = Space::on(shared()).await;
+    space.enqueue(&at(1_500, redemptions("soon", 30))).await;
+    space.enqueue(&at(3_600_000, redemptions("later", 3))).await;
+    space.enqueue(&at(-1_000, redemptions("past", 5))).await;
+    space.enqueue(&redemptions("now", 5)).await;
+    let _worker = space.worker(&[]);
+    let stats = space.drained().await;
+    assert!(stats.scheduled == 33 && space.issued().await == 10, "those of soon are not due yet: {stats:?}");
+    assert_eq!(space.fate("soon0").await, "scheduled");
+    until("the jobs that become due", async || (space.issued().await == 40).then_some(())).await;
+    let stats = space.drained().await;
+    assert_eq!((stats.scheduled, stats.parked), (3, 3), "settled jobs leave no row behind");
+    let late_ms = stats.at_ms - Instant::now().ms().min(stats.at_ms);
+    assert!(late_ms < 1_000, "{late_ms}");
+}
+
+#[tokio::test]
+async fn a_delayed_duplicate_of_a_settled_job_is_replayed_at_once() {
+    let space = Space::on(shared()).await;
+    space.enqueue(&redemptions("j", 3)).await;
+    let _worker = space.worker(&[]);
+    space.drained().await;
+    space.enqueue(&at(60_000, redemptions("j", 3))).await;
+    let stats = space.drained().await;
+    assert_eq!((stats.head.replayed, stats.scheduled), (3, 0));
+}

@@ -1,0 +1,79 @@
+//! What an operator sees: pages, figures, the list of workers.
+
+use crate::harness::{Space, private, redemptions, shared, until};
+
+#[tokio::test]
+async fn pages_tell_life_readiness_and_figures() {
+    let mut redis = private(&[]);
+    let space = Space::on(&redis).await;
+    let mut worker = space.worker(&["--listen", "127.0.0.1:0"]);
+    until("readiness", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
+    assert!(worker.page("/healthz").await.0.contains("200"));
+    let jobs = redemptions("j", 300);
+    space.enqueue(&jobs).await;
+    space.enqueue(&jobs[..7]).await;
+    space.add("job", b"{").await;
+    space.drained().await;
+    for (name, figure) in [
+        (r#"tollgate_jobs_decided_total{code="redeemed"}"#, 300),
+        ("tollgate_jobs_replayed_total", 7),
+        (r#"tollgate_jobs_parked_total{reason="malformed_json"}"#, 1),
+        ("tollgate_up", 1),
+    ] {
+        let shown = async || (worker.figure(name).await == figure).then_some(());
+        until(&format!("{name} {figure}"), shown).await;
+    }
+    let queue = r#"{partition="0",queue="default"}"#;
+    until("the age of the oldest job", async || {
+        worker
+            .page("/metrics")
+            .await
+            .1
+            .contains(&format!("tollgate_queue_oldest_age_ms{queue} 0"))
+            .then_some(())
+    })
+    .await;
+    assert!(worker.page("/nothing").await.0.contains("404"));
+
+    redis.kill();
+    until("unreadiness", async || worker.page("/readyz").await.0.contains("503").then_some(())).await;
+    assert!(worker.page("/healthz").await.0.contains("200"), "it lives");
+    redis.restart().unwrap();
+    until("readiness again", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
+    assert_eq!(worker.drained().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_is_listed_while_it_lives_and_a_dead_one_can_be_told() {
+    let space = Space::on(shared()).await;
+    let mut worker = space.worker(&["-c", "3"]);
+    worker.says("ready").await;
+    let listed = async || {
+        let mut link = space.gate.server().link().await.unwrap();
+        tollgate::workers::beats(&mut link, space.keys()).await.unwrap()
+    };
+    let beats = until("a beat with its queues", async || {
+        let beats = listed().await;
+        let known = beats.first()?.description.as_ref()?.queues == ["default"];
+        known.then_some(beats)
+    })
+    .await;
+    let description = beats[0].description.as_ref().unwrap();
+    assert_eq!((description.concurrency, description.fetching), (3, true));
+    assert!(beats[0].consumer.ends_with(&format!("-{}-{}", description.pid, description.boot)));
+    assert!(worker.log().contains(&beats[0].consumer));
+    assert_eq!(worker.drained().await, Some(0));
+    assert_eq!(listed().await, [], "it took its name off the list");
+}
+
+#[tokio::test]
+async fn secrets_are_not_logged() {
+    let space = Space::on(shared()).await;
+    let mut command = crate::harness::Worker::command();
+    command.env("REDIS_URL", "redis://user:sesame@127.0.0.1:1/0").env("REDIS_PASSWORD", "open-sesame");
+    command.env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    let worker = crate::harness::Worker::spawn(&mut command);
+    worker.says("configuration").await;
+    worker.says("unreachable").await;
+    assert!(!worker.log().contains("sesame"), "{}", worker.log());
+}

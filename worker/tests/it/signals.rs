@@ -1,0 +1,91 @@
+//! How a worker ends.
+
+use rustix::process::Signal;
+
+use crate::harness::{Space, private, redemptions, shared, until};
+
+#[tokio::test]
+async fn sigterm_under_load_settles_what_is_in_hand_and_leaves_the_rest_waiting() {
+    let space = Space::on(shared()).await;
+    space.enqueue(&redemptions("j", 20_000)).await;
+    let mut worker = space.worker(&["--batch", "20"]);
+    until("some settled jobs", async || (space.stats().await.head.seq > 500).then_some(())).await;
+    assert_eq!(worker.drained().await, Some(0));
+    let stats = space.stats().await;
+    assert_eq!(Space::pending(&stats), 0, "{stats:?}");
+    assert!(Space::waiting(&stats) > 0, "the test was too slow to see a drain under load");
+    let (accepted, accounted) = stats.conservation();
+    assert_eq!(accepted, accounted);
+    assert_eq!(stats.head.replayed, 0, "nothing was settled twice");
+    let consumers = space.bytes(&["XINFO", "CONSUMERS", &space.queue_key(), "workers"]).await;
+    assert_eq!(String::from_utf8_lossy(&consumers), "", "it took its name off the group");
+}
+
+#[tokio::test]
+async fn sigint_ends_an_idle_worker() {
+    let space = Space::on(shared()).await;
+    let mut worker = space.worker(&[]);
+    worker.says("ready").await;
+    worker.signal(Signal::INT);
+    assert_eq!(worker.ended().await.code(), Some(0));
+    worker.says("drained").await;
+}
+
+#[tokio::test]
+async fn sigtstp_stops_fetching_but_not_beating() {
+    let redis = private(&[]);
+    let space = Space::on(&redis).await;
+    let mut worker = space.worker(&[]);
+    worker.says("ready").await;
+    worker.signal(Signal::TSTP);
+    worker.says("quiet").await;
+    // The read that was under way ends; no other begins.
+    until("the last read to end", async || {
+        let info = space.bytes(&["INFO", "clients"]).await;
+        String::from_utf8_lossy(&info).contains("blocked_clients:0").then_some(())
+    })
+    .await;
+    space.enqueue(&redemptions("j", 10)).await;
+    let beats = async || {
+        let mut link = space.gate.server().link().await.unwrap();
+        tollgate::workers::beats(&mut link, space.keys()).await.unwrap()
+    };
+    let before = beats().await[0].at_ms;
+    let after = until("another beat", async || {
+        beats()
+            .await
+            .into_iter()
+            .find(|beat| beat.at_ms > before && !beat.description.as_ref().unwrap().fetching)
+    });
+    after.await;
+    assert_eq!(Space::waiting(&space.stats().await), 10);
+    assert_eq!(worker.drained().await, Some(0));
+    let _other = space.worker(&[]);
+    space.drained().await;
+}
+
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn a_second_signal_or_the_drain_timeout_ends_and_leaves_the_entries_to_others() {
+    let space = Space::on(shared()).await;
+    space.enqueue(&redemptions("j", 10)).await;
+    let mut hung = space.worker_with(&[], "before_settle:hang");
+    until("entries in hand", async || (Space::pending(&space.stats().await) == 10).then_some(())).await;
+    hung.signal(Signal::TERM);
+    hung.says("draining").await;
+    assert!(hung.is_running());
+    hung.signal(Signal::TERM);
+    assert_eq!(hung.ended().await.code(), Some(0));
+    hung.says("second signal").await;
+    hung.says("entries=10").await;
+    assert_eq!(Space::pending(&space.stats().await), 10);
+
+    let mut hung = space.worker_with(&["--drain-timeout", "100ms"], "before_settle:hang");
+    hung.says("took over").await;
+    assert_eq!(hung.drained().await, Some(0));
+    hung.says("the drain timeout is over").await;
+
+    let _worker = space.worker(&[]);
+    space.drained().await;
+    assert_eq!(space.issued().await, 10);
+}
