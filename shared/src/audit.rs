@@ -11,6 +11,7 @@
 //! `replayed`, `mismatched` and `expired` in the head (counts of answers, which leave no line); whoever recomputes
 //! the whole chain, unless an earlier position is given as [`Position`].
 
+mod codes;
 mod head;
 mod holders;
 mod keyspace;
@@ -111,10 +112,12 @@ async fn audit_partition(room: &mut Room<'_>, expect: Vec<Position>) -> Result<R
     let sizes = receipts::sizes(room, &replay.receipts).await?;
     replay.claims = claims;
     replay.run_to(room, sizes.seq.max(tail)).await?;
+    replay.open_payouts(room).await?;
     replay.finish(room, sizes.head.as_ref());
     receipts::compare_sizes(room, &mut replay, &sizes).await?;
     state::judge_strays(room, &replay, strays).await?;
     holders::name_differences(room, &mut replay).await?;
+    codes::check(room, &replay.model).await?;
     head::conservation(room).await?;
     parked::check(room).await?;
     Ok(replay)

@@ -151,13 +151,25 @@ fn count_error(count: usize) -> CodesError {
 
 /// SHA-256 over the distinct codes in order, each with its line end.
 fn name(codes: &[String]) -> Option<CodesName> {
-    let mut hash = Sha256::new();
-    for code in codes {
-        hash.update(code.as_bytes());
-        hash.update(b"\n");
+    let mut namer = Namer::default();
+    codes.iter().for_each(|code| namer.add(code.as_bytes()));
+    namer.name()
+}
+
+/// Names a list whose codes are added one by one, in order.
+#[derive(Default)]
+pub(crate) struct Namer(Sha256);
+
+impl Namer {
+    pub(crate) fn add(&mut self, code: &[u8]) {
+        self.0.update(code);
+        self.0.update(b"\n");
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    CodesName::parse(&hex)
+
+    pub(crate) fn name(self) -> Option<CodesName> {
+        let hex: String = self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        CodesName::parse(&hex)
+    }
 }
 
 #[cfg(test)]

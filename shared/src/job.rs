@@ -253,6 +253,11 @@ impl Request {
         }
     }
 
+    /// Whether it begins a payout or is a step of one.
+    pub fn is_payout(&self) -> bool {
+        matches!(self, Self::Payout { .. } | Self::PayoutStep { .. })
+    }
+
     /// The one resource it acts on, which decides its partition.
     pub fn resource(&self) -> Resource<'_> {
         match self {

@@ -67,7 +67,9 @@ pub(super) async fn check(
 /// Streams may be written by anyone who knows the name of a queue; the rest is ours.
 fn holds_state(name: &str) -> bool {
     ["head", "journal", "resources"].contains(&name)
-        || ["campaign:", "account:", "holders:", "receipts:"].iter().any(|prefix| name.starts_with(prefix))
+        || ["campaign:", "account:", "hold:", "holders:", "receipts:"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 /// Tells a key that nothing accounts for; answers whether it did.
@@ -79,6 +81,14 @@ async fn is_stray(room: &mut Room<'_>, replay: &Replay, name: &str) -> Result<bo
         // Those that the journal names were counted.
         let is_unknown = replay.receipts.count(Bucket::Hour(hour)) == 0;
         return Ok(is_unknown && receipts::name_surplus(room, Bucket::Hour(hour)).await?);
+    }
+    if let Some(id) = name.strip_prefix("hold:") {
+        let is_stray = state::is_stray_hold(room, replay, id).await?;
+        if is_stray {
+            let what = "a hold that the journal does not know as open";
+            room.findings.violation(Check::G14, name, &[], "nothing", format!("a key {name}"), what);
+        }
+        return Ok(is_stray);
     }
     let (check, resource, what) = if let Some(id) = name.strip_prefix("holders:") {
         (Check::G1, format!("campaign:{id}"), "holders of a campaign that the journal does not know")

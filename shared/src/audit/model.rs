@@ -9,8 +9,9 @@ use std::collections::HashMap;
 
 use crate::amount::NUMBER_MAX;
 use crate::code::Code;
-use crate::ids::{AccountId, CampaignId};
-use crate::job::{CodesName, Request, Resource};
+use crate::fingerprint::Fingerprint;
+use crate::ids::{AccountId, CampaignId, Destination, JobId};
+use crate::job::{CodesName, PayoutStep, Request, Resource};
 use crate::journal::Line;
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
@@ -28,11 +29,29 @@ pub(super) const CAMPAIGN_FIELDS: [&str; 9] = [
 /// The fields of an account's key, in the order of [`Account::fields`].
 pub(super) const ACCOUNT_FIELDS: [&str; 5] = ["available", "held", "currency", "status", "seq"];
 
+/// The fields of a hold's key that follow from the journal, in the order of [`Hold::fields`].
+pub(super) const HOLD_FIELDS: [&str; 12] = [
+    "account",
+    "amount",
+    "currency",
+    "destination",
+    "fingerprint",
+    "state",
+    "attempts",
+    "refused",
+    "fence",
+    "first_begin_at_ms",
+    "since_ms",
+    "seq",
+];
+
 /// Every resource that the journal has named with effect.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) campaigns: HashMap<CampaignId, Campaign>,
     pub(super) accounts: HashMap<AccountId, Account>,
+    /// Payouts that are open; their number is bounded by the money held.
+    pub(super) holds: HashMap<JobId, Hold>,
 }
 
 /// A campaign after the lines so far.
@@ -58,12 +77,33 @@ pub(super) struct Campaign {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) available: u64,
+    held: u64,
     currency: &'static str,
     closed: bool,
     /// Of its last change.
     pub(super) seq: u64,
     /// Its opening is not in the journal: nothing more can be said of it.
     pub(super) unknown: bool,
+}
+
+/// An open payout after the lines so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hold {
+    pub(super) account: AccountId,
+    amount: u64,
+    currency: &'static str,
+    destination: Destination,
+    /// Of the job: its receipt keeps it through all steps.
+    pub(super) fingerprint: Fingerprint,
+    /// `held`, `paying` or `needs_review`.
+    pub(super) state: Code,
+    attempts: u64,
+    refused: u64,
+    fence: u64,
+    first_begin_at_ms: Option<u64>,
+    since_ms: u64,
+    /// Of its last change.
+    pub(super) seq: u64,
 }
 
 fn digits(number: Option<u64>) -> String {
@@ -105,27 +145,45 @@ impl Account {
     }
 }
 
+impl Hold {
+    /// What its key must hold, in the order of [`HOLD_FIELDS`].
+    pub(super) fn fields(&self) -> [String; 12] {
+        [
+            self.account.to_string(),
+            self.amount.to_string(),
+            self.currency.to_owned(),
+            self.destination.to_string(),
+            self.fingerprint.to_string(),
+            self.state.to_string(),
+            self.attempts.to_string(),
+            self.refused.to_string(),
+            self.fence.to_string(),
+            digits(self.first_begin_at_ms),
+            self.since_ms.to_string(),
+            self.seq.to_string(),
+        ]
+    }
+}
+
 /// What a line must say, by the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decision {
     pub(super) code: Code,
     /// The resource's state after it; `None` if there is no such resource.
     pub(super) after: Option<u64>,
-    /// `customer_limit_reached` is possible as well: only who holds how much could tell.
-    or_customer_limit: bool,
+    /// This is possible as well, and then nothing changed: what would tell is not in the journal.
+    or: Option<Code>,
 }
 
 impl Decision {
     fn new(code: Code, after: Option<u64>) -> Self {
-        Self { code, after, or_customer_limit: false }
+        Self { code, after, or: None }
     }
 
     /// Whether the line says so.
-    fn agrees(&self, line: &Line, issued_before: Option<u64>) -> bool {
+    fn agrees(&self, line: &Line, before: Option<u64>) -> bool {
         (line.code == self.code && line.after == self.after)
-            || (self.or_customer_limit
-                && line.code == Code::CustomerLimitReached
-                && line.after == issued_before)
+            || (Some(line.code) == self.or && line.after == before)
     }
 }
 
@@ -152,7 +210,10 @@ impl Model {
             },
             Resource::Account(id) => match self.accounts.get(id) {
                 Some(account) if account.unknown => None,
-                account => Some(decide_account(account, &line.request)),
+                account => Some(match &line.request {
+                    Request::PayoutStep { step, .. } => decide_step(account, self.holds.get(&line.id), step),
+                    request => decide_account(account, request),
+                }),
             },
         }
     }
@@ -205,12 +266,62 @@ impl Model {
                 account.available = after;
                 account.seq = seq;
             }
+            (Request::Payout { account, amount, currency, destination }, Code::Held) => {
+                let hold = Hold {
+                    account: account.clone(),
+                    amount: amount.minor(),
+                    currency: currency.code(),
+                    destination: destination.clone(),
+                    fingerprint: Fingerprint::of(request),
+                    state: Code::Held,
+                    attempts: 0,
+                    refused: 0,
+                    fence: 0,
+                    first_begin_at_ms: None,
+                    since_ms: line.at_ms,
+                    seq,
+                };
+                self.holds.insert(line.id.clone(), hold);
+                let account = self.account(account);
+                account.available = after;
+                account.held = account.held.saturating_add(amount.minor());
+                account.seq = seq;
+            }
+            (Request::PayoutStep { account, step }, _) => {
+                self.take_over_step(line, account, step);
+            }
             (Request::AccountClose { account }, Code::AccountClosedNow) => {
                 let account = self.account(account);
                 account.closed = true;
                 account.available = after;
                 account.seq = seq;
             }
+            _ => {}
+        }
+    }
+
+    fn take_over_step(&mut self, line: &Line, account: &AccountId, step: &PayoutStep) {
+        match line.code {
+            Code::Paying | Code::NeedsReview => {
+                let Some(hold) = self.holds.get_mut(&line.id) else { return };
+                match step {
+                    PayoutStep::Begin { attempt, fence } => {
+                        (hold.attempts, hold.fence) = (*attempt, *fence);
+                        hold.first_begin_at_ms = hold.first_begin_at_ms.or(Some(line.at_ms));
+                    }
+                    PayoutStep::Refuse { .. } => hold.refused = hold.refused.saturating_add(1),
+                    _ => {}
+                }
+                (hold.state, hold.since_ms, hold.seq) = (line.code, line.at_ms, line.seq);
+            }
+            Code::Paid | Code::PayoutRefused | Code::PayoutVoided => {
+                let Some(hold) = self.holds.remove(&line.id) else { return };
+                let account = self.account(account);
+                account.held = account.held.saturating_sub(hold.amount);
+                account.available = line.after.unwrap_or_default();
+                account.seq = line.seq;
+            }
+            // Paid after the money had gone back: an alarm, but no change.
             _ => {}
         }
     }
@@ -264,9 +375,10 @@ fn decide_campaign(campaign: Option<&Campaign>, request: &Request, at_ms: u64) -
             } else if campaign.per_customer.is_some_and(|most| quantity > most) {
                 refused(Code::CustomerLimitReached)
             } else {
-                // Nobody can hold more than was issued.
-                let or_customer_limit = campaign.per_customer.is_some_and(|most| sum > most);
-                Decision { code: Code::Redeemed, after: Some(sum), or_customer_limit }
+                // Nobody can hold more than was issued; who holds how much is not known here.
+                let is_possible = campaign.per_customer.is_some_and(|most| sum > most);
+                let or = is_possible.then_some(Code::CustomerLimitReached);
+                Decision { code: Code::Redeemed, after: Some(sum), or }
             }
         }
         // Requests for accounts do not come here: the resource says where a line goes.
@@ -286,25 +398,79 @@ fn decide_account(account: Option<&Account>, request: &Request) -> Decision {
     match request {
         Request::AccountOpen { .. } => refused(Code::AccountExists),
         // An amount of nothing is never decided.
-        Request::Withdraw { amount, .. } | Request::Deposit { amount, .. } if amount.minor() == 0 => {
+        Request::Withdraw { amount, .. }
+        | Request::Payout { amount, .. }
+        | Request::Deposit { amount, .. }
+            if amount.minor() == 0 =>
+        {
             refused(Code::AmountZero)
         }
         _ if account.closed => refused(Code::AccountClosed),
-        Request::AccountClose { .. } if available > 0 => refused(Code::AccountNotEmpty),
+        Request::AccountClose { .. } if available > 0 || account.held > 0 => refused(Code::AccountNotEmpty),
         Request::AccountClose { .. } => refused(Code::AccountClosedNow),
-        Request::Withdraw { currency, .. } | Request::Deposit { currency, .. }
+        Request::Withdraw { currency, .. }
+        | Request::Payout { currency, .. }
+        | Request::Deposit { currency, .. }
             if currency.code() != account.currency =>
         {
             refused(Code::CurrencyMismatch)
         }
-        Request::Withdraw { amount, .. } => match available.checked_sub(amount.minor()) {
-            Some(rest) => Decision::new(Code::Withdrawn, Some(rest)),
-            None => refused(Code::InsufficientFunds),
-        },
-        Request::Deposit { amount, .. } => match available.saturating_add(amount.minor()) {
-            more if more <= NUMBER_MAX => Decision::new(Code::Deposited, Some(more)),
-            _ => refused(Code::BalanceLimitReached),
-        },
+        Request::Withdraw { amount, .. } | Request::Payout { amount, .. } => {
+            let code = match request {
+                Request::Payout { .. } => Code::Held,
+                _ => Code::Withdrawn,
+            };
+            match available.checked_sub(amount.minor()) {
+                Some(rest) => Decision::new(code, Some(rest)),
+                None => refused(Code::InsufficientFunds),
+            }
+        }
+        Request::Deposit { amount, .. } => {
+            let more = available.saturating_add(amount.minor());
+            if more.saturating_add(account.held) <= NUMBER_MAX {
+                Decision::new(Code::Deposited, Some(more))
+            } else {
+                refused(Code::BalanceLimitReached)
+            }
+        }
         _ => refused(Code::CorruptState),
+    }
+}
+
+/// A step of a payout. Leases and expiry are not in the journal: what they forbid is not seen here.
+fn decide_step(account: Option<&Account>, hold: Option<&Hold>, step: &PayoutStep) -> Decision {
+    let available = account.map(|account| account.available);
+    let unchanged = |code| Decision::new(code, available);
+    let Some(hold) = hold else {
+        // It has ended, or never was. Only proof of payment is still written down then.
+        return match step {
+            PayoutStep::Post { source, .. } if source == "gateway" => unchanged(Code::PaidAfterVoid),
+            _ => unchanged(Code::PayoutNotOpen),
+        };
+    };
+    let returned = |code| Decision::new(code, available.map(|money| money.saturating_add(hold.amount)));
+    match step {
+        PayoutStep::Begin { .. } if hold.state == Code::NeedsReview => unchanged(Code::PayoutNotOpen),
+        PayoutStep::Begin { attempt, fence } => {
+            if (*attempt, *fence) == (hold.attempts, hold.fence) && hold.attempts > 0 {
+                unchanged(Code::NeedsReview)
+            } else if *attempt == hold.attempts + 1 && *fence > hold.fence {
+                unchanged(Code::Paying)
+            } else {
+                unchanged(Code::Fenced)
+            }
+        }
+        PayoutStep::Post { .. } => unchanged(Code::Paid),
+        PayoutStep::Refuse { fence, .. } | PayoutStep::Review { fence, .. }
+            if hold.state != Code::Paying || *fence != hold.fence =>
+        {
+            unchanged(Code::Fenced)
+        }
+        PayoutStep::Refuse { .. } if hold.refused + 1 == hold.attempts => returned(Code::PayoutRefused),
+        PayoutStep::Refuse { .. } | PayoutStep::Review { .. } => unchanged(Code::NeedsReview),
+        PayoutStep::Void { source, .. } if source == "expiry" && hold.attempts > 0 => {
+            unchanged(Code::HoldNotExpired)
+        }
+        PayoutStep::Void { .. } => returned(Code::PayoutVoided),
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! Stops at a given seq, so that what was read at that seq can be compared; called again it goes on from there.
 
+use crate::code::Code;
 use crate::failure::Failure;
-use crate::job::Resource;
+use crate::job::{Request, Resource};
 use crate::journal::{self, Entry, JournalDamage, Line};
 use crate::partition::Partition;
 
@@ -12,7 +13,7 @@ use super::head::Head;
 use super::holders::Weigher;
 use super::model::Model;
 use super::read::damage;
-use super::receipts::Receipts;
+use super::receipts::{Duty, Receipts};
 use super::report::{Check, Position};
 use super::state::Claims;
 use super::{Progress, Room};
@@ -157,10 +158,12 @@ impl Replay {
             let what = "a line of a resource of another partition";
             room.findings.violation(Check::G9, resource.to_string(), &[line.seq], home, room.partition, what);
         }
+        let duty = Duty::of(&line, &self.model);
         let weigher = &self.weigher;
         if let Some(decision) = self.model.apply(&line, |customer| weigher.weight(customer)) {
             let check = match resource {
                 Resource::Campaign(_) => Check::G1,
+                Resource::Account(_) if matches!(line.request, Request::PayoutStep { .. }) => Check::G14,
                 Resource::Account(_) => Check::G2,
             };
             let said = |code, after: Option<u64>| match (resource, after) {
@@ -171,9 +174,23 @@ impl Replay {
             let (expected, found) = (said(decision.code, decision.after), said(line.code, line.after));
             let what = format!("job {} was decided otherwise than the lines before it demand", line.id);
             room.findings.violation(check, resource.to_string(), &[line.seq], expected, found, what);
+        } else if line.code == Code::PaidAfterVoid {
+            let what = format!("the gateway paid {} after its money had gone back", line.id);
+            let (expected, found) = ("paid or given back, not both", line.code);
+            room.findings.violation(Check::G28, resource.to_string(), &[line.seq], expected, found, what);
         }
         self.claims.resolve(room.findings, &self.model, &line);
-        self.receipts.push(line, is_contiguous);
+        if let Some(duty) = duty {
+            self.receipts.push(line.id, line.seq, line.code, duty, is_contiguous);
+        }
+    }
+
+    /// Checks the receipts of the payouts that are open: the last line of their ids is the last so far.
+    pub(super) async fn open_payouts(&mut self, room: &mut Room<'_>) -> Result<(), Failure> {
+        for (id, hold) in &self.model.holds {
+            self.receipts.push(id.clone(), hold.seq, hold.state, Duty::Open(hold.fingerprint), true);
+        }
+        self.receipts.flush(room).await
     }
 
     /// Judges the expectations at this position, and those that the replay has passed.
@@ -195,6 +212,7 @@ impl Replay {
         room.findings.head(self.seq, &self.hash);
         room.findings.checked.campaigns += self.model.campaigns.len() as u64;
         room.findings.checked.accounts += self.model.accounts.len() as u64;
+        room.findings.checked.holds += self.model.holds.len() as u64;
         if let Some(head) = head {
             let positions = [head.seq, self.seq];
             if head.seq != self.seq {
@@ -212,6 +230,6 @@ impl Replay {
             let what = format!("timeline_regressed: {lost} lines are lost");
             room.findings.violation(Check::G13, "journal", &[self.seq, position.seq], expected, found, what);
         }
-        self.claims.unresolved(room.findings);
+        self.claims.unresolved(room.findings, &self.model);
     }
 }

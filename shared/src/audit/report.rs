@@ -38,6 +38,10 @@ pub enum Check {
     G10,
     /// A rollback is never silent.
     G13,
+    /// A hold is resolved exactly once.
+    G14,
+    /// Outside effects: never voided while an attempt may have paid.
+    G28,
 }
 
 /// One thing that is not as the journal says, or a journal that contradicts itself.
@@ -81,6 +85,7 @@ pub struct Checked {
     pub lines: u64,
     pub campaigns: u64,
     pub accounts: u64,
+    pub holds: u64,
     pub receipts: u64,
     pub holders: u64,
     pub codes: u64,

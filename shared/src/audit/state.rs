@@ -1,4 +1,4 @@
-//! Campaigns and accounts as Redis holds them, against the model; and the index of their names.
+//! Campaigns, accounts and open payouts as Redis holds them, against the model; and the index of the names.
 //!
 //! A resource is read in one HMGET with the seq of its last change. If that is not after the replay, it is compared
 //! at once. If it is, what was read is kept as a *claim*, and compared when the replay arrives at that seq: at that
@@ -10,13 +10,14 @@ use std::collections::HashMap;
 use redis::{Pipeline, Value};
 
 use crate::failure::Failure;
-use crate::ids::{AccountId, CampaignId};
+use crate::ids::{AccountId, CampaignId, JobId};
 use crate::job::Resource;
 use crate::journal::{self, Line};
 use crate::keys::Keys;
+use crate::link::Link;
 
 use super::Room;
-use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, Model};
+use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
 use super::read::{Field, fields, judge, number, pairs, scanned, shown};
 use super::replay::Replay;
 use super::report::{Check, Findings};
@@ -24,10 +25,12 @@ use super::report::{Check, Findings};
 /// Resources of one pipeline.
 const CHUNK: usize = 500;
 
-/// What was read of resources that are newer than the replay, by their name (`campaign:<id>`, `account:<id>`).
+/// What was read of resources that are newer than the replay, by their name (see [`Subject`]).
 #[derive(Default)]
 pub(super) struct Claims {
     values: HashMap<String, (u64, Vec<Field>)>,
+    /// Holds that were not there, or not in `payouts`: they have ended since the replay, or are damage.
+    gone: Vec<(JobId, &'static str)>,
     /// Of campaigns: the sum over the holders at that seq.
     holders: HashMap<String, (u64, u128)>,
     /// Campaigns whose holders differ from the model in sum.
@@ -42,19 +45,49 @@ struct Expected {
     is_unknown: bool,
 }
 
-fn expected(model: &Model, resource: Resource<'_>) -> Option<Expected> {
-    Some(match resource {
-        Resource::Campaign(id) => {
-            let campaign = model.campaigns.get(id)?;
-            let (seq, is_unknown) = (campaign.seq, campaign.unknown);
-            Expected { seq, names: &CAMPAIGN_FIELDS, values: campaign.fields().to_vec(), is_unknown }
+/// What has a key of its own; shown as `campaign:<id>`, `account:<id>` or `hold:<id>`.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Resource(Resource<'a>),
+    Hold(&'a JobId),
+}
+
+impl std::fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Resource(resource) => write!(f, "{resource}"),
+            Self::Hold(id) => write!(f, "hold:{id}"),
         }
-        Resource::Account(id) => {
-            let account = model.accounts.get(id)?;
-            let (seq, is_unknown) = (account.seq, account.unknown);
-            Expected { seq, names: &ACCOUNT_FIELDS, values: account.fields().to_vec(), is_unknown }
+    }
+}
+
+impl Subject<'_> {
+    fn key(self, keys: &Keys) -> String {
+        match self {
+            Self::Resource(resource) => keys.resource(resource),
+            Self::Hold(id) => keys.hold(id),
         }
-    })
+    }
+
+    fn expected(self, model: &Model) -> Option<Expected> {
+        Some(match self {
+            Self::Resource(Resource::Campaign(id)) => {
+                let campaign = model.campaigns.get(id)?;
+                let (seq, is_unknown) = (campaign.seq, campaign.unknown);
+                Expected { seq, names: &CAMPAIGN_FIELDS, values: campaign.fields().to_vec(), is_unknown }
+            }
+            Self::Resource(Resource::Account(id)) => {
+                let account = model.accounts.get(id)?;
+                let (seq, is_unknown) = (account.seq, account.unknown);
+                Expected { seq, names: &ACCOUNT_FIELDS, values: account.fields().to_vec(), is_unknown }
+            }
+            Self::Hold(id) => {
+                let hold = model.holds.get(id)?;
+                let (seq, values) = (hold.seq, hold.fields().to_vec());
+                Expected { seq, names: &HOLD_FIELDS, values, is_unknown: false }
+            }
+        })
+    }
 }
 
 impl Claims {
@@ -64,21 +97,30 @@ impl Claims {
             return;
         }
         let resource = line.request.resource();
-        let name = resource.to_string();
-        if self.values.get(&name).is_some_and(|(seq, _)| *seq == line.seq)
-            && let Some((_, found)) = self.values.remove(&name)
-        {
-            match expected(model, resource) {
-                Some(expected) if expected.seq == line.seq => compare(findings, &name, &expected, &found),
-                // The line changed nothing.
-                _ => unfounded(findings, name.clone(), line.seq),
+        self.resolve_one(findings, model, line.seq, Subject::Resource(resource));
+        if line.request.is_payout() {
+            self.resolve_one(findings, model, line.seq, Subject::Hold(&line.id));
+        }
+        if let Resource::Campaign(id) = resource {
+            let name = resource.to_string();
+            if self.holders.get(&name).is_some_and(|(seq, _)| *seq == line.seq)
+                && let Some((_, sum)) = self.holders.remove(&name)
+            {
+                self.compare_holders(model, id, sum);
             }
         }
-        if let Resource::Campaign(id) = resource
-            && self.holders.get(&name).is_some_and(|(seq, _)| *seq == line.seq)
-            && let Some((_, sum)) = self.holders.remove(&name)
+    }
+
+    fn resolve_one(&mut self, findings: &mut Findings, model: &Model, seq: u64, subject: Subject<'_>) {
+        let name = subject.to_string();
+        if self.values.get(&name).is_some_and(|(claimed, _)| *claimed == seq)
+            && let Some((_, found)) = self.values.remove(&name)
         {
-            self.compare_holders(model, id, sum);
+            match subject.expected(model) {
+                Some(expected) if expected.seq == seq => compare(findings, &name, &expected, &found),
+                // The line changed nothing, or ended it.
+                _ => unfounded(findings, name, seq),
+            }
         }
     }
 
@@ -99,7 +141,13 @@ impl Claims {
     }
 
     /// Tells what no line has resolved, the replay having passed every seq that was read.
-    pub(super) fn unresolved(&mut self, findings: &mut Findings) {
+    pub(super) fn unresolved(&mut self, findings: &mut Findings, model: &Model) {
+        for (id, what) in self.gone.drain(..) {
+            if let Some(hold) = model.holds.get(&id) {
+                let expected = format!("an open payout, {}", hold.state);
+                findings.violation(Check::G14, format!("hold:{id}"), &[hold.seq], expected, "nothing", what);
+            }
+        }
         for (name, (seq, _)) in self.values.drain() {
             unfounded(findings, name, seq);
         }
@@ -144,29 +192,23 @@ fn check_of(field: &str) -> Check {
     match field {
         "limit" | "issued" | "per_customer" => Check::G1,
         "available" | "held" => Check::G2,
+        // Of a hold.
+        "account" | "amount" | "destination" | "fingerprint" | "state" | "attempts" | "refused" | "fence" => {
+            Check::G14
+        }
         _ => Check::G9,
     }
 }
 
-/// Reads every resource that the model has, and compares what is not newer than the replay.
+/// Reads everything that the model has, and compares what is not newer than the replay.
 pub(super) async fn read_all(room: &mut Room<'_>, model: &Model) -> Result<Claims, Failure> {
     let mut claims = Claims::default();
-    let resources =
-        model.campaigns.keys().map(Resource::Campaign).chain(model.accounts.keys().map(Resource::Account));
-    let mut chunk: Vec<Resource<'_>> = Vec::with_capacity(CHUNK);
-    let mut index_damage = None;
-    for resource in resources {
-        chunk.push(resource);
-        if chunk.len() == CHUNK {
-            read_chunk(room, model, &chunk, &mut claims, &mut index_damage).await?;
-            chunk.clear();
-        }
-    }
-    if !chunk.is_empty() {
-        read_chunk(room, model, &chunk, &mut claims, &mut index_damage).await?;
-    }
-    if let Some(found) = index_damage {
-        room.findings.violation(Check::G9, "index", &[], "a sorted set", found, "the index cannot be read");
+    let campaigns = model.campaigns.keys().map(Resource::Campaign);
+    let resources = campaigns.chain(model.accounts.keys().map(Resource::Account)).map(Subject::Resource);
+    let mut subjects = resources.chain(model.holds.keys().map(Subject::Hold)).peekable();
+    while subjects.peek().is_some() {
+        let chunk: Vec<Subject<'_>> = subjects.by_ref().take(CHUNK).collect();
+        read_chunk(room, model, &chunk, &mut claims).await?;
     }
     Ok(claims)
 }
@@ -174,78 +216,112 @@ pub(super) async fn read_all(room: &mut Room<'_>, model: &Model) -> Result<Claim
 async fn read_chunk(
     room: &mut Room<'_>,
     model: &Model,
-    chunk: &[Resource<'_>],
+    chunk: &[Subject<'_>],
     claims: &mut Claims,
-    index_damage: &mut Option<String>,
 ) -> Result<(), Failure> {
-    let mut pipeline = Pipeline::with_capacity(chunk.len() + 1);
-    for resource in chunk {
-        let names: &[&str] = match resource {
-            Resource::Campaign(_) => &CAMPAIGN_FIELDS,
-            Resource::Account(_) => &ACCOUNT_FIELDS,
+    let mut pipeline = Pipeline::with_capacity(2 * chunk.len());
+    for subject in chunk {
+        let names: &[&str] = match subject {
+            Subject::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
+            Subject::Resource(Resource::Account(_)) => &ACCOUNT_FIELDS,
+            Subject::Hold(_) => &HOLD_FIELDS,
         };
-        pipeline.cmd("HMGET").arg(room.keys.resource(*resource)).arg(names);
+        pipeline.cmd("HMGET").arg(subject.key(room.keys)).arg(names);
+        match subject {
+            Subject::Resource(resource) => {
+                pipeline.cmd("ZSCORE").arg(room.keys.resources()).arg(resource.to_string());
+            }
+            Subject::Hold(id) => {
+                let account = model.holds.get(id).map(|hold| hold.account.as_str()).unwrap_or_default();
+                pipeline.cmd("ZSCORE").arg(room.keys.payouts()).arg(format!("{account}\t{id}"));
+            }
+        }
     }
-    pipeline.cmd("ZMSCORE").arg(room.keys.resources());
-    chunk.iter().for_each(|resource| _ = pipeline.arg(resource.to_string()));
     let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
-    for (resource, reply) in chunk.iter().zip(replies.by_ref()) {
-        let Some(expected) = expected(model, *resource) else { continue };
-        let name = resource.to_string();
-        match judge(reply)? {
-            Ok(value) => {
+    for subject in chunk {
+        let (Some(values), Some(index)) = (replies.next(), replies.next()) else {
+            return Err(Failure::unknown("a reply is missing"));
+        };
+        let Some(expected) = subject.expected(model) else { continue };
+        let (name, positions) = (subject.to_string(), [expected.seq]);
+        // Of another type, an index holds nothing; that it cannot be read is told by `index_strays`.
+        let is_indexed = judge(index)?.is_ok_and(|score| score != Value::Nil);
+        match (judge(values)?, subject) {
+            (Ok(value), _) => {
                 let found = fields(value);
-                match found.last().and_then(number) {
-                    Some(seq) if seq > expected.seq => _ = claims.values.insert(name, (seq, found)),
+                match (found.last().and_then(number), subject) {
+                    (Some(seq), _) if seq > expected.seq => {
+                        _ = claims.values.insert(name.clone(), (seq, found))
+                    }
+                    (None, Subject::Hold(id)) if found.iter().all(Option::is_none) => {
+                        claims.gone.push(((*id).clone(), "the payout is open, but its hold is gone"));
+                    }
                     _ => compare(room.findings, &name, &expected, &found),
                 }
             }
-            Err(found) => {
+            (Err(found), _) => {
                 let check = check_of(expected.names.first().copied().unwrap_or_default());
                 let what = "its key cannot be read";
-                room.findings.violation(check, name, &[expected.seq], "a hash", found, what);
+                room.findings.violation(check, name.as_str(), &positions, "a hash", found, what);
             }
         }
-    }
-    let index = judge(replies.next().ok_or_else(|| Failure::unknown("a reply is missing"))?)?;
-    match index {
-        Ok(Value::Array(scores)) => {
-            for (resource, score) in chunk.iter().zip(scores) {
-                if score == Value::Nil {
-                    let seq = expected(model, *resource).map_or(0, |expected| expected.seq);
-                    let what = "the journal says that it exists, but it is not in the index";
-                    let found = "no member of resources";
-                    room.findings.violation(
-                        Check::G9,
-                        resource.to_string(),
-                        &[seq],
-                        "a member of resources",
-                        found,
-                        what,
-                    );
-                }
+        match subject {
+            _ if is_indexed => {}
+            Subject::Hold(id) => {
+                claims.gone.push((
+                    (*id).clone(),
+                    "the payout is open, but not in payouts: nobody would go on with it",
+                ));
+            }
+            Subject::Resource(_) => {
+                let (expected, found) = ("a member of resources", "no member of resources");
+                let what = "the journal says that it exists, but it is not in the index";
+                room.findings.violation(Check::G9, name, &positions, expected, found, what);
             }
         }
-        Ok(_) => {}
-        Err(what) => *index_damage = Some(what),
     }
     Ok(())
 }
 
-/// Names in the index that the journal does not have so far.
-pub(super) async fn index_strays(room: &mut Room<'_>, model: &Model) -> Result<Vec<String>, Failure> {
+/// Names in the index, and open payouts in `payouts`, that the journal does not have so far.
+pub(super) async fn index_strays(room: &mut Room<'_>, model: &Model) -> Result<Strays, Failure> {
+    let (resources, payouts) = (room.keys.resources(), room.keys.payouts());
+    let names = scan(room, &resources, "index", |member| !is_known(model, member)).await?;
+    let payouts = scan(room, &payouts, "payouts", |member| open_payout(model, member).is_none()).await?;
+    Ok(Strays { names, payouts })
+}
+
+/// Members of the two indexes that the replay did not know when they were read.
+pub(super) struct Strays {
+    names: Vec<String>,
+    payouts: Vec<String>,
+}
+
+/// The members of a sorted set that are strange, each once.
+async fn scan(
+    room: &mut Room<'_>,
+    key: &str,
+    name: &str,
+    is_strange: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, Failure> {
     let mut strays = Vec::new();
     let mut cursor = b"0".to_vec();
     loop {
         let mut command = redis::cmd("ZSCAN");
-        command.arg(room.keys.resources()).arg(&cursor).arg("COUNT").arg(1000);
-        // Of another type: told when it was asked for each resource, or there is none.
-        let Ok(value) = judge(room.link.run(&command).await)? else { return Ok(strays) };
+        command.arg(key).arg(&cursor).arg("COUNT").arg(1000);
+        let value = match judge(room.link.run(&command).await)? {
+            Ok(value) => value,
+            Err(found) => {
+                let what = "it cannot be read";
+                room.findings.violation(Check::G9, name, &[], "a sorted set", found, what);
+                return Ok(strays);
+            }
+        };
         let (next, items) = scanned(value);
         for (member, _) in pairs(items) {
-            let name = String::from_utf8_lossy(&member).into_owned();
-            if !is_known(model, &name) {
-                strays.push(name);
+            let member = String::from_utf8_lossy(&member).into_owned();
+            if is_strange(&member) {
+                strays.push(member);
             }
         }
         if next == b"0" {
@@ -255,6 +331,13 @@ pub(super) async fn index_strays(room: &mut Room<'_>, model: &Model) -> Result<V
         }
         cursor = next;
     }
+}
+
+/// The open payout that a member of `payouts` names, `<account> TAB <id>`.
+fn open_payout<'a>(model: &'a Model, member: &str) -> Option<&'a Hold> {
+    let (account, id) = member.split_once('\t')?;
+    let hold = JobId::stored(id).ok().and_then(|id| model.holds.get(&id));
+    hold.filter(|hold| hold.account.as_str() == account)
 }
 
 /// Whether the journal has a resource of this name (`campaign:<id>` or `account:<id>`).
@@ -268,25 +351,56 @@ pub(super) fn is_known(model: &Model, name: &str) -> bool {
     }
 }
 
-/// Tells the index members that are in no line, now that the replay has gone on.
+/// Tells the members that no line explains, now that the replay has gone on.
 pub(super) async fn judge_strays(
     room: &mut Room<'_>,
     replay: &Replay,
-    strays: Vec<String>,
+    strays: Strays,
 ) -> Result<(), Failure> {
-    for name in strays {
+    for name in strays.names {
         if is_known(&replay.model, &name) || is_newer(room.link, room.keys, replay, &name).await? {
             continue;
         }
         let what = "a name in the index that the journal does not know";
         room.findings.violation(Check::G9, name, &[], "nothing", "a member of resources", what);
     }
+    for member in strays.payouts {
+        // It was there before the replay went on: if it is there still, it was open all the time.
+        let mut command = redis::cmd("ZSCORE");
+        command.arg(room.keys.payouts()).arg(&member);
+        let is_there = judge(room.link.run(&command).await)?.is_ok_and(|score| score != Value::Nil);
+        if is_there && open_payout(&replay.model, &member).is_none() {
+            let what = "a payout that the journal does not know as open";
+            let name = format!("hold:{}", member.split_once('\t').map_or(member.as_str(), |(_, id)| id));
+            room.findings.violation(Check::G14, name, &[], "nothing", "a member of payouts", what);
+        }
+    }
     Ok(())
+}
+
+/// Whether the key of a hold that the replay does not know as open is damage: not newer than the replay, and
+/// not ended meanwhile.
+pub(super) async fn is_stray_hold(room: &mut Room<'_>, replay: &Replay, id: &str) -> Result<bool, Failure> {
+    let Ok(id) = JobId::stored(id) else { return Ok(true) };
+    if replay.model.holds.contains_key(&id) {
+        return Ok(false);
+    }
+    let mut command = redis::cmd("HMGET");
+    command.arg(room.keys.hold(&id)).arg("seq").arg("account");
+    let Ok(value) = judge(room.link.run(&command).await)? else { return Ok(true) };
+    let found = fields(value);
+    if found.iter().all(Option::is_none) {
+        let exists = room.link.run(redis::cmd("EXISTS").arg(room.keys.hold(&id))).await?;
+        return Ok(exists == Value::Int(1));
+    }
+    let Some(seq) = found.first().and_then(number).filter(|seq| *seq > replay.seq) else { return Ok(true) };
+    let line = journal::line_at(room.link, room.keys, seq).await?;
+    Ok(!matches!(line, Ok(Some(line)) if line.id == id))
 }
 
 /// Whether a resource that the replay does not know was made after it: then a later line says so.
 pub(super) async fn is_newer(
-    link: &mut crate::link::Link,
+    link: &mut Link,
     keys: &Keys,
     replay: &Replay,
     name: &str,
