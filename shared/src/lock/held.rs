@@ -19,6 +19,7 @@ use super::quorum::{Standing, renew_at, valid_until};
 /// Dropped, it ends its [`Lease`] at once and is given back in the background; if the process dies instead, the
 /// TTL ends it.
 #[derive(Debug)]
+#[must_use = "dropped, it is given back at once"]
 pub struct HeldLock {
     lease: Lease,
     extension: Extension,

@@ -17,7 +17,8 @@ use crate::link::Link;
 
 /// How long a late answer of a lock node is waited for in the background, to give a late grant back.
 const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
-/// Idle links kept per node: as many locks as one process usually takes at the same moment.
+/// Idle links kept per node, as many locks as one process usually takes at the same moment; the pool of the
+/// server is far larger, in case it is the data's.
 const LINKS_IDLE_MAX: usize = 8;
 
 /// Why these servers cannot carry locks.
@@ -69,7 +70,7 @@ impl LockNodes {
             let url = url.as_ref();
             let options = RedisOptions {
                 url: Some(url.to_owned()),
-                ca_file: ca_file.filter(|_| url.starts_with("rediss:")).map(PathBuf::from),
+                ca_file: ca_file.filter(|_| is_tls(url)).map(PathBuf::from),
                 response_timeout: Some(LATE_ANSWER_WITHIN),
                 ..RedisOptions::default()
             };
@@ -84,6 +85,18 @@ impl LockNodes {
         Ok(Self { nodes: nodes.into(), placement: Placement::Apart })
     }
 
+    /// The servers at these URLs; if there are none, the data Redis.
+    ///
+    /// # Errors
+    /// As [`LockNodes::open`].
+    pub fn open_or_with_data(
+        urls: &[impl AsRef<str>],
+        ca_file: Option<&Path>,
+        data: &Server,
+    ) -> Result<Self, LockNodesError> {
+        if urls.is_empty() { Ok(Self::with_data(data.clone())) } else { Self::open(urls, ca_file) }
+    }
+
     /// The data Redis as the one node: its locks are lost when it fails over, with or without its data.
     pub fn with_data(server: Server) -> Self {
         Self { nodes: [Arc::new(Node::new(server))].into(), placement: Placement::WithData }
@@ -91,9 +104,7 @@ impl LockNodes {
 
     /// The URLs in `TOLLGATE_LOCK_URLS`, separated by commas or white space; none if it is not set.
     pub fn urls_from_env() -> Vec<String> {
-        let text = std::env::var(env::TOLLGATE_LOCK_URLS).unwrap_or_default();
-        let urls = text.split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty());
-        urls.map(str::to_owned).collect()
+        separated(&std::env::var(env::TOLLGATE_LOCK_URLS).unwrap_or_default())
     }
 
     /// Whether they are servers of their own.
@@ -104,6 +115,16 @@ impl LockNodes {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.iter()
     }
+}
+
+fn separated(urls: &str) -> Vec<String> {
+    let urls = urls.split(|c: char| c == ',' || c.is_whitespace()).filter(|url| !url.is_empty());
+    urls.map(str::to_owned).collect()
+}
+
+fn is_tls(url: &str) -> bool {
+    let scheme = url.split("://").next().unwrap_or_default();
+    ["rediss", "valkeys"].iter().any(|tls| scheme.eq_ignore_ascii_case(tls))
 }
 
 /// For the line that a binary prints at its start.
@@ -161,6 +182,13 @@ mod tests {
 
     fn open(urls: &[&str]) -> Result<LockNodes, LockNodesError> {
         LockNodes::open(urls, None)
+    }
+
+    #[test]
+    fn urls_are_separated_by_commas_or_white_space() {
+        assert_eq!(separated("redis://a, redis://b\nredis://c,"), ["redis://a", "redis://b", "redis://c"]);
+        assert!(separated(" ,").is_empty());
+        assert!(is_tls("REDISS://a") && is_tls("valkeys://a") && !is_tls("redis://rediss"));
     }
 
     #[tokio::test]

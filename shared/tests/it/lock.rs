@@ -5,12 +5,14 @@ mod contention;
 mod failing_nodes;
 mod fence;
 mod lost_replies;
+mod processes;
 mod proxy;
 mod validity;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::ids::{LockName, Namespace};
 use tollgate::lock::{LockNodes, LockOptions, Locks, Renewal};
@@ -79,11 +81,13 @@ impl Fleet {
     }
 }
 
+fn server(url: &str) -> Server {
+    let options = RedisOptions { url: Some(url.into()), ..RedisOptions::default() };
+    Server::open(Endpoint::parse(&options).unwrap())
+}
+
 async fn query<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> T {
-    let options = tollgate::connect::RedisOptions { url: Some(url.into()), ..Default::default() };
-    let endpoint = tollgate::connect::Endpoint::parse(&options).unwrap();
-    let mut link = tollgate::connect::Server::open(endpoint).link().await.unwrap();
-    link.query(&cmd(words)).await.unwrap()
+    server(url).link().await.unwrap().query(&cmd(words)).await.unwrap()
 }
 
 fn name() -> LockName {

@@ -6,7 +6,7 @@ use tollgate::ids::{AccountId, LockName};
 use tollgate::lock::{LockError, LockOptions, LostCause};
 
 use super::{Fleet, LONG, by_hand, long, ms, name};
-use crate::harness::until;
+use crate::harness::{SOON, until};
 
 #[tokio::test]
 async fn every_mask_of_occupied_nodes_decides_by_quorum_and_leaves_nothing() {
@@ -94,7 +94,7 @@ async fn it_is_not_reentrant_and_names_of_users_and_of_tollgate_do_not_meet() {
     let again = locks.acquire(&LockName::payouts(&account), &long()).await.unwrap_err();
     assert!(matches!(again, LockError::Taken { .. }), "{again}");
     for users in ["a1", "payouts:a1"] {
-        locks.acquire(&LockName::parse(users).unwrap(), &long()).await.unwrap();
+        drop(locks.acquire(&LockName::parse(users).unwrap(), &long()).await.unwrap());
     }
 }
 
@@ -124,7 +124,7 @@ async fn dropped_or_panicked_work_gives_the_lock_back() {
     let name = name();
     let work = locks.with(&name, &options, async |_| {
         begun.send(()).unwrap();
-        std::future::pending::<()>().await
+        tokio::time::sleep(SOON).await
     });
     tokio::select! {
         _ = work => panic!("it never ends"),
@@ -151,13 +151,24 @@ async fn a_lock_dropped_outside_of_any_runtime_is_given_back() {
     until("the nodes to be free", async || (fleet.left_overs().await == 0).then_some(())).await;
 }
 
+#[test]
+fn a_lock_that_outlives_its_runtime_is_left_to_its_ttl() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let fleet = Fleet::shared(3);
+    let lock = runtime.block_on(fleet.locks().acquire(&name(), &long())).unwrap();
+    let lease = lock.lease();
+    drop(runtime);
+    drop(lock);
+    lease.check().unwrap_err();
+}
+
 #[tokio::test]
 async fn a_late_release_leaves_the_next_owners_lock_alone() {
     let fleet = Fleet::shared(3);
     let locks = fleet.locks();
     let short = locks.acquire(&name(), &by_hand(ms(150))).await.unwrap();
     // It may be lost on a very slow machine; then it is as late.
-    let patient = LockOptions { retry_delay_max: ms(20), ..long() }.wait(crate::harness::SOON);
+    let patient = LockOptions { retry_delay_max: ms(20), ..long() }.wait(SOON);
     let next = locks.acquire(&name(), &patient).await.unwrap();
     let before = fleet.owners(&name()).await;
     let lost = short.release().await.unwrap_err();

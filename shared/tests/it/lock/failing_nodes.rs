@@ -100,7 +100,7 @@ async fn a_lock_that_the_nodes_have_forgotten_cancels_the_work() {
     let locks = fleet.locks();
     let work = async |_| {
         servers[0].restart().unwrap();
-        std::future::pending::<()>().await
+        tokio::time::sleep(SOON).await
     };
     let error = locks.with(&name(), &options, work).await.unwrap_err();
     let LockError::Lost(lost) = error else { panic!("{error}") };
@@ -116,7 +116,7 @@ async fn a_stolen_lock_cancels_the_work_and_stays_with_the_thief() {
         for node in [0, 1] {
             let () = fleet.run(node, &["SET", &fleet.key(&name()), "thief/1"]).await;
         }
-        std::future::pending::<()>().await
+        tokio::time::sleep(SOON).await
     };
     let error = fleet.locks().with(&name(), &options, work).await.unwrap_err();
     let LockError::Lost(lost) = error else { panic!("{error}") };
@@ -156,4 +156,24 @@ async fn the_data_redis_is_one_node_and_says_so() {
     let locks = Locks::new(nodes, fleet.ns.clone());
     locks.with(&name(), &long(), async |_| assert_eq!(fleet.left_overs().await, 1)).await.unwrap();
     assert_eq!(fleet.left_overs().await, 0);
+}
+
+#[tokio::test]
+async fn the_login_of_the_documentation_is_enough_and_reaches_nothing_else() {
+    let page = include_str!("../../../../docs/locks.md");
+    let line = page.lines().find(|line| line.starts_with("ACL SETUSER locks")).unwrap();
+    let redis = TestRedis::private(&[]);
+    let fleet = Fleet::of(std::slice::from_ref(&redis));
+    let line = line.replace("~tollgate:", &format!("~{}:", fleet.ns));
+    let () = super::query(&redis.url(), &line.split(' ').collect::<Vec<_>>()).await;
+    let url = format!("unix://{}?user=locks&pass=secret", redis.socket().display());
+    let locks = Locks::new(LockNodes::open(&[&url], None).unwrap(), fleet.ns.clone());
+    let lock = locks.acquire(&name(), &long()).await.unwrap();
+    lock.extend().await.unwrap();
+    lock.release().await.unwrap();
+    let stranger = Locks::new(LockNodes::open(&[&url], None).unwrap(), Fleet::of(&[]).ns);
+    let error = stranger.acquire(&name(), &long()).await.unwrap_err();
+    let LockError::Broken { against, .. } = &error else { panic!("{error}") };
+    assert_eq!(against.broken[0].failure.refusal(), Some(Refusal::NoPermission));
+    assert!(!error.to_string().contains("secret"), "{error}");
 }

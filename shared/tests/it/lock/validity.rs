@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tollgate::lock::{Lease, LockError, LockOptions, LostCause, Renewal};
 
 use super::{Fleet, by_hand, ms, name};
+use crate::harness::SOON;
 
 const TTLS_MS: [u64; 14] = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 600];
 
@@ -71,7 +72,7 @@ async fn when_the_majority_falls_silent_the_work_is_cancelled_before_its_validit
         let result = locks
             .with(&name(), &options, |lease| {
                 servers[1..].iter().for_each(tollgate::embedded::Temporary::pause);
-                effects.go_on(lease, Duration::from_secs(3600))
+                effects.go_on(lease, SOON)
             })
             .await;
         servers.iter().for_each(tollgate::embedded::Temporary::resume);
