@@ -134,7 +134,7 @@ impl Campaign {
 impl Account {
     /// What its key must hold, in the order of [`ACCOUNT_FIELDS`].
     pub(super) fn fields(&self) -> [String; 5] {
-        let held = "0".to_owned();
+        let held = self.held.to_string();
         [
             self.available.to_string(),
             held,
