@@ -151,6 +151,11 @@ async fn the_enqueuer_can_neither_print_money_nor_write_history() {
     let answer = raw(&cli, Some("enqueuer"), &["EVALSHA_RO", &settle, "1", &queue]);
     assert!(answer.starts_with("ERR Can not execute a script with write flag"), "{answer}");
     assert_eq!(everything(&cli), before);
+
+    // Even one who was given scripts and writes by mistake stops before the first write, at the keys.
+    assert_eq!(raw(&cli, None, &["ACL", "SETUSER", "enqueuer", "+evalsha", "+@write"]), "OK");
+    as_user(&cli, "enqueuer", &["account", "deposit", "a1", "5.00", "--id", "d1"], "").complains(1);
+    assert_eq!(everything(&cli), before);
 }
 
 #[tokio::test]

@@ -8,4 +8,5 @@ mod acl;
 mod admin;
 mod enqueue;
 mod frame;
+mod json;
 mod operate;

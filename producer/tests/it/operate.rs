@@ -20,19 +20,19 @@ use crate::harness::{Cli, Ran};
 
 impl Cli {
     /// A command of redis-cli on the shared server; its output without the last line end.
-    fn redis(&self, args: &[&str]) -> String {
+    pub(crate) fn redis(&self, args: &[&str]) -> String {
         let socket = self.url.strip_prefix("unix://").unwrap();
         let output =
             std::process::Command::new("redis-cli").args(["-s", socket]).args(args).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    fn keys(&self, tollgate: &Tollgate) -> Keys {
+    pub(crate) fn keys(&self, tollgate: &Tollgate) -> Keys {
         tollgate.keys(tollgate.partitions().get(0).unwrap()).clone()
     }
 
     /// Enqueues `envelope` and moves it to dead as `id` for `reason`, as a worker named `w1` does.
-    async fn bury(&self, id: &JobId, envelope: &[u8], reason: Code) {
+    pub(crate) async fn bury(&self, id: &JobId, envelope: &[u8], reason: Code) {
         let tollgate = self.tollgate().await;
         let keys = self.keys(&tollgate);
         let mut link = tollgate.server().link().await.unwrap();
@@ -59,11 +59,11 @@ impl Cli {
     }
 }
 
-fn id(text: &str) -> JobId {
+pub(crate) fn id(text: &str) -> JobId {
     JobId::parse(text).unwrap()
 }
 
-fn redeem(campaign: &str, customer: &str) -> Request {
+pub(crate) fn redeem(campaign: &str, customer: &str) -> Request {
     Request::Redeem {
         campaign: campaign.parse().unwrap(),
         customer: customer.parse().unwrap(),
@@ -72,23 +72,23 @@ fn redeem(campaign: &str, customer: &str) -> Request {
 }
 
 /// A namespace with `partitions` and nothing in it.
-fn fresh(partitions: &str) -> Cli {
+pub(crate) fn fresh(partitions: &str) -> Cli {
     let cli = Cli::new();
     cli.run(&["init", "--partitions", partitions]).exits(0);
     cli
 }
 
-async fn settle_job(cli: &Cli, job: &str, request: &Request) -> Code {
+pub(crate) async fn settle_job(cli: &Cli, job: &str, request: &Request) -> Code {
     decide(cli, &id(job), request).await
 }
 
-async fn decide(cli: &Cli, job: &JobId, request: &Request) -> Code {
+pub(crate) async fn decide(cli: &Cli, job: &JobId, request: &Request) -> Code {
     let tollgate = cli.tollgate().await;
     let mut link = tollgate.server().link().await.unwrap();
     tollgate.settle_one(&mut link, job, request).await.unwrap().code()
 }
 
-async fn open_account(cli: &Cli, account: &str, balance: u64) {
+pub(crate) async fn open_account(cli: &Cli, account: &str, balance: u64) {
     let account = account.parse().unwrap();
     let job = JobId::create_account(&account);
     let balance = Amount::from_minor(balance).unwrap();
@@ -96,7 +96,7 @@ async fn open_account(cli: &Cli, account: &str, balance: u64) {
     assert_eq!(decide(cli, &job, &request).await, Code::AccountOpened);
 }
 
-async fn create_campaign(cli: &Cli, campaign: &str, limit: u64, codes: Option<CodesName>) {
+pub(crate) async fn create_campaign(cli: &Cli, campaign: &str, limit: u64, codes: Option<CodesName>) {
     let campaign = campaign.parse().unwrap();
     let job = JobId::create_campaign(&campaign);
     let limit = Limit::new(limit).unwrap();

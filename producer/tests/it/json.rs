@@ -1,0 +1,255 @@
+//! `docs/cli-json.md` against the commands: the same names, the same types, no field more or less.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tollgate::amount::Amount;
+use tollgate::code::Code;
+use tollgate::ids::QueueName;
+use tollgate::job::{CodesName, Request};
+use tollgate::scripts::beat::beat;
+use tollgate::workers::Description;
+
+use crate::harness::{Cli, Ran};
+use crate::operate::{create_campaign, fresh, id, open_account, redeem, settle_job};
+
+const DOC: &str = include_str!("../../../docs/cli-json.md");
+
+/// One documented field.
+#[derive(Debug)]
+struct Field {
+    types: BTreeSet<String>,
+    optional: bool,
+}
+
+/// The documented fields of one command, by path: `queues[].queue`.
+struct Section {
+    name: String,
+    fields: BTreeMap<String, Field>,
+}
+
+/// The section whose heading lists `command`.
+fn section(command: &str) -> Section {
+    let listed = |heading: &str| heading.split(", ").any(|name| name == command);
+    let body = DOC
+        .split("\n### ")
+        .skip(1)
+        .find(|part| listed(part.lines().next().unwrap()))
+        .unwrap_or_else(|| panic!("docs/cli-json.md has no section for {command}"));
+    let mut fields = BTreeMap::new();
+    for row in body.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let words: BTreeSet<String> = cells[2].split(", ").map(str::to_owned).collect();
+        let optional = words.contains("optional");
+        let types = words.into_iter().filter(|word| word != "optional").collect();
+        fields.insert(cells[1].trim_matches('`').to_owned(), Field { types, optional });
+    }
+    assert!(!fields.is_empty(), "{command}: no fields");
+    Section { name: command.to_owned(), fields }
+}
+
+/// Every leaf of a value by its path, with its type.
+fn leaves(value: &Value, path: &str, into: &mut BTreeMap<String, BTreeSet<String>>) {
+    let kind = match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                leaves(value, &path, into);
+            }
+            return;
+        }
+        Value::Array(items) => {
+            items.iter().for_each(|item| leaves(item, &format!("{path}[]"), into));
+            return;
+        }
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::String(_) => "string",
+        Value::Number(number) if number.is_u64() => "integer",
+        Value::Number(_) => "number",
+    };
+    into.entry(path.to_owned()).or_default().insert(kind.to_owned());
+}
+
+impl Section {
+    /// What a command printed: one object a line, or one array of objects.
+    #[track_caller]
+    fn fits(&self, ran: &Ran) {
+        let printed: Vec<Value> =
+            serde_json::Deserializer::from_str(&ran.stdout).into_iter().collect::<Result<_, _>>().unwrap();
+        let objects: Vec<&Value> = match printed.as_slice() {
+            [Value::Array(items)] => items.iter().collect(),
+            values => values.iter().collect(),
+        };
+        assert!(!objects.is_empty(), "{}: nothing printed: {ran:#?}", self.name);
+        for object in objects {
+            let mut found = BTreeMap::new();
+            leaves(object, "", &mut found);
+            for (path, types) in &found {
+                let field = self.fields.get(path);
+                let field = field.unwrap_or_else(|| panic!("{}: {path} is not documented", self.name));
+                assert!(types.is_subset(&field.types), "{}: {path} is {types:?}, not {field:?}", self.name);
+            }
+            for (path, field) in &self.fields {
+                // Of an empty list nothing can be seen.
+                let list = path.rsplit_once("[]").map(|(list, _)| list);
+                let is_empty = list.is_some_and(|list| !found.keys().any(|path| path.starts_with(list)));
+                assert!(field.optional || is_empty || found.contains_key(path), "{}: no {path} in {object}", self.name);
+            }
+        }
+    }
+}
+
+/// Runs a command with `--json` and compares what it prints.
+#[track_caller]
+fn check(cli: &Cli, command: &str, args: &[&str], exit: i32) -> Ran {
+    let words: Vec<&str> = command.split(' ').chain(args.iter().copied()).chain(["--json"]).collect();
+    let ran = cli.run(&words);
+    ran.exits(exit);
+    section(command).fits(&ran);
+    ran
+}
+
+#[test]
+fn every_command_is_documented_and_nothing_else() {
+    let documented: Vec<&str> = DOC
+        .split("\n### ")
+        .skip(1)
+        .flat_map(|part| part.lines().next().unwrap().split(", "))
+        .collect();
+    let leaves = [
+        "init", "campaign create", "campaign set-limit", "campaign close", "account open", "account deposit",
+        "account close", "campaign show", "campaign ls", "account show", "account ls", "enqueue", "lookup", "stats",
+        "journal export", "audit", "dead ls", "dead show", "dead retry", "dead discard", "dead retry --all",
+        "dead discard --all", "queue ls", "queue pause", "queue resume", "worker ls", "receipts drop", "payout ls",
+        "payout show", "payout post", "payout void", "redis start", "redis stop", "redis status",
+    ];
+    assert_eq!(documented, leaves);
+}
+
+#[test]
+fn admin_commands() {
+    let cli = Cli::new();
+    check(&cli, "init", &["--partitions", "2"], 0);
+    let codes = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(codes.path(), "ALPHA\nBRAVO\n").unwrap();
+    check(&cli, "campaign create", &["coded", "--codes-file", codes.path().to_str().unwrap()], 0);
+    let window = ["--opens-at", "2020-01-01T00:00:00Z", "--closes-at", "2120-01-01T00:00:00Z", "--per-customer", "2"];
+    check(&cli, "campaign create", &[&["summer", "--limit", "5"][..], &window].concat(), 0);
+    check(&cli, "campaign create", &["summer", "--limit", "6"], 1);
+    check(&cli, "campaign set-limit", &["summer", "7"], 0);
+    check(&cli, "campaign show", &["summer"], 0);
+    check(&cli, "campaign ls", &[], 0);
+    check(&cli, "campaign close", &["summer"], 0);
+    check(&cli, "account open", &["a1", "--balance", "10.00"], 0);
+    check(&cli, "account deposit", &["a1", "2.50", "--id", "d1"], 0);
+    check(&cli, "account show", &["a1"], 0);
+    check(&cli, "account ls", &[], 0);
+    check(&cli, "account close", &["a1"], 1);
+    cli.redis(&["KEYS", "*"]).lines().filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1")).for_each(
+        |key| drop(cli.redis(&["HSET", key, "available", "x"])),
+    );
+    check(&cli, "account ls", &[], 1);
+}
+
+#[tokio::test]
+async fn questions() {
+    let cli = fresh("1");
+    create_campaign(&cli, "summer", 5, None).await;
+    settle_job(&cli, "r1", &redeem("summer", "c1")).await;
+    cli.bury(&id("d1"), b"{}", Code::MissingField).await;
+    check(&cli, "stats", &[], 0);
+    let keys = cli.keys(&cli.tollgate().await);
+    cli.redis(&["XADD", &keys.queue(&QueueName::default()), "*", "job", "{}"]);
+    check(&cli, "stats", &[], 0);
+    check(&cli, "lookup", &["r1", "d1", "never"], 4);
+    check(&cli, "journal export", &[], 0);
+    check(&cli, "audit", &[], 0);
+}
+
+#[tokio::test]
+async fn a_coupon_is_a_field_of_lookup() {
+    let cli = fresh("1");
+    let codes = CodesName::parse(&"ab".repeat(32)).unwrap();
+    cli.redis(&["HSET", &cli.keys(&cli.tollgate().await).codes(&codes), "1", "ALPHA"]);
+    create_campaign(&cli, "summer", 1, Some(codes)).await;
+    settle_job(&cli, "r1", &redeem("summer", "c1")).await;
+    assert_eq!(check(&cli, "lookup", &["r1"], 0).json()["coupon"], "ALPHA");
+}
+
+#[tokio::test]
+async fn dead_jobs() {
+    let cli = fresh("1");
+    for (name, bytes) in [("d1", &b"{}"[..]), ("d2", b"\xff"), ("d3", b"{}"), ("d4", b"{}"), ("d5", b"{}")] {
+        cli.bury(&id(name), bytes, Code::MalformedJson).await;
+    }
+    check(&cli, "dead ls", &[], 0);
+    check(&cli, "dead show", &["d1"], 0);
+    let shown = check(&cli, "dead show", &["d2"], 0).json();
+    assert_eq!((&shown["envelope"], &shown["envelope_hex"]), (&Value::Null, &Value::from("ff")));
+    check(&cli, "dead retry", &["d1", "absent"], 1);
+    check(&cli, "dead discard", &["d3"], 0);
+    check(&cli, "dead retry --all", &["--reason", "worker_lost"], 0);
+    check(&cli, "dead discard --all", &["--yes"], 0);
+}
+
+#[tokio::test]
+async fn queues_workers_and_receipts() {
+    let cli = fresh("2");
+    check(&cli, "queue ls", &[], 0);
+    check(&cli, "queue pause", &["default"], 0);
+    check(&cli, "queue resume", &["default"], 0);
+    check(&cli, "receipts drop", &[], 0);
+    let tollgate = cli.tollgate().await;
+    let keys = cli.keys(&tollgate);
+    let stream = keys.queue(&QueueName::default());
+    cli.redis(&["XGROUP", "CREATECONSUMER", &stream, "workers", "w-killed"]);
+    check(&cli, "worker ls", &[], 0);
+    let description = Description {
+        host: "box".to_owned(),
+        pid: 42,
+        boot: "b".to_owned(),
+        queues: vec!["default".to_owned()],
+        version: "0.1.0".to_owned(),
+        fetching: true,
+    };
+    let mut link = tollgate.server().link().await.unwrap();
+    beat(&mut link, &keys, "w-live", &description.encode()).await.unwrap();
+    check(&cli, "worker ls", &[], 0);
+}
+
+#[tokio::test]
+async fn payouts() {
+    let cli = fresh("1");
+    open_account(&cli, "a1", 1000).await;
+    let request = Request::Payout {
+        account: "a1".parse().unwrap(),
+        amount: Amount::from_minor(100).unwrap(),
+        currency: "USD".parse().unwrap(),
+        destination: "iban:1".parse().unwrap(),
+    };
+    for job in ["p1", "p2"] {
+        settle_job(&cli, job, &request).await;
+    }
+    check(&cli, "payout ls", &[], 0);
+    check(&cli, "payout show", &["p1"], 0);
+    check(&cli, "payout void", &["p1", "--reason", "because"], 0);
+    check(&cli, "payout post", &["p2", "--reason", "because"], 0);
+    check(&cli, "payout post", &["p3", "--reason", "because"], 1);
+    check(&cli, "journal export", &[], 0);
+}
+
+#[test]
+fn the_private_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let cli = Cli { url: String::new(), namespace: "n".to_owned() };
+    let run = |verb: &str| {
+        let mut command = cli.command(&["redis", verb, "--json"]);
+        Ran::of(command.env_remove("REDIS_URL").env("TOLLGATE_DIR", dir.path()).output().unwrap())
+    };
+    for (verb, exit) in [("start", 0), ("status", 0), ("stop", 0), ("status", 3)] {
+        let ran = run(verb);
+        ran.exits(exit);
+        section(&format!("redis {verb}")).fits(&ran);
+    }
+}
