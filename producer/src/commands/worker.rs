@@ -34,6 +34,9 @@ pub(crate) struct Row {
     pub(crate) pid: Option<u32>,
     pub(crate) version: Option<String>,
     pub(crate) queues: Vec<String>,
+    pub(crate) concurrency: Option<u64>,
+    /// By the worker's own clock.
+    pub(crate) started_at_ms: Option<u64>,
     /// `alive`, `quiet` (it lives and does not fetch), or `silent` (no beat for too long).
     pub(crate) state: &'static str,
     pub(crate) beat_age_ms: Option<u64>,
@@ -100,6 +103,8 @@ impl Row {
             pid: None,
             version: None,
             queues: Vec::new(),
+            concurrency: None,
+            started_at_ms: None,
             state: "silent",
             beat_age_ms: None,
             pending: 0,
@@ -113,8 +118,10 @@ impl Row {
             Some(Description { fetching: false, .. }) => "quiet",
             _ => "alive",
         };
-        if let Some(Description { host, pid, version, queues, .. }) = description {
+        if let Some(Description { host, pid, version, queues, concurrency, started_at_ms, .. }) = description
+        {
             (self.host, self.pid, self.version) = (Some(host), Some(pid), Some(version));
+            (self.concurrency, self.started_at_ms) = (Some(concurrency as u64), Some(started_at_ms));
             self.queues = queues;
         }
     }

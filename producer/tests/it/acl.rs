@@ -151,6 +151,7 @@ async fn the_enqueuer_can_neither_print_money_nor_write_history() {
     let answer = raw(&cli, Some("enqueuer"), &["EVALSHA_RO", &settle, "1", &queue]);
     assert!(answer.starts_with("ERR Can not execute a script with write flag"), "{answer}");
     assert_eq!(everything(&cli), before);
+    as_user(&cli, "operator", &["audit"], "").exits(0);
 
     // Even one who was given scripts and writes by mistake stops before the first write, at the keys.
     assert_eq!(raw(&cli, None, &["ACL", "SETUSER", "enqueuer", "+evalsha", "+@write"]), "OK");
@@ -164,7 +165,8 @@ async fn the_auditor_reads_everything_and_changes_nothing() {
     furnish(&cli);
     let before = everything(&cli);
     for args in [
-        &["stats"][..],
+        &["audit"][..],
+        &["stats"],
         &["journal", "export"],
         &["lookup", "create/account/a1"],
         &["dead", "ls"],
@@ -210,6 +212,7 @@ async fn operator_and_worker_have_the_namespace_and_nothing_beside_it() {
     as_user(&cli, "operator", &["queue", "pause", "default"], "").exits(0);
     as_user(&cli, "operator", &["receipts", "drop"], "").exits(0);
     as_user(&cli, "operator", &["dead", "retry", "--all"], "").exits(0);
+    as_user(&cli, "operator", &["audit"], "").exits(0);
     for user in ["operator", "worker"] {
         for words in [
             &["SET", "other", "x"][..],

@@ -92,9 +92,13 @@ impl Section {
             }
             for (path, field) in &self.fields {
                 // Of an empty list nothing can be seen.
-                let list = path.rsplit_once("[]").map(|(list, _)| list);
+                let list = path.rfind("[]").map(|at| &path[..at + 2]);
                 let is_empty = list.is_some_and(|list| !found.keys().any(|path| path.starts_with(list)));
-                assert!(field.optional || is_empty || found.contains_key(path), "{}: no {path} in {object}", self.name);
+                assert!(
+                    field.optional || is_empty || found.contains_key(path),
+                    "{}: no {path} in {object}",
+                    self.name
+                );
             }
         }
     }
@@ -112,17 +116,43 @@ fn check(cli: &Cli, command: &str, args: &[&str], exit: i32) -> Ran {
 
 #[test]
 fn every_command_is_documented_and_nothing_else() {
-    let documented: Vec<&str> = DOC
-        .split("\n### ")
-        .skip(1)
-        .flat_map(|part| part.lines().next().unwrap().split(", "))
-        .collect();
+    let documented: Vec<&str> =
+        DOC.split("\n### ").skip(1).flat_map(|part| part.lines().next().unwrap().split(", ")).collect();
     let leaves = [
-        "init", "campaign create", "campaign set-limit", "campaign close", "account open", "account deposit",
-        "account close", "campaign show", "campaign ls", "account show", "account ls", "enqueue", "lookup", "stats",
-        "journal export", "audit", "dead ls", "dead show", "dead retry", "dead discard", "dead retry --all",
-        "dead discard --all", "queue ls", "queue pause", "queue resume", "worker ls", "receipts drop", "payout ls",
-        "payout show", "payout post", "payout void", "redis start", "redis stop", "redis status",
+        "init",
+        "campaign create",
+        "campaign set-limit",
+        "campaign close",
+        "account open",
+        "account deposit",
+        "account close",
+        "campaign show",
+        "campaign ls",
+        "account show",
+        "account ls",
+        "enqueue",
+        "lookup",
+        "stats",
+        "journal export",
+        "audit",
+        "dead ls",
+        "dead show",
+        "dead retry",
+        "dead discard",
+        "dead retry --all",
+        "dead discard --all",
+        "queue ls",
+        "queue pause",
+        "queue resume",
+        "worker ls",
+        "receipts drop",
+        "payout ls",
+        "payout show",
+        "payout post",
+        "payout void",
+        "redis start",
+        "redis stop",
+        "redis status",
     ];
     assert_eq!(documented, leaves);
 }
@@ -134,7 +164,8 @@ fn admin_commands() {
     let codes = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(codes.path(), "ALPHA\nBRAVO\n").unwrap();
     check(&cli, "campaign create", &["coded", "--codes-file", codes.path().to_str().unwrap()], 0);
-    let window = ["--opens-at", "2020-01-01T00:00:00Z", "--closes-at", "2120-01-01T00:00:00Z", "--per-customer", "2"];
+    let window =
+        ["--opens-at", "2020-01-01T00:00:00Z", "--closes-at", "2120-01-01T00:00:00Z", "--per-customer", "2"];
     check(&cli, "campaign create", &[&["summer", "--limit", "5"][..], &window].concat(), 0);
     check(&cli, "campaign create", &["summer", "--limit", "6"], 1);
     check(&cli, "campaign set-limit", &["summer", "7"], 0);
@@ -146,9 +177,10 @@ fn admin_commands() {
     check(&cli, "account show", &["a1"], 0);
     check(&cli, "account ls", &[], 0);
     check(&cli, "account close", &["a1"], 1);
-    cli.redis(&["KEYS", "*"]).lines().filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1")).for_each(
-        |key| drop(cli.redis(&["HSET", key, "available", "x"])),
-    );
+    cli.redis(&["KEYS", "*"])
+        .lines()
+        .filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1"))
+        .for_each(|key| drop(cli.redis(&["HSET", key, "available", "x"])));
     check(&cli, "account ls", &[], 1);
 }
 
@@ -210,6 +242,8 @@ async fn queues_workers_and_receipts() {
         pid: 42,
         boot: "b".to_owned(),
         queues: vec!["default".to_owned()],
+        concurrency: 2,
+        started_at_ms: 1,
         version: "0.1.0".to_owned(),
         fetching: true,
     };

@@ -1,6 +1,8 @@
 //! What an operator does and reads: lookup, stats, dead, queue, worker ls, journal export, receipts drop.
 
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -21,10 +23,14 @@ use crate::harness::{Cli, Ran};
 impl Cli {
     /// A command of redis-cli on the shared server; its output without the last line end.
     pub(crate) fn redis(&self, args: &[&str]) -> String {
+        self.redis_bytes(&args.iter().map(OsStr::new).collect::<Vec<_>>())
+    }
+
+    fn redis_bytes(&self, args: &[&OsStr]) -> String {
         let socket = self.url.strip_prefix("unix://").unwrap();
         let output =
             std::process::Command::new("redis-cli").args(["-s", socket]).args(args).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     pub(crate) fn keys(&self, tollgate: &Tollgate) -> Keys {
@@ -38,8 +44,8 @@ impl Cli {
         let mut link = tollgate.server().link().await.unwrap();
         let queue = QueueName::default();
         let stream = keys.queue(&queue);
-        let text = String::from_utf8(envelope.to_vec()).unwrap();
-        let entry = self.redis(&["XADD", &stream, "*", "job", &text]);
+        let [add, any, field] = ["XADD", "*", "job"].map(OsStr::new);
+        let entry = self.redis_bytes(&[add, OsStr::new(&stream), any, field, OsStr::from_bytes(envelope)]);
         self.redis(&["XREADGROUP", "GROUP", "workers", "w1", "STREAMS", &stream, ">"]);
         let parked = park(
             &mut link,

@@ -261,6 +261,8 @@ pub(super) mod tests {
             pid: Some(42),
             version: None,
             queues: vec!["default".to_owned()],
+            concurrency: Some(2),
+            started_at_ms: Some(1),
             state,
             beat_age_ms: Some(900),
             pending: 256,
