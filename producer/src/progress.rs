@@ -28,6 +28,11 @@ impl Progress {
         })
     }
 
+    /// Of something too short to be watched.
+    pub(crate) fn of_nothing() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
     pub(crate) fn add(&self, count: u64) {
         self.0.inc(count);
     }

@@ -127,7 +127,7 @@ impl<'a> Sender<'a> {
     pub(crate) async fn send(&mut self, chunk: Chunk) {
         let count = chunk.len() as u64;
         if self.interrupt.is_set() {
-            self.tally.stop(Stopped::Interrupted);
+            self.tally.stop(Stopped::Interrupted, None);
         }
         match chunk {
             _ if self.tally.stopped().is_some() => self.tally.not_applied += count,
@@ -138,20 +138,25 @@ impl<'a> Sender<'a> {
     }
 
     /// What has come of everything so far.
-    pub(crate) fn tally(&mut self) -> &mut Tally {
-        &mut self.tally
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Counts lines that were wrong in themselves, so never got here.
+    pub(crate) fn add_invalid(&mut self, count: u64) {
+        self.tally.invalid += count;
     }
 
     /// Remembers that the command was told to stop.
     pub(crate) fn interrupted(&mut self) {
-        self.tally.stop(Stopped::Interrupted);
+        self.tally.stop(Stopped::Interrupted, None);
     }
 
     /// Lets the caller wait, but not longer than until the command is told to stop.
     pub(crate) async fn pause(&mut self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = self.interrupt.told() => self.tally.stop(Stopped::Interrupted),
+            () = self.interrupt.told() => self.tally.stop(Stopped::Interrupted, None),
         }
     }
 
@@ -175,7 +180,7 @@ impl<'a> Sender<'a> {
                 } else {
                     self.tally.not_applied += count
                 }
-                return self.stop(left.first().map(|(number, _)| *number), stopped);
+                return self.tally.stop(stopped, left.first().map(|(number, _)| *number));
             }
         }
     }
@@ -274,7 +279,7 @@ impl<'a> Sender<'a> {
                 } else {
                     self.tally.not_applied += count
                 }
-                return self.stop(operations.first().map(|(number, _)| *number), stopped);
+                return self.tally.stop(stopped, operations.first().map(|(number, _)| *number));
             }
         }
     }
@@ -335,13 +340,6 @@ impl<'a> Sender<'a> {
         }
         self.progress.waits_for("");
         None
-    }
-
-    fn stop(&mut self, number: Option<u64>, why: Stopped) {
-        if let Some(number) = number {
-            self.progress.say(format_args!("line {number}: {why}"));
-        }
-        self.tally.stop(why);
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = tollgate::ids::DEFAULT_QUEUE)]
     queue: QueueName,
     /// How long to wait for a full, failing or absent Redis before what is left is reported
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = arguments::duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true, value_parser = arguments::duration)]
     overload_wait: Duration,
     /// Most jobs that may wait in the queue [default: no bound]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = arguments::count)]
@@ -96,8 +96,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         let rate = (tally.accepted as f64 / seconds.max(1e-9)).round();
         format!("run {}: {tally}\n  in {seconds:.1} s, {rate} a second", summary.run)
     })?;
-    if let Some(words) = tally.stopped().and_then(|why| why.hint()) {
-        hint(words);
+    if let Some(why) = tally.stopped() {
+        let at = tally.stopped_at().map(|number| format!("line {number}: ")).unwrap_or_default();
+        say(format_args!("stopped: {at}{why}"));
+        why.hint().into_iter().for_each(hint);
     }
     if let Some(error) = broken {
         say(format_args!("error: {error}"));
@@ -125,7 +127,7 @@ async fn receive(
         };
         match next {
             Some(Read::Chunk(chunk)) => sender.send(chunk).await,
-            Some(Read::Invalid(count)) => sender.tally().invalid += count,
+            Some(Read::Invalid(count)) => sender.add_invalid(count),
             Some(Read::Broken(error)) => return Some(error),
             None => {
                 if interrupt.is_set() {

@@ -14,10 +14,10 @@ use crate::exit::Exit;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How many partitions; fixed once and for all [default: what the namespace has, else 1]
-    #[arg(long, value_name = "N", value_parser = arguments::partitions)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = arguments::partitions)]
     partitions: Option<Partitions>,
     /// How long the receipts of timed ids are kept at least [default: what the namespace has, else 7d]
-    #[arg(long, value_name = "TIME", value_parser = arguments::duration)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = arguments::duration)]
     retention: Option<Duration>,
 }
 

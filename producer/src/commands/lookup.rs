@@ -70,13 +70,13 @@ fn cells(Found { outcome, coupon }: Found) -> [String; 6] {
 }
 
 /// Whether this user may read coupons: that needs the journal and the codes, which an outcome does not.
-enum Coupons {
+pub(super) enum Coupons {
     Asked,
     Denied,
 }
 
 impl Coupons {
-    async fn of(
+    pub(super) async fn of(
         &mut self,
         tollgate: &Tollgate,
         link: &mut Link,

@@ -3,9 +3,9 @@
 use crate::context::Context;
 use crate::exit::Exit;
 use tollgate::ids::{CampaignId, CustomerId};
-use tollgate::job::Quantity;
+use tollgate::job::{Quantity, Request};
 
-use super::send::SendArgs;
+use super::send::{self, SendArgs};
 use crate::arguments;
 
 /// What was typed.
@@ -18,13 +18,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     customer: CustomerId,
     /// How many
-    #[arg(long, value_name = "N", default_value = "1", value_parser = arguments::quantity)]
+    #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true, value_parser = arguments::quantity)]
     quantity: Quantity,
     #[command(flatten)]
     send: SendArgs,
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let Args { campaign, customer, quantity, send } = args;
+    send::run(context, send, Request::Redeem { campaign, customer, quantity }).await
 }

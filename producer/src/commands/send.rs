@@ -1,11 +1,41 @@
 //! Sends one job, and waits for its outcome if asked: what `redeem` and `withdraw` share.
+//!
+//! The id is printed before the send: whatever happens then, the job can be looked up or sent again. Relies on
+//! [`Sender`] for a Redis that is full or away. While waiting it only reads, so it may be stopped anywhere.
 
+use std::fmt;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use serde::Serialize;
+use tokio::time::{Instant as Clock, sleep};
+use tollgate::Tollgate;
+use tollgate::code::Code;
+use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{JobId, QueueName};
+use tollgate::input::InputError;
 use tollgate::instant::Instant;
+use tollgate::job::{Job, Request};
+use tollgate::journal;
+use tollgate::link::Link;
+use tollgate::outcome::{Outcome, OutcomeClass};
+use tollgate::partition::Partition;
+use tollgate::scripts::ScriptError;
 
+use super::lookup::Coupons;
 use crate::arguments;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::output::{hint, say};
+use crate::progress::Progress;
+use crate::sender::{Chunk, Route, Sender, Work};
+
+/// How long a Redis that is full or away is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The pauses between two looks: a job at rest is settled in a millisecond, a busy fleet needs no hammering.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
+const LOOK_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -17,7 +47,7 @@ pub(super) struct SendArgs {
     #[arg(long, value_name = "NAME", default_value = tollgate::ids::DEFAULT_QUEUE)]
     queue: QueueName,
     /// Not before this time has passed
-    #[arg(long = "in", value_name = "TIME", conflicts_with = "at", value_parser = arguments::duration)]
+    #[arg(long = "in", value_name = "TIME", allow_hyphen_values = true, conflicts_with = "at", value_parser = arguments::duration)]
     delay: Option<Duration>,
     /// Not before this instant (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
@@ -25,4 +55,187 @@ pub(super) struct SendArgs {
     /// Wait for the outcome, so long at most
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "5s", value_parser = arguments::duration)]
     wait: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Sent<'a> {
+    id: &'a str,
+    partition: u16,
+    queue: &'a str,
+    /// Not before this instant.
+    at: Option<String>,
+}
+
+/// An outcome, seen from the request that waited for it.
+#[derive(Debug, Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// Decided before this request was sent.
+    replayed: bool,
+    /// The first field in which the request known under this id differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// The coupon code that a redemption was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coupon: Option<String>,
+}
+
+/// Runs the command.
+pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> anyhow::Result<Exit> {
+    let tollgate = context.open_or_init().await?;
+    let mut link = tollgate.server().link().await?;
+    let at = match args.delay {
+        Some(delay) => Some(later(tollgate.now(&mut link).await?, delay)?),
+        None => args.at,
+    };
+    let job = Job { id: args.id.unwrap_or_else(JobId::fresh), at, request };
+    let partition = tollgate.partition_of(job.request.resource());
+    let sent = Sent {
+        id: job.id.as_str(),
+        partition: partition.number(),
+        queue: args.queue.as_str(),
+        at: at.map(|at| at.to_string()),
+    };
+    context.output().data(&sent, || job.id.clone())?;
+
+    let waiting = match args.wait {
+        Some(within) => Some(Waiting::begin(&tollgate, &mut link, partition, &job, within).await?),
+        None => None,
+    };
+    let exit = send(&tollgate, args.queue, job.clone()).await?;
+    match waiting {
+        Some(waiting) if exit == Exit::Done => {
+            let answer = waiting.answer(&tollgate, &mut link, &job).await?;
+            context.output().data(&answer, || answer.to_string())?;
+            Ok(Exit::of_outcome(answer.outcome.class))
+        }
+        _ => Ok(exit),
+    }
+}
+
+fn later(now: Instant, delay: Duration) -> Result<Instant, InputError> {
+    u64::try_from(delay.as_millis())
+        .ok()
+        .and_then(|delay_ms| Instant::from_ms(now.ms().checked_add(delay_ms)?))
+        .ok_or_else(|| {
+            InputError::new(Code::TimeMalformed, "--in", &format!("{delay:?}"), "before the year 10000")
+        })
+}
+
+async fn send(tollgate: &Tollgate, queue: QueueName, job: Job) -> anyhow::Result<Exit> {
+    let route = Route { queue, queue_max: None, patience: PATIENCE };
+    let mut sender = Sender::new(tollgate, route, Interrupt::listen()?, Progress::of_nothing()).await?;
+    sender.send(Chunk::of(1, Work::Job(job))).await;
+    if let Some(why) = sender.tally().stopped() {
+        let done = if sender.tally().unknown > 0 { "it may have been sent" } else { "it was not sent" };
+        say(format_args!("error: {done}: {why}"));
+        why.hint().into_iter().for_each(hint);
+    }
+    Ok(sender.tally().exit())
+}
+
+/// What was known before the send, so that what is new can be told from what is not.
+struct Waiting {
+    partition: Partition,
+    until: Clock,
+    /// The partition's seq.
+    seq: u64,
+    /// What was known of the id.
+    before: Option<Outcome>,
+}
+
+impl Waiting {
+    async fn begin(
+        tollgate: &Tollgate,
+        link: &mut Link,
+        partition: Partition,
+        job: &Job,
+        within: Duration,
+    ) -> Result<Self, ScriptError> {
+        let until = Clock::now() + within;
+        let (seq, mut outcomes) = tollgate.lookup_in(link, partition, std::slice::from_ref(&job.id)).await?;
+        Ok(Self { partition, until, seq, before: outcomes.pop() })
+    }
+
+    /// Looks until there is an answer, or time is up: then what is known by then.
+    async fn answer(self, tollgate: &Tollgate, link: &mut Link, job: &Job) -> anyhow::Result<Answer> {
+        let mut pause = LOOK_PAUSE;
+        let outcome = loop {
+            let looked = tollgate.lookup_in(link, self.partition, std::slice::from_ref(&job.id)).await;
+            let time_is_up = Clock::now() >= self.until;
+            match looked.map(|(_, mut outcomes)| outcomes.pop()) {
+                Ok(Some(outcome)) if time_is_up || self.is_news(&outcome, &job.request) => break outcome,
+                Ok(_) => {}
+                Err(ScriptError::Failure(failure)) if failure.is_transient() && !time_is_up => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("waiting for the outcome of {}", job.id));
+                }
+            }
+            sleep(pause.min(self.until.saturating_duration_since(Clock::now()))).await;
+            pause = (pause * 2).min(LOOK_PAUSE_MAX);
+        };
+        self.judge(tollgate, link, outcome, &job.request).await
+    }
+
+    /// Is there no more to wait for? A job that was dead before it was sent again may well be decided now.
+    fn is_news(&self, outcome: &Outcome, request: &Request) -> bool {
+        if is_of_another(outcome, request) {
+            return true;
+        }
+        let was_dead = outcome.class == OutcomeClass::Dead && self.before.as_ref() == Some(outcome);
+        outcome.is_final() && !was_dead
+    }
+
+    async fn judge(
+        self,
+        tollgate: &Tollgate,
+        link: &mut Link,
+        outcome: Outcome,
+        request: &Request,
+    ) -> anyhow::Result<Answer> {
+        if is_of_another(&outcome, request) {
+            let line = match outcome.seq {
+                Some(seq) => journal::line_at(link, tollgate.keys(self.partition), seq).await?.ok().flatten(),
+                None => None,
+            };
+            let field = line.and_then(|line| request.first_difference(&line.request));
+            let (class, code) = (OutcomeClass::Refused, Some(Code::IdMismatch.name()));
+            let outcome = Outcome { class, code, ..outcome };
+            return Ok(Answer { outcome, replayed: false, field, coupon: None });
+        }
+        let replayed = outcome.seq.is_some_and(|seq| seq <= self.seq);
+        let coupon = Coupons::Asked.of(tollgate, link, &outcome).await?;
+        Ok(Answer { outcome, replayed, field: None, coupon })
+    }
+}
+
+fn is_of_another(outcome: &Outcome, request: &Request) -> bool {
+    outcome.fingerprint.is_some_and(|fingerprint| fingerprint != Fingerprint::of(request))
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.outcome.code.unwrap_or_default();
+        match self.outcome.class {
+            OutcomeClass::NotDecided => {
+                f.write_str("not decided yet: look it up, or send the same id again")?
+            }
+            OutcomeClass::Applied => f.write_str(code)?,
+            class => write!(f, "{class}: {code}")?,
+        }
+        if let Some(meaning) = Code::from_name(code).filter(|code| code.exit_code() != 0).map(Code::meaning) {
+            write!(f, ": {meaning}")?;
+        }
+        if let Some(field) = self.field {
+            write!(f, ", and its {field} differs")?;
+        }
+        if let Some(coupon) = &self.coupon {
+            write!(f, "  coupon {coupon}")?;
+        }
+        if self.replayed {
+            f.write_str(" (replayed: decided before)")?;
+        }
+        Ok(())
+    }
 }

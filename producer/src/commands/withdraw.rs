@@ -2,10 +2,11 @@
 
 use crate::context::Context;
 use crate::exit::Exit;
-use tollgate::amount::Currency;
+use tollgate::amount::{Amount, Currency};
 use tollgate::ids::AccountId;
+use tollgate::job::Request;
 
-use super::send::SendArgs;
+use super::send::{self, SendArgs};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,8 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let Args { account, amount, currency, send } = args;
+    let amount = Amount::parse_decimal("--amount", &amount, currency)?.positive("--amount")?;
+    send::run(context, send, Request::Withdraw { account, amount, currency }).await
 }

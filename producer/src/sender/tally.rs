@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     pub(crate) unknown: u64,
     #[serde(skip)]
     stopped: Option<Stopped>,
+    #[serde(skip)]
+    stopped_at: Option<u64>,
 }
 
 /// Why a run ended before its end.
@@ -78,9 +80,16 @@ impl fmt::Display for Stopped {
 }
 
 impl Tally {
-    /// Remembers the first reason to stop.
-    pub(super) fn stop(&mut self, why: Stopped) {
-        self.stopped.get_or_insert(why);
+    /// Remembers the first reason to stop, and the line that was not sent because of it.
+    pub(super) fn stop(&mut self, why: Stopped, number: Option<u64>) {
+        if self.stopped.is_none() {
+            (self.stopped, self.stopped_at) = (Some(why), number);
+        }
+    }
+
+    /// The first line that was not sent, if the run stopped at one.
+    pub(crate) fn stopped_at(&self) -> Option<u64> {
+        self.stopped_at
     }
 
     pub(crate) fn stopped(&self) -> Option<&Stopped> {
@@ -130,7 +139,7 @@ mod tests {
         };
         assert_eq!(exit(|_| {}), Exit::Done);
         assert_eq!(exit(|tally| tally.invalid = 1), Exit::Refused);
-        assert_eq!(exit(|tally| tally.stop(Stopped::Interrupted)), Exit::Refused);
+        assert_eq!(exit(|tally| tally.stop(Stopped::Interrupted, None)), Exit::Refused);
         assert_eq!(
             exit(|tally| {
                 tally.invalid = 1;
@@ -141,10 +150,8 @@ mod tests {
         assert_eq!(
             exit(|tally| {
                 tally.unknown = 1;
-                tally.stop(Stopped::Failure(Failure::not_applied(
-                    tollgate::failure::Refusal::Unreachable,
-                    "refused",
-                )));
+                let refused = Failure::not_applied(tollgate::failure::Refusal::Unreachable, "refused");
+                tally.stop(Stopped::Failure(refused), None);
             }),
             Exit::Unreachable
         );

@@ -7,54 +7,10 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tollgate::Tollgate;
-use tollgate::envelope::Envelope;
-use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
-use tollgate::scripts::settle::{Item, settle};
 
-use crate::harness::{Cli, Ran, SOON, redis};
-
-/// Settles what lies in the default queue of partition 0 from the beginning of the stream on, as a worker would:
-/// every entry, in order, in batches.
-async fn drain(tollgate: &Tollgate, link: &mut Link) -> u64 {
-    let keys = tollgate.keys(tollgate.partitions().get(0).unwrap());
-    let queue = QueueName::default();
-    let stream = keys.queue(&queue);
-    let mut count = 0;
-    loop {
-        let mut read = ::redis::Cmd::new();
-        read.arg("XREADGROUP").arg("GROUP").arg("workers").arg("w").arg("COUNT").arg(500);
-        read.arg("STREAMS").arg(&stream).arg(">");
-        type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
-        let reply: Option<Vec<(String, Entries)>> = link.query(&read).await.unwrap();
-        let Some(entries) = reply.and_then(|mut streams| streams.pop()).map(|(_, entries)| entries) else {
-            return count;
-        };
-        let jobs: Vec<(String, tollgate::job::Job)> = entries
-            .into_iter()
-            .map(|(entry, mut fields)| (entry, Envelope::decode_job(&fields.remove(0).1).unwrap()))
-            .collect();
-        let items: Vec<Item<'_>> = jobs
-            .iter()
-            .map(|(entry, job)| Item {
-                entry: Some(entry),
-                id: &job.id,
-                request: &job.request,
-                fingerprint: Fingerprint::of(&job.request),
-            })
-            .collect();
-        count += items.len() as u64;
-        settle(link, keys, &queue, &items).await.unwrap();
-    }
-}
-
-async fn opened(cli: &Cli) -> (Tollgate, Link) {
-    let tollgate = cli.tollgate().await;
-    let link = tollgate.server().link().await.unwrap();
-    (tollgate, link)
-}
+use crate::harness::{Cli, Ran, SOON, drain, opened, redis};
 
 fn run_id(stderr: &str) -> String {
     let line = stderr.lines().find_map(|line| line.strip_prefix("run "));

@@ -10,7 +10,12 @@ use std::time::{Duration, Instant};
 use tollgate::Tollgate;
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
+use tollgate::envelope::Envelope;
+use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::Namespace;
+use tollgate::ids::QueueName;
+use tollgate::link::Link;
+use tollgate::scripts::settle::{Item, settle};
 
 /// How long a test waits for anything.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -162,4 +167,45 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Opt
         assert!(begun.elapsed() < SOON, "waited {SOON:?} for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Settles what lies in the default queue of partition 0 from the beginning of the stream on, as a worker would:
+/// every entry, in order, in batches.
+pub(crate) async fn drain(tollgate: &Tollgate, link: &mut Link) -> u64 {
+    let keys = tollgate.keys(tollgate.partitions().get(0).unwrap());
+    let queue = QueueName::default();
+    let stream = keys.queue(&queue);
+    let mut count = 0;
+    loop {
+        let mut read = ::redis::Cmd::new();
+        read.arg("XREADGROUP").arg("GROUP").arg("workers").arg("w").arg("COUNT").arg(500);
+        read.arg("STREAMS").arg(&stream).arg(">");
+        type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
+        let reply: Option<Vec<(String, Entries)>> = link.query(&read).await.unwrap();
+        let Some(entries) = reply.and_then(|mut streams| streams.pop()).map(|(_, entries)| entries) else {
+            return count;
+        };
+        let jobs: Vec<(String, tollgate::job::Job)> = entries
+            .into_iter()
+            .map(|(entry, mut fields)| (entry, Envelope::decode_job(&fields.remove(0).1).unwrap()))
+            .collect();
+        let items: Vec<Item<'_>> = jobs
+            .iter()
+            .map(|(entry, job)| Item {
+                entry: Some(entry),
+                id: &job.id,
+                request: &job.request,
+                fingerprint: Fingerprint::of(&job.request),
+            })
+            .collect();
+        count += items.len() as u64;
+        settle(link, keys, &queue, &items).await.unwrap();
+    }
+}
+
+/// The namespace and a link to it.
+pub(crate) async fn opened(cli: &Cli) -> (Tollgate, Link) {
+    let tollgate = cli.tollgate().await;
+    let link = tollgate.server().link().await.unwrap();
+    (tollgate, link)
 }

@@ -10,3 +10,4 @@ mod enqueue;
 mod frame;
 mod json;
 mod operate;
+mod send;
