@@ -27,6 +27,10 @@ pub const TOLLGATE_NAMESPACE: &str = "TOLLGATE_NAMESPACE";
 pub const TOLLGATE_DIR: &str = "TOLLGATE_DIR";
 /// The redis-server binary of the private server, instead of the one in PATH.
 pub const TOLLGATE_REDIS_SERVER: &str = "TOLLGATE_REDIS_SERVER";
+/// The payout gateway's address, for a worker that pays.
+pub const TOLLGATE_PAYOUT_URL: &str = "TOLLGATE_PAYOUT_URL";
+/// The payout gateway's bearer token.
+pub const TOLLGATE_PAYOUT_TOKEN: &str = "TOLLGATE_PAYOUT_TOKEN";
 /// Who says so, in an operator's word on a payout.
 pub const USER: &str = "USER";
 /// The servers that locks live on, 1, 3 or 5 URLs; without it the data Redis is the only one.
@@ -54,6 +58,8 @@ pub const ALL: &[Variable] = &[
         name: TOLLGATE_LOCK_URLS,
         what: "1, 3 or 5 independent Redis servers for locks, separated by commas; unset: the data Redis",
     },
+    Variable { name: TOLLGATE_PAYOUT_URL, what: "the payout gateway's address, for a worker that pays" },
+    Variable { name: TOLLGATE_PAYOUT_TOKEN, what: "the payout gateway's bearer token" },
     Variable { name: USER, what: "who speaks in `payout post` and `payout void` (default: operator)" },
     Variable {
         name: TOLLGATE_FAILPOINTS,

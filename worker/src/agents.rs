@@ -6,6 +6,7 @@
 
 pub(crate) mod heartbeater;
 pub(crate) mod observer;
+pub(crate) mod payer;
 pub(crate) mod promoter;
 pub(crate) mod reaper;
 pub(crate) mod receipt_dropper;

@@ -13,10 +13,14 @@ use tollgate::env;
 use tollgate::ids::{Namespace, QueueName};
 use tollgate::scripts::settle::BATCH_MAX;
 
-/// Settle calls in flight: one runs in Redis while the next is put together or read.
-const CONCURRENCY_DEFAULT: usize = 2;
-/// More calls in flight than this wait in Redis's queue and nowhere else.
-const CONCURRENCY_MAX: usize = 64;
+use crate::payout::options::{PayoutArgs, PayoutConfig};
+
+/// What goes on at once in this process: payouts, whose gateway takes its time.
+const CONCURRENCY_DEFAULT: usize = 10;
+const CONCURRENCY_MAX: usize = 1_000;
+/// Settle calls in flight: one runs in Redis while the next is put together or read. More would wait in Redis's
+/// queue and nowhere else.
+pub(crate) const SETTLES_MAX: usize = 2;
 const BATCH_DEFAULT: usize = 256;
 /// A claim idle below this would take entries from workers that are merely busy.
 const CLAIM_IDLE_MIN: Duration = Duration::from_millis(100);
@@ -26,7 +30,7 @@ const WEIGHT_MAX: u32 = 1_000;
 #[derive(Debug, Parser)]
 #[command(name = "tollgate-worker", version, about, max_term_width = 110, args_override_self = true)]
 struct Args {
-    /// Settle calls in flight at most
+    /// Payouts on their way at most; settle calls in flight, up to 2
     #[arg(short, long, value_name = "N", default_value_t = CONCURRENCY_DEFAULT)]
     concurrency: usize,
 
@@ -66,12 +70,15 @@ struct Args {
     #[arg(long)]
     allow_unsafe_redis: bool,
 
+    #[command(flatten)]
+    payout: PayoutArgs,
+
     /// How to log, on stderr; RUST_LOG filters
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "must be a time with its unit, for example 30s".to_owned())
 }
 
@@ -145,6 +152,7 @@ pub(crate) struct Config {
     pub(crate) claim_idle: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) listen: Option<SocketAddr>,
+    pub(crate) payout: PayoutConfig,
     pub(crate) log_format: LogFormat,
 }
 
@@ -178,6 +186,7 @@ impl Config {
             claim_idle: args.claim_idle,
             drain_timeout: args.drain_timeout,
             listen: args.listen,
+            payout: PayoutConfig::new(args.payout)?,
             log_format: args.log_format,
         })
     }

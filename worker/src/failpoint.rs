@@ -25,7 +25,7 @@ pub(crate) fn check_environment() -> Result<(), String> {
 }
 
 #[cfg(feature = "failpoints")]
-pub(crate) use armed::{check_environment, hit};
+pub(crate) use armed::{check_environment, hit, quoted};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -33,7 +33,7 @@ mod armed {
 
     use tollgate::env::TOLLGATE_FAILPOINTS;
 
-    const POINTS: [&str; 7] = [
+    const POINTS: [&str; 12] = [
         "after_fetch",
         "after_decode",
         "before_settle",
@@ -41,6 +41,11 @@ mod armed {
         "before_park",
         "after_park",
         "after_claim",
+        "before_begin",
+        "after_begin",
+        "after_pay",
+        "before_record",
+        "after_record",
     ];
 
     #[derive(Debug, Clone, Copy)]
@@ -86,6 +91,11 @@ mod armed {
             Some(None) => return Err(wrong("after the action comes id=X or nothing")),
         };
         Ok(Trap { point: point.to_owned(), action, id })
+    }
+
+    /// An id as every envelope has it, for points without an envelope at hand.
+    pub(crate) fn quoted(id: &tollgate::ids::JobId) -> [Vec<u8>; 1] {
+        [format!("\"{id}\"").into_bytes()]
     }
 
     pub(crate) async fn hit(point: &str, jobs: impl Iterator<Item = &[u8]> + Clone) {

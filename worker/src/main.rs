@@ -17,6 +17,7 @@ mod http;
 mod lane;
 mod metrics;
 mod patience;
+mod payout;
 mod shutdown;
 mod slots;
 mod trouble;

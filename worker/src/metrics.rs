@@ -34,6 +34,8 @@ pub(crate) struct Metrics {
     settle_duration: Histogram,
     batch_size: Histogram,
     redis_failures: Family<Label, Counter>,
+    payouts: Family<Label, Counter>,
+    payout_locks_failed: Counter,
     queue_waiting: Family<QueueLabels, Gauge>,
     queue_pending: Family<QueueLabels, Gauge>,
     queue_oldest_age_ms: Family<QueueLabels, Gauge>,
@@ -62,6 +64,8 @@ impl Default for Metrics {
             settle_duration: Histogram::new(exponential_buckets(0.000_125, 2.0, 16)),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             redis_failures: Family::default(),
+            payouts: Family::default(),
+            payout_locks_failed: Counter::default(),
             queue_waiting: Family::default(),
             queue_pending: Family::default(),
             queue_oldest_age_ms: Family::default(),
@@ -98,6 +102,16 @@ impl Metrics {
     /// An entry that left its stream undecided.
     pub(crate) fn parked(&self, reason: &'static str) {
         self.parked.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A payout that came to this here.
+    pub(crate) fn payout(&self, code: &'static str) {
+        self.payouts.get_or_create(&[("code", code)]).inc();
+    }
+
+    /// A lock server majority that could not be had.
+    pub(crate) fn payout_lock_failed(&self) {
+        self.payout_locks_failed.inc();
     }
 
     pub(crate) fn redis_failure(&self, error: &ScriptError) {
@@ -144,6 +158,12 @@ impl Metrics {
         registry.register("settle_duration_seconds", "Settle calls", self.settle_duration.clone());
         registry.register("settle_batch_jobs", "Jobs in a settle call", self.batch_size.clone());
         registry.register("redis_failures", "Calls that failed, by kind", self.redis_failures.clone());
+        registry.register("payouts", "What payouts came to here, by code", self.payouts.clone());
+        registry.register(
+            "payout_locks_failed",
+            "Account locks that could not be had",
+            self.payout_locks_failed.clone(),
+        );
         registry.register("queue_waiting_jobs", "Not fetched yet", self.queue_waiting.clone());
         registry.register("queue_pending_jobs", "In some worker's hands", self.queue_pending.clone());
         registry.register(

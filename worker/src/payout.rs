@@ -7,6 +7,7 @@
 //! of Redis lost: each step repeats as itself. Must not conclude anything from an answer that proves nothing.
 
 pub(crate) mod gateway;
+pub(crate) mod options;
 pub(crate) mod verdict;
 
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use tollgate::scripts::payout::{self, Begin, Hold, Retry, Step};
 use tollgate::scripts::settle::Answer;
 use tracing::{error, warn};
 
+use crate::failpoint::failpoint;
 use crate::health::Health;
 use crate::patience::Patience;
 use crate::shutdown::Phase;
@@ -90,9 +92,9 @@ impl Attempt<'_> {
                 _ => {}
             }
         }
-        crate::failpoint!(BeforeBegin, self.id);
+        failpoint!("before_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         let Some((fence, begun)) = self.begin(link, &hold).await? else { return Ok(Outcome::NotOurs) };
-        crate::failpoint!(AfterBegin, self.id);
+        failpoint!("after_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         // The lease runs on Redis's clock from some time after `begun`; ours may be slower by the drift.
         let drift = self.rules.lease / DRIFT.0 + DRIFT.1;
         let remaining = self.rules.lease.saturating_sub(begun.elapsed() + drift);
@@ -100,7 +102,7 @@ impl Attempt<'_> {
             return Ok(Outcome::Unknown);
         }
         let verdict = self.gateway.pay(&payment, remaining).await;
-        crate::failpoint!(AfterPay, self.id);
+        failpoint!("after_pay", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         match verdict {
             Verdict::Paid { note } => self.record(link, Step::Paid { note: &note }).await,
             Verdict::Refused { note } => self.record(link, Step::Refused { fence, note: &note }).await,
@@ -108,6 +110,7 @@ impl Attempt<'_> {
             Verdict::Misconfigured { note } => Ok(self.alarm(&note)),
             Verdict::Unknown { note } => {
                 warn!(id = %self.id, attempt = hold.attempts + 1, "the outcome of a payout is unknown: {note}");
+                self.health.metrics.payout("unknown");
                 Ok(Outcome::Unknown)
             }
             // Answers to questions that were not asked.
@@ -129,7 +132,7 @@ impl Attempt<'_> {
         match self.insist(link, &step, Phase::Draining).await? {
             Answer::Decided { code: Code::Paying, .. } | Answer::Replayed { code: Code::Paying, .. } => {}
             Answer::Decided { code: Code::NeedsReview, .. } => {
-                self.health.metrics.payout(Code::NeedsReview);
+                self.health.metrics.payout(Code::NeedsReview.name());
                 warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
                 return Ok(None);
             }
@@ -145,19 +148,22 @@ impl Attempt<'_> {
 
     /// Writes down what an answer proves.
     async fn record(&self, link: &mut Link, step: Step<'_>) -> Result<Outcome, ScriptError> {
-        crate::failpoint!(BeforeRecord, self.id);
+        failpoint!("before_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         let answer = self.insist(link, &step, Phase::Over).await?;
         let code = answer.code();
         if matches!(answer, Answer::Decided { .. }) {
-            self.health.metrics.payout(code);
+            self.health.metrics.payout(code.name());
         }
         match code {
-            Code::PaidAfterVoid => error!(id = %self.id, "PAID AFTER VOID: the gateway has paid what was given back"),
+            Code::PaidAfterVoid => {
+                error!(id = %self.id, "PAID AFTER VOID: the gateway has paid what was given back")
+            }
             Code::NeedsReview => {
                 warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
             }
             _ => {}
         }
+        failpoint!("after_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         Ok(Outcome::Recorded(code))
     }
 

@@ -12,13 +12,15 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tollgate::Tollgate;
 use tollgate::instant::Instant;
 use tollgate::workers::Description;
 use tracing::{error, info};
 
+use crate::agents::payer::Payer;
 use crate::agents::{self, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer};
-use crate::cli::Config;
+use crate::cli::{Config, SETTLES_MAX};
 use crate::hand::Hand;
 use crate::health::Health;
 use crate::http::{self, Pages};
@@ -42,6 +44,8 @@ pub(crate) struct Worker {
     pub(crate) health: Arc<Health>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) hand: Arc<Hand>,
+    /// One permit for each payout that may be on its way.
+    pub(crate) payouts: Arc<Semaphore>,
     pub(crate) lanes: Vec<Arc<Lane>>,
     description: Description,
 }
@@ -56,7 +60,8 @@ impl Worker {
         Arc::new(Self {
             consumer: format!("{host}-{pid}-{boot}"),
             health,
-            slots: Slots::new(tollgate.server().clone(), config.concurrency),
+            slots: Slots::new(tollgate.server().clone(), config.concurrency.min(SETTLES_MAX)),
+            payouts: Arc::new(Semaphore::new(config.concurrency)),
             hand: Hand::new(),
             lanes: lanes.collect(),
             description: Description {
@@ -114,23 +119,30 @@ pub(crate) async fn run(config: Config) -> ExitCode {
         Err(code) => return code,
     };
     let worker = Worker::new(config, tollgate, health);
+    let payer = match Payer::of(&worker) {
+        Ok(payer) => payer,
+        Err(error) => {
+            error!("{error:#}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     let _ = shown.set(worker.clone());
-    work(&worker, &control).await;
+    work(&worker, &control, payer).await;
     ExitCode::SUCCESS
 }
 
 /// The secrets are in `redis`, whose `Debug` hides them.
 fn log_effective(config: &Config) {
     let Config { redis, unsafe_redis, namespace, queues, concurrency, batch_max, .. } = config;
-    let Config { claim_idle, drain_timeout, listen, .. } = config;
+    let Config { claim_idle, drain_timeout, listen, payout, .. } = config;
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        %namespace, %queues, concurrency, batch_max, ?claim_idle, ?drain_timeout, ?listen, ?unsafe_redis, ?redis,
+        %namespace, %queues, concurrency, batch_max, ?claim_idle, ?drain_timeout, ?listen, %payout, ?unsafe_redis, ?redis,
         "configuration"
     );
 }
 
-async fn work(worker: &Arc<Worker>, control: &Control) {
+async fn work(worker: &Arc<Worker>, control: &Control, payer: Option<Payer>) {
     let heartbeat = agents::start(worker, heartbeater::Heartbeater);
     start::read_queues(worker).await;
     worker.health.namespace_opened();
@@ -143,6 +155,9 @@ async fn work(worker: &Arc<Worker>, control: &Control) {
     agents::start(worker, promoter::Promoter::default());
     agents::start(worker, reaper::Reaper);
     agents::start(worker, receipt_dropper::ReceiptDropper);
+    if let Some(payer) = payer {
+        takers.push(agents::start(worker, payer));
+    }
     if worker.config.listen.is_some() {
         agents::start(worker, observer::Observer);
     }

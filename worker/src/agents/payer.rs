@@ -12,7 +12,7 @@ use tollgate::Tollgate;
 use tollgate::ids::{AccountId, JobId, LockName};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
-use tollgate::lock::{LockError, LockOptions, Locks};
+use tollgate::lock::{LockError, LockNodes, LockOptions, Locks};
 use tollgate::scripts::{ScriptError, payout};
 use tracing::{info, warn};
 
@@ -58,18 +58,25 @@ pub(crate) struct Payer {
 }
 
 impl Payer {
-    /// Pays up to `hands` payouts at once.
-    pub(crate) fn new(
-        tollgate: Tollgate,
-        health: Arc<Health>,
-        gateway: Gateway,
-        locks: Locks,
-        rules: Rules,
-        hands: Arc<Semaphore>,
-    ) -> Self {
-        let (accounts, breaker) = (Mutex::default(), Mutex::new(Breaker::Closed));
-        let shared = Arc::new(Shared { tollgate, health, gateway, locks, rules, accounts, breaker });
-        Self { shared, hands }
+    /// The payer of this worker, if it has a gateway.
+    pub(crate) fn of(worker: &Worker) -> anyhow::Result<Option<Self>> {
+        let config = &worker.config.payout;
+        let Some(options) = config.gateway.clone() else { return Ok(None) };
+        let nodes = config.lock_nodes.clone().unwrap_or_else(|| {
+            info!("account locks live on the data Redis: they fall with it (set --lock-redis for servers of their own)");
+            LockNodes::with_data(worker.tollgate.server().clone())
+        });
+        let locks = Locks::new(nodes, worker.tollgate.namespace().clone()).owned_by(&worker.consumer);
+        let shared = Arc::new(Shared {
+            tollgate: worker.tollgate.clone(),
+            health: worker.health.clone(),
+            gateway: Gateway::new(options)?,
+            locks,
+            rules: config.rules,
+            accounts: Mutex::default(),
+            breaker: Mutex::new(Breaker::Closed),
+        });
+        Ok(Some(Self { shared, hands: worker.payouts.clone() }))
     }
 }
 

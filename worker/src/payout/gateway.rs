@@ -3,6 +3,7 @@
 //! Relies on the gateway honouring `Idempotency-Key`, which is the job's id in every attempt. Must not retry by
 //! itself and must not follow redirects: each attempt is begun in Redis first, and goes where we were told.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Where and how to pay.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct GatewayOptions {
     /// The address under which `/payouts` is.
     pub(crate) url: Url,
@@ -29,6 +30,13 @@ pub(crate) struct GatewayOptions {
     pub(crate) ca_file: Option<PathBuf>,
 }
 
+impl fmt::Debug for GatewayOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the token.
+        f.debug_struct("GatewayOptions").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
 /// Reads `--payout-url`: http or https with a host, no query, no credentials.
 pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|problem| format!("must be an http or https address: {problem}"))?;
@@ -37,7 +45,8 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
         && url.query().is_none()
         && url.fragment().is_none();
     if !plain {
-        return Err("must be an http or https address without query, for example https://pay.example.com/v1".to_owned());
+        return Err("must be an http or https address without query, for example https://pay.example.com/v1"
+            .to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold credentials: use --payout-token-file or TOLLGATE_PAYOUT_TOKEN".to_owned());
@@ -46,7 +55,7 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
 }
 
 /// A gateway that can be paid through. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Gateway {
     client: Client,
     payouts: String,
@@ -56,6 +65,8 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(options: GatewayOptions) -> anyhow::Result<Self> {
+        // The client takes the process-wide TLS provider; whoever installed one first wins.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -154,7 +165,9 @@ mod tests {
         for good in ["http://127.0.0.1:8080", "https://pay.example.com/v1/"] {
             assert!(parse_url(good).is_ok(), "{good}");
         }
-        for bad in ["", "pay.example.com", "ftp://x", "http://", "http://u:p@x", "https://x/?q=1", "https://x#f"] {
+        for bad in
+            ["", "pay.example.com", "ftp://x", "http://", "http://u:p@x", "https://x/?q=1", "https://x#f"]
+        {
             assert!(parse_url(bad).is_err(), "{bad}");
         }
     }

@@ -4,7 +4,7 @@
 //! without our hearing of it answers `replayed`. The entries stay pending meanwhile. Dies the process before the
 //! call: nothing happened; after it: the jobs are decided and acknowledged, and nobody sees them again.
 
-use tollgate::scripts::settle::{self, Answer, Item};
+use tollgate::scripts::settle::{self, Answer, Item, Policy};
 
 use super::Desk;
 use super::retry::Retry;
@@ -14,10 +14,11 @@ pub(crate) async fn settle(desk: &mut Desk<'_>, plans: &[Item<'_>]) -> Result<Ve
     if plans.is_empty() {
         return Ok(Vec::new());
     }
+    let policy = Policy { hold_ttl: desk.worker.config.payout.hold_ttl };
     let mut retry = Retry::new(desk.worker, desk.lane, "settle");
     loop {
         let settled = match desk.slot.link().await {
-            Ok(link) => settle::settle(link, &desk.lane.keys, &desk.batch.queue, plans).await,
+            Ok(link) => settle::settle_with(link, &desk.lane.keys, &desk.batch.queue, plans, policy).await,
             Err(failure) => Err(failure.into()),
         };
         match settled {

@@ -20,6 +20,8 @@ pub(super) async fn settle_what_is_in_hand(worker: &Worker, takers: Vec<JoinHand
             let _ = taker.await;
         }
         worker.hand.emptied().await;
+        // Each payout on its way has a permit.
+        let _ = worker.payouts.acquire_many(worker.config.concurrency as u32).await;
     };
     tokio::select! {
         () = settled => info!("drained: nothing is left in hand"),

@@ -46,8 +46,10 @@ pub(super) async fn open(config: &Config, health: &Health) -> Result<Option<Toll
 
 /// The outer error is worth waiting for; the inner one is not.
 async fn attempt(server: &Server, config: &Config) -> Result<Result<Tollgate, ExitCode>, ScriptError> {
+    // An attempt to pay must be on disk before its request goes out.
+    let tier = if config.payout.gateway.is_some() { Tier::Fsync } else { Tier::Memory };
     let report = match server.link().await {
-        Ok(mut link) => preflight::check(&mut link, Tier::Memory).await,
+        Ok(mut link) => preflight::check(&mut link, tier).await,
         Err(failure) => Err(failure),
     };
     let report = match report {

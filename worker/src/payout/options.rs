@@ -1,0 +1,143 @@
+//! The command line of payouts: whether this worker pays, through whom, and by which rules.
+//!
+//! As in `cli`: what was typed ([`PayoutArgs`]), and what the program needs of it ([`PayoutConfig`]), checked once.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use reqwest::Url;
+use tollgate::env;
+use tollgate::lock::LockNodes;
+use tollgate::scripts::payout::Retry;
+
+use super::Rules;
+use super::gateway::{GatewayOptions, parse_url};
+use crate::cli::duration;
+
+/// Beside the request itself, a lease covers the begin's round trip and the clocks' drift.
+const LEASE_MARGIN: Duration = Duration::from_secs(2);
+const TIMEOUT_MIN: Duration = Duration::from_millis(50);
+const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Payouts")]
+pub(crate) struct PayoutArgs {
+    /// Pay withdrawals that have a destination through the gateway at this address
+    #[arg(long, value_name = "URL", env = env::TOLLGATE_PAYOUT_URL, value_parser = parse_url)]
+    payout_url: Option<Url>,
+
+    /// A file that holds the gateway's bearer token (or TOLLGATE_PAYOUT_TOKEN holds it)
+    #[arg(long, value_name = "FILE")]
+    payout_token_file: Option<PathBuf>,
+
+    /// The authorities that the gateway's certificate may come from (PEM) instead of the system's
+    #[arg(long, value_name = "FILE")]
+    payout_ca: Option<PathBuf>,
+
+    /// How long one request to the gateway may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    payout_timeout: Duration,
+
+    /// After an attempt whose outcome is unknown
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = RetryRule::SameKey)]
+    payout_retry: RetryRule,
+
+    /// For how long the gateway honours an idempotency key; after it a person is asked
+    #[arg(long, value_name = "TIME", default_value = "23h", value_parser = duration)]
+    payout_key_window: Duration,
+
+    /// The pause after the first attempt, doubled for each that follows
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    payout_backoff: Duration,
+
+    /// Give a hold up after this if no attempt has begun
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    hold_ttl: Option<Duration>,
+
+    /// A server for the lock of each account: 1, 3 or 5 of them (repeatable, or TOLLGATE_LOCK_URLS)
+    #[arg(long = "lock-redis", value_name = "URL")]
+    lock_urls: Vec<String>,
+}
+
+/// What the gateway's keys allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RetryRule {
+    /// Try again under the same key
+    SameKey,
+    /// Ask a person: for gateways that do not honour keys
+    Never,
+}
+
+/// What payouts need.
+#[derive(Debug, Clone)]
+pub(crate) struct PayoutConfig {
+    /// `None`: this worker holds, but does not pay.
+    pub(crate) gateway: Option<GatewayOptions>,
+    pub(crate) rules: Rules,
+    pub(crate) hold_ttl: Option<Duration>,
+    /// `None`: locks live on the data Redis.
+    pub(crate) lock_nodes: Option<LockNodes>,
+}
+
+impl PayoutConfig {
+    pub(crate) fn new(args: PayoutArgs) -> Result<Self, String> {
+        if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&args.payout_timeout) {
+            return Err(format!(
+                "--payout-timeout {:?}: must be {TIMEOUT_MIN:?} to {TIMEOUT_MAX:?}",
+                args.payout_timeout
+            ));
+        }
+        let token = token(args.payout_token_file.as_ref())?;
+        let gateway = args.payout_url.map(|url| GatewayOptions {
+            url,
+            timeout: args.payout_timeout,
+            token,
+            ca_file: args.payout_ca,
+        });
+        let urls = if args.lock_urls.is_empty() { LockNodes::urls_from_env() } else { args.lock_urls };
+        let lock_nodes = match urls.as_slice() {
+            [] => None,
+            urls => Some(LockNodes::open(urls, None).map_err(|error| format!("--lock-redis: {error}"))?),
+        };
+        let rules = Rules {
+            lease: args.payout_timeout + LEASE_MARGIN,
+            retry: match args.payout_retry {
+                RetryRule::SameKey => Retry::SameKey,
+                RetryRule::Never => Retry::Never,
+            },
+            key_window: args.payout_key_window,
+            backoff: args.payout_backoff,
+        };
+        Ok(Self { gateway, rules, hold_ttl: args.hold_ttl, lock_nodes })
+    }
+}
+
+/// The file's content, or the variable's.
+fn token(file: Option<&PathBuf>) -> Result<Option<String>, String> {
+    let token = match file {
+        None => std::env::var(env::TOLLGATE_PAYOUT_TOKEN).ok(),
+        Some(path) => {
+            let wrong =
+                |problem: &dyn fmt::Display| format!("--payout-token-file {}: {problem}", path.display());
+            Some(std::fs::read_to_string(path).map_err(|problem| wrong(&problem))?)
+        }
+    };
+    let token =
+        token.map(|token| token.trim_end_matches(['\r', '\n']).to_owned()).filter(|token| !token.is_empty());
+    match token {
+        Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err("the payout token: must be printable ASCII without spaces".to_owned())
+        }
+        token => Ok(token),
+    }
+}
+
+/// For the log: where to, never with what.
+impl fmt::Display for PayoutConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(gateway) = &self.gateway else { return f.write_str("off") };
+        write!(f, "{} (lease {:?}, retry {:?})", gateway.url, self.rules.lease, self.rules.retry)
+    }
+}
