@@ -17,7 +17,7 @@ use super::gateway::{GatewayOptions, parse_url};
 use crate::cli::duration;
 
 /// Beside the request itself, a lease covers the begin's round trip and the clocks' drift.
-const LEASE_MARGIN: Duration = Duration::from_secs(2);
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
 const TIMEOUT_MIN: Duration = Duration::from_millis(50);
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 

@@ -4,12 +4,14 @@
 //! worker die at a point of their choice are left out.
 #![allow(clippy::unwrap_used)]
 
+mod bank;
 mod harness;
 mod proxy;
 
 mod delayed;
 mod jobs;
 mod operate;
+mod payouts;
 mod queues;
 mod readme;
 mod refusals;
