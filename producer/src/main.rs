@@ -10,6 +10,7 @@ mod context;
 mod exit;
 mod interrupt;
 mod lines;
+mod load;
 mod operation;
 mod output;
 mod overview;

@@ -6,6 +6,7 @@ mod harness;
 
 mod acl;
 mod admin;
+mod burst;
 mod enqueue;
 mod frame;
 mod json;
