@@ -7,6 +7,7 @@ mod harness;
 mod acl;
 mod admin;
 mod burst;
+mod cdnow;
 mod enqueue;
 mod frame;
 mod json;
