@@ -88,6 +88,22 @@ async fn the_enqueuer_sends_and_looks_up_and_the_worker_settles() {
     .await;
     let found = as_user(&cli, "enqueuer", &["lookup", "r1", "--json"], "");
     assert_eq!(found.json()["coupon"], "ALPHA");
+
+    // The same by our own commands.
+    let wait = ["--wait", "20s"];
+    let redeem = ["redeem", "--campaign", "summer", "--customer", "c2", "--in", "1ms"];
+    as_user(&cli, "enqueuer", &[&redeem[..], &wait].concat(), "").exits(0);
+    let withdraw = ["withdraw", "--account", "a1", "--amount", "2.50"];
+    as_user(&cli, "enqueuer", &[&withdraw[..], &wait].concat(), "").exits(0);
+    let job = r#"{"kind":"withdraw","account":"a1","amount":500}"#;
+    as_user(&cli, "enqueuer", &["enqueue", "--queue-max", "100"], job).exits(0);
+    // An operation is not applied, and nothing after it is sent: it might rest on it.
+    let operation = r#"{"kind":"deposit","id":"d1","account":"a1","amount":500}"#;
+    let ran = as_user(&cli, "enqueuer", &["--json", "enqueue"], &[job, operation, job].join("\n"));
+    ran.exits(1);
+    let summary = ran.json();
+    assert_eq!((&summary["accepted"], &summary["not_applied"]), (&1.into(), &2.into()), "{ran:?}");
+    assert_eq!(summary["stopped"], "no_permission");
 }
 
 #[tokio::test]

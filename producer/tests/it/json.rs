@@ -10,7 +10,7 @@ use tollgate::job::{CodesName, Request};
 use tollgate::scripts::beat::beat;
 use tollgate::workers::Description;
 
-use crate::harness::{Cli, Ran};
+use crate::harness::{Cli, Ran, drain, opened};
 use crate::operate::{create_campaign, fresh, id, open_account, redeem, settle_job};
 
 const DOC: &str = include_str!("../../../docs/cli-json.md");
@@ -131,6 +131,12 @@ fn every_command_is_documented_and_nothing_else() {
         "account show",
         "account ls",
         "enqueue",
+        "redeem",
+        "withdraw",
+        "redeem --wait",
+        "withdraw --wait",
+        "burst redeem",
+        "burst withdraw",
         "lookup",
         "stats",
         "journal export",
@@ -182,6 +188,34 @@ fn admin_commands() {
         .filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1"))
         .for_each(|key| drop(cli.redis(&["HSET", key, "available", "x"])));
     check(&cli, "account ls", &[], 1);
+}
+
+#[tokio::test]
+async fn sending() {
+    let cli = fresh("1");
+    check(&cli, "enqueue", &[], 0);
+    let redeem = ["--campaign", "c", "--customer", "x", "--id", "r1"];
+    let withdraw = ["--account", "a", "--amount", "1", "--id", "w1"];
+    check(&cli, "redeem", &redeem, 0);
+    check(&cli, "redeem", &[&redeem[..], &["--in", "1s"]].concat(), 0);
+    check(&cli, "withdraw", &withdraw, 0);
+    check(&cli, "burst redeem", &["--jobs", "5", "--duplicates", "50%"], 0);
+    check(&cli, "burst withdraw", &["--jobs", "5", "--resources", "2", "--seed", "1"], 0);
+    // With --wait the object of `redeem` comes first.
+    let waited = |command: &str, args: &[&str], exit: i32| {
+        let words = [&[command, "--wait", "10ms", "--json"][..], args].concat();
+        let mut ran = cli.run(&words);
+        ran.exits(exit);
+        ran.stdout = ran.stdout.lines().last().unwrap().to_owned();
+        section(&format!("{command} --wait")).fits(&ran);
+    };
+    waited("redeem", &redeem, 4);
+    waited("withdraw", &withdraw, 4);
+    let (tollgate, mut link) = opened(&cli).await;
+    drain(&tollgate, &mut link).await;
+    waited("redeem", &redeem, 1);
+    waited("redeem", &["--campaign", "c", "--customer", "y", "--id", "r1"], 1);
+    waited("withdraw", &withdraw, 1);
 }
 
 #[tokio::test]
