@@ -62,10 +62,6 @@ impl Bank {
         bank
     }
 
-    pub(crate) fn answer_with(&self, answers: &[Answer]) {
-        self.book.lock().unwrap().answers = answers.to_vec();
-    }
-
     /// Keys that were paid, in order; one that was paid twice is there twice.
     pub(crate) fn payments(&self) -> Vec<String> {
         self.book.lock().unwrap().payments.clone()
