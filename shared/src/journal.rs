@@ -30,7 +30,7 @@ pub struct Entry {
     pub at_ms: u64,
     /// The lines as they are stored, one per decided job.
     pub text: String,
-    /// SHA-1 over the previous entry's hash and this entry, in hex.
+    /// SHA-1 over the previous entry's hash, this entry's seq and time, and the SHA-1 of its lines, in hex.
     pub hash: String,
 }
 
@@ -65,8 +65,8 @@ pub struct JournalDamage {
 impl Entry {
     /// The hash that this entry must have after an entry with `previous` (empty at the beginning).
     pub fn expected_hash(&self, previous: &str) -> String {
-        let text = format!("{previous}\n{}\n{}\n{}", self.seq_last, self.at_ms, self.text);
-        Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        let lines = sha1_hex(&self.text);
+        sha1_hex(&format!("{previous}\n{}\n{}\n{lines}", self.seq_last, self.at_ms))
     }
 
     /// Its seq of the first line.
@@ -92,6 +92,10 @@ impl Entry {
             })
         })
     }
+}
+
+fn sha1_hex(text: &str) -> String {
+    Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads `id TAB kind TAB code TAB` and the kind's own fields, as its file in `lua/settle/` says.

@@ -4,12 +4,13 @@
 local NUMBER_MAX = 9007199254740991
 local COUNTER_MAX = NUMBER_MAX - 1000000   -- of what a call may add to: it never counts past NUMBER_MAX
 
+local find, format = string.find, string.format
 local number_of = {}   -- text -> number, of the texts that `integer` took: a batch repeats most of them
 
 local function integer(text)
   local number = number_of[text]
   if number then return number end
-  if type(text) == 'string' and #text <= 16 and string.find(text, '^%d+$') then
+  if type(text) == 'string' and #text <= 16 and find(text, '^%d+$') then
     number = tonumber(text)
     if number <= NUMBER_MAX then
       number_of[text] = number
@@ -19,10 +20,10 @@ local function integer(text)
 end
 
 -- '%d' costs half of '%.0f', but is only as wide as the server's C long.
-local DIGITS = string.format('%d', NUMBER_MAX) == '9007199254740991' and '%d' or '%.0f'
+local DIGITS = format('%d', NUMBER_MAX) == '9007199254740991' and '%d' or '%.0f'
 
 local function digits(number)
-  return string.format(DIGITS, number)
+  return format(DIGITS, number)
 end
 
 -- Calls a command with a list that may be longer than Lua's stack allows to unpack. Its first `fixed`

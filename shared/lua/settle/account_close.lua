@@ -9,13 +9,12 @@ kinds.account_close = {
     local id = name_at(position)
     local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
-    if not account then return 'account_not_found', id .. '\t' end
-    local line = id .. '\t' .. digits(account.available)
-    if account.status == 'closed' then return 'account_closed', line end
-    if account.available + account.held > 0 then return 'account_not_empty', line end
+    if not account then return 'account_not_found', id end
+    if account.status == 'closed' then return 'account_closed', id, account.available end
+    if account.available + account.held > 0 then return 'account_not_empty', id, account.available end
 
     account.status = 'closed'
     change_account(account)
-    return 'account_closed_now', line
+    return 'account_closed_now', id, account.available
   end,
 }

@@ -12,12 +12,12 @@ kinds.account_open = {
     local key, id = key_at(position), name_at(position)
     local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
-    local request = id .. '\t' .. balance_text .. '\t' .. currency .. '\t'
-    if account then return 'account_exists', request .. digits(account.available) end
+    local request = id .. '\t' .. balance_text .. '\t' .. currency
+    if account then return 'account_exists', request, account.available end
 
     account = { key = key, id = id, available = balance, held = 0, currency = currency, status = 'open', created = true }
     loaded[position] = account
     change_account(account)
-    return 'account_opened', request .. digits(balance)
+    return 'account_opened', request, balance
   end,
 }

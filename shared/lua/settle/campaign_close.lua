@@ -9,12 +9,11 @@ kinds.campaign_close = {
     local id = name_at(position)
     local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    if not campaign then return 'campaign_not_found', id .. '\t' end
-    local line = id .. '\t' .. digits(campaign.issued)
-    if campaign.status == 'closed' then return 'ended', line end
+    if not campaign then return 'campaign_not_found', id end
+    if campaign.status == 'closed' then return 'ended', id, campaign.issued end
 
     campaign.status = 'closed'
     change_campaign(campaign)
-    return 'campaign_closed_now', line
+    return 'campaign_closed_now', id, campaign.issued
   end,
 }

@@ -18,8 +18,8 @@ kinds.campaign_create = {
     local codes = codes_position ~= '' and name_at(codes_position) or ''
     local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    local request = concat({ id, limit_text, most_text, opens_text, closes_text, codes, '' }, '\t')
-    if campaign then return 'campaign_exists', request .. digits(campaign.issued) end
+    local request = concat({ id, limit_text, most_text, opens_text, closes_text, codes }, '\t')
+    if campaign then return 'campaign_exists', request, campaign.issued end
     -- Codes are uploaded before the campaign exists and never change after: redemption number n owns code n.
     if codes ~= '' and pcall_redis('HLEN', key_at(codes_position)) ~= limit then return 'codes_incomplete' end
 
@@ -31,6 +31,6 @@ kinds.campaign_create = {
     }
     loaded[position] = campaign
     change_campaign(campaign)
-    return 'campaign_created', request .. '0'
+    return 'campaign_created', request, 0
   end,
 }

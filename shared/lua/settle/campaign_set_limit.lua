@@ -11,15 +11,14 @@ kinds.campaign_set_limit = {
 
     local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    local request = name_at(position) .. '\t' .. limit_text .. '\t' .. expected_text .. '\t'
+    local request = name_at(position) .. '\t' .. limit_text .. '\t' .. expected_text
     if not campaign then return 'campaign_not_found', request end
-    local line = request .. digits(campaign.issued)
-    if expected and expected ~= campaign.limit then return 'limit_not_as_expected', line end
-    if limit < campaign.issued then return 'limit_below_issued', line end
-    if campaign.codes ~= '' and limit > campaign.codes_count then return 'limit_above_codes', line end
+    if expected and expected ~= campaign.limit then return 'limit_not_as_expected', request, campaign.issued end
+    if limit < campaign.issued then return 'limit_below_issued', request, campaign.issued end
+    if campaign.codes ~= '' and limit > campaign.codes_count then return 'limit_above_codes', request, campaign.issued end
 
     campaign.limit = limit
     change_campaign(campaign)
-    return 'limit_set', line
+    return 'limit_set', request, campaign.issued
   end,
 }

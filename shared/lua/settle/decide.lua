@@ -46,12 +46,13 @@ for i = 1, #jobs do
   local settled = answer and answer ~= 'corrupt_state'
   if not answer and bucket.from_future and not kind.step then answer = 'id_from_future' end
   if not answer then
-    local fields, job_fingerprint
-    answer, fields, job_fingerprint = kind.decide(first + COMMON_FIELDS, id, fingerprint)
-    if fields then
+    local request, after, job_fingerprint
+    answer, request, after, job_fingerprint = kind.decide(first + COMMON_FIELDS, id, fingerprint)
+    if request then
       settled = true
       seq = seq + 1
-      lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. fields
+      lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. request .. '\t'
+        .. (after and digits(after) or '')
       remember(bucket, id, job_fingerprint or fingerprint, answer)
       if parked_row_of[id] then unparked[#unparked + 1] = id end
     end

@@ -12,16 +12,16 @@ kinds.deposit = {
 
     local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
-    local request = name_at(position) .. '\t' .. amount_text .. '\t' .. currency .. '\t'
+    local request = name_at(position) .. '\t' .. amount_text .. '\t' .. currency
     if not account then return 'account_not_found', request end
-    if account.status == 'closed' then return 'account_closed', request .. digits(account.available) end
-    if account.currency ~= currency then return 'currency_mismatch', request .. digits(account.available) end
+    if account.status == 'closed' then return 'account_closed', request, account.available end
+    if account.currency ~= currency then return 'currency_mismatch', request, account.available end
     if account.available + account.held + amount > NUMBER_MAX then
-      return 'balance_limit_reached', request .. digits(account.available)
+      return 'balance_limit_reached', request, account.available
     end
 
     account.available = account.available + amount
     change_account(account)
-    return 'deposited', request .. digits(account.available)
+    return 'deposited', request, account.available
   end,
 }

@@ -67,7 +67,7 @@ local function end_hold(hold, id, payouts, account, returned)
 end
 
 local function step_fields(account, first, second)
-  return concat({ account.id, first, second, digits(account.available) }, '\t')
+  return concat({ account.id, first, second }, '\t')
 end
 
 -- What a step answers when the hold has ended: the job's receipt knows how.

@@ -15,6 +15,7 @@
 -- Two passes. The first only reads: it decides each job against an overlay of what the jobs before it did.
 -- The second only writes. A process that dies in between writes nothing; Redis logs all writes of a script
 -- as one transaction, so a crash of Redis keeps all of them or none.
+local KEYS, ARGV = KEYS, ARGV
 local head_key, queue_key, journal_key, parked_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local scheduled_key, dead_key, kept_key, resources_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local nonce = ARGV[1]

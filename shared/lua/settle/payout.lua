@@ -28,11 +28,11 @@ kinds.payout = {
 
     local account_id, account = name_at(position), load_account(position)
     if account == CORRUPT or type(pcall_redis('ZCARD', payouts)) ~= 'number' then return 'corrupt_state' end
-    local request = concat({ account_id, amount_text, currency, destination, '' }, '\t')
+    local request = concat({ account_id, amount_text, currency, destination }, '\t')
     if not account then return 'account_not_found', request end
-    if account.status == 'closed' then return 'account_closed', request .. digits(account.available) end
-    if account.currency ~= currency then return 'currency_mismatch', request .. digits(account.available) end
-    if account.available < amount then return 'insufficient_funds', request .. digits(account.available) end
+    if account.status == 'closed' then return 'account_closed', request, account.available end
+    if account.currency ~= currency then return 'currency_mismatch', request, account.available end
+    if account.available < amount then return 'insufficient_funds', request, account.available end
 
     account.available = account.available - amount
     account.held = account.held + amount
@@ -46,6 +46,6 @@ kinds.payout = {
     }
     loaded[hold_position] = hold
     change_hold(hold, id, payouts, digits(now_ms))
-    return 'held', request .. digits(account.available)
+    return 'held', request, account.available
   end,
 }

@@ -26,7 +26,7 @@ kinds.payout_begin = {
     if reason then
       hold.state, hold.reason = 'needs_review', reason
       change_hold(hold, id, payouts, REVIEW_SCORE)
-      return 'needs_review', step_fields(account, digits(hold.attempts), digits(hold.fence)), hold.fingerprint
+      return 'needs_review', step_fields(account, digits(hold.attempts), digits(hold.fence)), account.available, hold.fingerprint
     end
 
     hold.state, hold.begin_key = 'paying', begin_key
@@ -35,6 +35,6 @@ kinds.payout_begin = {
     hold.lease_until_ms = now_ms + lease_ms
     hold.first_begin_at_ms = hold.first_begin_at_ms or now_ms
     change_hold(hold, id, payouts, digits(hold.lease_until_ms + backoff_ms))
-    return 'paying', step_fields(account, digits(hold.attempts), digits(hold.fence)), hold.fingerprint
+    return 'paying', step_fields(account, digits(hold.attempts), digits(hold.fence)), account.available, hold.fingerprint
   end,
 }

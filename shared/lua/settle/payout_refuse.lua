@@ -18,10 +18,10 @@ kinds.payout_refuse = {
     hold.refused = hold.refused + 1
     if hold.refused == hold.attempts then
       end_hold(hold, id, payouts, account, hold.amount)
-      return 'payout_refused', step_fields(account, fence, note), hold.fingerprint
+      return 'payout_refused', step_fields(account, fence, note), account.available, hold.fingerprint
     end
     hold.state, hold.reason = 'needs_review', 'refused_after_unknown'
     change_hold(hold, id, payouts, REVIEW_SCORE)
-    return 'needs_review', step_fields(account, fence, note), hold.fingerprint
+    return 'needs_review', step_fields(account, fence, note), account.available, hold.fingerprint
   end,
 }

@@ -16,6 +16,6 @@ kinds.payout_review = {
 
     hold.state, hold.reason = 'needs_review', note
     change_hold(hold, id, payouts, REVIEW_SCORE)
-    return 'needs_review', step_fields(account, fence, note), hold.fingerprint
+    return 'needs_review', step_fields(account, fence, note), account.available, hold.fingerprint
   end,
 }

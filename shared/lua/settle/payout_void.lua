@@ -17,6 +17,6 @@ kinds.payout_void = {
       return 'hold_not_expired'
     end
     end_hold(hold, id, payouts, account, hold.amount)
-    return 'payout_voided', step_fields(account, source, note), hold.fingerprint
+    return 'payout_voided', step_fields(account, source, note), account.available, hold.fingerprint
   end,
 }

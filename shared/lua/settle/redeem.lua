@@ -23,7 +23,7 @@ kinds.redeem = {
 
     local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    local request = name_at(position) .. '\t' .. customer .. '\t' .. quantity_text .. '\t'
+    local request = name_at(position) .. '\t' .. customer .. '\t' .. quantity_text
     if not campaign then return 'campaign_not_found', request end
     if campaign.codes ~= '' and quantity ~= 1 then return 'quantity_out_of_range' end
 
@@ -39,20 +39,21 @@ kinds.redeem = {
 
     local issued = campaign.issued
     if campaign.status == 'closed' or (campaign.closes_at_ms and now_ms >= campaign.closes_at_ms) then
-      return 'ended', request .. digits(issued)
+      return 'ended', request, issued
     end
-    if campaign.opens_at_ms and now_ms < campaign.opens_at_ms then return 'not_started', request .. digits(issued) end
-    if issued + quantity > campaign.limit then return 'campaign_limit_reached', request .. digits(issued) end
+    if campaign.opens_at_ms and now_ms < campaign.opens_at_ms then return 'not_started', request, issued end
+    if issued + quantity > campaign.limit then return 'campaign_limit_reached', request, issued end
     if campaign.per_customer and held + quantity > campaign.per_customer then
-      return 'customer_limit_reached', request .. digits(issued)
+      return 'customer_limit_reached', request, issued
     end
 
     campaign.issued = issued + quantity
-    local holders, count = campaign.holders, digits(held + quantity)
+    -- A first redemption leaves the count as it was asked for: nothing to format, and most are first ones.
+    local holders, count = campaign.holders, held == 0 and quantity_text or digits(held + quantity)
     campaign.held[customer] = count
     holders[#holders + 1] = customer
     holders[#holders + 1] = count
     change_campaign(campaign)
-    return 'redeemed', request .. digits(campaign.issued)
+    return 'redeemed', request, campaign.issued
   end,
 }

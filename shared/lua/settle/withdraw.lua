@@ -12,14 +12,14 @@ kinds.withdraw = {
 
     local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
-    local request = name_at(position) .. '\t' .. amount_text .. '\t' .. currency .. '\t'
+    local request = name_at(position) .. '\t' .. amount_text .. '\t' .. currency
     if not account then return 'account_not_found', request end
-    if account.status == 'closed' then return 'account_closed', request .. digits(account.available) end
-    if account.currency ~= currency then return 'currency_mismatch', request .. digits(account.available) end
-    if account.available < amount then return 'insufficient_funds', request .. digits(account.available) end
+    if account.status == 'closed' then return 'account_closed', request, account.available end
+    if account.currency ~= currency then return 'currency_mismatch', request, account.available end
+    if account.available < amount then return 'insufficient_funds', request, account.available end
 
     account.available = account.available - amount
     change_account(account)
-    return 'withdrawn', request .. digits(account.available)
+    return 'withdrawn', request, account.available
   end,
 }

@@ -4,7 +4,7 @@
 -- it alone is called by pcall: the call returns at once, having done nothing.
 if #lines > 0 then
   local text = concat(lines, '\n')
-  chain = redis.sha1hex(chain .. '\n' .. digits(seq) .. '\n' .. digits(now_ms) .. '\n' .. text)
+  chain = redis.sha1hex(concat({ chain, digits(seq), digits(now_ms), redis.sha1hex(text) }, '\n'))
   local words = { journal_key, digits(seq) .. '-0', 'at_ms', digits(now_ms), 'lines', text, 'hash', chain }
   -- A journal that had entries and is gone was lost; it is not begun again.
   if seq_before > 0 then table.insert(words, 2, 'NOMKSTREAM') end
