@@ -32,7 +32,9 @@ fn the_readme_lists_every_flag_with_its_default() {
         let (flag, default) = (long_flag(row[1]).unwrap(), row[3].trim());
         let mut lines = help.lines().map(str::trim_start);
         let own = lines.find(|line| line.starts_with('-') && long_flag(line) == Some(flag)).unwrap();
-        let part = std::iter::once(own).chain(lines.take_while(|line| !line.starts_with('-')));
+        // A value of a list begins with '- '.
+        let part = std::iter::once(own)
+            .chain(lines.take_while(|line| !line.starts_with('-') || line.starts_with("- ")));
         // Long lines are wrapped, also within a default.
         let part = part.collect::<Vec<_>>().join(" ");
         match part.split("[default: ").nth(1).and_then(|rest| rest.split(']').next()) {
