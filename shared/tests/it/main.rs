@@ -21,6 +21,7 @@ mod preflight;
 mod protocol;
 mod races;
 mod receipts;
+mod repeat;
 mod settle;
 mod smoke;
 mod space;

@@ -1,0 +1,175 @@
+//! Every script twice: a cluster client sends a call again by itself, and a worker does after a lost reply.
+//! The second answer is what the script's header says under `repeat:`, and it changes nothing but the counts
+//! and times named here. (Locks and fences: see `lock`.)
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use tollgate::code::Code;
+use tollgate::ids::JobId;
+use tollgate::instant::Instant;
+use tollgate::partition::Partitions;
+use tollgate::scripts::park::{Destination, Parked};
+use tollgate::scripts::payout::{self, Step};
+use tollgate::scripts::settle::Answer;
+use tollgate::scripts::{
+    beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, stats,
+};
+
+use crate::space::*;
+
+/// Runs `call` twice; answers both answers and which keys the second one changed.
+async fn twice<T: Debug>(s: &mut Space, mut call: impl AsyncFnMut(&mut Space) -> T) -> (T, T, Vec<String>) {
+    let first = call(s).await;
+    let before = s.dump().await;
+    let second = call(s).await;
+    let changed = before.changed(&s.dump().await);
+    (first, second, changed)
+}
+
+/// The scripts that were called twice, by the name of their file.
+struct Called(BTreeSet<&'static str>);
+
+impl Called {
+    fn again<T: PartialEq + Debug>(
+        &mut self,
+        script: &'static str,
+        got: (T, T, Vec<String>),
+        expected: (T, T),
+    ) {
+        let (first, second, changed) = got;
+        assert_eq!((first, second), expected, "{script}");
+        assert_eq!(changed, [""; 0], "{script}: the second call changed something");
+        self.0.insert(script);
+    }
+}
+
+#[tokio::test]
+async fn every_script_answers_a_second_call_as_its_header_says() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let mut called = Called(BTreeSet::new());
+    let partition = Partitions::ONE.get(0).unwrap();
+    let retention = Duration::from_secs(7_200);
+    let namespace = s.tollgate.namespace().clone();
+    let queues = s.queues().await;
+
+    let got = twice(s, async |s| {
+        init::head(&mut s.link, &s.keys, partition, Partitions::ONE, retention).await.unwrap()
+    });
+    called.again("init_head", got.await, (init::HeadInit::Changed, init::HeadInit::Changed));
+    let got = twice(s, async |s| {
+        let ready = init::MetaState::Ready;
+        init::meta(&mut s.link, &namespace, ready, Partitions::ONE, retention).await.unwrap()
+    });
+    called.again("init_meta", got.await, (Ok(()), Ok(())));
+    let other = tollgate::ids::QueueName::parse("other").unwrap();
+    let got = twice(s, async |s| queue::queue(&mut s.link, &s.keys, &other, None).await.unwrap());
+    called.again("queue", got.await, (queue::QueueStatus::Active, queue::QueueStatus::Active));
+    s.run(&["HDEL", &s.keys.queues(), "other"]).await;
+
+    s.make(create("c", 9)).await;
+    s.make(open("a", 9)).await;
+    let entries = s.deliver("w", &[fresh(redeem("c", "u", 1)), fresh(redeem("c", "u", 1))]).await;
+    let (first, second, changed) = twice(s, async |s| s.settle_entries(&entries[..1]).await.answers[0]).await;
+    let Answer::Decided { code, seq } = first else { panic!("{first:?}") };
+    assert_eq!(second, Answer::Replayed { code, seq });
+    assert_eq!(changed, ["head"], "settle counts its replays");
+    called.0.insert("settle");
+
+    let got =
+        twice(s, async |s| s.park("w", &entries[1], Destination::Dead(Code::WorkerLost)).await.unwrap());
+    called.again("park", got.await, (Parked::Moved, Parked::NotOwner));
+    let ids = [entries[1].1.id.clone()];
+    let got = twice(s, async |s| lookup::lookup(&mut s.link, &s.keys, &ids).await.unwrap()).await;
+    let known = got.0.clone();
+    called.again("lookup", got, (known.clone(), known));
+    let got = twice(s, async |s| dead::retry(&mut s.link, &s.keys, &queues, &ids).await.unwrap()[0]);
+    called.again("dead_retry", got.await, (dead::DeadResult::Requeued, dead::DeadResult::Absent));
+    let entries = s.fetch("w", 9).await;
+    s.park("w", &entries[0], Destination::Dead(Code::WorkerLost)).await.unwrap();
+    let got = twice(s, async |s| dead::discard(&mut s.link, &s.keys, &ids).await.unwrap()[0]);
+    called.again("dead_discard", got.await, (dead::DeadResult::Discarded, dead::DeadResult::Absent));
+
+    let entries = s.deliver("w", &[fresh(redeem("c", "u", 1)), fresh(redeem("c", "u", 1))]).await;
+    let at = Instant::from_ms(s.now_ms().await + 200).unwrap();
+    assert_eq!(s.park("w", &entries[0], Destination::Scheduled(at)).await.unwrap(), Parked::Moved);
+    crate::harness::until("the job to be due", async || (s.now_ms().await > at.ms()).then_some(())).await;
+    let got = twice(s, async |s| {
+        let promoted = promote::promote(&mut s.link, &s.keys, &queues, 9).await.unwrap();
+        (promoted.promoted, promoted.damaged)
+    });
+    called.again("promote", got.await, ((1, 0), (0, 0)));
+
+    let got = twice(s, async |s| {
+        claim::claim(&mut s.link, &s.keys, &s.queue, "heir", Duration::ZERO, 9).await.unwrap().len()
+    });
+    called.again("claim", got.await, (1, 0));
+    let got =
+        twice(s, async |s| pending::pending(&mut s.link, &s.keys, &s.queue, "heir", None, 9).await.unwrap());
+    let got = got.await;
+    let held = got.0.clone();
+    called.again("pending", got, (held.clone(), held));
+    let got = twice(s, async |s| {
+        let stats = stats::stats(&mut s.link, &s.keys, &queues).await.unwrap();
+        stats::PartitionStats { at_ms: 0, ..stats }
+    });
+    let got = got.await;
+    let counted = got.0.clone();
+    called.again("stats", got, (counted.clone(), counted));
+
+    let (first, second, changed) =
+        twice(s, async |s| beat::beat(&mut s.link, &s.keys, "w", "{}").await.unwrap()).await;
+    assert!(first <= second && changed.iter().all(|key| key == "workers"));
+    called.0.insert("beat");
+    let got =
+        twice(s, async |s| reap::reap(&mut s.link, &s.keys, &queues, "w", Duration::ZERO).await.unwrap());
+    called.again("reap", got.await, (reap::Reaped::Gone, reap::Reaped::Gone));
+
+    let floor = s.stats().await.head.receipts_floor_hour;
+    let got = twice(s, async |s| {
+        let dropped = receipts_drop::receipts_drop(&mut s.link, &s.keys, &queues, floor).await.unwrap();
+        dropped.map(|floor| floor.unlinked)
+    });
+    called.again("receipts_drop", got.await, (Some(0), None));
+
+    // The kinds of settle that have no receipt of their own.
+    let payout = JobId::fresh();
+    let account = "a".parse().unwrap();
+    let request = tollgate::job::Request::Payout {
+        account: "a".parse().unwrap(),
+        amount: tollgate::amount::Amount::from_minor(5).unwrap(),
+        currency: "USD".parse().unwrap(),
+        destination: tollgate::ids::Destination::parse("iban").unwrap(),
+    };
+    assert_eq!(s.settle_as(&payout, &request).await.code(), Code::Held);
+    let begin = payout::Begin {
+        key: "attempt",
+        lease: Duration::from_secs(60),
+        retry: payout::Retry::SameKey,
+        key_window: Duration::from_secs(60),
+        backoff: Duration::from_secs(1),
+    };
+    for step in [Step::Begin(begin), Step::Paid { note: "yes" }] {
+        let got =
+            twice(s, async |s| payout::step(&mut s.link, &s.keys, &account, &payout, &step).await.unwrap());
+        let (first, second, changed) = got.await;
+        let Answer::Decided { code, seq } = first else { panic!("{step:?}: {first:?}") };
+        assert_eq!(second, Answer::Replayed { code, seq }, "{step:?}");
+        assert_eq!(changed.iter().filter(|key| *key != "head").count(), 0, "{step:?}: {changed:?}");
+    }
+    let got = twice(s, async |s| {
+        let due = payout::due(&mut s.link, &s.keys, 9).await.unwrap();
+        due.next_due_ms
+    });
+    called.again("payouts_due", got.await, (None, None));
+
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/lua")).unwrap();
+    let files: BTreeSet<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "parts" && !name.starts_with("lock_") && !name.starts_with("fence_"))
+        .map(|name| name.trim_end_matches(".lua").to_owned())
+        .collect();
+    assert_eq!(called.0.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), files);
+}
