@@ -130,7 +130,7 @@ fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
             oldest_age_ms: queue.oldest_at_ms.map(age),
         })
         .collect();
-    let (accepted, found) = stats.conservation();
+    let (accepted, _) = stats.conservation();
     PartitionCounts {
         partition: partition.number(),
         counts: Counts {
@@ -145,7 +145,7 @@ fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
             discarded: stats.head.discarded,
             oldest_age_ms: queues.iter().filter_map(|queue| queue.oldest_age_ms).max(),
         },
-        conservation: Conservation { accepted, settled: stats.settled(), holds: accepted == found },
+        conservation: Conservation { accepted, settled: stats.settled(), holds: stats.is_conserved() },
         frozen: stats.head.frozen,
         receipts_floor_at_ms: stats.head.receipts_floor_hour.saturating_mul(HOUR_MS),
         retention_ms: stats.head.retention_ms,

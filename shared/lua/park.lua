@@ -24,8 +24,9 @@ local GROUP = 'workers'
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
+local queue_counter = queue_acked_field(queue_name)
 local counters, status, detail = read_counters(head_key,
-  { 'receipts_floor', 'acked', 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
+  { 'receipts_floor', 'acked', queue_counter, 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
 if not counters then return { nonce, status, detail } end
 local below_floor = hour ~= '' and tonumber(hour) < counters.receipts_floor
 counters.receipts_floor = nil   -- read, never written here
@@ -41,7 +42,8 @@ if lacked then return lacked end
 if #owned == 0 then return { nonce, 'not_owner' } end
 
 local function acknowledge()
-  counters.acked = counters.acked + redis.call('XACK', queue_key, GROUP, entry)
+  local acked = redis.call('XACK', queue_key, GROUP, entry)
+  counters.acked, counters[queue_counter] = counters.acked + acked, counters[queue_counter] + acked
 end
 
 local function answer(counter, status)

@@ -6,7 +6,8 @@
 -- returns  nonce, status, and for status
 --            stats               at_ms, then the head as HGETALL gives it (a list), scheduled, dead, parked,
 --                                then for each queue a list: name, status, length, entries_added, waiting,
---                                pending, at_ms of its oldest unsettled entry ('' if none)
+--                                pending, at_ms of its oldest unsettled entry ('' if none), 1 if the stream has
+--                                entries that were never fetched, else 0
 --            uninitialised, stale_keys, corrupt_partition: what was found
 -- repeat   the same, later.
 local head_key, queues_key, scheduled_key, dead_key, parked_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -33,6 +34,7 @@ local function named(reply)
   return fields
 end
 
+local counters = named(head)
 local reply = { nonce, 'stats', digits(now_ms), head, scheduled, dead, parked }
 for _, name in ipairs(names) do
   local key = streams[name]
@@ -43,9 +45,9 @@ for _, name in ipairs(names) do
     if row[2] == GROUP then group = named(row) end
   end
   if not group then return { nonce, 'corrupt_partition', key .. ': no group ' .. GROUP } end
-  -- The group's own `lag` goes NULL after some deletions; this difference stays right once it has read.
-  local read = group['entries-read']
-  local waiting = type(read) == 'number' and added - read or redis.call('XLEN', key)
+  local acked = integer(counters[queue_acked_field(name)] or '0')
+  if not acked then return { nonce, 'corrupt_partition', 'head: ' .. queue_acked_field(name) } end
+  local waiting = math.max(0, added - acked - group.pending)
   local oldest = ''
   local pending = redis.call('XPENDING', key, GROUP, '-', '+', 1)[1]
   local next_up = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
@@ -54,6 +56,6 @@ for _, name in ipairs(names) do
     if at_ms and (oldest == '' or tonumber(at_ms) < tonumber(oldest)) then oldest = at_ms end
   end
   reply[#reply + 1] = { name, redis.call('HGET', queues_key, name) or '', redis.call('XLEN', key), added, waiting,
-    group.pending, oldest }
+    group.pending, oldest, next_up and 1 or 0 }
 end
 return reply

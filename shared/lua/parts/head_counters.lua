@@ -9,7 +9,8 @@ local function read_counters(head_key, names)
   if values[2] ~= '0' then return nil, 'partition_frozen', tostring(values[2]) end
   local counters = {}
   for i, name in ipairs(names) do
-    local number = integer(values[i + 2])
+    -- A queue's own counter begins with its first acknowledgement.
+    local number = integer(values[i + 2] or (string.find(name, ':', 1, true) and '0'))
     if not number or number > COUNTER_MAX then return nil, 'corrupt_partition', 'head: ' .. name end
     counters[name] = number
   end

@@ -82,10 +82,8 @@ end
 local function is_pinned()
   local length = call('XLEN', queue_key)
   if length <= PINNED_MAX then return false end
-  local added, group = named(call('XINFO', 'STREAM', queue_key))['entries-added'], group_info()
-  local read = group['entries-read']
-  if type(read) ~= 'number' then return false end
-  return length - (added - read) - group.pending > PINNED_MAX
+  local added = named(call('XINFO', 'STREAM', queue_key))['entries-added']
+  return length - (added - queue_acked) > PINNED_MAX
 end
 
 local delete_singly = false

@@ -4,8 +4,9 @@ local function refuse(status, what)
   return { nonce, status, what }
 end
 
+local queue_counter = queue_acked_field(match(queue_key, '[^:]*$'))
 local head = pcall_redis('HMGET', head_key, 'format', 'receipts_floor', 'seq', 'hash', 'frozen',
-  'acked', 'replayed', 'mismatched', 'expired', 'discarded')
+  'acked', 'replayed', 'mismatched', 'expired', 'discarded', queue_counter)
 if head.err then return refuse('corrupt_partition', 'head: ' .. head.err) end
 if not head[1] and call('EXISTS', head_key) == 0 then return refuse('uninitialised', 'no head') end
 if head[1] ~= '1' then return refuse('corrupt_partition', 'head: format ' .. tostring(head[1])) end
@@ -14,8 +15,9 @@ if head[5] ~= '0' then return refuse('partition_frozen', tostring(head[5])) end
 local floor, seq, chain = integer(head[2]), integer(head[3]), head[4]
 local acked, replayed, mismatched = integer(head[6]), integer(head[7]), integer(head[8])
 local expired, discarded = integer(head[9]), integer(head[10])
-if not (floor and seq and chain and acked and replayed and mismatched and expired and discarded)
-    or math.max(seq, acked, replayed, mismatched, expired, discarded) > COUNTER_MAX then
+local queue_acked = integer(head[11] or '0')
+if not (floor and seq and chain and acked and replayed and mismatched and expired and discarded and queue_acked)
+    or math.max(seq, acked, replayed, mismatched, expired, discarded, queue_acked) > COUNTER_MAX then
   return refuse('corrupt_partition', 'head: a counter is missing or no number')
 end
-local seq_before = seq
+local seq_before, acked_before = seq, acked

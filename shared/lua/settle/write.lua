@@ -45,5 +45,6 @@ end
 if settled_count > 0 then
   call('HSET', head_key, 'seq', digits(seq), 'hash', chain, 'acked', digits(acked), 'replayed', digits(replayed),
     'mismatched', digits(mismatched), 'expired', digits(expired), 'discarded', digits(discarded))
+  if acked > acked_before then call('HSET', head_key, queue_counter, digits(queue_acked + acked - acked_before)) end
 end
 return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) }

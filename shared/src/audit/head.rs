@@ -138,6 +138,14 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
                 let what = "the conservation law does not hold: jobs were lost, invented or counted twice";
                 room.findings.violation(Check::G10, "head", &[], expected, found, what);
             }
+            if let Some(queue) = stats.contradicted_queue() {
+                let resource = format!("queue:{}", queue.name);
+                let found = if queue.has_unfetched { "entries" } else { "none" };
+                let expected = format!("{} that were never fetched", queue.waiting);
+                let what =
+                    "entries were taken out of the stream, or out of a worker's hands, past the scripts";
+                room.findings.violation(Check::G10, resource, &[], expected, found, what);
+            }
             return Ok(());
         }
         Err(ScriptError::Failure(failure)) => damage(failure)?,

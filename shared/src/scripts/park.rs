@@ -12,7 +12,7 @@ use super::settle::Answer;
 use super::{ScriptError, common_status};
 
 script!(
-    PARK, "park", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS],
+    PARK, "park", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::QUEUE_ACKED, parts::HEAD_COUNTERS],
     keys [head queue parked scheduled dead bucket kept],
     args [nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason envelope]
 );

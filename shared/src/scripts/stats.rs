@@ -12,7 +12,7 @@ use super::queue::QueueStatus;
 use super::{ScriptError, common_status, with_queues};
 
 script!(
-    STATS, "stats", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_STREAMS],
+    STATS, "stats", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::QUEUE_STREAMS],
     keys [head queues scheduled dead parked],
     args [nonce]
 );
@@ -68,6 +68,8 @@ pub struct QueueStats {
     pub waiting: u64,
     /// Entries in some worker's hands.
     pub pending: u64,
+    /// Whether there is an entry behind the last one that was fetched, as the stream itself says.
+    pub has_unfetched: bool,
     /// When its oldest unsettled entry was added, in milliseconds since the Unix epoch.
     pub oldest_at_ms: Option<u64>,
 }
@@ -88,6 +90,18 @@ impl PartitionStats {
     pub fn conservation(&self) -> (u64, u64) {
         let in_queues: u64 = self.queues.iter().map(|queue| queue.waiting + queue.pending).sum();
         (self.accepted(), self.settled() + in_queues + self.scheduled + self.dead + self.head.discarded)
+    }
+
+    /// The queue whose counted entries and whose stream disagree on whether anything waits there, if there is one:
+    /// entries were taken out of its stream or out of someone's hands past the scripts.
+    pub fn contradicted_queue(&self) -> Option<&QueueStats> {
+        self.queues.iter().find(|queue| (queue.waiting > 0) != queue.has_unfetched)
+    }
+
+    /// Whether every accepted entry is somewhere, and once.
+    pub fn is_conserved(&self) -> bool {
+        let (accepted, found) = self.conservation();
+        accepted == found && self.contradicted_queue().is_none()
     }
 }
 
@@ -138,6 +152,7 @@ pub async fn stats(
             waiting: row.number("waiting")?,
             pending: row.number("pending")?,
             oldest_at_ms: row.text("oldest")?.parse().ok(),
+            has_unfetched: row.number("has unfetched")? == 1,
         });
     }
     Ok(PartitionStats { at_ms, head, scheduled, dead, parked, queues: rows })

@@ -398,7 +398,7 @@ async fn full_effect(
         "mismatched".into()
     })?;
     expect(grown("expired") == count(|answer| matches!(answer, Answer::Expired)), || "expired".into())?;
-    let own = ["seq", "hash", "acked", "replayed", "mismatched", "expired", "discarded"];
+    let own = ["seq", "hash", "acked", "acked:default", "replayed", "mismatched", "expired", "discarded"];
     for (field, value) in head_before.iter().filter(|(field, _)| !own.contains(&field.as_str())) {
         expect(head.get(field) == Some(value), || format!("head: {field} changed"))?;
     }

@@ -151,6 +151,7 @@ impl Space {
         let stats = stats::read(&mut self.link, &self.keys).await.unwrap();
         let (accepted, found) = stats.conservation();
         assert_eq!(accepted, found, "the conservation law: {stats:#?}");
+        assert_eq!(stats.contradicted_queue(), None, "{stats:#?}");
         stats
     }
 
