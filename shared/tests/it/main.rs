@@ -23,6 +23,7 @@ mod protocol;
 mod races;
 mod receipts;
 mod repeat;
+mod sabotage;
 mod settle;
 mod smoke;
 mod space;

@@ -1,0 +1,175 @@
+//! One planted bug at a time: the checks of this file, which find nothing in a healthy run, must find it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tollgate::code::{Class, Code};
+use tollgate::ids::JobId;
+use tollgate::job::{Job, Request};
+use tollgate::journal::Line;
+use tollgate::sabotage::Sabotage;
+use tollgate::scripts::payout::{self, Step};
+
+use crate::space::*;
+
+/// What a run did, as its clients and the partition have it.
+struct Run {
+    space: Space,
+    sent: Vec<JobId>,
+}
+
+/// Two workers drain one queue that holds repeats, and a payout is begun by two agents.
+async fn run() -> Run {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    for request in [create("c", 30), open("a", 100), open("p", 10)] {
+        s.make(request).await;
+    }
+    let jobs: Vec<Job> = (0..60)
+        .map(|n| fresh(if n % 2 == 0 { redeem("c", "u", 1) } else { withdraw("a", 4) }))
+        .flat_map(|job| [job.clone(), job])
+        .collect();
+    s.enqueue(&jobs).await;
+    let mut one = worker(s).await;
+    let mut two = worker(s).await;
+    futures_util::future::join(drain(&mut one, "one"), drain(&mut two, "two")).await;
+
+    let id = JobId::fresh();
+    let request = Request::Payout {
+        account: "p".parse().unwrap(),
+        amount: tollgate::amount::Amount::from_minor(5).unwrap(),
+        currency: "USD".parse().unwrap(),
+        destination: tollgate::ids::Destination::parse("iban").unwrap(),
+    };
+    s.settle_as(&id, &request).await;
+    for key in ["one", "two"] {
+        let begin = payout::Begin {
+            key,
+            lease: Duration::from_secs(60),
+            retry: payout::Retry::SameKey,
+            key_window: Duration::from_secs(60),
+            backoff: Duration::from_secs(1),
+        };
+        let account = "p".parse().unwrap();
+        payout::step(&mut s.link, &s.keys, &account, &id, &Step::Begin(begin)).await.unwrap();
+    }
+    Run { sent: jobs.iter().map(|job| job.id.clone()).collect(), space }
+}
+
+/// The same namespace on a connection of its own.
+async fn worker(s: &Space) -> Space {
+    Space {
+        server: s.server.clone(),
+        tollgate: s.tollgate.clone(),
+        keys: s.keys.clone(),
+        link: s.server.link().await.unwrap(),
+        queue: s.queue.clone(),
+    }
+}
+
+async fn drain(s: &mut Space, consumer: &str) {
+    loop {
+        let entries = s.fetch(consumer, 8).await;
+        if entries.is_empty() {
+            return;
+        }
+        let jobs: Vec<_> =
+            entries.iter().map(|(entry, job)| (Some(entry.as_str()), &job.id, &job.request)).collect();
+        // A call that dies is not called again here: the entries would be claimed if they were pending still.
+        _ = s.settle(&jobs).await;
+    }
+}
+
+/// Everything that is wrong with a run, by the guarantee it breaks.
+async fn complaints(run: &mut Run) -> Vec<String> {
+    let mut found = Vec::new();
+    let s = &mut run.space;
+    let (mut lines, mut chain, mut seq) = (Vec::<Line>::new(), String::new(), 0);
+    for entry in tollgate::journal::read(&mut s.link, &s.keys, 0, 10_000).await.unwrap().unwrap() {
+        if entry.seq_first() != seq + 1 || entry.expected_hash(&chain) != entry.hash {
+            found.push(format!("G9: entry {} does not follow {seq}", entry.seq_last));
+        }
+        (chain, seq) = (entry.hash.clone(), entry.seq_last);
+        match entry.lines() {
+            Ok(of_entry) => lines.extend(of_entry),
+            Err(damage) => found.push(format!("G9: {damage}")),
+        }
+    }
+    let mut decided: BTreeMap<&JobId, u32> = BTreeMap::new();
+    let (mut issued, mut limits): (BTreeMap<String, u64>, BTreeMap<String, u64>) = Default::default();
+    let mut balances: BTreeMap<String, i128> = BTreeMap::new();
+    let mut paying = 0;
+    for line in &lines {
+        if !matches!(line.request, Request::PayoutStep { .. }) {
+            *decided.entry(&line.id).or_default() += 1;
+        }
+        paying += u32::from(line.code == Code::Paying);
+        let name = line.request.resource().id().to_owned();
+        if line.code.class() == Class::Refused {
+            continue;
+        }
+        match &line.request {
+            Request::CampaignCreate(terms) => _ = limits.insert(name, terms.limit.get()),
+            Request::AccountOpen { balance, .. } => _ = balances.insert(name, balance.minor().into()),
+            Request::Redeem { quantity, .. } => {
+                let count = issued.entry(name.clone()).or_default();
+                *count += quantity.get();
+                if *count > limits[&name] {
+                    found.push(format!("G1: {count} of {name} issued"));
+                }
+            }
+            Request::Withdraw { amount, .. } | Request::Payout { amount, .. } => {
+                let balance = balances.entry(name.clone()).or_default();
+                *balance -= i128::from(amount.minor());
+                if *balance < 0 || line.after.map(i128::from) != Some(*balance) {
+                    found.push(format!("G2: {name} has {balance}, its line says {:?}", line.after));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+        .extend(decided.iter().filter(|(_, n)| **n > 1).map(|(id, n)| format!("G3: {id} decided {n} times")));
+    let lost = run.sent.iter().filter(|id| !decided.contains_key(id)).count();
+    if lost > 0 {
+        found.push(format!("G10: {lost} accepted jobs are nowhere"));
+    }
+    if paying > 1 {
+        found.push(format!("G28: {paying} attempts at once"));
+    }
+    let dump = s.dump().await;
+    for (name, balance) in &balances {
+        let available = &dump.hash(&format!("account:{name}"))["available"];
+        if *available != balance.to_string() {
+            found.push(format!("G2: {name} has {available}, the journal says {balance}"));
+        }
+    }
+    if dump.hash("campaign:c")["issued"] != issued.get("c").copied().unwrap_or_default().to_string() {
+        found.push("G9: the journal has other redemptions than the campaign".to_owned());
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_healthy_run_has_no_complaint() {
+    let mut run = run().await;
+    assert_eq!(complaints(&mut run).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn every_planted_bug_is_found() {
+    let expected = |sabotage| match sabotage {
+        Sabotage::ReceiptCheckRemoved => "G3",
+        Sabotage::CheckAndActSplit => "G1",
+        Sabotage::AcknowledgeBeforeEffect => "G10",
+        Sabotage::JournalLineSkipped => "G9",
+        Sabotage::BalanceOffByOne => "G2",
+        Sabotage::FenceIgnored => "G28",
+    };
+    for sabotage in Sabotage::ALL {
+        let mut run = sabotage.plant(run()).await;
+        let found = complaints(&mut run).await;
+        let guarantee = expected(sabotage);
+        assert!(found.iter().any(|complaint| complaint.starts_with(guarantee)), "{sabotage:?}: {found:#?}");
+    }
+}
