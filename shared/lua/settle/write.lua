@@ -34,12 +34,12 @@ if #entries > 0 then
     end
   else
     acked = acked + call('XACK', queue_key, GROUP, unpack(entries))
-    -- Everything before the first pending entry was delivered and settled. Read here, not by the caller: a
-    -- trim above an entry that became pending meanwhile would lose it.
-    local first_pending = call('XPENDING', queue_key, GROUP, '-', '+', 1)[1]
-    local settled_below = first_pending and first_pending[1] or group_info()['last-delivered-id']
-    call('XTRIM', queue_key, 'MINID', '~', settled_below)
   end
+  -- Everything before the first pending entry was delivered and settled. Read here, not by the caller: a trim
+  -- above an entry that became pending meanwhile would lose it.
+  local first_pending = call('XPENDING', queue_key, GROUP, '-', '+', 1)[1]
+  local settled_below = first_pending and first_pending[1] or group_info()['last-delivered-id']
+  call('XTRIM', queue_key, 'MINID', '~', settled_below)
 end
 
 if settled_count > 0 then

@@ -1,0 +1,66 @@
+//! A Redis that refuses to write: every script that would write is refused before it begins, nothing changes,
+//! what only reads still works, and work resumes by itself (G21).
+
+use std::time::Duration;
+
+use tollgate::code::Code;
+use tollgate::failure::Refusal;
+use tollgate::partition::Partitions;
+use tollgate::scripts::park::Destination;
+use tollgate::scripts::{
+    ScriptError, beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, stats,
+};
+
+use crate::harness::TestRedis;
+use crate::space::*;
+
+#[tokio::test]
+async fn a_redis_that_refuses_writes_changes_nothing_and_heals() {
+    let redis = TestRedis::private(&[]);
+    let mut space = Space::on(TestRedis::server(&redis)).await;
+    let s = &mut space;
+    s.make(create("c", 9)).await;
+    let entries = s.deliver("w", &[fresh(redeem("c", "u", 1)), fresh(redeem("c", "u", 1))]).await;
+    let ids = [entries[0].1.id.clone()];
+    for (setting, refuse, allow, reason) in [
+        ("maxmemory", "1", "0", Refusal::OutOfMemory),
+        ("min-replicas-to-write", "1", "0", Refusal::TooFewReplicas),
+    ] {
+        let before = s.dump().await;
+        s.run(&["CONFIG", "SET", setting, refuse]).await;
+        let queues = [s.queue.clone()];
+        let first = Partitions::ONE.get(0).unwrap();
+        let (keys, name) = (s.keys.clone(), s.queue.clone());
+        let namespace = s.tollgate.namespace().clone();
+        let zero = Duration::ZERO;
+        let ready = init::MetaState::Ready;
+        let (entry, job) = &entries[0];
+        let tries = [
+            ("settle", s.settle(&[(Some(entry), &job.id, &job.request)]).await.err()),
+            ("park", s.park("w", &entries[0], Destination::Dead(Code::WorkerLost)).await.err()),
+            ("claim", claim::claim(&mut s.link, &keys, &name, "heir", zero, 9).await.err()),
+            ("promote", promote::promote(&mut s.link, &keys, &queues, 9).await.err()),
+            ("dead_retry", dead::retry(&mut s.link, &keys, &queues, &ids).await.err()),
+            ("dead_discard", dead::discard(&mut s.link, &keys, &ids).await.err()),
+            ("queue", queue::queue(&mut s.link, &keys, &name, None).await.err()),
+            ("init_head", init::head(&mut s.link, &keys, first, Partitions::ONE, zero).await.err()),
+            ("init_meta", init::meta(&mut s.link, &namespace, ready, Partitions::ONE, zero).await.err()),
+            ("beat", beat::beat(&mut s.link, &keys, "w", "{}").await.err()),
+            ("reap", reap::reap(&mut s.link, &keys, &queues, "w", zero).await.err()),
+            ("receipts_drop", receipts_drop::receipts_drop(&mut s.link, &keys, &queues, 1).await.err()),
+        ];
+        for (script, refused) in tries {
+            let Some(ScriptError::Failure(failure)) = &refused else { panic!("{script}: {refused:?}") };
+            assert_eq!(failure.refusal(), Some(reason), "{script}: {failure}");
+            assert!(!failure.may_have_happened() && failure.is_transient(), "{script}: {failure}");
+        }
+        lookup::lookup(&mut s.link, &keys, &ids).await.unwrap();
+        pending::pending(&mut s.link, &keys, &name, "w", None, 9).await.unwrap();
+        stats::read(&mut s.link, &keys).await.unwrap();
+        assert!(before.changed(&s.dump().await).is_empty(), "{setting}");
+        s.run(&["CONFIG", "SET", setting, allow]).await;
+    }
+    let answers = s.settle_entries(&entries).await.answers;
+    assert!(answers.iter().all(|answer| answer.code() == Code::Redeemed), "{answers:?}");
+    s.stats().await;
+}
