@@ -17,15 +17,15 @@ const DUPLICATES: u64 = 500;
 pub(crate) struct Burst {
     /// Lines that create what is spent from.
     pub(crate) resources: String,
-    /// The jobs, in parts.
-    pub(crate) waves: Vec<String>,
+    /// The jobs, in random order.
+    pub(crate) jobs: String,
     /// How many jobs in all, duplicates included.
     pub(crate) sent: u64,
     /// How many of them are duplicates.
     pub(crate) duplicates: u64,
 }
 
-pub(crate) fn make(waves: usize) -> Burst {
+pub(crate) fn make() -> Burst {
     let mut rng = ChaCha8Rng::seed_from_u64(100);
     let mut resources =
         format!(r#"{{"kind":"campaign_create","campaign":"first-100","limit":{COUPONS},"per_customer":1}}"#);
@@ -52,6 +52,5 @@ pub(crate) fn make(waves: usize) -> Burst {
         }
     }
     jobs.shuffle(&mut rng);
-    let waves = jobs.chunks(jobs.len().div_ceil(waves)).map(|wave| wave.join("\n")).collect();
-    Burst { resources, waves, sent: jobs.len() as u64, duplicates: 2 * DUPLICATES }
+    Burst { resources, jobs: jobs.join("\n"), sent: jobs.len() as u64, duplicates: 2 * DUPLICATES }
 }

@@ -13,16 +13,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use indicatif::ProgressBar;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
-use crate::stage::{Stage, Stats, complain, print, thousands};
+use crate::stage::{Stage, Stats, Worker, complain, print, thousands};
 
 const WORKERS: usize = 3;
 /// Which of them is killed.
 const VICTIM: usize = 1;
-/// The burst is sent in so many parts; the kill comes after the first.
-const WAVES: usize = 4;
 /// How long the demo waits for anything, on however slow a machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -59,7 +58,7 @@ async fn interrupted() {
 }
 
 async fn play(stage: &Stage) -> anyhow::Result<Report> {
-    let burst = burst::make(WAVES);
+    let burst = burst::make();
     print(format_args!(
         "Tollgate: {} jobs on {WORKERS} workers, one of which is killed\n",
         thousands(burst.sent)
@@ -83,67 +82,43 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
 
     let bar = stage.progress(burst.sent);
     let begun = Instant::now();
-    let mut in_hand = 0;
-    for (number, wave) in burst.waves.iter().enumerate() {
-        // A frozen worker is still served: Redis answers the read that it was waiting in. So what it has in hand
-        // when it is killed is certain to be neither lost nor settled by it. Should its read just have ended,
-        // the next wave tries again.
-        let freeze = number > 0 && in_hand == 0;
-        if freeze {
-            workers[VICTIM].freeze()?;
-        }
-        stage.enqueue(wave).await?;
-        bar.set_position(stage.stats().await?.entries_settled());
-        if freeze {
-            in_hand = stage.in_hand(&workers[VICTIM]).await?;
-            if in_hand == 0 { workers[VICTIM].thaw()? } else { workers[VICTIM].kill().await? }
-        }
-    }
-    let killed_at = Instant::now();
-    let rest = until(stage, |stats| {
-        bar.set_position(stats.entries_settled());
-        stats.waiting == 0 && stats.pending <= in_hand
-    });
-    let drained = rest.await.context("the workers do not get through the burst")?;
-    let (settled, took) = (drained.entries_settled(), begun.elapsed());
-    if in_hand > 0 {
-        bar.suspend(|| {
-            stage.say(
-                "killed",
-                format_args!(
-                    "worker {} (pid {}) by SIGKILL, {} jobs in its hands",
-                    VICTIM + 1,
-                    workers[VICTIM].pid(),
-                    thousands(in_hand)
-                ),
-            )
-        });
-    }
-    let stats = until(stage, |stats| {
-        bar.set_position(stats.entries_settled());
-        stats.waiting + stats.pending == 0
-    });
-    let stats = stats.await.context("what the killed worker held is not taken over")?;
+    let (sent, killed) = tokio::join!(
+        stage.enqueue(&burst.jobs),
+        kill_in_the_middle(stage, &mut workers[VICTIM], burst.sent, &bar)
+    );
+    sent.context("sending the burst")?;
+    let killed = killed?;
+    let in_hand = killed.as_ref().map_or(0, |killed| killed.in_hand);
+    let rest = until(stage, &bar, |stats| stats.waiting == 0 && stats.pending <= in_hand).await;
+    let settled = rest.context("the workers do not get through the burst")?.entries_settled();
+    let seconds = begun.elapsed().as_secs_f64();
+    let stats = until(stage, &bar, |stats| stats.waiting + stats.pending == 0).await;
+    let stats = stats.context("what the killed worker held is not taken over")?;
     bar.finish_and_clear();
-    if in_hand > 0 {
-        stage.say(
-            "reclaimed",
-            format_args!(
-                "{} jobs by the others, {:.1} s later",
-                thousands(in_hand),
-                killed_at.elapsed().as_secs_f64()
-            ),
-        );
-    }
+
+    let rate = thousands((settled as f64 / seconds) as u64);
     stage.say(
-        "throughput",
+        "sent",
+        format_args!("{} jobs, {} of them duplicates", thousands(burst.sent), thousands(burst.duplicates)),
+    );
+    stage.say(
+        "settled",
         format_args!(
-            "{} jobs/s: {} jobs in {:.2} s, producer and Redis on the same machine",
-            thousands((settled as f64 / took.as_secs_f64()) as u64),
-            thousands(settled),
-            took.as_secs_f64()
+            "{} jobs in {seconds:.2} s: {rate} jobs/s, everything on this machine",
+            thousands(settled)
         ),
     );
+    if let Some(Killed { pid, at, .. }) = killed {
+        let jobs = if in_hand == 1 { "job" } else { "jobs" };
+        stage.say(
+            "killed",
+            format_args!("worker {} (pid {pid}) by SIGKILL, with {in_hand} {jobs} in its hands", VICTIM + 1),
+        );
+        stage.say(
+            "reclaimed",
+            format_args!("by the others, all settled {:.1} s after the kill", at.elapsed().as_secs_f64()),
+        );
+    }
 
     for worker in workers {
         worker.drain().await?;
@@ -151,10 +126,41 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
     Report::read(stage, &burst, &stats, in_hand).await
 }
 
-async fn until(stage: &Stage, mut enough: impl FnMut(&Stats) -> bool) -> anyhow::Result<Stats> {
+struct Killed {
+    pid: u32,
+    in_hand: u64,
+    at: Instant,
+}
+
+/// Kills a worker that has work in its hands, when a quarter of the burst is settled. It is frozen first: then what
+/// it has in hand can be counted, and is certain to be settled by others.
+async fn kill_in_the_middle(
+    stage: &Stage,
+    victim: &mut Worker,
+    sent: u64,
+    bar: &ProgressBar,
+) -> anyhow::Result<Option<Killed>> {
+    loop {
+        let stats = until(stage, bar, |stats| stats.entries_settled() >= sent / 4).await?;
+        victim.freeze()?;
+        let in_hand = stage.in_hand(victim).await?;
+        if in_hand > 0 {
+            victim.kill().await?;
+            return Ok(Some(Killed { pid: victim.pid(), in_hand, at: Instant::now() }));
+        }
+        victim.thaw()?;
+        if stats.entries_settled() == sent {
+            return Ok(None);
+        }
+    }
+}
+
+/// Waits for a state of the namespace, and moves the bar meanwhile.
+async fn until(stage: &Stage, bar: &ProgressBar, enough: impl Fn(&Stats) -> bool) -> anyhow::Result<Stats> {
     let begun = Instant::now();
     loop {
         let stats = stage.stats().await?;
+        bar.set_position(stats.entries_settled());
         if enough(&stats) {
             return Ok(stats);
         }
@@ -164,6 +170,6 @@ async fn until(stage: &Stage, mut enough: impl FnMut(&Stats) -> bool) -> anyhow:
             stats.waiting,
             stats.pending
         );
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
