@@ -103,7 +103,11 @@ impl LogFormat {
     pub(crate) fn install(self) {
         let filter = tracing_subscriber::EnvFilter::try_from_default_env()
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let is_watched = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(is_watched)
+            .with_writer(std::io::stderr);
         match self {
             Self::Text => log.with_target(false).init(),
             Self::Json => log.json().init(),

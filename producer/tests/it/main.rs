@@ -11,5 +11,6 @@ mod cdnow;
 mod enqueue;
 mod frame;
 mod json;
+mod killed;
 mod operate;
 mod send;
