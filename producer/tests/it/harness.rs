@@ -79,7 +79,10 @@ impl Cli {
     pub(crate) fn worker_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(worker_binary());
         command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", &self.namespace);
+        command
+            .env("RUST_LOG", "warn")
+            .env("REDIS_URL", &self.url)
+            .env("TOLLGATE_NAMESPACE", &self.namespace);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         command
     }
