@@ -106,3 +106,8 @@ fn by_hand(ttl: Duration) -> LockOptions {
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
+
+/// For work that does not end by itself.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(crate::harness::SOON, work).await.expect("the work to be cancelled")
+}

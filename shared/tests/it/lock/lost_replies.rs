@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::lock::{LockNodes, LockOptions, Locks};
 
-use super::proxy::Proxy;
-use super::{Fleet, LONG, long, ms, name};
+use super::proxy::{Lose, Proxy};
+use super::{Fleet, LONG, by_hand, long, ms, name};
 use crate::harness::{SOON, TestRedis, until};
 
 /// One node behind a proxy, whose late answers are waited for as long as a slow machine may need.
@@ -19,57 +19,73 @@ fn behind(proxy: &Proxy) -> (Fleet, Locks) {
     (fleet, locks)
 }
 
+/// Occurs in a take and in nothing else that is sent.
+const TAKE: &str = "\r\nNX\r\n";
+/// Occurs in every call about a lock, but not where a script is loaded.
+const CALL: &str = ":lock:user:";
+
 #[tokio::test]
-async fn a_release_whose_reply_is_lost_is_made_again_and_is_no_error() {
+async fn a_release_that_is_lost_or_whose_reply_is_lost_is_made_again() {
     let redis = TestRedis::private(&[]);
-    // Both calls by which a script can be asked for carry the script's own text or digest; the lock's key is
-    // in them and in the take. The release is the first such request from here on.
-    let proxy = Proxy::new(&redis, "lock:user:");
+    let proxy = Proxy::new(&redis);
     let (fleet, locks) = behind(&proxy);
-    let lock = locks.acquire(&name(), &long()).await.unwrap();
-    // The script is known to the server: the one request is the release itself.
-    locks
-        .acquire(&tollgate::ids::LockName::parse("x").unwrap(), &long())
-        .await
-        .unwrap()
-        .release()
-        .await
-        .unwrap();
-    proxy.lose_replies(1);
-    lock.release().await.unwrap();
-    assert_eq!(proxy.replies_to_lose(), 0, "the reply was lost");
-    assert_eq!(fleet.left_overs().await, 0);
+    // The script is known to the server from here on: one request is one release.
     locks.acquire(&name(), &long()).await.unwrap().release().await.unwrap();
+    for lose in [Lose::Request, Lose::Reply] {
+        let lock = locks.acquire(&name(), &long()).await.unwrap();
+        proxy.lose(lose, CALL);
+        lock.release().await.unwrap();
+        assert!(proxy.has_lost());
+        assert_eq!(fleet.left_overs().await, 0);
+        locks.acquire(&name(), &long()).await.unwrap().release().await.unwrap();
+    }
 }
 
 #[tokio::test]
-async fn a_take_whose_reply_is_lost_is_recognised_as_ours() {
+async fn a_take_that_is_lost_or_whose_reply_is_lost_is_made_again_and_ours() {
     let redis = TestRedis::private(&[]);
-    let proxy = Proxy::new(&redis, "lock:user:");
+    let proxy = Proxy::new(&redis);
     let (fleet, locks) = behind(&proxy);
-    proxy.lose_replies(1);
-    let lock = locks.acquire(&name(), &long()).await.unwrap();
-    assert_eq!(proxy.replies_to_lose(), 0, "the reply was lost");
+    for lose in [Lose::Request, Lose::Reply] {
+        proxy.lose(lose, TAKE);
+        let lock = locks.acquire(&name(), &long()).await.unwrap();
+        assert!(proxy.has_lost());
+        lock.extend().await.unwrap();
+        lock.release().await.unwrap();
+        assert_eq!(fleet.left_overs().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn an_extension_that_is_lost_or_whose_reply_is_lost_is_made_again() {
+    let redis = TestRedis::private(&[]);
+    let proxy = Proxy::new(&redis);
+    let (_, locks) = behind(&proxy);
+    let lock = locks.acquire(&name(), &by_hand(LONG)).await.unwrap();
     lock.extend().await.unwrap();
+    for lose in [Lose::Request, Lose::Reply] {
+        proxy.lose(lose, CALL);
+        let before = lock.lease().valid_until();
+        assert!(lock.extend().await.unwrap() > before);
+        assert!(proxy.has_lost());
+    }
     lock.release().await.unwrap();
-    assert_eq!(fleet.left_overs().await, 0);
 }
 
 #[tokio::test]
 async fn a_late_grant_of_a_cancelled_acquire_is_given_back() {
     let redis = TestRedis::private(&[]);
-    let proxy = Proxy::new(&redis, "");
+    let proxy = Proxy::new(&redis);
     let (_, locks) = behind(&proxy);
     let sets = async || {
         let stats: String = super::query(&redis.url(), &["INFO", "commandstats"]).await;
         stats.contains("cmdstat_set:calls=1,").then_some(())
     };
-    // A link exists already: what is held back is the take and not the greeting.
     let lock = locks.acquire(&name(), &long()).await.unwrap();
     lock.release().await.unwrap();
     let () = super::query(&redis.url(), &["CONFIG", "RESETSTAT"]).await;
 
-    proxy.hold();
+    proxy.hold(TAKE);
     let cut = tokio::time::timeout(ms(50), locks.acquire(&name(), &long())).await;
     assert!(cut.is_err());
     proxy.open();
@@ -81,11 +97,11 @@ async fn a_late_grant_of_a_cancelled_acquire_is_given_back() {
 #[tokio::test]
 async fn a_late_grant_of_an_acquire_that_gave_up_is_given_back() {
     let redis = TestRedis::private(&[]);
-    let proxy = Proxy::new(&redis, "");
+    let proxy = Proxy::new(&redis);
     let (_, locks) = behind(&proxy);
     locks.acquire(&name(), &long()).await.unwrap().release().await.unwrap();
     let () = super::query(&redis.url(), &["CONFIG", "RESETSTAT"]).await;
-    proxy.hold();
+    proxy.hold(TAKE);
     let impatient = LockOptions { node_timeout: ms(50), ..LockOptions::of_ttl(LONG) };
     let error = locks.acquire(&name(), &impatient).await.unwrap_err();
     assert_eq!(error.code(), "lock_broken", "{error}");
@@ -101,10 +117,10 @@ async fn a_late_grant_of_an_acquire_that_gave_up_is_given_back() {
 #[tokio::test]
 async fn validity_counts_from_before_the_first_send() {
     let redis = TestRedis::private(&[]);
-    let proxy = Proxy::new(&redis, "");
+    let proxy = Proxy::new(&redis);
     let (_, locks) = behind(&proxy);
     locks.acquire(&name(), &long()).await.unwrap().release().await.unwrap();
-    proxy.hold();
+    proxy.hold(TAKE);
     let waiting = tokio::spawn(async move { locks.acquire(&name(), &long()).await.unwrap() });
     // Time itself is the subject: the grant is on its way for so long.
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -1,8 +1,8 @@
-//! A proxy in front of a redis-server: holds requests back, or loses a reply whose request was executed.
+//! A proxy in front of a redis-server: holds requests back, or loses one, or its reply.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,21 +18,28 @@ pub(super) struct Proxy {
 }
 
 struct Control {
-    /// Requests pass while this is true.
-    open: watch::Sender<bool>,
-    /// So many replies are still to be lost, each with its connection.
-    lose: AtomicU32,
-    /// Requests with this in them lose their replies.
-    lose_of: &'static str,
+    /// Requests with this in them wait.
+    held: watch::Sender<Option<&'static str>>,
+    /// What is still to be lost.
+    lose: Mutex<Option<(Lose, &'static str)>>,
+}
+
+/// What gets lost, with its connection.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Lose {
+    /// It never reaches the server.
+    Request,
+    /// The server has executed the request.
+    Reply,
 }
 
 impl Proxy {
-    /// In front of `redis`. Loses replies, when told to, to requests in which the text `lose_of` occurs.
-    pub(super) fn new(redis: &Temporary, lose_of: &'static str) -> Self {
+    /// In front of `redis`.
+    pub(super) fn new(redis: &Temporary) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let socket = redis.dir().join(format!("proxy{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         let listener = UnixListener::bind(&socket).unwrap();
-        let control = Arc::new(Control { open: watch::Sender::new(true), lose: AtomicU32::new(0), lose_of });
+        let control = Arc::new(Control { held: watch::Sender::new(None), lose: Mutex::new(None) });
         let (target, shared) = (redis.socket().to_path_buf(), Arc::clone(&control));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -47,23 +54,23 @@ impl Proxy {
         format!("unix://{}", self.socket.display())
     }
 
-    /// Requests wait in the proxy from now on.
-    pub(super) fn hold(&self) {
-        self.control.open.send_replace(false);
+    /// Requests in which `text` occurs wait in the proxy from now on.
+    pub(super) fn hold(&self, text: &'static str) {
+        self.control.held.send_replace(Some(text));
     }
 
     /// What waits goes on, also of clients that are gone.
     pub(super) fn open(&self) {
-        self.control.open.send_replace(true);
+        self.control.held.send_replace(None);
     }
 
-    /// The next `count` such requests are executed, but their clients see a closed connection.
-    pub(super) fn lose_replies(&self, count: u32) {
-        self.control.lose.store(count, Ordering::SeqCst);
+    /// Loses the next request in which `text` occurs, or its reply; its client sees a closed connection.
+    pub(super) fn lose(&self, what: Lose, text: &'static str) {
+        *self.control.lose.lock().unwrap() = Some((what, text));
     }
 
-    pub(super) fn replies_to_lose(&self) -> u32 {
-        self.control.lose.load(Ordering::SeqCst)
+    pub(super) fn has_lost(&self) -> bool {
+        self.control.lose.lock().unwrap().is_none()
     }
 }
 
@@ -78,21 +85,22 @@ impl Control {
         }
     }
 
-    /// Passes requests on; true if the reply to the last one is to be lost.
+    /// Passes requests on; true if the last one is lost.
     async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> bool {
         let mut buffer = vec![0; 65_536];
-        let mut open = self.open.subscribe();
+        let mut held = self.held.subscribe();
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
-            let _ = open.wait_for(|open| *open).await;
-            let text = String::from_utf8_lossy(&buffer[..count]);
-            let lose = text.contains(self.lose_of)
-                && self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
-            if lose {
-                // Executed for certain: the reply is read here, and goes nowhere.
-                let mut reply =
-                    UnixStream::connect(to.peer_addr().unwrap().as_pathname().unwrap()).await.unwrap();
-                reply.write_all(&buffer[..count]).await.unwrap();
-                let _ = reply.read(&mut buffer).await;
+            let request = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            let _ = held.wait_for(|held| !held.is_some_and(|text| request.contains(text))).await;
+            let lose = self.lose.lock().unwrap().take_if(|(_, text)| request.contains(*text));
+            if let Some((what, _)) = lose {
+                if what == Lose::Reply {
+                    // Executed for certain: its reply is read here, and goes nowhere.
+                    let address = to.peer_addr().unwrap();
+                    let mut aside = UnixStream::connect(address.as_pathname().unwrap()).await.unwrap();
+                    aside.write_all(request.as_bytes()).await.unwrap();
+                    let _ = aside.read(&mut buffer).await;
+                }
                 return true;
             }
             if to.write_all(&buffer[..count]).await.is_err() {
