@@ -16,8 +16,8 @@ demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which
 
 test: tools redis check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
 
-bench: redis ## measure on this machine; see docs/benchmarks.md
-	cargo run --release --quiet -p tollgate-bench
+bench: redis build ## measure on this machine, about ten minutes; see docs/benchmarks.md
+	@target/release/tollgate-bench $(BENCH)
 
 build: ## the release binaries, in target/release
 	cargo build --release --workspace --bins

@@ -66,7 +66,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(figures: Vec<f64>) -> Self {
+    pub(crate) fn of(figures: Vec<f64>) -> Self {
         Self {
             median: median(figures.iter().copied()),
             least: figures.iter().copied().fold(f64::INFINITY, f64::min),

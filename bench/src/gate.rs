@@ -49,6 +49,19 @@ impl Workload {
         Ok(Job { id: JobId::fresh(), at: None, request })
     }
 
+    /// In a sentence.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Redeem => "redemptions".to_owned(),
+            Self::Withdraw { accounts } => format!("withdrawals over {accounts} accounts"),
+        }
+    }
+
+    /// The campaign that is redeemed, if one is.
+    pub(crate) fn campaign(self) -> Result<Option<CampaignId>> {
+        Ok(if self == Self::Redeem { Some(CampaignId::parse(CAMPAIGN)?) } else { None })
+    }
+
     fn resources(self) -> Result<Vec<(JobId, Request)>> {
         match self {
             Self::Redeem => {

@@ -8,10 +8,13 @@ use crate::sections::Scale;
 pub(crate) fn describe(scale: Scale) -> Result<Vec<(&'static str, String)>> {
     let cores = std::thread::available_parallelism()?.get();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let command = format!("cargo run --release -p tollgate-bench -- {}", arguments.join(" "));
+    let command = match arguments.as_slice() {
+        [] => "make bench".to_owned(),
+        arguments => format!("make bench BENCH='{}'", arguments.join(" ")),
+    };
     Ok(vec![
         ("date", jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()),
-        ("command", command.trim_end_matches([' ', '-']).to_owned()),
+        ("command", command),
         ("machine", format!("{}, {cores} cores, load {} at the start", processor(), load())),
         ("redis", format!("{}, unix socket, AOF everysec, no rewrites", Private::start()?.version()?)),
         ("tollgate", env!("CARGO_PKG_VERSION").to_owned()),

@@ -8,6 +8,7 @@ mod cost;
 mod gate;
 mod limit;
 mod machine;
+mod ours;
 mod private;
 mod process;
 mod report;

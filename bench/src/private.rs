@@ -58,13 +58,6 @@ impl Private {
         self.info("memory", "used_memory")?.parse().context("INFO memory")
     }
 
-    /// Seconds spent in one command since the start, as `commandstats` counts them.
-    pub(crate) fn command_seconds(&mut self, command: &str) -> Result<f64> {
-        let stats = self.info("commandstats", &format!("cmdstat_{command}"))?;
-        let usec = stats.split(',').find_map(|field| field.strip_prefix("usec="));
-        Ok(usec.context("INFO commandstats has no usec")?.parse::<f64>()? / 1e6)
-    }
-
     pub(crate) fn version(&mut self) -> Result<String> {
         self.info("server", "redis_version")
     }

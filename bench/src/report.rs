@@ -25,6 +25,11 @@ impl Row {
     }
 }
 
+/// A ratio beside what it should reach.
+pub(crate) fn verdict(aim: f64, ratio: f64) -> String {
+    format!("{aim}: {}", if ratio >= aim { "met" } else { "missed" })
+}
+
 pub(crate) struct Report {
     head: Vec<(&'static str, String)>,
     tables: Vec<(&'static str, Vec<Row>)>,
@@ -45,14 +50,13 @@ impl Report {
             let _ = writeln!(text, "- {name}: {value}");
         }
         for (title, rows) in &self.tables {
-            let _ = writeln!(
-                text,
-                "\n### {title}\n\n| {} |\n|{}",
-                HEADINGS.join(" | "),
-                "---|".repeat(HEADINGS.len())
-            );
-            for row in rows {
-                let _ = writeln!(text, "| {} |", row.cells().join(" | "));
+            let lines = table(rows);
+            let _ = writeln!(text, "\n### {title}\n");
+            for (n, line) in lines.iter().enumerate() {
+                let _ = writeln!(text, "| {} |", line.join(" | "));
+                if n == 0 {
+                    let _ = writeln!(text, "|{}", "---|".repeat(line.len()));
+                }
             }
         }
         text
@@ -65,19 +69,27 @@ impl Report {
         }
         for (title, rows) in &self.tables {
             let _ = writeln!(text, "\n{title}");
-            let lines: Vec<[&str; 7]> =
-                std::iter::once(HEADINGS).chain(rows.iter().map(Row::cells)).collect();
-            let width =
-                |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+            let lines = table(rows);
+            let width = |column: usize| {
+                lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
+            };
             for line in &lines {
-                let cells: Vec<String> = line
-                    .iter()
-                    .enumerate()
-                    .map(|(column, cell)| format!("{cell:0$}", width(column)))
-                    .collect();
+                let cells: Vec<String> =
+                    line.iter().enumerate().map(|(n, cell)| format!("{cell:0$}", width(n))).collect();
                 let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
             }
         }
         text
     }
+}
+
+/// The headings and the rows, without the columns in which no row has anything.
+fn table(rows: &[Row]) -> Vec<Vec<&str>> {
+    let used: Vec<usize> = (0..HEADINGS.len())
+        .filter(|column| rows.iter().any(|row| !row.cells()[*column].is_empty()))
+        .collect();
+    let pick = |cells: [&'static str; 7]| used.iter().map(|column| cells[*column]).collect();
+    let mut lines: Vec<Vec<&str>> = vec![pick(HEADINGS)];
+    lines.extend(rows.iter().map(|row| used.iter().map(|column| row.cells()[*column]).collect()));
+    lines
 }

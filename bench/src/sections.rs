@@ -1,12 +1,22 @@
 //! What is measured: one file for each section.
 
+mod backlog;
+mod drain;
+mod enqueue;
+mod fleet;
+mod latency;
+mod memory;
 mod script;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::cost::Rounds;
+use crate::gate::Workload;
 use crate::report::Row;
+
+/// How many accounts withdrawals are spread over.
+pub(crate) const ACCOUNTS: u64 = 10_000;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +27,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) fn new(quick: bool, rounds: Option<usize>) -> Self {
-        Self { rounds: rounds.unwrap_or(if quick { 2 } else { 7 }).max(1), quick }
+        Self { rounds: rounds.unwrap_or(if quick { 2 } else { 5 }).max(1), quick }
     }
 
     /// A count of jobs, a tenth of it if it has to be quick.
@@ -29,21 +39,58 @@ impl Scale {
 /// A section of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Section {
+    /// (a) The producer against redis-benchmark.
+    Enqueue,
+    /// (b) Redemptions against the bare batch.
+    Redeem,
+    /// (c) Withdrawals against the bare batch.
+    Withdraw,
+    /// (d) From enqueue to settled.
+    Latency,
+    /// (e) What a job weighs in Redis.
+    Memory,
+    /// (f) The rate at growing backlogs.
+    Backlog,
+    /// (g) Several worker processes.
+    Fleet,
     /// settle alone, called in-process, against the bare batch: for tuning the script.
     Script,
 }
 
 impl Section {
-    pub(crate) const PUBLISHED: [Self; 0] = [];
+    /// What `make bench` runs.
+    pub(crate) const PUBLISHED: [Self; 7] = [
+        Self::Enqueue,
+        Self::Redeem,
+        Self::Withdraw,
+        Self::Latency,
+        Self::Memory,
+        Self::Backlog,
+        Self::Fleet,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
+            Self::Enqueue => "(a) enqueue, against redis-benchmark -c 1 -P 200 XADD",
+            Self::Redeem => "(b) redemptions, against the bare batch",
+            Self::Withdraw => "(c) withdrawals, against the bare batch",
+            Self::Latency => "(d) latency from enqueue to settled",
+            Self::Memory => "(e) memory in Redis",
+            Self::Backlog => "(f) drain rate by backlog",
+            Self::Fleet => "(g) worker processes",
             Self::Script => "settle alone, without a worker",
         }
     }
 
     pub(crate) fn run(self, scale: Scale) -> Result<Vec<Row>> {
         match self {
+            Self::Enqueue => enqueue::run(scale),
+            Self::Redeem => drain::run(scale, Workload::Redeem),
+            Self::Withdraw => drain::run(scale, Workload::Withdraw { accounts: ACCOUNTS }),
+            Self::Latency => latency::run(scale),
+            Self::Memory => memory::run(scale),
+            Self::Backlog => backlog::run(scale),
+            Self::Fleet => fleet::run(scale),
             Self::Script => script::run(scale),
         }
     }

@@ -11,21 +11,28 @@ use crate::limit;
 use crate::private::Private;
 use crate::process;
 use crate::report::Row;
-use crate::sections::{Scale, compared};
+use crate::sections::{ACCOUNTS, Scale, compared};
 
 const JOBS: u64 = 100_000;
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for workload in [Workload::Redeem, Workload::Withdraw { accounts: 10_000 }] {
+    for workload in [Workload::Redeem, Workload::Withdraw { accounts: ACCOUNTS }] {
         for batch in [100, 250] {
             let (mut ours, mut limit) = (Rounds::default(), Rounds::default());
             for round in 1..=scale.rounds {
                 ours.0.push(settle_all(workload, scale.jobs(JOBS), batch)?);
                 limit.0.push(limit::drain(workload, scale.jobs(JOBS), 1, batch)?);
-                eprintln!("{workload:?}, {batch} a batch, round {round}: {}", ours.against(&limit).redis_cpu);
+                eprintln!(
+                    "{}, {batch} a batch, round {round}: {}",
+                    workload.name(),
+                    ours.against(&limit).redis_cpu
+                );
             }
-            rows.push(Row { what: format!("{workload:?}, {batch} a batch"), ..compared(&ours, &limit) });
+            rows.push(Row {
+                what: format!("{}, {batch} a batch", workload.name()),
+                ..compared(&ours, &limit)
+            });
         }
     }
     Ok(rows)
