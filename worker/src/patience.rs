@@ -19,7 +19,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GaveUp;
 
-/// The attempts of one loop. Dropped it no longer counts as trouble.
+/// The attempts of one loop. Dropped it counts as a success.
 pub(crate) struct Patience<'a> {
     health: &'a Health,
     until: Phase,
@@ -42,7 +42,11 @@ impl<'a> Patience<'a> {
         self.failures = self.failures.saturating_add(1);
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
-            () = self.health.shutdown.reached(self.until) => Err(GaveUp),
+            () = self.health.shutdown.reached(self.until) => {
+                self.failures = 0;
+                self.health.troubles.forget(self.reporter);
+                Err(GaveUp)
+            }
         }
     }
 

@@ -54,16 +54,22 @@ impl Troubles {
         self.open.store(causes.len(), Ordering::Release);
     }
 
-    /// `reporter` succeeded, or gave up trying.
+    /// `reporter` succeeded.
     pub(crate) fn over(&self, reporter: Reporter) {
-        if self.none() {
-            return;
-        }
-        let mut causes = self.by_cause.lock().unwrap_or_else(PoisonError::into_inner);
-        for cause in remove(&mut causes, reporter) {
+        for cause in self.forget(reporter) {
             info!(cause, "resumed");
         }
+    }
+
+    /// `reporter` gave up trying; answers the causes that nobody reports any more.
+    pub(crate) fn forget(&self, reporter: Reporter) -> Vec<String> {
+        if self.none() {
+            return Vec::new();
+        }
+        let mut causes = self.by_cause.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = remove(&mut causes, reporter);
         self.open.store(causes.len(), Ordering::Release);
+        ended
     }
 }
 

@@ -1,7 +1,6 @@
 //! From the configuration to an open namespace on a Redis that is fit for it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tollgate::connect::{self, ConnectError, Origin, Server};
 use tollgate::failure::Refusal;
@@ -31,21 +30,30 @@ pub(super) async fn open(config: &Config, health: &Health) -> Result<Option<Toll
             return Err(ExitCode::from(if usage { EXIT_USAGE } else { EXIT_UNREACHABLE }));
         }
     };
-    let mut patience = Patience::new(health, Phase::Draining, "start");
+    let Some(fit) = until_done(health, "connect", async || check(&server, config).await).await else {
+        return Ok(None);
+    };
+    fit?;
+    Ok(until_done(health, "open the namespace", async || open_namespace(&server, config).await).await)
+}
+
+/// Repeats what fails until it is done; `None` if the process is told to end before.
+async fn until_done<T>(
+    health: &Health,
+    what: &str,
+    mut attempt: impl AsyncFnMut() -> Result<T, ScriptError>,
+) -> Option<T> {
+    let mut patience = Patience::new(health, Phase::Draining, what);
     loop {
-        let failure = match attempt(&server, config).await {
-            Ok(Ok(tollgate)) => return Ok(Some(tollgate)),
-            Ok(Err(refused)) => return Err(refused),
-            Err(failure) => failure,
-        };
-        if patience.after(&failure).await.is_err() {
-            return Ok(None);
+        match attempt().await {
+            Ok(done) => return Some(done),
+            Err(error) => patience.after(&error).await.ok()?,
         }
     }
 }
 
-/// The outer error is worth waiting for; the inner one is not.
-async fn attempt(server: &Server, config: &Config) -> Result<Result<Tollgate, ExitCode>, ScriptError> {
+/// Whether this Redis is fit for us. The outer error is worth waiting for; the inner one is not.
+async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>, ScriptError> {
     // An attempt to pay must be on disk before its request goes out.
     let tier = if config.payout.gateway.is_some() { Tier::Fsync } else { Tier::Memory };
     let report = match server.link().await {
@@ -73,35 +81,28 @@ async fn attempt(server: &Server, config: &Config) -> Result<Result<Tollgate, Ex
         error!("this Redis is not used; --allow-unsafe-redis turns refusals into warnings");
         return Ok(Err(ExitCode::FAILURE));
     }
-    match Tollgate::open(server.clone(), config.namespace.clone()).await {
-        Ok(tollgate) => Ok(Ok(tollgate)),
-        Err(OpenError::Failure(failure)) => Err(failure.into()),
-        Err(OpenError::Script(error)) => Err(error),
-        // Not ours to mend: we wait for who does.
-        Err(OpenError::Empty(_)) => Err(ScriptError::Uninitialised),
-        Err(other) => Err(ScriptError::CorruptPartition(other.to_string())),
-    }
+    Ok(Ok(()))
+}
+
+/// What is missing or damaged is not ours to mend: we wait for who does.
+async fn open_namespace(server: &Server, config: &Config) -> Result<Tollgate, ScriptError> {
+    Tollgate::open(server.clone(), config.namespace.clone()).await.map_err(|error| match error {
+        OpenError::Failure(failure) => failure.into(),
+        OpenError::Script(error) => error,
+        OpenError::Empty(_) => ScriptError::Uninitialised,
+        other => ScriptError::CorruptPartition(other.to_string()),
+    })
 }
 
 /// Learns which queues there are before the first fetch; the heartbeat repeats it.
-pub(super) async fn read_queues(worker: &Arc<Worker>) {
-    let mut patience = Patience::new(&worker.health, Phase::Draining, "read the queues");
-    loop {
-        let read: Result<(), ScriptError> = async {
-            let mut link = worker.tollgate.server().link().await?;
-            for lane in &worker.lanes {
-                lane.refresh(&mut link, &worker.config.queues).await?;
-            }
-            Ok(())
+pub(super) async fn read_queues(worker: &Worker) {
+    let read = async || {
+        let mut link = worker.tollgate.server().link().await?;
+        for lane in &worker.lanes {
+            lane.refresh(&mut link, &worker.config.queues).await?;
         }
-        .await;
-        match read {
-            Ok(()) => return,
-            Err(error) => {
-                if patience.after(&error).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
+        Ok(())
+    };
+    // Told to end before: the readers end at once, too.
+    let _ = until_done(&worker.health, "read the queues", read).await;
 }

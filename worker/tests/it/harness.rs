@@ -149,8 +149,16 @@ impl Space {
         stats.queues.iter().map(|queue| queue.waiting).sum()
     }
 
-    /// Waits until nothing waits and nothing is pending; checks the conservation law; answers the counters.
+    /// Waits until nothing waits and nothing is pending; audits; answers the counters.
     pub(crate) async fn drained(&self) -> PartitionStats {
+        let stats = self.emptied().await;
+        let report = tollgate::audit::audit(&self.gate, &[], &|_| {}).await.unwrap();
+        assert!(report.violations.is_empty(), "{:#?}", report.violations);
+        stats
+    }
+
+    /// Waits until nothing waits and nothing is pending; checks the conservation law; answers the counters.
+    pub(crate) async fn emptied(&self) -> PartitionStats {
         let stats = until("an empty queue", async || {
             let stats = self.try_stats().await?;
             (Self::pending(&stats) + Self::waiting(&stats) == 0).then_some(stats)

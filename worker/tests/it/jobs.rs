@@ -116,7 +116,7 @@ async fn a_damaged_account_spares_the_others_and_its_job_can_be_retried_after_th
     };
     space.enqueue(&[withdraw("w1", "sound"), withdraw("w2", "broken"), withdraw("w3", "sound")]).await;
     let _worker = space.worker(&[]);
-    let stats = space.drained().await;
+    let stats = space.emptied().await;
     assert_eq!(stats.dead, 1);
     for (id, fate) in [("w1", "withdrawn"), ("w2", "dead:corrupt_state"), ("w3", "withdrawn")] {
         assert_eq!(space.fate(id).await, fate, "{id}");
