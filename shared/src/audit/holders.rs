@@ -15,10 +15,10 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::ids::CampaignId;
 use crate::job::{Request, Resource};
-use crate::journal;
+use crate::journal::Line;
 
 use super::Room;
-use super::read::{Field, field, judge, number, pairs, scanned, shown};
+use super::read::{Field, each_line, field, judge, number, pairs, scanned, shown};
 use super::replay::Replay;
 use super::report::Check;
 use super::state::Claims;
@@ -248,28 +248,17 @@ async fn compare_named(
     // What each customer should hold, and the last line that says so.
     let mut expected: HashMap<CampaignId, HashMap<Vec<u8>, (u64, u64)>> = HashMap::new();
     let seq_max = readings.values().map(|reading| reading.seq).max().unwrap_or_default();
-    let (mut after, mut is_done) = (None, false);
-    while !is_done {
-        let page = journal::page(room.link, room.keys, after.as_deref(), 200).await?;
-        is_done = page.len() < 200;
-        for row in page {
-            let Ok(entry) = row.inspect_err(|damage| after = Some(damage.entry.clone())) else { continue };
-            after = Some(format!("{}-0", entry.seq_last));
-            is_done |= entry.seq_last > seq_max;
-            for line in entry.each_line().flatten() {
-                let (Request::Redeem { campaign, customer, quantity }, Code::Redeemed) =
-                    (&line.request, line.code)
-                else {
-                    continue;
-                };
-                if readings.get(campaign).is_some_and(|reading| line.seq <= reading.seq) {
-                    let customers = expected.entry(campaign.clone()).or_default();
-                    let held = customers.entry(customer.as_str().as_bytes().to_vec()).or_default();
-                    *held = (held.0.saturating_add(quantity.get()), line.seq);
-                }
-            }
+    let keep = |line: Line| {
+        if let (Request::Redeem { campaign, customer, quantity }, Code::Redeemed) = (&line.request, line.code)
+            && readings.get(campaign).is_some_and(|reading| line.seq <= reading.seq)
+        {
+            let customers = expected.entry(campaign.clone()).or_default();
+            let held = customers.entry(customer.as_str().as_bytes().to_vec()).or_default();
+            *held = (held.0.saturating_add(quantity.get()), line.seq);
         }
-    }
+        line.seq <= seq_max
+    };
+    each_line(room.link, room.keys, keep).await?;
     for (id, reading) in &mut readings {
         let name = campaign_name(id);
         let tell =

@@ -3,6 +3,9 @@
 use redis::Value;
 
 use crate::failure::Failure;
+use crate::journal::{self, Line};
+use crate::keys::Keys;
+use crate::link::Link;
 
 /// One field of a reply as it was stored; `None` if it is not there.
 pub(super) type Field = Option<Vec<u8>>;
@@ -78,4 +81,46 @@ pub(super) fn shown(field: &Field) -> String {
 pub(super) fn pairs(items: Vec<Vec<u8>>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     let mut items = items.into_iter();
     std::iter::from_fn(move || Some((items.next()?, items.next()?)))
+}
+
+/// The line at `seq`; `None` if there is none that can be read.
+pub(super) async fn line_at(link: &mut Link, keys: &Keys, seq: u64) -> Result<Option<Line>, Failure> {
+    match journal::line_at(link, keys, seq).await {
+        Ok(line) => Ok(line.ok().flatten()),
+        Err(failure) => damage(failure).map(|_| None),
+    }
+}
+
+/// Hands every line of the journal that can be read to `each`, until that answers false. For a second reading:
+/// what is wrong with the journal itself was told by the first.
+pub(super) async fn each_line(
+    link: &mut Link,
+    keys: &Keys,
+    mut each: impl FnMut(Line) -> bool,
+) -> Result<(), Failure> {
+    const PAGE: usize = 200;
+    let mut after: Option<String> = None;
+    loop {
+        let page = match journal::page(link, keys, after.as_deref(), PAGE).await {
+            Ok(page) => page,
+            Err(failure) => return damage(failure).map(drop),
+        };
+        let is_last = page.len() < PAGE;
+        for row in page {
+            match row {
+                Ok(entry) => {
+                    for line in entry.each_line().flatten() {
+                        if !each(line) {
+                            return Ok(());
+                        }
+                    }
+                    after = Some(format!("{}-0", entry.seq_last));
+                }
+                Err(damage) => after = Some(damage.entry),
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }

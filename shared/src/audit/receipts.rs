@@ -13,13 +13,13 @@ use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Bucket, JobId};
 use crate::job::Request;
-use crate::journal::{self, Line};
+use crate::journal::Line;
 
 use super::Room;
 use super::head::{self, Head};
 use super::holders::Weigher;
 use super::model::Model;
-use super::read::{Field, fields, judge, pairs, scanned, shown};
+use super::read::{Field, each_line, fields, judge, line_at, pairs, scanned, shown};
 use super::replay::Replay;
 use super::report::Check;
 
@@ -225,7 +225,7 @@ impl Receipts {
                 if matches!(duty, Duty::Begun(_)) && stored.seq > *seq && is_same_request(&stored) => {}
             Some(stored) if stored.seq != *seq => {
                 // It may name another line of the same id.
-                let line = journal::line_at(room.link, room.keys, stored.seq).await?.ok().flatten();
+                let line = line_at(room.link, room.keys, stored.seq).await?;
                 match line.filter(|line| line.id == *id) {
                     Some(later) if may_follow(*duty, *seq, &later) => {}
                     Some(_) if *is_certain => {
@@ -395,31 +395,15 @@ pub(super) async fn name_surplus(room: &mut Room<'_>, bucket: Bucket) -> Result<
     let weigher = Weigher::fresh();
     let weigh = |id: &[u8]| weigher.weight_of(id) as u64;
     let mut known = HashSet::new();
-    let (mut after, mut seq) = (None, 0);
-    loop {
-        let page = journal::page(room.link, room.keys, after.as_deref(), 200).await?;
-        for row in &page {
-            after = Some(match row {
-                Ok(entry) => {
-                    for line in entry.each_line().flatten() {
-                        let lies_here = match bucket {
-                            Bucket::Kept => true,
-                            Bucket::Hour(_) => line.id.bucket() == bucket,
-                        };
-                        if lies_here {
-                            known.insert(weigh(line.id.as_str().as_bytes()));
-                        }
-                    }
-                    seq = entry.seq_last;
-                    format!("{seq}-0")
-                }
-                Err(damage) => damage.entry.clone(),
-            });
+    let mut seq = 0;
+    let keep = |line: Line| {
+        if bucket == Bucket::Kept || line.id.bucket() == bucket {
+            known.insert(weigh(line.id.as_str().as_bytes()));
         }
-        if page.len() < 200 {
-            break;
-        }
-    }
+        seq = line.seq;
+        true
+    };
+    each_line(room.link, room.keys, keep).await?;
     let mut found_any = false;
     let mut cursor = b"0".to_vec();
     let mut told = HashSet::new();
@@ -435,7 +419,7 @@ pub(super) async fn name_surplus(room: &mut Room<'_>, bucket: Bucket) -> Result<
             // Decided since the journal was read?
             let named = Stored::parse(&receipt).map(|stored| stored.seq);
             if let Some(named) = named.filter(|named| *named > seq)
-                && let Ok(Some(line)) = journal::line_at(room.link, room.keys, named).await?
+                && let Some(line) = line_at(room.link, room.keys, named).await?
                 && line.id.as_str().as_bytes() == id
             {
                 continue;

@@ -12,13 +12,13 @@ use redis::{Pipeline, Value};
 use crate::failure::Failure;
 use crate::ids::{AccountId, CampaignId, JobId};
 use crate::job::Resource;
-use crate::journal::{self, Line};
+use crate::journal::Line;
 use crate::keys::Keys;
 use crate::link::Link;
 
 use super::Room;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
-use super::read::{Field, fields, judge, number, pairs, scanned, shown};
+use super::read::{Field, fields, judge, line_at, number, pairs, scanned, shown};
 use super::replay::Replay;
 use super::report::{Check, Findings};
 
@@ -394,8 +394,8 @@ pub(super) async fn is_stray_hold(room: &mut Room<'_>, replay: &Replay, id: &str
         return Ok(exists == Value::Int(1));
     }
     let Some(seq) = found.first().and_then(number).filter(|seq| *seq > replay.seq) else { return Ok(true) };
-    let line = journal::line_at(room.link, room.keys, seq).await?;
-    Ok(!matches!(line, Ok(Some(line)) if line.id == id))
+    let line = line_at(room.link, room.keys, seq).await?;
+    Ok(line.is_none_or(|line| line.id != id))
 }
 
 /// Whether a resource that the replay does not know was made after it: then a later line says so.
@@ -417,6 +417,6 @@ pub(super) async fn is_newer(
     let Some(seq) = number(&super::read::field(value)).filter(|seq| *seq > replay.seq) else {
         return Ok(false);
     };
-    let line = journal::line_at(link, keys, seq).await?;
-    Ok(matches!(line, Ok(Some(line)) if line.request.resource().to_string() == name))
+    let line = line_at(link, keys, seq).await?;
+    Ok(line.is_some_and(|line| line.request.resource().to_string() == name))
 }

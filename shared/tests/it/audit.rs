@@ -415,3 +415,139 @@ async fn every_planted_fault_is_found_and_named() {
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
+
+/// Writes the journal again with other entries: `change` gets each entry's id and fields and says what becomes of it.
+async fn rewrite(town: &mut Town, change: impl Fn(&str, &mut Vec<String>) -> bool) {
+    let key = town.keys().journal();
+    let rows: Vec<(String, Vec<String>)> = town.link.query(&cmd(&["XRANGE", &key, "-", "+"])).await.unwrap();
+    town.link.run(&cmd(&["DEL", &key])).await.unwrap();
+    for (entry, mut fields) in rows {
+        if change(&entry, &mut fields) {
+            let mut words = vec!["XADD", &key, &entry];
+            words.extend(fields.iter().map(String::as_str));
+            town.link.run(&cmd(&words)).await.unwrap();
+        }
+    }
+}
+
+fn has(report: &Report, check: Check, resource: &str, position: u64) -> bool {
+    let is_it = |found: &tollgate::audit::Violation| {
+        found.check == check && found.resource == resource && found.positions.contains(&position)
+    };
+    report.violations.iter().any(is_it)
+}
+
+#[tokio::test]
+async fn a_changed_journal_line_is_found_at_its_place() {
+    // Line 9 is j6: 300 withdrawn from a1, 700 left.
+    for (from, to) in [
+        ("300", "301"),
+        ("700", "701"),
+        ("withdrawn", "insufficient_funds"),
+        ("j6", "j66"),
+        ("USD", "EUR"),
+        ("a1", "a2"),
+        ("withdrawn", "stolen"),
+        ("withdraw\t", "deposit\t"),
+    ] {
+        let mut town = Town::new().await;
+        rewrite(&mut town, |entry, fields| {
+            if entry == "9-0" {
+                fields[3] = fields[3].replacen(from, to, 1);
+            }
+            true
+        })
+        .await;
+        let report = town.audit().await;
+        assert!(has(&report, Check::G9, "journal", 9), "{from} -> {to}: {:#?}", report.violations);
+    }
+}
+
+#[tokio::test]
+async fn a_line_whose_hash_was_made_to_fit_is_found_by_the_model_and_the_receipts() {
+    let mut town = Town::new().await;
+    // 300 more than the account had left when j7 asked for 701 of 700.
+    rewrite(&mut town, |entry, fields| {
+        if entry == "10-0" {
+            fields[3] = fields[3].replace("insufficient_funds", "withdrawn");
+        }
+        true
+    })
+    .await;
+    let report = town.audit().await;
+    assert!(has(&report, Check::G2, "account:a1", 10), "{:#?}", report.violations);
+    assert!(has(&report, Check::G4, "receipt:j7", 10), "{:#?}", report.violations);
+}
+
+#[tokio::test]
+async fn an_id_that_was_decided_twice_is_named_with_both_places() {
+    let mut town = Town::new().await;
+    town.run("HDEL $receipts:kept j6").await;
+    town.settle("j6", &withdraw("a1", 300)).await;
+    let report = town.audit().await;
+    assert!(has(&report, Check::G3, "receipt:j6", 9), "{:#?}", report.violations);
+    assert!(has(&report, Check::G3, "receipt:j6", 34), "{:#?}", report.violations);
+}
+
+#[tokio::test]
+async fn a_position_that_the_history_does_not_go_through_is_found() {
+    let mut town = Town::new().await;
+    let before = town.audit().await.head;
+    town.settle("more-1", &redeem("summer", "c5", 1)).await;
+    assert_clean(&town.expecting(&before).await);
+    let after = town.audit().await.head;
+    for (change, what) in [
+        (Position { seq: 39, ..after[0].clone() }, "5 lines are lost"),
+        (Position { hash: "0".repeat(40), ..before[0].clone() }, "another one"),
+        (Position { partition: 7, ..before[0].clone() }, "no such partition"),
+    ] {
+        let report = town.expecting(&[change]).await;
+        assert_eq!(report.verdict, Verdict::Fail);
+        let found = &report.violations[0];
+        assert!(found.check == Check::G13 && found.what.contains("timeline_regressed"), "{found}");
+        assert!(found.what.contains(what), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_lies_under_a_key_is_a_violation_and_never_a_failure() {
+    let names = [
+        "head",
+        "queues",
+        "queue:default",
+        "scheduled",
+        "dead",
+        "parked",
+        "receipts:kept",
+        "journal",
+        "campaign:summer",
+        "holders:summer",
+        "account:a1",
+        "hold:p1",
+        "payouts",
+        "resources",
+        concat_codes(),
+    ];
+    let kinds = [
+        "SET $@ junk",
+        "RPUSH $@ junk",
+        "HSET $@ junk \u{1}",
+        "ZADD $@ 1 junk",
+        "XADD $@ 1-1 a b",
+        "SADD $@ x",
+    ];
+    for name in names {
+        for kind in kinds {
+            let mut town = Town::new().await;
+            town.run(&format!("DEL ${name}")).await;
+            town.run(&kind.replace('@', name)).await;
+            let report = town.audit().await;
+            assert_eq!(report.verdict, Verdict::Fail, "{kind} at {name}");
+        }
+    }
+}
+
+fn concat_codes() -> &'static str {
+    static NAME: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    NAME.get_or_init(|| format!("codes:{CODES_NAME}"))
+}
