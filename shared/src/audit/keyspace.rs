@@ -3,7 +3,7 @@
 //!
 //! One SCAN over the whole database, after the replays: a key that is newer is known by a line after them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::failure::Failure;
 use crate::ids::Bucket;
@@ -27,6 +27,7 @@ pub(super) async fn check(
 ) -> Result<(), Failure> {
     let tag = format!("{{{}.", tollgate.namespace());
     let mut told = HashSet::new();
+    let mut unknown: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     let mut cursor = b"0".to_vec();
     loop {
         let mut command = redis::cmd("SCAN");
@@ -51,10 +52,29 @@ pub(super) async fn check(
                 }
                 continue;
             };
-            let keys = tollgate.keys(partition);
-            let mut room = Room { tollgate, partition, keys, link, findings, progress };
-            if !told.contains(&key) && is_stray(&mut room, replay, name).await? {
-                told.insert(key);
+            if told.contains(&key) {
+                continue;
+            }
+            if let Some(hour) = name.strip_prefix("receipts:") {
+                let keys = tollgate.keys(partition);
+                let mut room = Room { tollgate, partition, keys, link, findings, progress };
+                if is_stray_bucket(&mut room, replay, hour).await? {
+                    told.insert(key);
+                }
+            } else if let Some(subject) = subject(name) {
+                unknown.entry(number).or_default().push(subject);
+            }
+        }
+        for (number, names) in std::mem::take(&mut unknown) {
+            let Some(partition) = tollgate.partitions().get(number) else { continue };
+            let (keys, replay) = (tollgate.keys(partition), &replays[usize::from(number)]);
+            findings.enter(number);
+            for name in state::unexplained(link, keys, replay, names).await? {
+                if told.insert(format!("{number}:{name}")) {
+                    let check = if name.starts_with("hold:") { Check::G14 } else { Check::G9 };
+                    let what = "its keys are there, but the journal does not know it";
+                    findings.violation(check, name, &[], "nothing", "a key", what);
+                }
             }
         }
         if next == b"0" {
@@ -72,35 +92,21 @@ fn holds_state(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// Tells a key that nothing accounts for; answers whether it did.
-async fn is_stray(room: &mut Room<'_>, replay: &Replay, name: &str) -> Result<bool, Failure> {
-    if let Some(hour) = name.strip_prefix("receipts:") {
-        let Some(hour) = hour.parse().ok().filter(|hour| replay.receipts.is_current(*hour)) else {
-            return Ok(false);
-        };
-        // Those that the journal names were counted.
-        let is_unknown = replay.receipts.count(Bucket::Hour(hour)) == 0;
-        return Ok(is_unknown && receipts::name_surplus(room, Bucket::Hour(hour)).await?);
+/// Whose key it is: `campaign:<id>`, `account:<id>` or `hold:<id>`.
+fn subject(name: &str) -> Option<String> {
+    match name.split_once(':')? {
+        ("holders", id) => Some(format!("campaign:{id}")),
+        ("campaign" | "account" | "hold", _) => Some(name.to_owned()),
+        _ => None,
     }
-    if let Some(id) = name.strip_prefix("hold:") {
-        let is_stray = state::is_stray_hold(room, replay, id).await?;
-        if is_stray {
-            let what = "a hold that the journal does not know as open";
-            room.findings.violation(Check::G14, name, &[], "nothing", format!("a key {name}"), what);
-        }
-        return Ok(is_stray);
-    }
-    let (check, resource, what) = if let Some(id) = name.strip_prefix("holders:") {
-        (Check::G1, format!("campaign:{id}"), "holders of a campaign that the journal does not know")
-    } else if name.starts_with("campaign:") || name.starts_with("account:") {
-        (Check::G9, name.to_owned(), "its key is there, but the journal does not know it")
-    } else {
+}
+
+/// Tells receipts of an hour that the journal does not name; answers whether there are any.
+async fn is_stray_bucket(room: &mut Room<'_>, replay: &Replay, hour: &str) -> Result<bool, Failure> {
+    let Some(hour) = hour.parse().ok().filter(|hour| replay.receipts.is_current(*hour)) else {
         return Ok(false);
     };
-    let is_ours = state::is_known(&replay.model, &resource)
-        || state::is_newer(room.link, room.keys, replay, &resource).await?;
-    if !is_ours {
-        room.findings.violation(check, resource, &[], "nothing", format!("a key {name}"), what);
-    }
-    Ok(!is_ours)
+    // Those that the journal names were counted.
+    let is_unknown = replay.receipts.count(Bucket::Hour(hour)) == 0;
+    Ok(is_unknown && receipts::name_surplus(room, Bucket::Hour(hour)).await?)
 }

@@ -18,7 +18,7 @@ use crate::link::Link;
 
 use super::Room;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
-use super::read::{Field, fields, judge, line_at, number, pairs, scanned, shown};
+use super::read::{Field, field, fields, judge, number, pairs, scanned, shown};
 use super::replay::Replay;
 use super::report::{Check, Findings};
 
@@ -179,11 +179,18 @@ fn compare(findings: &mut Findings, name: &str, expected: &Expected, found: &[Fi
             what,
         );
     }
-    for ((field, expected_value), found) in expected.names.iter().zip(&expected.values).zip(found) {
+    for ((name_of_field, expected_value), found) in expected.names.iter().zip(&expected.values).zip(found) {
         if found.as_deref() != Some(expected_value.as_bytes()) {
-            let what = format!("{field} is not what the journal says");
+            let what = format!("{name_of_field} is not what the journal says");
             let (positions, shown) = ([expected.seq], shown(found));
-            findings.violation(check_of(field), name, &positions, format!("{expected_value:?}"), shown, what);
+            findings.violation(
+                check_of(name_of_field),
+                name,
+                &positions,
+                format!("{expected_value:?}"),
+                shown,
+                what,
+            );
         }
     }
 }
@@ -340,12 +347,14 @@ fn open_payout<'a>(model: &'a Model, member: &str) -> Option<&'a Hold> {
     hold.filter(|hold| hold.account.as_str() == account)
 }
 
-/// Whether the journal has a resource of this name (`campaign:<id>` or `account:<id>`).
-pub(super) fn is_known(model: &Model, name: &str) -> bool {
+/// Whether the journal has a resource or an open payout of this name.
+fn is_known(model: &Model, name: &str) -> bool {
     if let Some(id) = name.strip_prefix("campaign:") {
         CampaignId::parse(id).is_ok_and(|id| model.campaigns.contains_key(&id))
     } else if let Some(id) = name.strip_prefix("account:") {
         AccountId::parse(id).is_ok_and(|id| model.accounts.contains_key(&id))
+    } else if let Some(id) = name.strip_prefix("hold:") {
+        JobId::stored(id).is_ok_and(|id| model.holds.contains_key(&id))
     } else {
         false
     }
@@ -357,10 +366,7 @@ pub(super) async fn judge_strays(
     replay: &Replay,
     strays: Strays,
 ) -> Result<(), Failure> {
-    for name in strays.names {
-        if is_known(&replay.model, &name) || is_newer(room.link, room.keys, replay, &name).await? {
-            continue;
-        }
+    for name in unexplained(room.link, room.keys, replay, strays.names).await? {
         let what = "a name in the index that the journal does not know";
         room.findings.violation(Check::G9, name, &[], "nothing", "a member of resources", what);
     }
@@ -378,45 +384,50 @@ pub(super) async fn judge_strays(
     Ok(())
 }
 
-/// Whether the key of a hold that the replay does not know as open is damage: not newer than the replay, and
-/// not ended meanwhile.
-pub(super) async fn is_stray_hold(room: &mut Room<'_>, replay: &Replay, id: &str) -> Result<bool, Failure> {
-    let Ok(id) = JobId::stored(id) else { return Ok(true) };
-    if replay.model.holds.contains_key(&id) {
-        return Ok(false);
-    }
-    let mut command = redis::cmd("HMGET");
-    command.arg(room.keys.hold(&id)).arg("seq").arg("account");
-    let Ok(value) = judge(room.link.run(&command).await)? else { return Ok(true) };
-    let found = fields(value);
-    if found.iter().all(Option::is_none) {
-        let exists = room.link.run(redis::cmd("EXISTS").arg(room.keys.hold(&id))).await?;
-        return Ok(exists == Value::Int(1));
-    }
-    let Some(seq) = found.first().and_then(number).filter(|seq| *seq > replay.seq) else { return Ok(true) };
-    let line = line_at(room.link, room.keys, seq).await?;
-    Ok(line.is_none_or(|line| line.id != id))
-}
-
-/// Whether a resource that the replay does not know was made after it: then a later line says so.
-pub(super) async fn is_newer(
+/// Which of the names (`campaign:<id>`, `account:<id>`, `hold:<id>`) the journal explains neither by a line of the replay nor, their
+/// seq lying between the replay and the head as it is now, by a later one. One round trip, however many: beside
+/// workers that create resources, this must be faster than they are.
+pub(super) async fn unexplained(
     link: &mut Link,
     keys: &Keys,
     replay: &Replay,
-    name: &str,
-) -> Result<bool, Failure> {
-    let key = if let Some(id) = name.strip_prefix("campaign:") {
-        CampaignId::parse(id).ok().map(|id| keys.campaign(&id))
-    } else {
-        name.strip_prefix("account:").and_then(|id| AccountId::parse(id).ok()).map(|id| keys.account(&id))
-    };
-    let Some(key) = key else { return Ok(false) };
-    let mut command = redis::cmd("HGET");
-    command.arg(key).arg("seq");
-    let Ok(value) = judge(link.run(&command).await)? else { return Ok(false) };
-    let Some(seq) = number(&super::read::field(value)).filter(|seq| *seq > replay.seq) else {
-        return Ok(false);
-    };
-    let line = line_at(link, keys, seq).await?;
-    Ok(line.is_some_and(|line| line.request.resource().to_string() == name))
+    names: Vec<String>,
+) -> Result<Vec<String>, Failure> {
+    let mut strays: Vec<String> = names.into_iter().filter(|name| !is_known(&replay.model, name)).collect();
+    if strays.is_empty() {
+        return Ok(strays);
+    }
+    let mut pipeline = Pipeline::with_capacity(strays.len() + 1);
+    for name in &strays {
+        // Another name has no key of ours: that of the head stands for it, with a field it does not have.
+        let (key, field) = match key_of(keys, name) {
+            Some(key) => (key, "seq"),
+            None => (keys.head(), ""),
+        };
+        pipeline.cmd("HGET").arg(&key).arg(field).cmd("EXISTS").arg(key);
+    }
+    pipeline.cmd("HGET").arg(keys.head()).arg("seq");
+    let mut numbers = Vec::with_capacity(pipeline.len());
+    for reply in link.run_pipeline(&pipeline).await? {
+        numbers.push(judge(reply)?.ok().and_then(|value| number(&field(value))));
+    }
+    let head = numbers.pop().flatten().unwrap_or_default();
+    let mut found = numbers.chunks(2);
+    strays.retain(|name| {
+        let (seq, exists) = found.next().map_or((None, None), |found| (found[0], found[1]));
+        let is_newer = seq.is_some_and(|seq| seq > replay.seq && seq <= head);
+        // Only holds go away again.
+        let has_ended = exists == Some(0) && name.starts_with("hold:");
+        !is_newer && !has_ended
+    });
+    Ok(strays)
+}
+
+fn key_of(keys: &Keys, name: &str) -> Option<String> {
+    match name.split_once(':')? {
+        ("campaign", id) => Some(keys.campaign(&CampaignId::parse(id).ok()?)),
+        ("account", id) => Some(keys.account(&AccountId::parse(id).ok()?)),
+        ("hold", id) => Some(keys.hold(&JobId::stored(id).ok()?)),
+        _ => None,
+    }
 }

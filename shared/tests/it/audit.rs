@@ -1,264 +1,14 @@
 //! The audit: clean where all is well, red with the right name for every fault that is planted, and never red for
 //! what is only in motion.
 
-use std::time::Duration;
+mod busy;
+mod town;
 
-use tollgate::Tollgate;
-use tollgate::amount::Amount;
-use tollgate::audit::{Check, Position, Report, Verdict, audit};
-use tollgate::code::Code;
-use tollgate::codes::Codes;
-use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
-use tollgate::instant::Instant;
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
-use tollgate::link::Link;
-use tollgate::partition::Partitions;
-use tollgate::scripts::park::{Destination, Parked, Parking, park};
-use tollgate::scripts::payout::{self, Begin, Retry, Step};
-use tollgate::scripts::settle::{Answer, Item, settle};
+use tollgate::audit::{Check, Position, Report, Verdict};
 
-use crate::harness::{TestRedis, cmd};
+use crate::harness::cmd;
 
-fn id(text: &str) -> JobId {
-    JobId::parse(text).unwrap()
-}
-
-fn redeem(campaign: &str, customer: &str, quantity: u64) -> Request {
-    Request::Redeem {
-        campaign: CampaignId::parse(campaign).unwrap(),
-        customer: CustomerId::parse(customer).unwrap(),
-        quantity: Quantity::new(quantity).unwrap(),
-    }
-}
-
-fn withdraw(account: &str, amount: u64) -> Request {
-    Request::Withdraw {
-        account: AccountId::parse(account).unwrap(),
-        amount: Amount::from_minor(amount).unwrap(),
-        currency: "USD".parse().unwrap(),
-    }
-}
-
-fn payout(account: &str, amount: u64) -> Request {
-    Request::Payout {
-        account: AccountId::parse(account).unwrap(),
-        amount: Amount::from_minor(amount).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: "iban-1".parse().unwrap(),
-    }
-}
-
-fn deposit(account: &str, amount: u64) -> Request {
-    Request::Deposit {
-        account: AccountId::parse(account).unwrap(),
-        amount: Amount::from_minor(amount).unwrap(),
-        currency: "USD".parse().unwrap(),
-    }
-}
-
-fn open(account: &str, balance: u64) -> Request {
-    Request::AccountOpen {
-        account: AccountId::parse(account).unwrap(),
-        balance: Amount::from_minor(balance).unwrap(),
-        currency: "USD".parse().unwrap(),
-    }
-}
-
-fn campaign(name: &str, limit: u64, per_customer: Option<u64>) -> Request {
-    Request::CampaignCreate(CampaignTerms {
-        campaign: CampaignId::parse(name).unwrap(),
-        limit: Limit::new(limit).unwrap(),
-        per_customer: per_customer.and_then(Quantity::new),
-        window: Window::default(),
-        codes: None,
-    })
-}
-
-fn set_limit(name: &str, limit: u64) -> Request {
-    let (campaign, limit) = (CampaignId::parse(name).unwrap(), Limit::new(limit).unwrap());
-    Request::CampaignSetLimit { campaign, limit, expected: None }
-}
-
-/// A namespace of one partition with a little of everything in it.
-struct Town {
-    tollgate: Tollgate,
-    link: Link,
-}
-
-impl Town {
-    async fn empty() -> Self {
-        let namespace = Namespace::parse(TestRedis::ns()).unwrap();
-        let (server, week) = (TestRedis::shared(), tollgate::RETENTION_DEFAULT);
-        let tollgate = Tollgate::init(server, namespace, Partitions::ONE, week).await.unwrap();
-        let link = tollgate.server().link().await.unwrap();
-        Self { tollgate, link }
-    }
-
-    /// 29 lines; `j1` to `j12` are the jobs, `dead-1` and `later-1` are parked.
-    async fn new() -> Self {
-        let mut town = Self::empty().await;
-        town.settle("create/campaign/summer", &campaign("summer", 5, Some(2))).await;
-        town.settle("create/account/a1", &open("a1", 1000)).await;
-        town.settle("create/account/a2", &open("a2", 500)).await;
-        for (job, request) in [
-            ("j1", redeem("summer", "c1", 1)),
-            ("j2", redeem("summer", "c1", 1)),
-            ("j3", redeem("summer", "c1", 1)),
-            ("j4", redeem("summer", "c2", 2)),
-            ("j5", redeem("summer", "c3", 2)),
-            ("j6", withdraw("a1", 300)),
-            ("j7", withdraw("a1", 701)),
-            ("j8", deposit("a1", 50)),
-            ("j9", withdraw("a2", 500)),
-            ("j10", Request::AccountClose { account: AccountId::parse("a2").unwrap() }),
-            ("j11", withdraw("nobody", 1)),
-            ("j12", set_limit("summer", 6)),
-        ] {
-            town.settle(job, &request).await;
-        }
-        town.queue().await;
-        town.codes().await;
-        town.payouts().await;
-        town
-    }
-
-    /// A campaign that hands out codes, one of them taken: 2 lines.
-    async fn codes(&mut self) {
-        let codes = Codes::read(&b"AAA\nBBB\nCCC\n"[..]).unwrap();
-        let keys = self.keys().clone();
-        codes.upload(&mut self.link, &keys).await.unwrap();
-        let Request::CampaignCreate(terms) = campaign("coded", 3, None) else { unreachable!() };
-        let terms = CampaignTerms { codes: Some(codes.name().clone()), ..terms };
-        self.settle("create/campaign/coded", &Request::CampaignCreate(terms)).await;
-        self.settle("coded-1", &redeem("coded", "c1", 1)).await;
-    }
-
-    /// Payouts of 100 each: `p1` held, `p2` paying, `p3` paid, `p4` refused, `p5` in review, `p6` voided: 15 lines.
-    async fn payouts(&mut self) {
-        self.settle("create/account/a4", &open("a4", 1000)).await;
-        for name in ["p1", "p2", "p3", "p4", "p5", "p6"] {
-            self.settle(name, &payout("a4", 100)).await;
-        }
-        let begin = |key| {
-            Step::Begin(Begin {
-                key,
-                lease: Duration::from_secs(3600),
-                retry: Retry::SameKey,
-                key_window: Duration::from_secs(3600),
-                backoff: Duration::ZERO,
-            })
-        };
-        for name in ["p2", "p3", "p4", "p5"] {
-            assert!(matches!(self.step(name, begin(name)).await, Answer::Decided { code: Code::Paying, .. }));
-        }
-        let (p4, p5) = (self.fence("p4").await, self.fence("p5").await);
-        for (name, step, code) in [
-            ("p3", Step::Paid { note: "ok" }, Code::Paid),
-            ("p4", Step::Refused { fence: p4, note: "no" }, Code::PayoutRefused),
-            ("p5", Step::Review { fence: p5, note: "odd" }, Code::NeedsReview),
-            ("p6", Step::VoidByHand { note: "wrong" }, Code::PayoutVoided),
-        ] {
-            let answer = self.step(name, step).await;
-            assert!(matches!(answer, Answer::Decided { code: decided, .. } if decided == code), "{answer:?}");
-        }
-    }
-
-    async fn step(&mut self, job: &str, step: Step<'_>) -> Answer {
-        let (keys, account) = (self.keys().clone(), AccountId::parse("a4").unwrap());
-        payout::step(&mut self.link, &keys, &account, &id(job), &step).await.unwrap()
-    }
-
-    async fn fence(&mut self, job: &str) -> u64 {
-        let key = self.keys().hold(&id(job));
-        self.link.query(&cmd(&["HGET", &key, "fence"])).await.unwrap()
-    }
-
-    async fn settle(&mut self, job: &str, request: &Request) {
-        let id = JobId::stored(job).unwrap();
-        self.tollgate.settle_one(&mut self.link, &id, request).await.unwrap();
-    }
-
-    /// Five entries: two settled (one of them twice decided), one dead, one scheduled, one waiting.
-    async fn queue(&mut self) {
-        let queue = QueueName::default();
-        let later = Instant::from_ms(Instant::now().ms() + 3_600_000).unwrap();
-        let job = |name: &str, at, request| Job { id: id(name), at, request };
-        let timed = JobId::fresh();
-        let jobs = [
-            Job { id: timed, at: None, request: withdraw("a1", 10) },
-            job("j6", None, withdraw("a1", 300)),
-            job("dead-1", None, redeem("summer", "c9", 1)),
-            job("later-1", Some(later), redeem("summer", "c9", 1)),
-        ];
-        self.tollgate.enqueue(&mut self.link, &queue, &jobs).await.unwrap();
-        let keys = self.keys().clone();
-        let read =
-            ["XREADGROUP", "GROUP", "workers", "w1", "COUNT", "4", "STREAMS", &keys.queue(&queue), ">"];
-        let reply: Vec<(String, Vec<(String, Vec<(String, String)>)>)> =
-            self.link.query(&cmd(&read)).await.unwrap();
-        let entries: Vec<&str> = reply[0].1.iter().map(|(entry, _)| entry.as_str()).collect();
-        let items: Vec<Item<'_>> = (0..2)
-            .map(|i| Item {
-                entry: Some(entries[i]),
-                id: &jobs[i].id,
-                request: &jobs[i].request,
-                fingerprint: Fingerprint::of(&jobs[i].request),
-            })
-            .collect();
-        settle(&mut self.link, &keys, &queue, &items).await.unwrap();
-        for (i, destination) in
-            [(2, Destination::Dead(Code::CorruptState)), (3, Destination::Scheduled(later))]
-        {
-            let envelope = jobs[i].encode();
-            let parking = Parking {
-                queue: &queue,
-                entry: entries[i],
-                consumer: "w1",
-                id: &jobs[i].id,
-                fingerprint: Fingerprint::of(&jobs[i].request),
-                attempts: 0,
-                envelope: envelope.as_bytes(),
-                destination,
-            };
-            assert_eq!(park(&mut self.link, &keys, parking).await.unwrap(), Parked::Moved);
-        }
-        let waiting = job("waiting-1", None, redeem("summer", "c9", 1));
-        self.tollgate.enqueue(&mut self.link, &queue, &[waiting]).await.unwrap();
-    }
-
-    fn keys(&self) -> &tollgate::keys::Keys {
-        self.tollgate.keys(self.tollgate.partitions().get(0).unwrap())
-    }
-
-    /// Runs `words`, separated by blanks, a `$` standing for the partition's tag.
-    async fn run(&mut self, words: &str) -> redis::Value {
-        let tag = self.keys().head().replace("head", "");
-        let words = words.replace('@', CODES_NAME);
-        let words: Vec<String> = words
-            .split(' ')
-            .map(|word| match word.strip_prefix('$') {
-                Some(name) => format!("{tag}{name}"),
-                None => word.replace('~', " ").replace("\\n", "\n").replace("\\t", "\t"),
-            })
-            .collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.link.run(&cmd(&words)).await.unwrap()
-    }
-
-    async fn audit(&self) -> Report {
-        self.expecting(&[]).await
-    }
-
-    async fn expecting(&self, expect: &[Position]) -> Report {
-        audit(&self.tollgate, expect, &|_| {}).await.unwrap()
-    }
-}
-
-#[track_caller]
-fn assert_clean(report: &Report) {
-    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.violations);
-}
+use town::{CODES_NAME, Town, assert_clean, redeem, withdraw};
 
 #[tokio::test]
 async fn a_sound_namespace_passes_and_says_what_was_looked_at() {
@@ -279,9 +29,6 @@ async fn an_empty_namespace_passes() {
     assert_clean(&report);
     assert_eq!(report.head[0].to_string(), "0:0:");
 }
-
-/// SHA-256 of the three codes, each with a line end.
-const CODES_NAME: &str = "6f38eb25f21a346a7b6c36d60ab55a52f90f7c50663e1cf456b720e92cbeb2b3";
 
 /// What is planted, and what the audit must name: the guarantee and the resource.
 const FAULTS: &[(&str, Check, &str)] = &[
@@ -322,7 +69,7 @@ const FAULTS: &[(&str, Check, &str)] = &[
     ("HSET $holders:summer c1 3", Check::G1, "campaign:summer"),
     ("HSET $holders:summer c1 1 c2 3", Check::G1, "campaign:summer"),
     ("DEL $holders:summer", Check::G1, "campaign:summer"),
-    ("HSET $holders:winter c1 1", Check::G1, "campaign:winter"),
+    ("HSET $holders:winter c1 1", Check::G9, "campaign:winter"),
     // Receipts.
     ("HSET $receipts:kept j6 0123456789abcdef~withdrawn~9", Check::G5, "receipt:j6"),
     ("HSET $receipts:kept j11 junk", Check::G4, "receipt:j11"),
