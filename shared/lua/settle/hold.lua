@@ -75,7 +75,7 @@ local function answer_ended(id, wanted)
   local receipt = receipt_of[id]
   local code, stored_seq
   if receipt then code, stored_seq = match(receipt, '^%x+ ([%l_]+) (%d+)$') end
-  if code == wanted then return 'replayed:' .. code .. ':' .. stored_seq end
+  if code and code == wanted then return 'replayed:' .. code .. ':' .. stored_seq end
   if code == 'paid' or code == 'paid_after_void' then return 'already_posted' end
   if code == 'payout_voided' or code == 'payout_refused' then return 'already_voided' end
   return 'payout_not_open'

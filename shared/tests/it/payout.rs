@@ -271,3 +271,13 @@ async fn damage_changes_nothing() {
         assert_eq!(before, after);
     }
 }
+
+#[tokio::test]
+async fn a_payout_that_nobody_knows_is_not_open() {
+    let mut bank = Bank::open().await;
+    let not_open = Answer::Undecided(Code::PayoutNotOpen);
+    assert_eq!(bank.begin("first").await, not_open);
+    assert_eq!(bank.step(Step::Review { fence: 1, note: "odd" }).await, not_open);
+    assert_eq!(bank.step(Step::Paid { note: "ok" }).await, not_open);
+    assert_eq!(bank.balance().await, (100, 0));
+}
