@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tollgate::ids::QueueName;
@@ -90,8 +90,9 @@ impl Lane {
         self.batch_size.lock().unwrap_or_else(PoisonError::into_inner).target()
     }
 
-    pub(crate) fn batch_took(&self, jobs: usize, took: Duration) {
-        self.batch_size.lock().unwrap_or_else(PoisonError::into_inner).observe(jobs, took);
+    /// A settle call over `jobs` was sent and answered then.
+    pub(crate) fn settled(&self, jobs: usize, sent: Instant, answered: Instant) {
+        self.batch_size.lock().unwrap_or_else(PoisonError::into_inner).observe(jobs, sent, answered);
     }
 
     pub(crate) fn reply_was_lost(&self) {

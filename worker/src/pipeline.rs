@@ -111,11 +111,12 @@ async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {
     let plans: Vec<_> = due.iter().map(plan::plan).collect();
     failpoint!("before_settle", batch.jobs());
 
-    let begun = Instant::now();
+    let sent = Instant::now();
     let answers = settle::settle(desk, &plans).await?;
+    let answered = Instant::now();
     failpoint!("after_settle", batch.jobs());
 
-    outcome::count(desk, begun.elapsed(), &answers);
+    outcome::count(desk, sent, answered, &answers);
     outcome::bury_undecided(desk, &due, &answers).await?;
     outcome::bury_refused(desk, &decoded.refused).await?;
     outcome::explain_mismatches(desk, &due, &answers).await;

@@ -3,7 +3,7 @@
 //! Decided, replayed and expired jobs are acknowledged already: they are counted. What cannot be decided moves to
 //! dead with its code as the reason. A mismatch is explained from the journal.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use tollgate::code::Code;
 use tollgate::journal;
@@ -19,10 +19,10 @@ use crate::patience::GaveUp;
 /// Most mismatches of a batch that are looked up; the metric counts them all.
 const EXPLAINED_MAX: usize = 10;
 
-pub(crate) fn count(desk: &Desk<'_>, took: Duration, answers: &[Answer]) {
+pub(crate) fn count(desk: &Desk<'_>, sent: Instant, answered: Instant, answers: &[Answer]) {
     if !answers.is_empty() {
-        desk.worker.health.metrics.settled(took, answers);
-        desk.lane.batch_took(answers.len(), took);
+        desk.worker.health.metrics.settled(answered - sent, answers);
+        desk.lane.settled(answers.len(), sent, answered);
     }
 }
 
