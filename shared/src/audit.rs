@@ -11,6 +11,7 @@
 //! `replayed`, `mismatched` and `expired` in the head (counts of answers, which leave no line); whoever recomputes
 //! the whole chain, unless an earlier position is given as [`Position`].
 
+mod bank;
 mod codes;
 mod head;
 mod holders;
@@ -23,6 +24,7 @@ mod replay;
 mod report;
 mod state;
 
+pub use bank::{ReconcileError, Reconciled, reconcile};
 pub use report::{Check, Checked, LISTED_MAX, Position, Report, Verdict, Violation};
 
 use crate::failure::Failure;

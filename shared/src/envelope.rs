@@ -72,7 +72,10 @@ impl Envelope {
             Err(error) => return Err(poison(None, error)),
         };
         let (at, request) = fields.envelope().map_err(|error| poison(id.clone(), error))?;
-        Ok(Self { id, at, request })
+        match id.as_ref().map_or(Ok(()), |id| request.check_id(id)) {
+            Ok(()) => Ok(Self { id, at, request }),
+            Err(error) => Err(poison(id, error)),
+        }
     }
 
     /// Reads the `job` field of a stream entry: it must have an id and be of a kind that may be queued.
@@ -392,6 +395,11 @@ mod tests {
                 r#"{"kind":"withdraw","id":"w","account":"a","amount":1,"currency":"usd"}"#,
                 Code::CurrencyUnknown,
             ),
+            (
+                r#"{"kind":"withdraw","id":"w 1","account":"a","amount":1,"destination":"d"}"#,
+                Code::IdMalformed,
+            ),
+            (r#"{"kind":"withdraw","id":"w","account":"a","amount":1,"destination":""}"#, Code::IdMalformed),
             (r#"{"kind":"deposit","id":"d","account":"a","amount":1}"#, Code::KindNotQueueable),
             (r#"{"kind":"account_close","id":"d","account":"a"}"#, Code::KindNotQueueable),
             (r#"{"kind":"dance","id":"d"}"#, Code::UnknownKind),

@@ -258,6 +258,24 @@ impl Request {
         matches!(self, Self::Payout { .. } | Self::PayoutStep { .. })
     }
 
+    /// Whether a job of this request may have this id: a payout's id is sent to the gateway as its idempotency key,
+    /// in an HTTP header, where only printable ASCII without spaces arrives as it was sent.
+    ///
+    /// # Errors
+    /// The error names the id and what is allowed.
+    pub fn check_id(&self, id: &JobId) -> Result<(), InputError> {
+        let is_header_safe = || id.as_str().bytes().all(|byte| byte.is_ascii_graphic());
+        match self {
+            Self::Payout { .. } if !is_header_safe() => Err(InputError::new(
+                Code::IdMalformed,
+                "id",
+                id.as_str(),
+                "printable ASCII without spaces, since it is the gateway's idempotency key",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The one resource it acts on, which decides its partition.
     pub fn resource(&self) -> Resource<'_> {
         match self {

@@ -40,6 +40,8 @@ pub(crate) struct Rules {
     pub(crate) key_window: Duration,
     /// The pause after the lease of the first attempt; doubled for each that follows.
     pub(crate) backoff: Duration,
+    /// How long nothing is paid after an answer that says that our address or credentials are wrong.
+    pub(crate) pause: Duration,
 }
 
 /// The longest pause between two attempts.

@@ -2,9 +2,10 @@
 //! [`tollgate::audit`]'s; this asks, shows how far it is, and prints what came out.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tollgate::audit::{Position, Report, Verdict, audit};
+use tollgate::audit::{Position, Report, Verdict, audit, reconcile};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -16,6 +17,9 @@ pub(crate) struct Args {
     /// A position that an earlier audit printed: partition, seq and hash; may be repeated
     #[arg(long, value_name = "P:SEQ:HASH")]
     expect: Vec<Position>,
+    /// The payout gateway's own list, one JSON object a line: compares every payout with it
+    #[arg(long, value_name = "FILE")]
+    bank_ledger: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -29,7 +33,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     })
     .await;
     bar.finish_and_clear();
-    let report = report?;
+    let mut report = report?;
+    if let Some(path) = &args.bank_ledger {
+        reconcile(&tollgate, path, &mut report).await?;
+    }
     context.output().data(&report, || words(&report))?;
     if report.verdict == Verdict::Pass {
         return Ok(Exit::Done);
@@ -70,6 +77,13 @@ fn words(report: &Report) -> String {
         checked.parked,
         checked.partitions
     );
+    if let Some(bank) = &report.bank {
+        let _ = write!(
+            text,
+            "\nthe bank paid {} payouts, {} of them still open with us, {} of them again",
+            bank.paid_by_bank, bank.open, bank.paid_again
+        );
+    }
     if checked.in_progress > 0 {
         let _ = write!(text, "\n{} were in motion all the time and could not be judged", checked.in_progress);
     }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::Exit;
 use tollgate::amount::{Amount, Currency};
-use tollgate::ids::AccountId;
+use tollgate::ids::{AccountId, Destination};
 use tollgate::job::Request;
 
 use super::send::{self, SendArgs};
@@ -20,13 +20,20 @@ pub(crate) struct Args {
     /// ISO 4217
     #[arg(long, value_name = "CODE", default_value = "USD")]
     currency: Currency,
+    /// Where a gateway pays it to; without it the money is withdrawn at once
+    #[arg(long, value_name = "TEXT")]
+    destination: Option<Destination>,
     #[command(flatten)]
     send: SendArgs,
 }
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let Args { account, amount, currency, send } = args;
+    let Args { account, amount, currency, destination, send } = args;
     let amount = Amount::parse_decimal("--amount", &amount, currency)?.positive("--amount")?;
-    send::run(context, send, Request::Withdraw { account, amount, currency }).await
+    let request = match destination {
+        None => Request::Withdraw { account, amount, currency },
+        Some(destination) => Request::Payout { account, amount, currency, destination },
+    };
+    send::run(context, send, request).await
 }

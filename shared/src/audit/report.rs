@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::bank::Reconciled;
+
 /// Most violations that a report lists; of the rest only their number is told.
 pub const LISTED_MAX: usize = 200;
 
@@ -147,6 +149,21 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// How many more there are.
     pub violations_unlisted: u64,
+    /// The comparison with the gateway's list, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bank: Option<Reconciled>,
+}
+
+impl Report {
+    /// Adds what the comparison with the gateway's list has found.
+    pub(super) fn join_bank(&mut self, reconciled: Reconciled, findings: Findings) {
+        self.bank = Some(reconciled);
+        if !findings.violations.is_empty() {
+            self.verdict = Verdict::Fail;
+        }
+        self.violations.extend(findings.violations);
+        self.violations_unlisted += findings.unlisted;
+    }
 }
 
 /// What an audit has found so far.
@@ -206,6 +223,7 @@ impl Findings {
             head: self.head,
             violations: self.violations,
             violations_unlisted: self.unlisted,
+            bank: None,
         }
     }
 }

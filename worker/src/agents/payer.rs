@@ -29,8 +29,6 @@ const REST_MAX: Duration = Duration::from_millis(100);
 const REST_BUSY: Duration = Duration::from_millis(20);
 /// Due payouts that are looked at in one round, per partition: many may be of one account.
 const LOOK_AHEAD: usize = 500;
-/// How long nothing is paid after an answer that says that our address or credentials are wrong.
-const PAUSE: Duration = Duration::from_secs(30);
 
 /// What the payouts under way share.
 struct Shared {
@@ -179,7 +177,7 @@ impl Shared {
     fn learn(&self, outcome: Outcome) {
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         *breaker = match (outcome, *breaker) {
-            (Outcome::Misconfigured, _) => Breaker::Open { until: Instant::now() + PAUSE },
+            (Outcome::Misconfigured, _) => Breaker::Open { until: Instant::now() + self.rules.pause },
             // A payout that did not reach the gateway says nothing about it: the next one may try.
             (Outcome::NotOurs, Breaker::Trying) => Breaker::Open { until: Instant::now() },
             (Outcome::Recorded(_) | Outcome::Unknown, Breaker::Trying) => {

@@ -52,6 +52,10 @@ pub(crate) struct PayoutArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     payout_backoff: Duration,
 
+    /// How long nothing is paid after the gateway says that our address or credentials are wrong
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    payout_pause: Duration,
+
     /// Give a hold up after this if no attempt has begun
     #[arg(long, value_name = "TIME", value_parser = duration)]
     hold_ttl: Option<Duration>,
@@ -109,6 +113,7 @@ impl PayoutConfig {
             },
             key_window: args.payout_key_window,
             backoff: args.payout_backoff,
+            pause: args.payout_pause,
         };
         Ok(Self { gateway, rules, hold_ttl: args.hold_ttl, lock_nodes })
     }
