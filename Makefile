@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench cdnow build fmt tools redis check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts test bench cdnow build fmt tools redis check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -11,8 +11,12 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which is killed
-	cargo build --release --quiet -p tollgate-worker -p tollgate-producer --bins --examples
-	@target/release/examples/demo
+	cargo build --release --quiet -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+	@target/release/tollgate-chaos demo
+
+demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves, while workers are killed
+	cargo build --release --quiet -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+	@target/release/tollgate-chaos payouts
 
 test: tools redis check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
 

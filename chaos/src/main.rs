@@ -1,12 +1,17 @@
-//! `tollgate-chaos`: faults on purpose, and the sandbox bank that witnesses from outside what was paid.
+//! `tollgate-chaos`: the real programs under faults, and the sandbox bank that witnesses from outside what was paid.
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod bank;
+mod demo;
+mod payouts;
+mod stage;
 
-/// Faults on purpose, and an outside witness.
+/// The real programs under faults, and an outside witness.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "tollgate-chaos", version, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -14,14 +19,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// A payout gateway with a ledger of its own, which can be told to misbehave.
+    /// 20,000 jobs on three workers, one of which is killed
+    Demo,
+    /// Payouts through a bank that misbehaves, while workers are killed and stopped
+    Payouts(payouts::Args),
+    /// A payout gateway with a ledger of its own, which can be told to misbehave
     Bank(bank::Args),
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+async fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Demo => demo::run().await,
+        Command::Payouts(args) => payouts::run(args).await,
         Command::Bank(args) => bank::run(args).await,
     }
 }

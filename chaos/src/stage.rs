@@ -1,6 +1,7 @@
-//! What the demo runs on: a directory of its own, a private Redis in it, and the two programs as processes.
+//! What a run plays on: a directory of its own, a private Redis in it, and the two programs as processes.
 //!
-//! Relies on the programs lying beside this one in `target/release`, and on `--json` being a contract.
+//! Relies on the programs lying beside this one, and on `--json` being a contract. Whatever happens, it leaves
+//! nothing running.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// So short a time would be wrong for a fleet; here it lets the others take over at once.
 const CLAIM_IDLE: &str = "1s";
@@ -60,13 +62,14 @@ struct WorkerRow {
 }
 
 impl Stage {
-    pub(crate) async fn set() -> anyhow::Result<Self> {
+    /// A private Redis that forces its file to disk as `appendfsync` says.
+    pub(crate) async fn set(appendfsync: &str) -> anyhow::Result<Self> {
         let own = std::env::current_exe()?;
-        // target/release/examples/demo
-        let programs = own.ancestors().nth(2).context("no directory of programs")?.to_owned();
-        let dir = tempfile::Builder::new().prefix("tollgate-demo-").tempdir()?;
+        let programs = own.parent().context("no directory of programs")?.to_owned();
+        let dir = tempfile::Builder::new().prefix("tollgate-run-").tempdir()?;
         let stage = Self { programs, dir };
-        stage.producer(&["redis", "start"]).await.context("starting a private redis")?;
+        let start = ["redis", "start", "--appendfsync", appendfsync];
+        stage.producer(&start).await.context("starting a private redis")?;
         Ok(stage)
     }
 
@@ -79,18 +82,20 @@ impl Stage {
         print(format_args!("  {what:<12}{words}"));
     }
 
-    pub(crate) fn progress(&self, jobs: u64) -> ProgressBar {
+    /// A bar that counts up to `of`, under the name `what`.
+    pub(crate) fn progress(&self, what: &str, of: u64) -> ProgressBar {
         let target = if std::io::stdout().is_terminal() {
             ProgressDrawTarget::stdout()
         } else {
             ProgressDrawTarget::hidden()
         };
-        let style = ProgressStyle::with_template("  settled     {bar:40} {human_pos} of {human_len}")
+        let style = ProgressStyle::with_template("  {prefix:<12}{bar:40} {human_pos} of {human_len}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::with_draw_target(Some(jobs), target).with_style(style)
+        ProgressBar::with_draw_target(Some(of), target).with_style(style).with_prefix(what.to_owned())
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// One of the programs, in the run's own directory and on its own Redis.
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command
             .kill_on_drop(true)
@@ -143,9 +148,9 @@ impl Stage {
     }
 
     /// The audit's own words, also if it found violations (exit code 5).
-    pub(crate) async fn audit<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
-        let output =
-            self.command("tollgate-producer").args(["audit", "--json"]).stdin(Stdio::null()).output().await?;
+    pub(crate) async fn audit<T: DeserializeOwned>(&self, more: &[&str]) -> anyhow::Result<T> {
+        let mut command = self.command("tollgate-producer");
+        let output = command.args(["audit", "--json"]).args(more).stdin(Stdio::null()).output().await?;
         serde_json::from_slice(&output.stdout).with_context(|| {
             format!("audit: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim())
         })
@@ -167,21 +172,10 @@ impl Stage {
     }
 
     /// Starts workers, and waits until each has said that it lives.
-    pub(crate) async fn workers(&self, count: usize) -> anyhow::Result<Vec<Worker>> {
+    pub(crate) async fn workers(&self, count: usize, args: &[&str]) -> anyhow::Result<Vec<Worker>> {
         let mut workers = Vec::new();
         for number in 1..=count {
-            let log = std::fs::File::create(self.dir.path().join(format!("worker-{number}.log")))?;
-            let mut command = self.command("tollgate-worker");
-            // A group of its own: Ctrl-C in the terminal is for the demo, which then ends its workers itself.
-            command
-                .args(["--claim-idle", CLAIM_IDLE])
-                .process_group(0)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(log);
-            let child = command.spawn().context("starting a worker")?;
-            let pid = child.id().context("a worker ended at once")?;
-            workers.push(Worker { child, pid });
+            workers.push(self.worker(number, args)?);
         }
         let begun = Instant::now();
         loop {
@@ -199,7 +193,25 @@ impl Stage {
         }
     }
 
-    /// What the workers said, for someone who has to find out why the demo failed.
+    /// Starts worker `number`; its words go to the end of its log.
+    pub(crate) fn worker(&self, number: usize, args: &[&str]) -> anyhow::Result<Worker> {
+        let path = self.dir.path().join(format!("worker-{number}.log"));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        let mut command = self.command("tollgate-worker");
+        // A group of its own: Ctrl-C in the terminal is for this process, which then ends its workers itself.
+        command
+            .args(["--claim-idle", CLAIM_IDLE])
+            .args(args)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let child = command.spawn().context("starting a worker")?;
+        let pid = child.id().context("a worker ended at once")?;
+        Ok(Worker { child, pid })
+    }
+
+    /// What the workers said, for someone who has to find out why the run failed.
     pub(crate) fn print_logs(&self) {
         for number in 1.. {
             let Ok(log) = std::fs::read_to_string(self.dir.path().join(format!("worker-{number}.log")))
@@ -215,7 +227,7 @@ impl Stage {
     }
 }
 
-/// However the demo ends, Redis is stopped, and then the directory goes. Workers have ended before: they do with
+/// However the run ends, Redis is stopped, and then the directory goes. Workers have ended before: they do with
 /// the value that holds them.
 impl Drop for Stage {
     fn drop(&mut self) {
@@ -228,6 +240,13 @@ impl Drop for Stage {
             )),
         }
     }
+}
+
+/// Returns when a person or the system wants an end. Cancel-safe.
+pub(crate) async fn interrupted() {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
+    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }
 }
 
 /// Prints a line. That nobody reads on is no reason to leave a server running.
@@ -258,7 +277,7 @@ impl Worker {
     }
 
     fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        // The program kill: signals are no part of std, and this keeps the demo free of `unsafe`.
+        // The program kill: signals are no part of std, and this keeps the run free of `unsafe`.
         let status = std::process::Command::new("kill").args([signal, &self.pid.to_string()]).status()?;
         ensure!(status.success(), "kill {signal} {}: {status}", self.pid);
         Ok(())

@@ -1,4 +1,4 @@
-//! `make demo`: a private Redis, three workers, 20,000 jobs with duplicates among them, one worker killed in the
+//! `tollgate-chaos demo` (`make demo`): a private Redis, three workers, 20,000 jobs with duplicates among them, one worker killed in the
 //! middle; then what was asked, issued, refused and replayed, and the audit's verdict.
 //!
 //! Uses the two programs as anybody would, by their command lines alone ([`stage`]). Leaves nothing running,
@@ -7,17 +7,16 @@
 
 mod burst;
 mod report;
-mod stage;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::report::Report;
-use crate::stage::{Stage, Stats, Worker, complain, print, thousands};
+use report::Report;
+
+use crate::stage::{self, Stage, Stats, Worker, complain, print, thousands};
 
 const WORKERS: usize = 3;
 /// Which of them is killed.
@@ -25,9 +24,9 @@ const VICTIM: usize = 1;
 /// How long the demo waits for anything, on however slow a machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let stage = match Stage::set().await {
+/// Plays it.
+pub(crate) async fn run() -> ExitCode {
+    let stage = match Stage::set("everysec").await {
         Ok(stage) => stage,
         Err(error) => {
             complain(format_args!("error: {error:#}"));
@@ -36,7 +35,7 @@ async fn main() -> ExitCode {
     };
     let played = tokio::select! {
         played = play(&stage) => played,
-        () = interrupted() => Err(anyhow::anyhow!("interrupted")),
+        () = stage::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
     let exit = match &played {
         Ok(report) => report.print(),
@@ -49,12 +48,6 @@ async fn main() -> ExitCode {
         stage.print_logs();
     }
     exit
-}
-
-async fn interrupted() {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
-    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }
 }
 
 async fn play(stage: &Stage) -> anyhow::Result<Report> {
@@ -76,11 +69,11 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
         ),
     );
 
-    let mut workers = stage.workers(WORKERS).await?;
+    let mut workers = stage.workers(WORKERS, &[]).await?;
     let pids: Vec<String> = workers.iter().map(|worker| worker.pid().to_string()).collect();
     stage.say("workers", format_args!("{WORKERS} started, pids {}", pids.join(", ")));
 
-    let bar = stage.progress(burst.sent);
+    let bar = stage.progress("settled", burst.sent);
     let begun = Instant::now();
     let (sent, killed) = tokio::join!(
         stage.enqueue(&burst.jobs),
