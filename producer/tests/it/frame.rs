@@ -1,6 +1,6 @@
 //! What holds for every command: exit codes, help, where words go, which Redis is refused.
 
-use crate::harness::Cli;
+use crate::harness::{Cli, Ran};
 
 const COMMANDS: [&str; 17] = [
     "init", "campaign", "account", "redeem", "withdraw", "enqueue", "burst", "lookup", "stats", "dead",
@@ -40,4 +40,36 @@ fn a_redis_that_loses_data_is_refused_unless_told_otherwise() {
     let warned = cli.run(&["init", "--allow-unsafe-redis"]);
     warned.exits(0);
     assert!(warned.stderr.contains("warning: "), "{warned:?}");
+}
+
+/// A directory with a private server in it, which ends with the test.
+struct Private(tempfile::TempDir);
+
+impl Private {
+    fn run(&self, args: &[&str]) -> Ran {
+        let cli = Cli { url: String::new(), namespace: "n".to_owned() };
+        Ran::of(cli.command(args).env_remove("REDIS_URL").current_dir(self.0.path()).output().unwrap())
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        self.run(&["redis", "stop"]);
+    }
+}
+
+#[test]
+fn without_a_url_a_private_server_is_started_and_said() {
+    let private = Private(tempfile::tempdir().unwrap());
+    let first = private.run(&["account", "open", "a", "--balance", "1"]);
+    first.exits(0);
+    assert!(first.stderr.contains("started the private redis in "), "{first:?}");
+    assert!(first.stderr.contains(".tollgate"), "{first:?}");
+    let again = private.run(&["account", "show", "a"]);
+    again.exits(0);
+    assert!(again.stderr.contains("using the private redis in "), "{again:?}");
+    private.run(&["redis", "stop"]).exits(0);
+    // What was on it survives; asking for its status does not start it.
+    private.run(&["redis", "status"]).exits(3);
+    assert_eq!(private.run(&["account", "show", "a", "--json"]).json()["available"], 100);
 }

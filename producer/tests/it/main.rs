@@ -12,5 +12,6 @@ mod enqueue;
 mod frame;
 mod json;
 mod killed;
+mod lost_replies;
 mod operate;
 mod send;
