@@ -39,7 +39,7 @@ enum Damage {
     NoGroup,
 }
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "head",
     "queues",
     "queue:default",
@@ -59,6 +59,8 @@ const KEYS: [&str; 19] = [
     "account:a1",
     "account:new",
     "codes:",
+    "payouts",
+    "hold:mine",
 ];
 const TYPES: [&[&str]; 6] = [
     &["SET", "", "text"],
@@ -68,7 +70,7 @@ const TYPES: [&[&str]; 6] = [
     &["HSET", "", "mine", "text"],
     &["XADD", "", "5-0", "field", "value"],
 ];
-const FIELDS: [&str; 31] = [
+const FIELDS: [&str; 35] = [
     "format",
     "frozen",
     "receipts_floor",
@@ -100,6 +102,10 @@ const FIELDS: [&str; 31] = [
     "dead",
     "due",
     "default",
+    "state",
+    "attempts",
+    "amount",
+    "fingerprint",
 ];
 const VALUES: [&str; 26] = [
     "",
@@ -149,7 +155,7 @@ fn damages() -> impl Strategy<Value = Vec<Damage>> {
 type Choice = (usize, usize, usize, usize, usize, usize);
 
 fn batch() -> impl Strategy<Value = Vec<Choice>> {
-    prop::collection::vec((0..8_usize, 0..3_usize, 0..2_usize, 0..7_usize, 0..8_usize, 0..4_usize), 1..7)
+    prop::collection::vec((0..9_usize, 0..3_usize, 0..2_usize, 0..7_usize, 0..8_usize, 0..4_usize), 1..7)
 }
 
 const QUANTITIES: [u64; 7] = [1, 2, 1, 7, 9_007_199_254_740_990, 9_007_199_254_740_991, 1];
@@ -166,6 +172,12 @@ fn request((kind, resource, who, much, ..): Choice) -> Request {
         5 => open(account, number),
         6 if who == 0 => set_limit(campaign, number, None),
         6 => close(account),
+        8 => Request::Payout {
+            account: account.parse().unwrap(),
+            amount: tollgate::amount::Amount::from_minor(number).unwrap(),
+            currency: "USD".parse().unwrap(),
+            destination: tollgate::ids::Destination::parse("iban").unwrap(),
+        },
         _ if who == 0 => end(campaign),
         _ => set_limit(campaign, number, Some(3)),
     }
@@ -494,15 +506,15 @@ fn resources(
         let value = now.get(if key.starts_with("account") { "available" } else { "issued" });
         let value = value.and_then(|text| text.parse::<u64>().ok());
         expect(value == last.after, || format!("{key} is {now:?}, its last line says {last:?}"))?;
-        if line.code.class() != tollgate::code::Class::Applied {
+        let changes = |line: &tollgate::journal::Line| {
+            line.code == Code::Held || line.code.class() == tollgate::code::Class::Applied
+        };
+        if !changes(line) {
             continue;
         }
         allowed.insert(key.clone());
-        let changed = lines
-            .iter()
-            .filter(|other| other.request.resource() == line.request.resource())
-            .rfind(|other| other.code.class() == tollgate::code::Class::Applied)
-            .unwrap();
+        let mut of_same = lines.iter().filter(|other| other.request.resource() == line.request.resource());
+        let changed = of_same.rfind(|other| changes(other)).unwrap();
         expect(now["seq"] == changed.seq.to_string(), || {
             format!("{key}: seq {} after {changed:?}", now["seq"])
         })?;
@@ -511,6 +523,18 @@ fn resources(
                 allowed.insert(format!("holders:{campaign}"));
                 let count = customers.entry((campaign.to_string(), customer.to_string()));
                 *count.or_default() += i128::from(quantity.get());
+            }
+            Request::Payout { .. } => {
+                allowed.extend([format!("hold:{}", line.id), "payouts".to_owned()]);
+                let hold = rows(after, &format!("hold:{}", line.id));
+                let told = [hold["state"].clone(), hold["seq"].clone()];
+                expect(told == ["held".to_owned(), line.seq.to_string()], || format!("{hold:?}"))?;
+                let queued = after.members("payouts").contains(&format!(
+                    "{}\t{}",
+                    line.request.resource().id(),
+                    line.id
+                ));
+                expect(queued, || format!("{} is not in payouts", line.id))?;
             }
             Request::CampaignCreate(_) | Request::AccountOpen { .. } => {
                 allowed.insert("resources".to_owned());

@@ -45,7 +45,7 @@ async fn racing_sends_of_one_id_have_one_effect_and_one_answer() {
     s.make(create("c", 1000)).await;
     for round in 0..8 {
         let one = if round % 2 == 0 { JobId::fresh() } else { id(&format!("mine-{round}")) };
-        let body = |n: usize| redeem("c", if n % 2 == 0 { "u" } else { "v" }, 1);
+        let body = |n: usize| redeem("c", ["u", "v"][n % 2], 1);
         let answers = race(s, |_| one.clone(), body).await;
         let winners: Vec<usize> =
             (0..CLIENTS).filter(|n| matches!(answers[*n], Answer::Decided { .. })).collect();
