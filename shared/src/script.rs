@@ -7,6 +7,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use redis::{Cmd, ToRedisArgs, Value};
 use sha1::{Digest, Sha1};
@@ -78,6 +79,13 @@ impl Script {
     pub(crate) fn call(&'static self) -> Call {
         Call { script: self, nonce: next_nonce(), keys: Vec::new(), args: Vec::new() }
     }
+}
+
+/// A duration as scripts take it: whole milliseconds, at most a thousand years, so that its sum with a clock is
+/// still a number that every script reads back.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    const MS_MAX: u128 = 1_000 * 365 * 24 * 3_600 * 1_000;
+    duration.as_millis().min(MS_MAX) as u64
 }
 
 /// 64 bits that no other call of this process has used: a counter from a random start.

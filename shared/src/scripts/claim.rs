@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{Reply, script};
+use crate::script::{Reply, millis, script};
 
 use super::{ScriptError, common_status};
 
@@ -36,7 +36,7 @@ pub async fn claim(
     idle: Duration,
     count: usize,
 ) -> Result<Vec<Redelivered>, ScriptError> {
-    let call = CLAIM.call().key(keys.queue(queue)).arg(consumer).arg(idle.as_millis() as u64).arg(count);
+    let call = CLAIM.call().key(keys.queue(queue)).arg(consumer).arg(millis(idle)).arg(count);
     read(call.run(link).await?, "claimed")
 }
 

@@ -6,7 +6,7 @@ use crate::ids::{Bucket, Namespace};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::partition::{Partition, Partitions};
-use crate::script::{parts, script};
+use crate::script::{millis, parts, script};
 
 use super::{ScriptError, common_status};
 
@@ -47,7 +47,7 @@ pub async fn meta(
         .key(Keys::meta(namespace))
         .arg(state)
         .arg(partitions.count())
-        .arg(retention.as_millis() as u64)
+        .arg(millis(retention))
         .run(link)
         .await?;
     match reply.text("status")?.as_str() {
@@ -90,7 +90,7 @@ pub async fn head(
         .key(keys.receipts(Bucket::Kept))
         .arg(partition.number())
         .arg(partitions.count())
-        .arg(retention.as_millis() as u64)
+        .arg(millis(retention))
         .run(link)
         .await?;
     match reply.text("status")?.as_str() {

@@ -7,7 +7,7 @@ use redis::Value;
 
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::script::{Reply, script};
+use crate::script::{Reply, millis, script};
 
 use super::{ScriptError, common_status};
 
@@ -31,7 +31,7 @@ pub(crate) enum Word {
 /// repeat cannot take anything that this attempt had not taken. If the process dies right after, the TTL ends it.
 pub(crate) async fn take(link: &mut Link, key: &str, token: &str, ttl: Duration) -> Result<Word, Failure> {
     let mut command = redis::cmd("SET");
-    command.arg(key).arg(token).arg("NX").arg("GET").arg("PX").arg(ttl.as_millis() as u64);
+    command.arg(key).arg(token).arg("NX").arg("GET").arg("PX").arg(millis(ttl));
     match link.run(&command).await? {
         Value::Nil => Ok(Word::Ours),
         Value::BulkString(owner) if owner == token.as_bytes() => Ok(Word::Ours),
@@ -50,7 +50,7 @@ pub(crate) async fn extend(
     token: &str,
     ttl: Duration,
 ) -> Result<Word, ScriptError> {
-    let call = LOCK_EXTEND.call().key(key.to_owned()).arg(token).arg(ttl.as_millis() as u64);
+    let call = LOCK_EXTEND.call().key(key.to_owned()).arg(token).arg(millis(ttl));
     word("extended", call.run(link).await?)
 }
 

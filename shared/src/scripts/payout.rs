@@ -13,7 +13,7 @@ use crate::ids::{AccountId, JobId, QueueName};
 use crate::job::{Kind, Resource};
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{Call, parts, script};
+use crate::script::{Call, millis, parts, script};
 
 use super::settle::{Answer, Assembly, read};
 use super::{ScriptError, common_status};
@@ -128,13 +128,13 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
     match step {
         Step::Begin(Begin { key, lease, retry, key_window, backoff }) => {
             call.push(*key);
-            call.push(lease.as_millis() as u64);
+            call.push(millis(*lease));
             call.push(match retry {
                 Retry::SameKey => "same_key",
                 Retry::Never => "never",
             });
-            call.push(key_window.as_millis() as u64);
-            call.push(backoff.as_millis() as u64);
+            call.push(millis(*key_window));
+            call.push(millis(*backoff));
         }
         Step::Paid { note } => push_two(call, "gateway", note),
         Step::PostByHand { note } | Step::VoidByHand { note } => push_two(call, "operator", note),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{millis, parts, script};
 
 use super::{ScriptError, common_status, with_queues};
 
@@ -38,8 +38,7 @@ pub async fn reap(
     consumer: &str,
     silent: Duration,
 ) -> Result<Reaped, ScriptError> {
-    let call =
-        REAP.call().key(keys.queues()).key(keys.workers()).arg(consumer).arg(silent.as_millis() as u64);
+    let call = REAP.call().key(keys.queues()).key(keys.workers()).arg(consumer).arg(millis(silent));
     let mut reply = with_queues(call, keys, queues).run(link).await?;
     match reply.text("status")?.as_str() {
         "reaped" => Ok(Reaped::Gone),

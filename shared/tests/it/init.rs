@@ -111,3 +111,14 @@ async fn history_without_a_head_is_never_begun_again() {
     let floor = s.stats().await.head.receipts_floor_hour;
     assert_eq!(floor, (s.now_ms().await - 86_400_000) / 3_600_000);
 }
+
+#[tokio::test]
+async fn the_longest_duration_there_is_damages_nothing() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let first = Partitions::ONE.get(0).unwrap();
+    head(&mut s.link, &s.keys, first, Partitions::ONE, Duration::MAX).await.unwrap();
+    let (queues, floor) = (s.queues().await, s.stats().await.head.receipts_floor_hour);
+    let drop = tollgate::scripts::receipts_drop::receipts_drop(&mut s.link, &s.keys, &queues, floor);
+    assert_eq!(drop.await.unwrap().unwrap().floor_hour, floor, "the retention is read back");
+}

@@ -18,7 +18,7 @@ struct Run {
     sent: Vec<JobId>,
 }
 
-/// Two workers drain one queue that holds repeats, and a payout is begun by two agents.
+/// Eight workers drain one queue that holds repeats, and a payout is begun by two agents.
 async fn run() -> Run {
     let mut space = Space::new().await;
     let s = &mut space;
@@ -30,9 +30,16 @@ async fn run() -> Run {
         .flat_map(|job| [job.clone(), job])
         .collect();
     s.enqueue(&jobs).await;
-    let mut one = worker(s).await;
-    let mut two = worker(s).await;
-    futures_util::future::join(drain(&mut one, "one"), drain(&mut two, "two")).await;
+    let mut workers = Vec::new();
+    for _ in 0..8 {
+        workers.push(worker(s).await);
+    }
+    let drains = workers.iter_mut().enumerate().map(|(n, worker)| drain(worker, format!("w{n}")));
+    futures_util::future::join_all(drains).await;
+    // And all of them want the one coupon of another campaign at the same moment.
+    s.make(create("last", 1)).await;
+    let wishes = workers.iter_mut().map(|worker| worker.make(redeem("last", "u", 1)));
+    futures_util::future::join_all(wishes).await;
 
     let id = JobId::fresh();
     let request = Request::Payout {
@@ -67,9 +74,9 @@ async fn worker(s: &Space) -> Space {
     }
 }
 
-async fn drain(s: &mut Space, consumer: &str) {
+async fn drain(s: &mut Space, consumer: String) {
     loop {
-        let entries = s.fetch(consumer, 8).await;
+        let entries = s.fetch(&consumer, 3).await;
         if entries.is_empty() {
             return;
         }

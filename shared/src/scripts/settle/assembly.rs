@@ -10,7 +10,7 @@ use crate::ids::{Bucket, JobId, QueueName};
 use crate::instant::Instant;
 use crate::job::{Kind, Request, Resource};
 use crate::keys::Keys;
-use crate::script::Call;
+use crate::script::{Call, millis};
 
 use super::{Policy, SETTLE};
 
@@ -98,7 +98,7 @@ impl<'a> Assembly<'a> {
                 self.push_hold(id);
                 self.push_money(*amount, *currency);
                 self.push(destination.as_str());
-                self.push_optional(policy.hold_ttl.map(|ttl| ttl.as_millis() as u64));
+                self.push_optional(policy.hold_ttl.map(|ttl| millis(ttl)));
             }
             Request::AccountOpen { balance, currency, .. } => self.push_money(*balance, *currency),
             // PayoutStep is refused before it comes here: `scripts::payout` assembles the steps.
