@@ -98,7 +98,7 @@ impl<'a> Assembly<'a> {
                 self.push_hold(id);
                 self.push_money(*amount, *currency);
                 self.push(destination.as_str());
-                self.push_optional(policy.hold_ttl.map(|ttl| millis(ttl)));
+                self.push_optional(policy.hold_ttl.map(millis));
             }
             Request::AccountOpen { balance, currency, .. } => self.push_money(*balance, *currency),
             // PayoutStep is refused before it comes here: `scripts::payout` assembles the steps.
