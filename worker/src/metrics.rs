@@ -178,3 +178,40 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// `docs/operating.md` lists every figure, and no other.
+    #[test]
+    fn the_documented_figures_are_those_of_the_page() {
+        let metrics = Metrics::default();
+        // A figure with labels appears with its first count.
+        metrics.settled(Duration::ZERO, &[Answer::Decided { code: Code::Redeemed, seq: 1 }]);
+        metrics.parked("worker_lost");
+        metrics.redis_failure(&ScriptError::Uninitialised);
+        metrics.payout("paid");
+        metrics.queue(0, "default", 0, 0, Duration::ZERO);
+        let page = metrics.page(Now { up: true, entries_in_hand: 0, slots_busy: 0 });
+        let figures: BTreeSet<String> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
+            .collect();
+        let doc = include_str!("../../docs/operating.md");
+        let table = doc
+            .split("<!-- metrics: begin -->")
+            .nth(1)
+            .and_then(|rest| rest.split("<!-- metrics: end -->").next());
+        let documented: BTreeSet<String> = table
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        assert_eq!(documented, figures);
+    }
+}

@@ -1,7 +1,7 @@
 //! The four ACL users of `docs/operating.md`, exactly as written there: each can do what it must, and no more.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tollgate::embedded::Temporary;
 
@@ -73,7 +73,7 @@ async fn the_enqueuer_sends_and_looks_up_and_the_worker_settles() {
     furnish(&cli);
     let mut worker = cli.worker_command(&[]);
     worker.env("REDIS_USERNAME", "worker").env("REDIS_PASSWORD", PASSWORD);
-    let _worker = crate::harness::Running(worker.spawn().unwrap());
+    let _worker = crate::harness::Running(worker.stderr(Stdio::null()).spawn().unwrap());
 
     let queue = format!("{{{}.0}}:queue:default", cli.namespace);
     for job in [
@@ -230,6 +230,8 @@ async fn operator_and_worker_have_the_namespace_and_nothing_beside_it() {
     as_user(&cli, "operator", &["dead", "retry", "--all"], "").exits(0);
     as_user(&cli, "operator", &["audit"], "").exits(0);
     for user in ["operator", "worker"] {
+        let lock = format!("{}:lock:payouts", cli.namespace);
+        assert_eq!(raw(&cli, Some(user), &["SET", &lock, "token", "PX", "1"]), "OK");
         for words in [
             &["SET", "other", "x"][..],
             &["HGETALL", "{other.0}:head"],
