@@ -20,8 +20,8 @@ pub(crate) fn handle(control: Arc<Control>, drain_timeout: Duration) -> std::io:
             tokio::select! {
                 () = either(&mut term, &mut int) => break,
                 _ = tstp.recv() => {
-                    info!("SIGTSTP: quiet, nothing more is fetched; SIGTERM ends");
                     control.advance(Phase::Quiet);
+                    info!("SIGTSTP: quiet, nothing more is fetched; SIGTERM ends");
                 }
             }
         }

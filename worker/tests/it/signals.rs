@@ -2,13 +2,13 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Space, private, redemptions, shared, until};
+use crate::harness::{Space, redemptions, shared, until};
 
 #[tokio::test]
 async fn sigterm_under_load_settles_what_is_in_hand_and_leaves_the_rest_waiting() {
     let space = Space::on(shared()).await;
-    space.enqueue(&redemptions("j", 20_000)).await;
-    let mut worker = space.worker(&["--batch", "20"]);
+    space.enqueue(&redemptions("j", 30_000)).await;
+    let mut worker = space.worker(&["--batch", "2"]);
     until("some settled jobs", async || (space.stats().await.head.seq > 500).then_some(())).await;
     assert_eq!(worker.drained().await, Some(0));
     let stats = space.stats().await;
@@ -33,31 +33,25 @@ async fn sigint_ends_an_idle_worker() {
 
 #[tokio::test]
 async fn sigtstp_stops_fetching_but_not_beating() {
-    let redis = private(&[]);
-    let space = Space::on(&redis).await;
+    let space = Space::on(shared()).await;
     let mut worker = space.worker(&[]);
     worker.says("ready").await;
     worker.signal(Signal::TSTP);
     worker.says("quiet").await;
-    // The read that was under way ends; no other begins.
-    until("the last read to end", async || {
-        let info = space.bytes(&["INFO", "clients"]).await;
-        String::from_utf8_lossy(&info).contains("blocked_clients:0").then_some(())
-    })
-    .await;
-    space.enqueue(&redemptions("j", 10)).await;
-    let beats = async || {
-        let mut link = space.gate.server().link().await.unwrap();
-        tollgate::workers::beats(&mut link, space.keys()).await.unwrap()
+    let quiet_beat_after = async |at_ms: u64| {
+        until("a beat that says so", async || {
+            let mut link = space.gate.server().link().await.unwrap();
+            let beats = tollgate::workers::beats(&mut link, space.keys()).await.unwrap();
+            let quiet = beats.into_iter().find(|beat| !beat.description.as_ref().unwrap().fetching);
+            quiet.map(|beat| beat.at_ms).filter(|beat_ms| *beat_ms > at_ms)
+        })
+        .await
     };
-    let before = beats().await[0].at_ms;
-    let after = until("another beat", async || {
-        beats()
-            .await
-            .into_iter()
-            .find(|beat| beat.at_ms > before && !beat.description.as_ref().unwrap().fetching)
-    });
-    after.await;
+    // A beat comes every second and a read takes half of one: after two beats the last read is over.
+    let first_ms = quiet_beat_after(0).await;
+    let second_ms = quiet_beat_after(first_ms).await;
+    space.enqueue(&redemptions("j", 10)).await;
+    quiet_beat_after(second_ms).await;
     assert_eq!(Space::waiting(&space.stats().await), 10);
     assert_eq!(worker.drained().await, Some(0));
     let _other = space.worker(&[]);
