@@ -27,7 +27,6 @@ mod refusals;
 mod repeat;
 mod sabotage;
 mod settle;
-mod smoke;
 mod space;
 mod tls;
 mod variables_doc;

@@ -1,8 +1,6 @@
 //! A namespace of one partition for one test: its calls with short names, and every key of it as a value
 //! that can be compared.
 
-#![allow(dead_code, reason = "the modules that use the rest follow")]
-
 use std::collections::BTreeMap;
 
 use redis::Value;
