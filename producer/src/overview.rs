@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tollgate::Tollgate;
-use tollgate::ids::{HOUR_MS, QueueName};
+use tollgate::ids::HOUR_MS;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::queue::QueueStatus;
@@ -109,11 +109,6 @@ impl Overview {
         }
         let at_ms = read.iter().map(|(_, stats)| stats.at_ms).max().unwrap_or(0);
         Self { at_ms, counts, conservation, queues: queues.into_values().collect(), partitions }
-    }
-
-    /// Whether any partition has this queue.
-    pub(crate) fn has_queue(&self, name: &QueueName) -> bool {
-        self.queues.iter().any(|queue| queue.queue == name.as_str())
     }
 }
 

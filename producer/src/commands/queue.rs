@@ -100,11 +100,15 @@ async fn set(
     name: &QueueName,
     status: QueueStatus,
 ) -> anyhow::Result<Exit> {
-    let overview = Overview::read(tollgate).await?;
+    // By the lists of queues alone: a queue whose stream is damaged or gone is mended by opening it again.
     let mut link = tollgate.server().link().await?;
-    if !overview.has_queue(name) && !is_sent_to(tollgate, name).await? {
-        let names: Vec<_> = overview.queues.iter().map(|queue| queue.queue.as_str()).collect();
-        hint(format_args!("there are: {}", names.join(", ")));
+    let mut names = BTreeSet::new();
+    for partition in tollgate.partitions().iter() {
+        let queues = queue::list(&mut link, tollgate.keys(partition)).await?;
+        names.extend(queues.into_iter().map(|(name, _)| name.to_string()));
+    }
+    if !names.contains(name.as_str()) && !is_sent_to(tollgate, name).await? {
+        hint(format_args!("there are: {}", Vec::from_iter(names).join(", ")));
         bail!("no queue {name}");
     }
     for partition in tollgate.partitions().iter() {

@@ -339,6 +339,18 @@ async fn queues_are_listed_paused_and_resumed() {
 }
 
 #[tokio::test]
+async fn a_queue_that_was_deleted_is_opened_again_and_hides_no_history() {
+    let cli = fresh("1");
+    settle_job(&cli, "r1", &redeem("none", "c1")).await;
+    let stream = cli.keys(&cli.tollgate().await).queue(&QueueName::default());
+    cli.redis(&["DEL", &stream]);
+    assert!(cli.run(&["stats"]).complains(1).contains(&stream));
+    assert_eq!(lines(cli.run(&["journal", "export"]).exits(0)).len(), 1);
+    cli.run(&["queue", "resume", "default"]).exits(0);
+    cli.run(&["stats"]).exits(0);
+}
+
+#[tokio::test]
 async fn workers_are_told_by_their_beats_and_what_they_hold() {
     let cli = fresh("1");
     let tollgate = cli.tollgate().await;
