@@ -81,6 +81,9 @@ impl Refusal {
     }
 }
 
+/// The detail of a call whose time is up.
+const NO_ANSWER: &str = "no answer within the response timeout";
+
 /// A failed call to Redis, typed by what is known about its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
@@ -164,6 +167,11 @@ impl Failure {
         )
     }
 
+    /// Was the connection lost, other than by waiting in vain for an answer? Often it broke long before the call.
+    pub fn is_broken_connection(&self) -> bool {
+        matches!(self, Self::Unknown { detail } if detail != NO_ANSWER)
+    }
+
     /// Did the server refuse because `maxmemory` is reached?
     pub fn is_oom(&self) -> bool {
         self.refusal() == Some(Refusal::OutOfMemory)
@@ -236,7 +244,7 @@ pub fn classify(error: &RedisError) -> Failure {
         ErrorKind::ClusterConnectionNotFound => Failure::not_applied(Refusal::Cluster, detail),
         // Pipelines and transactions whose parts failed: the parts that did not have happened.
         _ if error.code().is_some() => Failure::unknown(detail),
-        _ if error.is_timeout() => Failure::unknown("no answer within the response timeout"),
+        _ if error.is_timeout() => Failure::unknown(NO_ANSWER),
         _ => Failure::unknown(detail),
     }
 }

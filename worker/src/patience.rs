@@ -1,7 +1,7 @@
 //! Trying again: what a loop does between two attempts.
 //!
 //! The pauses grow and are jittered, so that a fleet does not come back as one. Saying what is wrong is left to
-//! [`Troubles`]. Must not be used for a call that is unsafe to repeat; ours all are safe.
+//! [`Troubles`](crate::trouble::Troubles). Must not be used for a call that is unsafe to repeat; ours all are safe.
 
 use std::time::Duration;
 
@@ -37,7 +37,12 @@ impl<'a> Patience<'a> {
     /// Takes note of a failure and waits until it is time to try again.
     pub(crate) async fn after(&mut self, error: &ScriptError) -> Result<(), GaveUp> {
         self.health.metrics.redis_failure(error);
-        self.health.troubles.report(self.reporter, &self.what, error);
+        // A connection that broke while it was idle is replaced by the next attempt, without a word: after a restart of
+        // Redis every loop meets that once, at a time of its own.
+        let broken = matches!(error, ScriptError::Failure(failure) if failure.is_broken_connection());
+        if self.failures > 0 || !broken {
+            self.health.troubles.report(self.reporter, &self.what, error);
+        }
         let pause = jittered(pause(self.failures), rand::random());
         self.failures = self.failures.saturating_add(1);
         tokio::select! {
