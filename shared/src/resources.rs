@@ -25,6 +25,16 @@ pub enum Held<T> {
     Corrupt(String),
 }
 
+impl<T> Held<T> {
+    /// The resource, if it could be read.
+    pub fn state(&self) -> Option<&T> {
+        match self {
+            Self::State(state) => Some(state),
+            Self::Absent | Self::Corrupt(_) => None,
+        }
+    }
+}
+
 /// Whether a resource still gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -87,7 +97,7 @@ pub struct AccountState {
 /// A resource that is kept as one hash and listed in the index.
 pub trait Listed: Sized {
     /// Its id.
-    type Id;
+    type Id: std::fmt::Display;
     /// What its members of the index begin with.
     const PREFIX: &'static str;
     /// The fields that [`Listed::read`] wants, in order.

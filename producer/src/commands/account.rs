@@ -7,8 +7,10 @@ use tollgate::code::Code;
 use tollgate::ids::{AccountId, JobId};
 use tollgate::job::{Request, Resource};
 use tollgate::resources::{self, AccountState, Held};
+use tollgate::scripts::payout::of_account;
 
 use super::listing::{self, Shown};
+use super::payout;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::operation;
@@ -86,9 +88,42 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             let request = Request::AccountClose { account };
             operation::run(context, &context.open_or_init().await?, &JobId::fresh(), &request).await
         }
-        Verb::Show { id } => listing::show::<AccountState>(context, Resource::Account(&id), &id).await,
+        Verb::Show { id } => show(context, &id).await,
         Verb::Ls => listing::ls::<AccountState>(context).await,
     }
+}
+
+/// Open payouts that `show` lists; `payout ls` has them all.
+const PAYOUTS_SHOWN_MAX: usize = 100;
+
+/// An account with its open payouts.
+#[derive(Serialize)]
+struct AccountShown<'a> {
+    #[serde(flatten)]
+    account: AccountView<'a>,
+    payouts: Vec<payout::View<'a>>,
+}
+
+async fn show(context: &Context, id: &AccountId) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let partition = tollgate.partition_of(Resource::Account(id));
+    let keys = tollgate.keys(partition);
+    let mut link = tollgate.server().link().await?;
+    let Some((held, status, exit)) = listing::read::<AccountState>(&mut link, keys, id).await? else {
+        return Ok(Exit::Refused);
+    };
+    let state = held.state();
+    let holds = match state {
+        Some(state) if state.held.minor() > 0 => of_account(&mut link, keys, id, PAYOUTS_SHOWN_MAX).await?,
+        _ => Vec::new(),
+    };
+    let payouts = holds.iter().map(|hold| payout::View::of(partition, hold)).collect();
+    let shown = AccountShown { account: AccountState::view(id.as_str(), state, status), payouts };
+    context.output().data(&shown, || {
+        let line = listing::line(id.as_str(), state, status);
+        if shown.payouts.is_empty() { line } else { format!("{line}\n{}", payout::table(&shown.payouts)) }
+    })?;
+    Ok(exit)
 }
 
 /// The currency of an account; the default one if it cannot be told, since settle then says what is the matter.

@@ -6,6 +6,8 @@
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::job::Resource;
+use tollgate::keys::Keys;
+use tollgate::link::Link;
 use tollgate::resources::{self, Held, Listed};
 
 use crate::context::Context;
@@ -41,14 +43,26 @@ pub(super) async fn show<T: Shown>(
     let tollgate = context.open().await?;
     let keys = tollgate.keys(tollgate.partition_of(resource));
     let mut link = tollgate.server().link().await?;
-    let held = resources::read::<T>(&mut link, keys, std::slice::from_ref(id)).await?.pop();
-    let Some(held @ (Held::State(_) | Held::Corrupt(_))) = held else {
-        say(format_args!("error: {}: {}: {resource}", T::NOT_FOUND, T::NOT_FOUND.meaning()));
-        return Ok(Exit::Refused);
-    };
-    let (state, status, exit) = judged(resource.id(), &held);
-    context.output().data(&T::view(resource.id(), state, status), || line(resource.id(), state, status))?;
+    let Some((held, status, exit)) = read::<T>(&mut link, keys, id).await? else { return Ok(Exit::Refused) };
+    let (id, state) = (resource.id(), held.state());
+    context.output().data(&T::view(id, state, status), || line(id, state, status))?;
     Ok(exit)
+}
+
+/// Reads one resource: what it is, the status to tell, and what that means for the exit code. `None` if there is
+/// none, which has been said.
+pub(super) async fn read<T: Shown>(
+    link: &mut Link,
+    keys: &Keys,
+    id: &T::Id,
+) -> anyhow::Result<Option<(Held<T>, &'static str, Exit)>> {
+    let held = resources::read::<T>(link, keys, std::slice::from_ref(id)).await?.pop();
+    let Some(held @ (Held::State(_) | Held::Corrupt(_))) = held else {
+        say(format_args!("error: {}: {}: {}{id}", T::NOT_FOUND, T::NOT_FOUND.meaning(), T::PREFIX));
+        return Ok(None);
+    };
+    let (_, status, exit) = judged(&id.to_string(), &held);
+    Ok(Some((held, status, exit)))
 }
 
 /// Lists all resources of one type, partition after partition, in the order of their ids.
@@ -87,7 +101,7 @@ fn judged<'a, T: Shown>(id: &str, held: &'a Held<T>) -> (Option<&'a T>, &'static
     (None, Code::CorruptState.name(), Exit::Refused)
 }
 
-fn line<T: Shown>(id: &str, state: Option<&T>, status: &str) -> String {
+pub(super) fn line<T: Shown>(id: &str, state: Option<&T>, status: &str) -> String {
     match state {
         Some(state) => format!("{id}  {status}  {}", state.text()),
         None => format!("{id}  {status}"),

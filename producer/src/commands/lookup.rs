@@ -8,14 +8,17 @@ use tollgate::code::Code;
 use tollgate::coupon;
 use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::JobId;
+use tollgate::instant::Instant;
 use tollgate::link::Link;
 use tollgate::outcome::Outcome;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::payout::{self, Hold};
 
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{hint, say};
-use crate::table::Table;
+use crate::table::{Table, age};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -32,6 +35,43 @@ struct Found {
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     coupon: Option<String>,
+    /// Of a payout that has not ended: how far it is.
+    #[serde(flatten)]
+    payout: Option<Underway>,
+}
+
+/// How far a payout is that has not ended.
+#[derive(Debug, Serialize)]
+struct Underway {
+    /// Attempts that have begun.
+    attempt: u64,
+    /// When it came to this state, in milliseconds since the Unix epoch.
+    since_ms: u64,
+    /// Why it needs review.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+}
+
+/// Reads how far a payout is; nothing if it ended meanwhile, or if this user may not read it.
+async fn underway(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    outcome: &Outcome,
+) -> anyhow::Result<Option<Underway>> {
+    let code = outcome.code.and_then(Code::from_name);
+    let (Some(partition), Some(Code::Held | Code::Paying | Code::NeedsReview)) = (outcome.partition, code)
+    else {
+        return Ok(None);
+    };
+    match payout::hold(link, tollgate.keys(partition), &outcome.id).await {
+        Ok(hold) => Ok(hold.map(|Hold { attempts: attempt, since_ms, reason, .. }| Underway {
+            attempt,
+            since_ms,
+            reason,
+        })),
+        Err(ScriptError::Failure(Failure::NotApplied { reason: Refusal::NoPermission, .. })) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Runs the command.
@@ -44,7 +84,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     for outcome in tollgate.lookup(&mut link, &args.ids).await?.into_iter().flatten() {
         exit = exit.combine(Exit::of_outcome(outcome.class));
         let coupon = coupons.of(&tollgate, &mut link, &outcome).await?;
-        let found = Found { outcome, coupon };
+        let payout = underway(&tollgate, &mut link, &outcome).await?;
+        let found = Found { outcome, coupon, payout };
         if context.output().is_json() {
             context.output().data(&found, String::new)?;
         } else {
@@ -57,13 +98,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn cells(Found { outcome, coupon }: Found) -> [String; 6] {
+fn cells(Found { outcome, coupon, payout }: Found) -> [String; 6] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         outcome.id.to_string(),
         or_dash(outcome.partition.map(|partition| partition.to_string())),
         outcome.class.to_string(),
-        or_dash(outcome.code.map(str::to_owned)),
+        or_dash(outcome.code.map(|code| match &payout {
+            Some(Underway { attempt, since_ms, .. }) if *attempt > 0 => {
+                let since = age(Some(Instant::now().ms().saturating_sub(*since_ms)));
+                format!("{code} (attempt {attempt}, since {since})")
+            }
+            _ => code.to_owned(),
+        })),
         or_dash(outcome.seq.map(|seq| seq.to_string())),
         or_dash(coupon),
     ]

@@ -74,7 +74,7 @@ fn reason(text: &str) -> Result<String, String> {
 
 /// An open payout as `--json` shows it; amounts in minor units, instants in milliseconds since the Unix epoch.
 #[derive(Serialize)]
-struct View<'a> {
+pub(super) struct View<'a> {
     id: &'a str,
     partition: u16,
     account: &'a str,
@@ -91,7 +91,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(partition: Partition, hold: &'a Hold) -> Self {
+    pub(super) fn of(partition: Partition, hold: &'a Hold) -> Self {
         Self {
             id: hold.id.as_str(),
             partition: partition.number(),
@@ -125,6 +125,13 @@ impl<'a> View<'a> {
 
 const COLUMNS: [&str; 8] = ["id", "account", ">amount", "currency", "state", ">attempts", ">since", "reason"];
 
+/// Open payouts for people.
+pub(super) fn table(payouts: &[View<'_>]) -> Table {
+    let mut table = Table::new(&COLUMNS);
+    payouts.iter().for_each(|payout| table.row(payout.cells()));
+    table
+}
+
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
@@ -135,8 +142,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             Some((partition, hold)) => {
                 let view = View::of(partition, &hold);
                 context.output().data(&view, || {
-                    let mut table = Table::new(&COLUMNS);
-                    table.row(view.cells());
+                    let table = table(std::slice::from_ref(&view));
                     format!(
                         "{table}\nto {}, fence {}, {} refused",
                         hold.destination, hold.fence, hold.refused

@@ -1,6 +1,7 @@
 //! `docs/cli-json.md` against the commands: the same names, the same types, no field more or less.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::Value;
 use tollgate::amount::Amount;
@@ -8,6 +9,7 @@ use tollgate::code::Code;
 use tollgate::ids::QueueName;
 use tollgate::job::{CodesName, Request};
 use tollgate::scripts::beat::beat;
+use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
 use tollgate::workers::Description;
 
 use crate::harness::{Cli, Ran, drain, opened};
@@ -301,10 +303,43 @@ async fn payouts() {
     }
     check(&cli, "payout ls", &[], 0);
     check(&cli, "payout show", &["p1"], 0);
+    // In words of its own where a command shows how far they are.
+    let shown = check(&cli, "account show", &["a1"], 0).json();
+    assert_eq!((shown["held"].as_u64(), shown["payouts"].as_array().unwrap().len()), (Some(200), 2));
+    begin(&cli, "p1").await;
+    let found = check(&cli, "lookup", &["p1"], 4).json();
+    assert_eq!((&found["code"], &found["attempt"]), (&Value::from("paying"), &Value::from(1)));
+    check(&cli, "payout void", &["p1", "--reason", "because"], 1);
+    lease_over(&cli, "p1").await;
     check(&cli, "payout void", &["p1", "--reason", "because"], 0);
     check(&cli, "payout post", &["p2", "--reason", "because"], 0);
     check(&cli, "payout post", &["p3", "--reason", "because"], 1);
     check(&cli, "journal export", &[], 0);
+}
+
+/// Begins an attempt with a lease of a moment.
+async fn begin(cli: &Cli, job: &str) {
+    let (tollgate, mut link) = opened(cli).await;
+    let attempt = Begin {
+        key: "k1",
+        lease: Duration::from_millis(500),
+        retry: Retry::SameKey,
+        key_window: Duration::from_secs(60),
+        backoff: Duration::ZERO,
+    };
+    let account = "a1".parse().unwrap();
+    let begun = step(&mut link, &cli.keys(&tollgate), &account, &id(job), &Step::Begin(attempt)).await;
+    assert_eq!(begun.unwrap().code(), Code::Paying);
+}
+
+/// Waits until an operator may speak.
+async fn lease_over(cli: &Cli, job: &str) {
+    let (tollgate, mut link) = opened(cli).await;
+    let keys = cli.keys(&tollgate);
+    let until_ms = hold(&mut link, &keys, &id(job)).await.unwrap().unwrap().lease_until_ms;
+    while due(&mut link, &keys, 1).await.unwrap().at_ms < until_ms {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[test]

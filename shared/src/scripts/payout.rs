@@ -266,6 +266,43 @@ pub async fn open(link: &mut Link, keys: &Keys, from: usize, count: usize) -> Re
     Ok(holds)
 }
 
+/// Reads the open payouts of one account, `count` at most, in no order.
+///
+/// Goes over all open payouts of the partition, a page at a time: for people, not for programs.
+///
+/// # Errors
+/// [`ScriptError::CorruptPartition`] if a row cannot be read.
+pub async fn of_account(
+    link: &mut Link,
+    keys: &Keys,
+    account: &AccountId,
+    count: usize,
+) -> Result<Vec<Hold>, ScriptError> {
+    /// How many members one page goes over.
+    const PAGE: usize = 1_000;
+    // What MATCH takes for a pattern is taken literally.
+    let literal =
+        |c: char| if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^') { vec!['\\', c] } else { vec![c] };
+    let pattern: String = account.as_str().chars().flat_map(literal).chain(['\t', '*']).collect();
+    let (mut cursor, mut holds) = ("0".to_owned(), Vec::new());
+    loop {
+        let mut command = redis::cmd("ZSCAN");
+        command.arg(keys.payouts()).arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
+        let (next, page): (String, Vec<(String, String)>) = link.query(&command).await?;
+        for (member, _) in page {
+            let (_, id) = read_member(keys, &member)?;
+            // A scan may name a member twice.
+            if holds.len() < count && !holds.iter().any(|hold: &Hold| hold.id == id) {
+                holds.extend(hold(link, keys, &id).await?);
+            }
+        }
+        if next == "0" || holds.len() == count {
+            return Ok(holds);
+        }
+        cursor = next;
+    }
+}
+
 /// Reads `<account> TAB <id>`.
 fn read_member(keys: &Keys, member: &str) -> Result<(AccountId, JobId), ScriptError> {
     let read = || {
