@@ -6,6 +6,7 @@ mod harness;
 
 mod acl;
 mod admin;
+mod audit;
 mod burst;
 mod cdnow;
 mod enqueue;

@@ -5,14 +5,19 @@
 //! that of the campaigns and accounts. What one customer holds is known only in sum (see
 //! [`holders`](super::holders)): that `customer_limit_reached` was *due* it checks as far as that allows.
 
+mod payout;
+
 use std::collections::HashMap;
 
 use crate::amount::NUMBER_MAX;
 use crate::code::Code;
 use crate::fingerprint::Fingerprint;
-use crate::ids::{AccountId, CampaignId, Destination, JobId};
-use crate::job::{CodesName, PayoutStep, Request, Resource};
+use crate::ids::{AccountId, CampaignId, JobId};
+use crate::job::{CodesName, Request, Resource};
 use crate::journal::Line;
+
+use payout::decide_step;
+pub(super) use payout::{HOLD_FIELDS, Hold};
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
 pub(super) const CAMPAIGN_FIELDS: [&str; 9] = [
@@ -28,22 +33,6 @@ pub(super) const CAMPAIGN_FIELDS: [&str; 9] = [
 ];
 /// The fields of an account's key, in the order of [`Account::fields`].
 pub(super) const ACCOUNT_FIELDS: [&str; 5] = ["available", "held", "currency", "status", "seq"];
-
-/// The fields of a hold's key that follow from the journal, in the order of [`Hold::fields`].
-pub(super) const HOLD_FIELDS: [&str; 12] = [
-    "account",
-    "amount",
-    "currency",
-    "destination",
-    "fingerprint",
-    "state",
-    "attempts",
-    "refused",
-    "fence",
-    "first_begin_at_ms",
-    "since_ms",
-    "seq",
-];
 
 /// Every resource that the journal has named with effect.
 #[derive(Debug, Default)]
@@ -86,26 +75,6 @@ pub(super) struct Account {
     pub(super) unknown: bool,
 }
 
-/// An open payout after the lines so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hold {
-    pub(super) account: AccountId,
-    amount: u64,
-    currency: &'static str,
-    destination: Destination,
-    /// Of the job: its receipt keeps it through all steps.
-    pub(super) fingerprint: Fingerprint,
-    /// `held`, `paying` or `needs_review`.
-    pub(super) state: Code,
-    attempts: u64,
-    refused: u64,
-    fence: u64,
-    first_begin_at_ms: Option<u64>,
-    since_ms: u64,
-    /// Of its last change.
-    pub(super) seq: u64,
-}
-
 fn digits(number: Option<u64>) -> String {
     number.map(|number| number.to_string()).unwrap_or_default()
 }
@@ -140,26 +109,6 @@ impl Account {
             held,
             self.currency.to_owned(),
             status(self.closed),
-            self.seq.to_string(),
-        ]
-    }
-}
-
-impl Hold {
-    /// What its key must hold, in the order of [`HOLD_FIELDS`].
-    pub(super) fn fields(&self) -> [String; 12] {
-        [
-            self.account.to_string(),
-            self.amount.to_string(),
-            self.currency.to_owned(),
-            self.destination.to_string(),
-            self.fingerprint.to_string(),
-            self.state.to_string(),
-            self.attempts.to_string(),
-            self.refused.to_string(),
-            self.fence.to_string(),
-            digits(self.first_begin_at_ms),
-            self.since_ms.to_string(),
             self.seq.to_string(),
         ]
     }
@@ -300,32 +249,6 @@ impl Model {
         }
     }
 
-    fn take_over_step(&mut self, line: &Line, account: &AccountId, step: &PayoutStep) {
-        match line.code {
-            Code::Paying | Code::NeedsReview => {
-                let Some(hold) = self.holds.get_mut(&line.id) else { return };
-                match step {
-                    PayoutStep::Begin { attempt, fence } => {
-                        (hold.attempts, hold.fence) = (*attempt, *fence);
-                        hold.first_begin_at_ms = hold.first_begin_at_ms.or(Some(line.at_ms));
-                    }
-                    PayoutStep::Refuse { .. } => hold.refused = hold.refused.saturating_add(1),
-                    _ => {}
-                }
-                (hold.state, hold.since_ms, hold.seq) = (line.code, line.at_ms, line.seq);
-            }
-            Code::Paid | Code::PayoutRefused | Code::PayoutVoided => {
-                let Some(hold) = self.holds.remove(&line.id) else { return };
-                let account = self.account(account);
-                account.held = account.held.saturating_sub(hold.amount);
-                account.available = line.after.unwrap_or_default();
-                account.seq = line.seq;
-            }
-            // Paid after the money had gone back: an alarm, but no change.
-            _ => {}
-        }
-    }
-
     /// The campaign, or a stand-in for one whose creation the journal does not have.
     fn campaign(&mut self, id: &CampaignId) -> &mut Campaign {
         let unknown = || Campaign { unknown: true, ..Campaign::default() };
@@ -437,40 +360,125 @@ fn decide_account(account: Option<&Account>, request: &Request) -> Decision {
     }
 }
 
-/// A step of a payout. Leases and expiry are not in the journal: what they forbid is not seen here.
-fn decide_step(account: Option<&Account>, hold: Option<&Hold>, step: &PayoutStep) -> Decision {
-    let available = account.map(|account| account.available);
-    let unchanged = |code| Decision::new(code, available);
-    let Some(hold) = hold else {
-        // It has ended, or never was. Only proof of payment is still written down then.
-        return match step {
-            PayoutStep::Post { source, .. } if source == "gateway" => unchanged(Code::PaidAfterVoid),
-            _ => unchanged(Code::PayoutNotOpen),
-        };
-    };
-    let returned = |code| Decision::new(code, available.map(|money| money.saturating_add(hold.amount)));
-    match step {
-        PayoutStep::Begin { .. } if hold.state == Code::NeedsReview => unchanged(Code::PayoutNotOpen),
-        PayoutStep::Begin { attempt, fence } => {
-            if (*attempt, *fence) == (hold.attempts, hold.fence) && hold.attempts > 0 {
-                unchanged(Code::NeedsReview)
-            } else if *attempt == hold.attempts + 1 && *fence > hold.fence {
-                unchanged(Code::Paying)
-            } else {
-                unchanged(Code::Fenced)
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Entry;
+
+    /// Applies lines that all belong to one entry; answers the seqs of those that the model contradicts.
+    fn contradicted(model: &mut Model, lines: &[&str]) -> Vec<u64> {
+        let text = lines.join("\n").replace(' ', "\t");
+        let entry = Entry { seq_last: lines.len() as u64, at_ms: 1_000, text, hash: String::new() };
+        let lines = entry.lines().unwrap();
+        lines.iter().filter(|line| model.apply(line, |_| 1).is_some()).map(|line| line.seq).collect()
+    }
+
+    #[test]
+    fn a_sound_history_is_not_contradicted() {
+        let lines = [
+            "c0 redeem campaign_not_found s x 1 ",
+            "c1 campaign_create campaign_created s 3 2    0",
+            "c2 campaign_create campaign_exists s 3 2    0",
+            "r1 redeem redeemed s x 2 2",
+            "r2 redeem customer_limit_reached s x 1 2",
+            "r3 redeem redeemed s y 1 3",
+            "r4 redeem campaign_limit_reached s z 1 3",
+            "l1 campaign_set_limit limit_below_issued s 2  3",
+            "l2 campaign_set_limit limit_not_as_expected s 9 4 3",
+            "l3 campaign_set_limit limit_set s 9 3 3",
+            "k1 campaign_close campaign_closed_now s 3",
+            "r5 redeem ended s z 1 3",
+            "k2 campaign_close ended s 3",
+            "w0 withdraw account_not_found a 1 USD ",
+            "a1 account_open account_opened a 10 USD 10",
+            "a2 account_open account_exists a 10 USD 10",
+            "w1 withdraw withdrawn a 4 USD 6",
+            "w2 withdraw insufficient_funds a 7 USD 6",
+            "w3 withdraw currency_mismatch a 1 EUR 6",
+            "d1 deposit deposited a 1 USD 7",
+            "d2 deposit balance_limit_reached a 9007199254740991 USD 7",
+            "z1 account_close account_not_empty a 7",
+            "w4 withdraw withdrawn a 7 USD 0",
+            "z2 account_close account_closed_now a 0",
+            "d3 deposit account_closed a 1 USD 0",
+        ];
+        let mut model = Model::default();
+        assert_eq!(contradicted(&mut model, &lines), [] as [u64; 0]);
+        let campaign = &model.campaigns[&CampaignId::parse("s").unwrap()];
+        assert_eq!((campaign.issued, campaign.holders, campaign.seq), (3, 3, 11));
+        assert_eq!(model.accounts[&AccountId::parse("a").unwrap()].fields()[0], "0");
+    }
+
+    #[test]
+    fn each_line_that_cannot_be_is_contradicted_once() {
+        for (line, next) in [
+            ("r1 redeem redeemed s x 4 4", "r2 redeem campaign_limit_reached s y 1 4"),
+            ("r1 redeem redeemed s x 1 2", "r2 redeem redeemed s y 1 3"),
+            ("r1 redeem campaign_limit_reached s x 1 0", "r2 redeem redeemed s y 1 1"),
+            ("r1 redeem customer_limit_reached s x 1 0", "r2 redeem redeemed s y 1 1"),
+            ("r1 redeem redeemed s x 3 3", "l1 campaign_set_limit limit_set s 4  3"),
+            ("r1 redeem ended s x 1 0", "r2 redeem redeemed s y 1 1"),
+            ("w1 withdraw withdrawn a 11 USD 0", "w2 withdraw insufficient_funds a 1 USD 0"),
+            ("w1 withdraw withdrawn a 4 USD 5", "w2 withdraw withdrawn a 5 USD 0"),
+            ("w1 withdraw withdrawn a 4 EUR 6", "w2 withdraw withdrawn a 6 USD 0"),
+            ("w1 withdraw insufficient_funds a 4 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
+            ("d1 deposit deposited a 0 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
+            ("a2 account_open account_opened a 99 USD 99", "w2 withdraw withdrawn a 99 USD 0"),
+            ("z1 account_close account_closed_now a 10", "w2 withdraw account_closed a 1 USD 10"),
+        ] {
+            let lines = [
+                "c1 campaign_create campaign_created s 3 2    0",
+                "a1 account_open account_opened a 10 USD 10",
+                line,
+                next,
+            ];
+            assert_eq!(contradicted(&mut Model::default(), &lines), [3], "{line}");
         }
-        PayoutStep::Post { .. } => unchanged(Code::Paid),
-        PayoutStep::Refuse { fence, .. } | PayoutStep::Review { fence, .. }
-            if hold.state != Code::Paying || *fence != hold.fence =>
-        {
-            unchanged(Code::Fenced)
+    }
+
+    #[test]
+    fn windows_are_judged_by_the_time_of_the_line() {
+        for (opens, closes, code, issued) in [
+            ("", "", "redeemed", 1),
+            ("1001", "", "not_started", 0),
+            ("1000", "1001", "redeemed", 1),
+            ("1", "1000", "ended", 0),
+        ] {
+            let create = format!("c campaign_create campaign_created s 3  {opens} {closes}  0");
+            let redeem = format!("r redeem {code} s x 1 {issued}");
+            assert_eq!(contradicted(&mut Model::default(), &[&create, &redeem]), [] as [u64; 0], "{code}");
         }
-        PayoutStep::Refuse { .. } if hold.refused + 1 == hold.attempts => returned(Code::PayoutRefused),
-        PayoutStep::Refuse { .. } | PayoutStep::Review { .. } => unchanged(Code::NeedsReview),
-        PayoutStep::Void { source, .. } if source == "expiry" && hold.attempts > 0 => {
-            unchanged(Code::HoldNotExpired)
+    }
+
+    #[test]
+    fn a_hold_is_resolved_once() {
+        let sound = [
+            "a account_open account_opened a 10 USD 10",
+            "p payout held a 4 USD iban 6",
+            "z account_close account_not_empty a 6",
+            "p payout_begin paying a 1 7 6",
+            "p payout_begin paying a 2 8 6",
+            "p payout_refuse needs_review a 8 no 6",
+        ];
+        let mut model = Model::default();
+        assert_eq!(contradicted(&mut model, &sound), [] as [u64; 0]);
+        assert_eq!(model.holds[&JobId::parse("p").unwrap()].fields()[6..9], ["2", "1", "8"]);
+        for (end, wrong) in [
+            ("p payout_post paid a operator why 6", "p payout_void payout_voided a operator why 10"),
+            ("p payout_void payout_voided a operator why 10", "p payout_post paid a gateway ok 10"),
+        ] {
+            let lines: Vec<&str> = sound.iter().copied().chain([end, wrong]).collect();
+            assert_eq!(contradicted(&mut Model::default(), &lines), [8], "{wrong}");
         }
-        PayoutStep::Void { .. } => returned(Code::PayoutVoided),
+        for wrong in [
+            "p payout_begin paying a 3 9 6",
+            "p payout_refuse payout_refused a 8 no 10",
+            "p payout_void payout_voided a expiry why 10",
+            "p payout_void payout_voided a operator why 6",
+            "p payout_post paid a gateway ok 10",
+        ] {
+            let lines: Vec<&str> = sound.iter().copied().chain([wrong]).collect();
+            assert_eq!(contradicted(&mut Model::default(), &lines), [7], "{wrong}");
+        }
     }
 }

@@ -219,6 +219,8 @@ async fn a_fault_is_found_while_others_work() {
     let is_named = |report: &Report, check: Check, resource: &str| {
         report.violations.iter().any(|found| found.check == check && found.resource == resource)
     };
+    let (mut town, crowd) = busy_town().await;
+    assert_clean(&town.audit().await);
     for (fault, check, resource) in [
         ("HINCRBY $account:a1 available 1", Check::G2, "account:a1"),
         ("HINCRBY $campaign:hot issued -1", Check::G1, "campaign:hot"),
@@ -231,12 +233,10 @@ async fn a_fault_is_found_while_others_work() {
         ("HDEL $parked dead-1", Check::G10, "parked:dead-1"),
         ("DEL $hold:p1", Check::G14, "hold:p1"),
     ] {
-        let (mut town, crowd) = busy_town().await;
-        assert_clean(&town.audit().await);
         town.run(fault).await;
         let report = town.audit().await;
         assert_eq!(report.verdict, Verdict::Fail, "{fault}");
         assert!(is_named(&report, check, resource), "{fault}: {:#?}", report.violations);
-        crowd.end().await;
     }
+    crowd.end().await;
 }
