@@ -19,7 +19,7 @@ use super::Room;
 use super::head::{self, Head};
 use super::holders::Weigher;
 use super::model::Model;
-use super::read::{Field, each_line, fields, judge, line_at, pairs, scanned, shown};
+use super::read::{Field, each_line, field, fields, judge, line_at, number, pairs, scanned, shown};
 use super::replay::Replay;
 use super::report::Check;
 
@@ -408,20 +408,24 @@ pub(super) async fn name_surplus(room: &mut Room<'_>, bucket: Bucket) -> Result<
     let mut cursor = b"0".to_vec();
     let mut told = HashSet::new();
     loop {
-        let mut command = redis::cmd("HSCAN");
-        command.arg(room.keys.receipts(bucket)).arg(&cursor).arg("COUNT").arg(SCAN_COUNT);
-        let Ok(value) = judge(room.link.run(&command).await)? else { return Ok(false) };
-        let (next, items) = scanned(value);
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.cmd("HSCAN").arg(room.keys.receipts(bucket)).arg(&cursor).arg("COUNT").arg(SCAN_COUNT);
+        pipeline.cmd("HGET").arg(room.keys.head()).arg("seq");
+        let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+        let (Some(page), Some(head)) = (replies.next(), replies.next()) else {
+            return Err(Failure::unknown("a reply is missing"));
+        };
+        let Ok(page) = judge(page)? else { return Ok(false) };
+        let head = judge(head)?.ok().and_then(|value| number(&field(value))).unwrap_or_default();
+        let (next, items) = scanned(page);
         for (id, receipt) in pairs(items) {
             if known.contains(&weigh(&id)) || room.findings.is_full() || !told.insert(weigh(&id)) {
                 continue;
             }
-            // Decided since the journal was read?
+            // Decided since the journal was read. Not looked up one by one: beside workers this must be
+            // faster than they are.
             let named = Stored::parse(&receipt).map(|stored| stored.seq);
-            if let Some(named) = named.filter(|named| *named > seq)
-                && let Some(line) = line_at(room.link, room.keys, named).await?
-                && line.id.as_str().as_bytes() == id
-            {
+            if named.is_some_and(|named| named > seq && named <= head) {
                 continue;
             }
             found_any = true;

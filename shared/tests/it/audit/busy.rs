@@ -24,7 +24,7 @@ use crate::harness::{cmd, until};
 use super::town::{Town, assert_clean, campaign, deposit, open, payout, redeem, withdraw};
 
 /// Between two batches of a task.
-const PACE: Duration = Duration::from_millis(5);
+const PACE: Duration = Duration::from_millis(25);
 
 /// Stops the tasks when the test ends, however it ends.
 struct Crowd {
