@@ -1,5 +1,5 @@
-//! `tollgate-chaos demo` (`make demo`): a private Redis, three workers, 20,000 jobs with duplicates among them, one worker killed in the
-//! middle; then what was asked, issued, refused and replayed, and the audit's verdict.
+//! `tollgate-chaos demo` (`make demo`): a private Redis, three workers, 20,000 jobs with duplicates among them, one
+//! worker killed in the middle; then what was asked, issued, refused and replayed, and the audit's verdict.
 //!
 //! Uses the two programs as anybody would, by their command lines alone ([`stage`]). Leaves nothing running,
 //! also on Ctrl-C and on failure. Exit code 0: PASS; 1: FAIL, INVALID (nothing was reclaimed or replayed, so
@@ -16,7 +16,7 @@ use indicatif::ProgressBar;
 
 use report::Report;
 
-use crate::stage::{self, Stage, Stats, Worker, complain, print, thousands};
+use crate::stage::{self, Stage, Stats, Worker, print, thousands};
 
 const WORKERS: usize = 3;
 /// Which of them is killed.
@@ -26,28 +26,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 /// Plays it.
 pub(crate) async fn run() -> ExitCode {
-    let stage = match Stage::set("everysec").await {
-        Ok(stage) => stage,
-        Err(error) => {
-            complain(format_args!("error: {error:#}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let played = tokio::select! {
-        played = play(&stage) => played,
-        () = stage::interrupted() => Err(anyhow::anyhow!("interrupted")),
-    };
-    let exit = match &played {
-        Ok(report) => report.print(),
-        Err(error) => {
-            complain(format_args!("\nerror: {error:#}"));
-            ExitCode::FAILURE
-        }
-    };
-    if played.is_err() {
-        stage.print_logs();
-    }
-    exit
+    let report = stage::perform("everysec", play).await;
+    report.map_or(ExitCode::FAILURE, |report| report.print())
 }
 
 async fn play(stage: &Stage) -> anyhow::Result<Report> {

@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use crate::stage::{self, Stage, Worker, complain, print, thousands};
+use crate::stage::{self, Stage, Worker, print, thousands};
 use bank::Bank;
 use report::Report;
 
@@ -59,25 +59,8 @@ pub(crate) struct Args {
 
 /// Plays it.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    let stage = match Stage::set("always").await {
-        Ok(stage) => stage,
-        Err(error) => {
-            complain(format_args!("error: {error:#}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let played = tokio::select! {
-        played = play(&stage, &args) => played,
-        () = stage::interrupted() => Err(anyhow::anyhow!("interrupted")),
-    };
-    match played {
-        Ok(report) => report.print(&args),
-        Err(error) => {
-            complain(format_args!("\nerror: {error:#}"));
-            stage.print_logs();
-            ExitCode::FAILURE
-        }
-    }
+    let report = stage::perform("always", async |stage| play(stage, &args).await).await;
+    report.map_or(ExitCode::FAILURE, |report| report.print(&args))
 }
 
 /// What happened to the fleet.

@@ -61,16 +61,37 @@ struct WorkerRow {
     pending: u64,
 }
 
+/// Sets the stage, a private Redis that forces its file to disk as `appendfsync` says; plays; clears it. Says why
+/// nothing came of it, if nothing did.
+pub(crate) async fn perform<R>(
+    appendfsync: &str,
+    play: impl AsyncFnOnce(&Stage) -> anyhow::Result<R>,
+) -> Option<R> {
+    let stage = Stage::new().inspect_err(|error| complain(format_args!("error: {error:#}"))).ok()?;
+    let played = async {
+        let start = ["redis", "start", "--appendfsync", appendfsync];
+        stage.producer(&start).await.context("starting a private redis")?;
+        play(&stage).await
+    };
+    tokio::select! {
+        () = interrupted() => complain("\ninterrupted; nothing is left running"),
+        played = played => match played {
+            Ok(result) => return Some(result),
+            Err(error) => {
+                complain(format_args!("\nerror: {error:#}"));
+                stage.print_logs();
+            }
+        },
+    }
+    None
+}
+
 impl Stage {
-    /// A private Redis that forces its file to disk as `appendfsync` says.
-    pub(crate) async fn set(appendfsync: &str) -> anyhow::Result<Self> {
+    fn new() -> anyhow::Result<Self> {
         let own = std::env::current_exe()?;
         let programs = own.parent().context("no directory of programs")?.to_owned();
         let dir = tempfile::Builder::new().prefix("tollgate-run-").tempdir()?;
-        let stage = Self { programs, dir };
-        let start = ["redis", "start", "--appendfsync", appendfsync];
-        stage.producer(&start).await.context("starting a private redis")?;
-        Ok(stage)
+        Ok(Self { programs, dir })
     }
 
     /// Where its Redis and its logs are, while it stands.
@@ -109,6 +130,9 @@ impl Stage {
             "REDIS_PASSWORD_FILE",
             "REDIS_CA_FILE",
             "TOLLGATE_NAMESPACE",
+            "TOLLGATE_LOCK_URLS",
+            "TOLLGATE_PAYOUT_URL",
+            "TOLLGATE_PAYOUT_TOKEN",
         ] {
             command.env_remove(name);
         }
@@ -243,7 +267,7 @@ impl Drop for Stage {
 }
 
 /// Returns when a person or the system wants an end. Cancel-safe.
-pub(crate) async fn interrupted() {
+async fn interrupted() {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }

@@ -1,5 +1,6 @@
 //! What came of it: read from the journal, the resources and the audit, each by its own command.
 
+use std::collections::{BTreeSet, HashSet};
 use std::process::ExitCode;
 
 use serde::Deserialize;
@@ -13,6 +14,7 @@ struct Decision {
     id: String,
     kind: String,
     class: String,
+    code: String,
     amount: Option<u64>,
 }
 
@@ -30,7 +32,17 @@ struct Account {
 #[derive(Deserialize)]
 struct Audit {
     verdict: String,
+    checked: Checked,
     violations: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Checked {
+    lines: u64,
+    receipts: u64,
+    accounts: u64,
+    campaigns: u64,
+    holders: u64,
 }
 
 #[derive(Default)]
@@ -38,6 +50,8 @@ struct Kind {
     asked: u64,
     applied: u64,
     refused: u64,
+    /// Why it was refused.
+    codes: BTreeSet<String>,
 }
 
 pub(crate) struct Report {
@@ -62,7 +76,7 @@ impl Report {
         in_hand: u64,
     ) -> anyhow::Result<Self> {
         let (mut redemptions, mut withdrawals) = (Kind::default(), Kind::default());
-        let (mut withdrawn, mut ids) = (0, std::collections::HashSet::new());
+        let (mut withdrawn, mut ids) = (0, HashSet::new());
         let mut faults = Vec::new();
         for line in stage.producer(&["journal", "export"]).await?.lines() {
             let decision: Decision = serde_json::from_str(line)?;
@@ -74,7 +88,10 @@ impl Report {
             kind.asked += 1;
             match decision.class.as_str() {
                 "applied" => kind.applied += 1,
-                _ => kind.refused += 1,
+                _ => {
+                    kind.refused += 1;
+                    kind.codes.insert(decision.code);
+                }
             }
             if decision.kind == "withdraw" && decision.class == "applied" {
                 withdrawn += decision.amount.unwrap_or(0);
@@ -140,19 +157,16 @@ impl Report {
 
     /// Prints it; answers the exit code.
     pub(crate) fn print(&self) -> ExitCode {
-        print(format_args!("\n              {:>10}{:>10}{:>10}", "asked", "applied", "refused"));
+        print(format_args!("\n  {:<12}{:>9}{:>9}{:>9}", "", "asked", "issued", "refused"));
         for (name, kind) in [("redemptions", &self.redemptions), ("withdrawals", &self.withdrawals)] {
-            print(format_args!(
-                "  {name:<12}{:>10}{:>10}{:>10}",
-                thousands(kind.asked),
-                thousands(kind.applied),
-                thousands(kind.refused)
-            ));
+            let [asked, applied, refused] = [kind.asked, kind.applied, kind.refused].map(thousands);
+            let codes: Vec<&str> = kind.codes.iter().map(String::as_str).collect();
+            print(format_args!("  {name:<12}{asked:>9}{applied:>9}{refused:>9}  {}", codes.join(", ")));
         }
+        let replayed = thousands(self.replayed);
         print(format_args!(
-            "  {:<12}{:>10}   each answered as the first time\n",
-            "replayed",
-            thousands(self.replayed)
+            "  {:<12}{replayed:>9}  came twice, and got the first answer again\n",
+            "replayed"
         ));
         print(format_args!("  {:<12}{} of {COUPONS} issued", "coupons", self.issued));
         print(format_args!(
@@ -162,7 +176,12 @@ impl Report {
             dollars(self.withdrawn),
             dollars(ACCOUNTS * BALANCE)
         ));
-        print(format_args!("  {:<12}{}", "audit", self.audit.verdict));
+        let Checked { lines, receipts, accounts, campaigns, holders } = &self.audit.checked;
+        let [lines, receipts, held] = [*lines, *receipts, *holders].map(thousands);
+        print(format_args!(
+            "  {:<12}{}: {lines} journal lines replayed against {receipts} receipts, {accounts} accounts, {campaigns} campaign, {held} holders",
+            "audit", self.audit.verdict
+        ));
         for violation in &self.audit.violations {
             print(format_args!("              {violation}"));
         }
