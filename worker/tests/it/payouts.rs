@@ -11,6 +11,7 @@ use tollgate::scripts::settle::Answer as StepAnswer;
 
 use crate::bank::{Answer, Bank};
 use crate::harness::{Space, Worker, private, redemptions, until};
+use crate::proxy::Proxy;
 
 /// Every test has a server that forces each write to disk, as payouts want it.
 fn redis() -> Temporary {
@@ -176,6 +177,27 @@ async fn one_payout_of_an_account_at_a_time_many_accounts_at_once() {
         payouts.until_fate(&format!("many-{n}"), "paid").await;
     }
     assert!(payouts.bank.at_once_max() > 1, "payouts of different accounts waited for one another");
+}
+
+#[tokio::test]
+async fn cut_off_from_redis_it_begins_nothing_and_another_finds_out_what_it_paid() {
+    let redis = redis();
+    let payouts = Payouts::open(&redis, &[Answer::PayLate(Duration::from_millis(200)), Answer::Pay]).await;
+    payouts.withdraw(&["p1", "p2"], "a1").await;
+    let proxy = Proxy::start(redis.socket());
+    let args = [&["--payout-url", &payouts.bank.url], &QUICK[..]].concat();
+    let _cut_off = payouts.space.worker_at(&proxy.url(), &args, "");
+    until("the first payment", async || (payouts.bank.asked() == 1).then_some(())).await;
+    proxy.cut();
+    let _other = payouts.worker(&[], "");
+    for id in ["p1", "p2"] {
+        payouts.until_fate(id, "paid").await;
+    }
+    let mut paid = payouts.bank.payments();
+    paid.sort();
+    assert_eq!(paid, ["p1", "p2"]);
+    assert_eq!(payouts.bank.asked(), 2, "one request for each: the first was found out by asking");
+    assert_eq!(payouts.balance().await, (800, 0));
 }
 
 #[tokio::test]

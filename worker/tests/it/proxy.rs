@@ -33,6 +33,12 @@ impl Proxy {
         format!("unix://{}", self.dir.path().join("s").display())
     }
 
+    /// From now on nothing passes, and nobody gets through any more.
+    pub(crate) fn cut(&self) {
+        std::fs::remove_file(self.dir.path().join("s")).unwrap();
+        self.swallow();
+    }
+
     /// From now on nothing passes on the connections there are. New ones work.
     pub(crate) fn swallow(&self) {
         self.generation.send_modify(|generation| *generation += 1);
