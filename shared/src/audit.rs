@@ -2,7 +2,7 @@
 //!
 //! Memory is that of the campaigns and accounts, not of the jobs or customers. Works while workers run, without
 //! stopping them: every resource carries the seq of its last change, so what is newer than the replay is kept and
-//! compared when the replay arrives at that seq ([`state`]); what is read in several steps is judged only if its
+//! compared when the replay arrives at that seq (`state`); what is read in several steps is judged only if its
 //! seq did not move meanwhile. Damage is what the audit is for: whatever it finds in a key is a violation, never a
 //! failure of its own. Reads only; relies on nothing but the keys' documented form, in particular on no script
 //! that writes.

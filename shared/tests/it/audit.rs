@@ -5,6 +5,7 @@ mod busy;
 mod town;
 
 use tollgate::audit::{Check, Position, Report, Verdict};
+use tollgate::scripts::payout::Step;
 
 use crate::harness::cmd;
 
@@ -297,4 +298,13 @@ async fn whatever_lies_under_a_key_is_a_violation_and_never_a_failure() {
 fn concat_codes() -> &'static str {
     static NAME: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     NAME.get_or_init(|| format!("codes:{CODES_NAME}"))
+}
+
+#[tokio::test]
+async fn a_payout_that_was_paid_after_it_was_given_back_is_told() {
+    let mut town = Town::new().await;
+    town.step("p6", Step::Paid { note: "late" }).await;
+    let report = town.audit().await;
+    assert!(has(&report, Check::G28, "account:a4", 34), "{:#?}", report.violations);
+    assert_eq!(report.violations.len(), 1, "{:#?}", report.violations);
 }

@@ -21,7 +21,7 @@ use tollgate::scripts::{dead, settle as settling};
 
 use crate::harness::{cmd, until};
 
-use super::town::{Town, assert_clean, campaign, deposit, open, payout, redeem, withdraw};
+use super::town::{Town, assert_clean, campaign, deposit, fetch, open, payout, redeem, withdraw};
 
 /// Between two batches of a task.
 const PACE: Duration = Duration::from_millis(25);
@@ -99,18 +99,14 @@ async fn mover(tollgate: Tollgate, stop: Arc<AtomicBool>) {
     let mut link = tollgate.server().link().await.unwrap();
     let keys = tollgate.keys(tollgate.partitions().get(0).unwrap()).clone();
     let queue = QueueName::default();
-    let read =
-        ["XREADGROUP", "GROUP", "workers", "mover", "COUNT", "20", "STREAMS", &keys.queue(&queue), ">"];
     while !stop.load(Ordering::Relaxed) {
         let job = |_| Job { id: JobId::fresh(), at: None, request: redeem("hot", "moved", 1) };
         let jobs: Vec<Job> = (0..10).map(job).collect();
         tollgate.enqueue(&mut link, &queue, &jobs).await.unwrap();
         for round in 0..2 {
-            let reply: Option<Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>> =
-                link.query(&cmd(&read)).await.unwrap();
-            let entries = reply.map(|mut queues| queues.remove(0).1).unwrap_or_default();
-            for (i, (entry, fields)) in entries.iter().enumerate() {
-                let job = tollgate::envelope::Envelope::decode_job(&fields[1]).unwrap();
+            let entries = fetch(&mut link, &keys, "mover").await;
+            for (i, (entry, envelope)) in entries.iter().enumerate() {
+                let job = tollgate::envelope::Envelope::decode_job(envelope).unwrap();
                 let fingerprint = Fingerprint::of(&job.request);
                 if round == 1 {
                     let item = Item { entry: Some(entry), id: &job.id, request: &job.request, fingerprint };
@@ -122,7 +118,7 @@ async fn mover(tollgate: Tollgate, stop: Arc<AtomicBool>) {
                     0 => Destination::Scheduled(soon),
                     _ => Destination::Dead(Code::CorruptState),
                 };
-                let (id, envelope) = (&job.id, &fields[1]);
+                let id = &job.id;
                 let parking = Parking {
                     queue: &queue,
                     entry,
@@ -136,9 +132,9 @@ async fn mover(tollgate: Tollgate, stop: Arc<AtomicBool>) {
                 park(&mut link, &keys, parking).await.unwrap();
             }
             let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
-            dead::retry(&mut link, &keys, &[queue.clone()], &ids).await.unwrap();
+            dead::retry(&mut link, &keys, std::slice::from_ref(&queue), &ids).await.unwrap();
             tokio::time::sleep(Duration::from_millis(5)).await;
-            promote(&mut link, &keys, &[queue.clone()], 100).await.unwrap();
+            promote(&mut link, &keys, std::slice::from_ref(&queue), 100).await.unwrap();
         }
     }
 }

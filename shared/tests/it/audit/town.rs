@@ -11,6 +11,7 @@ use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
 use tollgate::instant::Instant;
 use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
@@ -80,6 +81,16 @@ pub(super) fn campaign(name: &str, limit: u64, per_customer: Option<u64>) -> Req
 pub(super) fn set_limit(name: &str, limit: u64) -> Request {
     let (campaign, limit) = (CampaignId::parse(name).unwrap(), Limit::new(limit).unwrap());
     Request::CampaignSetLimit { campaign, limit, expected: None }
+}
+
+/// Reads up to 20 entries of the default queue as `consumer`: their ids and envelopes.
+pub(super) async fn fetch(link: &mut Link, keys: &Keys, consumer: &str) -> Vec<(String, Vec<u8>)> {
+    type Entries = Vec<(String, Vec<Vec<u8>>)>;
+    let stream = keys.queue(&QueueName::default());
+    let read = ["XREADGROUP", "GROUP", "workers", consumer, "COUNT", "20", "STREAMS", &stream, ">"];
+    let reply: Option<Vec<(String, Entries)>> = link.query(&cmd(&read)).await.unwrap();
+    let entries = reply.unwrap_or_default().into_iter().flat_map(|(_, entries)| entries);
+    entries.map(|(entry, mut fields)| (entry, fields.remove(1))).collect()
 }
 
 /// A namespace of one partition with a little of everything in it.
@@ -195,11 +206,8 @@ impl Town {
         ];
         self.tollgate.enqueue(&mut self.link, &queue, &jobs).await.unwrap();
         let keys = self.keys().clone();
-        let read =
-            ["XREADGROUP", "GROUP", "workers", "w1", "COUNT", "4", "STREAMS", &keys.queue(&queue), ">"];
-        let reply: Vec<(String, Vec<(String, Vec<(String, String)>)>)> =
-            self.link.query(&cmd(&read)).await.unwrap();
-        let entries: Vec<&str> = reply[0].1.iter().map(|(entry, _)| entry.as_str()).collect();
+        let fetched = fetch(&mut self.link, &keys, "w1").await;
+        let entries: Vec<&str> = fetched.iter().map(|(entry, _)| entry.as_str()).collect();
         let items: Vec<Item<'_>> = (0..2)
             .map(|i| Item {
                 entry: Some(entries[i]),
