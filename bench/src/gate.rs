@@ -110,7 +110,7 @@ impl Gate {
             anyhow::Ok((Tollgate::open_or_init(server, Namespace::default()).await?, link))
         })?;
         let queue = QueueName::default();
-        for resources in workload.resources()?.chunks(500) {
+        for resources in workload.resources()?.chunks(100) {
             let items: Vec<Item<'_>> = resources
                 .iter()
                 .map(|(id, request)| Item { entry: None, id, request, fingerprint: Fingerprint::of(request) })

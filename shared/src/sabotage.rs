@@ -84,7 +84,7 @@ impl Sabotage {
     pub(crate) fn edits(self) -> &'static [Edit] {
         match self {
             Self::ReceiptCheckRemoved => {
-                &[("return receipt_of[id] and answer_from_receipt(id, fingerprint)", "return false")]
+                &[("answer = receipt_of[id] and answer_from_receipt(id, fingerprint)", "answer = false")]
             }
             Self::CheckAndActSplit => CHECK_ONLY,
             Self::AcknowledgeBeforeEffect => &[(

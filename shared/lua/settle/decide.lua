@@ -1,15 +1,19 @@
 
 -- First pass: read everything that is needed in as few commands as there are keys, then decide in order.
-local jobs = {}        -- where each job begins in ARGV
-local at = JOBS_FIRST
+-- What is the same for a whole run is looked up once: each step of Lua costs, and these loops are the most of it.
+local runs = {}
+local at = RUNS_FIRST
 while ARGV[at] do
-  local kind = kinds[ARGV[at]]
-  if not kind then return refuse('corrupt_partition', 'call: no kind ' .. ARGV[at]) end
-  jobs[#jobs + 1] = at
-  local ids = bucket_at(ARGV[at + 4]).ids
-  ids[#ids + 1] = ARGV[at + 2]
-  if kind.gather then kind.gather(at + COMMON_FIELDS) end
-  at = at + COMMON_FIELDS + kind.fields
+  local kind_name, bucket, count = ARGV[at], bucket_at(ARGV[at + 1]), integer(ARGV[at + 2])
+  local kind = kinds[kind_name]
+  if not kind or not count then return refuse('corrupt_partition', 'call: no run of ' .. kind_name) end
+  local first, width = at + 3, COMMON_FIELDS + kind.fields
+  local last = first + (count - 1) * width
+  local ids = bucket.ids
+  for job = first, last, width do ids[#ids + 1] = ARGV[job + 1] end
+  if kind.gather then kind.gather(first + COMMON_FIELDS, last + COMMON_FIELDS, width) end
+  runs[#runs + 1] = { kind_name = kind_name, kind = kind, bucket = bucket, first = first, last = last, width = width }
+  at = last + width
 end
 
 for _, bucket in ipairs(buckets) do
@@ -24,44 +28,43 @@ if parked_count > 0 then
   if problem then return refuse('corrupt_partition', problem) end
 end
 
--- What stands in the way of deciding a job: the answer to give, or nil.
-local function answer_before(kind, first, id, fingerprint, bucket)
-  if kind.step then return nil end
-  return receipt_of[id] and answer_from_receipt(id, fingerprint)
-    or kind.answer_from_hold and kind.answer_from_hold(first + COMMON_FIELDS, fingerprint)
-    or bucket.below_floor and answer_below_floor(id, fingerprint)
-    or nil
-end
-
 local answers = {}     -- one for each job, in order
 local lines = {}       -- journal lines of what this call decided
 local entries = {}     -- stream entries to acknowledge
 local unparked = {}    -- decided ids that were parked
 local settled_count = 0
-for i = 1, #jobs do
-  local first = jobs[i]
-  local kind_name, entry, id, fingerprint = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
-  local kind, bucket = kinds[kind_name], buckets[ARGV[first + 4]]
-  local answer = answer_before(kind, first, id, fingerprint, bucket)
-  local settled = answer and answer ~= 'corrupt_state'
-  if not answer and bucket.from_future and not kind.step then answer = 'id_from_future' end
-  if not answer then
-    local request, after, job_fingerprint
-    answer, request, after, job_fingerprint = kind.decide(first + COMMON_FIELDS, id, fingerprint)
-    if request then
-      settled = true
-      seq = seq + 1
-      lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. request .. '\t'
-        .. (after and digits(after) or '')
-      remember(bucket, id, job_fingerprint or fingerprint, answer)
-      if parked_row_of[id] then unparked[#unparked + 1] = id end
+for _, run in ipairs(runs) do
+  local kind_name, bucket, kind = run.kind_name, run.bucket, run.kind
+  local step, decide, answer_from_hold = kind.step, kind.decide, kind.answer_from_hold
+  local below_floor, from_future = bucket.below_floor, bucket.from_future
+  for job = run.first, run.last, run.width do
+    local entry, id, fingerprint, fields = ARGV[job], ARGV[job + 1], ARGV[job + 2], job + COMMON_FIELDS
+    local answer, settled
+    if not step then
+      answer = receipt_of[id] and answer_from_receipt(id, fingerprint)
+        or answer_from_hold and answer_from_hold(fields, fingerprint)
+        or below_floor and answer_below_floor(id, fingerprint)
+      settled = answer and answer ~= 'corrupt_state'
+      if from_future and not answer then answer = 'id_from_future' end
     end
+    if not answer then
+      local request, after, job_fingerprint
+      answer, request, after, job_fingerprint = decide(fields, id, fingerprint)
+      if request then
+        settled = true
+        seq = seq + 1
+        lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. request .. '\t'
+          .. (after and digits(after) or '')
+        remember(bucket, id, job_fingerprint or fingerprint, answer)
+        if parked_row_of[id] then unparked[#unparked + 1] = id end
+      end
+    end
+    if settled then
+      settled_count = settled_count + 1
+      if entry ~= '' then entries[#entries + 1] = entry end
+    end
+    answers[#answers + 1] = answer
   end
-  if settled then
-    settled_count = settled_count + 1
-    if entry ~= '' then entries[#entries + 1] = entry end
-  end
-  answers[i] = answer
 end
 
 -- XINFO answers a flat list of names and values.

@@ -4,8 +4,9 @@
 -- KEYS     head queue journal parked scheduled dead kept resources, then every receipt bucket and
 --          resource key of the batch, once; jobs name them by their position in KEYS
 -- ARGV     nonce, then what each key after the first eight is of: a bucket its hour, a resource its id, else '';
---          then for each job: kind entry id fingerprint bucket, then the kind's own fields (see its file).
---          entry is '' for what is settled directly; the bucket of a timeless id is kept.
+--          then the jobs, in runs of one kind and one bucket: kind bucket count, then for each job:
+--          entry id fingerprint, then the kind's own fields (see its file). entry is '' for what is settled
+--          directly; the bucket of a timeless id is kept.
 -- returns  nonce, status, and for status
 --            settled           at_ms, seq before, then for each job: its code if this call decided it, or
 --                              replayed:<code>:<seq>, id_mismatch:<seq>, or the code of what stays undecided
@@ -21,8 +22,8 @@ local scheduled_key, dead_key, kept_key, resources_key = KEYS[5], KEYS[6], KEYS[
 local nonce = ARGV[1]
 
 local KEYS_COMMON = 8                             -- KEYS that every call has
-local JOBS_FIRST = 2 + #KEYS - KEYS_COMMON        -- where the first job begins in ARGV
-local COMMON_FIELDS = 5                           -- kind entry id fingerprint bucket
+local RUNS_FIRST = 2 + #KEYS - KEYS_COMMON        -- where the first run begins in ARGV
+local COMMON_FIELDS = 3                           -- entry id fingerprint
 local PINNED_MAX = 50000  -- settled entries that one slow entry may keep in a stream before they are deleted singly
 local FUTURE_MS_MAX = 86400000
 local GROUP = 'workers'

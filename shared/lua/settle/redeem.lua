@@ -6,24 +6,26 @@ local customers_of = {}   -- campaign -> the customers that this batch names
 kinds.redeem = {
   fields = 3,
 
-  gather = function(at)
-    local position = ARGV[at]
-    local customers = customers_of[position]
-    if not customers then
-      customers = {}
-      customers_of[position] = customers
+  gather = function(first, last, width)
+    for at = first, last, width do
+      local position = ARGV[at]
+      local customers = customers_of[position]
+      if not customers then
+        customers = {}
+        customers_of[position] = customers
+      end
+      customers[#customers + 1] = ARGV[at + 1]
     end
-    customers[#customers + 1] = ARGV[at + 1]
   end,
 
   decide = function(at)
     local position, customer, quantity_text = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-    local quantity = integer(quantity_text)
+    local quantity = number_of[quantity_text] or integer(quantity_text)
     if not quantity or quantity == 0 then return 'quantity_out_of_range' end
 
-    local campaign = load_campaign(position)
+    local campaign = loaded[position] or load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    local request = name_at(position) .. '\t' .. customer .. '\t' .. quantity_text
+    local request = (campaign and campaign.id or name_at(position)) .. '\t' .. customer .. '\t' .. quantity_text
     if not campaign then return 'campaign_not_found', request end
     if campaign.codes ~= '' and quantity ~= 1 then return 'quantity_out_of_range' end
 
@@ -34,10 +36,10 @@ kinds.redeem = {
       campaign.damaged = fetch_into(campaign.held, campaign.holders_key, customers_of[position])
     end
     if campaign.damaged then return 'corrupt_state' end
-    local held = integer(campaign.held[customer] or '0')
-    if not held or held > campaign.issued then return 'corrupt_state' end
+    local held_text, issued = campaign.held[customer], campaign.issued
+    local held = not held_text and 0 or integer(held_text)
+    if not held or held > issued then return 'corrupt_state' end
 
-    local issued = campaign.issued
     if campaign.status == 'closed' or (campaign.closes_at_ms and now_ms >= campaign.closes_at_ms) then
       return 'ended', request, issued
     end
@@ -51,8 +53,8 @@ kinds.redeem = {
     -- A first redemption leaves the count as it was asked for: nothing to format, and most are first ones.
     local holders, count = campaign.holders, held == 0 and quantity_text or digits(held + quantity)
     campaign.held[customer] = count
-    holders[#holders + 1] = customer
-    holders[#holders + 1] = count
+    local last = #holders
+    holders[last + 1], holders[last + 2] = customer, count
     change_campaign(campaign)
     return 'redeemed', request, campaign.issued
   end,

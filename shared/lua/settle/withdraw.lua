@@ -6,13 +6,13 @@ kinds.withdraw = {
 
   decide = function(at)
     local position, amount_text, currency = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-    local amount = integer(amount_text)
+    local amount = number_of[amount_text] or integer(amount_text)
     if not amount then return 'amount_out_of_range' end
     if amount == 0 then return 'amount_zero' end
 
-    local account = load_account(position)
+    local account = loaded[position] or load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
-    local request = name_at(position) .. '\t' .. amount_text .. '\t' .. currency
+    local request = (account and account.id or name_at(position)) .. '\t' .. amount_text .. '\t' .. currency
     if not account then return 'account_not_found', request end
     if account.status == 'closed' then return 'account_closed', request, account.available end
     if account.currency ~= currency then return 'currency_mismatch', request, account.available end

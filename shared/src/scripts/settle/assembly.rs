@@ -22,9 +22,19 @@ pub(in crate::scripts) struct Assembly<'a> {
     call: Call,
     /// The jobs, which follow the names of all keys in ARGV.
     fields: Vec<Vec<u8>>,
+    run: Option<Run>,
     keys: &'a Keys,
     buckets: HashMap<Bucket, usize>,
     resources: HashMap<(Type, &'a str), usize>,
+}
+
+/// Jobs of one kind and one bucket that follow one another; what they share is sent once.
+struct Run {
+    kind: Kind,
+    bucket: usize,
+    jobs: usize,
+    /// Where their number is in `fields`.
+    count_at: usize,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -45,11 +55,12 @@ impl<'a> Assembly<'a> {
             .key(keys.dead())
             .key(keys.receipts(Bucket::Kept))
             .key(keys.resources());
-        Self { call, fields: Vec::new(), keys, buckets: HashMap::new(), resources: HashMap::new() }
+        Self { call, fields: Vec::new(), run: None, keys, buckets: HashMap::new(), resources: HashMap::new() }
     }
 
     /// The call with everything that was added.
     pub(in crate::scripts) fn finish(mut self) -> Call {
+        self.end_run();
         self.fields.into_iter().for_each(|field| self.call.push_arg(field));
         self.call
     }
@@ -62,11 +73,25 @@ impl<'a> Assembly<'a> {
     /// The fields that every kind has.
     pub(in crate::scripts) fn push_job(&mut self, kind: Kind, entry: &str, id: &JobId, fingerprint: &str) {
         let bucket = self.bucket(id);
-        self.push(kind.name());
+        match &mut self.run {
+            Some(run) if run.kind == kind && run.bucket == bucket => run.jobs += 1,
+            _ => {
+                self.end_run();
+                self.push(kind.name());
+                self.push(bucket);
+                self.run = Some(Run { kind, bucket, jobs: 1, count_at: self.fields.len() });
+                self.push("");
+            }
+        }
         self.push(entry);
         self.push(id.as_str());
         self.push(fingerprint);
-        self.push(bucket);
+    }
+
+    fn end_run(&mut self) {
+        if let Some(Run { jobs, count_at, .. }) = self.run.take() {
+            self.fields[count_at] = jobs.to_string().into_bytes();
+        }
     }
 
     /// The position of a resource's key.
