@@ -104,10 +104,11 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
         Some(within) => Some(Waiting::begin(&tollgate, &mut link, partition, &job, within).await?),
         None => None,
     };
-    let exit = send(&tollgate, args.queue, job.clone()).await?;
+    let mut interrupt = Interrupt::listen()?;
+    let exit = send(&tollgate, args.queue, job.clone(), interrupt.clone()).await?;
     match waiting {
         Some(waiting) if exit == Exit::Done => {
-            let answer = waiting.answer(&tollgate, &mut link, &job).await?;
+            let answer = waiting.answer(&tollgate, &mut link, &job, &mut interrupt).await?;
             context.output().data(&answer, || answer.to_string())?;
             Ok(Exit::of_outcome(answer.outcome.class))
         }
@@ -124,9 +125,9 @@ fn later(now: Instant, delay: Duration) -> Result<Instant, InputError> {
         })
 }
 
-async fn send(tollgate: &Tollgate, queue: QueueName, job: Job) -> anyhow::Result<Exit> {
+async fn send(tollgate: &Tollgate, queue: QueueName, job: Job, interrupt: Interrupt) -> anyhow::Result<Exit> {
     let route = Route { queue, queue_max: None, patience: PATIENCE };
-    let mut sender = Sender::new(tollgate, route, Interrupt::listen()?, Progress::of_nothing()).await?;
+    let mut sender = Sender::new(tollgate, route, interrupt, Progress::of_nothing()).await?;
     sender.send(Chunk::of(1, Work::Job(job))).await;
     if let Some(why) = sender.tally().stopped() {
         let done = if sender.tally().unknown > 0 { "it may have been sent" } else { "it was not sent" };
@@ -159,12 +160,18 @@ impl Waiting {
         Ok(Self { partition, until, seq, before: outcomes.pop() })
     }
 
-    /// Looks until there is an answer, or time is up: then what is known by then.
-    async fn answer(self, tollgate: &Tollgate, link: &mut Link, job: &Job) -> anyhow::Result<Answer> {
+    /// Looks until there is an answer, or time is up, or the user has enough: then what is known by then.
+    async fn answer(
+        self,
+        tollgate: &Tollgate,
+        link: &mut Link,
+        job: &Job,
+        interrupt: &mut Interrupt,
+    ) -> anyhow::Result<Answer> {
         let mut pause = LOOK_PAUSE;
         let outcome = loop {
             let looked = tollgate.lookup_in(link, self.partition, std::slice::from_ref(&job.id)).await;
-            let time_is_up = Clock::now() >= self.until;
+            let time_is_up = Clock::now() >= self.until || interrupt.is_set();
             match looked.map(|(_, mut outcomes)| outcomes.pop()) {
                 Ok(Some(outcome)) if time_is_up || self.is_news(&outcome, &job.request) => break outcome,
                 Ok(_) => {}
@@ -173,7 +180,11 @@ impl Waiting {
                     return Err(error).with_context(|| format!("waiting for the outcome of {}", job.id));
                 }
             }
-            sleep(pause.min(self.until.saturating_duration_since(Clock::now()))).await;
+            let pausing = pause.min(self.until.saturating_duration_since(Clock::now()));
+            tokio::select! {
+                () = sleep(pausing) => {}
+                () = interrupt.told() => {}
+            }
             pause = (pause * 2).min(LOOK_PAUSE_MAX);
         };
         self.judge(tollgate, link, outcome, &job.request).await

@@ -72,6 +72,27 @@ async fn replayed_refused_mismatched_and_undecided_have_their_words_and_exits() 
     assert_eq!(cli.run(&["--json", "account", "show", "a"]).json()["available"], 250);
 }
 
+#[test]
+fn who_has_waited_enough_is_told_what_is_known() {
+    let cli = Cli::new();
+    cli.run(&["init"]).exits(0);
+    let args = ["--json", "redeem", "--campaign", "c", "--customer", "x", "--wait", "1h"];
+    let mut child = cli.command(&args).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let sent = next(&mut stdout);
+    // It listens before it sends, so once the job is there it hears.
+    let stream = format!("{{{}.0}}:queue:default", cli.namespace);
+    let begun = std::time::Instant::now();
+    while cli.redis(&["XLEN", &stream]).trim() == "0" {
+        assert!(begun.elapsed() < crate::harness::SOON);
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let known = next(&mut stdout);
+    assert_eq!((&known["id"], &known["class"]), (&sent["id"], &json!("not_decided")));
+    Ran::of(child.wait_with_output().unwrap()).exits(4);
+}
+
 #[tokio::test]
 async fn a_delay_is_counted_by_the_server_and_carried_in_the_envelope() {
     let cli = Cli::new();
