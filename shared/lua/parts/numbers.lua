@@ -5,17 +5,15 @@ local NUMBER_MAX = 9007199254740991
 local COUNTER_MAX = NUMBER_MAX - 1000000   -- of what a call may add to: it never counts past NUMBER_MAX
 
 local find, format = string.find, string.format
-local number_of = {}   -- text -> number, of the texts that `integer` took: a batch repeats most of them
+local number_of = {}   -- text -> number, of the small ones that `integer` took: a batch repeats them
 
 local function integer(text)
   local number = number_of[text]
   if number then return number end
-  if type(text) == 'string' and #text <= 16 and find(text, '^%d+$') then
-    number = tonumber(text)
-    if number <= NUMBER_MAX then
-      number_of[text] = number
-      return number
-    end
+  if text and #text <= 16 and find(text, '^%d+$') then
+    number = text + 0   -- tonumber would read it twice
+    if number < 1000 then number_of[text] = number end
+    if number <= NUMBER_MAX then return number end
   end
 end
 

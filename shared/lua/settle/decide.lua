@@ -52,10 +52,11 @@ for _, run in ipairs(runs) do
       answer, request, after, job_fingerprint = decide(fields, id, fingerprint)
       if request then
         settled = true
-        seq = seq + 1
         lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. request .. '\t'
           .. (after and digits(after) or '')
         remember(bucket, id, job_fingerprint or fingerprint, answer)
+        seq = seq + 1
+        next_seq = digits(seq + 1)
         if parked_row_of[id] then unparked[#unparked + 1] = id end
       end
     end

@@ -31,8 +31,8 @@ local GROUP = 'workers'
 local call, pcall_redis = redis.call, redis.pcall
 local match, concat = string.match, table.concat
 
-local function key_at(position) return KEYS[integer(position)] end
-local function name_at(position) return ARGV[integer(position) - KEYS_COMMON + 1] end
+local function key_at(position) return KEYS[position + 0] end
+local function name_at(position) return ARGV[position - KEYS_COMMON + 1] end
 
 local time = call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

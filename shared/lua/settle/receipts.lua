@@ -60,7 +60,7 @@ local function answer_below_floor(id, fingerprint)
 end
 
 local function remember(bucket, id, fingerprint, code)
-  local receipt, fresh = fingerprint .. ' ' .. code .. ' ' .. digits(seq), bucket.fresh
+  local receipt, fresh = fingerprint .. ' ' .. code .. ' ' .. next_seq, bucket.fresh
   local last = #fresh
   receipt_of[id] = receipt
   fresh[last + 1], fresh[last + 2] = id, receipt

@@ -31,7 +31,7 @@ kinds.redeem = {
 
     if not campaign.held then
       -- All customers of the batch in one read: what this script costs is mostly the number of commands.
-      campaign.holders_key = KEYS[integer(position) + 1]
+      campaign.holders_key = KEYS[position + 1]
       campaign.held, campaign.holders = {}, {}
       campaign.damaged = fetch_into(campaign.held, campaign.holders_key, customers_of[position])
     end

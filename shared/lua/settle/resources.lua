@@ -59,37 +59,36 @@ local function load_account(position)
   if account ~= nil then return account end
   local key, id = key_at(position), name_at(position)
   local row = pcall_redis('HMGET', key, 'available', 'held', 'currency', 'status', 'seq')
-  if row.err then
+  local available, held, currency, status = integer(row[1]), integer(row[2]), row[3], row[4]
+  if available and held and available + held <= NUMBER_MAX and currency and integer(row[5])
+      and (status == 'open' or status == 'closed') then
+    account = { key = key, id = id, available = available, held = held, currency = currency, status = status }
+  elseif row.err or any(row, 5) then
     account = CORRUPT
-  elseif not any(row, 5) then
-    account = absent('account:' .. id)
   else
-    local available, held, status = integer(row[1]), integer(row[2]), row[4]
-    if available and held and available + held <= NUMBER_MAX and row[3] and integer(row[5])
-        and (status == 'open' or status == 'closed') then
-      account = { key = key, id = id, available = available, held = held, currency = row[3], status = status }
-    else
-      account = CORRUPT
-    end
+    account = absent('account:' .. id)
   end
   loaded[position] = account
   return account
 end
 
+-- The next line's seq is put into text once: for its receipt and for what it changes.
+local next_seq = digits(seq + 1)
+
 local function change_campaign(campaign)
   if not campaign.seq then campaigns_changed[#campaigns_changed + 1] = campaign end
-  campaign.seq = seq + 1
+  campaign.seq = next_seq
 end
 
 local function change_account(account)
   if not account.seq then accounts_changed[#accounts_changed + 1] = account end
-  account.seq = seq + 1
+  account.seq = next_seq
 end
 
 local function write_resources()
   for _, campaign in ipairs(campaigns_changed) do
     call('HSET', campaign.key, 'limit', digits(campaign.limit), 'issued', digits(campaign.issued),
-      'status', campaign.status, 'seq', digits(campaign.seq))
+      'status', campaign.status, 'seq', campaign.seq)
     if campaign.created then
       call('HSET', campaign.key, unpack(campaign.created))
       call('ZADD', resources_key, 0, 'campaign:' .. campaign.id)
@@ -97,7 +96,7 @@ local function write_resources()
     if campaign.holders then chunked('HSET', campaign.holders_key, campaign.holders) end
   end
   for _, account in ipairs(accounts_changed) do
-    call('HSET', account.key, 'available', digits(account.available), 'seq', digits(account.seq))
+    call('HSET', account.key, 'available', digits(account.available), 'seq', account.seq)
     if account.held_changed or account.created then call('HSET', account.key, 'held', digits(account.held)) end
     if account.created then
       call('HSET', account.key, 'currency', account.currency, 'status', 'open')
