@@ -105,7 +105,7 @@ struct Killed {
     at: Instant,
 }
 
-/// Kills a worker that has work in its hands, when a quarter of the burst is settled. It is frozen first: then what
+/// Kills a worker that has work in its hands, when an eighth of the burst is settled. It is frozen first: then what
 /// it has in hand can be counted, and is certain to be settled by others.
 async fn kill_in_the_middle(
     stage: &Stage,
@@ -114,7 +114,7 @@ async fn kill_in_the_middle(
     bar: &ProgressBar,
 ) -> anyhow::Result<Option<Killed>> {
     loop {
-        let stats = until(stage, bar, |stats| stats.entries_settled() >= sent / 4).await?;
+        let stats = until(stage, bar, |stats| stats.entries_settled() >= sent / 8).await?;
         victim.freeze()?;
         let in_hand = stage.in_hand(victim).await?;
         if in_hand > 0 {
