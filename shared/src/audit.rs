@@ -24,8 +24,8 @@ mod replay;
 mod report;
 mod state;
 
-pub use bank::{ReconcileError, Reconciled, reconcile};
-pub use report::{Check, Checked, LISTED_MAX, Position, Report, Verdict, Violation};
+pub use bank::{ReconcileError, reconcile};
+pub use report::{Check, Checked, LISTED_MAX, Position, Reconciled, Report, Verdict, Violation};
 
 use crate::failure::Failure;
 use crate::keys::Keys;

@@ -3,7 +3,7 @@
 //! Must not speak to Redis, and must not show a secret.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tollgate::env;
 use tollgate::ids::{Namespace, QueueName};
 use tollgate::scripts::settle::BATCH_MAX;
 
+use crate::arguments::{duration, listen_address};
 use crate::payout::options::{PayoutArgs, PayoutConfig};
 
 /// What goes on at once in this process: payouts, whose gateway takes its time.
@@ -76,20 +77,6 @@ struct Args {
     /// How to log, on stderr; RUST_LOG filters
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "must be a time with its unit, for example 30s".to_owned())
-}
-
-/// `9090`, `:9090`, `127.0.0.1:9090`, `[::1]:9090`, `0.0.0.0:9090`: other machines reach it only if told so.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let port = text.strip_prefix(':').unwrap_or(text);
-    if let Ok(port) = port.parse() {
-        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    }
-    let text = text.replace("localhost:", "127.0.0.1:");
-    text.parse().map_err(|_| "must be a port, or an IP address and a port: 9090 or 0.0.0.0:9090".to_owned())
 }
 
 /// The form of the log.

@@ -3,6 +3,7 @@
 //! This file only puts the parts together: `cli` says what is wanted, `process` lives, `pipeline` is the life of a
 //! job, `agents` are what goes on beside it.
 
+mod arguments;
 mod cli;
 mod process;
 

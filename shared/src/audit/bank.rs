@@ -18,7 +18,7 @@ use crate::link::Link;
 use crate::partition::Partition;
 use crate::tollgate::Tollgate;
 
-use super::report::{Check, Findings, Report};
+use super::report::{Check, Findings, Reconciled, Report};
 
 /// Journal entries in one read.
 const PAGE: usize = 200;
@@ -40,21 +40,6 @@ pub enum ReconcileError {
         /// What is wrong.
         what: String,
     },
-}
-
-/// What the comparison was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Reconciled {
-    /// Payouts that the gateway says it has paid.
-    pub paid_by_bank: u64,
-    /// Of these, the ones whose hold waits for an operator or for an attempt's end.
-    pub open: u64,
-    /// Payments that the gateway made more than once, beyond the first of each.
-    pub paid_again: u64,
-    /// The sum of what it paid, in minor units, over all currencies.
-    pub sum_paid_by_bank: u128,
-    /// The sum of what we posted, likewise.
-    pub sum_posted: u128,
 }
 
 /// One line of the gateway's list.

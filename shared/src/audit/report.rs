@@ -6,8 +6,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::bank::Reconciled;
-
 /// Most violations that a report lists; of the rest only their number is told.
 pub const LISTED_MAX: usize = 200;
 
@@ -164,6 +162,21 @@ impl Report {
         self.violations.extend(findings.violations);
         self.violations_unlisted += findings.unlisted;
     }
+}
+
+/// What the comparison was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Reconciled {
+    /// Payouts that the gateway says it has paid.
+    pub paid_by_bank: u64,
+    /// Of these, the ones whose hold waits for an operator or for an attempt's end.
+    pub open: u64,
+    /// Payments that the gateway made more than once, beyond the first of each.
+    pub paid_again: u64,
+    /// The sum of what it paid, in minor units, over all currencies.
+    pub sum_paid_by_bank: u128,
+    /// The sum of what we posted, likewise.
+    pub sum_posted: u128,
 }
 
 /// What an audit has found so far.

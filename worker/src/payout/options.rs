@@ -14,7 +14,7 @@ use tollgate::scripts::payout::Retry;
 
 use super::Rules;
 use super::gateway::{GatewayOptions, parse_url};
-use crate::cli::duration;
+use crate::arguments::duration;
 
 /// Beside the request itself, a lease covers the begin's round trip and the clocks' drift.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
