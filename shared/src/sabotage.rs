@@ -4,9 +4,10 @@
 //! `settle`, planted for the calls of one task ([`Sabotage::plant`]) or, for programs that a test starts, for
 //! all calls of a process by the variable [`VARIABLE`]. Must not be reachable in a release.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use redis::Value;
+use tokio::sync::Barrier;
 
 /// The variable that plants a bug in a whole process, by its [`Sabotage::name`].
 pub const VARIABLE: &str = "TOLLGATE_SABOTAGE";
@@ -120,6 +121,21 @@ impl Sabotage {
 
 tokio::task_local! {
     static PLANTED: Sabotage;
+    static MEETING: Arc<Barrier>;
+}
+
+/// Lets the settles of `future` wait at `meeting` between their two calls, if [`Sabotage::CheckAndActSplit`] is
+/// planted: the race that it opens is then lost for certain, not only when the scheduler wills it. As many
+/// settles as the barrier counts must run at the same time.
+pub async fn meeting_between_check_and_act<F: Future>(meeting: Arc<Barrier>, future: F) -> F::Output {
+    MEETING.scope(meeting, future).await
+}
+
+/// Waits for the others between check and act, where a meeting was called.
+pub(crate) async fn meet() {
+    if let Ok(meeting) = MEETING.try_with(Arc::clone) {
+        meeting.wait().await;
+    }
 }
 
 /// `text` with the edits made.

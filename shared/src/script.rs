@@ -148,12 +148,13 @@ impl Call {
         sabotage: crate::sabotage::Sabotage,
         link: &mut Link,
     ) -> Result<Reply, Failure> {
-        use crate::sabotage::{Sabotage, edited};
+        use crate::sabotage::{Sabotage, edited, meet};
         let edit = |edits| Assembled::of(&edited(self.script.source, edits), self.script.parts);
         let reply = self.run_text(&edit(sabotage.edits()), link).await?;
         if sabotage != Sabotage::CheckAndActSplit {
             return Ok(reply);
         }
+        meet().await;
         let act = edit(Sabotage::edits_of_act(reply.0.as_slice()));
         self.run_text(&act, link).await
     }

@@ -1,13 +1,14 @@
 //! One planted bug at a time: the checks of this file, which find nothing in a healthy run, must find it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::code::{Class, Code};
 use tollgate::ids::JobId;
 use tollgate::job::{Job, Request};
 use tollgate::journal::Line;
-use tollgate::sabotage::Sabotage;
+use tollgate::sabotage::{Sabotage, meeting_between_check_and_act};
 use tollgate::scripts::payout::{self, Step};
 
 use crate::space::*;
@@ -38,8 +39,13 @@ async fn run() -> Run {
     futures_util::future::join_all(drains).await;
     // And all of them want the one coupon of another campaign at the same moment.
     s.make(create("last", 1)).await;
+    let meeting = Arc::new(tokio::sync::Barrier::new(workers.len()));
     let wishes = workers.iter_mut().map(|worker| worker.make(redeem("last", "u", 1)));
-    futures_util::future::join_all(wishes).await;
+    meeting_between_check_and_act(meeting, futures_util::future::join_all(wishes)).await;
+    // A batch of more than seven: one line in seven is not the first of its call, however the eight took turns.
+    let batch: Vec<Job> = (0..14).map(|_| fresh(redeem("c", "u", 1))).collect();
+    let batch_of: Vec<_> = batch.iter().map(|job| (None, &job.id, &job.request)).collect();
+    s.settle(&batch_of).await.unwrap();
 
     let id = JobId::fresh();
     let request = Request::Payout {
@@ -60,7 +66,7 @@ async fn run() -> Run {
         let account = "p".parse().unwrap();
         payout::step(&mut s.link, &s.keys, &account, &id, &Step::Begin(begin)).await.unwrap();
     }
-    Run { sent: jobs.iter().map(|job| job.id.clone()).collect(), space }
+    Run { sent: jobs.iter().chain(&batch).map(|job| job.id.clone()).collect(), space }
 }
 
 /// The same namespace on a connection of its own.
