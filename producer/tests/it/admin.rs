@@ -77,7 +77,8 @@ fn states_are_shown_by_contract() {
     );
     assert_eq!(
         cli.run(&["--json", "account", "show", "a1"]).exits(0),
-        "{\"account\":\"a1\",\"available\":9007199254740991,\"held\":0,\"currency\":\"USD\",\"status\":\"open\"}\n"
+        "{\"account\":\"a1\",\"available\":9007199254740991,\"held\":0,\"currency\":\"USD\",\"status\":\"open\",\
+         \"payouts\":[]}\n"
     );
     assert_eq!(cli.run(&["account", "show", "yen"]).exits(0), "yen  open  7 JPY available, 0 held\n");
     let list = cli.run(&["account", "ls", "--json"]);
@@ -156,7 +157,8 @@ async fn damage_is_shown_for_its_resource_alone() {
     assert!(list.stderr.contains("its available is \"1e3\""), "{list:?}");
     assert_eq!(
         cli.run(&["account", "show", "a", "--json"]).exits(1),
-        "{\"account\":\"a\",\"available\":null,\"held\":null,\"currency\":null,\"status\":\"corrupt_state\"}\n"
+        "{\"account\":\"a\",\"available\":null,\"held\":null,\"currency\":null,\"status\":\"corrupt_state\",\
+         \"payouts\":[]}\n"
     );
     let deposit = cli.run(&["account", "deposit", "b", "1", "--json"]);
     deposit.exits(1);
