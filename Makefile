@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts test bench cdnow build fmt tools redis check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts test bench bench-docs cdnow build fmt tools redis check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -20,8 +20,12 @@ demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves,
 
 test: tools redis check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
 
-bench: redis build ## measure on this machine, about ten minutes; see docs/benchmarks.md
+bench: redis build ## measure on this machine, about a quarter of an hour; see docs/benchmarks.md
 	@target/release/tollgate-bench $(BENCH)
+
+bench-docs: redis build ## the same, its tables into docs/benchmarks.md
+	@target/release/tollgate-bench --markdown $(BENCH) > target/figures.md
+	@sed -i '/^<!-- figures/q' docs/benchmarks.md && { echo; cat target/figures.md; } >> docs/benchmarks.md
 
 build: ## the release binaries, in target/release
 	cargo build --release --workspace --bins

@@ -9,7 +9,7 @@ use tollgate::amount::{Amount, Currency};
 use tollgate::connect::{RedisOptions, connect};
 use tollgate::envelope::Envelope;
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
+use tollgate::ids::{AccountId, CampaignId, CustomerId, Destination, JobId, Namespace, QueueName};
 use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
@@ -75,20 +75,31 @@ impl Workload {
                 };
                 Ok(vec![(JobId::create_campaign(&campaign), Request::CampaignCreate(terms))])
             }
-            Self::Withdraw { accounts } => (0..accounts)
-                .map(|n| {
-                    let account = account(n)?;
-                    let id = JobId::create_account(&account);
-                    let balance = Amount::from_minor(1_000_000_000).context("an amount")?;
-                    Ok((id, Request::AccountOpen { account, balance, currency: Currency::default() }))
-                })
-                .collect(),
+            Self::Withdraw { accounts } => (0..accounts).map(open_account).collect(),
         }
     }
 }
 
 fn account(n: u64) -> Result<AccountId> {
     Ok(AccountId::parse(format!("a{n:07}"))?)
+}
+
+fn open_account(n: u64) -> Result<(JobId, Request)> {
+    let account = account(n)?;
+    let id = JobId::create_account(&account);
+    let balance = Amount::from_minor(1_000_000_000).context("an amount")?;
+    Ok((id, Request::AccountOpen { account, balance, currency: Currency::default() }))
+}
+
+/// The n-th payout: the accounts in turn.
+fn payout(n: u64, accounts: u64) -> Result<(JobId, Request)> {
+    let request = Request::Payout {
+        account: account(n % accounts)?,
+        amount: Amount::from_minor(125).context("an amount")?,
+        currency: Currency::default(),
+        destination: Destination::parse("DE02120300000000202051")?,
+    };
+    Ok((JobId::fresh(), request))
 }
 
 /// A namespace in use.
@@ -103,22 +114,38 @@ impl Gate {
     /// Initialises the namespace and creates the resources of `workload`.
     pub(crate) fn open(private: &Private, workload: Workload) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (tollgate, mut link) = runtime.block_on(async {
+        let (tollgate, link) = runtime.block_on(async {
             let options = RedisOptions { url: Some(private.url()), ..RedisOptions::default() };
             let (server, _) = connect(options).await?;
             let link = server.link().await?;
             anyhow::Ok((Tollgate::open_or_init(server, Namespace::default()).await?, link))
         })?;
         let queue = QueueName::default();
-        for resources in workload.resources()?.chunks(100) {
-            let items: Vec<Item<'_>> = resources
+        let mut gate = Self { runtime, link, tollgate, queue };
+        gate.admit(&workload.resources()?)?;
+        Ok(gate)
+    }
+
+    /// Likewise with these accounts, and this many payouts whose money is held and that nobody has begun to pay.
+    pub(crate) fn holding(private: &Private, accounts: u64, payouts: u64) -> Result<Self> {
+        let mut gate = Self::open(private, Workload::Withdraw { accounts })?;
+        gate.admit(&(0..payouts).map(|n| payout(n, accounts)).collect::<Result<Vec<_>>>()?)?;
+        Ok(gate)
+    }
+
+    /// Settles these without a queue.
+    fn admit(&mut self, requests: &[(JobId, Request)]) -> Result<()> {
+        for requests in requests.chunks(100) {
+            let items: Vec<Item<'_>> = requests
                 .iter()
                 .map(|(id, request)| Item { entry: None, id, request, fingerprint: Fingerprint::of(request) })
                 .collect();
-            let keys = tollgate.keys(first_partition(&tollgate));
-            runtime.block_on(settle(&mut link, keys, &queue, &items))?;
+            let keys = self.tollgate.keys(first_partition(&self.tollgate));
+            let settlement = self.runtime.block_on(settle(&mut self.link, keys, &self.queue, &items))?;
+            let decided = |answer: &Answer| matches!(answer, Answer::Decided { .. });
+            anyhow::ensure!(settlement.answers.iter().all(decided), "{:?}", settlement.answers);
         }
-        Ok(Self { runtime, link, tollgate, queue })
+        Ok(())
     }
 
     pub(crate) fn keys(&self) -> &Keys {

@@ -4,7 +4,9 @@
 //! that what else the machine does meets both alike; a ratio is the median of the rounds' ratios. Relies on the
 //! release binaries beside its own. Must not touch any Redis that it did not start.
 
+mod bank;
 mod cost;
+mod delay;
 mod gate;
 mod limit;
 mod machine;

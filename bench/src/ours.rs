@@ -46,7 +46,7 @@ pub(crate) fn drain(workload: Workload, jobs: u64, workers: usize) -> Result<Cos
 }
 
 /// Waits until `seq_last` is decided.
-fn wait(private: &mut Private, head: &str, seq_last: u64, fleet: &mut [Worker]) -> Result<()> {
+pub(crate) fn wait(private: &mut Private, head: &str, seq_last: u64, fleet: &mut [Worker]) -> Result<()> {
     let (mut seen, mut moved) = (0, Instant::now());
     loop {
         let now = seq(private, head)?;
@@ -67,12 +67,12 @@ fn wait(private: &mut Private, head: &str, seq_last: u64, fleet: &mut [Worker]) 
     }
 }
 
-fn seq(private: &mut Private, head: &str) -> Result<u64> {
+pub(crate) fn seq(private: &mut Private, head: &str) -> Result<u64> {
     private.ask(&["HGET", head, "seq"])
 }
 
 /// The seq and the time of one journal entry.
-fn entry(private: &mut Private, command: &[&str]) -> Result<(u64, u64)> {
+pub(crate) fn entry(private: &mut Private, command: &[&str]) -> Result<(u64, u64)> {
     let found: Vec<(String, Vec<String>)> = private.ask(command)?;
     let (id, fields) = found.into_iter().next().context("the journal has no such entry")?;
     let at_ms = fields.chunks(2).find(|pair| pair[0] == "at_ms").map(|pair| pair[1].parse());
@@ -81,9 +81,12 @@ fn entry(private: &mut Private, command: &[&str]) -> Result<(u64, u64)> {
 }
 
 /// What the workers wrote last.
-fn said(logs: &std::path::Path) -> String {
+pub(crate) fn said(logs: &std::path::Path) -> String {
     let mut said = String::from("the workers said:");
     for file in std::fs::read_dir(logs).into_iter().flatten().flatten() {
+        if file.path().extension().is_none_or(|kind| kind != "log") {
+            continue;
+        }
         let text = std::fs::read_to_string(file.path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         for line in &lines[lines.len().saturating_sub(5)..] {

@@ -1,6 +1,6 @@
 //! A private redis-server for one run, and what it says about itself.
 //!
-//! Relies on [`Temporary`], which ends it with this process. The append-only file is on (everysec) and never
+//! Relies on [`Temporary`], which ends it with this process. The append-only file is on (everysec, unless said) and never
 //! rewritten: a rewrite that falls into one run and not into the other would be measured as a difference.
 
 #![allow(clippy::disallowed_methods, reason = "what is measured here is Redis itself, beside Tollgate")]
@@ -16,7 +16,16 @@ pub(crate) struct Private {
 
 impl Private {
     pub(crate) fn start() -> Result<Self> {
-        let server = Temporary::start(&["--auto-aof-rewrite-percentage", "0"])?;
+        Self::start_with(&[])
+    }
+
+    /// One that forces each write to disk before it answers, as payouts want it.
+    pub(crate) fn forced() -> Result<Self> {
+        Self::start_with(&["--appendfsync", "always"])
+    }
+
+    fn start_with(settings: &[&str]) -> Result<Self> {
+        let server = Temporary::start(&[&["--auto-aof-rewrite-percentage", "0"], settings].concat())?;
         let connection = Client::open(server.url())?.get_connection()?;
         Ok(Self { server, connection })
     }

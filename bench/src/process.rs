@@ -49,11 +49,20 @@ pub(crate) struct Worker(Option<Child>);
 impl Worker {
     /// Starts one on the server at `url`. What it says goes to `log`.
     pub(crate) fn start(url: &str, log: &std::path::Path) -> Result<Self> {
+        Self::start_with(url, &[], log)
+    }
+
+    /// The same, with options.
+    pub(crate) fn start_with(url: &str, options: &[&str], log: &std::path::Path) -> Result<Self> {
         let log = std::fs::File::create(log)?;
         let mut command = Command::new(binary("tollgate-worker")?);
         command
+            .args(options)
             .env("REDIS_URL", url)
             .env_remove("TOLLGATE_NAMESPACE")
+            .env_remove("TOLLGATE_LOCK_URLS")
+            .env_remove("TOLLGATE_PAYOUT_URL")
+            .env_remove("TOLLGATE_PAYOUT_TOKEN")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

@@ -5,7 +5,9 @@ mod drain;
 mod enqueue;
 mod fleet;
 mod latency;
+mod lock;
 mod memory;
+mod payouts;
 mod script;
 
 use anyhow::Result;
@@ -53,13 +55,17 @@ pub(crate) enum Section {
     Backlog,
     /// (g) Several worker processes.
     Fleet,
+    /// (h) Locks on several nodes.
+    Lock,
+    /// (i) Payouts through a bank that takes its time.
+    Payouts,
     /// settle alone, called in-process, against the bare batch: for tuning the script.
     Script,
 }
 
 impl Section {
     /// What `make bench` runs.
-    pub(crate) const PUBLISHED: [Self; 7] = [
+    pub(crate) const PUBLISHED: [Self; 9] = [
         Self::Enqueue,
         Self::Redeem,
         Self::Withdraw,
@@ -67,6 +73,8 @@ impl Section {
         Self::Memory,
         Self::Backlog,
         Self::Fleet,
+        Self::Lock,
+        Self::Payouts,
     ];
 
     pub(crate) fn title(self) -> &'static str {
@@ -78,6 +86,8 @@ impl Section {
             Self::Memory => "(e) memory in Redis",
             Self::Backlog => "(f) drain rate by backlog",
             Self::Fleet => "(g) worker processes",
+            Self::Lock => "(h) lock: acquire and release, against one SET NX PX and DEL",
+            Self::Payouts => "(i) payouts by -c, 1,000 accounts, a bank of 20 ms; limit: c / 20 ms",
             Self::Script => "settle alone, without a worker",
         }
     }
@@ -91,6 +101,8 @@ impl Section {
             Self::Memory => memory::run(scale),
             Self::Backlog => backlog::run(scale),
             Self::Fleet => fleet::run(scale),
+            Self::Lock => lock::run(scale),
+            Self::Payouts => payouts::run(scale),
             Self::Script => script::run(scale),
         }
     }

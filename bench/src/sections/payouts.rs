@@ -1,0 +1,93 @@
+//! (i) Payouts per second by `-c`: one worker, a bank that takes 20 ms for each, every write forced to disk.
+//!
+//! All money is held before the worker starts, so the payer alone is measured: from the first begin in the journal to
+//! the last post. At most `-c` payouts are with the bank at a time: that divided by the bank's latency is the limit,
+//! which no worker reaches, since each attempt is on disk before its request and each answer after it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::bank::Bank;
+use crate::cost::{Spread, median};
+use crate::gate::Gate;
+use crate::ours::{entry, said, seq, wait};
+use crate::private::Private;
+use crate::process::Worker;
+use crate::report::Row;
+use crate::sections::Scale;
+
+const HANDS: [u64; 4] = [1, 10, 50, 100];
+const ACCOUNTS: u64 = 1_000;
+const PAYOUTS: u64 = 2_000;
+/// Fewer where the limit itself would need longer than this.
+const AT_MOST: Duration = Duration::from_secs(10);
+const LATENCY: Duration = Duration::from_millis(20);
+/// Decisions of one payout that goes well: begin and post.
+const STEPS: u64 = 2;
+
+pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
+    let mut rates = vec![Vec::new(); HANDS.len()];
+    let mut forced = Vec::new();
+    for round in 1..=scale.rounds.min(3) {
+        forced.push(write()?.as_secs_f64() * 1e3);
+        for (hands, rates) in HANDS.iter().zip(&mut rates) {
+            let most = (limit(*hands) * AT_MOST.as_secs_f64()) as u64;
+            let rate = pay(*hands, scale.jobs(PAYOUTS.min(most)))?;
+            eprintln!("round {round}: -c {hands}: {rate:.0}/s");
+            rates.push(rate);
+        }
+    }
+    let row = |(hands, rates): (&u64, Vec<f64>)| Row {
+        what: format!("-c {hands}"),
+        ours: format!("{:.0}/s", median(rates.iter().copied())),
+        limit: format!("{:.0}/s", limit(*hands)),
+        ratio: Spread::of(rates.iter().map(|rate| rate / limit(*hands)).collect()).to_string(),
+        ..Row::default()
+    };
+    let mut rows: Vec<Row> = HANDS.iter().zip(rates).map(row).collect();
+    rows.push(Row {
+        what: "for comparison: one SET, forced to disk".to_owned(),
+        limit: format!("{:.2} ms", median(forced.into_iter())),
+        ..Row::default()
+    });
+    Ok(rows)
+}
+
+/// Payouts per second if nothing but the bank took time.
+fn limit(hands: u64) -> f64 {
+    hands as f64 / LATENCY.as_secs_f64()
+}
+
+/// The median time of one write that is forced to disk.
+fn write() -> Result<Duration> {
+    let mut private = Private::forced()?;
+    let mut took = Vec::new();
+    for _ in 0..200 {
+        let begun = Instant::now();
+        private.ask::<String>(&["SET", "key", "value"])?;
+        took.push(begun.elapsed());
+    }
+    took.sort();
+    Ok(took[took.len() / 2])
+}
+
+fn pay(hands: u64, payouts: u64) -> Result<f64> {
+    let mut private = Private::forced()?;
+    let gate = Gate::holding(&private, ACCOUNTS, payouts)?;
+    let (head, journal, open) = (gate.keys().head(), gate.keys().journal(), gate.keys().payouts());
+    let files = tempfile::tempdir()?;
+    let bank = Bank::open(files.path(), LATENCY)?;
+    let before = seq(&mut private, &head)?;
+    let options = ["--payout-url", bank.url(), "-c", &hands.to_string()];
+    let mut fleet = [Worker::start_with(&private.url(), &options, &files.path().join("worker.log"))?];
+    wait(&mut private, &head, before + payouts * STEPS, &mut fleet).with_context(|| said(files.path()))?;
+    fleet.into_iter().try_for_each(Worker::stop).with_context(|| said(files.path()))?;
+    let left: u64 = private.ask(&["ZCARD", &open])?;
+    ensure!(left == 0, "{left} payouts are still open\n{}", said(files.path()));
+
+    let after = format!("({before}-9");
+    let (_, first_ms) = entry(&mut private, &["XRANGE", &journal, &after, "+", "COUNT", "1"])?;
+    let (_, last_ms) = entry(&mut private, &["XREVRANGE", &journal, "+", "-", "COUNT", "1"])?;
+    Ok(payouts as f64 / Duration::from_millis((last_ms - first_ms).max(1)).as_secs_f64())
+}
