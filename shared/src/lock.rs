@@ -155,8 +155,8 @@ impl Locks {
         let sent_at = Instant::now();
         let tally = claim.take(sent_at).await;
         let took = sent_at.elapsed();
-        let against = Against::of(&tally, claim.names());
         let name = name.clone();
+        let against = || Against::of(&tally, claim.names());
         let error = match tally.standing() {
             Standing::Ours => {
                 let lease = Lease::new(name.clone(), ttl, quorum::valid_until(sent_at, ttl));
@@ -165,8 +165,10 @@ impl Locks {
                     Err(_) => LockError::TooLate { name, ttl, took },
                 }
             }
-            Standing::Broken => LockError::Broken { name, against },
-            Standing::NotOurs | Standing::Split | Standing::Open => LockError::Taken { name, against },
+            Standing::Broken => LockError::Broken { name, against: against() },
+            Standing::NotOurs | Standing::Split | Standing::Open => {
+                LockError::Taken { name, against: against() }
+            }
         };
         claim.abandon().await;
         Err(error)

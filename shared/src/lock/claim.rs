@@ -1,16 +1,19 @@
 //! One attempt at a lock: a token of its own on every node, and the rounds of calls about it.
 //!
-//! Every call runs in a task of its own, so that whoever waits may give up without cutting a connection, and the
-//! calls about one token on one node happen one after the other: a release that was asked for while a take was
-//! still on its way follows it, and gives a late grant back. Must not use a token twice.
+//! Whoever waits for a round may give up without cutting a connection: calls that are still on their way then go on
+//! in tasks of their own. The calls about one token on one node happen one after the other: a release that was asked
+//! for while a take was still on its way follows it, and gives a late grant back. Must not use a token twice.
 //!
 //! If the process dies at any point, what is left on the nodes ends with its TTL.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
@@ -130,17 +133,14 @@ async fn round(seats: &[Arc<Seat>], call: Call, sent_at: Instant, within: Durati
         .iter()
         .enumerate()
         .map(|(index, seat)| {
-            let task = tokio::spawn(Arc::clone(seat).call(call, give_up_at));
-            async move { (index, task.await) }
+            let call = UnderWay::new(Arc::clone(seat), call, give_up_at);
+            async move { (index, call.await) }
         })
         .collect();
     let mut tally = Tally::new(seats.len());
     while until == Until::AllAnswered || tally.standing() == Standing::Open {
         match timeout_at(give_up_at.into(), answers.next()).await {
-            Ok(Some((index, Ok(vote)))) => tally.votes[index] = Some(vote),
-            Ok(Some((index, Err(panic)))) => {
-                tally.votes[index] = Some(Vote::Broken(Failure::unknown(panic.to_string())));
-            }
+            Ok(Some((index, vote))) => tally.votes[index] = Some(vote),
             Ok(None) => break,
             Err(_) => {
                 tally.close(&Failure::unknown(format!("no answer within {within:?}")));
@@ -149,6 +149,46 @@ async fn round(seats: &[Arc<Seat>], call: Call, sent_at: Instant, within: Durati
         }
     }
     tally
+}
+
+/// A call that runs as part of the task that waits for it, which saves a task for each; dropped before its answer,
+/// it goes on in one of its own.
+struct UnderWay {
+    /// `None` once it is answered.
+    call: Option<BoxFuture<'static, Vote>>,
+    /// Whether it goes on without its waiter. A take that has not begun does not: the release that follows would
+    /// not find its turn taken, and overtake it.
+    goes_on: bool,
+    runtime: Handle,
+}
+
+impl UnderWay {
+    fn new(seat: Arc<Seat>, call: Call, give_up_at: Instant) -> Self {
+        let goes_on = call == Call::Release;
+        Self { call: Some(seat.call(call, give_up_at).boxed()), goes_on, runtime: Handle::current() }
+    }
+}
+
+impl Future for UnderWay {
+    type Output = Vote;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Vote> {
+        self.goes_on = true;
+        let Some(call) = &mut self.call else { return Poll::Pending };
+        let vote = ready!(call.as_mut().poll(context));
+        self.call = None;
+        Poll::Ready(vote)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take()
+            && self.goes_on
+        {
+            self.runtime.spawn(call);
+        }
+    }
 }
 
 /// A token on one node.
@@ -166,18 +206,14 @@ impl Seat {
     /// Makes the call; once more if the answer was lost and somebody still waits for it, or if it is a release,
     /// which nobody repeats later. Each call may be made twice: the token is of this claim alone.
     async fn call(self: Arc<Self>, call: Call, give_up_at: Instant) -> Vote {
-        let _turn = match call {
+        // A turn that is free is taken at once, whatever else this task has done: see `UnderWay::goes_on`.
+        let _turn = match (self.turn.try_lock(), call) {
+            (Ok(turn), _) => turn,
             // Extensions must not queue up behind a black hole.
-            Call::Extend => match self.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => {
-                    return Vote::Broken(Failure::not_applied(
-                        Refusal::NoLink,
-                        "an earlier call is under way",
-                    ));
-                }
-            },
-            Call::Take | Call::Release => self.turn.lock().await,
+            (Err(_), Call::Extend) => {
+                return Vote::Broken(Failure::not_applied(Refusal::NoLink, "an earlier call is under way"));
+            }
+            (Err(_), Call::Take | Call::Release) => self.turn.lock().await,
         };
         let first = self.try_call(call).await;
         match &first {
