@@ -7,6 +7,7 @@
 //! of Redis lost: each step repeats as itself. Must not conclude anything from an answer that proves nothing.
 
 pub(crate) mod gateway;
+pub(crate) mod links;
 pub(crate) mod options;
 pub(crate) mod verdict;
 
@@ -16,7 +17,6 @@ use rand::RngExt;
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, JobId};
 use tollgate::keys::Keys;
-use tollgate::link::Link;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Begin, Hold, Retry, Step};
 use tollgate::scripts::settle::Answer;
@@ -27,6 +27,7 @@ use crate::health::Health;
 use crate::patience::Patience;
 use crate::shutdown::Phase;
 use gateway::Gateway;
+use links::Links;
 use verdict::{Payment, Verdict};
 
 /// How a gateway may be used.
@@ -64,6 +65,7 @@ pub(crate) enum Outcome {
 
 /// One payout in this process's hands.
 pub(crate) struct Attempt<'a> {
+    pub(crate) links: &'a Links,
     pub(crate) gateway: &'a Gateway,
     pub(crate) rules: Rules,
     pub(crate) health: &'a Health,
@@ -80,8 +82,8 @@ impl Attempt<'_> {
     ///
     /// # Cancel safety
     /// Dropped anywhere, the attempt is unknown, which is what Redis says of it already.
-    pub(crate) async fn run(&self, link: &mut Link) -> Result<Outcome, ScriptError> {
-        let Some(hold) = payout::hold(link, self.keys, self.id).await? else { return Ok(Outcome::NotOurs) };
+    pub(crate) async fn run(&self) -> Result<Outcome, ScriptError> {
+        let Some(hold) = self.hold().await? else { return Ok(Outcome::NotOurs) };
         if hold.state == Code::NeedsReview {
             return Ok(Outcome::NotOurs);
         }
@@ -89,13 +91,13 @@ impl Attempt<'_> {
         if hold.attempts > 0 {
             // An earlier attempt is unknown. Proof that it paid counts at any time, also without an attempt of ours.
             match self.gateway.ask(&payment).await {
-                Verdict::Paid { note } => return self.record(link, Step::Paid { note: &note }).await,
+                Verdict::Paid { note } => return self.record(Step::Paid { note: &note }).await,
                 Verdict::Misconfigured { note } => return Ok(self.alarm(&note)),
                 _ => {}
             }
         }
         failpoint!("before_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
-        let Some((fence, begun)) = self.begin(link, &hold).await? else { return Ok(Outcome::NotOurs) };
+        let Some((fence, begun)) = self.begin(&hold).await? else { return Ok(Outcome::NotOurs) };
         failpoint!("after_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         // The lease runs on Redis's clock from some time after `begun`; ours may be slower by the drift.
         let drift = self.rules.lease / DRIFT.0 + DRIFT.1;
@@ -106,9 +108,9 @@ impl Attempt<'_> {
         let verdict = self.gateway.pay(&payment, remaining).await;
         failpoint!("after_pay", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         match verdict {
-            Verdict::Paid { note } => self.record(link, Step::Paid { note: &note }).await,
-            Verdict::Refused { note } => self.record(link, Step::Refused { fence, note: &note }).await,
-            Verdict::Review { note } => self.record(link, Step::Review { fence, note: &note }).await,
+            Verdict::Paid { note } => self.record(Step::Paid { note: &note }).await,
+            Verdict::Refused { note } => self.record(Step::Refused { fence, note: &note }).await,
+            Verdict::Review { note } => self.record(Step::Review { fence, note: &note }).await,
             Verdict::Misconfigured { note } => Ok(self.alarm(&note)),
             Verdict::Unknown { note } => {
                 warn!(id = %self.id, attempt = hold.attempts + 1, "the outcome of a payout is unknown: {note}");
@@ -121,7 +123,7 @@ impl Attempt<'_> {
     }
 
     /// Records an attempt; its fence, and the instant from which its lease counts. `None` if none may begin now.
-    async fn begin(&self, link: &mut Link, hold: &Hold) -> Result<Option<(u64, Instant)>, ScriptError> {
+    async fn begin(&self, hold: &Hold) -> Result<Option<(u64, Instant)>, ScriptError> {
         let key = uuid::Uuid::now_v7().to_string();
         let begun = Instant::now();
         let step = Step::Begin(Begin {
@@ -131,7 +133,7 @@ impl Attempt<'_> {
             key_window: self.rules.key_window,
             backoff: self.backoff(hold.attempts),
         });
-        match self.insist(link, &step, Phase::Draining).await? {
+        match self.insist(&step, Phase::Draining).await? {
             Answer::Decided { code: Code::Paying, .. } | Answer::Replayed { code: Code::Paying, .. } => {}
             Answer::Decided { code: Code::NeedsReview, .. } => {
                 self.health.metrics.payout(Code::NeedsReview.name());
@@ -139,19 +141,19 @@ impl Attempt<'_> {
                 return Ok(None);
             }
             Answer::Undecided(Code::HoldExpired) => {
-                self.record(link, Step::Expire).await?;
+                self.record(Step::Expire).await?;
                 return Ok(None);
             }
             _ => return Ok(None),
         }
-        let hold = payout::hold(link, self.keys, self.id).await?;
+        let hold = self.hold().await?;
         Ok(hold.filter(|hold| hold.begin_key == key).map(|hold| (hold.fence, begun)))
     }
 
     /// Writes down what an answer proves.
-    async fn record(&self, link: &mut Link, step: Step<'_>) -> Result<Outcome, ScriptError> {
+    async fn record(&self, step: Step<'_>) -> Result<Outcome, ScriptError> {
         failpoint!("before_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
-        let answer = self.insist(link, &step, Phase::Over).await?;
+        let answer = self.insist(&step, Phase::Over).await?;
         let code = answer.code();
         if matches!(answer, Answer::Decided { .. }) {
             self.health.metrics.payout(code.name());
@@ -169,11 +171,25 @@ impl Attempt<'_> {
         Ok(Outcome::Recorded(code))
     }
 
+    async fn hold(&self) -> Result<Option<Hold>, ScriptError> {
+        let mut link = self.links.take().await?;
+        let hold = payout::hold(&mut link, self.keys, self.id).await?;
+        self.links.put_back(link);
+        Ok(hold)
+    }
+
+    async fn step(&self, step: &Step<'_>) -> Result<Answer, ScriptError> {
+        let mut link = self.links.take().await?;
+        let answer = payout::step(&mut link, self.keys, self.account, self.id, step).await?;
+        self.links.put_back(link);
+        Ok(answer)
+    }
+
     /// Makes a step until Redis has an answer: each repeats as itself, and proof must not be lost.
-    async fn insist(&self, link: &mut Link, step: &Step<'_>, until: Phase) -> Result<Answer, ScriptError> {
+    async fn insist(&self, step: &Step<'_>, until: Phase) -> Result<Answer, ScriptError> {
         let mut patience = Patience::new(self.health, until, "payout");
         loop {
-            match payout::step(link, self.keys, self.account, self.id, step).await {
+            match self.step(step).await {
                 Ok(answer) => {
                     patience.well();
                     return Ok(answer);

@@ -3,12 +3,12 @@
 //! Every worker with a gateway has one. It begins none after the drain began; those under way are finished.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tollgate::Tollgate;
 use tollgate::ids::{AccountId, JobId, LockName};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
@@ -19,27 +19,32 @@ use tracing::{info, warn};
 use super::Agent;
 use crate::health::Health;
 use crate::payout::gateway::Gateway;
+use crate::payout::links::Links;
 use crate::payout::{Attempt, Outcome, Rules};
 use crate::process::Worker;
 use crate::shutdown::Phase;
 
 /// Another worker may hold new payouts at any time: look at least this often.
 const REST_MAX: Duration = Duration::from_millis(100);
-/// While all hands are full, or the due ones belong to others.
+/// While the due ones are under way, or belong to others.
 const REST_BUSY: Duration = Duration::from_millis(20);
+/// For so long a list of what is due is gone through before it is read again: others pay from it too.
+const LIST_AGE_MAX: Duration = Duration::from_millis(100);
 /// Due payouts that are looked at in one round, per partition: many may be of one account.
 const LOOK_AHEAD: usize = 500;
 
 /// What the payouts under way share.
 struct Shared {
-    tollgate: Tollgate,
     health: Arc<Health>,
+    links: Links,
     gateway: Gateway,
     locks: Locks,
     rules: Rules,
     /// Accounts with a payout in this process's hands.
     accounts: Mutex<HashSet<AccountId>>,
     breaker: Mutex<Breaker>,
+    /// Whether an attempt was made since the last round.
+    moved: AtomicBool,
 }
 
 /// Paying pauses when the gateway turns us away, then one payout tries.
@@ -66,13 +71,14 @@ impl Payer {
         });
         let locks = Locks::new(nodes, worker.tollgate.namespace().clone()).owned_by(&worker.consumer);
         let shared = Arc::new(Shared {
-            tollgate: worker.tollgate.clone(),
             health: worker.health.clone(),
+            links: Links::new(worker.tollgate.server().clone()),
             gateway: Gateway::new(options)?,
             locks,
             rules: config.rules,
             accounts: Mutex::default(),
             breaker: Mutex::new(Breaker::Closed),
+            moved: AtomicBool::new(false),
         });
         Ok(Some(Self { shared, hands: worker.payouts.clone() }))
     }
@@ -84,6 +90,7 @@ impl Agent for Payer {
 
     async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
         let mut rest = REST_MAX;
+        let mut payouts = Vec::new();
         for lane in &worker.lanes {
             let due = payout::due(link, &lane.keys, LOOK_AHEAD).await?;
             if !due.payouts.is_empty() {
@@ -92,20 +99,34 @@ impl Agent for Payer {
             if let Some(due_ms) = due.next_due_ms {
                 rest = rest.min(Duration::from_millis(due_ms.saturating_sub(due.at_ms).max(1)));
             }
-            let mut payouts = due.payouts;
-            // Workers that all begin with the oldest would only find each other's locks.
-            payouts.shuffle(&mut rand::rng());
-            for (account, id) in payouts {
-                let Ok(hand) = self.hands.clone().try_acquire_owned() else { break };
-                let Some(turn) = Turn::take(&self.shared, &account) else { continue };
-                if !self.shared.may_pay() {
-                    break;
-                }
-                let keys = lane.keys.clone();
-                tokio::spawn(pay(self.shared.clone(), keys, account, id, hand, turn));
-            }
+            payouts.extend(due.payouts.into_iter().map(|(account, id)| (lane, account, id)));
         }
-        Ok(rest)
+        // Workers that all begin with the oldest would only find each other's locks.
+        payouts.shuffle(&mut rand::rng());
+        let list_ends_at = Instant::now() + LIST_AGE_MAX;
+        for (lane, account, id) in payouts {
+            let Some(turn) = Turn::take(&self.shared, &account) else { continue };
+            let Some(hand) = self.hand(worker, list_ends_at).await else { break };
+            if !self.shared.may_pay() {
+                break;
+            }
+            tokio::spawn(pay(self.shared.clone(), lane.keys.clone(), account, id, hand, turn));
+        }
+        // Hands that are free again find no rest in between, as long as the work comes to something: lock servers that
+        // are down must not be asked in a loop.
+        Ok(if self.shared.moved.swap(false, Ordering::Relaxed) { Duration::ZERO } else { rest })
+    }
+}
+
+impl Payer {
+    /// The next hand that is free, unless the list or our own time ends first.
+    async fn hand(&self, worker: &Worker, list_ends_at: Instant) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            () = worker.health.shutdown.reached(Self::UNTIL) => None,
+            hand = self.hands.clone().acquire_owned() => hand.ok(),
+            () = tokio::time::sleep_until(list_ends_at.into()) => None,
+        }
     }
 }
 
@@ -138,13 +159,10 @@ async fn pay(
     _turn: Turn,
 ) {
     let name = LockName::payouts(&account);
-    let attempt = async {
-        let mut link = shared.tollgate.server().link().await?;
-        let (gateway, rules, health) = (&shared.gateway, shared.rules, &*shared.health);
-        Attempt { gateway, rules, health, keys: &keys, account: &account, id: &id }.run(&mut link).await
-    };
+    let Shared { links, gateway, rules, health, .. } = &*shared;
+    let attempt = Attempt { links, gateway, rules: *rules, health, keys: &keys, account: &account, id: &id };
     let options = LockOptions::of_ttl(shared.rules.lease);
-    match shared.locks.with(&name, &options, |_lease| attempt).await {
+    match shared.locks.with(&name, &options, |_lease| attempt.run()).await {
         Ok(Ok(outcome)) => shared.learn(outcome),
         Ok(Err(error)) => {
             shared.learn(Outcome::NotOurs);
@@ -175,6 +193,9 @@ impl Shared {
     }
 
     fn learn(&self, outcome: Outcome) {
+        if matches!(outcome, Outcome::Recorded(_) | Outcome::Unknown) {
+            self.moved.store(true, Ordering::Relaxed);
+        }
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         *breaker = match (outcome, *breaker) {
             (Outcome::Misconfigured, _) => Breaker::Open { until: Instant::now() + self.rules.pause },
