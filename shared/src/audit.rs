@@ -111,7 +111,9 @@ async fn audit_partition(room: &mut Room<'_>, expect: Vec<Position>) -> Result<R
     // … and what was newer than the replay is compared on the way to a second head, at which the receipts
     // were counted.
     let tail = head::journal_tail(room).await?;
+    let counted = head::journal_counted(room).await?;
     let sizes = receipts::sizes(room, &replay.receipts).await?;
+    head::judge_counted(room, counted, tail, sizes.head.as_ref());
     replay.claims = claims;
     replay.run_to(room, sizes.seq.max(tail)).await?;
     replay.open_payouts(room).await?;

@@ -45,8 +45,8 @@ impl Troubles {
         let reporters = causes.entry(cause).or_default();
         if reporters.is_empty() {
             let hint = match error {
-                ScriptError::Failure(failure) => failure.hint().unwrap_or_default(),
-                _ => "",
+                ScriptError::Failure(failure) => failure.hint(),
+                _ => None,
             };
             warn!(hint, "{what}: {error}; nothing is lost, it is tried again until it works");
         }

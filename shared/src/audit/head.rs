@@ -112,6 +112,34 @@ pub(super) async fn journal_tail(room: &mut Room<'_>) -> Result<u64, Failure> {
     Ok(id.split('-').next().and_then(|seq| seq.parse().ok()).unwrap_or_default())
 }
 
+/// How far the journal's stream has counted, by the id that Redis keeps beside the entries.
+///
+/// It survives XDEL: someone who adds an entry with a higher id and takes it out again leaves a journal that looks
+/// whole and that no settle can add to.
+pub(super) async fn journal_counted(room: &mut Room<'_>) -> Result<u64, Failure> {
+    let mut command = redis::cmd("XINFO");
+    command.arg("STREAM").arg(room.keys.journal());
+    let rows = match room.link.run(&command).await {
+        // No journal yet, or damage that `journal_tail` and the replay tell.
+        Err(Failure::Server { code, .. }) if code == "ERR" || code == "WRONGTYPE" => return Ok(0),
+        reply => fields(reply?),
+    };
+    let last = rows.iter().skip_while(|row| row.as_deref() != Some(b"last-generated-id")).nth(1);
+    let id = last.cloned().flatten().unwrap_or_default();
+    Ok(String::from_utf8_lossy(&id).split('-').next().and_then(|seq| seq.parse().ok()).unwrap_or_default())
+}
+
+/// Told if the stream has counted past `head`, which was read later, and past `tail`, which is told anyway.
+pub(super) fn judge_counted(room: &mut Room<'_>, counted: u64, tail: u64, head: Option<&Head>) {
+    let Some(head) = head else { return };
+    if counted > head.seq.max(tail) {
+        let what =
+            "the stream has counted past the head, so settle cannot add to it: set its last id back (XSETID)";
+        let expected = format!("last id {}", head.seq);
+        room.findings.violation(Check::G9, "journal", &[head.seq], expected, counted, what);
+    }
+}
+
 /// Every entry that was accepted is in exactly one place: read by one script, so exact at any instant.
 pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
     let what = match stats::read(room.link, room.keys).await {

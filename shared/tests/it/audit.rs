@@ -143,6 +143,8 @@ const FAULTS: &[(&str, Check, &str)] = &[
     ("ZADD $scheduled 5 later-1", Check::G10, "parked:later-1"),
     ("ZADD $dead 5 later-1", Check::G10, "parked:later-1"),
     ("ZREM $dead dead-1", Check::G10, "parked:dead-1"),
+    // What a foreign entry leaves behind when it is taken out again.
+    ("XSETID $journal 999-0", Check::G9, "journal"),
     ("ZADD $dead 5 dead-3", Check::G10, "parked:dead-3"),
 ];
 
