@@ -20,6 +20,10 @@ demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves,
 
 test: tools redis check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
 
+cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
+	cargo build --workspace --bins $(FEATURES)
+	cargo test --workspace $(FEATURES) --test it a_shops_log
+
 bench: redis build ## measure on this machine, about a quarter of an hour; see docs/benchmarks.md
 	@target/release/tollgate-bench $(BENCH)
 
