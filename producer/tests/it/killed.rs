@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Cli, Ran, Running, SOON};
 
@@ -65,9 +65,13 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     assert_eq!(sent.stderr.matches("amount_zero").count(), ZERO_AMOUNTS, "{}", sent.stderr);
     assert!(killed_with_entries > 0, "no worker died with work in hand: this run shows nothing");
 
+    // The sender is not sure whether it all arrived, and sends the file again.
+    cli.run_with(&["enqueue"], jobs.concat().as_bytes()).exits(1);
+    let replayed = 2 * ROWS - ZERO_AMOUNTS;
     let decided = 1 + CUSTOMERS + 2 * ROWS - ZERO_AMOUNTS;
-    let stats = until(&cli, |stats| stats["decided"] == decided && stats["pending"] == 0);
-    assert_eq!((&stats["waiting"], &stats["dead"]), (&Value::from(0), &Value::from(0)), "{stats}");
+    let stats = until(&cli, |stats| stats["waiting"] == 0 && stats["pending"] == 0);
+    assert_eq!((&stats["decided"], &stats["replayed"]), (&json!(decided), &json!(replayed)), "{stats}");
+    assert_eq!((&stats["waiting"], &stats["dead"]), (&json!(0), &json!(0)), "{stats}");
     assert_eq!(stats["conservation"]["holds"], true, "{stats}");
 
     let mut codes: BTreeMap<String, usize> = BTreeMap::new();
