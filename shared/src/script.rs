@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, ToRedisArgs, Value};
+use redis::{Arg, Cmd, ToRedisArgs, Value};
 use sha1::{Digest, Sha1};
 
 use crate::failure::Failure;
@@ -77,7 +77,7 @@ impl Script {
 
     /// Begins a call. The nonce is added as the first of ARGV.
     pub(crate) fn call(&'static self) -> Call {
-        Call { script: self, nonce: next_nonce(), keys: Vec::new(), args: Vec::new() }
+        Call { script: self, nonce: next_nonce(), keys: Vec::new(), args: Words::default() }
     }
 }
 
@@ -100,7 +100,29 @@ pub(crate) struct Call {
     script: &'static Script,
     nonce: String,
     keys: Vec<String>,
-    args: Vec<Vec<u8>>,
+    args: Words,
+}
+
+/// Arguments one after the other in one buffer: a batch has thousands, most of them shorter than an allocation.
+#[derive(Default)]
+pub(crate) struct Words(Cmd);
+
+impl Words {
+    pub(crate) fn push(&mut self, word: impl ToRedisArgs) {
+        self.0.arg(word);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.args_iter().len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.args_iter().filter_map(|word| match word {
+            Arg::Simple(bytes) => Some(bytes),
+            // A cursor, which no script has.
+            _ => None,
+        })
+    }
 }
 
 impl Call {
@@ -121,7 +143,7 @@ impl Call {
     }
 
     pub(crate) fn push_arg(&mut self, arg: impl ToRedisArgs) {
-        arg.write_redis_args(&mut self.args);
+        self.args.push(arg);
     }
 
     /// Runs the script. A script that the server has forgotten (restart, failover, SCRIPT FLUSH) is loaded and

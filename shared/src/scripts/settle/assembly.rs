@@ -10,7 +10,7 @@ use crate::ids::{Bucket, JobId, QueueName};
 use crate::instant::Instant;
 use crate::job::{Kind, Request, Resource};
 use crate::keys::Keys;
-use crate::script::{Call, millis};
+use crate::script::{Call, Words, millis};
 
 use super::{Policy, SETTLE};
 
@@ -21,8 +21,7 @@ const KEPT_POSITION: usize = 7;
 pub(in crate::scripts) struct Assembly<'a> {
     call: Call,
     /// The jobs, which follow the names of all keys in ARGV.
-    fields: Vec<Vec<u8>>,
-    run: Option<Run>,
+    runs: Vec<Run>,
     keys: &'a Keys,
     buckets: HashMap<Bucket, usize>,
     resources: HashMap<(Type, &'a str), usize>,
@@ -33,8 +32,7 @@ struct Run {
     kind: Kind,
     bucket: usize,
     jobs: usize,
-    /// Where their number is in `fields`.
-    count_at: usize,
+    fields: Words,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -55,43 +53,38 @@ impl<'a> Assembly<'a> {
             .key(keys.dead())
             .key(keys.receipts(Bucket::Kept))
             .key(keys.resources());
-        Self { call, fields: Vec::new(), run: None, keys, buckets: HashMap::new(), resources: HashMap::new() }
+        Self { call, runs: Vec::new(), keys, buckets: HashMap::new(), resources: HashMap::new() }
     }
 
     /// The call with everything that was added.
     pub(in crate::scripts) fn finish(mut self) -> Call {
-        self.end_run();
-        self.fields.into_iter().for_each(|field| self.call.push_arg(field));
+        for Run { kind, bucket, jobs, fields } in self.runs {
+            self.call.push_arg(kind.name());
+            self.call.push_arg(bucket);
+            self.call.push_arg(jobs);
+            fields.iter().for_each(|field| self.call.push_arg(field));
+        }
         self.call
     }
 
     /// One field of the job that was added last.
+    ///
+    /// # Panics
+    /// If no job was added.
     pub(in crate::scripts) fn push(&mut self, field: impl ToRedisArgs) {
-        field.write_redis_args(&mut self.fields);
+        self.runs.last_mut().expect("fields come after their job").fields.push(field);
     }
 
     /// The fields that every kind has.
     pub(in crate::scripts) fn push_job(&mut self, kind: Kind, entry: &str, id: &JobId, fingerprint: &str) {
         let bucket = self.bucket(id);
-        match &mut self.run {
+        match self.runs.last_mut() {
             Some(run) if run.kind == kind && run.bucket == bucket => run.jobs += 1,
-            _ => {
-                self.end_run();
-                self.push(kind.name());
-                self.push(bucket);
-                self.run = Some(Run { kind, bucket, jobs: 1, count_at: self.fields.len() });
-                self.push("");
-            }
+            _ => self.runs.push(Run { kind, bucket, jobs: 1, fields: Words::default() }),
         }
         self.push(entry);
         self.push(id.as_str());
         self.push(fingerprint);
-    }
-
-    fn end_run(&mut self) {
-        if let Some(Run { jobs, count_at, .. }) = self.run.take() {
-            self.fields[count_at] = jobs.to_string().into_bytes();
-        }
     }
 
     /// The position of a resource's key.
