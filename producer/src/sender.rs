@@ -9,7 +9,6 @@ mod tally;
 
 use std::time::{Duration, Instant};
 
-use tollgate::Tollgate;
 use tollgate::code::{Class, Code};
 use tollgate::failure::{Failure, Refusal};
 use tollgate::fingerprint::Fingerprint;
@@ -19,6 +18,7 @@ use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::{Answer, Item, settle};
+use tollgate::{Packed, Tollgate};
 
 pub(crate) use tally::{Stopped, Tally};
 
@@ -61,16 +61,16 @@ pub(crate) struct Operation {
 #[derive(Debug)]
 pub(crate) enum Chunk {
     /// Jobs.
-    Jobs(Vec<(u64, Job)>),
+    Jobs(Vec<(u64, Packed)>),
     /// Operations.
     Operations(Vec<(u64, Operation)>),
 }
 
 impl Chunk {
     /// A chunk of this work alone.
-    pub(crate) fn of(number: u64, work: Work) -> Self {
+    pub(crate) fn of(tollgate: &Tollgate, number: u64, work: Work) -> Self {
         match work {
-            Work::Job(job) => Self::Jobs(vec![(number, job)]),
+            Work::Job(job) => Self::Jobs(vec![(number, tollgate.pack(&job))]),
             Work::Operation(operation) => Self::Operations(vec![(number, operation)]),
         }
     }
@@ -123,6 +123,11 @@ impl<'a> Sender<'a> {
         Ok(Self { tollgate, link, route, interrupt, progress, looked_at: None, tally: Tally::default() })
     }
 
+    /// Encodes a job for a chunk.
+    pub(crate) fn pack(&self, job: &Job) -> Packed {
+        self.tollgate.pack(job)
+    }
+
     /// Sends a chunk, or counts it as not applied if an earlier one stopped the run.
     pub(crate) async fn send(&mut self, chunk: Chunk) {
         let count = chunk.len() as u64;
@@ -162,7 +167,7 @@ impl<'a> Sender<'a> {
 
     /// Repeat: a job that arrived may be sent again; it is settled once. So after a lost answer all that is left
     /// is sent again, and only what is given up in that state is `unknown`.
-    async fn send_jobs(&mut self, mut left: Vec<(u64, Job)>) {
+    async fn send_jobs(&mut self, mut left: Vec<(u64, Packed)>) {
         let mut in_doubt = false;
         let mut waiting = Waiting::default();
         while !left.is_empty() {
@@ -186,10 +191,10 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends what is left; afterwards only what did not arrive is left.
-    async fn try_jobs(&mut self, left: &mut Vec<(u64, Job)>, in_doubt: &mut bool) -> Result<(), Obstacle> {
+    async fn try_jobs(&mut self, left: &mut Vec<(u64, Packed)>, in_doubt: &mut bool) -> Result<(), Obstacle> {
         self.look().await?;
-        let sent =
-            self.tollgate.enqueue(&mut self.link, &self.route.queue, left.iter().map(|(_, job)| job)).await;
+        let jobs = left.iter().map(|(_, job)| job);
+        let sent = self.tollgate.enqueue_packed(&mut self.link, &self.route.queue, jobs).await;
         let results = sent.map_err(|failure| {
             *in_doubt |= failure.may_have_happened();
             Obstacle::of(failure)

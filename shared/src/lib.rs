@@ -38,4 +38,4 @@ pub mod pressure;
 pub mod resources;
 
 mod tollgate;
-pub use tollgate::{OpenError, RETENTION_DEFAULT, Signpost, Tollgate};
+pub use tollgate::{OpenError, Packed, RETENTION_DEFAULT, Signpost, Tollgate};

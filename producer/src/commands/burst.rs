@@ -212,10 +212,10 @@ async fn send(
         let end = load.jobs.min(first + chunk);
         let mut jobs = Vec::with_capacity(2 * chunk as usize);
         for n in first..end {
-            jobs.push((n + 1, generator.job(n)?));
+            jobs.push((n + 1, sender.pack(&generator.job(n)?)));
             if let Some(earlier) = generator.duplicate_after(n) {
                 duplicates += 1;
-                jobs.push((n + 1, generator.job(earlier)?));
+                jobs.push((n + 1, sender.pack(&generator.job(earlier)?)));
             }
         }
         sender.send(Chunk::Jobs(jobs)).await;

@@ -81,7 +81,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     say(format_args!("run {}", run.as_str()));
     let begun = Instant::now();
     let (chunks, mut read) = mpsc::channel(CHUNKS_AHEAD);
-    let decoder = Decoder::new(run.clone(), ids_out, progress.clone(), chunks);
+    let decoder = Decoder::new(tollgate.clone(), run.clone(), ids_out, progress.clone(), chunks);
     // A thread that nobody waits for: it may hang in a read of stdin when the command is told to stop.
     std::thread::spawn(move || decoder.read(reader));
     let broken = receive(&mut read, &mut sender, interrupt).await;

@@ -128,7 +128,7 @@ fn later(now: Instant, delay: Duration) -> Result<Instant, InputError> {
 async fn send(tollgate: &Tollgate, queue: QueueName, job: Job, interrupt: Interrupt) -> anyhow::Result<Exit> {
     let route = Route { queue, queue_max: None, patience: PATIENCE };
     let mut sender = Sender::new(tollgate, route, interrupt, Progress::of_nothing()).await?;
-    sender.send(Chunk::of(1, Work::Job(job))).await;
+    sender.send(Chunk::of(tollgate, 1, Work::Job(job))).await;
     if let Some(why) = sender.tally().stopped() {
         let done = if sender.tally().unknown > 0 { "it may have been sent" } else { "it was not sent" };
         say(format_args!("error: {done}: {why}"));

@@ -1,4 +1,4 @@
-//! The thread that reads and decodes a file while the command sends what was read before.
+//! The thread that reads, decodes and packs a file while the command sends what was read before.
 //!
 //! Hands over in the order of the file. Ids are on their file before their lines are handed over, so whatever
 //! was sent can be looked up. Must not hold more than one chunk.
@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write};
 
 use tokio::sync::mpsc;
+use tollgate::Tollgate;
 
 use super::CHUNK;
 use crate::lines::{self, Lines};
@@ -25,6 +26,7 @@ pub(super) enum Read {
 
 /// Reads lines and gathers their work.
 pub(super) struct Decoder {
+    tollgate: Tollgate,
     run: RunId,
     ids_out: Option<BufWriter<File>>,
     progress: Progress,
@@ -48,12 +50,13 @@ impl From<io::Error> for End {
 
 impl Decoder {
     pub(super) fn new(
+        tollgate: Tollgate,
         run: RunId,
         ids_out: Option<BufWriter<File>>,
         progress: Progress,
         to: mpsc::Sender<Read>,
     ) -> Self {
-        Self { run, ids_out, progress, to, gathered: None, invalid: 0 }
+        Self { tollgate, run, ids_out, progress, to, gathered: None, invalid: 0 }
     }
 
     /// Reads to the end, or until the command has gone.
@@ -98,13 +101,15 @@ impl Decoder {
     /// Adds to the chunk; work of the other kind, or a full chunk, begins the next one.
     fn gather(&mut self, number: u64, work: Work) -> Result<(), End> {
         match (&mut self.gathered, work) {
-            (Some(Chunk::Jobs(jobs)), Work::Job(job)) if jobs.len() < CHUNK => jobs.push((number, job)),
+            (Some(Chunk::Jobs(jobs)), Work::Job(job)) if jobs.len() < CHUNK => {
+                jobs.push((number, self.tollgate.pack(&job)));
+            }
             (Some(Chunk::Operations(operations)), Work::Operation(operation)) if operations.len() < CHUNK => {
                 operations.push((number, operation));
             }
             (_, work) => {
                 self.hand_over()?;
-                self.gathered = Some(Chunk::of(number, work));
+                self.gathered = Some(Chunk::of(&self.tollgate, number, work));
             }
         }
         Ok(())
