@@ -28,8 +28,6 @@ mod mischief;
 use ledger::{Ledger, Lookup, Payout, Recorded};
 use mischief::{Mischief, Rates, Twist};
 
-/// How long "for a while" is: the bank turns every caller away for so long.
-const LOCKED_OUT_FOR: Duration = Duration::from_millis(500);
 /// How long a hanging answer hangs: longer than any sane client waits.
 const HANGS_FOR: Duration = Duration::from_secs(120);
 
@@ -57,6 +55,9 @@ pub(crate) struct Args {
     /// When it pays what it answered 202.
     #[arg(long, default_value = "300ms", value_parser = humantime::parse_duration)]
     later: Duration,
+    /// How long it turns everybody away after a lock-out.
+    #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]
+    lock_out_for: Duration,
     /// Forgets each key as soon as the payout is in the file: the same key pays again.
     #[arg(long, action = ArgAction::SetTrue)]
     forget_keys: bool,
@@ -88,7 +89,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let ledger = Ledger::open(&args.ledger, args.forget_keys)
         .await
         .with_context(|| format!("the ledger {}", args.ledger.display()))?;
-    let mischief = Mischief::new(args.seed, args.rates, args.latency, LOCKED_OUT_FOR);
+    let mischief = Mischief::new(args.seed, args.rates, args.latency, args.lock_out_for);
     let bank = Arc::new(Bank { ledger, mischief, token: args.token, later: args.later });
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await

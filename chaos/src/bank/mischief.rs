@@ -30,7 +30,7 @@ pub(crate) struct Rates {
     /// Answers 202 and pays later.
     #[arg(long, default_value = "0", value_parser = parse_rate)]
     accept: f64,
-    /// Answers 401 to everybody for half a second.
+    /// Answers 401 to everybody for a while (`--lock-out-for`).
     #[arg(long, default_value = "0", value_parser = parse_rate)]
     lock_out: f64,
 }

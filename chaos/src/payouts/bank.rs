@@ -10,6 +10,8 @@ use tokio::process::Child;
 use super::Args;
 use crate::stage::Stage;
 
+/// One request in twenty locks everybody out: for longer, and nothing else would happen.
+const LOCK_OUT_FOR: &str = "100ms";
 /// How long it may take to open.
 const OPENS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -26,7 +28,9 @@ impl Bank {
             ["bank.ndjson", "bank.address", "bank.log"].map(|name| stage.dir().join(name));
         let mut command = stage.command("tollgate-chaos");
         command.arg("bank").arg("--ledger").arg(&ledger).arg("--address-file").arg(&address);
-        command.args(["--seed", &args.seed.to_string(), "--latency", "1ms..20ms"]);
+        command
+            .args(["--seed", &args.seed.to_string(), "--latency", "1ms..20ms"])
+            .args(["--lock-out-for", LOCK_OUT_FOR]);
         for way in ["refuse", "fail-before", "fail-after", "hang", "drop", "accept", "lock-out"] {
             command.args([&format!("--{way}"), &args.rate]);
         }
