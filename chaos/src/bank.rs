@@ -28,6 +28,8 @@ mod mischief;
 use ledger::{Ledger, Lookup, Payout, Recorded};
 use mischief::{Mischief, Rates, Twist};
 
+use crate::span::Span;
+
 /// How long a hanging answer hangs: longer than any sane client waits.
 const HANGS_FOR: Duration = Duration::from_secs(120);
 
@@ -50,8 +52,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// How long an answer takes, `20ms` or a range `5ms..50ms`.
-    #[arg(long, default_value = "0ms", value_parser = mischief::parse_latency)]
-    latency: (Duration, Duration),
+    #[arg(long, default_value = "0ms", value_parser = Span::parse)]
+    latency: Span,
     /// When it pays what it answered 202.
     #[arg(long, default_value = "300ms", value_parser = humantime::parse_duration)]
     later: Duration,

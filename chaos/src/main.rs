@@ -1,4 +1,4 @@
-//! `tollgate-chaos`: the real programs under faults, and the sandbox bank that witnesses from outside what was paid.
+//! `tollgate-chaos`: the real programs under faults, the race lab, and the sandbox bank that witnesses from outside what was paid.
 
 use std::process::ExitCode;
 
@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 mod bank;
 mod demo;
 mod payouts;
+mod race;
+mod span;
 mod stage;
 
 /// The real programs under faults, and an outside witness.
@@ -23,6 +25,11 @@ enum Command {
     Demo,
     /// Payouts through a bank that misbehaves, while workers are killed and stopped
     Payouts(payouts::Args),
+    /// Well-known races with every well-known cure, on real stores, and the damage counted
+    Race(race::Args),
+    /// The holder of a lock that `race` stops
+    #[command(hide = true)]
+    RaceHolder,
     /// A payout gateway with a ledger of its own, which can be told to misbehave
     Bank(bank::Args),
 }
@@ -32,6 +39,14 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Demo => demo::run().await,
         Command::Payouts(args) => payouts::run(args).await,
+        Command::Race(args) => race::run(args).await,
+        Command::RaceHolder => match race::hold().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                stage::complain(format_args!("error: {error:#}"));
+                ExitCode::FAILURE
+            }
+        },
         Command::Bank(args) => bank::run(args).await,
     }
 }

@@ -99,6 +99,11 @@ impl Stage {
         self.dir.path()
     }
 
+    /// The directory of its private Redis.
+    pub(crate) fn private_dir(&self) -> PathBuf {
+        self.dir.path().join(".tollgate")
+    }
+
     pub(crate) fn say(&self, what: &str, words: impl Display) {
         print(format_args!("  {what:<12}{words}"));
     }
@@ -121,7 +126,7 @@ impl Stage {
         command
             .kill_on_drop(true)
             .current_dir(self.dir.path())
-            .env("TOLLGATE_DIR", self.dir.path().join(".tollgate"));
+            .env("TOLLGATE_DIR", self.private_dir());
         // Whatever the caller's environment says, this is a Redis of our own.
         for name in [
             "REDIS_URL",
@@ -271,6 +276,13 @@ async fn interrupted() {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }
+}
+
+/// A bar over `of` steps, on stderr, that says which one is under way.
+pub(crate) fn talk_progress(of: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {bar:30} {pos} of {len}  {elapsed}  {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(of), ProgressDrawTarget::stderr()).with_style(style)
 }
 
 /// Prints a line. That nobody reads on is no reason to leave a server running.

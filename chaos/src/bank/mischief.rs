@@ -9,6 +9,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
+use crate::span::Span;
+
 /// How often each misbehaviour happens, `5%` or `0.05`; together at most 100 %.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Rates {
@@ -57,7 +59,7 @@ pub(crate) struct Drawn {
 pub(crate) struct Mischief {
     seed: u64,
     rates: Rates,
-    latency: (Duration, Duration),
+    latency: Span,
     locked_out_for: Duration,
     tries: Mutex<HashMap<String, u64>>,
     locked_out_until: Mutex<Option<Instant>>,
@@ -67,7 +69,7 @@ impl Mischief {
     pub(crate) fn new(
         seed: u64,
         rates: Rates,
-        latency: (Duration, Duration),
+        latency: Span,
         locked_out_for: Duration,
     ) -> Self {
         let (tries, locked_out_until) = (Mutex::default(), Mutex::default());
@@ -98,13 +100,13 @@ impl Mischief {
     }
 }
 
-fn draw(seed: u64, key: &str, number: u64, rates: &Rates, latency: (Duration, Duration)) -> Drawn {
+fn draw(seed: u64, key: &str, number: u64, rates: &Rates, latency: Span) -> Drawn {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(number.to_le_bytes());
     hash.update(key);
     let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
-    let latency = random.random_range(latency.0..=latency.1);
+    let latency = latency.draw(&mut random);
     let mut left: f64 = random.random();
     let kinds = [
         (rates.refuse, Twist::Refuse),
@@ -132,19 +134,6 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Reads `20ms` or `5ms..50ms`.
-pub(crate) fn parse_latency(text: &str) -> Result<(Duration, Duration), String> {
-    let read = |text: &str| {
-        humantime::parse_duration(text)
-            .map_err(|_| "must be a duration or a range, for example 5ms..50ms".to_owned())
-    };
-    let (least, most) = text.split_once("..").unwrap_or((text, text));
-    match (read(least)?, read(most)?) {
-        (least, most) if least <= most => Ok((least, most)),
-        _ => Err("must not begin above its end".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,9 +150,10 @@ mod tests {
 
     #[test]
     fn the_same_seed_misbehaves_alike_and_about_as_often_as_asked() {
+        let latency = Span::parse("0..9ms").unwrap();
         let mut counts = HashMap::new();
         for number in 0..10_000 {
-            let draw = || draw(7, "key", number, &FIVE_PERCENT, (Duration::ZERO, Duration::from_millis(9)));
+            let draw = || draw(7, "key", number, &FIVE_PERCENT, latency);
             assert_eq!(draw().kind, draw().kind);
             assert_eq!(draw().latency, draw().latency);
             *counts.entry(format!("{:?}", draw().kind)).or_insert(0) += 1;
@@ -176,11 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn rates_and_latencies_are_read() {
+    fn rates_are_read() {
         assert_eq!(parse_rate("5%"), Ok(0.05));
         assert_eq!(parse_rate("0.5"), Ok(0.5));
         assert!(parse_rate("101%").is_err() && parse_rate("NaN").is_err() && parse_rate("-1").is_err());
-        assert_eq!(parse_latency("1ms..2ms"), Ok((Duration::from_millis(1), Duration::from_millis(2))));
-        assert!(parse_latency("2ms..1ms").is_err());
     }
 }

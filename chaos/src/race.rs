@@ -1,0 +1,236 @@
+//! `tollgate-chaos race` (`make race`): well-known races run for real, with every well-known cure, on real stores, and
+//! the damage counted. The life of a run is [`play`]; the life of a request is `serve.rs`.
+//!
+//! Exit code 0: every cure that promises safety was safe, and the naive one was caught in each scenario; 1: a safe
+//! cure did damage, the naive one was never caught, or it could not be run; 4: as 0, but something was left out,
+//! since its server is not installed.
+
+mod cure;
+mod drawing;
+mod hands;
+mod judge;
+mod lock;
+mod play;
+mod report;
+mod scenario;
+mod serve;
+mod servers;
+mod stopped;
+mod store;
+mod trace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use indicatif::ProgressBar;
+
+use self::cure::{Cell, Cure, Kind, Matrix, Store};
+use self::hands::Hands;
+use self::play::{Rules, Run};
+use self::report::{Report, Row, Setting};
+use self::scenario::Scenario;
+use self::servers::Servers;
+use crate::span::Span;
+use crate::stage::{self, Stage, complain, print};
+
+pub(crate) use self::stopped::hold;
+
+/// How long a lock lasts without a sign of life: far longer than anything here takes.
+const LOCK_TTL: Duration = Duration::from_secs(30);
+/// Workers of the job system.
+const WORKERS: usize = 2;
+/// Holders that are stopped at the same time: they only wait.
+const STOPPED_AT_ONCE: usize = 8;
+/// As many users at once as the servers here have connections for.
+const CONCURRENCY_MAX: u64 = 64;
+
+/// The run.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    /// Only this scenario; repeatable
+    #[arg(long = "scenario", value_name = "NAME")]
+    scenarios: Vec<Scenario>,
+    /// Only this cure; repeatable
+    #[arg(long = "cure", value_name = "NAME")]
+    cures: Vec<Kind>,
+    /// Only on this store; repeatable
+    #[arg(long = "store", value_name = "NAME")]
+    stores: Vec<Store>,
+    /// Users at once; each cell is played at each of these
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2,8,32",
+          value_parser = clap::value_parser!(u64).range(2..=CONCURRENCY_MAX))]
+    concurrency: Vec<u64>,
+    /// Between reading and writing, drawn from the seed; 0 for none
+    #[arg(long, value_name = "SPAN", default_value = "0..2ms", value_parser = Span::parse)]
+    think: Span,
+    /// How long each cell is played at each concurrency; a story that has begun is told to its end
+    #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = humantime::parse_duration)]
+    time: Duration,
+    /// Also stop a holder of each lock past its lock's end, until another is through, for so long at most
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "5s",
+          value_parser = humantime::parse_duration)]
+    pause: Option<Duration>,
+    /// The seed of the stories and of the pauses between reading and writing
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Write a page with charts, index.html, into this directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+/// Plays it.
+pub(crate) async fn run(args: Args) -> ExitCode {
+    let matrix = matrix(&args);
+    if matrix.cells.is_empty() {
+        complain("error: none of these cures makes sense there");
+        matrix.senseless.iter().for_each(|other| {
+            complain(format_args!(
+                "  {} in {} on {}: {}",
+                other.cure,
+                other.scenario.name(),
+                other.store.name(),
+                other.why
+            ));
+        });
+        return ExitCode::from(2);
+    }
+    let report = stage::perform("everysec", async |stage| play(stage, &args, matrix).await).await;
+    report.map_or(ExitCode::FAILURE, |report| report.exit_code())
+}
+
+fn matrix(args: &Args) -> Matrix {
+    fn or_all<T: Clone>(chosen: &[T], all: &[T]) -> Vec<T> {
+        if chosen.is_empty() { all.to_vec() } else { chosen.to_vec() }
+    }
+    Matrix::new(
+        &or_all(&args.scenarios, &Scenario::ALL),
+        &or_all(&args.cures, Kind::value_variants()),
+        &or_all(&args.stores, &Store::ALL),
+        args.pause.is_some(),
+    )
+}
+
+async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Report> {
+    let servers = Servers::start(&matrix.cells, stage.private_dir()).await?;
+    let cells: Vec<Cell> =
+        matrix.cells.iter().copied().filter(|cell| servers.addresses.serve(*cell)).collect();
+    ensure!(!cells.is_empty(), "none of the servers that this takes is installed");
+    let with_jobs = cells.iter().any(|cell| cell.cure == Cure::Tollgate);
+    let mut workers = Vec::new();
+    if with_jobs {
+        stage.producer(&["init"]).await?;
+        workers = stage.workers(WORKERS, &[]).await?;
+    }
+
+    let mut report = Report::new(Setting::new(args, &servers), matrix.senseless);
+    if !args.json {
+        print(report.head());
+    }
+    let most = args.concurrency.iter().copied().max().unwrap_or(2) as usize;
+    let mut lab = Lab {
+        args,
+        servers: &servers,
+        hands: (0..most.max(STOPPED_AT_ONCE))
+            .map(|_| Hands::new(servers.addresses.clone(), LOCK_TTL))
+            .collect(),
+        bar: stage::talk_progress(cells.len() as u64),
+    };
+    for scenario in Scenario::ALL {
+        let cells: Vec<Cell> = cells.iter().copied().filter(|cell| cell.scenario == scenario).collect();
+        if cells.is_empty() {
+            continue;
+        }
+        let rows = lab.rows(&cells).await?;
+        report.add(scenario, rows);
+        if !args.json {
+            lab.bar.suspend(|| print(report.last_scenario()));
+        }
+    }
+    lab.bar.finish_and_clear();
+    drop(lab);
+    for worker in workers {
+        worker.drain().await?;
+    }
+    if with_jobs {
+        report.audited(stage.audit(&[]).await?);
+    }
+    if let Some(dir) = &args.report {
+        let page = report.write_page(dir).with_context(|| format!("--report {}", dir.display()))?;
+        complain(format_args!("report: {}", page.display()));
+    }
+    print(if args.json { report.json()? } else { report.verdict() });
+    Ok(report)
+}
+
+/// What the cells are played with.
+struct Lab<'a> {
+    args: &'a Args,
+    servers: &'a Servers,
+    hands: Vec<Hands>,
+    bar: ProgressBar,
+}
+
+impl Lab<'_> {
+    /// Plays cells, and answers their rows in the same order.
+    async fn rows(&mut self, cells: &[Cell]) -> anyhow::Result<Vec<Row>> {
+        let mut rows: Vec<Row> = Vec::new();
+        for &cell in cells.iter().filter(|cell| !cell.stopped) {
+            self.tell(cell);
+            let mut runs = Vec::new();
+            for &concurrency in &self.args.concurrency {
+                runs.push(self.crowd(cell, concurrency as usize).await?);
+            }
+            rows.push(Row { cell, runs });
+            self.bar.inc(1);
+        }
+        if let Some(pause) = self.args.pause {
+            let stopped: Vec<Cell> = cells.iter().copied().filter(|cell| cell.stopped).collect();
+            rows.extend(self.stopped(&stopped, pause).await?);
+        }
+        rows.sort_by_key(|row| cells.iter().position(|cell| *cell == row.cell));
+        Ok(rows)
+    }
+
+    async fn crowd(&mut self, cell: Cell, concurrency: usize) -> anyhow::Result<Run> {
+        let Args { seed, think, time, .. } = *self.args;
+        let hands = self.hands.split_off(self.hands.len() - concurrency);
+        let (hands, run) = play::crowd(cell, hands, Rules { seed, think, time }).await?;
+        self.hands.extend(hands);
+        Ok(run)
+    }
+
+    /// Each plays with a holder that only waits, so many can at once.
+    async fn stopped(&mut self, cells: &[Cell], pause: Duration) -> anyhow::Result<Vec<Row>> {
+        let hands = tokio::sync::Mutex::new(std::mem::take(&mut self.hands));
+        let rows = stream::iter(cells)
+            .map(async |&cell| {
+                let mut own = hands.lock().await.pop().context("no hands are free")?;
+                let run = play::stopped(cell, &mut own, &self.servers.addresses, pause).await;
+                hands.lock().await.push(own);
+                self.tell(cell);
+                self.bar.inc(1);
+                anyhow::Ok(Row { cell, runs: vec![run?] })
+            })
+            .buffer_unordered(STOPPED_AT_ONCE)
+            .try_collect()
+            .await;
+        self.hands = hands.into_inner();
+        rows
+    }
+
+    fn tell(&self, cell: Cell) {
+        self.bar.set_message(format!(
+            "{}: {} on {}",
+            cell.scenario.name(),
+            cell.label(),
+            cell.store.name()
+        ));
+    }
+}

@@ -1,0 +1,195 @@
+//! One request, from the question to the answer: what each cure does, in the steps that the stores offer.
+//!
+//! Every cure is a way of reading and writing ([`Way`]), and perhaps something around it: a lock, a key. The naive
+//! way is the plain one with nothing around it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::cure::{Cell, Cure, Service};
+use super::hands::Hands;
+use super::scenario::{Request, Round};
+use super::stopped::Stop;
+use super::store::{Change, Claim, Tried, Way};
+use super::trace::{Answer, State, Step, Trace, now_ns};
+
+/// How often a request begins again before it gives up.
+const ATTEMPTS_MAX: u64 = 500;
+/// The longest pause before beginning again.
+const PAUSE_MAX: Duration = Duration::from_millis(4);
+/// Between two looks at a key that somebody else executes.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// What a request meets on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Course {
+    /// Between its read and its write.
+    pub(super) think: Duration,
+    /// Whether its process is stopped between them.
+    pub(super) stop: Stop,
+}
+
+/// Serves a request; its trace ends with the answer.
+pub(super) async fn serve(
+    hands: &mut Hands,
+    cell: Cell,
+    round: &Round,
+    request: &Request,
+    course: Course,
+) -> anyhow::Result<Trace> {
+    let mut trace = Trace::default();
+    let mut desk = Desk { hands, cell, round, request, course, trace: &mut trace };
+    let answer = match cell.cure {
+        Cure::Naive => desk.until_done(Way::Plain).await,
+        Cure::Transaction(isolation) => desk.until_done(Way::Transaction(isolation)).await,
+        Cure::RowLock => desk.until_done(Way::RowLock).await,
+        Cure::Optimistic => desk.until_done(Way::Optimistic).await,
+        Cure::Atomic => desk.atomic().await,
+        Cure::IdempotencyKey => desk.under_a_key().await,
+        Cure::Lock(service) | Cure::LockFence(service) => desk.locked(service).await,
+        Cure::Tollgate => desk.as_a_job().await,
+    };
+    let answer = answer.with_context(|| format!("{} on {}", cell.label(), cell.store.name()))?;
+    trace.note(Step::Answered(answer));
+    Ok(trace)
+}
+
+/// One request at work.
+struct Desk<'a> {
+    hands: &'a mut Hands,
+    cell: Cell,
+    round: &'a Round,
+    request: &'a Request,
+    course: Course,
+    trace: &'a mut Trace,
+}
+
+impl Desk<'_> {
+    /// Read, decide, think, write: one attempt. `lock` is asked, right before the write, whether it still holds.
+    async fn attempt(&mut self, way: Way, lock: Option<Service>) -> anyhow::Result<Tried<Answer>> {
+        let wants = self.round.wants(self.request);
+        let keys: Vec<&str> = wants.iter().map(|(key, _)| *key).collect();
+        let records = self.hands.records(self.cell.store)?;
+        let sent_at = now_ns();
+        let seen = match records.read(way, &keys).await? {
+            Tried::Done(seen) => seen,
+            Tried::Overtaken => return Ok(Tried::Overtaken),
+            Tried::Fenced => return Ok(Tried::Fenced),
+        };
+        self.trace.note_at(sent_at, Step::Read { seen: seen.clone() });
+        if wants.iter().zip(&seen).any(|((_, amount), state)| state.quantity < *amount) {
+            records.leave(way).await?;
+            return Ok(Tried::Done(Answer::Refused));
+        }
+        if !self.course.think.is_zero() {
+            tokio::time::sleep(self.course.think).await;
+        }
+        if let Some(service) = lock
+            && !self.hands.lock(service)?.is_held()
+        {
+            self.trace.note(Step::LockEnded);
+            return Ok(Tried::Overtaken);
+        }
+        self.course.stop.here(self.trace);
+        let next: Vec<State> = wants.iter().zip(&seen).map(|((_, amount), state)| after(*state, *amount)).collect();
+        let changes: Vec<Change<'_>> = keys
+            .iter()
+            .zip(seen.iter().zip(&next))
+            .map(|(key, (seen, next))| Change { key, seen: *seen, next: *next })
+            .collect();
+        let written = self.hands.records(self.cell.store)?.write(way, &changes).await?;
+        Ok(match written {
+            Tried::Done(()) => {
+                self.trace.note(Step::Wrote { next });
+                Tried::Done(Answer::Granted { receipt: None })
+            }
+            Tried::Overtaken => Tried::Overtaken,
+            Tried::Fenced => Tried::Fenced,
+        })
+    }
+
+    /// Attempts until one is not overtaken.
+    async fn until_done(&mut self, way: Way) -> anyhow::Result<Answer> {
+        for number in 1..=ATTEMPTS_MAX {
+            match self.attempt(way, None).await? {
+                Tried::Done(answer) => return Ok(answer),
+                Tried::Overtaken | Tried::Fenced => self.begin_again(Step::Overtaken, number).await,
+            }
+        }
+        Ok(Answer::GaveUp)
+    }
+
+    async fn atomic(&mut self) -> anyhow::Result<Answer> {
+        let wants = self.round.wants(self.request);
+        for number in 1..=ATTEMPTS_MAX {
+            match self.hands.records(self.cell.store)?.take(&wants).await? {
+                Tried::Done(true) => {
+                    self.trace.note(Step::Took);
+                    return Ok(Answer::Granted { receipt: None });
+                }
+                Tried::Done(false) => return Ok(Answer::Refused),
+                Tried::Overtaken | Tried::Fenced => self.begin_again(Step::Overtaken, number).await,
+            }
+        }
+        Ok(Answer::GaveUp)
+    }
+
+    /// Whoever claims the key first executes the request; the others wait for that answer.
+    async fn under_a_key(&mut self) -> anyhow::Result<Answer> {
+        let id = &self.request.id;
+        let answered = |granted: bool| match granted {
+            true => Answer::Granted { receipt: Some(id.clone()) },
+            false => Answer::Refused,
+        };
+        loop {
+            match self.hands.records(self.cell.store)?.claim(id).await? {
+                Claim::Ours => break,
+                Claim::Underway => tokio::time::sleep(LOOK_EVERY).await,
+                Claim::Answered { granted } => {
+                    self.trace.note(Step::KeyKnown);
+                    return Ok(answered(granted));
+                }
+            }
+        }
+        let granted = matches!(self.until_done(Way::Plain).await?, Answer::Granted { .. });
+        self.hands.records(self.cell.store)?.answer(id, granted).await?;
+        Ok(answered(granted))
+    }
+
+    /// The plain way under a lock; or with the lock's token, where the resource checks it.
+    async fn locked(&mut self, service: Service) -> anyhow::Result<Answer> {
+        let fenced = matches!(self.cell.cure, Cure::LockFence(_));
+        for number in 1..=ATTEMPTS_MAX {
+            let lock = self.hands.lock(service)?;
+            lock.take(&self.request.lock).await?;
+            let token = if fenced { Some(lock.token().await?) } else { None };
+            self.trace.note(Step::Locked { token });
+            let way = token.map_or(Way::Plain, Way::Fenced);
+            let tried = self.attempt(way, Some(service)).await;
+            self.hands.lock(service)?.release().await?;
+            match tried? {
+                Tried::Done(answer) => return Ok(answer),
+                Tried::Fenced => self.begin_again(Step::Fenced, number).await,
+                Tried::Overtaken => self.begin_again(Step::Overtaken, number).await,
+            }
+        }
+        Ok(Answer::GaveUp)
+    }
+
+    async fn as_a_job(&mut self) -> anyhow::Result<Answer> {
+        self.trace.note(Step::Enqueued);
+        self.hands.jobs()?.ask(self.round, self.request).await
+    }
+
+    /// Notes why, and waits a little, longer each time.
+    async fn begin_again(&mut self, why: Step, number: u64) {
+        self.trace.note(why);
+        let most = PAUSE_MAX.min(Duration::from_micros(250 * number));
+        tokio::time::sleep(rand::random_range(Duration::ZERO..=most)).await;
+    }
+}
+
+fn after(state: State, amount: i64) -> State {
+    State { quantity: state.quantity - amount, version: state.version + 1 }
+}

@@ -1,0 +1,139 @@
+//! The real servers of a run, each private to it: Redis by Tollgate's own launcher, the others the same way.
+//!
+//! They end with this process, however it ends, and leave nothing behind. All listen on unix sockets or loopback.
+
+mod etcd;
+mod postgres;
+mod process;
+mod zookeeper;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use tollgate::embedded::Temporary;
+
+use super::cure::{Cell, Service, Store};
+
+/// How to reach them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Addresses {
+    /// The directory of the private Redis that Tollgate's workers use.
+    pub(super) tollgate: PathBuf,
+    /// The socket of the Redis that keeps records.
+    pub(super) redis: PathBuf,
+    /// The sockets of the three that keep locks.
+    pub(super) lock_nodes: Vec<PathBuf>,
+    /// The directory of PostgreSQL's socket.
+    pub(super) postgres: Option<PathBuf>,
+    pub(super) etcd: Option<String>,
+    pub(super) zookeeper: Option<String>,
+}
+
+impl Addresses {
+    /// Whether everything runs that this cell needs.
+    pub(super) fn serve(&self, cell: Cell) -> bool {
+        let service = match cell.cure.service() {
+            Some(Service::Advisory) => self.postgres.is_some(),
+            Some(Service::Etcd) => self.etcd.is_some(),
+            Some(Service::Zookeeper) => self.zookeeper.is_some(),
+            Some(Service::Redlock1 | Service::Redlock3) | None => true,
+        };
+        service && (cell.store == Store::Redis || self.postgres.is_some())
+    }
+}
+
+/// The servers of a run; they end with this value.
+pub(super) struct Servers {
+    pub(super) addresses: Addresses,
+    /// What does not run here, and why.
+    pub(super) left_out: Vec<LeftOut>,
+    _redis: Vec<Temporary>,
+    _others: Vec<process::Server>,
+}
+
+/// A server that could not be had.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct LeftOut {
+    pub(super) server: &'static str,
+    pub(super) why: String,
+}
+
+/// A server that is not installed is left out; one that is and does not start is an error.
+enum Found {
+    Running(process::Server, String),
+    Missing(&'static str),
+}
+
+impl Servers {
+    /// Starts what these cells need. `tollgate` is the directory of the private Redis for its workers.
+    pub(super) async fn start(cells: &[Cell], tollgate: PathBuf) -> anyhow::Result<Self> {
+        let redis = tokio::task::spawn_blocking(|| (0..4).map(|_| Temporary::start(&[])).collect::<Result<Vec<_>, _>>());
+        let uses = |service: Service| cells.iter().any(|cell| cell.cure.service() == Some(service));
+        let records_in_postgres = cells.iter().any(|cell| cell.store == Store::Postgres);
+        let (redis, postgres, etcd, zookeeper) = tokio::join!(
+            redis,
+            when(records_in_postgres || uses(Service::Advisory), postgres::start()),
+            when(uses(Service::Etcd), etcd::start()),
+            when(uses(Service::Zookeeper), zookeeper::start()),
+        );
+        let redis = redis.context("starting Redis")?.context("starting Redis")?;
+        let socket = |redis: &Temporary| redis.socket().to_owned();
+        let mut servers = Self {
+            addresses: Addresses {
+                tollgate,
+                redis: redis.first().map(socket).context("no Redis")?,
+                lock_nodes: redis.iter().skip(1).map(socket).collect(),
+                postgres: None,
+                etcd: None,
+                zookeeper: None,
+            },
+            left_out: Vec::new(),
+            _redis: redis,
+            _others: Vec::new(),
+        };
+        servers.addresses.postgres = servers.keep("PostgreSQL", postgres?).map(PathBuf::from);
+        servers.addresses.etcd = servers.keep("etcd", etcd?);
+        servers.addresses.zookeeper = servers.keep("ZooKeeper", zookeeper?);
+        Ok(servers)
+    }
+
+    fn keep(&mut self, server: &'static str, found: Option<Found>) -> Option<String> {
+        match found? {
+            Found::Running(process, address) => {
+                self._others.push(process);
+                Some(address)
+            }
+            Found::Missing(hint) => {
+                self.left_out.push(LeftOut { server, why: format!("is not installed; {hint}") });
+                None
+            }
+        }
+    }
+}
+
+async fn when(
+    needed: bool,
+    start: impl Future<Output = anyhow::Result<Found>>,
+) -> anyhow::Result<Option<Found>> {
+    if needed { start.await.map(Some) } else { Ok(None) }
+}
+
+/// A program, in `PATH` or in one of these directories.
+fn find_program(name: &str, elsewhere: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(elsewhere.iter().cloned());
+    places.map(|dir| dir.join(name)).find(|program| program.is_file())
+}
+
+/// Where the logs of etcd and ZooKeeper are kept: in memory, if that can be had. Both force each step to disk; what is
+/// compared here is the way of locking, not the disk.
+fn log_dir() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+/// A port that nobody has now.
+fn free_port() -> std::io::Result<u16> {
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
+}

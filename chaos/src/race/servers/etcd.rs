@@ -1,0 +1,39 @@
+//! A private etcd of one member, on loopback.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::process::Command;
+
+use super::process::{End, Server};
+use super::{Found, find_program, free_port, log_dir};
+
+pub(super) async fn start() -> anyhow::Result<Found> {
+    let Some(program) = find_program("etcd", &[]) else {
+        return Ok(Found::Missing("hint: on Debian, `apt-get install etcd-server`"));
+    };
+    start_from(Command::new(program)).await.context("starting etcd")
+}
+
+async fn start_from(mut command: Command) -> anyhow::Result<Found> {
+    let dir = tempfile::Builder::new().prefix("tollgate-etcd-").tempdir_in(log_dir())?;
+    let url = |port: u16| format!("http://127.0.0.1:{port}");
+    let [client, peer] = [url(free_port()?), url(free_port()?)];
+    command.arg("--data-dir").arg(dir.path().join("data"));
+    command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+    command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+    command.arg("--initial-cluster").arg(format!("default={peer}"));
+    // A lease may be as short as the election takes, in whole seconds: one second.
+    command.args(["--heartbeat-interval", "10", "--election-timeout", "100", "--log-level", "error"]);
+    let mut server = Server::spawn(command, dir, End::Kill)?;
+    // The client wants a TLS provider, also where no TLS is spoken; whoever installed one first wins.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(1)).build()?;
+    server
+        .until(async || match http.get(format!("{client}/health")).send().await {
+            Ok(answer) => answer.text().await.is_ok_and(|text| text.contains("true")),
+            Err(_) => false,
+        })
+        .await?;
+    Ok(Found::Running(server, client))
+}

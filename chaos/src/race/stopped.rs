@@ -1,0 +1,133 @@
+//! A holder that is stopped: a real process, stopped by SIGSTOP between its last check of the lock and its write,
+//! until the lock has ended and another has had it.
+//!
+//! It is this same program under a hidden name, serves the first of two requests, and stops itself: nothing else
+//! knows the moment so exactly. The second request is served here meanwhile.
+
+use std::io::Write;
+use std::pin::pin;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal, getpid, kill_process};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+use super::cure::Cell;
+use super::hands::Hands;
+use super::scenario::Round;
+use super::serve::{Course, serve};
+use super::servers::Addresses;
+use super::trace::{Step, Trace};
+
+/// How soon the lock of a stopped holder ends: the shortest that etcd knows, and the same for all.
+const HOLDER_LOCK_TTL: Duration = Duration::from_secs(1);
+/// What the holder says right before it stops.
+const STOPPING: &str = "stopping";
+/// How long it may take to come to that point, and to end after it.
+const PROMPTLY: Duration = Duration::from_secs(60);
+
+/// Whether and where a process is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    Never,
+    BeforeWriting,
+}
+
+impl Stop {
+    /// Stops this process, if it is time; returns when somebody has continued it.
+    pub(super) fn here(self, trace: &mut Trace) {
+        let already = || trace.events.iter().any(|event| event.step == Step::Stopped);
+        if self == Self::Never || already() {
+            return;
+        }
+        trace.note(Step::Stopped);
+        let _ = writeln!(std::io::stdout(), "{STOPPING}").and_then(|()| std::io::stdout().flush());
+        let begun = Instant::now();
+        let _ = kill_process(getpid(), Signal::STOP);
+        // The signal stops all threads, but not all of them at the same instruction.
+        while begun.elapsed() < Duration::from_millis(100) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        trace.note(Step::WokeUp);
+    }
+}
+
+/// What the holder has to do.
+#[derive(Serialize, Deserialize)]
+struct Task {
+    addresses: Addresses,
+    cell: Cell,
+    round: Round,
+}
+
+/// The holder: serves the first request of the round that it reads, and prints its trace.
+pub(crate) async fn hold() -> anyhow::Result<()> {
+    let Task { addresses, cell, round } = serde_json::from_reader(std::io::stdin())?;
+    let mut hands = Hands::new(addresses, HOLDER_LOCK_TTL);
+    hands.reach_for(cell).await?;
+    let course = Course { think: Duration::ZERO, stop: Stop::BeforeWriting };
+    let request = round.requests.first().context("a round without requests")?;
+    let trace = serve(&mut hands, cell, &round, request, course).await?;
+    println!("{}", serde_json::to_string(&trace)?);
+    Ok(())
+}
+
+/// What came of two requests of which the first was stopped.
+pub(super) struct Duel {
+    pub(super) round: Round,
+    pub(super) traces: [Trace; 2],
+    /// How long the second one took.
+    pub(super) waited: Duration,
+}
+
+/// Plays the story of two users: the holder is stopped until the other is through, or for `pause`.
+pub(super) async fn duel(
+    hands: &mut Hands,
+    addresses: &Addresses,
+    cell: Cell,
+    round: Round,
+    pause: Duration,
+) -> anyhow::Result<Duel> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg("race-holder")
+        .process_group(0)
+        .kill_on_drop(true)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting a holder")?;
+    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).context("no process id")?;
+    let task = Task { addresses: addresses.clone(), cell, round };
+    let mut stdin = child.stdin.take().context("no stdin")?;
+    stdin.write_all(serde_json::to_string(&task)?.as_bytes()).await?;
+    drop(stdin);
+    let round = task.round;
+    let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+    let mut line = async || {
+        let line = tokio::time::timeout(PROMPTLY, lines.next_line()).await.context("the holder is silent")??;
+        line.with_context(|| format!("the holder ended early: {}", cell.label()))
+    };
+    let said = line().await?;
+    ensure!(said == STOPPING, "the holder said {said:?}");
+
+    let begun = Instant::now();
+    let course = Course { think: Duration::ZERO, stop: Stop::Never };
+    let second = round.requests.get(1).context("a round for one")?;
+    let (trace, waited) = {
+        let mut other = pin!(async {
+            let trace = serve(hands, cell, &round, second, course).await;
+            trace.map(|trace| (trace, begun.elapsed()))
+        });
+        let early = tokio::time::timeout(pause, &mut other).await;
+        kill_process(pid, Signal::CONT).context("continuing the holder")?;
+        match early {
+            Ok(served) => served?,
+            Err(_) => other.await?,
+        }
+    };
+    let first: Trace = serde_json::from_str(&line().await?)?;
+    Ok(Duel { round, traces: [first, trace], waited })
+}

@@ -1,0 +1,199 @@
+//! Records as Tollgate's campaigns and accounts, requests as jobs that real workers settle.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use tollgate::Tollgate;
+use tollgate::amount::Amount;
+use tollgate::code::{Class, Code};
+use tollgate::connect::{RedisOptions, connect};
+use tollgate::ids::{AccountId, CampaignId, JobId, Namespace, QueueName};
+use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request as Meaning, Window};
+use tollgate::journal;
+use tollgate::link::Link;
+use tollgate::outcome::OutcomeClass;
+use tollgate::partition::Partition;
+use tollgate::resources::{self, AccountState, CampaignState, Listed};
+use tollgate::scripts::settle::{Answer as Settled, BATCH_MAX, Item, settle};
+
+use super::super::scenario::{Record, Request, Role, Round};
+use super::super::trace::{Answer, State};
+
+/// Between two looks at what became of a job.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How long a job may take.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+const CURRENCY: &str = "USD";
+
+/// One client of the job system: enqueues, and asks what became of it.
+pub(in crate::race) struct Jobs {
+    tollgate: Tollgate,
+    link: Link,
+    /// Where the journal ended when the records were made.
+    seq: u64,
+}
+
+impl Jobs {
+    /// Opens the namespace on the private Redis of this directory; makes it if it is empty.
+    pub(in crate::race) async fn open(dir: &Path) -> anyhow::Result<Self> {
+        let options = RedisOptions { embedded_dir: Some(dir.to_owned()), ..RedisOptions::default() };
+        let (server, _) = connect(options).await?;
+        let link = server.link().await?;
+        Ok(Self { tollgate: Tollgate::open_or_init(server, Namespace::default()).await?, link, seq: 0 })
+    }
+
+    fn partition(&self) -> anyhow::Result<Partition> {
+        self.tollgate.partitions().iter().next().context("a namespace without partitions")
+    }
+
+    /// Creates the campaigns and opens the accounts.
+    pub(in crate::race) async fn set_up(&mut self, records: &[Record]) -> anyhow::Result<()> {
+        let mut wanted: Vec<(JobId, Meaning)> = Vec::new();
+        for Record { key, quantity, role, .. } in records {
+            wanted.push(match role {
+                Role::Account => {
+                    let account = AccountId::parse(key.as_str())?;
+                    let (balance, currency) = (amount(*quantity)?, CURRENCY.parse()?);
+                    (JobId::create_account(&account), Meaning::AccountOpen { account, balance, currency })
+                }
+                Role::Campaign { per_customer } => {
+                    let campaign = CampaignId::parse(key.as_str())?;
+                    let limit = u64::try_from(*quantity).ok().and_then(Limit::new).context("a limit")?;
+                    let per_customer = per_customer.map(pieces).transpose()?;
+                    let id = JobId::create_campaign(&campaign);
+                    let window = Window::new(None, None)?;
+                    (id, Meaning::CampaignCreate(CampaignTerms { campaign, limit, per_customer, window, codes: None }))
+                }
+                // Part of the campaign's terms.
+                Role::Allowance { .. } => continue,
+            });
+        }
+        let keys = self.tollgate.keys(self.partition()?);
+        let queue = QueueName::default();
+        for chunk in wanted.chunks(BATCH_MAX) {
+            let items: Vec<Item<'_>> = chunk
+                .iter()
+                .map(|(id, request)| Item { entry: None, id, request, fingerprint: tollgate::fingerprint::Fingerprint::of(request) })
+                .collect();
+            let settlement = settle(&mut self.link, keys, &queue, &items).await?;
+            let made = |answer: &Settled| answer.code().class() == Class::Applied;
+            ensure!(settlement.answers.iter().all(made), "not created: {:?}", settlement.answers);
+            self.seq = settlement.seq_before;
+        }
+        Ok(())
+    }
+
+    /// What campaigns and accounts say, and how many lines of the journal changed each.
+    pub(in crate::race) async fn states(&mut self, records: &[Record]) -> anyhow::Result<Vec<State>> {
+        let spent = self.journal().await?;
+        let taken = |resource: &str, customer: &str| {
+            let of = |((id, who), _): &(&(String, String), &i64)| id == resource && (customer.is_empty() || who == customer);
+            spent.iter().filter(of).map(|(_, times)| *times).sum::<i64>()
+        };
+        let mut states = Vec::with_capacity(records.len());
+        for record in records {
+            let version = match &record.role {
+                Role::Allowance { campaign, customer } => taken(&records[*campaign].key, customer),
+                Role::Account | Role::Campaign { .. } => taken(&record.key, ""),
+            };
+            let quantity = match &record.role {
+                Role::Account => {
+                    let account: AccountState = self.resource(AccountId::parse(record.key.as_str())?).await?;
+                    i64::try_from(account.available.minor())?
+                }
+                Role::Campaign { .. } => {
+                    let campaign: CampaignState = self.resource(CampaignId::parse(record.key.as_str())?).await?;
+                    i64::try_from(campaign.limit.get())? - i64::try_from(campaign.issued)?
+                }
+                Role::Allowance { .. } => record.quantity - version,
+            };
+            states.push(State { quantity, version });
+        }
+        Ok(states)
+    }
+
+    async fn resource<T: Listed + Clone>(&mut self, id: T::Id) -> anyhow::Result<T> {
+        let keys = self.tollgate.keys(self.partition()?);
+        let name = id.to_string();
+        let found = resources::read::<T>(&mut self.link, keys, &[id]).await?;
+        found.first().and_then(|held| held.state().cloned()).with_context(|| format!("{name} cannot be read"))
+    }
+
+    /// How often each customer was given something of each resource since the records were made.
+    async fn journal(&mut self) -> anyhow::Result<HashMap<(String, String), i64>> {
+        const PAGE: usize = 500;
+        let keys = self.tollgate.keys(self.partition()?);
+        let mut spent = HashMap::new();
+        let mut next = self.seq + 1;
+        loop {
+            let entries = journal::read(&mut self.link, keys, next, PAGE).await??;
+            let Some(last) = entries.last() else { return Ok(spent) };
+            next = last.seq_last + 1;
+            for entry in &entries {
+                for line in entry.lines()?.into_iter().filter(|line| line.code.class() == Class::Applied) {
+                    let who = match &line.request {
+                        Meaning::Redeem { customer, .. } => customer.to_string(),
+                        Meaning::Withdraw { .. } => String::new(),
+                        _ => continue,
+                    };
+                    *spent.entry((line.request.resource().id().to_owned(), who)).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// Sends the request as a job and waits until it is decided. Its receipt is the journal line that decided it.
+    pub(in crate::race) async fn ask(&mut self, round: &Round, request: &Request) -> anyhow::Result<Answer> {
+        let job = job(round, request)?;
+        let (id, jobs) = (job.id.clone(), [job]);
+        let sent = self.tollgate.enqueue(&mut self.link, &QueueName::default(), &jobs).await?;
+        sent.into_iter().collect::<Result<Vec<()>, _>>()?;
+        let (partition, asked_at) = (self.partition()?, Instant::now());
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let (_, outcomes) =
+                self.tollgate.lookup_in(&mut self.link, partition, std::slice::from_ref(&id)).await?;
+            let outcome = outcomes.first().context("no outcome")?;
+            match outcome.class {
+                OutcomeClass::Applied => {
+                    return Ok(Answer::Granted { receipt: outcome.seq.map(|seq| seq.to_string()) });
+                }
+                OutcomeClass::Refused => return Ok(Answer::Refused),
+                OutcomeClass::NotDecided => {}
+                OutcomeClass::Pending | OutcomeClass::Dead | OutcomeClass::Expired => {
+                    bail!("{id}: {} {}", outcome.class, outcome.code.unwrap_or(Code::CorruptState.name()))
+                }
+            }
+            ensure!(asked_at.elapsed() < SETTLED_WITHIN, "{id} is not decided after {SETTLED_WITHIN:?}");
+        }
+    }
+}
+
+fn job(round: &Round, request: &Request) -> anyhow::Result<Job> {
+    // An allowance is part of the campaign's terms.
+    let take = request.takes.first().context("a request for nothing")?;
+    let record = &round.records[take.record];
+    let meaning = match record.role {
+        Role::Account => Meaning::Withdraw {
+            account: AccountId::parse(record.key.as_str())?,
+            amount: amount(take.amount)?,
+            currency: CURRENCY.parse()?,
+        },
+        Role::Campaign { .. } | Role::Allowance { .. } => Meaning::Redeem {
+            campaign: CampaignId::parse(record.key.as_str())?,
+            customer: request.customer.parse()?,
+            quantity: pieces(take.amount)?,
+        },
+    };
+    Ok(Job { id: JobId::parse(request.id.as_str())?, at: None, request: meaning })
+}
+
+fn amount(number: i64) -> anyhow::Result<Amount> {
+    u64::try_from(number).ok().and_then(Amount::from_minor).with_context(|| format!("{number} is no amount"))
+}
+
+fn pieces(number: i64) -> anyhow::Result<Quantity> {
+    u64::try_from(number).ok().and_then(Quantity::new).with_context(|| format!("{number} is no quantity"))
+}
