@@ -10,8 +10,10 @@ mod drawing;
 mod hands;
 mod judge;
 mod lock;
+mod matrix;
 mod play;
 mod report;
+mod sabotage;
 mod scenario;
 mod serve;
 mod servers;
@@ -28,8 +30,9 @@ use clap::ValueEnum;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
 
-use self::cure::{Cell, Cure, Kind, Matrix, Store};
+use self::cure::{Cure, Kind, Store};
 use self::hands::Hands;
+use self::matrix::{Cell, Matrix};
 use self::play::{Rules, Run};
 use self::report::{Report, Row, Setting};
 use self::scenario::Scenario;
@@ -68,10 +71,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SPAN", default_value = "0..2ms", value_parser = Span::parse)]
     think: Span,
     /// How long each cell is played at each concurrency; a story that has begun is told to its end
-    #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = humantime::parse_duration)]
     time: Duration,
     /// Also stop a holder of each lock past its lock's end, until another is through, for so long at most
-    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "5s",
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "3s",
           value_parser = humantime::parse_duration)]
     pause: Option<Duration>,
     /// The seed of the stories and of the pauses between reading and writing
@@ -226,11 +229,6 @@ impl Lab<'_> {
     }
 
     fn tell(&self, cell: Cell) {
-        self.bar.set_message(format!(
-            "{}: {} on {}",
-            cell.scenario.name(),
-            cell.label(),
-            cell.store.name()
-        ));
+        self.bar.set_message(format!("{}: {} on {}", cell.scenario.name(), cell.label(), cell.store.name()));
     }
 }

@@ -35,7 +35,10 @@ impl Span {
 
 impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let words = |duration: Duration| humantime::format_duration(duration);
+        let words = |duration: Duration| match duration {
+            Duration::ZERO => "0".to_owned(),
+            duration => humantime::format_duration(duration).to_string(),
+        };
         match self {
             Self { least, most } if least == most => write!(f, "{}", words(*least)),
             Self { least, most } => write!(f, "{}..{}", words(*least), words(*most)),
@@ -53,6 +56,7 @@ mod tests {
         assert_eq!(Span::parse("1ms..2ms"), Ok(Span { least: ms(1), most: ms(2) }));
         assert_eq!(Span::parse("0..5ms"), Ok(Span { least: ms(0), most: ms(5) }));
         assert_eq!(Span::parse("20ms"), Ok(Span { least: ms(20), most: ms(20) }));
+        assert_eq!(Span::parse("0..5ms").unwrap().to_string(), "0..5ms");
         for wrong in ["2ms..1ms", "", "5", "1ms..", "-1ms", "1ms..2ms..3ms"] {
             assert!(Span::parse(wrong).is_err(), "{wrong}");
         }

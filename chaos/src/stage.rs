@@ -123,10 +123,7 @@ impl Stage {
     /// One of the programs, in the run's own directory and on its own Redis.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        command
-            .kill_on_drop(true)
-            .current_dir(self.dir.path())
-            .env("TOLLGATE_DIR", self.private_dir());
+        command.kill_on_drop(true).current_dir(self.dir.path()).env("TOLLGATE_DIR", self.private_dir());
         // Whatever the caller's environment says, this is a Redis of our own.
         for name in [
             "REDIS_URL",

@@ -66,12 +66,7 @@ pub(crate) struct Mischief {
 }
 
 impl Mischief {
-    pub(crate) fn new(
-        seed: u64,
-        rates: Rates,
-        latency: Span,
-        locked_out_for: Duration,
-    ) -> Self {
+    pub(crate) fn new(seed: u64, rates: Rates, latency: Span, locked_out_for: Duration) -> Self {
         let (tries, locked_out_until) = (Mutex::default(), Mutex::default());
         Self { seed, rates, latency, locked_out_for, tries, locked_out_until }
     }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::cure::Cell;
 use super::judge::Case;
+use super::matrix::Cell;
 use super::scenario::{Request, Round};
 use super::trace::{Answer, State, Step, Trace};
 
@@ -77,7 +77,8 @@ impl Drawing {
 
     /// The same steps in the same order, whatever the times and the values: what makes two drawings one.
     pub(super) fn shape(&self) -> Vec<(usize, &str)> {
-        let verb = |words: &'_ str| words.find(|c: char| c.is_ascii_digit() || c == '$').unwrap_or(words.len());
+        let verb =
+            |words: &'_ str| words.find(|c: char| c.is_ascii_digit() || c == '$').unwrap_or(words.len());
         self.lines.iter().map(|line| (line.column, &line.words[..verb(&line.words)])).collect()
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::cure::{Cell, Cure, Service, Store};
+use super::cure::{Cure, Service, Store};
 use super::lock::{self, Lock};
+use super::matrix::Cell;
 use super::scenario::Round;
 use super::servers::Addresses;
 use super::store::{Jobs, Postgres, Records, Redis};

@@ -76,7 +76,8 @@ pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) 
         match trace.answer() {
             Some(Answer::Granted { receipt }) => {
                 tally.granted += 1;
-                let known = receipt.as_ref().is_some_and(|receipt| !receipts.insert((&request(place).id, receipt)));
+                let known =
+                    receipt.as_ref().is_some_and(|receipt| !receipts.insert((&request(place).id, receipt)));
                 if !known {
                     effects.push(place);
                 }
@@ -94,8 +95,10 @@ pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) 
         }
     }
     tally.doubled = again.len() as u64;
-    let mut case = again.first().map(|&(first, second)| {
-        Case { record: request(first).takes.first().map_or(0, |take| take.record), first, second }
+    let mut case = again.first().map(|&(first, second)| Case {
+        record: request(first).takes.first().map_or(0, |take| take.record),
+        first,
+        second,
     });
 
     let amount = |place: usize, record: usize| amount_of(request(place), record);
@@ -124,7 +127,9 @@ pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) 
     let wronged = |&(place, (_, trace)): &(usize, &(usize, Trace))| {
         let turned_away = matches!(trace.answer(), Some(Answer::Refused | Answer::GaveUp) | None);
         let served_before = first_of.contains_key(request(place).id.as_str());
-        turned_away && !served_before && request(place).takes.iter().all(|take| left[take.record] >= take.amount)
+        turned_away
+            && !served_before
+            && request(place).takes.iter().all(|take| left[take.record] >= take.amount)
     };
     tally.refused_wrongly = served.iter().enumerate().filter(wronged).count() as u64;
     Judged { tally, case }

@@ -43,6 +43,6 @@ pub(super) async fn open(
         Service::Redlock3 => Box::new(redlock::Redlock::open(addresses, 3, ttl)?),
         Service::Advisory => Box::new(advisory::Advisory::open(addresses, postgres).await?),
         Service::Etcd => Box::new(etcd::Etcd::open(addresses, ttl)?),
-        Service::Zookeeper => Box::new(zookeeper::Zookeeper::open(addresses, ttl).await?),
+        Service::Zookeeper => Box::new(zookeeper::Zookeeper::open(addresses, ttl)?),
     })
 }

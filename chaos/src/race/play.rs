@@ -10,10 +10,10 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::cure::Cell;
 use super::drawing::Drawing;
 use super::hands::Hands;
 use super::judge::{Tally, judge};
+use super::matrix::Cell;
 use super::scenario::Round;
 use super::serve::{Course, serve};
 use super::servers::Addresses;
@@ -95,7 +95,8 @@ pub(super) async fn crowd(
         run.busy += took;
         run.rounds += 1;
         served.iter().for_each(|served| run.record(served.latency));
-        let traces: Vec<(usize, Trace)> = served.into_iter().map(|served| (served.request, served.trace)).collect();
+        let traces: Vec<(usize, Trace)> =
+            served.into_iter().map(|served| (served.request, served.trace)).collect();
         let judged = judge(&round, &traces, &states);
         run.tally += judged.tally;
         if run.drawing.is_none() {

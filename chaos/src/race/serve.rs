@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::cure::{Cell, Cure, Service};
+use super::cure::{Cure, Service};
 use super::hands::Hands;
+use super::matrix::Cell;
+use super::sabotage::Bug;
 use super::scenario::{Request, Round};
 use super::stopped::Stop;
 use super::store::{Change, Claim, Tried, Way};
@@ -68,6 +70,7 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// Read, decide, think, write: one attempt. `lock` is asked, right before the write, whether it still holds.
     async fn attempt(&mut self, way: Way, lock: Option<Service>) -> anyhow::Result<Tried<Answer>> {
+        let way = if Bug::EveryWayIsNaive.is_planted() { Way::Plain } else { way };
         let wants = self.round.wants(self.request);
         let keys: Vec<&str> = wants.iter().map(|(key, _)| *key).collect();
         let records = self.hands.records(self.cell.store)?;
@@ -92,7 +95,8 @@ impl Desk<'_> {
             return Ok(Tried::Overtaken);
         }
         self.course.stop.here(self.trace);
-        let next: Vec<State> = wants.iter().zip(&seen).map(|((_, amount), state)| after(*state, *amount)).collect();
+        let next: Vec<State> =
+            wants.iter().zip(&seen).map(|((_, amount), state)| after(*state, *amount)).collect();
         let changes: Vec<Change<'_>> = keys
             .iter()
             .zip(seen.iter().zip(&next))
@@ -121,6 +125,9 @@ impl Desk<'_> {
     }
 
     async fn atomic(&mut self) -> anyhow::Result<Answer> {
+        if Bug::EveryWayIsNaive.is_planted() {
+            return self.until_done(Way::Plain).await;
+        }
         let wants = self.round.wants(self.request);
         for number in 1..=ATTEMPTS_MAX {
             match self.hands.records(self.cell.store)?.take(&wants).await? {
@@ -137,7 +144,10 @@ impl Desk<'_> {
 
     /// Whoever claims the key first executes the request; the others wait for that answer.
     async fn under_a_key(&mut self) -> anyhow::Result<Answer> {
-        let id = &self.request.id;
+        let id = match Bug::KeyForgotten.is_planted() {
+            true => &format!("{}-{}", self.request.id, now_ns()),
+            false => &self.request.id,
+        };
         let answered = |granted: bool| match granted {
             true => Answer::Granted { receipt: Some(id.clone()) },
             false => Answer::Refused,
@@ -160,9 +170,13 @@ impl Desk<'_> {
     /// The plain way under a lock; or with the lock's token, where the resource checks it.
     async fn locked(&mut self, service: Service) -> anyhow::Result<Answer> {
         let fenced = matches!(self.cell.cure, Cure::LockFence(_));
+        let name = match Bug::LockForAll.is_planted() {
+            true => &format!("{}-{}", self.request.id, now_ns()),
+            false => &self.request.lock,
+        };
         for number in 1..=ATTEMPTS_MAX {
             let lock = self.hands.lock(service)?;
-            lock.take(&self.request.lock).await?;
+            lock.take(name).await?;
             let token = if fenced { Some(lock.token().await?) } else { None };
             self.trace.note(Step::Locked { token });
             let way = token.map_or(Way::Plain, Way::Fenced);

@@ -13,7 +13,8 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tollgate::embedded::Temporary;
 
-use super::cure::{Cell, Service, Store};
+use super::cure::{Service, Store};
+use super::matrix::Cell;
 
 /// How to reach them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,14 +62,17 @@ pub(super) struct LeftOut {
 
 /// A server that is not installed is left out; one that is and does not start is an error.
 enum Found {
-    Running(process::Server, String),
+    /// The process, and where it listens.
+    Running(Box<process::Server>, String),
     Missing(&'static str),
 }
 
 impl Servers {
     /// Starts what these cells need. `tollgate` is the directory of the private Redis for its workers.
     pub(super) async fn start(cells: &[Cell], tollgate: PathBuf) -> anyhow::Result<Self> {
-        let redis = tokio::task::spawn_blocking(|| (0..4).map(|_| Temporary::start(&[])).collect::<Result<Vec<_>, _>>());
+        let redis = tokio::task::spawn_blocking(|| {
+            (0..4).map(|_| Temporary::start(&[])).collect::<Result<Vec<_>, _>>()
+        });
         let uses = |service: Service| cells.iter().any(|cell| cell.cure.service() == Some(service));
         let records_in_postgres = cells.iter().any(|cell| cell.store == Store::Postgres);
         let (redis, postgres, etcd, zookeeper) = tokio::join!(
@@ -101,7 +105,7 @@ impl Servers {
     fn keep(&mut self, server: &'static str, found: Option<Found>) -> Option<String> {
         match found? {
             Found::Running(process, address) => {
-                self._others.push(process);
+                self._others.push(*process);
                 Some(address)
             }
             Found::Missing(hint) => {

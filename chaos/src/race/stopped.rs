@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use super::cure::Cell;
 use super::hands::Hands;
+use super::matrix::Cell;
 use super::scenario::Round;
 use super::serve::{Course, serve};
 use super::servers::Addresses;
@@ -107,7 +107,8 @@ pub(super) async fn duel(
     let round = task.round;
     let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
     let mut line = async || {
-        let line = tokio::time::timeout(PROMPTLY, lines.next_line()).await.context("the holder is silent")??;
+        let line =
+            tokio::time::timeout(PROMPTLY, lines.next_line()).await.context("the holder is silent")??;
         line.with_context(|| format!("the holder ended early: {}", cell.label()))
     };
     let said = line().await?;

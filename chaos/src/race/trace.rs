@@ -29,9 +29,15 @@ pub(super) enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Step {
     /// Took the lock.
-    Locked { token: Option<i64> },
-    Read { seen: Vec<State> },
-    Wrote { next: Vec<State> },
+    Locked {
+        token: Option<i64>,
+    },
+    Read {
+        seen: Vec<State>,
+    },
+    Wrote {
+        next: Vec<State>,
+    },
     /// Decided and wrote in one step.
     Took,
     /// Sent a job.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Report, Row};
-use crate::race::cure::Promise;
+use crate::race::matrix::Promise;
 
 pub(super) fn document(report: &Report) -> Value {
     let rows = report.scenarios.iter().flat_map(|(_, rows)| rows).map(row).collect::<Vec<_>>();

@@ -3,21 +3,32 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{Row, drawn};
-use crate::race::cure::{Promise, Senseless};
+use crate::race::matrix::{Promise, Senseless};
 use crate::race::scenario::Scenario;
 use crate::stage::thousands;
 
 /// Heads of the columns; numbers stand to the right.
-const HEADS: [&str; 12] = [
-    "cure", "store", "asked", "granted", "over-issued", "lost updates", "refused wrongly", "retries", "per s",
-    "p50 ms", "p99 ms", "",
+pub(super) const HEADS: [&str; 12] = [
+    "cure",
+    "store",
+    "asked",
+    "granted",
+    "over-issued",
+    "lost updates",
+    "refused wrongly",
+    "retries",
+    "per s",
+    "p50 ms",
+    "p99 ms",
+    "",
 ];
 
 /// The cells of a row, under [`HEADS`].
 pub(super) fn cells(scenario: Scenario, row: &Row) -> [String; 12] {
     let tally = row.tally();
     let busiest = row.busiest();
-    let ms = |quantile: f64| busiest.map_or_else(String::new, |run| format!("{:.1}", run.latency_ms(quantile)));
+    let ms =
+        |quantile: f64| busiest.map_or_else(String::new, |run| format!("{:.1}", run.latency_ms(quantile)));
     let over = match tally.over_issued {
         0 => "0".to_owned(),
         over => (scenario.story().amount)(over),
@@ -38,10 +49,6 @@ pub(super) fn cells(scenario: Scenario, row: &Row) -> [String; 12] {
         ms(0.99),
         row.verdict().name().to_owned(),
     ]
-}
-
-pub(super) fn heads() -> [&'static str; 12] {
-    HEADS
 }
 
 pub(super) fn scenario(scenario: Scenario, rows: &[Row], senseless: &[&Senseless]) -> String {

@@ -4,8 +4,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Role, Round, Story, Take, dollars};
 
-const BALANCE: i64 = 100_00;
-const AMOUNTS: [i64; 2] = [80_00, 50_00];
+/// In cents, like the amounts.
+const BALANCE: i64 = 10_000;
+const AMOUNTS: [i64; 2] = [8_000, 5_000];
 
 pub(super) const STORY: Story = Story {
     name: "atm",

@@ -2,16 +2,19 @@
 //!
 //! "None twice" is an allowance of one for each customer, taken together with the coupon.
 
+use std::collections::HashMap;
+
 use rand_chacha::ChaCha8Rng;
 
 use super::{Role, Round, Story, Take};
 
-const COUPONS: i64 = 100;
-const REQUESTS: usize = 1_000;
+/// Coupons, at 25 users at once or more; fewer users are given as many for each of them.
+const COUPONS: usize = 100;
+const COUPONS_PER_USER: usize = 4;
+/// Ten customers come for each coupon.
+const REQUESTS_PER_COUPON: usize = 10;
 /// One request in so many is by the customer of the request before.
 const AGAIN_EVERY: usize = 20;
-/// When the coupons are gone and half as many again were turned away, more of the thousand show nothing new.
-const ENOUGH: usize = 250;
 
 pub(super) const STORY: Story = Story {
     name: "coupon",
@@ -21,19 +24,22 @@ pub(super) const STORY: Story = Story {
     quantity: |left| format!("{left} left"),
     amount: |coupons| coupons.to_string(),
     given: "given out",
-    duel: |tag| customers(1, &["customer 1".to_owned(), "customer 2".to_owned()], tag),
-    crowd: |_, tag, _: &mut ChaCha8Rng| {
-        let who = |number: usize| format!("customer {}", number - usize::from(number % AGAIN_EVERY == 0));
-        let customers: Vec<String> = (1..=REQUESTS).map(who).collect();
-        Round { enough: ENOUGH, ..self::customers(COUPONS, &customers, tag) }
+    duel: |tag| campaign(1, &["customer 1".to_owned(), "customer 2".to_owned()], tag),
+    crowd: |size, tag, _: &mut ChaCha8Rng| {
+        let coupons = COUPONS.min(COUPONS_PER_USER * size);
+        let who =
+            |number: usize| format!("customer {}", number - usize::from(number.is_multiple_of(AGAIN_EVERY)));
+        let customers: Vec<String> = (1..=coupons * REQUESTS_PER_COUPON).map(who).collect();
+        // When they are gone and as many were turned away, more of the thousand show nothing new.
+        Round { enough: 2 * coupons, ..campaign(coupons, &customers, tag) }
     },
 };
 
-fn customers(coupons: i64, customers: &[String], tag: &str) -> Round {
+fn campaign(coupons: usize, customers: &[String], tag: &str) -> Round {
     let mut round = Round::default();
     let role = Role::Campaign { per_customer: Some(1) };
-    let campaign = round.record(tag, "coupons".to_owned(), coupons, role);
-    let mut allowances = std::collections::HashMap::new();
+    let campaign = round.record(tag, "coupons".to_owned(), coupons as i64, role);
+    let mut allowances = HashMap::new();
     for customer in customers {
         let allowance = *allowances.entry(customer).or_insert_with(|| {
             let role = Role::Allowance { campaign, customer: customer.clone() };

@@ -4,8 +4,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Role, Round, Story, Take, dollars};
 
-const BALANCE: i64 = 100_00;
-const AMOUNT: i64 = 30_00;
+/// In cents, like the amounts.
+const BALANCE: i64 = 10_000;
+const AMOUNT: i64 = 3_000;
 
 pub(super) const STORY: Story = Story {
     name: "double-click",
@@ -24,7 +25,8 @@ fn accounts(count: usize, tag: &str) -> Round {
     for number in 1..=count.max(1) {
         let record = round.record(tag, format!("account {number}"), BALANCE, Role::Account);
         for click in ["first click", "second click"] {
-            let (customer, granted) = (format!("customer {number}"), format!("is charged {}", dollars(AMOUNT)));
+            let (customer, granted) =
+                (format!("customer {number}"), format!("is charged {}", dollars(AMOUNT)));
             let takes = vec![Take { record, amount: AMOUNT }];
             round.request(tag, customer, click.to_owned(), granted, takes);
             if let Some(request) = round.requests.last_mut() {

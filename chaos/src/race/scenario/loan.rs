@@ -21,7 +21,9 @@ fn applications(count: usize, tag: &str) -> Round {
     for number in 1..=count.max(1) {
         let title = format!("application {number}");
         let record = round.record(tag, title, 1, Role::Campaign { per_customer: None });
-        for (officer, what, done) in [("officer A", "approve", "approved"), ("officer B", "reject", "rejected")] {
+        for (officer, what, done) in
+            [("officer A", "approve", "approved"), ("officer B", "reject", "rejected")]
+        {
             let title = format!("{officer}: {what}");
             round.request(tag, officer.to_owned(), title, format!("has it {done}"), one_of(record));
         }

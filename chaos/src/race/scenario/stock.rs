@@ -22,7 +22,10 @@ pub(super) const STORY: Story = Story {
             orders.push(ITEMS.map(|(_, most)| random.random_range(0..=most)));
         }
         // An order of nothing is none.
-        orders.iter_mut().filter(|order| order.iter().all(|amount| *amount == 0)).for_each(|order| order[1] = 1);
+        orders
+            .iter_mut()
+            .filter(|order| order.iter().all(|amount| *amount == 0))
+            .for_each(|order| order[1] = 1);
         let orders: Vec<&[i64]> = orders.iter().map(<[i64; 3]>::as_slice).collect();
         shop(size, &orders, tag)
     },

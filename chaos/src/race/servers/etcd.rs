@@ -35,5 +35,5 @@ async fn start_from(mut command: Command) -> anyhow::Result<Found> {
             Err(_) => false,
         })
         .await?;
-    Ok(Found::Running(server, client))
+    Ok(Found::Running(Box::new(server), client))
 }

@@ -58,7 +58,7 @@ async fn start_from(bin: &Path) -> anyhow::Result<Found> {
     let (client, connection) = first.context("no connection")?;
     tokio::spawn(connection);
     client.batch_execute(POSTGRES_SCHEMA).await?;
-    Ok(Found::Running(server, socket_dir.display().to_string()))
+    Ok(Found::Running(Box::new(server), socket_dir.display().to_string()))
 }
 
 /// Debian and its kin keep the programs of each version out of `PATH`.

@@ -39,7 +39,7 @@ async fn start_from(mut command: Command) -> anyhow::Result<Found> {
     let address = format!("127.0.0.1:{port}");
     // `ruok` is answered before it serves; `srvr` names its mode only then.
     server.until(async || serves(&address).await.unwrap_or(false)).await?;
-    Ok(Found::Running(server, address))
+    Ok(Found::Running(Box::new(server), address))
 }
 
 async fn serves(address: &str) -> std::io::Result<bool> {

@@ -157,7 +157,8 @@ impl Postgres {
 
     /// Sorts out what means that somebody else was faster; PostgreSQL has undone all of it then.
     async fn tried<T>(&self, result: Result<T, Error>) -> anyhow::Result<Tried<T>> {
-        const OVERTAKEN: [SqlState; 2] = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        const OVERTAKEN: [SqlState; 2] =
+            [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
         match result {
             Ok(value) => Ok(Tried::Done(value)),
             Err(error) if error.code().is_some_and(|code| OVERTAKEN.contains(code)) => {

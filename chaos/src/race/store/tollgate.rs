@@ -64,7 +64,16 @@ impl Jobs {
                     let per_customer = per_customer.map(pieces).transpose()?;
                     let id = JobId::create_campaign(&campaign);
                     let window = Window::new(None, None)?;
-                    (id, Meaning::CampaignCreate(CampaignTerms { campaign, limit, per_customer, window, codes: None }))
+                    (
+                        id,
+                        Meaning::CampaignCreate(CampaignTerms {
+                            campaign,
+                            limit,
+                            per_customer,
+                            window,
+                            codes: None,
+                        }),
+                    )
                 }
                 // Part of the campaign's terms.
                 Role::Allowance { .. } => continue,
@@ -75,7 +84,12 @@ impl Jobs {
         for chunk in wanted.chunks(BATCH_MAX) {
             let items: Vec<Item<'_>> = chunk
                 .iter()
-                .map(|(id, request)| Item { entry: None, id, request, fingerprint: tollgate::fingerprint::Fingerprint::of(request) })
+                .map(|(id, request)| Item {
+                    entry: None,
+                    id,
+                    request,
+                    fingerprint: tollgate::fingerprint::Fingerprint::of(request),
+                })
                 .collect();
             let settlement = settle(&mut self.link, keys, &queue, &items).await?;
             let made = |answer: &Settled| answer.code().class() == Class::Applied;
@@ -89,7 +103,9 @@ impl Jobs {
     pub(in crate::race) async fn states(&mut self, records: &[Record]) -> anyhow::Result<Vec<State>> {
         let spent = self.journal().await?;
         let taken = |resource: &str, customer: &str| {
-            let of = |((id, who), _): &(&(String, String), &i64)| id == resource && (customer.is_empty() || who == customer);
+            let of = |((id, who), _): &(&(String, String), &i64)| {
+                id == resource && (customer.is_empty() || who == customer)
+            };
             spent.iter().filter(of).map(|(_, times)| *times).sum::<i64>()
         };
         let mut states = Vec::with_capacity(records.len());
@@ -104,7 +120,8 @@ impl Jobs {
                     i64::try_from(account.available.minor())?
                 }
                 Role::Campaign { .. } => {
-                    let campaign: CampaignState = self.resource(CampaignId::parse(record.key.as_str())?).await?;
+                    let campaign: CampaignState =
+                        self.resource(CampaignId::parse(record.key.as_str())?).await?;
                     i64::try_from(campaign.limit.get())? - i64::try_from(campaign.issued)?
                 }
                 Role::Allowance { .. } => record.quantity - version,
