@@ -10,6 +10,7 @@ mod payouts;
 mod race;
 mod span;
 mod stage;
+mod watchdog;
 
 /// The real programs under faults, and an outside witness.
 #[derive(Parser)]

@@ -1,8 +1,9 @@
 //! What a run plays on: a directory of its own, a private Redis in it, and the two programs as processes.
 //!
-//! Relies on the programs lying beside this one, and on `--json` being a contract. Whatever happens, it leaves
-//! nothing running.
+//! Relies on the programs lying beside this one, and on `--json` being a contract. Whatever happens, SIGKILL
+//! included, it leaves nothing running.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::watchdog::Watchdog;
+
 /// So short a time would be wrong for a fleet; here it lets the others take over at once.
 const CLAIM_IDLE: &str = "1s";
 /// How long processes may take to come and go.
@@ -25,7 +28,13 @@ const PROMPTLY: Duration = Duration::from_secs(30);
 pub(crate) struct Stage {
     programs: PathBuf,
     dir: tempfile::TempDir,
+    watchdog: Option<Watchdog>,
 }
+
+/// `$1` the producer, `$2` the run's directory, `$3` that of its private Redis.
+const STOP_REDIS: &str = r#"unset REDIS_URL; TOLLGATE_DIR="$3" "$1" redis stop; rm -rf "$2""#;
+/// `$1` the worker.
+const KILL_WORKER: &str = r#"kill -9 "$1""#;
 
 /// What `stats --json` says, as far as it is needed here.
 #[derive(Deserialize)]
@@ -91,7 +100,11 @@ impl Stage {
         let own = std::env::current_exe()?;
         let programs = own.parent().context("no directory of programs")?.to_owned();
         let dir = tempfile::Builder::new().prefix("tollgate-run-").tempdir()?;
-        Ok(Self { programs, dir })
+        let mut stage = Self { programs, dir, watchdog: None };
+        let (producer, private) = (stage.programs.join("tollgate-producer"), stage.private_dir());
+        let words = [producer.as_os_str(), stage.dir().as_os_str(), private.as_os_str()];
+        stage.watchdog = Some(Watchdog::new(STOP_REDIS, &words)?);
+        Ok(stage)
     }
 
     /// Where its Redis and its logs are, while it stands.
@@ -234,7 +247,8 @@ impl Stage {
             .stderr(log);
         let child = command.spawn().context("starting a worker")?;
         let pid = child.id().context("a worker ended at once")?;
-        Ok(Worker { child, pid })
+        let watchdog = Watchdog::new(KILL_WORKER, &[OsStr::new(&pid.to_string())])?;
+        Ok(Worker { _watchdog: watchdog, child, pid })
     }
 
     /// What the workers said, for someone who has to find out why the run failed.
@@ -257,6 +271,7 @@ impl Stage {
 /// the value that holds them.
 impl Drop for Stage {
     fn drop(&mut self) {
+        self.watchdog = None;
         let stopped = self.command("tollgate-producer").into_std().args(["redis", "stop"]).output();
         match stopped {
             Ok(output) if output.status.success() => {}
@@ -300,6 +315,8 @@ fn finished(words: &[&str], output: &std::process::Output) -> anyhow::Result<Str
 
 /// A worker process. It is killed if this is dropped.
 pub(crate) struct Worker {
+    /// Ends first, so that it cannot kill whoever gets the same process id next.
+    _watchdog: Watchdog,
     child: Child,
     pid: u32,
 }

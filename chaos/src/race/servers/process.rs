@@ -1,8 +1,8 @@
 //! A server process that ends with its value, and also if this process is killed.
 //!
-//! Relies on a watchdog (`sh`) that reads a pipe from this process, as Tollgate's own temporary Redis does.
+//! Relies on the watchdog. Must not leave its directory behind.
 
-use std::os::unix::process::CommandExt;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
+
+use crate::watchdog::Watchdog;
 
 /// How long a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -19,7 +21,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(1);
 const ENDED_WITHIN: Duration = Duration::from_secs(2);
 
 /// `$1` the server, `$2` its directory, `$3` how it is told to end.
-const WATCHDOG: &str = r#"read -r _; kill -s "$3" "$1"; sleep 1; kill -9 "$1"; rm -rf "$2""#;
+const TIDY_UP: &str = r#"kill -s "$3" "$1"; sleep 1; kill -9 "$1"; rm -rf "$2""#;
 
 /// How a server is told to end at once.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ impl End {
 /// A running server. Dropped, it is ended, and its directory goes.
 pub(super) struct Server {
     process: Child,
-    watchdog: std::process::Child,
+    watchdog: Option<Watchdog>,
     dir: tempfile::TempDir,
     end: End,
 }
@@ -56,17 +58,9 @@ impl Server {
         command.stdout(log.try_clone()?).stderr(log).current_dir(dir.path());
         let process = command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let pid = process.id().with_context(|| format!("{} ended at once", program.display()))?;
-        let watchdog = std::process::Command::new("/bin/sh")
-            .args(["-c", WATCHDOG, "tollgate-watchdog", &pid.to_string()])
-            .arg(dir.path())
-            .arg(end.signal().1)
-            // Ctrl-C must not end the watchdog before its work.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("starting its watchdog")?;
+        let number = pid.to_string();
+        let words = [OsStr::new(&number), dir.path().as_os_str(), OsStr::new(end.signal().1)];
+        let watchdog = Some(Watchdog::new(TIDY_UP, &words)?);
         Ok(Self { process, watchdog, dir, end })
     }
 
@@ -95,8 +89,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // The watchdog first, so that it cannot kill whoever gets the same process id next.
-        let _ = self.watchdog.kill();
-        let _ = self.watchdog.wait();
+        self.watchdog = None;
         let pid = self.process.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         if let Some(pid) = pid {
             // It fails only for a process that has ended.

@@ -1,0 +1,63 @@
+//! However a run ends, its servers end with it and its directories go.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::race::command;
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A run that is long enough to be ended, with everything in this directory.
+fn start(dir: &Path) -> Child {
+    // PostgreSQL runs as another user, if this is root.
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command =
+        command(&["--cure", "tollgate", "--cure", "row-lock", "--scenario", "ticket", "--time", "20s"]);
+    command.env("TMPDIR", dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < SOON, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Command lines of processes that run in this directory or name it.
+fn processes(dir: &Path) -> Vec<String> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let of = |process: PathBuf| {
+        let line = String::from_utf8_lossy(&std::fs::read(process.join("cmdline")).ok()?).replace('\0', " ");
+        let here = std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
+        (here || line.contains(&dir.display().to_string())).then_some(line)
+    };
+    pids.filter_map(of).collect()
+}
+
+fn ends_clean(signal: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = start(dir.path());
+    until("the servers do not start", || {
+        let running = processes(dir.path());
+        ["postgres: ", "tollgate-worker"].iter().all(|name| running.iter().any(|line| line.contains(name)))
+    });
+    let killed = Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let status = run.wait().unwrap();
+    assert!(!status.success());
+    until("something is left running", || processes(dir.path()).is_empty());
+    until("something is left on disk", || std::fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn a_run_that_is_interrupted_leaves_nothing_running() {
+    ends_clean("-INT");
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_no_server_running() {
+    ends_clean("-KILL");
+}

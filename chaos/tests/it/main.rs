@@ -1,0 +1,8 @@
+//! `tollgate-chaos` from outside: its command line, real servers, real signals.
+//!
+//! Relies on the worker and the producer lying beside it, as `make test` builds them, and on PostgreSQL.
+
+mod leftovers;
+mod race;
+#[cfg(feature = "sabotage")]
+mod sabotage;

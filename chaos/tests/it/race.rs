@@ -1,0 +1,196 @@
+//! The race lab: what it catches, what it finds safe, what it prints.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// `tollgate-chaos race` with these words, in an environment of its own.
+pub(crate) fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-chaos"));
+    command.arg("race").args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(mut command: Command) -> (i32, Value, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let words = String::from_utf8_lossy(&stderr).into_owned();
+    let text = String::from_utf8(stdout).unwrap();
+    let document = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}\n{words}"));
+    (status.code().unwrap_or_else(|| panic!("{status}: {words}")), document, words)
+}
+
+fn race(words: &[&str]) -> (i32, Value) {
+    let (code, document, _) = run(command(&[words, &["--json", "--time", "1ms"]].concat()));
+    (code, document)
+}
+
+pub(crate) fn rows(document: &Value) -> &Vec<Value> {
+    document["rows"].as_array().unwrap()
+}
+
+/// A count, all concurrencies together.
+fn sum(row: &Value, field: &str) -> u64 {
+    row["runs"].as_array().unwrap().iter().map(|run| run[field].as_u64().unwrap()).sum()
+}
+
+/// `naive redis`, for a message.
+pub(crate) fn name(row: &Value) -> String {
+    format!("{} {} on {}", row["scenario"], row["with"], row["store"])
+}
+
+#[test]
+fn the_naive_way_is_caught_in_every_scenario_on_every_store_and_atomic_steps_are_safe() {
+    let (code, document) =
+        race(&["--cure", "naive", "--cure", "atomic", "--cure", "transaction", "--concurrency", "8,24"]);
+    assert_eq!((code, &document["verdict"]), (0, &Value::from("pass")), "{document}");
+    // Six scenarios: naive, atomic and three isolation levels on PostgreSQL; naive, atomic and MULTI on Redis.
+    assert_eq!(rows(&document).len(), 6 * (5 + 3));
+    for row in rows(&document) {
+        let twice = row["scenario"] == "double-click";
+        let safe = row["promises"] == "safe";
+        let promised = match row["with"].as_str().unwrap() {
+            "naive" | "transaction, READ COMMITTED" | "transaction, MULTI" => false,
+            _ => !twice,
+        };
+        assert_eq!(safe, promised, "{}", name(row));
+        assert_eq!(sum(row, "damage") == 0, safe, "{}: {row}", name(row));
+        assert_eq!(row["interleaving"].is_null(), safe, "{}", name(row));
+        assert_eq!(sum(row, "refused_wrongly"), 0, "{}", name(row));
+        assert!(sum(row, "asked") >= 2, "{}", name(row));
+    }
+}
+
+#[test]
+fn the_interleaving_is_the_one_that_lost_an_update() {
+    let (code, document) =
+        race(&["--cure", "naive", "--scenario", "atm", "--store", "redis", "--concurrency", "2"]);
+    assert_eq!(code, 0, "{document}");
+    let drawing = &rows(&document)[0]["interleaving"];
+    let lines = drawing["lines"].as_array().unwrap();
+    let words: Vec<&str> = lines.iter().map(|line| line["words"].as_str().unwrap()).collect();
+    let at =
+        |wanted: &str| words.iter().position(|words| *words == wanted).unwrap_or_else(|| panic!("{words:?}"));
+    // Both read what was there before either wrote.
+    assert_eq!(words.iter().filter(|words| **words == "reads: $100.00").count(), 2, "{words:?}");
+    let last_read = words.iter().rposition(|words| words.starts_with("reads")).unwrap();
+    assert!(last_read < at("writes: $20.00") && last_read < at("writes: $50.00"), "{words:?}");
+    assert!(at("writes: $20.00") < at("is paid $80.00") && at("writes: $50.00") < at("is paid $50.00"));
+    let times: Vec<f64> = lines.iter().map(|line| line["at_ms"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted() && times[0] == 0.0, "{times:?}");
+    let outcome = drawing["outcome"].as_str().unwrap();
+    assert!(outcome.starts_with("account 1: $100.00 at first, $130.00 paid out, $"), "{outcome}");
+}
+
+#[test]
+fn races_appear_without_help_at_enough_concurrency() {
+    let (code, document) =
+        race(&["--cure", "naive", "--scenario", "ticket", "--think", "0", "--concurrency", "32"]);
+    assert_eq!(code, 0, "{document}");
+    rows(&document).iter().for_each(|row| assert_ne!(sum(row, "damage"), 0, "{}", name(row)));
+}
+
+#[test]
+fn row_locks_versions_and_tollgate_are_safe_and_a_key_only_where_requests_repeat() {
+    let cures = ["row-lock", "optimistic", "idempotency-key", "tollgate"];
+    let cures: Vec<&str> = cures.iter().flat_map(|cure| ["--cure", cure]).collect();
+    let (code, document) = race(&[&cures[..], &["--concurrency", "2,16"]].concat());
+    assert_eq!(code, 0, "{document}");
+    assert_eq!(document["audit"], "pass");
+    for row in rows(&document) {
+        let twice = row["scenario"] == "double-click";
+        let safe = match row["cure"].as_str().unwrap() {
+            "idempotency-key" => twice,
+            "tollgate" => true,
+            _ => !twice,
+        };
+        assert_eq!(sum(row, "damage") == 0, safe, "{}: {row}", name(row));
+    }
+    // The one thing that Tollgate cannot play is said.
+    let senseless = document["senseless"].as_array().unwrap();
+    assert!(
+        senseless.iter().any(|row| row["cure"] == "tollgate" && row["scenario"] == "stock"),
+        "{senseless:?}"
+    );
+    assert!(!rows(&document).iter().any(|row| row["cure"] == "tollgate" && row["scenario"] == "stock"));
+}
+
+/// etcd and ZooKeeper are played where they are installed, and said to be left out where they are not.
+#[test]
+fn a_stopped_holder_breaks_locks_that_expire_and_no_fence() {
+    let words =
+        ["--cure", "lock", "--cure", "lock+fence", "--scenario", "ticket", "--concurrency", "4", "--pause"];
+    let (code, document) = race(&words);
+    let left_out = document["setting"]["left_out"].as_array().unwrap();
+    assert_eq!((code, document["verdict"].as_str()), (if left_out.is_empty() { 0 } else { 4 }, Some("pass")));
+    // For each service and store: lock and lock+fence, left alone and stopped.
+    assert_eq!(rows(&document).len(), (5 - left_out.len()) * 2 * 4, "{left_out:?}");
+    for row in rows(&document) {
+        let advisory = row["with"].as_str().unwrap().contains("advisory");
+        let breaks = row["stopped"] == true && row["cure"] == "lock" && !advisory;
+        assert_eq!(sum(row, "damage") != 0, breaks, "{}: {row}", name(row));
+        if breaks {
+            let drawing = row["interleaving"].to_string();
+            assert!(drawing.contains("SIGSTOP") && drawing.contains("SIGCONT"), "{drawing}");
+        }
+        if row["stopped"] == true && row["cure"] == "lock+fence" && !advisory {
+            assert_eq!(sum(row, "retries"), 1, "the stale holder was fenced: {row}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_server_leaves_its_rows_out_and_says_so() {
+    let bin = tempfile::tempdir().unwrap();
+    for program in ["redis-server", "id", "sh"] {
+        let found = which(program).unwrap_or_else(|| panic!("{program} is not in PATH"));
+        std::os::unix::fs::symlink(found, bin.path().join(program)).unwrap();
+    }
+    let mut command =
+        command(&["--cure", "naive", "--cure", "lock", "--scenario", "loan", "--store", "redis"]);
+    command.args(["--concurrency", "8", "--time", "1ms"]).env("PATH", bin.path());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("LEFT OUT: etcd is not installed; hint: "), "{text}");
+    assert!(text.contains("PASS"), "{text}");
+    assert!(!text.contains("lock, etcd"), "{text}");
+}
+
+#[test]
+fn a_cure_where_it_makes_no_sense_is_refused_with_the_reason() {
+    let output = command(&["--cure", "row-lock", "--store", "redis"]).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    assert!(words.contains("Redis locks no keys"), "{words}");
+    for wrong in
+        [["--concurrency", "1"], ["--concurrency", "2,65"], ["--think", "5ms..1ms"], ["--scenario", "x"]]
+    {
+        let output = command(&wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_page_stands_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a/report");
+    let mut command =
+        command(&["--scenario", "ticket", "--cure", "naive", "--cure", "atomic", "--time", "1ms"]);
+    let output = command.arg("--report").arg(&path).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = std::fs::read_to_string(path.join("index.html")).unwrap();
+    // Damage, and two panels of throughput and p99.
+    let charts = page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
+    assert_eq!(charts, 1 + 2 * 2);
+    for elsewhere in ["src=", "href=\"http", "url(", "@import"] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    assert!(page.contains("gets the ticket") && page.contains("naive on PostgreSQL"));
+}
+
+fn which(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|program| Path::is_file(program))
+}
