@@ -162,3 +162,98 @@ fn culprits(takers: &[usize], base: impl Fn(usize) -> Option<i64>) -> Option<(us
         [] => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::Scenario;
+    use super::super::trace::Step;
+    use super::*;
+
+    /// Two users want the one ticket; or their $80 and $50 of an account, or one payment twice.
+    fn duel(scenario: Scenario) -> Round {
+        (scenario.story().duel)("test")
+    }
+
+    fn state(quantity: i64, version: i64) -> State {
+        State { quantity, version }
+    }
+
+    fn trace(steps: impl IntoIterator<Item = Step>) -> Trace {
+        let mut trace = Trace::default();
+        steps.into_iter().zip(1..).for_each(|(step, at_ns)| trace.note_at(at_ns, step));
+        trace
+    }
+
+    /// Read this state, took `amount` of it, and was granted it.
+    fn granted(seen: State, amount: i64) -> Trace {
+        let next = state(seen.quantity - amount, seen.version + 1);
+        let answer = Step::Answered(Answer::Granted { receipt: None });
+        trace([Step::Read { seen: vec![seen] }, Step::Wrote { next: vec![next] }, answer])
+    }
+
+    fn receipt(receipt: &str) -> Trace {
+        trace([Step::Answered(Answer::Granted { receipt: Some(receipt.to_owned()) })])
+    }
+
+    fn refused() -> Trace {
+        trace([Step::Answered(Answer::Refused)])
+    }
+
+    fn judged(scenario: Scenario, traces: [Trace; 2], left: State) -> Judged {
+        let traces: Vec<(usize, Trace)> = traces.into_iter().enumerate().collect();
+        judge(&duel(scenario), &traces, &[left])
+    }
+
+    #[test]
+    fn one_after_the_other_is_no_damage() {
+        let Judged { tally, case } =
+            judged(Scenario::Ticket, [granted(state(1, 0), 1), refused()], state(0, 1));
+        assert_eq!(tally, Tally { asked: 2, granted: 1, refused: 1, ..Tally::default() });
+        assert_eq!(case, None);
+    }
+
+    #[test]
+    fn two_that_wrote_from_the_same_version_lost_an_update_and_issued_too_much() {
+        let both = [granted(state(10_000, 0), 8_000), granted(state(10_000, 0), 5_000)];
+        let Judged { tally, case } = judged(Scenario::Atm, both, state(5_000, 1));
+        assert_eq!((tally.lost_updates, tally.over_issued, tally.damage), (1, 3_000, 1));
+        assert_eq!(case, Some(Case { record: 0, first: 0, second: 1 }));
+    }
+
+    #[test]
+    fn two_tickets_without_a_lost_update_are_damage_too() {
+        let both = [granted(state(1, 0), 1), granted(state(0, 1), 1)];
+        let Judged { tally, case } = judged(Scenario::Ticket, both, state(-1, 2));
+        assert_eq!((tally.lost_updates, tally.over_issued, tally.damage), (0, 1, 1));
+        assert!(case.is_some());
+    }
+
+    #[test]
+    fn the_same_receipt_is_one_effect_and_another_is_a_second() {
+        let once = judged(Scenario::DoubleClick, [receipt("17"), receipt("17")], state(7_000, 1));
+        assert_eq!((once.tally.granted, once.tally.damage, once.tally.over_issued), (2, 0, 0));
+        let twice = judged(Scenario::DoubleClick, [receipt("17"), receipt("18")], state(4_000, 2));
+        assert_eq!((twice.tally.doubled, twice.tally.damage, twice.tally.over_issued), (1, 1, 3_000));
+        assert_eq!(twice.case, Some(Case { record: 0, first: 0, second: 1 }));
+        // One who says that it was once and charges twice is found by what is left.
+        let lied = judged(Scenario::DoubleClick, [receipt("17"), receipt("17")], state(4_000, 2));
+        assert_eq!((lied.tally.doubled, lied.tally.damage, lied.tally.over_issued), (0, 1, 3_000));
+    }
+
+    #[test]
+    fn who_is_refused_while_enough_is_left_is_refused_wrongly() {
+        let nobody =
+            judged(Scenario::Ticket, [refused(), trace([Step::Answered(Answer::GaveUp)])], state(1, 0));
+        assert_eq!((nobody.tally.refused_wrongly, nobody.tally.gave_up, nobody.tally.damage), (2, 1, 0));
+        // $20.00 are left of $100.00: not enough for the $50.00.
+        let rightly = judged(Scenario::Atm, [granted(state(10_000, 0), 8_000), refused()], state(2_000, 1));
+        assert_eq!(rightly.tally.refused_wrongly, 0);
+    }
+
+    #[test]
+    fn beginning_again_is_counted() {
+        let tries = [Step::Overtaken, Step::Fenced, Step::LockEnded, Step::Answered(Answer::Refused)];
+        let judged = judged(Scenario::Ticket, [granted(state(1, 0), 1), trace(tries)], state(0, 1));
+        assert_eq!(judged.tally.retries, 3);
+    }
+}

@@ -47,7 +47,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    fn new(concurrency: usize) -> Self {
+    pub(super) fn new(concurrency: usize) -> Self {
         let (rounds, tally, busy, drawing) = (0, Tally::default(), Duration::ZERO, None);
         // One hour at three significant digits: constants that hdrhistogram accepts.
         let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3).unwrap_or_else(|_| unreachable!());

@@ -249,3 +249,62 @@ impl Report {
         words
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cure::{Service, Store};
+    use super::*;
+
+    fn row(cure: Cure, damage: u64, stopped: bool) -> Row {
+        let cell = Cell { scenario: Scenario::Ticket, cure, store: Store::Redis, stopped };
+        let mut run = Run::new(2);
+        run.tally = Tally { asked: 2, damage, ..Tally::default() };
+        Row { cell, runs: vec![run] }
+    }
+
+    fn report(rows: Vec<Row>, left_out: &[&'static str]) -> Report {
+        let left_out = left_out.iter().map(|server| LeftOut { server, why: "is not installed".to_owned() });
+        let setting = Setting {
+            seed: 1,
+            think: String::new(),
+            time: String::new(),
+            pause: None,
+            concurrency: vec![2],
+            left_out: left_out.collect(),
+        };
+        let mut report = Report::new(setting, Vec::new());
+        report.add(Scenario::Ticket, rows);
+        report
+    }
+
+    fn code(report: &Report) -> String {
+        format!("{:?}", report.exit_code())
+    }
+
+    #[test]
+    fn it_passes_only_if_promises_are_kept_and_the_naive_way_was_caught() {
+        let exit = |code: u8| format!("{:?}", ExitCode::from(code));
+        let good = || vec![row(Cure::Naive, 3, false), row(Cure::Atomic, 0, false)];
+        assert_eq!(code(&report(good(), &[])), exit(0));
+        assert_eq!(code(&report(good(), &["etcd"])), exit(4));
+        let broken = vec![row(Cure::Naive, 3, false), row(Cure::Atomic, 1, false)];
+        assert_eq!(code(&report(broken, &["etcd"])), exit(1));
+        let lucky = report(vec![row(Cure::Naive, 0, false), row(Cure::Atomic, 0, false)], &[]);
+        assert_eq!(code(&lucky), exit(1));
+        assert!(lucky.verdict().contains("the naive way was never caught"), "{}", lucky.verdict());
+        let mut audited = report(good(), &[]);
+        audited.audited(Audit { verdict: "fail".to_owned() });
+        assert_eq!(code(&audited), exit(1));
+    }
+
+    #[test]
+    fn a_stop_that_breaks_no_lock_shows_nothing() {
+        let stop = |damage| vec![row(Cure::Lock(Service::Etcd), damage, true)];
+        assert!(report(stop(1), &[]).faults().is_empty());
+        assert_eq!(report(stop(0), &[]).faults().len(), 1);
+        // An advisory lock does not end while its holder is stopped: it promises to be safe.
+        let advisory = |damage| vec![row(Cure::Lock(Service::Advisory), damage, true)];
+        assert!(report(advisory(0), &[]).faults().is_empty());
+        assert_eq!(report(advisory(1), &[]).faults().len(), 1);
+    }
+}
