@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts test bench bench-docs cdnow build fmt tools redis check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -18,7 +18,12 @@ demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves,
 	cargo build --release --quiet -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 	@target/release/tollgate-chaos payouts
 
-test: tools redis check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
+race: redis postgres ## build, then well-known races with every well-known cure on real stores, in under two minutes
+	cargo build --release --quiet -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+	@# Exit code 4 says that a server which is not installed was left out; that is told, and no failure.
+	@target/release/tollgate-chaos race --pause --report target/race $(RACE) || [ $$? -eq 4 ]
+
+test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
 	cargo build --workspace --bins $(FEATURES)
@@ -40,7 +45,11 @@ fmt: ## format the source
 # ---- what `make test` consists of
 
 redis: ## install redis-server if it is missing, without starting the system's own
-	@sh scripts/install-redis.sh
+postgres: ## the same with PostgreSQL, for the race lab
+etcd: ## the same with etcd
+zookeeper: ## the same with ZooKeeper
+redis postgres etcd zookeeper:
+	@sh scripts/install-server.sh $@
 
 tools: ## install rustfmt and clippy if they are missing
 	@command -v cc >/dev/null || { echo "no C compiler (cc) in PATH: install gcc or clang" >&2; exit 1; }

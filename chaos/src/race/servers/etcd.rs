@@ -10,7 +10,7 @@ use super::{Found, find_program, free_port, log_dir};
 
 pub(super) async fn start() -> anyhow::Result<Found> {
     let Some(program) = find_program("etcd", &[]) else {
-        return Ok(Found::Missing("hint: on Debian, `apt-get install etcd-server`"));
+        return Ok(Found::Missing("hint: `make etcd` installs it"));
     };
     start_from(Command::new(program)).await.context("starting etcd")
 }

@@ -19,7 +19,7 @@ pub(super) async fn start() -> anyhow::Result<Found> {
         Some(java) if Path::new(JAR).is_file() => {
             start_from(Command::new(java)).await.context("starting ZooKeeper")
         }
-        _ => Ok(Found::Missing("hint: on Debian, `apt-get install zookeeper`")),
+        _ => Ok(Found::Missing("hint: `make zookeeper` installs it")),
     }
 }
 
