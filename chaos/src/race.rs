@@ -47,7 +47,7 @@ const LOCK_TTL: Duration = Duration::from_secs(30);
 /// Workers of the job system.
 const WORKERS: usize = 2;
 /// Holders that are stopped at the same time: they only wait.
-const STOPPED_AT_ONCE: usize = 8;
+const STOPPED_AT_ONCE: usize = 12;
 /// As many users at once as the servers here have connections for.
 const CONCURRENCY_MAX: u64 = 64;
 
@@ -71,7 +71,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SPAN", default_value = "0..2ms", value_parser = Span::parse)]
     think: Span,
     /// How long each cell is played at each concurrency; a story that has begun is told to its end
-    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = humantime::parse_duration)]
     time: Duration,
     /// Also stop a holder of each lock past its lock's end, until another is through, for so long at most
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "3s",
