@@ -194,3 +194,33 @@ fn which(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|program| Path::is_file(program))
 }
+
+/// The names that a table of docs/races.md has in its first column, under this head.
+fn documented(head: &str) -> Vec<String> {
+    let docs = include_str!("../../../docs/races.md");
+    let (_, table) = docs.split_once(&format!("| {head} | what |\n|---|---|\n")).unwrap_or_else(|| panic!("{head}"));
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let first = rows.map(|row| row.trim_start_matches("| ").split(" | ").next().unwrap());
+    let mut names: Vec<String> =
+        first.flat_map(|cell| cell.split(", ").map(|name| name.trim_matches('`').to_owned())).collect();
+    names.sort();
+    names
+}
+
+fn keys(value: &Value) -> Vec<String> {
+    let mut keys: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_document_has_the_fields_that_the_docs_name() {
+    let (_, document) = race(&["--cure", "naive", "--scenario", "ticket", "--store", "redis", "--concurrency", "8"]);
+    let row = &rows(&document)[0];
+    assert_eq!(keys(&document), documented("field"));
+    assert_eq!(keys(row), documented("field of a row"));
+    assert_eq!(keys(&row["runs"][0]), documented("field of a run"));
+    assert_eq!(keys(&document["setting"]), ["concurrency", "left_out", "pause", "seed", "think", "time"]);
+    assert_eq!(keys(&row["interleaving"]), ["columns", "lines", "outcome"]);
+    assert_eq!(keys(&row["interleaving"]["lines"][0]), ["at_ms", "column", "words"]);
+}
