@@ -7,40 +7,40 @@
 
 mod cure;
 mod drawing;
+mod duel;
 mod hands;
 mod judge;
 mod lock;
 mod matrix;
+mod options;
 mod play;
 mod report;
 mod sabotage;
 mod scenario;
 mod serve;
 mod servers;
-mod stopped;
+mod stop;
 mod store;
 mod trace;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use clap::ValueEnum;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
 
-use self::cure::{Cure, Kind, Store};
+use self::cure::Cure;
 use self::hands::Hands;
 use self::matrix::{Cell, Matrix};
 use self::play::{Rules, Run};
 use self::report::{Report, Row, Setting};
 use self::scenario::Scenario;
 use self::servers::Servers;
-use crate::span::Span;
 use crate::stage::{self, Stage, complain, print};
 
-pub(crate) use self::stopped::hold;
+pub(crate) use self::duel::hold;
+pub(crate) use self::options::Args;
 
 /// How long a lock lasts without a sign of life: far longer than anything here takes.
 const LOCK_TTL: Duration = Duration::from_secs(30);
@@ -48,49 +48,10 @@ const LOCK_TTL: Duration = Duration::from_secs(30);
 const WORKERS: usize = 2;
 /// Holders that are stopped at the same time: they only wait.
 const STOPPED_AT_ONCE: usize = 12;
-/// As many users at once as the servers here have connections for.
-const CONCURRENCY_MAX: u64 = 64;
-
-/// The run.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Args {
-    /// Only this scenario; repeatable
-    #[arg(long = "scenario", value_name = "NAME")]
-    scenarios: Vec<Scenario>,
-    /// Only this cure; repeatable
-    #[arg(long = "cure", value_name = "NAME")]
-    cures: Vec<Kind>,
-    /// Only on this store; repeatable
-    #[arg(long = "store", value_name = "NAME")]
-    stores: Vec<Store>,
-    /// Users at once; each cell is played at each of these
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2,8,32",
-          value_parser = clap::value_parser!(u64).range(2..=CONCURRENCY_MAX))]
-    concurrency: Vec<u64>,
-    /// Between reading and writing, drawn from the seed; 0 for none
-    #[arg(long, value_name = "SPAN", default_value = "0..2ms", value_parser = Span::parse)]
-    think: Span,
-    /// How long each cell is played at each concurrency; a story that has begun is told to its end
-    #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = humantime::parse_duration)]
-    time: Duration,
-    /// Also stop a holder of each lock past its lock's end, until another is through, for so long at most
-    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "3s",
-          value_parser = humantime::parse_duration)]
-    pause: Option<Duration>,
-    /// The seed of the stories and of the pauses between reading and writing
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Print one JSON document instead of tables
-    #[arg(long)]
-    json: bool,
-    /// Write a page with charts, index.html, into this directory
-    #[arg(long, value_name = "DIR")]
-    report: Option<PathBuf>,
-}
 
 /// Plays it.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    let matrix = matrix(&args);
+    let matrix = args.matrix();
     if matrix.cells.is_empty() {
         complain("error: none of these cures makes sense there");
         matrix.senseless.iter().for_each(|other| {
@@ -106,18 +67,6 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     }
     let report = stage::perform("everysec", async |stage| play(stage, &args, matrix).await).await;
     report.map_or(ExitCode::FAILURE, |report| report.exit_code())
-}
-
-fn matrix(args: &Args) -> Matrix {
-    fn or_all<T: Clone>(chosen: &[T], all: &[T]) -> Vec<T> {
-        if chosen.is_empty() { all.to_vec() } else { chosen.to_vec() }
-    }
-    Matrix::new(
-        &or_all(&args.scenarios, &Scenario::ALL),
-        &or_all(&args.cures, Kind::value_variants()),
-        &or_all(&args.stores, &Store::ALL),
-        args.pause.is_some(),
-    )
 }
 
 async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Report> {

@@ -27,6 +27,11 @@ impl Span {
         }
     }
 
+    /// Its longest.
+    pub(crate) fn most(self) -> Duration {
+        self.most
+    }
+
     /// A duration within it.
     pub(crate) fn draw(self, random: &mut ChaCha8Rng) -> Duration {
         random.random_range(self.least..=self.most)

@@ -11,13 +11,14 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::drawing::Drawing;
+use super::duel::duel;
 use super::hands::Hands;
 use super::judge::{Tally, judge};
 use super::matrix::Cell;
 use super::scenario::Round;
 use super::serve::{Course, serve};
 use super::servers::Addresses;
-use super::stopped::{self, Stop};
+use super::stop::Stop;
 use super::trace::Trace;
 use crate::span::Span;
 
@@ -164,7 +165,7 @@ pub(super) async fn stopped(
     hands.reach_for(cell).await?;
     let round = (cell.scenario.story().duel)(&tag(cell));
     hands.set_up(cell, &round).await?;
-    let duel = stopped::duel(hands, addresses, cell, round, pause).await?;
+    let duel = duel(hands, addresses, cell, round, pause).await?;
     let states = hands.states(cell, &duel.round).await?;
     let traces: Vec<(usize, Trace)> = duel.traces.into_iter().enumerate().collect();
     let judged = judge(&duel.round, &traces, &states);

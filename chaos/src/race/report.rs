@@ -11,11 +11,11 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-use super::Args;
 use super::cure::Cure;
 use super::drawing::Drawing;
 use super::judge::Tally;
 use super::matrix::{Cell, Promise, Senseless};
+use super::options::Args;
 use super::play::Run;
 use super::scenario::Scenario;
 use super::servers::{LeftOut, Servers};

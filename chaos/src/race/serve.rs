@@ -12,7 +12,7 @@ use super::hands::Hands;
 use super::matrix::Cell;
 use super::sabotage::Bug;
 use super::scenario::{Request, Round};
-use super::stopped::Stop;
+use super::stop::Stop;
 use super::store::{Change, Claim, Tried, Way};
 use super::trace::{Answer, State, Step, Trace, now_ns};
 

@@ -198,7 +198,8 @@ fn which(program: &str) -> Option<std::path::PathBuf> {
 /// The names that a table of docs/races.md has in its first column, under this head.
 fn documented(head: &str) -> Vec<String> {
     let docs = include_str!("../../../docs/races.md");
-    let (_, table) = docs.split_once(&format!("| {head} | what |\n|---|---|\n")).unwrap_or_else(|| panic!("{head}"));
+    let (_, table) =
+        docs.split_once(&format!("| {head} | what |\n|---|---|\n")).unwrap_or_else(|| panic!("{head}"));
     let rows = table.lines().take_while(|line| line.starts_with('|'));
     let first = rows.map(|row| row.trim_start_matches("| ").split(" | ").next().unwrap());
     let mut names: Vec<String> =
@@ -215,7 +216,8 @@ fn keys(value: &Value) -> Vec<String> {
 
 #[test]
 fn the_document_has_the_fields_that_the_docs_name() {
-    let (_, document) = race(&["--cure", "naive", "--scenario", "ticket", "--store", "redis", "--concurrency", "8"]);
+    let (_, document) =
+        race(&["--cure", "naive", "--scenario", "ticket", "--store", "redis", "--concurrency", "8"]);
     let row = &rows(&document)[0];
     assert_eq!(keys(&document), documented("field"));
     assert_eq!(keys(row), documented("field of a row"));

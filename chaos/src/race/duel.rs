@@ -1,16 +1,15 @@
-//! A holder that is stopped: a real process, stopped by SIGSTOP between its last check of the lock and its write,
-//! until the lock has ended and another has had it.
+//! Two requests, of which the first is stopped between its last check of the lock and its write, until the lock has
+//! ended and another has had it.
 //!
-//! It is this same program under a hidden name, serves the first of two requests, and stops itself: nothing else
-//! knows the moment so exactly. The second request is served here meanwhile.
+//! The first is served by a process of its own, this same program under a hidden name, which stops itself; the second
+//! is served here meanwhile.
 
-use std::io::Write;
 use std::pin::pin;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
@@ -20,40 +19,13 @@ use super::matrix::Cell;
 use super::scenario::Round;
 use super::serve::{Course, serve};
 use super::servers::Addresses;
-use super::trace::{Step, Trace};
+use super::stop::{STOPPING, Stop};
+use super::trace::Trace;
 
 /// How soon the lock of a stopped holder ends: the shortest that etcd knows, and the same for all.
 const HOLDER_LOCK_TTL: Duration = Duration::from_secs(1);
-/// What the holder says right before it stops.
-const STOPPING: &str = "stopping";
 /// How long it may take to come to that point, and to end after it.
 const PROMPTLY: Duration = Duration::from_secs(60);
-
-/// Whether and where a process is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    Never,
-    BeforeWriting,
-}
-
-impl Stop {
-    /// Stops this process, if it is time; returns when somebody has continued it.
-    pub(super) fn here(self, trace: &mut Trace) {
-        let already = || trace.events.iter().any(|event| event.step == Step::Stopped);
-        if self == Self::Never || already() {
-            return;
-        }
-        trace.note(Step::Stopped);
-        let _ = writeln!(std::io::stdout(), "{STOPPING}").and_then(|()| std::io::stdout().flush());
-        let begun = Instant::now();
-        let _ = kill_process(getpid(), Signal::STOP);
-        // The signal stops all threads, but not all of them at the same instruction.
-        while begun.elapsed() < Duration::from_millis(100) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        trace.note(Step::WokeUp);
-    }
-}
 
 /// What the holder has to do.
 #[derive(Serialize, Deserialize)]

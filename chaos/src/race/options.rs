@@ -1,0 +1,89 @@
+//! The command line of a run.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::cure::{Kind, Store};
+use super::matrix::Matrix;
+use super::scenario::Scenario;
+use crate::span::Span;
+
+/// As many users at once as the servers here have connections for.
+const CONCURRENCY_MAX: u64 = 64;
+
+/// The run.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    /// Only this scenario; repeatable
+    #[arg(long = "scenario", value_name = "NAME")]
+    pub(super) scenarios: Vec<Scenario>,
+    /// Only this cure; repeatable
+    #[arg(long = "cure", value_name = "NAME")]
+    pub(super) cures: Vec<Kind>,
+    /// Only on this store; repeatable
+    #[arg(long = "store", value_name = "NAME")]
+    pub(super) stores: Vec<Store>,
+    /// Users at once; each cell is played at each of these
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2,8,32",
+          value_parser = clap::value_parser!(u64).range(2..=CONCURRENCY_MAX))]
+    pub(super) concurrency: Vec<u64>,
+    /// Between reading and writing, drawn from the seed; 0 for none
+    #[arg(long, value_name = "SPAN", default_value = "0..2ms", value_parser = think)]
+    pub(super) think: Span,
+    /// How long each cell is played at each concurrency; a story that has begun is told to its end
+    #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = time)]
+    pub(super) time: Duration,
+    /// Also stop a holder of each lock past its lock's end, until another is through, for so long at most
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "3s",
+          value_parser = pause)]
+    pub(super) pause: Option<Duration>,
+    /// The seed of the stories and of the pauses between reading and writing
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write a page with charts, index.html, into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) report: Option<PathBuf>,
+}
+
+/// Long enough for any user; a cell asks one after the other.
+const THINK_MAX: Duration = Duration::from_secs(1);
+
+fn think(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text)?;
+    if span.most() > THINK_MAX { Err("must be at most 1s".to_owned()) } else { Ok(span) }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    between(text, Duration::from_millis(1)..=Duration::from_secs(60), "must be from 1ms to 1m")
+}
+
+/// The lock of a holder that is stopped lasts a second, and its end takes its service another.
+fn pause(text: &str) -> Result<Duration, String> {
+    between(text, Duration::from_secs(2)..=Duration::from_secs(60), "must be from 2s to 1m")
+}
+
+fn between(text: &str, allowed: RangeInclusive<Duration>, rule: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{rule}: {error}"))?;
+    if allowed.contains(&duration) { Ok(duration) } else { Err(rule.to_owned()) }
+}
+
+impl Args {
+    /// What is to be played.
+    pub(super) fn matrix(&self) -> Matrix {
+        fn or_all<T: Clone>(chosen: &[T], all: &[T]) -> Vec<T> {
+            if chosen.is_empty() { all.to_vec() } else { chosen.to_vec() }
+        }
+        Matrix::new(
+            &or_all(&self.scenarios, &Scenario::ALL),
+            &or_all(&self.cures, Kind::value_variants()),
+            &or_all(&self.stores, &Store::ALL),
+            self.pause.is_some(),
+        )
+    }
+}
