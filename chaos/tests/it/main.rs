@@ -2,6 +2,8 @@
 //!
 //! Relies on the worker and the producer lying beside it, as `make test` builds them, and on PostgreSQL.
 
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
 mod leftovers;
 mod race;
 #[cfg(feature = "sabotage")]
