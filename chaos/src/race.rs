@@ -1,5 +1,5 @@
 //! `tollgate-chaos race` (`make race`): well-known races run for real, with every well-known cure, on real stores, and
-//! the damage counted. The life of a run is [`play`]; the life of a request is `serve.rs`.
+//! the damage counted. The life of a run is [`play()`]; the life of a request is `serve.rs`.
 //!
 //! Exit code 0: every cure that promises safety was safe, and the naive one was caught in each scenario; 1: a safe
 //! cure did damage, the naive one was never caught, or it could not be run; 4: as 0, but something was left out,

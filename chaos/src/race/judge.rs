@@ -26,6 +26,8 @@ pub(super) struct Tally {
     pub(super) lost_updates: u64,
     /// Effects of one and the same request beyond its first.
     pub(super) doubled: u64,
+    /// Were refused what the same request was granted.
+    pub(super) contradicted: u64,
     /// Were refused although enough was left to the end.
     pub(super) refused_wrongly: u64,
     /// How often a request began again.
@@ -43,6 +45,7 @@ impl AddAssign for Tally {
         self.over_issued += other.over_issued;
         self.lost_updates += other.lost_updates;
         self.doubled += other.doubled;
+        self.contradicted += other.contradicted;
         self.refused_wrongly += other.refused_wrongly;
         self.retries += other.retries;
         self.damage += other.damage;
@@ -95,7 +98,13 @@ pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) 
         }
     }
     tally.doubled = again.len() as u64;
-    let mut case = again.first().map(|&(first, second)| Case {
+    let refused = |place: usize| matches!(served[place].1.answer(), Some(Answer::Refused));
+    let contradicted: Vec<(usize, usize)> = (0..served.len())
+        .filter(|&place| refused(place))
+        .filter_map(|place| first_of.get(request(place).id.as_str()).map(|&first| (first, place)))
+        .collect();
+    tally.contradicted = contradicted.len() as u64;
+    let mut case = again.iter().chain(&contradicted).next().map(|&(first, second)| Case {
         record: request(first).takes.first().map_or(0, |take| take.record),
         first,
         second,
@@ -120,7 +129,7 @@ pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) 
                 .map(|(first, second)| Case { record: number, first, second });
         }
     }
-    tally.damage = match tally.lost_updates + tally.doubled {
+    tally.damage = match tally.lost_updates + tally.doubled + tally.contradicted {
         0 => records_over,
         damage => damage,
     };
@@ -238,6 +247,13 @@ mod tests {
         // One who says that it was once and charges twice is found by what is left.
         let lied = judged(Scenario::DoubleClick, [receipt("17"), receipt("17")], state(4_000, 2));
         assert_eq!((lied.tally.doubled, lied.tally.damage, lied.tally.over_issued), (0, 1, 3_000));
+    }
+
+    #[test]
+    fn yes_and_no_to_the_same_request_is_damage() {
+        let both = judged(Scenario::DoubleClick, [receipt("17"), refused()], state(7_000, 1));
+        assert_eq!((both.tally.contradicted, both.tally.damage, both.tally.refused_wrongly), (1, 1, 0));
+        assert_eq!(both.case, Some(Case { record: 0, first: 0, second: 1 }));
     }
 
     #[test]

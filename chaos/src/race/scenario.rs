@@ -40,8 +40,9 @@ pub(super) struct Story {
     pub(super) story: &'static str,
     /// What is scarce.
     pub(super) resource: &'static str,
-    /// What must hold afterwards.
+    /// What must hold afterwards, and the numbers of the guarantees that promise it of Tollgate.
     pub(super) invariant: &'static str,
+    pub(super) guarantees: &'static str,
     /// How a record's quantity reads.
     pub(super) quantity: fn(i64) -> String,
     /// How an amount of it reads, and what is done with it.

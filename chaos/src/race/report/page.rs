@@ -74,7 +74,7 @@ fn section(report: &Report, scenario: Scenario, rows: &[Row]) -> anyhow::Result<
         section id=(story.name) {
             h2 { (story.name) }
             p { (story.story) }
-            p { b { "Scarce: " } (story.resource) ". " b { "Must hold: " } (story.invariant) "." }
+            p { b { "Scarce: " } (story.resource) ". " b { "Must hold: " } (story.invariant) " (" (story.guarantees) ")." }
             figure.damage {
                 (PreEscaped(damage))
                 ul.legend {

@@ -61,7 +61,10 @@ pub(super) fn scenario(scenario: Scenario, rows: &[Row], senseless: &[&Senseless
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = format!("\n{}: {}\n  must hold: {}\n\n", story.name, story.story, story.invariant);
+    let mut text = format!(
+        "\n{}: {}\n  scarce: {}\n  must hold: {} ({})\n\n",
+        story.name, story.story, story.resource, story.invariant, story.guarantees
+    );
     let lines = table.to_string();
     lines.lines().for_each(|line| text.extend([" ", line.trim_end(), "\n"]));
     for other in senseless {

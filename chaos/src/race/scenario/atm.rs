@@ -13,6 +13,7 @@ pub(super) const STORY: Story = Story {
     story: "An account holds $100.00. At two cash machines $80.00 and $50.00 are withdrawn at the same moment.",
     resource: "the money on each account",
     invariant: "no account pays out more than it held, and what is left plus what was paid out is what it held",
+    guarantees: "G2",
     quantity: dollars,
     amount: dollars,
     given: "paid out",

@@ -21,6 +21,7 @@ pub(super) const STORY: Story = Story {
     story: "The first 100 customers get a coupon, one each. A thousand come, and some ask from two tabs at once.",
     resource: "100 coupons, and each customer's allowance of one",
     invariant: "100 coupons go out and not one more, and no customer gets two",
+    guarantees: "G1",
     quantity: |left| format!("{left} left"),
     amount: |coupons| coupons.to_string(),
     given: "given out",

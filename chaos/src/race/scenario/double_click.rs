@@ -13,6 +13,7 @@ pub(super) const STORY: Story = Story {
     story: "A customer with $100.00 presses Pay $30.00, sees nothing, and presses again: one request, sent twice.",
     resource: "the money on each account",
     invariant: "it is charged once, and both clicks get the same answer",
+    guarantees: "G3, G4",
     quantity: dollars,
     amount: dollars,
     given: "charged",

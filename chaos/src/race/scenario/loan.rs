@@ -9,6 +9,7 @@ pub(super) const STORY: Story = Story {
     story: "One officer approves a loan, another rejects it, at the same moment.",
     resource: "the one decision that each application waits for",
     invariant: "the first decision stands, and the second officer is told so",
+    guarantees: "G1",
     quantity: |open| if open > 0 { "open".to_owned() } else { "decided".to_owned() },
     amount: |decisions| format!("{decisions} decisions"),
     given: "made",

@@ -12,6 +12,7 @@ pub(super) const STORY: Story = Story {
     story: "One laptop is in stock and lies in two carts, alone or with a mouse and a bag. Both check out at once.",
     resource: "one laptop, a few mice and bags",
     invariant: "no item is sold more often than it was there, and an order gets all of its items or none",
+    guarantees: "G1, G15",
     quantity: |left| format!("{left} left"),
     amount: |items| items.to_string(),
     given: "sold",

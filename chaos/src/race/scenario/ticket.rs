@@ -9,6 +9,7 @@ pub(super) const STORY: Story = Story {
     story: "One seat is left, and everybody presses Buy at the same moment.",
     resource: "one ticket",
     invariant: "it is sold once",
+    guarantees: "G1",
     quantity: |left| format!("{left} left"),
     amount: |tickets| tickets.to_string(),
     given: "sold",
