@@ -153,7 +153,8 @@ impl Lab<'_> {
     async fn crowd(&mut self, cell: Cell, concurrency: usize) -> anyhow::Result<Run> {
         let Args { seed, think, time, .. } = *self.args;
         let hands = self.hands.split_off(self.hands.len() - concurrency);
-        let (hands, run) = play::crowd(cell, hands, Rules { seed, think, time }).await?;
+        let played = play::crowd(cell, hands, Rules { seed, think, time }).await;
+        let (hands, run) = played.with_context(|| cell.name())?;
         self.hands.extend(hands);
         Ok(run)
     }
@@ -168,7 +169,7 @@ impl Lab<'_> {
                 hands.lock().await.push(own);
                 self.tell(cell);
                 self.bar.inc(1);
-                anyhow::Ok(Row { cell, runs: vec![run?] })
+                anyhow::Ok(Row { cell, runs: vec![run.with_context(|| cell.name())?] })
             })
             .buffer_unordered(STOPPED_AT_ONCE)
             .try_collect()
@@ -178,6 +179,6 @@ impl Lab<'_> {
     }
 
     fn tell(&self, cell: Cell) {
-        self.bar.set_message(format!("{}: {} on {}", cell.scenario.name(), cell.label(), cell.store.name()));
+        self.bar.set_message(cell.name());
     }
 }

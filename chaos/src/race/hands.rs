@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::cure::{Cure, Service, Store};
 use super::lock::{self, Lock};
 use super::matrix::Cell;
 use super::scenario::Round;
 use super::servers::Addresses;
-use super::store::{Jobs, Postgres, Records, Redis};
+use super::store::{Jobs, Postgres, Records, Redis, Tried, Way};
 use super::trace::State;
 
 /// One client.
@@ -77,9 +77,13 @@ impl Hands {
 
     /// What became of them.
     pub(super) async fn states(&mut self, cell: Cell, round: &Round) -> anyhow::Result<Vec<State>> {
-        match cell.cure {
-            Cure::Tollgate => self.jobs()?.states(&round.records).await,
-            _ => self.records(cell.store)?.states(&round.records).await,
+        if cell.cure == Cure::Tollgate {
+            return self.jobs()?.states(&round.records).await;
+        }
+        let keys: Vec<&str> = round.records.iter().map(|record| record.key.as_str()).collect();
+        match self.records(cell.store)?.read(Way::Plain, &keys).await? {
+            Tried::Done(states) => Ok(states),
+            Tried::Overtaken | Tried::Fenced => bail!("a plain read was refused"),
         }
     }
 }

@@ -35,6 +35,11 @@ impl Cell {
         if self.stopped { format!("{with}, stopped") } else { with }
     }
 
+    /// All of it: `ticket: lock, etcd on Redis`.
+    pub(super) fn name(self) -> String {
+        format!("{}: {} on {}", self.scenario.name(), self.label(), self.store.name())
+    }
+
     pub(super) fn promise(self) -> Promise {
         use Promise::{Nothing, Safe};
         let twice = self.scenario == Scenario::DoubleClick;

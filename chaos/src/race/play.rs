@@ -22,8 +22,9 @@ use super::stop::Stop;
 use super::trace::Trace;
 use crate::span::Span;
 
-/// After so many rounds one more shows nothing new.
-const ROUNDS_MAX: u64 = 50;
+/// A cell ends after so many times its time, records made and read included: where a round is short, these are most
+/// of it.
+const WALL_CLOCK_MAX: u32 = 4;
 
 /// How every cell is played.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +85,8 @@ pub(super) async fn crowd(
         hands.reach_for(cell).await?;
     }
     let mut run = Run::new(hands.len());
-    while run.busy < rules.time && run.rounds < ROUNDS_MAX {
+    let begun = Instant::now();
+    while run.busy < rules.time && begun.elapsed() < rules.time * WALL_CLOCK_MAX {
         // The same for every cure: each meets the same stories and the same pauses.
         let mut random = ChaCha8Rng::seed_from_u64(rules.seed ^ run.rounds << 8 ^ hands.len() as u64);
         let round = Arc::new((cell.scenario.story().crowd)(hands.len(), &tag(cell), &mut random));

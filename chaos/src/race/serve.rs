@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::cure::{Cure, Service};
 use super::hands::Hands;
 use super::matrix::Cell;
@@ -52,8 +50,7 @@ pub(super) async fn serve(
         Cure::Lock(service) | Cure::LockFence(service) => desk.locked(service).await,
         Cure::Tollgate => desk.as_a_job().await,
     };
-    let answer = answer.with_context(|| format!("{} on {}", cell.label(), cell.store.name()))?;
-    trace.note(Step::Answered(answer));
+    trace.note(Step::Answered(answer?));
     Ok(trace)
 }
 

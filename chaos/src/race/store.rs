@@ -63,9 +63,6 @@ pub(super) trait Records: Send {
     /// Makes these records.
     fn set_up<'a>(&'a mut self, records: &'a [Record]) -> BoxFuture<'a, anyhow::Result<()>>;
 
-    /// What is in the store, for the judge.
-    fn states<'a>(&'a mut self, records: &'a [Record]) -> BoxFuture<'a, anyhow::Result<Vec<State>>>;
-
     /// Reads records, in order.
     fn read<'a>(
         &'a mut self,

@@ -181,14 +181,6 @@ impl Records for Postgres {
         .boxed()
     }
 
-    fn states<'a>(&'a mut self, records: &'a [Record]) -> BoxFuture<'a, anyhow::Result<Vec<State>>> {
-        async move {
-            let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
-            in_order(&keys, &self.client.query(&self.sql.read, &[&keys]).await?)
-        }
-        .boxed()
-    }
-
     fn read<'a>(
         &'a mut self,
         way: Way,

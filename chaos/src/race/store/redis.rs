@@ -99,14 +99,6 @@ impl Records for Redis {
         .boxed()
     }
 
-    fn states<'a>(&'a mut self, records: &'a [Record]) -> BoxFuture<'a, anyhow::Result<Vec<State>>> {
-        async move {
-            let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
-            self.hashes(&keys).await
-        }
-        .boxed()
-    }
-
     fn read<'a>(
         &'a mut self,
         way: Way,
