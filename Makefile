@@ -11,15 +11,15 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which is killed
-	cargo build --release --quiet -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+	cargo build --release -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 	@target/release/tollgate-chaos demo
 
 demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves, while workers are killed
-	cargo build --release --quiet -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+	cargo build --release -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 	@target/release/tollgate-chaos payouts
 
 race: redis postgres ## build, then well-known races with every well-known cure on real stores, in under two minutes
-	cargo build --release --quiet -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+	cargo build --release -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 	@# Exit code 4 says that a server which is not installed was left out; that is told, and no failure.
 	@target/release/tollgate-chaos race --pause --report target/race $(RACE) || [ $$? -eq 4 ]
 

@@ -65,22 +65,22 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Read, decide, think, write: one attempt. `lock` is asked, right before the write, whether it still holds.
-    async fn attempt(&mut self, way: Way, lock: Option<Service>) -> anyhow::Result<Tried<Answer>> {
+    /// Read, decide, think, write: one attempt; or why to begin again. `lock` is asked, right before the write,
+    /// whether it still holds.
+    async fn attempt(&mut self, way: Way, lock: Option<Service>) -> anyhow::Result<Result<Answer, Step>> {
         let way = if Bug::EveryWayIsNaive.is_planted() { Way::Plain } else { way };
         let wants = self.round.wants(self.request);
         let keys: Vec<&str> = wants.iter().map(|(key, _)| *key).collect();
         let records = self.hands.records(self.cell.store)?;
         let sent_at = now_ns();
-        let seen = match records.read(way, &keys).await? {
-            Tried::Done(seen) => seen,
-            Tried::Overtaken => return Ok(Tried::Overtaken),
-            Tried::Fenced => return Ok(Tried::Fenced),
+        let seen = match done(records.read(way, &keys).await?) {
+            Ok(seen) => seen,
+            Err(why) => return Ok(Err(why)),
         };
         self.trace.note_at(sent_at, Step::Read { seen: seen.clone() });
         if wants.iter().zip(&seen).any(|((_, amount), state)| state.quantity < *amount) {
             records.leave(way).await?;
-            return Ok(Tried::Done(Answer::Refused));
+            return Ok(Ok(Answer::Refused));
         }
         if !self.course.think.is_zero() {
             tokio::time::sleep(self.course.think).await;
@@ -88,8 +88,7 @@ impl Desk<'_> {
         if let Some(service) = lock
             && !self.hands.lock(service)?.is_held()
         {
-            self.trace.note(Step::LockEnded);
-            return Ok(Tried::Overtaken);
+            return Ok(Err(Step::LockEnded));
         }
         self.course.stop.here(self.trace);
         let next: Vec<State> =
@@ -99,23 +98,19 @@ impl Desk<'_> {
             .zip(seen.iter().zip(&next))
             .map(|(key, (seen, next))| Change { key, seen: *seen, next: *next })
             .collect();
-        let written = self.hands.records(self.cell.store)?.write(way, &changes).await?;
-        Ok(match written {
-            Tried::Done(()) => {
-                self.trace.note(Step::Wrote { next });
-                Tried::Done(Answer::Granted { receipt: None })
-            }
-            Tried::Overtaken => Tried::Overtaken,
-            Tried::Fenced => Tried::Fenced,
-        })
+        let written = done(self.hands.records(self.cell.store)?.write(way, &changes).await?);
+        Ok(written.map(|()| {
+            self.trace.note(Step::Wrote { next });
+            Answer::Granted { receipt: None }
+        }))
     }
 
     /// Attempts until one is not overtaken.
     async fn until_done(&mut self, way: Way) -> anyhow::Result<Answer> {
         for number in 1..=ATTEMPTS_MAX {
             match self.attempt(way, None).await? {
-                Tried::Done(answer) => return Ok(answer),
-                Tried::Overtaken | Tried::Fenced => self.begin_again(Step::Overtaken, number).await,
+                Ok(answer) => return Ok(answer),
+                Err(why) => self.begin_again(why, number).await,
             }
         }
         Ok(Answer::GaveUp)
@@ -127,13 +122,13 @@ impl Desk<'_> {
         }
         let wants = self.round.wants(self.request);
         for number in 1..=ATTEMPTS_MAX {
-            match self.hands.records(self.cell.store)?.take(&wants).await? {
-                Tried::Done(true) => {
+            match done(self.hands.records(self.cell.store)?.take(&wants).await?) {
+                Ok(true) => {
                     self.trace.note(Step::Took);
                     return Ok(Answer::Granted { receipt: None });
                 }
-                Tried::Done(false) => return Ok(Answer::Refused),
-                Tried::Overtaken | Tried::Fenced => self.begin_again(Step::Overtaken, number).await,
+                Ok(false) => return Ok(Answer::Refused),
+                Err(why) => self.begin_again(why, number).await,
             }
         }
         Ok(Answer::GaveUp)
@@ -178,11 +173,13 @@ impl Desk<'_> {
             self.trace.note(Step::Locked { token });
             let way = token.map_or(Way::Plain, Way::Fenced);
             let tried = self.attempt(way, Some(service)).await;
-            self.hands.lock(service)?.release().await?;
-            match tried? {
-                Tried::Done(answer) => return Ok(answer),
-                Tried::Fenced => self.begin_again(Step::Fenced, number).await,
-                Tried::Overtaken => self.begin_again(Step::Overtaken, number).await,
+            let released = self.hands.lock(service)?.release().await;
+            // What went wrong first is told first.
+            let tried = tried?;
+            released?;
+            match tried {
+                Ok(answer) => return Ok(answer),
+                Err(why) => self.begin_again(why, number).await,
             }
         }
         Ok(Answer::GaveUp)
@@ -198,6 +195,15 @@ impl Desk<'_> {
         self.trace.note(why);
         let most = PAUSE_MAX.min(Duration::from_micros(250 * number));
         tokio::time::sleep(rand::random_range(Duration::ZERO..=most)).await;
+    }
+}
+
+/// What a store did, or why to begin again.
+fn done<T>(tried: Tried<T>) -> Result<T, Step> {
+    match tried {
+        Tried::Done(value) => Ok(value),
+        Tried::Overtaken => Err(Step::Overtaken),
+        Tried::Fenced => Err(Step::Fenced),
     }
 }
 
