@@ -10,7 +10,7 @@ mod payouts;
 mod race;
 mod span;
 mod stage;
-mod watchdog;
+mod watched_dir;
 
 /// The real programs under faults, and an outside witness.
 #[derive(Parser)]

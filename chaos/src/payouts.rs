@@ -85,7 +85,10 @@ async fn play(stage: &Stage, args: &Args) -> anyhow::Result<Report> {
         args.workers,
         args.rate
     ));
-    stage.say("redis", format_args!("a private server in {}, appendfsync always", stage.dir().display()));
+    stage.say(
+        "redis",
+        format_args!("a private server in {}, appendfsync always", stage.redis().dir().display()),
+    );
     let bank = Bank::open(stage, args).await?;
     stage.say("bank", format_args!("{}, seed {}", bank.url(), args.seed));
     stage.enqueue(&script.accounts).await.context("opening the accounts")?;

@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Report> {
-    let servers = Servers::start(&matrix.cells, stage.private_dir()).await?;
+    let servers = Servers::start(&matrix.cells, stage.redis().socket().to_owned()).await?;
     let cells: Vec<Cell> =
         matrix.cells.iter().copied().filter(|cell| servers.addresses.serve(*cell)).collect();
     ensure!(!cells.is_empty(), "none of the servers that this takes is installed");

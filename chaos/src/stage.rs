@@ -1,9 +1,8 @@
-//! What a run plays on: a directory of its own, a private Redis in it, and the two programs as processes.
+//! What a run plays on: a directory of its own, a private Redis, and the two programs as processes.
 //!
 //! Relies on the programs lying beside this one, and on `--json` being a contract. Whatever happens, SIGKILL
 //! included, it leaves nothing running.
 
-use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,8 +16,9 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tollgate::embedded::Temporary;
 
-use crate::watchdog::Watchdog;
+use crate::watched_dir::WatchedDir;
 
 /// So short a time would be wrong for a fleet; here it lets the others take over at once.
 const CLAIM_IDLE: &str = "1s";
@@ -27,14 +27,11 @@ const PROMPTLY: Duration = Duration::from_secs(30);
 
 pub(crate) struct Stage {
     programs: PathBuf,
-    dir: tempfile::TempDir,
-    watchdog: Option<Watchdog>,
+    /// Ends after everything that uses it: workers end with the values that hold them, before this.
+    redis: Temporary,
+    /// Every program runs in it.
+    dir: WatchedDir,
 }
-
-/// `$1` the producer, `$2` the run's directory, `$3` that of its private Redis.
-const STOP_REDIS: &str = r#"unset REDIS_URL; TOLLGATE_DIR="$3" "$1" redis stop; rm -rf "$2""#;
-/// `$1` the worker.
-const KILL_WORKER: &str = r#"kill -9 "$1""#;
 
 /// What `stats --json` says, as far as it is needed here.
 #[derive(Deserialize)]
@@ -76,12 +73,9 @@ pub(crate) async fn perform<R>(
     appendfsync: &str,
     play: impl AsyncFnOnce(&Stage) -> anyhow::Result<R>,
 ) -> Option<R> {
-    let stage = Stage::new().inspect_err(|error| complain(format_args!("error: {error:#}"))).ok()?;
-    let played = async {
-        let start = ["redis", "start", "--appendfsync", appendfsync];
-        stage.producer(&start).await.context("starting a private redis")?;
-        play(&stage).await
-    };
+    let stage =
+        Stage::new(appendfsync).inspect_err(|error| complain(format_args!("error: {error:#}"))).ok()?;
+    let played = play(&stage);
     tokio::select! {
         () = interrupted() => complain("\ninterrupted; nothing is left running"),
         played = played => match played {
@@ -96,25 +90,22 @@ pub(crate) async fn perform<R>(
 }
 
 impl Stage {
-    fn new() -> anyhow::Result<Self> {
+    fn new(appendfsync: &str) -> anyhow::Result<Self> {
         let own = std::env::current_exe()?;
         let programs = own.parent().context("no directory of programs")?.to_owned();
-        let dir = tempfile::Builder::new().prefix("tollgate-run-").tempdir()?;
-        let mut stage = Self { programs, dir, watchdog: None };
-        let (producer, private) = (stage.programs.join("tollgate-producer"), stage.private_dir());
-        let words = [producer.as_os_str(), stage.dir().as_os_str(), private.as_os_str()];
-        stage.watchdog = Some(Watchdog::new(STOP_REDIS, &words)?);
-        Ok(stage)
+        let dir = WatchedDir::new("tollgate-run-", &std::env::temp_dir())?;
+        let redis = Temporary::start(&["--appendfsync", appendfsync]).context("starting a private redis")?;
+        Ok(Self { programs, redis, dir })
     }
 
-    /// Where its Redis and its logs are, while it stands.
+    /// Where its logs are, while it stands.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The directory of its private Redis.
-    pub(crate) fn private_dir(&self) -> PathBuf {
-        self.dir.path().join(".tollgate")
+    /// Its private Redis.
+    pub(crate) fn redis(&self) -> &Temporary {
+        &self.redis
     }
 
     pub(crate) fn say(&self, what: &str, words: impl Display) {
@@ -136,10 +127,9 @@ impl Stage {
     /// One of the programs, in the run's own directory and on its own Redis.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        command.kill_on_drop(true).current_dir(self.dir.path()).env("TOLLGATE_DIR", self.private_dir());
+        command.kill_on_drop(true).current_dir(self.dir.path());
         // Whatever the caller's environment says, this is a Redis of our own.
         for name in [
-            "REDIS_URL",
             "REDIS_USERNAME",
             "REDIS_PASSWORD",
             "REDIS_PASSWORD_FILE",
@@ -151,6 +141,7 @@ impl Stage {
         ] {
             command.env_remove(name);
         }
+        command.env("REDIS_URL", self.redis.url());
         command
     }
 
@@ -247,8 +238,7 @@ impl Stage {
             .stderr(log);
         let child = command.spawn().context("starting a worker")?;
         let pid = child.id().context("a worker ended at once")?;
-        let watchdog = Watchdog::new(KILL_WORKER, &[OsStr::new(&pid.to_string())])?;
-        Ok(Worker { _watchdog: watchdog, child, pid })
+        Ok(Worker { child, pid })
     }
 
     /// What the workers said, for someone who has to find out why the run failed.
@@ -263,22 +253,6 @@ impl Stage {
                 "worker {number} said last:\n{}",
                 lines[lines.len().saturating_sub(5)..].join("\n")
             ));
-        }
-    }
-}
-
-/// However the run ends, Redis is stopped, and then the directory goes. Workers have ended before: they do with
-/// the value that holds them.
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.watchdog = None;
-        let stopped = self.command("tollgate-producer").into_std().args(["redis", "stop"]).output();
-        match stopped {
-            Ok(output) if output.status.success() => {}
-            other => complain(format_args!(
-                "error: the private redis in {} was not stopped: {other:?}",
-                self.dir.path().display()
-            )),
         }
     }
 }
@@ -315,8 +289,6 @@ fn finished(words: &[&str], output: &std::process::Output) -> anyhow::Result<Str
 
 /// A worker process. It is killed if this is dropped.
 pub(crate) struct Worker {
-    /// Ends first, so that it cannot kill whoever gets the same process id next.
-    _watchdog: Watchdog,
     child: Child,
     pid: u32,
 }

@@ -19,7 +19,7 @@ use super::matrix::Cell;
 /// How to reach them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Addresses {
-    /// The directory of the private Redis that Tollgate's workers use.
+    /// The socket of the Redis that Tollgate's workers use.
     pub(super) tollgate: PathBuf,
     /// The socket of the Redis that keeps records.
     pub(super) redis: PathBuf,
@@ -68,7 +68,7 @@ enum Found {
 }
 
 impl Servers {
-    /// Starts what these cells need. `tollgate` is the directory of the private Redis for its workers.
+    /// Starts what these cells need. `tollgate` is the socket of the Redis that its workers use.
     pub(super) async fn start(cells: &[Cell], tollgate: PathBuf) -> anyhow::Result<Self> {
         let redis = tokio::task::spawn_blocking(|| {
             (0..4).map(|_| Temporary::start(&[])).collect::<Result<Vec<_>, _>>()

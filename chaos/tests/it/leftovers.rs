@@ -18,10 +18,15 @@ fn start(dir: &Path) -> Child {
     command.env("TMPDIR", dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+/// Waits until nothing is missing, or left, any more.
+fn until_none(what: &str, mut left: impl FnMut() -> Vec<String>) {
     let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < SOON, "{what}");
+    loop {
+        let left = left();
+        if left.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < SOON, "{what}: {left:#?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -40,16 +45,24 @@ fn processes(dir: &Path) -> Vec<String> {
 fn ends_clean(signal: &str) {
     let dir = tempfile::tempdir().unwrap();
     let mut run = start(dir.path());
-    until("the servers do not start", || {
+    until_none("not started", || {
         let running = processes(dir.path());
-        ["postgres: ", "tollgate-worker"].iter().all(|name| running.iter().any(|line| line.contains(name)))
+        let missing = |name: &&str| !running.iter().any(|line| line.contains(name));
+        ["postgres: ", "tollgate-worker"]
+            .iter()
+            .filter(|name| missing(name))
+            .map(ToString::to_string)
+            .collect()
     });
     let killed = Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let status = run.wait().unwrap();
     assert!(!status.success());
-    until("something is left running", || processes(dir.path()).is_empty());
-    until("something is left on disk", || std::fs::read_dir(dir.path()).unwrap().next().is_none());
+    until_none("left running", || processes(dir.path()));
+    until_none("left on disk", || {
+        let entries = std::fs::read_dir(dir.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    });
 }
 
 #[test]

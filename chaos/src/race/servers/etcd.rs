@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::process::Command;
 
-use super::process::{End, Server};
+use super::process::Server;
 use super::{Found, find_program, free_port, log_dir};
+use crate::watched_dir::WatchedDir;
 
 pub(super) async fn start() -> anyhow::Result<Found> {
     let Some(program) = find_program("etcd", &[]) else {
@@ -16,7 +17,7 @@ pub(super) async fn start() -> anyhow::Result<Found> {
 }
 
 async fn start_from(mut command: Command) -> anyhow::Result<Found> {
-    let dir = tempfile::Builder::new().prefix("tollgate-etcd-").tempdir_in(log_dir())?;
+    let dir = WatchedDir::new("tollgate-etcd-", &log_dir())?;
     let url = |port: u16| format!("http://127.0.0.1:{port}");
     let [client, peer] = [url(free_port()?), url(free_port()?)];
     command.arg("--data-dir").arg(dir.path().join("data"));
@@ -25,7 +26,7 @@ async fn start_from(mut command: Command) -> anyhow::Result<Found> {
     command.arg("--initial-cluster").arg(format!("default={peer}"));
     // A lease may be as short as the election takes, in whole seconds: one second.
     command.args(["--heartbeat-interval", "10", "--election-timeout", "100", "--log-level", "error"]);
-    let mut server = Server::spawn(command, dir, End::Kill)?;
+    let mut server = Server::spawn(command, dir)?;
     // The client wants a TLS provider, also where no TLS is spoken; whoever installed one first wins.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().timeout(Duration::from_secs(1)).build()?;

@@ -10,8 +10,9 @@ use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 use super::Found;
-use super::process::{End, Server};
+use super::process::Server;
 use crate::race::store::POSTGRES_SCHEMA;
+use crate::watched_dir::WatchedDir;
 
 const SETTINGS: [&str; 8] = [
     "listen_addresses=",
@@ -31,7 +32,7 @@ pub(super) async fn start() -> anyhow::Result<Found> {
 }
 
 async fn start_from(bin: &Path) -> anyhow::Result<Found> {
-    let dir = tempfile::Builder::new().prefix("tollgate-postgres-").tempdir()?;
+    let dir = WatchedDir::new("tollgate-postgres-", &std::env::temp_dir())?;
     let user = User::choose().await?;
     user.own(dir.path())?;
     let mut init = user.command(&bin.join("initdb"));
@@ -44,7 +45,7 @@ async fn start_from(bin: &Path) -> anyhow::Result<Found> {
     command.arg("-D").arg(dir.path().join("data"));
     command.arg("-c").arg(format!("unix_socket_directories={}", dir.path().display()));
     SETTINGS.iter().for_each(|setting| _ = command.args(["-c", setting]));
-    let mut server = Server::spawn(command, dir, End::Quit)?;
+    let mut server = Server::spawn(command, dir)?;
     let socket_dir = server.dir().to_owned();
     let mut config = tokio_postgres::Config::new();
     config.host_path(&socket_dir).user("postgres").dbname("postgres");

@@ -7,8 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::process::{End, Server};
+use super::process::Server;
 use super::{Found, find_program, free_port, log_dir};
+use crate::watched_dir::WatchedDir;
 
 /// Where distributions put it.
 const JAR: &str = "/usr/share/java/zookeeper.jar";
@@ -24,7 +25,7 @@ pub(super) async fn start() -> anyhow::Result<Found> {
 }
 
 async fn start_from(mut command: Command) -> anyhow::Result<Found> {
-    let dir = tempfile::Builder::new().prefix("tollgate-zookeeper-").tempdir_in(log_dir())?;
+    let dir = WatchedDir::new("tollgate-zookeeper-", &log_dir())?;
     let port = free_port()?;
     let config = dir.path().join("zoo.cfg");
     // Sessions may be as short as two ticks, and as long as a run.
@@ -35,7 +36,7 @@ async fn start_from(mut command: Command) -> anyhow::Result<Found> {
     );
     std::fs::write(&config, settings)?;
     command.args(["-Xmx128m", "-cp", JAR, "org.apache.zookeeper.server.quorum.QuorumPeerMain"]).arg(config);
-    let mut server = Server::spawn(command, dir, End::Kill)?;
+    let mut server = Server::spawn(command, dir)?;
     let address = format!("127.0.0.1:{port}");
     // `ruok` is answered before it serves; `srvr` names its mode only then.
     server.until(async || serves(&address).await.unwrap_or(false)).await?;

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use tollgate::Tollgate;
 use tollgate::amount::Amount;
 use tollgate::code::{Class, Code};
-use tollgate::connect::{RedisOptions, connect};
+use tollgate::connect::{Endpoint, RESPONSE_TIMEOUT, Server};
 use tollgate::ids::{AccountId, CampaignId, JobId, Namespace, QueueName};
 use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request as Meaning, Window};
 use tollgate::journal;
@@ -36,12 +36,11 @@ pub(in crate::race) struct Jobs {
 }
 
 impl Jobs {
-    /// Opens the namespace on the private Redis of this directory; makes it if it is empty.
-    pub(in crate::race) async fn open(dir: &Path) -> anyhow::Result<Self> {
-        let options = RedisOptions { embedded_dir: Some(dir.to_owned()), ..RedisOptions::default() };
-        let (server, _) = connect(options).await?;
+    /// Opens the namespace on the Redis behind this socket.
+    pub(in crate::race) async fn open(socket: &Path) -> anyhow::Result<Self> {
+        let server = Server::open(Endpoint::unix(socket, RESPONSE_TIMEOUT)?);
         let link = server.link().await?;
-        Ok(Self { tollgate: Tollgate::open_or_init(server, Namespace::default()).await?, link, seq: 0 })
+        Ok(Self { tollgate: Tollgate::open(server, Namespace::default()).await?, link, seq: 0 })
     }
 
     fn partition(&self) -> anyhow::Result<Partition> {
