@@ -21,8 +21,13 @@ pub(crate) fn run(mut command: Command) -> (i32, Value, String) {
     (status.code().unwrap_or_else(|| panic!("{status}: {words}")), document, words)
 }
 
+/// Long enough for a few rounds of each cell: one round alone may go well by luck, on a busy machine above all.
 fn race(words: &[&str]) -> (i32, Value) {
-    let (code, document, _) = run(command(&[words, &["--json", "--time", "1ms"]].concat()));
+    race_for("10ms", words)
+}
+
+fn race_for(time: &str, words: &[&str]) -> (i32, Value) {
+    let (code, document, _) = run(command(&[words, &["--json", "--time", time]].concat()));
     (code, document)
 }
 
@@ -64,8 +69,10 @@ fn the_naive_way_is_caught_in_every_scenario_on_every_store_and_atomic_steps_are
 
 #[test]
 fn the_interleaving_is_the_one_that_lost_an_update() {
-    let (code, document) =
-        race(&["--cure", "naive", "--scenario", "atm", "--store", "redis", "--concurrency", "2"]);
+    let (code, document) = race_for(
+        "300ms",
+        &["--cure", "naive", "--scenario", "atm", "--store", "redis", "--concurrency", "2"],
+    );
     assert_eq!(code, 0, "{document}");
     let drawing = &rows(&document)[0]["interleaving"];
     let lines = drawing["lines"].as_array().unwrap();
@@ -85,8 +92,10 @@ fn the_interleaving_is_the_one_that_lost_an_update() {
 
 #[test]
 fn races_appear_without_help_at_enough_concurrency() {
-    let (code, document) =
-        race(&["--cure", "naive", "--scenario", "ticket", "--think", "0", "--concurrency", "32"]);
+    let (code, document) = race_for(
+        "500ms",
+        &["--cure", "naive", "--scenario", "ticket", "--think", "0", "--concurrency", "32"],
+    );
     assert_eq!(code, 0, "{document}");
     rows(&document).iter().for_each(|row| assert_ne!(sum(row, "damage"), 0, "{}", name(row)));
 }
@@ -135,7 +144,7 @@ fn a_stopped_holder_breaks_locks_that_expire_and_no_fence() {
             assert!(drawing.contains("SIGSTOP") && drawing.contains("SIGCONT"), "{drawing}");
         }
         if row["stopped"] == true && row["cure"] == "lock+fence" && !advisory {
-            assert_eq!(sum(row, "retries"), 1, "the stale holder was fenced: {row}");
+            assert_ne!(sum(row, "retries"), 0, "the stale holder was fenced: {row}");
         }
     }
 }
@@ -149,7 +158,7 @@ fn a_missing_server_leaves_its_rows_out_and_says_so() {
     }
     let mut command =
         command(&["--cure", "naive", "--cure", "lock", "--scenario", "loan", "--store", "redis"]);
-    command.args(["--concurrency", "8", "--time", "1ms"]).env("PATH", bin.path());
+    command.args(["--concurrency", "8", "--time", "50ms"]).env("PATH", bin.path());
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(4), "{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -177,7 +186,7 @@ fn the_page_stands_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/report");
     let mut command =
-        command(&["--scenario", "ticket", "--cure", "naive", "--cure", "atomic", "--time", "1ms"]);
+        command(&["--scenario", "ticket", "--cure", "naive", "--cure", "atomic", "--time", "50ms"]);
     let output = command.arg("--report").arg(&path).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let page = std::fs::read_to_string(path.join("index.html")).unwrap();
