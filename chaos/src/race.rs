@@ -70,6 +70,9 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Report> {
+    if let Some(dir) = &args.report {
+        report::check_dir(dir).with_context(|| format!("--report {}", dir.display()))?;
+    }
     let servers = Servers::start(&matrix.cells, stage.redis().socket().to_owned()).await?;
     let cells: Vec<Cell> =
         matrix.cells.iter().copied().filter(|cell| servers.addresses.serve(*cell)).collect();

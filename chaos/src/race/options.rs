@@ -76,8 +76,9 @@ fn between(text: &str, allowed: RangeInclusive<Duration>, rule: &str) -> Result<
 impl Args {
     /// What is to be played.
     pub(super) fn matrix(&self) -> Matrix {
-        fn or_all<T: Clone>(chosen: &[T], all: &[T]) -> Vec<T> {
-            if chosen.is_empty() { all.to_vec() } else { chosen.to_vec() }
+        /// Each once, in our order.
+        fn or_all<T: Copy + PartialEq>(chosen: &[T], all: &[T]) -> Vec<T> {
+            all.iter().copied().filter(|one| chosen.is_empty() || chosen.contains(one)).collect()
         }
         Matrix::new(
             &or_all(&self.scenarios, &Scenario::ALL),

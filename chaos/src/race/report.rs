@@ -44,6 +44,13 @@ impl Setting {
     }
 }
 
+/// Makes the directory of the page, and sees that it can be written to: better before a run than after it.
+pub(super) fn check_dir(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    tempfile::NamedTempFile::new_in(dir)?;
+    Ok(())
+}
+
 /// A cure on a store in a scenario, at every concurrency.
 pub(super) struct Row {
     pub(super) cell: Cell,
@@ -187,7 +194,6 @@ impl Report {
 
     /// Writes the page; answers where.
     pub(super) fn write_page(&self, dir: &Path) -> anyhow::Result<PathBuf> {
-        std::fs::create_dir_all(dir)?;
         let path = dir.join("index.html");
         std::fs::write(&path, page::page(self)?)?;
         Ok(path)

@@ -199,6 +199,16 @@ fn the_page_stands_alone() {
     assert!(page.contains("gets the ticket") && page.contains("naive on PostgreSQL"));
 }
 
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_the_run() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut command = command(&["--time", "1m", "--report"]);
+    let output = command.arg(file.path().join("report")).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("error: --report ") && output.stdout.is_empty(), "{words}");
+}
+
 fn which(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|program| Path::is_file(program))
