@@ -121,6 +121,22 @@ struct Drawn<'a> {
     drawing: &'a Drawing,
 }
 
+impl Drawn<'_> {
+    /// `naive on PostgreSQL and Redis; …`.
+    fn names(&self) -> String {
+        let mut names: Vec<(String, Vec<&str>)> = Vec::new();
+        for row in &self.rows {
+            let (label, store) = (row.cell.label(), row.cell.store.name());
+            match names.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, stores)) => stores.push(store),
+                None => names.push((label, vec![store])),
+            }
+        }
+        let names = names.iter().map(|(label, stores)| format!("{label} on {}", stores.join(" and ")));
+        names.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// Every broken invariant's interleaving; those of one shape once, with all their rows.
 fn drawn(rows: &[Row]) -> Vec<Drawn<'_>> {
     let mut all: Vec<Drawn<'_>> = Vec::new();

@@ -134,7 +134,9 @@ impl Desk<'_> {
         Ok(Answer::GaveUp)
     }
 
-    /// Whoever claims the key first executes the request; the others wait for that answer.
+    /// Whoever claims the key first executes the request; the others wait for that answer. The cure has a hole of its
+    /// own, which ends the run here: who dies between claim and answer leaves the key claimed, and nobody knows what the
+    /// request did.
     async fn under_a_key(&mut self) -> anyhow::Result<Answer> {
         let id = match Bug::KeyForgotten.is_planted() {
             true => &format!("{}-{}", self.request.id, now_ns()),

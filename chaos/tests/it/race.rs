@@ -196,7 +196,7 @@ fn the_page_stands_alone() {
     for elsewhere in ["src=", "href=\"http", "url(", "@import"] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
     }
-    assert!(page.contains("gets the ticket") && page.contains("naive on PostgreSQL"));
+    assert!(page.contains("gets the ticket") && page.contains("<h4>naive on PostgreSQL"));
 }
 
 #[test]

@@ -142,10 +142,9 @@ fn class(verdict: Verdict) -> &'static str {
 
 fn interleaving(drawn: &Drawn<'_>) -> Markup {
     let Drawing { outcome, columns, lines } = drawn.drawing;
-    let names: Vec<String> = drawn.rows.iter().map(|row| row.name()).collect();
     html! {
         div.interleaving {
-            h4 { (names.join("; ")) }
+            h4 { (drawn.names()) }
             @if let Some(Promise::Nothing(why)) = drawn.rows.first().map(|row| row.cell.promise()) { p { (why) "." } }
             table {
                 thead { tr { th {} @for column in columns { th { (column) } } } }

@@ -13,9 +13,9 @@ pub(super) const HEADS: [&str; 12] = [
     "store",
     "asked",
     "granted",
-    "over-issued",
-    "lost updates",
-    "refused wrongly",
+    "over-\nissued",
+    "lost\nupdates",
+    "refused\nwrongly",
     "retries",
     "per s",
     "p50 ms",
@@ -71,8 +71,7 @@ pub(super) fn scenario(scenario: Scenario, rows: &[Row], senseless: &[&Senseless
         text.push_str(&format!("  not on {}: {}, since {}\n", other.store.name(), other.cure, other.why));
     }
     for drawn in drawn(rows) {
-        let names: Vec<String> = drawn.rows.iter().map(|row| row.name()).collect();
-        text.push_str(&format!("\n  {}", names.join("; ")));
+        text.push_str(&format!("\n  {}", drawn.names()));
         if let Some(Promise::Nothing(why)) = drawn.rows.first().map(|row| row.cell.promise()) {
             text.push_str(&format!("\n  {why}"));
         }
