@@ -1,4 +1,5 @@
-//! `tollgate-chaos`: the real programs under faults, the race lab, and the sandbox bank that witnesses from outside what was paid.
+//! `tollgate-chaos`: the real programs under faults, the race lab, and the sandbox bank that witnesses from outside
+//! what was paid.
 
 use std::process::ExitCode;
 

@@ -31,7 +31,7 @@ pub(super) trait Lock: Send {
 }
 
 /// Connects one client to a service whose locks end, without a sign of life, after about `ttl`. An advisory lock is
-/// taken in the session that also writes, as people do.
+/// taken in the client's own session with PostgreSQL, the one that also writes there, as people do.
 pub(super) async fn open(
     service: Service,
     addresses: &Addresses,
@@ -41,7 +41,7 @@ pub(super) async fn open(
     Ok(match service {
         Service::Redlock1 => Box::new(redlock::Redlock::open(addresses, 1, ttl)?),
         Service::Redlock3 => Box::new(redlock::Redlock::open(addresses, 3, ttl)?),
-        Service::Advisory => Box::new(advisory::Advisory::open(addresses, postgres).await?),
+        Service::Advisory => Box::new(advisory::Advisory::open(postgres).await?),
         Service::Etcd => Box::new(etcd::Etcd::open(addresses, ttl)?),
         Service::Zookeeper => Box::new(zookeeper::Zookeeper::open(addresses, ttl)?),
     })

@@ -19,7 +19,7 @@ use super::scenario::Round;
 use super::serve::{Course, serve};
 use super::servers::Addresses;
 use super::stop::Stop;
-use super::trace::Trace;
+use super::trace::{State, Trace};
 use crate::span::Span;
 
 /// A cell ends after so many times its time, records made and read included: where a round is short, these are most
@@ -64,6 +64,16 @@ impl Run {
         self.latency.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
+    /// Judges a round that was played.
+    fn add(&mut self, cell: Cell, round: &Round, served: &[(usize, Trace)], states: &[State]) {
+        let judged = judge(round, served, states);
+        self.rounds += 1;
+        self.tally += judged.tally;
+        if self.drawing.is_none() {
+            self.drawing = judged.case.map(|case| Drawing::new(cell, round, served, states, case));
+        }
+    }
+
     fn record(&mut self, latency: Duration) {
         self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
@@ -96,15 +106,10 @@ pub(super) async fn crowd(
         (hands, served, took) = race(cell, hands, round.clone(), thinks, rules.time).await?;
         let states = hands[0].states(cell, &round).await?;
         run.busy += took;
-        run.rounds += 1;
         served.iter().for_each(|served| run.record(served.latency));
         let traces: Vec<(usize, Trace)> =
             served.into_iter().map(|served| (served.request, served.trace)).collect();
-        let judged = judge(&round, &traces, &states);
-        run.tally += judged.tally;
-        if run.drawing.is_none() {
-            run.drawing = judged.case.map(|case| Drawing::new(cell, &round, &traces, &states, case));
-        }
+        run.add(cell, &round, &traces, &states);
     }
     Ok((hands, run))
 }
@@ -170,12 +175,9 @@ pub(super) async fn stopped(
     let duel = duel(hands, addresses, cell, round, pause).await?;
     let states = hands.states(cell, &duel.round).await?;
     let traces: Vec<(usize, Trace)> = duel.traces.into_iter().enumerate().collect();
-    let judged = judge(&duel.round, &traces, &states);
     let mut run = Run::new(2);
-    run.rounds = 1;
     run.busy = duel.waited;
     run.record(duel.waited);
-    run.drawing = judged.case.map(|case| Drawing::new(cell, &duel.round, &traces, &states, case));
-    run.tally = judged.tally;
+    run.add(cell, &duel.round, &traces, &states);
     Ok(run)
 }

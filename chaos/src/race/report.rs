@@ -108,11 +108,6 @@ impl Row {
             (Promise::Nothing(_), _) => Verdict::Damaged,
         }
     }
-
-    /// `naive on Redis`.
-    fn name(&self) -> String {
-        format!("{} on {}", self.cell.label(), self.cell.store.name())
-    }
 }
 
 /// Drawings of one shape, for one reason: the same steps in the same order.
@@ -225,7 +220,7 @@ impl Report {
         for (scenario, rows) in &self.scenarios {
             let name = scenario.name();
             let broken = rows.iter().filter(|row| row.verdict() == Verdict::Broken);
-            faults.extend(broken.map(|row| format!("{name}: {} promises safety and did damage", row.name())));
+            faults.extend(broken.map(|row| format!("{} promises safety and did damage", row.cell.name())));
             // A checker that cannot fail is a defect: what must break, has to.
             let must_break = |what: &str, of: &dyn Fn(&&Row) -> bool| {
                 let mut played = rows.iter().filter(of).peekable();

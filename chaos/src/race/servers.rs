@@ -137,6 +137,13 @@ fn log_dir() -> PathBuf {
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
+/// A client for the one that speaks HTTP; without a time-out, since whoever asks for a lock waits for it.
+pub(super) fn http_client() -> reqwest::Result<reqwest::Client> {
+    // It wants a TLS provider, also where no TLS is spoken; whoever installed one first wins.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().build()
+}
+
 /// A port that nobody has now.
 fn free_port() -> std::io::Result<u16> {
     std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())

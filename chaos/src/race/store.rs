@@ -6,7 +6,7 @@ mod tollgate;
 
 use futures_util::future::BoxFuture;
 
-pub(super) use self::postgres::{Postgres, SCHEMA as POSTGRES_SCHEMA};
+pub(super) use self::postgres::{Postgres, SCHEMA as POSTGRES_SCHEMA, session as postgres_session};
 pub(super) use self::redis::Redis;
 pub(super) use self::tollgate::Jobs;
 

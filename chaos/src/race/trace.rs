@@ -83,8 +83,7 @@ impl Trace {
 
     /// What it saw last, before it wrote.
     pub(super) fn base(&self) -> Option<&[State]> {
-        let seen = |event: &'_ Event| matches!(event.step, Step::Read { .. });
-        self.events.iter().rev().find(|event| seen(event)).and_then(|event| match &event.step {
+        self.events.iter().rev().find_map(|event| match &event.step {
             Step::Read { seen } => Some(seen.as_slice()),
             _ => None,
         })

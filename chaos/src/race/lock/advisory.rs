@@ -10,7 +10,7 @@ use anyhow::Context;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio_postgres::{Client, Statement};
 
-use super::{Addresses, Lock, Postgres};
+use super::{Lock, Postgres};
 
 pub(super) struct Advisory {
     session: Arc<Client>,
@@ -21,14 +21,8 @@ pub(super) struct Advisory {
 }
 
 impl Advisory {
-    pub(super) async fn open(addresses: &Addresses, postgres: Option<&Postgres>) -> anyhow::Result<Self> {
-        let session = match postgres {
-            Some(postgres) => postgres.session(),
-            None => {
-                let dir = addresses.postgres.as_deref().context("PostgreSQL does not run")?;
-                Postgres::connect(dir).await?.session()
-            }
-        };
+    pub(super) async fn open(postgres: Option<&Postgres>) -> anyhow::Result<Self> {
+        let session = postgres.context("PostgreSQL is not connected")?.session();
         Ok(Self {
             lock: session.prepare("SELECT pg_advisory_lock(hashtextextended($1, 0))").await?,
             unlock: session.prepare("SELECT pg_advisory_unlock(hashtextextended($1, 0))").await?,

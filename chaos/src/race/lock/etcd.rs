@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Addresses, Lock};
+use crate::race::servers::http_client;
 
 pub(super) struct Etcd {
     http: Client,
@@ -59,10 +60,8 @@ struct Header {
 impl Etcd {
     /// etcd counts leases in seconds: `ttl` is rounded up.
     pub(super) fn open(addresses: &Addresses, ttl: Duration) -> anyhow::Result<Self> {
-        // The client wants a TLS provider, also where no TLS is spoken; whoever installed one first wins.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = addresses.etcd.clone().context("etcd does not run")?;
-        Ok(Self { http: Client::builder().build()?, url, ttl, lease: None, held: None })
+        Ok(Self { http: http_client()?, url, ttl, lease: None, held: None })
     }
 
     async fn call<T: DeserializeOwned>(&self, path: &str, body: Value) -> anyhow::Result<T> {

@@ -1,6 +1,6 @@
 //! Tollgate's own Redlock, extended in the background; its tokens are the fences of `Guarded`.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -25,20 +25,16 @@ pub(super) struct Redlock {
 
 impl Redlock {
     pub(super) fn open(addresses: &Addresses, nodes: usize, ttl: Duration) -> anyhow::Result<Self> {
-        let url = |socket: &std::path::PathBuf| format!("unix://{}", socket.display());
+        let url = |socket: &PathBuf| format!("unix://{}", socket.display());
         let urls: Vec<String> = addresses.lock_nodes.iter().take(nodes).map(url).collect();
         let options = LockOptions { retry_delay_max: RETRY_DELAY_MAX, ..LockOptions::of_ttl(ttl).wait(WAIT) };
         Ok(Self {
             locks: Locks::new(LockNodes::open(&urls, None)?, Namespace::default()),
             options,
-            data: server(&addresses.redis)?,
+            data: Server::open(Endpoint::unix(&addresses.redis, RESPONSE_TIMEOUT)?),
             held: None,
         })
     }
-}
-
-fn server(socket: &Path) -> anyhow::Result<Server> {
-    Ok(Server::open(Endpoint::unix(socket, RESPONSE_TIMEOUT)?))
 }
 
 impl Lock for Redlock {

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
 use super::charts::{self, Measure, Panel};
-use super::{Drawn, Report, Row, Setting, Verdict, drawn, table};
+use super::{Drawn, Report, Row, Setting, drawn, table};
 use crate::race::cure::Store;
 use crate::race::drawing::Drawing;
 use crate::race::matrix::Promise;
@@ -60,8 +60,8 @@ fn section(report: &Report, scenario: Scenario, rows: &[Row]) -> anyhow::Result<
     let damage = charts::damage(rows)?;
     let mut panels = Vec::new();
     for panel in charts::panels(rows) {
-        let lines = [Measure::Throughput, Measure::P99].map(|measure| charts::lines(&panel, measure));
-        let [throughput, p99] = lines;
+        let [throughput, p99] =
+            [Measure::Throughput, Measure::P99].map(|measure| charts::lines(&panel, measure));
         panels.push(html! {
             figure {
                 figcaption { (panel.title) }
@@ -121,22 +121,13 @@ fn counts(scenario: Scenario, rows: &[Row]) -> Markup {
                 thead { tr { @for head in table::HEADS { th { (head) } } } }
                 tbody {
                     @for row in rows {
-                        tr.(class(row.verdict())) {
+                        tr.(row.verdict().name().to_lowercase()) {
                             @for cell in table::cells(scenario, row) { td { (cell) } }
                         }
                     }
                 }
             }
         }
-    }
-}
-
-fn class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Safe => "safe",
-        Verdict::Broken => "broken",
-        Verdict::Damaged => "damaged",
-        Verdict::Lucky => "lucky",
     }
 }
 

@@ -1,12 +1,10 @@
 //! A private etcd of one member, on loopback.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use tokio::process::Command;
 
 use super::process::Server;
-use super::{Found, find_program, free_port, log_dir};
+use super::{Found, find_program, free_port, http_client, log_dir};
 use crate::watched_dir::WatchedDir;
 
 pub(super) async fn start() -> anyhow::Result<Found> {
@@ -27,9 +25,7 @@ async fn start_from(mut command: Command) -> anyhow::Result<Found> {
     // A lease may be as short as the election takes, in whole seconds: one second.
     command.args(["--heartbeat-interval", "10", "--election-timeout", "100", "--log-level", "error"]);
     let mut server = Server::spawn(command, dir)?;
-    // The client wants a TLS provider, also where no TLS is spoken; whoever installed one first wins.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(1)).build()?;
+    let http = http_client()?;
     server
         .until(async || match http.get(format!("{client}/health")).send().await {
             Ok(answer) => answer.text().await.is_ok_and(|text| text.contains("true")),

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::Found;
 use super::process::Server;
-use crate::race::store::POSTGRES_SCHEMA;
+use crate::race::store::{POSTGRES_SCHEMA, postgres_session};
 use crate::watched_dir::WatchedDir;
 
 const SETTINGS: [&str; 8] = [
@@ -47,18 +47,14 @@ async fn start_from(bin: &Path) -> anyhow::Result<Found> {
     SETTINGS.iter().for_each(|setting| _ = command.args(["-c", setting]));
     let mut server = Server::spawn(command, dir)?;
     let socket_dir = server.dir().to_owned();
-    let mut config = tokio_postgres::Config::new();
-    config.host_path(&socket_dir).user("postgres").dbname("postgres");
     let mut first = None;
     server
         .until(async || {
-            first = config.connect(tokio_postgres::NoTls).await.ok();
+            first = postgres_session(&socket_dir).await.ok();
             first.is_some()
         })
         .await?;
-    let (client, connection) = first.context("no connection")?;
-    tokio::spawn(connection);
-    client.batch_execute(POSTGRES_SCHEMA).await?;
+    first.context("no session")?.batch_execute(POSTGRES_SCHEMA).await?;
     Ok(Found::Running(Box::new(server), socket_dir.display().to_string()))
 }
 

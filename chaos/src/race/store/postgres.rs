@@ -51,14 +51,20 @@ struct Statements {
     answer: Statement,
 }
 
+/// A session with the server whose socket is in `dir`.
+pub(in crate::race) async fn session(dir: &Path) -> Result<Client, Error> {
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(dir).user("postgres").dbname("postgres");
+    let (client, connection) = config.connect(NoTls).await?;
+    // It ends with the client; what goes wrong on it, the client's next call says.
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 impl Postgres {
     /// Connects to the server whose socket is in `dir`.
     pub(in crate::race) async fn connect(dir: &Path) -> anyhow::Result<Self> {
-        let mut config = tokio_postgres::Config::new();
-        config.host_path(dir).user("postgres").dbname("postgres");
-        let (client, connection) = config.connect(NoTls).await.context("connecting to PostgreSQL")?;
-        // It ends with the client; what goes wrong on it, the client's next call says.
-        tokio::spawn(connection);
+        let client = session(dir).await.context("connecting to PostgreSQL")?;
         let prepare = async |sql: &str| client.prepare(sql).await;
         let sql = Statements {
             set_up: prepare("INSERT INTO records (key, quantity) SELECT * FROM unnest($1::text[], $2::int8[])")

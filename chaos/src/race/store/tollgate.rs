@@ -9,6 +9,7 @@ use tollgate::Tollgate;
 use tollgate::amount::Amount;
 use tollgate::code::{Class, Code};
 use tollgate::connect::{Endpoint, RESPONSE_TIMEOUT, Server};
+use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, JobId, Namespace, QueueName};
 use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request as Meaning, Window};
 use tollgate::journal;
@@ -83,12 +84,7 @@ impl Jobs {
         for chunk in wanted.chunks(BATCH_MAX) {
             let items: Vec<Item<'_>> = chunk
                 .iter()
-                .map(|(id, request)| Item {
-                    entry: None,
-                    id,
-                    request,
-                    fingerprint: tollgate::fingerprint::Fingerprint::of(request),
-                })
+                .map(|(id, request)| Item { entry: None, id, request, fingerprint: Fingerprint::of(request) })
                 .collect();
             let settlement = settle(&mut self.link, keys, &queue, &items).await?;
             let made = |answer: &Settled| answer.code().class() == Class::Applied;
