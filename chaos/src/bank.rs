@@ -33,6 +33,9 @@ use crate::span::Span;
 /// How long a hanging answer hangs: longer than any sane client waits.
 const HANGS_FOR: Duration = Duration::from_secs(120);
 
+/// How long a bank that closes waits for what it began.
+const FINISHES_WITHIN: Duration = Duration::from_secs(5);
+
 /// What the bank does, and how badly.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -102,22 +105,24 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
     println!("http://{address}");
     tracing::info!(%address, ledger = %args.ledger.display(), seed = args.seed, "the bank is open");
-    let router =
-        Router::new().route("/payouts", post(pay)).route("/payouts/{key}", get(look)).with_state(bank);
-    axum::serve(listener, router).with_graceful_shutdown(asked_to_stop()).await?;
-    Ok(())
+    let router = Router::new().route("/payouts", post(pay)).route("/payouts/{key}", get(look));
+    let ledger = bank.ledger.clone();
+    let router = router.with_state(bank);
+    tokio::select! {
+        served = async { axum::serve(listener, router).await } => served?,
+        () = ledger.broken() => anyhow::bail!("the ledger cannot be written; the bank closes"),
+        asked = asked_to_stop() => asked?,
+    }
+    // Whoever waits for an answer that hangs hears nothing; but what was begun is finished.
+    let finished = tokio::time::timeout(FINISHES_WITHIN, ledger.all_finished()).await;
+    finished.context("not everything could be finished")
 }
 
-async fn asked_to_stop() {
+async fn asked_to_stop() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    if let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    }
-    // Answers that hang must not keep a closed bank open.
-    tokio::spawn(async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        std::process::exit(0);
-    });
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    Ok(())
 }
 
 async fn pay(State(bank): State<Arc<Bank>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -144,7 +149,7 @@ async fn pay(State(bank): State<Arc<Bank>>, headers: HeaderMap, body: Bytes) -> 
     }
     let refuse = twist.kind == Twist::Refuse;
     let recorded = match twist.kind {
-        Twist::Later => bank.clone().pay_later(key, payout).await,
+        Twist::Later => Ok(bank.ledger.promise(&key, &payout, bank.later)),
         _ => bank.ledger.record(&key, payout, refuse).await,
     };
     let recorded = match recorded {
@@ -196,19 +201,5 @@ impl Bank {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let right = self.token.as_ref().is_none_or(|token| shown == Some(&format!("Bearer {token}")));
         right && !self.mischief.is_locked_out()
-    }
-
-    /// Promises a payout and pays it later, also if the caller has gone.
-    async fn pay_later(self: Arc<Self>, key: String, payout: Payout) -> anyhow::Result<Recorded> {
-        if let Some(known) = self.ledger.promise(&key, &payout) {
-            return Ok(known);
-        }
-        tokio::spawn(async move {
-            tokio::time::sleep(self.later).await;
-            if let Err(problem) = self.ledger.keep_promise(&key, payout).await {
-                tracing::error!(%key, %problem, "a promised payout could not be written");
-            }
-        });
-        Ok(Recorded::Promised)
     }
 }

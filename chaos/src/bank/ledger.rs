@@ -1,17 +1,23 @@
 //! The bank's own file: one JSON object a line, forced to disk before anybody is told.
 //!
 //! One writer task collects what has gathered and forces it once (group commit). The keys are in memory; they
-//! are read back from the file at start, so a bank that was killed has forgotten nothing.
+//! are read back from the file at start, so a bank that was killed has forgotten nothing that it did.
+//!
+//! A key that is taken is finished in a task of its own: a caller that hangs up cannot leave it half done. If the
+//! file cannot be written, nothing can be finished any more: `broken` says so, and the bank has to end.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// What a caller wants paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +76,18 @@ pub(crate) enum Lookup {
     Known(Recorded),
 }
 
+/// Cheap to clone: all clones are one ledger.
+#[derive(Clone)]
 pub(crate) struct Ledger {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     keys: Mutex<HashMap<String, (Payout, Known)>>,
     forgets: bool,
     writer: mpsc::Sender<(String, oneshot::Sender<()>)>,
+    /// Told after each key that was finished.
+    finished: Notify,
 }
 
 /// Lines that may wait for the writer.
@@ -98,35 +112,56 @@ impl Ledger {
         file.set_len(whole.len() as u64).await?;
         let (writer, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(write(file, waiting));
-        Ok(Self { keys: Mutex::new(keys), forgets, writer })
+        Ok(Self {
+            shared: Arc::new(Shared { keys: Mutex::new(keys), forgets, writer, finished: Notify::new() }),
+        })
     }
 
     /// Pays, or refuses, under `key`, once; answers what the key stands for if it was used before.
+    ///
+    /// # Cancel safety
+    /// Dropped, it goes on: once the key is taken it is finished.
     pub(crate) async fn record(&self, key: &str, payout: Payout, refuse: bool) -> anyhow::Result<Recorded> {
-        if let Some(known) = self.promise(key, &payout) {
-            return Ok(known);
-        }
         let outcome = if refuse { Outcome::Refused } else { Outcome::Paid };
-        self.finish(key, payout.clone(), outcome).await?;
-        Ok(if refuse { Recorded::Refused } else { Recorded::Paid(payout) })
-    }
-
-    /// Takes `key` for `payout`; what it stands for if it is taken.
-    pub(crate) fn promise(&self, key: &str, payout: &Payout) -> Option<Recorded> {
-        let mut keys = self.keys();
-        match keys.get(key) {
-            Some((other, _)) if other != payout => Some(Recorded::OtherPayout),
-            Some((_, known)) => Some(Self::recorded(payout, *known)),
-            None => {
-                keys.insert(key.to_owned(), (payout.clone(), Known::Underway));
-                None
+        match self.begin(key, &payout, outcome, Duration::ZERO) {
+            Err(known) => Ok(known),
+            Ok(finished) => {
+                finished.await.context("the ledger is gone")??;
+                Ok(if refuse { Recorded::Refused } else { Recorded::Paid(payout) })
             }
         }
     }
 
-    /// Pays what was promised.
-    pub(crate) async fn keep_promise(&self, key: &str, payout: Payout) -> anyhow::Result<()> {
-        self.finish(key, payout, Outcome::Paid).await
+    /// Promises to pay under `key` after `later`; answers what the key stands for if it was used before.
+    pub(crate) fn promise(&self, key: &str, payout: &Payout, later: Duration) -> Recorded {
+        match self.begin(key, payout, Outcome::Paid, later) {
+            Err(known) => known,
+            Ok(_) => Recorded::Promised,
+        }
+    }
+
+    /// Takes `key` and finishes it in a task of its own. `Err`: what it stands for, if it is taken.
+    fn begin(
+        &self,
+        key: &str,
+        payout: &Payout,
+        outcome: Outcome,
+        later: Duration,
+    ) -> Result<JoinHandle<anyhow::Result<()>>, Recorded> {
+        match self.keys().entry(key.to_owned()) {
+            Entry::Occupied(taken) => {
+                let (other, known) = taken.get();
+                Err(if other == payout { Self::recorded(payout, *known) } else { Recorded::OtherPayout })
+            }
+            Entry::Vacant(free) => {
+                free.insert((payout.clone(), Known::Underway));
+                let (ledger, key, payout) = (self.clone(), key.to_owned(), payout.clone());
+                Ok(tokio::spawn(async move {
+                    tokio::time::sleep(later).await;
+                    ledger.finish(key, payout, outcome).await
+                }))
+            }
+        }
     }
 
     pub(crate) fn look_up(&self, key: &str) -> Lookup {
@@ -136,18 +171,34 @@ impl Ledger {
         }
     }
 
-    async fn finish(&self, key: &str, payout: Payout, outcome: Outcome) -> anyhow::Result<()> {
-        let line = Line { key: key.to_owned(), outcome, payout: payout.clone() };
+    /// Ends when the file could not be written: no key can be finished any more.
+    pub(crate) async fn broken(&self) {
+        self.shared.writer.closed().await;
+    }
+
+    /// Ends when every key that was taken is finished.
+    pub(crate) async fn all_finished(&self) {
+        loop {
+            let finished = self.shared.finished.notified();
+            if self.keys().values().all(|(_, known)| *known != Known::Underway) {
+                return;
+            }
+            finished.await;
+        }
+    }
+
+    async fn finish(&self, key: String, payout: Payout, outcome: Outcome) -> anyhow::Result<()> {
+        let line = Line { key: key.clone(), outcome, payout: payout.clone() };
         let (done, forced) = oneshot::channel();
         let closed = "the ledger's writer has stopped";
-        self.writer.send((serde_json::to_string(&line)?, done)).await.context(closed)?;
+        self.shared.writer.send((serde_json::to_string(&line)?, done)).await.context(closed)?;
         forced.await.context(closed)?;
-        let mut keys = self.keys();
-        if self.forgets {
-            keys.remove(key);
+        if self.shared.forgets {
+            self.keys().remove(&key);
         } else {
-            keys.insert(key.to_owned(), (payout, Known::Done(outcome)));
+            self.keys().insert(key, (payout, Known::Done(outcome)));
         }
+        self.shared.finished.notify_waiters();
         Ok(())
     }
 
@@ -161,7 +212,7 @@ impl Ledger {
 
     fn keys(&self) -> MutexGuard<'_, HashMap<String, (Payout, Known)>> {
         // No code panics while it holds the lock, so a poisoned map is a whole map.
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,5 +280,33 @@ mod tests {
             assert_eq!(ledger.record("k", payout(1), false).await.unwrap(), Recorded::Paid(payout(1)));
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+    }
+
+    /// Polls a request once and drops it, as a server does whose caller has hung up.
+    async fn hang_up(request: impl Future<Output = anyhow::Result<Recorded>>) {
+        let polled_once = tokio::time::timeout(Duration::ZERO, request).await;
+        assert!(polled_once.is_err(), "the file was written before the caller could hang up");
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_finished_whoever_hangs_up() {
+        for forgets in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("ledger");
+            let ledger = Ledger::open(&path, forgets).await.unwrap();
+            hang_up(ledger.record("paid", payout(1), false)).await;
+            hang_up(ledger.record("refused", payout(2), true)).await;
+            assert_eq!(ledger.promise("later", &payout(3), Duration::from_millis(20)), Recorded::Promised);
+            tokio::time::timeout(Duration::from_secs(10), ledger.all_finished()).await.unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+            let after = |key: &str| match ledger.look_up(key) {
+                Lookup::Known(recorded) => Some(recorded),
+                Lookup::Unknown => None,
+            };
+            let known = |recorded| (!forgets).then_some(recorded);
+            assert_eq!(after("paid"), known(Recorded::PaidBefore(payout(1))));
+            assert_eq!(after("refused"), known(Recorded::Refused));
+            assert_eq!(after("later"), known(Recorded::PaidBefore(payout(3))));
+        }
     }
 }

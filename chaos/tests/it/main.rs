@@ -4,6 +4,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod bank;
 mod leftovers;
 mod race;
 #[cfg(feature = "sabotage")]

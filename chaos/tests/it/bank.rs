@@ -1,0 +1,106 @@
+//! The sandbox bank as a process: callers that hang up, and a bank that is told to close.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A bank, killed when dropped.
+struct Bank {
+    process: Child,
+    address: String,
+}
+
+impl Drop for Bank {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Bank {
+    fn open(dir: &Path, args: &[&str]) -> Self {
+        let (ledger, address) = (dir.join("ledger"), dir.join("address"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-chaos"));
+        command.arg("bank").arg("--ledger").arg(ledger).arg("--address-file").arg(&address).args(args);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut bank = Self { process, address: String::new() };
+        until("the bank to open", || {
+            bank.address = std::fs::read_to_string(&address).unwrap_or_default();
+            !bank.address.is_empty()
+        });
+        bank
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream
+    }
+
+    /// Asks to pay under `key`; the answer is not read.
+    fn ask_to_pay(&self, key: &str) -> TcpStream {
+        let body = r#"{"id":"p","account":"a","amount":1,"currency":"USD","destination":"d"}"#;
+        let mut stream = self.connect();
+        write!(
+            stream,
+            "POST /payouts HTTP/1.1\r\nHost: bank\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        stream
+    }
+
+    /// The status of the answer to the question what became of `key`.
+    fn status(&self, key: &str) -> u16 {
+        let mut stream = self.connect();
+        write!(stream, "GET /payouts/{key} HTTP/1.1\r\nHost: bank\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// Waits until `done` is true.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < SOON, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_caller_that_hangs_up_leaves_no_key_half_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let bank = Bank::open(dir.path(), &[]);
+    for number in 0..300 {
+        let stream = bank.ask_to_pay(&format!("key-{number}"));
+        // Some go at once, some a little later, so that every step is met.
+        std::thread::sleep(Duration::from_micros(number * 7));
+        stream.shutdown(Shutdown::Both).unwrap();
+    }
+    for number in 0..300 {
+        let key = format!("key-{number}");
+        // Never begun, or paid: accepted only while it is on its way.
+        until(&format!("{key} to be finished"), || matches!(bank.status(&key), 200 | 404));
+    }
+}
+
+#[test]
+fn a_bank_that_closes_keeps_its_promises_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bank = Bank::open(dir.path(), &["--accept", "100%", "--later", "300ms"]);
+    let _waits = bank.ask_to_pay("key");
+    until("the promise", || bank.status("key") == 202);
+    let pid = Pid::from_raw(bank.process.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(bank.process.wait().unwrap().success());
+    let ledger = std::fs::read_to_string(dir.path().join("ledger")).unwrap();
+    assert_eq!(ledger.lines().count(), 1, "{ledger}");
+}
