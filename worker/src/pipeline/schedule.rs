@@ -1,14 +1,20 @@
 //! Schedule: a job that is not to begin before some time leaves the stream until then.
 //!
-//! Producers only ever XADD, also what is for later; here it is put aside. Server time decides: the script answers
-//! `due` if the time has come, and the job stays in its batch. Dies the process before: the entry is pending as it
-//! was; after: it waits in scheduled, acknowledged. If the reply is lost, the second call answers `not_owner`.
+//! Producers only ever XADD, also what is for later; here it is put aside. Only the server's time at the decision
+//! counts, never the time in an entry's id: a stream's ids run ahead of the clock after the clock went back, or after
+//! someone added an entry under an id of his own choice. The time is read once for a batch, so that what was due
+//! (promoted, or late) costs no call of its own; what was not goes to the script, which asks the clock again and
+//! answers `due` if the time has come meanwhile.
+//! If the process dies before the script, the entry is pending as it was; after it, it waits in scheduled,
+//! acknowledged. If the reply is lost, the second call answers `not_owner`.
 
+use tollgate::instant::Instant;
 use tollgate::scripts::park::{Destination, Parked};
 
 use super::Desk;
 use super::decode::{Decoded, Parcel};
 use super::park::park;
+use super::retry::Retry;
 use crate::patience::GaveUp;
 
 /// Answers the jobs that are due, in their order.
@@ -19,11 +25,10 @@ pub(crate) async fn schedule<'a>(
     if jobs.iter().all(|decoded| decoded.job.at.is_none()) {
         return Ok(jobs);
     }
+    let now = server_time(desk).await?;
     let mut due = Vec::with_capacity(jobs.len());
     for decoded in jobs {
-        // An entry's id is the server's time at XADD: a job that was due then (promoted, or late) is due now.
-        let added_ms = added_at_ms(&decoded.delivered.entry);
-        let Some(at) = decoded.job.at.filter(|at| added_ms.is_none_or(|added_ms| at.ms() > added_ms)) else {
+        let Some(at) = decoded.job.at.filter(|at| *at > now) else {
             due.push(decoded);
             continue;
         };
@@ -36,6 +41,16 @@ pub(crate) async fn schedule<'a>(
     Ok(due)
 }
 
-fn added_at_ms(entry: &str) -> Option<u64> {
-    entry.split_once('-')?.0.parse().ok()
+async fn server_time(desk: &mut Desk<'_>) -> Result<Instant, GaveUp> {
+    let mut retry = Retry::new(desk.worker, desk.lane, "read the time");
+    loop {
+        let now = match desk.slot.link().await {
+            Ok(link) => desk.worker.tollgate.now(link).await,
+            Err(failure) => Err(failure),
+        };
+        match now {
+            Ok(now) => return Ok(now),
+            Err(failure) => retry.after(&failure.into(), desk.slot).await?,
+        }
+    }
 }

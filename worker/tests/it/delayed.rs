@@ -37,3 +37,23 @@ async fn a_delayed_duplicate_of_a_settled_job_is_replayed_at_once() {
     let stats = space.drained().await;
     assert_eq!((stats.head.replayed, stats.scheduled), (3, 0));
 }
+
+/// A stream's ids are ahead of the clock after the clock went back, or after anyone with the right to XADD chose one.
+#[tokio::test]
+async fn an_entry_whose_id_is_ahead_of_the_clock_does_not_run_before_its_time() {
+    let space = Space::on(shared()).await;
+    let next_year_ms = Instant::now().ms() + 365 * 24 * 3_600_000;
+    let first = at(3_600_000, redemptions("first", 1)).remove(0).encode();
+    space.cmd(&["XADD", &space.queue_key(), &format!("{next_year_ms}-0"), "job", &first]).await;
+    // From now on Redis itself gives ids of next year.
+    space.enqueue(&at(3_600_000, redemptions("later", 5))).await;
+    space.enqueue(&at(1_500, redemptions("soon", 5))).await;
+    space.enqueue(&redemptions("now", 5)).await;
+    let _worker = space.worker(&[]);
+    let stats = space.emptied().await;
+    assert!(stats.scheduled >= 6 && space.issued().await <= 10, "{stats:?}");
+    assert_eq!(space.fate("first0").await, "scheduled");
+    until("the jobs that become due", async || (space.issued().await == 10).then_some(())).await;
+    let stats = space.drained().await;
+    assert_eq!((stats.scheduled, space.fate("later4").await.as_str()), (6, "scheduled"));
+}
