@@ -1,0 +1,6 @@
+//! What tests and chaos runs share: processes that end with their owner ([`process`]), and a proxy in front of Redis
+//! that breaks the way to it ([`proxy`]). Knows nothing of Tollgate. Must not be a dependency of anything that ships.
+
+pub mod process;
+pub mod proxy;
+pub mod resp;
