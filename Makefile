@@ -7,21 +7,23 @@
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
 # What the runs of tollgate-chaos drive, and itself.
-BUILD_PROGRAMS := cargo build --release -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+PROGRAMS := -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
+# To be seen soon: without the race lab and the live view, hardly optimised.
+BUILD_DEMO := cargo build --profile demo --no-default-features $(PROGRAMS)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which is killed
-	$(BUILD_PROGRAMS)
-	@target/release/tollgate-chaos demo
+	$(BUILD_DEMO)
+	@target/demo/tollgate-chaos demo
 
 demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves, while workers are killed
-	$(BUILD_PROGRAMS)
-	@target/release/tollgate-chaos payouts
+	$(BUILD_DEMO)
+	@target/demo/tollgate-chaos payouts
 
 race: redis postgres ## build, then well-known races with every well-known cure on real stores, in under two minutes
-	$(BUILD_PROGRAMS)
+	cargo build --release $(PROGRAMS)
 	@# Exit code 4 says that a server which is not installed was left out; that is told, and no failure.
 	@target/release/tollgate-chaos race --pause --report target/race $(RACE) || [ $$? -eq 4 ]
 

@@ -36,6 +36,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
         "Tollgate: {} jobs on {WORKERS} workers, one of which is killed\n",
         thousands(burst.sent)
     ));
+    stage.say_build();
     stage.say("redis", format_args!("a private server in {}", stage.redis().dir().display()));
 
     stage.enqueue(&burst.resources).await.context("creating the campaign and the accounts")?;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bank;
 mod demo;
 mod payouts;
+#[cfg(feature = "race")]
 mod race;
 mod span;
 mod stage;
@@ -27,8 +28,10 @@ enum Command {
     Demo,
     /// Payouts through a bank that misbehaves, while workers are killed and stopped
     Payouts(payouts::Args),
+    #[cfg(feature = "race")]
     /// Well-known races with every well-known cure, on real stores, and the damage counted
     Race(race::Args),
+    #[cfg(feature = "race")]
     /// The holder of a lock that `race` stops
     #[command(hide = true)]
     RaceHolder,
@@ -41,7 +44,9 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Demo => demo::run().await,
         Command::Payouts(args) => payouts::run(args).await,
+        #[cfg(feature = "race")]
         Command::Race(args) => race::run(args).await,
+        #[cfg(feature = "race")]
         Command::RaceHolder => match race::hold().await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -85,6 +85,7 @@ async fn play(stage: &Stage, args: &Args) -> anyhow::Result<Report> {
         args.workers,
         args.rate
     ));
+    stage.say_build();
     stage.say(
         "redis",
         format_args!("a private server in {}, appendfsync always", stage.redis().dir().display()),

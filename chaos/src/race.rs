@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::cure::Cure;
 use self::hands::Hands;
@@ -95,7 +95,7 @@ async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Repo
         hands: (0..most.max(STOPPED_AT_ONCE))
             .map(|_| Hands::new(servers.addresses.clone(), LOCK_TTL))
             .collect(),
-        bar: stage::talk_progress(cells.len() as u64),
+        bar: progress(cells.len() as u64),
     };
     for scenario in Scenario::ALL {
         let cells: Vec<Cell> = cells.iter().copied().filter(|cell| cell.scenario == scenario).collect();
@@ -184,4 +184,11 @@ impl Lab<'_> {
     fn tell(&self, cell: Cell) {
         self.bar.set_message(cell.name());
     }
+}
+
+/// A bar over `of` steps, on stderr, that says which one is under way.
+fn progress(of: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {bar:30} {pos} of {len}  {elapsed}  {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(of), ProgressDrawTarget::stderr()).with_style(style)
 }

@@ -28,6 +28,7 @@ impl Span {
     }
 
     /// Its longest.
+    #[cfg(feature = "race")]
     pub(crate) fn most(self) -> Duration {
         self.most
     }

@@ -108,6 +108,13 @@ impl Stage {
         &self.redis
     }
 
+    /// Says so if these programs were built to be seen soon rather than to be fast.
+    pub(crate) fn say_build(&self) {
+        if !matches!(env!("TOLLGATE_OPT_LEVEL"), "2" | "3") {
+            self.say("build", "quick, hardly optimised: rates are lower than a release's (`make bench`)");
+        }
+    }
+
     pub(crate) fn say(&self, what: &str, words: impl Display) {
         print(format_args!("  {what:<12}{words}"));
     }
@@ -262,13 +269,6 @@ async fn interrupted() {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }
-}
-
-/// A bar over `of` steps, on stderr, that says which one is under way.
-pub(crate) fn talk_progress(of: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {bar:30} {pos} of {len}  {elapsed}  {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(of), ProgressDrawTarget::stderr()).with_style(style)
 }
 
 /// Prints a line. That nobody reads on is no reason to leave a server running.

@@ -10,9 +10,11 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use tollgate::env;
 use tollgate::ids::{DEFAULT_NAMESPACE, Namespace};
 
+#[cfg(feature = "watch")]
+use crate::commands::watch;
 use crate::commands::{
     account, audit, burst, campaign, dead, enqueue, init, journal, lookup, payout, queue, receipts, redeem,
-    redis, stats, watch, withdraw, worker,
+    redis, stats, withdraw, worker,
 };
 
 /// Coupons and money, each spent exactly once: the command line of Tollgate
@@ -80,6 +82,7 @@ pub(crate) enum Command {
     /// Replay the journal and compare everything with it
     Audit(audit::Args),
     /// Live view in the terminal
+    #[cfg(feature = "watch")]
     Watch(watch::Args),
     /// Receipts of old ids
     Receipts(receipts::Args),

@@ -17,6 +17,7 @@ pub(crate) mod redeem;
 pub(crate) mod redis;
 mod send;
 pub(crate) mod stats;
+#[cfg(feature = "watch")]
 pub(crate) mod watch;
 pub(crate) mod withdraw;
 pub(crate) mod worker;
@@ -43,6 +44,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Worker(args) => worker::run(context, args).await,
         Command::Journal(args) => journal::run(context, args).await,
         Command::Audit(args) => audit::run(context, args).await,
+        #[cfg(feature = "watch")]
         Command::Watch(args) => watch::run(context, args).await,
         Command::Receipts(args) => receipts::run(context, args).await,
         Command::Redis(args) => redis::run(context, args).await,

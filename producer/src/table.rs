@@ -1,6 +1,7 @@
 //! Tables for people: columns as wide as their widest cell, numbers to the right. Pure.
 
 use std::fmt::{self, Write as _};
+#[cfg(feature = "watch")]
 use std::time::Duration;
 
 /// How a column is aligned.
@@ -69,6 +70,7 @@ pub(crate) fn age(ms: Option<u64>) -> String {
 }
 
 /// A duration for people, as [`age`].
+#[cfg(feature = "watch")]
 pub(crate) fn duration(duration: Duration) -> String {
     age(u64::try_from(duration.as_millis()).ok())
 }
