@@ -15,6 +15,7 @@ mod operation;
 mod output;
 mod overview;
 mod progress;
+mod repeat;
 mod run;
 mod sender;
 mod table;
@@ -25,6 +26,7 @@ use clap::Parser;
 
 use crate::cli::Cli;
 use crate::context::Context;
+use crate::exit::Exit;
 
 fn main() -> ExitCode {
     // A wrong command line ends here, with clap's words and exit code 2.
@@ -34,5 +36,15 @@ fn main() -> ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(commands::run(&Context::new(global), command)));
-    outcome.unwrap_or_else(|error| exit::report(&error)).into()
+    outcome.unwrap_or_else(|error| failed(&error)).into()
+}
+
+/// Says why a command failed. A command that makes an id for its change says by itself how it is repeated; every
+/// other one is its own repetition: it reads, sets what it names, or carries the id of a job.
+fn failed(error: &anyhow::Error) -> Exit {
+    let exit = exit::report(error);
+    if exit == Exit::Undecided {
+        output::hint("the same command again is safe: what is done already has no second effect");
+    }
+    exit
 }

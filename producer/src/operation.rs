@@ -1,12 +1,12 @@
 //! Admin operations: settled directly, and told so that a person or a script knows what came of them.
 //!
 //! Relies on `settle` for everything: the same operation again is a replay, which is why an answer that did not
-//! arrive is asked for again here. Must not decide anything itself.
+//! arrive is asked for again here. The id is printed before the send: if the process dies on the next instruction,
+//! or the answer is lost, the same command under that id has no second effect. Must not decide anything itself.
 
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::{Class, Code};
@@ -21,7 +21,9 @@ use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::Answer;
 
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
+use crate::interrupt::Interrupt;
+use crate::repeat::ChangeId;
 
 /// How often an operation is sent whose answer does not arrive, and the pause before the second time.
 const TRIES_MAX: u32 = 4;
@@ -40,6 +42,9 @@ pub(crate) struct Decision {
     /// The first field in which what exists differs from what was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'static str>,
+    /// Whether what was asked for is so, by this request or by an earlier one.
+    #[serde(skip)]
+    is_so: bool,
 }
 
 fn name_of<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
@@ -48,7 +53,7 @@ fn name_of<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S:
 
 impl Decision {
     pub(crate) fn exit(&self) -> Exit {
-        if self.code.class() == Class::Applied { Exit::Done } else { Exit::Refused }
+        if self.is_so { Exit::Done } else { Exit::Refused }
     }
 }
 
@@ -59,6 +64,9 @@ impl fmt::Display for Decision {
             (Some(field), _) => write!(f, ": {}, and its {field} differs", self.code.meaning())?,
             (None, Class::Applied) => {}
             (None, _) => write!(f, ": {}", self.code.meaning())?,
+        }
+        if self.is_so && self.code.class() != Class::Applied {
+            f.write_str(" (by an earlier request: nothing is left to do)")?;
         }
         if self.replayed {
             f.write_str(" (replayed: decided before)")?;
@@ -71,19 +79,34 @@ impl fmt::Display for Decision {
 pub(crate) async fn run(
     context: &Context,
     tollgate: &Tollgate,
-    id: &JobId,
+    change: &ChangeId,
     request: &Request,
 ) -> anyhow::Result<Exit> {
+    let id = change.id();
+    let mut interrupt = Interrupt::listen()?;
     let mut link = tollgate.server().link().await?;
-    let answer = settle(tollgate, &mut link, id, request)
-        .await
-        .with_context(|| format!("{} of {} under the id {id}", request.kind(), request.resource()))?;
-    let decision = explain(tollgate, &mut link, id, request, answer).await?;
-    context.output().data(&decision, || format!("{decision}\n  {}, id {id}", request.resource()))?;
-    Ok(decision.exit())
+    change.announce();
+    let settled = tokio::select! {
+        settled = settle(tollgate, &mut link, id, request) => settled,
+        () = interrupt.told() => Err(Failure::unknown("interrupted before the answer came").into()),
+    };
+    let answer = match settled {
+        Ok(answer) => answer,
+        Err(error) => {
+            let what = format!("{} of {} under the id {id}", request.kind(), request.resource());
+            let exit = exit::report(&anyhow::Error::from(error).context(what));
+            // Also where nothing was applied: under this id it is the same request whenever it is sent.
+            change.hint_to_repeat();
+            return Ok(exit);
+        }
+    };
+    let decision = explain(tollgate, &mut link, id, request, answer).await;
+    let told = format!("{decision}\n  {}, id {id}", request.resource());
+    Ok(decision.exit().combine(context.output().answer(&decision, told)))
 }
 
-/// Settles one operation; while its answer does not arrive, again: under the same id it has one effect.
+/// Settles one operation; while its answer does not arrive, again: under the same id it has one effect. Once an
+/// answer was lost, no later refusal proves that nothing happened.
 async fn settle(
     tollgate: &Tollgate,
     link: &mut Link,
@@ -91,24 +114,34 @@ async fn settle(
     request: &Request,
 ) -> Result<Answer, ScriptError> {
     let mut pause = PAUSE;
-    for _ in 1..TRIES_MAX {
-        match tollgate.settle_one(link, id, request).await {
-            Err(ScriptError::Failure(Failure::Unknown { .. })) => tokio::time::sleep(pause).await,
+    let mut in_doubt = false;
+    for tries in 1.. {
+        let failure = match tollgate.settle_one(link, id, request).await {
+            Err(ScriptError::Failure(failure)) => failure,
             answer => return answer,
+        };
+        in_doubt |= failure.may_have_happened();
+        match failure {
+            failure if !in_doubt => return Err(failure.into()),
+            failure if tries == TRIES_MAX || !failure.is_transient() => {
+                return Err(Failure::unknown(failure.to_string()).into());
+            }
+            _ => tokio::time::sleep(pause).await,
         }
         pause *= 2;
     }
-    tollgate.settle_one(link, id, request).await
+    unreachable!("the last try returns")
 }
 
-/// Turns an answer into words: names the field that differs where something else is there.
+/// Turns an answer into words: names the field that differs where something else is there. What was decided
+/// stands: if the details cannot be read, only they are missing.
 pub(crate) async fn explain(
     tollgate: &Tollgate,
     link: &mut Link,
     id: &JobId,
     request: &Request,
     answer: Answer,
-) -> Result<Decision, Failure> {
+) -> Decision {
     let partition = tollgate.partition_of(request.resource());
     let (seq, replayed) = match answer {
         Answer::Decided { seq, .. } => (Some(seq), false),
@@ -117,19 +150,27 @@ pub(crate) async fn explain(
     };
     let (code, field) = match answer {
         Answer::Mismatch { seq } => {
-            let line = journal::line_at(link, tollgate.keys(partition), seq).await?.ok().flatten();
+            let line = journal::line_at(link, tollgate.keys(partition), seq).await;
+            let line = line.ok().and_then(Result::ok).flatten();
             let field = line.and_then(|line| request.first_difference(&line.request));
             (exists_code(id, request).unwrap_or(Code::IdMismatch), field)
         }
         other => match other.code() {
             code @ (Code::CampaignExists | Code::AccountExists) => {
-                (code, difference_to_what_exists(tollgate, link, partition, request).await?)
+                (code, difference_to_what_exists(tollgate, link, partition, request).await.ok().flatten())
             }
             code => (code, None),
         },
     };
     let id = id.to_string();
-    Ok(Decision { id, partition: partition.number(), class: code.class().name(), code, seq, replayed, field })
+    // Who asks to close what is closed has what was asked for.
+    let was_closed = matches!(
+        (request, code),
+        (Request::AccountClose { .. }, Code::AccountClosed) | (Request::CampaignClose { .. }, Code::Ended)
+    );
+    let class = code.class();
+    let is_so = class == Class::Applied || was_closed;
+    Decision { id, partition: partition.number(), class: class.name(), code, seq, replayed, field, is_so }
 }
 
 /// What a mismatch means under an id that the resource itself gives: the resource exists, on other terms.

@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::exit::Exit;
+
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -36,6 +38,18 @@ impl Output {
         match self.format {
             Format::Json => self.line(serde_json::to_string(json)?),
             Format::Human => self.line(human()),
+        }
+    }
+
+    /// Prints what came of a change. If that cannot be written the change stands all the same: then it is said on
+    /// stderr, and whoever reads stdout has no answer ([`Exit::Undecided`]).
+    pub(crate) fn answer(self, json: &impl Serialize, human: impl fmt::Display) -> Exit {
+        match self.data(json, || &human) {
+            Ok(()) => Exit::Done,
+            Err(error) => {
+                say(format_args!("error: the answer cannot be written to stdout: {error}\n{human}"));
+                Exit::Undecided
+            }
         }
     }
 

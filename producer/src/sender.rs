@@ -317,15 +317,8 @@ impl<'a> Sender<'a> {
             Class::Refused | Class::Expired | Class::Pending => self.tally.refused += 1,
         }
         let Operation { id, request } = operation;
-        match operation::explain(self.tollgate, &mut self.link, id, request, answer).await {
-            Ok(decision) => {
-                self.progress.say(format_args!("line {number}: {}: {decision}", request.resource()))
-            }
-            // The answer is counted; only the words for it are missing.
-            Err(_) => {
-                self.progress.say(format_args!("line {number}: {}: {}", request.resource(), answer.code()))
-            }
-        }
+        let decision = operation::explain(self.tollgate, &mut self.link, id, request, answer).await;
+        self.progress.say(format_args!("line {number}: {}: {decision}", request.resource()));
     }
 
     /// Waits a little for an obstacle to pass; answers why not to go on, if patience is at its end.

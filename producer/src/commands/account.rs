@@ -14,6 +14,7 @@ use super::payout;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::operation;
+use crate::repeat::ChangeId;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -58,6 +59,9 @@ enum Verb {
     Close {
         /// The account
         id: AccountId,
+        /// Makes it repeatable: the same key closes once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
     },
     /// List all accounts
     Ls,
@@ -68,9 +72,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Open { id: account, balance, currency } => {
             let balance = Amount::parse_decimal("--balance", &balance, currency)?;
-            let id = JobId::create_account(&account);
+            let change = ChangeId::of_name(JobId::create_account(&account));
             let request = Request::AccountOpen { account, balance, currency };
-            operation::run(context, &context.open_or_init().await?, &id, &request).await
+            operation::run(context, &context.open_or_init().await?, &change, &request).await
         }
         Verb::Deposit { id: account, amount, key, currency } => {
             // Without its currency an amount cannot be read: the account knows it.
@@ -80,13 +84,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 None => currency_of(&tollgate, &account).await?,
             };
             let amount = Amount::parse_decimal("amount", &amount, currency)?.positive("amount")?;
-            let id = key.unwrap_or_else(JobId::fresh);
             let request = Request::Deposit { account, amount, currency };
-            operation::run(context, &tollgate, &id, &request).await
+            operation::run(context, &tollgate, &ChangeId::given_or_fresh(key), &request).await
         }
-        Verb::Close { id: account } => {
+        Verb::Close { id: account, key } => {
             let request = Request::AccountClose { account };
-            operation::run(context, &context.open_or_init().await?, &JobId::fresh(), &request).await
+            let change = ChangeId::given_or_fresh(key);
+            operation::run(context, &context.open_or_init().await?, &change, &request).await
         }
         Verb::Show { id } => show(context, &id).await,
         Verb::Ls => listing::ls::<AccountState>(context).await,

@@ -18,6 +18,7 @@ use super::listing::{self, Shown};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::say;
+use crate::repeat::ChangeId;
 use crate::{arguments, operation};
 
 /// What was typed.
@@ -46,11 +47,17 @@ enum Verb {
         /// Only if the limit is this now
         #[arg(long, value_name = "OLD", allow_hyphen_values = true, value_parser = arguments::limit)]
         expect: Option<Limit>,
+        /// Makes it repeatable: the same key sets it once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
     },
     /// Close a campaign for good
     Close {
         /// The campaign
         id: CampaignId,
+        /// Makes it repeatable: the same key closes once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
     },
     /// List all campaigns
     Ls,
@@ -85,18 +92,19 @@ struct CreateArgs {
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let (id, request) = match args.verb {
+    let (key, request) = match args.verb {
         Verb::Create(args) => return create(context, args).await,
         Verb::Show { id } => {
             return listing::show::<CampaignState>(context, Resource::Campaign(&id), &id).await;
         }
         Verb::Ls => return listing::ls::<CampaignState>(context).await,
-        Verb::SetLimit { id: campaign, limit, expect: expected } => {
-            (JobId::fresh(), Request::CampaignSetLimit { campaign, limit, expected })
+        Verb::SetLimit { id: campaign, limit, expect: expected, key } => {
+            (key, Request::CampaignSetLimit { campaign, limit, expected })
         }
-        Verb::Close { id: campaign } => (JobId::fresh(), Request::CampaignClose { campaign }),
+        Verb::Close { id: campaign, key } => (key, Request::CampaignClose { campaign }),
     };
-    operation::run(context, &context.open_or_init().await?, &id, &request).await
+    let change = ChangeId::given_or_fresh(key);
+    operation::run(context, &context.open_or_init().await?, &change, &request).await
 }
 
 async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
@@ -104,12 +112,12 @@ async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     let window = Window::new(opens_at, closes_at)?;
     let codes = codes_file.as_deref().map(read_codes).transpose()?;
     let limit = limit_of(limit, codes.as_ref())?;
-    let id = JobId::create_campaign(&campaign);
+    let change = ChangeId::of_name(JobId::create_campaign(&campaign));
     let terms = CampaignTerms { campaign, limit, per_customer, window, codes: None };
 
     let tollgate = context.open_or_init().await?;
     let Some(codes) = codes else {
-        return operation::run(context, &tollgate, &id, &Request::CampaignCreate(terms)).await;
+        return operation::run(context, &tollgate, &change, &Request::CampaignCreate(terms)).await;
     };
     // Codes first: settle refuses a campaign whose list is not all there. A process that dies midway leaves part
     // of a list that the same command completes, under a name that only this content has.
@@ -118,7 +126,7 @@ async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     codes.upload(&mut link, tollgate.keys(partition)).await.context("uploading the codes")?;
     drop(link);
     let terms = CampaignTerms { codes: Some(codes.name().clone()), ..terms };
-    operation::run(context, &tollgate, &id, &Request::CampaignCreate(terms)).await
+    operation::run(context, &tollgate, &change, &Request::CampaignCreate(terms)).await
 }
 
 fn read_codes(path: &Path) -> anyhow::Result<Codes> {

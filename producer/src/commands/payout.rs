@@ -1,14 +1,16 @@
 //! `payout ls|show|post|void`: payouts on their way, and what an operator does with those that need review.
 //!
 //! An operator's word goes into the journal with who and why. It is refused while an attempt's lease runs: that
-//! attempt may still be paying.
+//! attempt may still be paying. Said again after its answer was lost, it is answered by the job's receipt.
 
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::{Class, Code};
 use tollgate::env;
-use tollgate::ids::JobId;
+use tollgate::ids::{AccountId, JobId};
 use tollgate::instant::Instant;
+use tollgate::job::Request;
+use tollgate::journal;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::payout::{self, Hold, NOTE_BYTES_MAX, Step};
@@ -225,7 +227,12 @@ async fn say(
     word: Word,
     say: Say,
 ) -> anyhow::Result<Exit> {
-    let Some((partition, hold)) = find(tollgate, link, &word.id).await? else {
+    crate::output::say(format_args!("id {}", word.id));
+    let found = match find(tollgate, link, &word.id).await? {
+        Some((partition, hold)) => Some((partition, hold.account)),
+        None => ended(tollgate, link, &word.id).await?,
+    };
+    let Some((partition, account)) = found else {
         return not_open(context, &word.id);
     };
     let note = format!("{}: {}", word.by, word.reason);
@@ -233,7 +240,7 @@ async fn say(
         Say::Post => Step::PostByHand { note: &note },
         Say::Void => Step::VoidByHand { note: &note },
     };
-    let answer = payout::step(link, tollgate.keys(partition), &hold.account, &word.id, &step).await?;
+    let answer = payout::step(link, tollgate.keys(partition), &account, &word.id, &step).await?;
     let (seq, replayed) = match answer {
         Answer::Decided { seq, .. } => (Some(seq), false),
         Answer::Replayed { seq, .. } => (Some(seq), true),
@@ -241,9 +248,27 @@ async fn say(
     };
     let code = answer.code();
     let said = Said { id: word.id.as_str(), class: code.class().name(), code: code.name(), seq, replayed };
-    context.output().data(&said, || format!("{code}: {}", code.meaning()))?;
+    let again = if replayed { " (replayed: decided before)" } else { "" };
+    let told = context.output().answer(&said, format!("{code}: {}{again}", code.meaning()));
     // Both words are done when they are in the journal, whatever class their code has for the sender.
-    Ok(if seq.is_some() { Exit::Done } else { Exit::Refused })
+    Ok(if seq.is_some() { Exit::Done } else { Exit::Refused }.combine(told))
+}
+
+/// Where a payout was that has ended, by the journal line of its receipt.
+async fn ended(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &JobId,
+) -> anyhow::Result<Option<(Partition, AccountId)>> {
+    for outcome in tollgate.lookup(link, std::slice::from_ref(id)).await?.into_iter().flatten() {
+        let (Some(partition), Some(seq)) = (outcome.partition, outcome.seq) else { continue };
+        let line = journal::line_at(link, tollgate.keys(partition), seq).await??;
+        let request = line.map(|line| line.request);
+        if let Some(Request::Payout { account, .. } | Request::PayoutStep { account, .. }) = request {
+            return Ok(Some((partition, account)));
+        }
+    }
+    Ok(None)
 }
 
 fn not_open(context: &Context, id: &JobId) -> anyhow::Result<Exit> {

@@ -1,6 +1,7 @@
 //! Sends one job, and waits for its outcome if asked: what `redeem` and `withdraw` share.
 //!
-//! The id is printed before the send: whatever happens then, the job can be looked up or sent again. Relies on
+//! The id is printed before the send: whatever happens then, the job can be looked up or sent again, and where
+//! nothing certain can be said the whole command is shown with that id. Relies on
 //! [`Sender`] for a Redis that is full or away. While waiting it only reads, so it may be stopped anywhere.
 
 use std::fmt;
@@ -25,10 +26,11 @@ use tollgate::scripts::ScriptError;
 use super::lookup::Coupons;
 use crate::arguments;
 use crate::context::Context;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::interrupt::Interrupt;
 use crate::output::{hint, say};
 use crate::progress::Progress;
+use crate::repeat::ChangeId;
 use crate::sender::{Chunk, Route, Sender, Work};
 
 /// How long a Redis that is full or away is waited for.
@@ -90,7 +92,8 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
         Some(delay) => Some(later(tollgate.now(&mut link).await?, delay)?),
         None => args.at,
     };
-    let job = Job { id: args.id.unwrap_or_else(JobId::fresh), at, request };
+    let change = ChangeId::given_or_fresh(args.id);
+    let job = Job { id: change.id().clone(), at, request };
     let partition = tollgate.partition_of(job.request.resource());
     let sent = Sent {
         id: job.id.as_str(),
@@ -98,22 +101,29 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
         queue: args.queue.as_str(),
         at: at.map(|at| at.to_string()),
     };
+    let mut interrupt = Interrupt::listen()?;
+    change.announce();
     context.output().data(&sent, || job.id.clone())?;
 
     let waiting = match args.wait {
         Some(within) => Some(Waiting::begin(&tollgate, &mut link, partition, &job, within).await?),
         None => None,
     };
-    let mut interrupt = Interrupt::listen()?;
-    let exit = send(&tollgate, args.queue, job.clone(), interrupt.clone()).await?;
-    match waiting {
-        Some(waiting) if exit == Exit::Done => {
-            let answer = waiting.answer(&tollgate, &mut link, &job, &mut interrupt).await?;
-            context.output().data(&answer, || answer.to_string())?;
-            Ok(Exit::of_outcome(answer.outcome.class))
-        }
-        _ => Ok(exit),
+    let mut exit = send(&tollgate, args.queue, job.clone(), interrupt.clone()).await?;
+    if let (Exit::Done, Some(waiting)) = (exit, waiting) {
+        exit = match waiting.answer(&tollgate, &mut link, &job, &mut interrupt).await {
+            Ok(answer) => {
+                let told = context.output().answer(&answer, &answer);
+                Exit::of_outcome(answer.outcome.class).combine(told)
+            }
+            // It was sent, whatever else failed.
+            Err(error) => exit::report(&error).combine(Exit::Undecided),
+        };
     }
+    if exit != Exit::Done && exit != Exit::Refused {
+        change.hint_to_repeat();
+    }
+    Ok(exit)
 }
 
 fn later(now: Instant, delay: Duration) -> Result<Instant, InputError> {
@@ -127,14 +137,22 @@ fn later(now: Instant, delay: Duration) -> Result<Instant, InputError> {
 
 async fn send(tollgate: &Tollgate, queue: QueueName, job: Job, interrupt: Interrupt) -> anyhow::Result<Exit> {
     let route = Route { queue, queue_max: None, patience: PATIENCE };
-    let mut sender = Sender::new(tollgate, route, interrupt, Progress::of_nothing()).await?;
-    sender.send(Chunk::of(tollgate, 1, Work::Job(job))).await;
+    let mut sender = Sender::new(tollgate, route, interrupt.clone(), Progress::of_nothing()).await?;
+    let mut told = interrupt;
+    tokio::select! {
+        () = sender.send(Chunk::of(tollgate, 1, Work::Job(job))) => {}
+        () = told.told() => {
+            say("error: interrupted before the answer came: it may have been sent");
+            return Ok(Exit::Undecided);
+        }
+    }
     if let Some(why) = sender.tally().stopped() {
         let done = if sender.tally().unknown > 0 { "it may have been sent" } else { "it was not sent" };
         say(format_args!("error: {done}: {why}"));
         why.hint().into_iter().for_each(hint);
     }
-    Ok(sender.tally().exit())
+    // Whoever is told 3 or 1 may take it that nothing happened.
+    Ok(if sender.tally().unknown > 0 { Exit::Undecided } else { sender.tally().exit() })
 }
 
 /// What was known before the send, so that what is new can be told from what is not.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tollgate::Tollgate;
 use tollgate::amount::Amount;
 use tollgate::code::Code;
+use tollgate::envelope::Envelope;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{JobId, QueueName};
 use tollgate::job::{CampaignTerms, CodesName, Job, Limit, Request, Window};
@@ -55,7 +56,8 @@ impl Cli {
                 entry: &entry,
                 consumer: "w1",
                 id,
-                fingerprint: Fingerprint::of_poison(envelope),
+                fingerprint: Envelope::decode_job(envelope)
+                    .map_or_else(|_| Fingerprint::of_poison(envelope), |job| Fingerprint::of(&job.request)),
                 attempts: 2,
                 envelope,
                 destination: Destination::Dead(reason),
@@ -271,7 +273,10 @@ async fn dead_jobs_are_listed_shown_retried_and_discarded() {
         [json!({"id": "nobody", "result": "absent"}), json!({"id": "second", "result": "requeued"})]
     );
     assert_eq!(cli.run(&["dead", "show", "second", "--json"]).json()["state"], "queued");
-    assert_eq!(cli.run(&["dead", "retry", "second"]).complains(1), "");
+    // Known and not dead any more: what was asked for is so.
+    let again = cli.run(&["dead", "retry", "second", "--json"]);
+    assert_eq!(lines(again.exits(0)), [json!({"id": "second", "result": "replayed"})]);
+    assert_eq!(again.stderr, "");
 
     cli.run(&["dead", "discard", "--all"]).complains(2);
     cli.run(&["dead", "discard"]).complains(2);

@@ -32,13 +32,29 @@ pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyh
     let results = by_id(&tollgate, &mut link, &which.ids, change).await?;
     let mut exit = Exit::Done;
     for (id, result) in which.ids.iter().zip(results) {
-        let name = name(result);
-        context.output().data(&json!({ "id": id.as_str(), "result": name }), || format!("{id}  {name}"))?;
-        if matches!(result, DeadResult::Absent | DeadResult::Damaged) {
+        let was_done = result == DeadResult::Absent && is_so(&tollgate, &mut link, id, change).await?;
+        let name = if was_done { "replayed" } else { name(result) };
+        let told = context.output().answer(
+            &json!({ "id": id.as_str(), "result": name }),
+            match was_done {
+                true => format!("{id}  {name}: not dead any more"),
+                false => format!("{id}  {name}"),
+            },
+        );
+        exit = exit.combine(told);
+        if !was_done && matches!(result, DeadResult::Absent | DeadResult::Damaged) {
             exit = exit.combine(Exit::Refused);
         }
     }
     Ok(exit)
+}
+
+/// Whether what was asked for an id that is not dead is so already: it was put back (it waits, or was decided), or
+/// nothing is left of it, as after a discard. A repeat after a lost answer ends here.
+async fn is_so(tollgate: &Tollgate, link: &mut Link, id: &JobId, change: Change) -> anyhow::Result<bool> {
+    let outcomes = tollgate.lookup(link, std::slice::from_ref(id)).await?;
+    let is_known = outcomes.iter().flatten().any(|outcome| outcome.partition.is_some());
+    Ok(is_known == (change == Change::Retry))
 }
 
 fn name(result: DeadResult) -> &'static str {
