@@ -41,6 +41,7 @@ pub(crate) struct Counts {
     pub(crate) mismatched: u64,
     pub(crate) expired: u64,
     pub(crate) discarded: u64,
+    pub(crate) overtaken: u64,
     /// Of the oldest entry that waits or is in some worker's hands.
     pub(crate) oldest_age_ms: Option<u64>,
 }
@@ -50,7 +51,7 @@ pub(crate) struct Counts {
 pub(crate) struct Conservation {
     pub(crate) accepted: u64,
     pub(crate) settled: u64,
-    /// Whether accepted = settled + waiting + pending + scheduled + dead + discarded.
+    /// Whether accepted = settled + waiting + pending + scheduled + dead + discarded + overtaken.
     pub(crate) holds: bool,
 }
 
@@ -138,6 +139,7 @@ fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
             mismatched: stats.head.mismatched,
             expired: stats.head.expired,
             discarded: stats.head.discarded,
+            overtaken: stats.head.overtaken,
             oldest_age_ms: queues.iter().filter_map(|queue| queue.oldest_age_ms).max(),
         },
         conservation: Conservation { accepted, settled: stats.settled(), holds: stats.is_conserved() },
@@ -159,6 +161,7 @@ impl Counts {
         self.mismatched += other.mismatched;
         self.expired += other.expired;
         self.discarded += other.discarded;
+        self.overtaken += other.overtaken;
         // `None` is less than any age.
         self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
     }

@@ -26,6 +26,6 @@ if redis.call('EXISTS', unpack(KEYS, 2)) > 0 then return { nonce, 'corrupt_state
 local floor = math.max(0, math.floor((now_ms - tonumber(retention_ms)) / 3600000))
 redis.call('HSET', head_key, 'format', '1', 'partition', partition, 'partitions', partitions,
   'retention_ms', retention_ms, 'receipts_floor', digits(floor), 'seq', '0', 'hash', '', 'frozen', '0',
-  'acked', '0', 'to_scheduled', '0', 'to_dead', '0', 'requeued', '0', 'discarded', '0',
+  'acked', '0', 'to_scheduled', '0', 'to_dead', '0', 'requeued', '0', 'discarded', '0', 'overtaken', '0',
   'replayed', '0', 'mismatched', '0', 'expired', '0')
 return { nonce, 'created' }

@@ -1,12 +1,12 @@
 #!lua flags=no-writes
 -- lookup: what is known of ids in one partition.
 --
--- KEYS     head parked kept, then the receipt bucket of every timed id
--- ARGV     nonce, then for each id: id hour bucket; hour is '' for a timeless id, bucket the position of its key
---          in KEYS
+-- KEYS     head parked kept, then of every timed id its receipt bucket and its hold
+-- ARGV     nonce, then for each id: id hour bucket; hour is '' for a timeless id, bucket the position of its
+--          bucket's key in KEYS, which its hold's key follows
 -- returns  nonce, status, and for status
 --            found               the head's seq, then for each id one of
---                                receipt <fingerprint> <code> <seq>
+--                                receipt <fingerprint> <code> <seq>   also where an open hold stands for it
 --                                parked <state> <fingerprint> <due_at_ms> <reason>
 --                                expired   below the floor, and neither kept nor parked
 --                                none      no trace: waiting in a stream, or never arrived
@@ -26,15 +26,21 @@ if problem then return { nonce, 'corrupt_partition', problem } end
 local reply = { nonce, 'found', head[2] }
 for at = 2, #ARGV, 3 do
   local id, hour, bucket = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local below_floor = hour ~= '' and tonumber(hour) < floor
+  local below_floor, reads_kept = place_of(integer(hour), floor, floor)
   local key = (hour == '' or below_floor) and kept_key or KEYS[tonumber(bucket)]
   local receipt = redis.pcall('HGET', key, id)
+  if not receipt and reads_kept then receipt = redis.pcall('HGET', kept_key, id) end
+  local hold = not receipt and below_floor and read_hold(KEYS[bucket + 1])
   local row_text = redis.call('HGET', parked_key, id)
   local row = read_row(row_text)
-  if receipt and receipt.err then return { nonce, 'corrupt_partition', key .. ': ' .. receipt.err } end
+  if receipt and receipt.err then return { nonce, 'corrupt_partition', 'receipt of ' .. id .. ': ' .. receipt.err } end
   if receipt then
-    if not string.match(receipt, '^%x+ [%l_]+ %d+$') then return { nonce, 'corrupt_partition', 'receipt of ' .. id } end
+    if not read_receipt(receipt) then return { nonce, 'corrupt_partition', 'receipt of ' .. id } end
     reply[#reply + 1] = 'receipt ' .. receipt
+  elseif hold == CORRUPT_HOLD then
+    return { nonce, 'corrupt_partition', 'hold of ' .. id }
+  elseif hold then
+    reply[#reply + 1] = table.concat({ 'receipt', hold[1], hold[2], hold[3] }, ' ')
   elseif row_text and not row then
     return { nonce, 'corrupt_partition', 'parked row of ' .. id }
   elseif row then

@@ -1,9 +1,10 @@
 #!lua
 -- park: moves one entry out of its stream, undecided: to scheduled (not due yet) or to dead.
 --
--- KEYS     head queue parked scheduled dead bucket kept
+-- KEYS     head queue parked scheduled dead bucket kept hold
 -- ARGV     nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason envelope
---          hour is '' for a timeless id; destination is scheduled or dead; due_at_ms counts for scheduled
+--          hour is '' for a timeless id; destination is scheduled or dead; due_at_ms counts for scheduled; bucket
+--          and hold are those of the id
 -- returns  nonce, status:
 --            parked          moved, and acknowledged
 --            already_parked  another entry of this id waits there; this one is only acknowledged
@@ -16,7 +17,7 @@
 -- Receipt first, then ownership, then acknowledge, then the destination: a zombie that comes late finds the
 -- receipt or another owner, and can neither lose, double nor invent a job. Every type and right is checked
 -- before the acknowledgement, which is the first write; the writes after it cannot fail.
-local head_key, queue_key, parked_key, scheduled_key, dead_key, bucket_key, kept_key = unpack(KEYS)
+local head_key, queue_key, parked_key, scheduled_key, dead_key, bucket_key, kept_key, hold_key = unpack(KEYS)
 local nonce, consumer, entry, id, fingerprint, hour, destination, due_at_ms, attempts, queue_name, reason, envelope =
   unpack(ARGV)
 local GROUP = 'workers'
@@ -28,12 +29,13 @@ local queue_counter = queue_acked_field(queue_name)
 local counters, status, detail = read_counters(head_key,
   { 'receipts_floor', 'acked', queue_counter, 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
 if not counters then return { nonce, status, detail } end
-local below_floor = hour ~= '' and tonumber(hour) < counters.receipts_floor
+local below_floor, reads_kept = place_of(integer(hour), counters.receipts_floor, counters.receipts_floor)
 counters.receipts_floor = nil   -- read, never written here
 
 local receipts_key = (hour == '' or below_floor) and kept_key or bucket_key
 local owned = redis.pcall('XPENDING', queue_key, GROUP, entry, entry, 1, consumer)
-local problem = owned.err or wrong_type('HLEN', receipts_key) or wrong_type('HLEN', parked_key)
+local problem = owned.err or wrong_type('HLEN', receipts_key) or wrong_type('HLEN', kept_key)
+  or wrong_type('HLEN', parked_key)
   or wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
 local lacked = lacks_right({ { 'XACK', queue_key, GROUP, entry }, { 'ZADD', dead_key, '0', id },
@@ -53,25 +55,19 @@ local function answer(counter, status)
   return { nonce, status }
 end
 
-local receipt = redis.call('HGET', receipts_key, id)
+local receipt = redis.call('HGET', receipts_key, id) or (reads_kept and redis.call('HGET', kept_key, id))
+local hold = not receipt and below_floor and read_hold(hold_key)
 local row_text = redis.call('HGET', parked_key, id)
+local known, counter = answer_from_known(receipt, hold, row_text, below_floor, fingerprint)
+if counter then return answer(counter, known) end
 local row = read_row(row_text)
-if receipt then
-  local stored_fingerprint, code, seq = string.match(receipt, '^(%x+) ([%l_]+) (%d+)$')
-  if stored_fingerprint == fingerprint then return answer('replayed', 'replayed:' .. code .. ':' .. seq) end
-  if stored_fingerprint then return answer('mismatched', 'id_mismatch:' .. seq) end
-end
-if below_floor and not receipt and not row_text then return answer('expired', 'id_expired') end
-if receipt or (row_text and not row) then
+if known == 'corrupt_state' then
   -- What is known of this id is damaged: it waits in dead for a repair, as settle would have it.
   destination, reason = 'dead', 'corrupt_state'
-end
-if row and row.state ~= 'queued' then
+elseif row and row.state ~= 'queued' then
   -- One row for an id: the copy that waits there stands for this one.
-  if row.fingerprint ~= fingerprint then return answer('mismatched', 'id_mismatch:0') end
   return answer(nil, 'already_parked')
 end
-if row and row.fingerprint ~= fingerprint and below_floor then return answer('mismatched', 'id_mismatch:0') end
 if destination == 'scheduled' and tonumber(due_at_ms) <= now_ms then return { nonce, 'due' } end
 
 acknowledge()

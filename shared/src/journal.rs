@@ -12,6 +12,7 @@ use sha1::{Digest, Sha1};
 use crate::amount::Amount;
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
 use crate::ids::JobId;
 use crate::instant::Instant;
 use crate::job::{CampaignTerms, CodesName, Kind, Limit, PayoutStep, Quantity, Request, Window};
@@ -30,8 +31,20 @@ pub struct Entry {
     pub at_ms: u64,
     /// The lines as they are stored, one per decided job.
     pub text: String,
-    /// SHA-1 over the previous entry's hash, this entry's seq and time, and the SHA-1 of its lines, in hex.
+    /// SHA-1 over the previous entry's hash, this entry's seq and time, the SHA-1 of its lines, and `overtaken`,
+    /// in hex.
     pub hash: String,
+    /// The parked jobs that went with these decisions, as they are stored: see [`Entry::overtaken`].
+    pub overtaken_text: String,
+}
+
+/// A job that waited in scheduled or dead when another copy of it was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overtaken {
+    /// The job's id.
+    pub id: JobId,
+    /// Of the request that waited.
+    pub fingerprint: Fingerprint,
 }
 
 /// One decided job.
@@ -66,7 +79,16 @@ impl Entry {
     /// The hash that this entry must have after an entry with `previous` (empty at the beginning).
     pub fn expected_hash(&self, previous: &str) -> String {
         let lines = sha1_hex(&self.text);
-        sha1_hex(&format!("{previous}\n{}\n{}\n{lines}", self.seq_last, self.at_ms))
+        let overtaken = &self.overtaken_text;
+        sha1_hex(&format!("{previous}\n{}\n{}\n{lines}\n{overtaken}", self.seq_last, self.at_ms))
+    }
+
+    /// The parked jobs that went with these decisions; `None` for one that cannot be read.
+    pub fn overtaken(&self) -> impl Iterator<Item = Option<Overtaken>> + '_ {
+        self.overtaken_text.split_terminator('\n').map(|text| {
+            let (id, fingerprint) = text.split_once('\t')?;
+            Some(Overtaken { id: JobId::stored(id).ok()?, fingerprint: Fingerprint::parse(fingerprint)? })
+        })
     }
 
     /// Its seq of the first line.
@@ -231,12 +253,14 @@ async fn range(
 fn read_entry(id: &str, fields: Value) -> Option<Entry> {
     let mut fields = Reply::of(fields).ok()?;
     let seq_last = id.strip_suffix("-0")?.parse().ok()?;
-    let mut field = |expected: &str| match fields.text("name").ok()? {
+    let field = |fields: &mut Reply, expected: &str| match fields.text("name").ok()? {
         name if name == expected => fields.text("value").ok(),
         _ => None,
     };
-    let (at_ms, text, hash) = (field("at_ms")?.parse().ok()?, field("lines")?, field("hash")?);
-    fields.is_empty().then_some(Entry { seq_last, at_ms, text, hash })
+    let at_ms = field(&mut fields, "at_ms")?.parse().ok()?;
+    let (text, hash) = (field(&mut fields, "lines")?, field(&mut fields, "hash")?);
+    let overtaken_text = if fields.is_empty() { String::new() } else { field(&mut fields, "overtaken")? };
+    fields.is_empty().then_some(Entry { seq_last, at_ms, text, hash, overtaken_text })
 }
 
 /// The line at `seq`, if the journal still has it.
@@ -290,7 +314,13 @@ mod tests {
 
     #[test]
     fn an_entry_counts_back_from_its_last_line() {
-        let entry = Entry { seq_last: 7, at_ms: 1, text: "a\nb\nc".to_owned(), hash: String::new() };
+        let entry = Entry {
+            seq_last: 7,
+            at_ms: 1,
+            text: "a\nb\nc".to_owned(),
+            hash: String::new(),
+            overtaken_text: String::new(),
+        };
         assert_eq!(entry.seq_first(), 5);
     }
 }

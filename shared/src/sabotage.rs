@@ -27,6 +27,8 @@ pub enum Sabotage {
     BalanceOffByOne,
     /// A payout attempt may begin while the lease of another runs, and every fence is good.
     FenceIgnored,
+    /// A parked job is taken by whichever request comes under its id.
+    ParkedJobTaken,
 }
 
 /// What is replaced in the script's text, wherever it occurs, and by what.
@@ -43,13 +45,14 @@ const ACT_ONLY: &[Edit] = &[
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ReceiptCheckRemoved,
         Self::CheckAndActSplit,
         Self::AcknowledgeBeforeEffect,
         Self::JournalLineSkipped,
         Self::BalanceOffByOne,
         Self::FenceIgnored,
+        Self::ParkedJobTaken,
     ];
 
     /// The value of [`VARIABLE`].
@@ -61,6 +64,7 @@ impl Sabotage {
             Self::JournalLineSkipped => "journal_line_skipped",
             Self::BalanceOffByOne => "balance_off_by_one",
             Self::FenceIgnored => "fence_ignored",
+            Self::ParkedJobTaken => "parked_job_taken",
         }
     }
 
@@ -84,9 +88,7 @@ impl Sabotage {
     /// The edits that make the bug. [`Sabotage::CheckAndActSplit`] is two calls: these are the first one's.
     pub(crate) fn edits(self) -> &'static [Edit] {
         match self {
-            Self::ReceiptCheckRemoved => {
-                &[("answer = receipt_of[id] and answer_from_receipt(id, fingerprint)", "answer = false")]
-            }
+            Self::ReceiptCheckRemoved => &[("local receipt = receipt_of[id]", "local receipt = false")],
             Self::CheckAndActSplit => CHECK_ONLY,
             Self::AcknowledgeBeforeEffect => &[(
                 "-- Second pass.",
@@ -109,6 +111,10 @@ impl Sabotage {
                 ("if now_ms < hold.lease_until_ms then return 'lease_running' end", ""),
                 ("or digits(hold.fence) ~= fence then return 'fenced'", "then return 'fenced'"),
             ],
+            Self::ParkedJobTaken => &[(
+                "local receipt_is_all = not (hold_of or below_floor or parked_count > 0)",
+                "local receipt_is_all = true",
+            )],
         }
     }
 

@@ -20,7 +20,17 @@ pub(crate) async fn run(context: &Context, _args: Args) -> anyhow::Result<Exit> 
 
 fn human(overview: &Overview) -> String {
     let Counts {
-        waiting, pending, scheduled, dead, decided, replayed, mismatched, expired, discarded, ..
+        waiting,
+        pending,
+        scheduled,
+        dead,
+        decided,
+        replayed,
+        mismatched,
+        expired,
+        discarded,
+        overtaken,
+        ..
     } = overview.counts;
     let mut text = String::new();
     let mut line = |name: &str, value: String| _ = writeln!(text, "{name:<12}{value:>15}");
@@ -34,11 +44,12 @@ fn human(overview: &Overview) -> String {
     line("mismatched", count(mismatched));
     line("expired", count(expired));
     line("discarded", count(discarded));
+    line("overtaken", count(overtaken));
     let Conservation { accepted, settled, holds } = overview.conservation;
     let verdict = if holds { "holds" } else { "BROKEN: run `tollgate-producer audit`" };
     _ = writeln!(
         text,
-        "\nconservation: {} accepted = {} settled + {} waiting + {} pending + {} scheduled + {} dead + {} discarded: {verdict}",
+        "\nconservation: {} accepted = {} settled + {} waiting + {} pending + {} scheduled + {} dead + {} discarded + {} overtaken: {verdict}",
         count(accepted),
         count(settled),
         count(waiting),
@@ -46,6 +57,7 @@ fn human(overview: &Overview) -> String {
         count(scheduled),
         count(dead),
         count(discarded),
+        count(overtaken),
     );
     _ = write!(text, "\n{}", queues(&overview.queues));
     if overview.partitions.len() > 1 {

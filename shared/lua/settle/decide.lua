@@ -17,7 +17,8 @@ while ARGV[at] do
 end
 
 for _, bucket in ipairs(buckets) do
-  local problem = fetch_into(receipt_of, bucket.key, bucket.ids)
+  local problem = bucket.reads_kept and fetch_into(receipt_of, kept_key, bucket.ids)
+    or fetch_into(receipt_of, bucket.key, bucket.ids)
   if problem then return refuse('corrupt_partition', 'receipts: ' .. problem) end
 end
 local parked_count = pcall_redis('HLEN', parked_key)
@@ -32,19 +33,37 @@ local answers = {}     -- one for each job, in order
 local lines = {}       -- journal lines of what this call decided
 local entries = {}     -- stream entries to acknowledge
 local unparked = {}    -- decided ids that were parked
+local overtaken_ids = {}   -- of these, id and fingerprint of those that waited in scheduled or dead
 local settled_count = 0
+
+-- Only the same request gets here: its parked copy goes with the decision. What waited in scheduled or dead is
+-- named beside the journal lines, by its row and not by the request, so that an audit sees whose it was.
+local function unpark(id)
+  unparked[#unparked + 1] = id
+  local row = read_row(parked_row_of[id])
+  if row and row.state ~= 'queued' then overtaken_ids[#overtaken_ids + 1] = id .. '\t' .. row.fingerprint end
+end
+
 for _, run in ipairs(runs) do
   local kind_name, bucket, kind = run.kind_name, run.bucket, run.kind
-  local step, decide, answer_from_hold = kind.step, kind.decide, kind.answer_from_hold
+  local step, decide, hold_of = kind.step, kind.decide, kind.hold_of
   local below_floor, from_future = bucket.below_floor, bucket.from_future
+  -- Where nothing is parked and the bucket is current, an id without a receipt may execute.
+  local receipt_is_all = not (hold_of or below_floor or parked_count > 0)
   for job = run.first, run.last, run.width do
     local entry, id, fingerprint, fields = ARGV[job], ARGV[job + 1], ARGV[job + 2], job + COMMON_FIELDS
     local answer, settled
     if not step then
-      answer = receipt_of[id] and answer_from_receipt(id, fingerprint)
-        or answer_from_hold and answer_from_hold(fields, fingerprint)
-        or below_floor and answer_below_floor(id, fingerprint)
-      settled = answer and answer ~= 'corrupt_state'
+      local receipt = receipt_of[id]
+      if receipt or not receipt_is_all then
+        local counter
+        answer, counter = answer_from_known(receipt, not receipt and hold_of and hold_of(fields),
+          parked_row_of[id], below_floor, fingerprint)
+        if counter then
+          answered[counter] = answered[counter] + 1
+          settled = true
+        end
+      end
       if from_future and not answer then answer = 'id_from_future' end
     end
     if not answer then
@@ -57,7 +76,7 @@ for _, run in ipairs(runs) do
         remember(bucket, id, job_fingerprint or fingerprint, answer)
         seq = seq + 1
         next_seq = digits(seq + 1)
-        if parked_row_of[id] then unparked[#unparked + 1] = id end
+        if not step and parked_row_of[id] then unpark(id) end
       end
     end
     if settled then

@@ -14,7 +14,7 @@ local function load_hold(position)
     'attempts', 'refused', 'fence', 'begin_key', 'lease_until_ms', 'first_begin_at_ms', 'expires_at_ms', 'seq')
   if row.err then
     hold = CORRUPT
-  elseif not (row[1] or row[2] or row[6] or row[14]) then
+  elseif not any(row, 14) then
     hold = false
   else
     hold = {
@@ -73,8 +73,8 @@ end
 -- What a step answers when the hold has ended: the job's receipt knows how.
 local function answer_ended(id, wanted)
   local receipt = receipt_of[id]
-  local code, stored_seq
-  if receipt then code, stored_seq = match(receipt, '^%x+ ([%l_]+) (%d+)$') end
+  local _, code, stored_seq
+  if receipt then _, code, stored_seq = read_receipt(receipt) end
   if code and code == wanted then return 'replayed:' .. code .. ':' .. stored_seq end
   if code == 'paid' or code == 'paid_after_void' then return 'already_posted' end
   if code == 'payout_voided' or code == 'payout_refused' then return 'already_voided' end

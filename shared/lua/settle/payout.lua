@@ -6,16 +6,10 @@ kinds.payout = {
   fields = 7,
 
   -- A hold may outlive its receipt's bucket; it answers for its id as the receipt would.
-  answer_from_hold = function(at, fingerprint)
+  hold_of = function(at)
     local hold = load_hold(ARGV[at + 1])
-    if hold == CORRUPT then return 'corrupt_state' end
-    if not hold then return nil end
-    if hold.fingerprint ~= fingerprint then
-      mismatched = mismatched + 1
-      return 'id_mismatch:' .. digits(hold.seq)
-    end
-    replayed = replayed + 1
-    return 'replayed:' .. hold.state .. ':' .. digits(hold.seq)
+    if hold == CORRUPT then return CORRUPT_HOLD end
+    if hold then return { hold.fingerprint, hold.state, digits(hold.seq) } end
   end,
 
   decide = function(at, id, fingerprint)

@@ -4,8 +4,13 @@
 -- it alone is called by pcall: the call returns at once, having done nothing.
 if #lines > 0 then
   local text = concat(lines, '\n')
-  chain = redis.sha1hex(concat({ chain, digits(seq), digits(now_ms), redis.sha1hex(text) }, '\n'))
+  local overtaken_text = concat(overtaken_ids, '\n')
+  chain = redis.sha1hex(concat({ chain, digits(seq), digits(now_ms), redis.sha1hex(text), overtaken_text }, '\n'))
   local words = { journal_key, digits(seq) .. '-0', 'at_ms', digits(now_ms), 'lines', text, 'hash', chain }
+  if overtaken_text ~= '' then
+    words[#words + 1] = 'overtaken'
+    words[#words + 1] = overtaken_text
+  end
   -- A journal that had entries and is gone was lost; it is not begun again.
   if seq_before > 0 then table.insert(words, 2, 'NOMKSTREAM') end
   local added = pcall_redis('XADD', unpack(words))
@@ -19,7 +24,7 @@ if #lines > 0 then
     -- Decided while parked: another copy of the job got here first.
     for _, id in ipairs(unparked) do
       call('HDEL', parked_key, id)
-      discarded = discarded + call('ZREM', scheduled_key, id) + call('ZREM', dead_key, id)
+      overtaken = overtaken + call('ZREM', scheduled_key, id) + call('ZREM', dead_key, id)
     end
   end
 end
@@ -43,8 +48,9 @@ if #entries > 0 then
 end
 
 if settled_count > 0 then
-  call('HSET', head_key, 'seq', digits(seq), 'hash', chain, 'acked', digits(acked), 'replayed', digits(replayed),
-    'mismatched', digits(mismatched), 'expired', digits(expired), 'discarded', digits(discarded))
+  call('HSET', head_key, 'seq', digits(seq), 'hash', chain, 'acked', digits(acked),
+    'replayed', digits(answered.replayed), 'mismatched', digits(answered.mismatched),
+    'expired', digits(answered.expired), 'overtaken', digits(overtaken))
   if acked > acked_before then call('HSET', head_key, queue_counter, digits(queue_acked + acked - acked_before)) end
 end
 return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) }

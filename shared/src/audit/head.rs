@@ -17,13 +17,15 @@ pub(super) struct Head {
     pub(super) seq: u64,
     pub(super) hash: String,
     pub(super) floor_hour: u64,
+    /// Parked jobs that went with a decision; `None` if that is no number, which is told by [`read`].
+    pub(super) overtaken: Option<u64>,
 }
 
 /// Its fields that this module's [`of_fields`] reads, in order.
-pub(super) const FIELDS: [&str; 3] = ["seq", "hash", "receipts_floor"];
+pub(super) const FIELDS: [&str; 4] = ["seq", "hash", "receipts_floor", "overtaken"];
 
 /// The counters that must be there, whatever their value.
-const COUNTERS: [&str; 12] = [
+const COUNTERS: [&str; 13] = [
     "seq",
     "receipts_floor",
     "retention_ms",
@@ -32,17 +34,18 @@ const COUNTERS: [&str; 12] = [
     "to_dead",
     "requeued",
     "discarded",
+    "overtaken",
     "replayed",
     "mismatched",
     "expired",
     "frozen",
 ];
 
-/// Reads the three fields; `None` if they are damaged.
+/// Reads these fields; `None` if the first three are damaged.
 pub(super) fn of_fields(found: &[Field]) -> Option<Head> {
-    let [seq, hash, floor] = found else { return None };
+    let [seq, hash, floor, overtaken] = found else { return None };
     let hash = String::from_utf8(hash.clone()?).ok()?;
-    Some(Head { seq: number(seq)?, hash, floor_hour: number(floor)? })
+    Some(Head { seq: number(seq)?, hash, floor_hour: number(floor)?, overtaken: number(overtaken) })
 }
 
 /// Reads the head and judges its form.
@@ -152,14 +155,17 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
                 queues.iter().flat_map(|queue| [queue.waiting, queue.pending]).collect();
             let accepted = sum(&added) - i128::from(head.requeued);
             let settled = i128::from(head.acked) - sum(&[head.to_scheduled, head.to_dead]);
-            let places = settled + sum(&in_queues) + sum(&[stats.scheduled, stats.dead, head.discarded]);
+            let places = settled
+                + sum(&in_queues)
+                + sum(&[stats.scheduled, stats.dead, head.discarded, head.overtaken]);
             if accepted != places {
                 let found = format!(
-                    "{places} = {settled} settled + {} in queues + {} scheduled + {} dead + {} discarded",
+                    "{places} = {settled} settled + {} in queues + {} scheduled + {} dead + {} discarded + {} overtaken",
                     sum(&in_queues),
                     stats.scheduled,
                     stats.dead,
-                    head.discarded
+                    head.discarded,
+                    head.overtaken
                 );
                 let expected =
                     format!("{accepted} accepted = {} added - {} requeued", sum(&added), head.requeued);

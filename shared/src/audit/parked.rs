@@ -23,7 +23,7 @@ const CHUNK: usize = 64;
 /// How often a look is repeated that was interrupted.
 const TRIES: usize = 50;
 /// What changes with every move of a parked job.
-const WATCHED: [&str; 5] = ["seq", "to_scheduled", "to_dead", "requeued", "discarded"];
+const WATCHED: [&str; 6] = ["overtaken", "seq", "to_scheduled", "to_dead", "requeued", "discarded"];
 
 /// Checks rows against sets, and sets against rows.
 pub(super) async fn check(room: &mut Room<'_>) -> Result<(), Failure> {

@@ -5,8 +5,9 @@
 
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
 use crate::job::{Request, Resource};
-use crate::journal::{self, Entry, JournalDamage, Line};
+use crate::journal::{self, Entry, JournalDamage, Line, Overtaken};
 use crate::partition::Partition;
 
 use super::head::Head;
@@ -30,6 +31,8 @@ pub(super) struct Replay {
     /// The last line, and the hash of its entry.
     pub(super) seq: u64,
     pub(super) hash: String,
+    /// How many parked jobs went with decisions so far.
+    overtaken: u64,
     /// The stream id of the last entry that was looked at.
     after: Option<String>,
     /// Positions that the history must go through, by seq, the nearest last.
@@ -46,6 +49,7 @@ impl Replay {
             claims: Claims::default(),
             seq: 0,
             hash: String::new(),
+            overtaken: 0,
             after: None,
             expect,
         }
@@ -144,10 +148,39 @@ impl Replay {
                 }
             }
         }
+        self.overtaken(room, &entry);
         self.after = Some(format!("{}-0", entry.seq_last));
         self.seq = entry.seq_last;
         self.hash = entry.hash;
         self.expectations(room);
+    }
+
+    /// A parked job goes with a decision only if that decided the request that waited.
+    fn overtaken(&mut self, room: &mut Room<'_>, entry: &Entry) {
+        for overtaken in entry.overtaken() {
+            self.overtaken += 1;
+            let Some(Overtaken { id, fingerprint }) = overtaken else {
+                let (expected, found) = ("ids and fingerprints", format!("{:?}", entry.overtaken_text));
+                let what = "the parked jobs that went with the decisions cannot be read";
+                room.findings.violation(Check::G9, "journal", &[entry.seq_last], expected, found, what);
+                continue;
+            };
+            let decided = entry.each_line().flatten().find(|line| line.id == id);
+            let found = decided.as_ref().map(|line| Fingerprint::of(&line.request).to_string());
+            if found.as_ref() != Some(&fingerprint.to_string()) {
+                let positions: Vec<u64> = decided.iter().map(|line| line.seq).collect();
+                let found = found.unwrap_or_else(|| "no decision".to_owned());
+                let what = "a parked job is gone that nobody discarded: its id was taken by another request";
+                room.findings.violation(
+                    Check::G5,
+                    format!("parked:{id}"),
+                    &positions,
+                    fingerprint,
+                    found,
+                    what,
+                );
+            }
+        }
     }
 
     fn line(&mut self, room: &mut Room<'_>, line: Line, is_contiguous: bool) {
@@ -222,6 +255,11 @@ impl Replay {
             } else if head.hash != self.hash {
                 let what = "the head names another hash than the journal's last entry";
                 room.findings.violation(Check::G9, "head", &positions[..1], &self.hash, &head.hash, what);
+            } else if head.overtaken.is_some_and(|overtaken| overtaken != self.overtaken) {
+                let (expected, found) = (self.overtaken, head.overtaken.unwrap_or_default());
+                let what =
+                    "the head counts other parked jobs that went with a decision than the journal names";
+                room.findings.violation(Check::G10, "head", &positions[..1], expected, found, what);
             }
         }
         for position in std::mem::take(&mut self.expect) {

@@ -11,7 +11,7 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    LOOKUP, "lookup", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW],
+    LOOKUP, "lookup", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT],
     keys [head parked kept],
     args [nonce]
 );
@@ -86,6 +86,7 @@ pub async fn lookup(link: &mut Link, keys: &Keys, ids: &[JobId]) -> Result<(u64,
         match id.bucket() {
             bucket @ Bucket::Hour(hour) => {
                 let position = call.push_key(keys.receipts(bucket));
+                call.push_key(keys.hold(id));
                 call.push_arg(hour);
                 call.push_arg(position);
             }

@@ -12,8 +12,8 @@ use super::settle::Answer;
 use super::{ScriptError, common_status};
 
 script!(
-    PARK, "park", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::QUEUE_ACKED, parts::HEAD_COUNTERS],
-    keys [head queue parked scheduled dead bucket kept],
+    PARK, "park", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT, parts::QUEUE_ACKED, parts::HEAD_COUNTERS],
+    keys [head queue parked scheduled dead bucket kept hold],
     args [nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason envelope]
 );
 
@@ -86,6 +86,7 @@ pub async fn park(link: &mut Link, keys: &Keys, parking: Parking<'_>) -> Result<
         .key(keys.dead())
         .key(keys.receipts(bucket))
         .key(keys.receipts(Bucket::Kept))
+        .key(keys.hold(id))
         .arg(consumer)
         .arg(entry)
         .arg(id.as_str())

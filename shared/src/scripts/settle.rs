@@ -44,7 +44,7 @@ script!(
         include_str!("../../lua/settle/decide.lua"),
         include_str!("../../lua/settle/write.lua"),
     ),
-    [parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED],
+    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT, parts::QUEUE_ACKED],
     keys [head queue journal parked scheduled dead kept resources],
     args [nonce]
 );

@@ -48,6 +48,7 @@ pub struct Head {
     pub to_dead: u64,
     pub requeued: u64,
     pub discarded: u64,
+    pub overtaken: u64,
     pub replayed: u64,
     pub mismatched: u64,
     pub expired: u64,
@@ -89,7 +90,8 @@ impl PartitionStats {
     /// The two sides of the conservation law: accepted, and the sum of all places where an accepted entry can be.
     pub fn conservation(&self) -> (u64, u64) {
         let in_queues: u64 = self.queues.iter().map(|queue| queue.waiting + queue.pending).sum();
-        (self.accepted(), self.settled() + in_queues + self.scheduled + self.dead + self.head.discarded)
+        let gone = self.head.discarded + self.head.overtaken;
+        (self.accepted(), self.settled() + in_queues + self.scheduled + self.dead + gone)
     }
 
     /// The queue whose counted entries and whose stream disagree on whether anything waits there, if there is one:
@@ -174,6 +176,7 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
         to_dead: number("to_dead")?,
         requeued: number("requeued")?,
         discarded: number("discarded")?,
+        overtaken: number("overtaken")?,
         replayed: number("replayed")?,
         mismatched: number("mismatched")?,
         expired: number("expired")?,

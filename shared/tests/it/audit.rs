@@ -113,6 +113,8 @@ const FAULTS: &[(&str, Check, &str)] = &[
     ("HINCRBY $head to_scheduled 1", Check::G10, "head"),
     ("HINCRBY $head requeued 1", Check::G10, "head"),
     ("HINCRBY $head discarded 1", Check::G10, "head"),
+    ("HINCRBY $head overtaken 1", Check::G10, "head"),
+    ("HDEL $head overtaken", Check::G10, "head"),
     ("HDEL $head replayed", Check::G10, "head"),
     ("HSET $head mismatched x", Check::G10, "head"),
     ("HSET $head partition 1", Check::G9, "head"),

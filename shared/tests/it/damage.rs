@@ -70,7 +70,7 @@ const TYPES: [&[&str]; 6] = [
     &["HSET", "", "mine", "text"],
     &["XADD", "", "5-0", "field", "value"],
 ];
-const FIELDS: [&str; 35] = [
+const FIELDS: [&str; 36] = [
     "format",
     "frozen",
     "receipts_floor",
@@ -81,6 +81,7 @@ const FIELDS: [&str; 35] = [
     "mismatched",
     "expired",
     "discarded",
+    "overtaken",
     "to_scheduled",
     "to_dead",
     "requeued",
@@ -410,7 +411,7 @@ async fn full_effect(
         "mismatched".into()
     })?;
     expect(grown("expired") == count(|answer| matches!(answer, Answer::Expired)), || "expired".into())?;
-    let own = ["seq", "hash", "acked", "acked:default", "replayed", "mismatched", "expired", "discarded"];
+    let own = ["seq", "hash", "acked", "acked:default", "replayed", "mismatched", "expired", "overtaken"];
     for (field, value) in head_before.iter().filter(|(field, _)| !own.contains(&field.as_str())) {
         expect(head.get(field) == Some(value), || format!("head: {field} changed"))?;
     }
@@ -453,7 +454,7 @@ async fn full_effect(
         allowed.insert("journal".to_owned());
 
         let mut receipts: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        let mut discarded = 0;
+        let mut overtaken = 0;
         for line in &lines {
             let bucket = match line.id.bucket() {
                 Bucket::Hour(hour) if i128::from(hour) >= floor => format!("receipts:{hour}"),
@@ -472,7 +473,7 @@ async fn full_effect(
                 // Without a row nobody looks at the indexes.
                 if rows(before, "parked").contains_key(line.id.as_str()) {
                     allowed.extend([index.to_owned(), "parked".to_owned()]);
-                    discarded += i128::from(was(before));
+                    overtaken += i128::from(was(before));
                     expect(!was(after), || format!("{index} still has a decided id"))?;
                 }
             }
@@ -480,7 +481,7 @@ async fn full_effect(
                 "a parked row of a decided id".into()
             })?;
         }
-        expect(grown("discarded") == discarded, || format!("discarded grew by {}", grown("discarded")))?;
+        expect(grown("overtaken") == overtaken, || format!("overtaken grew by {}", grown("overtaken")))?;
         for (bucket, expected) in receipts {
             expect(rows(after, &bucket) == expected, || format!("{bucket}: {:?}", rows(after, &bucket)))?;
             allowed.insert(bucket);

@@ -22,6 +22,7 @@ mod pinned;
 mod preflight;
 mod protocol;
 mod races;
+mod receipt_rule;
 mod receipts;
 mod refusals;
 mod repeat;

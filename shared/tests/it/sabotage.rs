@@ -47,6 +47,13 @@ async fn run() -> Run {
     let batch_of: Vec<_> = batch.iter().map(|job| (None, &job.id, &job.request)).collect();
     s.settle(&batch_of).await.unwrap();
 
+    // A job that waits in dead, and another request under its id.
+    let parked = fresh(withdraw("a", 1));
+    let entries = s.deliver("w", std::slice::from_ref(&parked)).await;
+    let dead = tollgate::scripts::park::Destination::Dead(Code::WorkerLost);
+    s.park("w", &entries[0], dead).await.unwrap();
+    s.settle_as(&parked.id, &withdraw("a", 2)).await;
+
     let id = JobId::fresh();
     let request = Request::Payout {
         account: "p".parse().unwrap(),
@@ -160,6 +167,9 @@ async fn complaints(run: &mut Run) -> Vec<String> {
     if dump.hash("campaign:c")["issued"] != issued.get("c").copied().unwrap_or_default().to_string() {
         found.push("G9: the journal has other redemptions than the campaign".to_owned());
     }
+    let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    let taken = report.violations.iter().filter(|violation| violation.check == tollgate::audit::Check::G5);
+    found.extend(taken.map(|violation| violation.to_string()));
     found
 }
 
@@ -178,6 +188,7 @@ async fn every_planted_bug_is_found() {
         Sabotage::JournalLineSkipped => "G9",
         Sabotage::BalanceOffByOne => "G2",
         Sabotage::FenceIgnored => "G28",
+        Sabotage::ParkedJobTaken => "G5",
     };
     for sabotage in Sabotage::ALL {
         let mut run = sabotage.plant(run()).await;

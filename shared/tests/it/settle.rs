@@ -387,7 +387,7 @@ async fn a_damaged_partition_refuses_the_whole_call_before_any_write() {
         "replayed",
         "mismatched",
         "expired",
-        "discarded",
+        "overtaken",
     ];
     let mut damages: Vec<Vec<String>> = Vec::new();
     let mut damage = |words: &[&str]| damages.push(words.iter().map(ToString::to_string).collect());
