@@ -35,6 +35,8 @@ pub const TOLLGATE_PAYOUT_TOKEN: &str = "TOLLGATE_PAYOUT_TOKEN";
 pub const USER: &str = "USER";
 /// The servers that locks live on, 1, 3 or 5 URLs; without it the data Redis is the only one.
 pub const TOLLGATE_LOCK_URLS: &str = "TOLLGATE_LOCK_URLS";
+/// What the worker logs: levels, for all or by crate.
+pub const RUST_LOG: &str = "RUST_LOG";
 /// Points at which a worker built for tests dies, hangs or stops; refused by a release build.
 pub const TOLLGATE_FAILPOINTS: &str = "TOLLGATE_FAILPOINTS";
 
@@ -61,6 +63,7 @@ pub const ALL: &[Variable] = &[
     Variable { name: TOLLGATE_PAYOUT_URL, what: "the payout gateway's address, for a worker that pays" },
     Variable { name: TOLLGATE_PAYOUT_TOKEN, what: "the payout gateway's bearer token" },
     Variable { name: USER, what: "who speaks in `payout post` and `payout void` (default: operator)" },
+    Variable { name: RUST_LOG, what: "what the worker logs: a level, or levels by crate (default: info)" },
     Variable {
         name: TOLLGATE_FAILPOINTS,
         what: "points at which a worker built for tests dies, hangs or stops; refused by a release build",

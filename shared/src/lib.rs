@@ -22,11 +22,13 @@ pub mod scripts;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
 
+pub mod backoff;
 pub mod connect;
 pub mod embedded;
 pub mod env;
 pub mod failure;
 pub mod fetch;
+pub mod incidents;
 pub mod link;
 pub mod lock;
 pub mod preflight;

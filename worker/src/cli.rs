@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use tollgate::connect::RedisOptions;
 use tollgate::env;
 use tollgate::ids::{Namespace, QueueName};
 use tollgate::scripts::settle::BATCH_MAX;
 
 use crate::arguments::{duration, listen_address};
+use crate::log::LogFormat;
 use crate::payout::options::{PayoutArgs, PayoutConfig};
 
 /// What goes on at once in this process: payouts, whose gateway takes its time.
@@ -77,29 +78,6 @@ struct Args {
     /// How to log, on stderr; RUST_LOG filters
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-}
-
-/// The form of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-}
-
-impl LogFormat {
-    pub(crate) fn install(self) {
-        let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-        let is_watched = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(is_watched)
-            .with_writer(std::io::stderr);
-        match self {
-            Self::Text => log.with_target(false).init(),
-            Self::Json => log.json().init(),
-        }
-    }
 }
 
 /// What to do about a Redis that may lose or evict data.

@@ -1,16 +1,21 @@
-//! How the process is: its phase, its troubles, its figures. What every part reports to and `/readyz` asks.
+//! How the process is: its phase, its incidents, its figures. What every part reports to and `/readyz` asks.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+use tollgate::incidents::{Impact, Incidents, Open};
 
 use crate::metrics::Metrics;
 use crate::shutdown::{Phase, Shutdown};
-use crate::trouble::Troubles;
 
 #[derive(Debug)]
 pub(crate) struct Health {
     pub(crate) shutdown: Shutdown,
-    pub(crate) troubles: Troubles,
+    pub(crate) incidents: Incidents,
     pub(crate) metrics: Metrics,
+    /// Counts how often secrets were to be read again; whoever holds one watches it.
+    pub(crate) reloads: watch::Sender<u64>,
     open: AtomicBool,
 }
 
@@ -18,8 +23,9 @@ impl Health {
     pub(crate) fn new(shutdown: Shutdown) -> Self {
         Self {
             shutdown,
-            troubles: Troubles::default(),
+            incidents: Incidents::default(),
             metrics: Metrics::default(),
+            reloads: watch::Sender::new(0),
             open: AtomicBool::new(false),
         }
     }
@@ -29,16 +35,45 @@ impl Health {
         self.open.store(true, Ordering::Release);
     }
 
-    /// Why no jobs are taken at the moment; `None` if they are.
-    pub(crate) fn unready(&self) -> Option<&'static str> {
-        if !self.open.load(Ordering::Acquire) {
-            return Some("the namespace is not open yet");
+    /// Whether jobs are taken and payouts made, and what is wrong.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let incidents = self.incidents.list();
+        let why_not = if !self.open.load(Ordering::Acquire) {
+            Some("the namespace is not open yet")
+        } else {
+            match self.shutdown.phase() {
+                Phase::Running if incidents.iter().all(|open| open.impact == Impact::Degraded) => None,
+                Phase::Running => Some("not everything works"),
+                Phase::Quiet => Some("quiet"),
+                Phase::Draining | Phase::Over => Some("draining"),
+            }
+        };
+        Readiness { why_not, incidents }
+    }
+}
+
+/// What `/readyz` says.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    /// `None` if the worker does its work.
+    pub(crate) why_not: Option<&'static str>,
+    /// What is wrong, also where the work goes on.
+    pub(crate) incidents: Vec<Open>,
+}
+
+impl Readiness {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.why_not.is_none()
+    }
+}
+
+/// `ready`, or `not ready: <why>`; then each open incident.
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why_not {
+            None => f.write_str("ready")?,
+            Some(why) => write!(f, "not ready: {why}")?,
         }
-        match self.shutdown.phase() {
-            Phase::Running if self.troubles.none() => None,
-            Phase::Running => Some("Redis or a partition does not work; see the log"),
-            Phase::Quiet => Some("quiet"),
-            Phase::Draining | Phase::Over => Some("draining"),
-        }
+        self.incidents.iter().try_for_each(|open| write!(f, "\n{open}"))
     }
 }

@@ -9,10 +9,16 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use tokio::net::TcpListener;
+use tracing::warn;
 
+use crate::failpoint::failpoint;
 use crate::health::Health;
+use crate::log;
 use crate::metrics::Now;
 use crate::process::Worker;
+use crate::shutdown::Phase;
+use crate::supervisor::Supervisor;
 
 /// What the pages show. The worker comes later than the pages: they answer also while it waits for Redis.
 #[derive(Debug, Clone)]
@@ -24,18 +30,20 @@ pub(crate) struct Pages {
 impl Pages {
     fn metrics(&self) -> String {
         let worker = self.worker.get();
+        let readiness = self.health.readiness();
         self.health.metrics.page(Now {
-            up: self.health.unready().is_none(),
+            up: readiness.is_ready(),
+            incidents: readiness.incidents,
+            log_lines_dropped: log::dropped(),
             entries_in_hand: worker.map_or(0, |worker| worker.hand.len()),
             slots_busy: worker.map_or(0, |worker| worker.slots.busy()),
         })
     }
 
     fn ready(&self) -> (StatusCode, String) {
-        match self.health.unready() {
-            None => (StatusCode::OK, "ready\n".to_owned()),
-            Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-        }
+        let readiness = self.health.readiness();
+        let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, format!("{readiness}\n"))
     }
 }
 
@@ -43,16 +51,36 @@ impl Pages {
 ///
 /// # Errors
 /// The address cannot be listened at.
-pub(crate) async fn serve(address: SocketAddr, pages: Pages) -> std::io::Result<SocketAddr> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+pub(crate) fn serve(
+    supervisor: &Supervisor,
+    address: SocketAddr,
+    pages: Pages,
+) -> std::io::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
+    supervisor.keep("http", Phase::Over, move || {
+        let (listener, pages) = (listener.try_clone(), pages.clone());
+        async move {
+            failpoint!(task "in", "http");
+            let served = match listener.and_then(TcpListener::from_std) {
+                Ok(listener) => axum::serve(listener, router(pages)).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = served {
+                warn!("the pages cannot be served: {error}");
+            }
+        }
+    });
+    Ok(address)
+}
+
+fn router(pages: Pages) -> Router {
     let ready = pages.clone();
-    let router = Router::new()
+    Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(async move || ready.ready()))
-        .route("/metrics", get(async move || metrics(&pages)));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(address)
+        .route("/metrics", get(async move || metrics(&pages)))
 }
 
 fn metrics(pages: &Pages) -> impl IntoResponse + use<> {

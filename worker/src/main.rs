@@ -16,13 +16,15 @@ mod hand;
 mod health;
 mod http;
 mod lane;
+mod log;
 mod metrics;
-mod patience;
 mod payout;
+mod retry_loop;
 mod shutdown;
 mod slots;
-mod trouble;
+mod supervisor;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,24 +32,32 @@ use std::time::Duration;
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
-    let config = match cli::Config::from_args() {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(process::EXIT_USAGE);
-        }
-    };
-    config.log_format.install();
+    let (config, filter) =
+        match cli::Config::from_args().and_then(|config| Ok((config, log::Filter::from_env()?))) {
+            Ok(both) => both,
+            Err(error) => {
+                complain(&error);
+                return ExitCode::from(process::EXIT_USAGE);
+            }
+        };
+    log::install(config.log_format, filter);
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
-                eprintln!("error: no threads to be had: {error}");
+                complain(&format!("no threads to be had: {error}"));
                 return ExitCode::FAILURE;
             }
         };
     let code = runtime.block_on(process::run(config));
     // What is still going on was given up (second signal, drain timeout); its entries stay pending for others.
     runtime.shutdown_timeout(Duration::from_millis(100));
+    log::flush();
     code
+}
+
+/// For what is wrong before there is a log.
+fn complain(error: &str) {
+    // Where stderr is closed, the exit code is all there is.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
 }

@@ -12,10 +12,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tollgate::code::Code;
+use tollgate::failure::Failure;
+use tollgate::incidents::{Kind, Open};
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::Answer;
-
-use crate::trouble;
 
 type Label = [(&'static str, &'static str); 1];
 /// Partition and queue.
@@ -36,15 +36,18 @@ pub(crate) struct Metrics {
     redis_failures: Family<Label, Counter>,
     payouts: Family<Label, Counter>,
     payout_locks_failed: Counter,
+    tasks_restarted: Counter,
     queue_waiting: Family<QueueLabels, Gauge>,
     queue_pending: Family<QueueLabels, Gauge>,
     queue_oldest_age_ms: Family<QueueLabels, Gauge>,
 }
 
 /// What is read at the moment of asking.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Now {
     pub(crate) up: bool,
+    pub(crate) incidents: Vec<Open>,
+    pub(crate) log_lines_dropped: u64,
     pub(crate) entries_in_hand: usize,
     pub(crate) slots_busy: usize,
 }
@@ -66,6 +69,7 @@ impl Default for Metrics {
             redis_failures: Family::default(),
             payouts: Family::default(),
             payout_locks_failed: Counter::default(),
+            tasks_restarted: Counter::default(),
             queue_waiting: Family::default(),
             queue_pending: Family::default(),
             queue_oldest_age_ms: Family::default(),
@@ -114,8 +118,13 @@ impl Metrics {
         self.payout_locks_failed.inc();
     }
 
+    /// A long-lived task that ended before its time.
+    pub(crate) fn task_restarted(&self) {
+        self.tasks_restarted.inc();
+    }
+
     pub(crate) fn redis_failure(&self, error: &ScriptError) {
-        self.redis_failures.get_or_create(&[("kind", trouble::kind(error))]).inc();
+        self.redis_failures.get_or_create(&[("kind", failure_kind(error))]).inc();
     }
 
     pub(crate) fn queue(
@@ -132,6 +141,14 @@ impl Metrics {
         self.queue_oldest_age_ms.get_or_create(&labels).set(oldest_age.as_millis() as i64);
     }
 
+    /// A queue that cannot be read any more: old figures would pass for new ones.
+    pub(crate) fn forget_queue(&self, partition: u16, queue: &str) {
+        let labels = [("partition", partition.to_string()), ("queue", queue.to_owned())];
+        for figure in [&self.queue_waiting, &self.queue_pending, &self.queue_oldest_age_ms] {
+            figure.remove(&labels);
+        }
+    }
+
     /// The page, in the OpenMetrics text format.
     pub(crate) fn page(&self, now: Now) -> String {
         let mut registry = Registry::with_prefix("tollgate");
@@ -143,6 +160,12 @@ impl Metrics {
         registry.register("up", "1 while jobs are taken, as /readyz says", gauge(now.up.into()));
         registry.register("entries_in_hand", "Delivered here, not settled", gauge(now.entries_in_hand));
         registry.register("settle_slots_busy", "Settle calls in flight", gauge(now.slots_busy));
+        let incidents: Family<Label, Gauge> = Family::default();
+        for kind in Kind::ALL {
+            let open = now.incidents.iter().filter(|open| open.kind == *kind).count();
+            incidents.get_or_create(&[("kind", kind.name())]).set(open as i64);
+        }
+        registry.register("incidents", "What is wrong now, as /readyz lists it, by kind", incidents);
         registry.register("jobs_decided", "Jobs decided here, by code", self.decided.clone());
         registry.register("jobs_replayed", "Jobs that had been decided before", self.replayed.clone());
         registry.register(
@@ -164,6 +187,14 @@ impl Metrics {
             "Account locks that could not be had",
             self.payout_locks_failed.clone(),
         );
+        registry.register(
+            "tasks_restarted",
+            "Long-lived tasks that ended before their time",
+            self.tasks_restarted.clone(),
+        );
+        let dropped: Counter = Counter::default();
+        dropped.inc_by(now.log_lines_dropped);
+        registry.register("log_lines_dropped", "Log lines that could not be written", dropped);
         registry.register("queue_waiting_jobs", "Not fetched yet", self.queue_waiting.clone());
         registry.register("queue_pending_jobs", "In some worker's hands", self.queue_pending.clone());
         registry.register(
@@ -176,6 +207,19 @@ impl Metrics {
             Ok(()) => page,
             Err(error) => format!("# {error}\n"),
         }
+    }
+}
+
+/// The label of a failure.
+fn failure_kind(error: &ScriptError) -> &'static str {
+    match error {
+        ScriptError::Failure(Failure::NotApplied { reason, .. }) => reason.code(),
+        ScriptError::Failure(Failure::Unknown { .. }) => "no_answer",
+        ScriptError::Failure(Failure::Server { .. })
+        | ScriptError::Uninitialised
+        | ScriptError::Frozen(_)
+        | ScriptError::CorruptPartition(_)
+        | ScriptError::StaleKeys => Kind::of(error).name(),
     }
 }
 
@@ -195,7 +239,13 @@ mod tests {
         metrics.redis_failure(&ScriptError::Uninitialised);
         metrics.payout("paid");
         metrics.queue(0, "default", 0, 0, Duration::ZERO);
-        let page = metrics.page(Now { up: true, entries_in_hand: 0, slots_busy: 0 });
+        let page = metrics.page(Now {
+            up: true,
+            incidents: Vec::new(),
+            log_lines_dropped: 0,
+            entries_in_hand: 0,
+            slots_busy: 0,
+        });
         let figures: BTreeSet<String> = page
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))

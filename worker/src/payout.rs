@@ -24,7 +24,7 @@ use tracing::{error, warn};
 
 use crate::failpoint::failpoint;
 use crate::health::Health;
-use crate::patience::Patience;
+use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 use gateway::Gateway;
 use links::Links;
@@ -187,14 +187,14 @@ impl Attempt<'_> {
 
     /// Makes a step until Redis has an answer: each repeats as itself, and proof must not be lost.
     async fn insist(&self, step: &Step<'_>, until: Phase) -> Result<Answer, ScriptError> {
-        let mut patience = Patience::new(self.health, until, "payout");
+        let mut retry = RetryLoop::new(self.health, until, "payout");
         loop {
             match self.step(step).await {
                 Ok(answer) => {
-                    patience.well();
+                    retry.succeeded();
                     return Ok(answer);
                 }
-                Err(error) if patience.after(&error).await.is_err() => return Err(error),
+                Err(error) if retry.after(&error).await.is_err() => return Err(error),
                 Err(_) => {}
             }
         }

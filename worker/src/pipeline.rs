@@ -35,8 +35,8 @@ use tracing::{error, warn};
 use crate::failpoint::failpoint;
 use crate::hand::{Batch, Held};
 use crate::lane::Lane;
-use crate::patience::GaveUp;
 use crate::process::Worker;
+use crate::retry_loop::GaveUp;
 use crate::slots::Slot;
 
 use self::suspicion::Suspicion;

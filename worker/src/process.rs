@@ -5,6 +5,7 @@
 //! from zero would issue everything again.
 
 mod drain;
+mod reminder;
 mod signals;
 mod start;
 
@@ -28,6 +29,7 @@ use crate::lane::Lane;
 use crate::pipeline;
 use crate::shutdown::{Control, Phase};
 use crate::slots::Slots;
+use crate::supervisor::Supervisor;
 
 /// The command line or the environment is wrong.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -97,14 +99,15 @@ pub(crate) async fn run(config: Config) -> ExitCode {
     log_effective(&config);
     let control = Arc::new(Control::new());
     let health = Arc::new(Health::new(control.listen()));
-    if let Err(error) = signals::handle(control.clone(), config.drain_timeout) {
+    let supervisor = Supervisor::new(health.clone(), control.clone(), config.drain_timeout);
+    if let Err(error) = signals::handle(&supervisor, &control, &health, config.drain_timeout) {
         error!("signals cannot be handled: {error}");
         return ExitCode::FAILURE;
     }
     let shown = Arc::new(OnceLock::new());
     if let Some(address) = config.listen {
         let pages = Pages { health: health.clone(), worker: shown.clone() };
-        match http::serve(address, pages).await {
+        match http::serve(&supervisor, address, pages) {
             Ok(address) => info!(%address, "listening for /metrics, /healthz, /readyz"),
             Err(error) => {
                 error!("--listen {address}: {error}");
@@ -113,9 +116,11 @@ pub(crate) async fn run(config: Config) -> ExitCode {
         }
     }
 
+    reminder::start(&supervisor, &health);
+
     let tollgate = match start::open(&config, &health).await {
         Ok(Some(tollgate)) => tollgate,
-        Ok(None) => return ExitCode::SUCCESS, // told to end while it waited
+        Ok(None) => return exit_code(&control), // told to end while it waited
         Err(code) => return code,
     };
     let worker = Worker::new(config, tollgate, health);
@@ -127,8 +132,13 @@ pub(crate) async fn run(config: Config) -> ExitCode {
         }
     };
     let _ = shown.set(worker.clone());
-    work(&worker, &control, payer).await;
-    ExitCode::SUCCESS
+    work(&worker, &supervisor, &control, payer).await;
+    exit_code(&control)
+}
+
+/// Of a worker that has drained.
+fn exit_code(control: &Control) -> ExitCode {
+    if control.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// The secrets are in `redis`, whose `Debug` hides them.
@@ -142,24 +152,26 @@ fn log_effective(config: &Config) {
     );
 }
 
-async fn work(worker: &Arc<Worker>, control: &Control, payer: Option<Payer>) {
-    let heartbeat = agents::start(worker, heartbeater::Heartbeater);
+async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Control, payer: Option<Payer>) {
+    let heartbeat = agents::start(supervisor, worker, heartbeater::Heartbeater::default);
     start::read_queues(worker).await;
     worker.health.namespace_opened();
     info!(consumer = worker.consumer, partitions = worker.lanes.len(), "ready");
 
-    let readers =
-        worker.lanes.iter().map(|lane| tokio::spawn(pipeline::fetch::run(worker.clone(), lane.clone())));
+    let readers = worker.lanes.iter().map(|lane| {
+        let (name, worker, lane) = (format!("fetch {}", lane.partition), worker.clone(), lane.clone());
+        supervisor.keep(name, Phase::Draining, move || pipeline::fetch::run(worker.clone(), lane.clone()))
+    });
     let mut takers: Vec<_> = readers.collect();
-    takers.push(agents::start(worker, reclaimer::Reclaimer));
-    agents::start(worker, promoter::Promoter::default());
-    agents::start(worker, reaper::Reaper);
-    agents::start(worker, receipt_dropper::ReceiptDropper);
+    takers.push(agents::start(supervisor, worker, reclaimer::Reclaimer::default));
+    agents::start(supervisor, worker, promoter::Promoter::default);
+    agents::start(supervisor, worker, || reaper::Reaper);
+    agents::start(supervisor, worker, || receipt_dropper::ReceiptDropper);
     if let Some(payer) = payer {
-        takers.push(agents::start(worker, payer));
+        takers.push(agents::start(supervisor, worker, move || payer.clone()));
     }
     if worker.config.listen.is_some() {
-        agents::start(worker, observer::Observer);
+        agents::start(supervisor, worker, observer::Observer::default);
     }
 
     worker.health.shutdown.reached(Phase::Draining).await;

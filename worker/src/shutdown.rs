@@ -2,6 +2,8 @@
 //!
 //! A [`Shutdown`] is what every task holds to learn of the phase; only the one who handles signals can advance it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::watch;
 
 /// What the worker may still do.
@@ -11,7 +13,7 @@ pub(crate) enum Phase {
     Running,
     /// No new entries; agents and heartbeat go on (SIGTSTP).
     Quiet,
-    /// No new entries; what is in hand is settled, then the process ends (SIGTERM, SIGINT).
+    /// No new entries; what is in hand is settled, then the process ends (SIGTERM, SIGINT, SIGQUIT).
     Draining,
     /// Whatever is not done stays pending for others (all done, drain timeout, or a second signal).
     Over,
@@ -19,20 +21,34 @@ pub(crate) enum Phase {
 
 /// The end that advances the phase.
 #[derive(Debug)]
-pub(crate) struct Control(watch::Sender<Phase>);
+pub(crate) struct Control {
+    phase: watch::Sender<Phase>,
+    failed: AtomicBool,
+}
 
 impl Control {
     pub(crate) fn new() -> Self {
-        Self(watch::Sender::new(Phase::Running))
+        Self { phase: watch::Sender::new(Phase::Running), failed: AtomicBool::new(false) }
     }
 
     pub(crate) fn listen(&self) -> Shutdown {
-        Shutdown(self.0.subscribe())
+        Shutdown(self.phase.subscribe())
+    }
+
+    /// Begins the drain of a worker that cannot go on.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+        self.advance(Phase::Draining);
+    }
+
+    /// Whether the worker ends because it could not go on.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Never goes back.
     pub(crate) fn advance(&self, to: Phase) {
-        self.0.send_if_modified(|phase| {
+        self.phase.send_if_modified(|phase| {
             let later = to > *phase;
             *phase = to.max(*phase);
             later

@@ -2,12 +2,14 @@
 //!
 //! Nothing rests on a beat: a worker that stops beating loses its name in the list, never a job.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tollgate::link::Link;
 use tollgate::scripts::{ScriptError, beat};
 
 use super::Agent;
+use crate::lane::Lane;
 use crate::process::Worker;
 use crate::shutdown::Phase;
 
@@ -16,18 +18,38 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// With many partitions beats get rarer, so that they stay a small part of what Redis does.
 const REST_PER_PARTITION: Duration = Duration::from_millis(5);
 
-pub(crate) struct Heartbeater;
+/// For so long the same words are said in every partition.
+const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(200);
+
+#[derive(Default)]
+pub(crate) struct Heartbeater {
+    description: Option<(Instant, String)>,
+}
 
 impl Agent for Heartbeater {
     const NAME: &'static str = "heartbeat";
     const UNTIL: Phase = Phase::Over;
 
-    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
-        let description = worker.describe().encode();
-        for lane in &worker.lanes {
-            beat::beat(link, &lane.keys, &worker.consumer, &description).await?;
-            lane.refresh(link, &worker.config.queues).await?;
-        }
+    async fn visit(
+        &mut self,
+        worker: &Arc<Worker>,
+        lane: &Arc<Lane>,
+        link: &mut Link,
+    ) -> Result<Duration, ScriptError> {
+        // A list of workers that is damaged is no reason not to see which queues are paused.
+        let beaten = beat::beat(link, &lane.keys, &worker.consumer, self.description(worker)).await;
+        lane.refresh(link, &worker.config.queues).await?;
+        beaten?;
         Ok(BEAT_EVERY.max(REST_PER_PARTITION * worker.lanes.len() as u32))
+    }
+}
+
+impl Heartbeater {
+    fn description(&mut self, worker: &Worker) -> &str {
+        if self.description.as_ref().is_none_or(|(said_at, _)| said_at.elapsed() > DESCRIPTION_AGE_MAX) {
+            self.description = None;
+        }
+        let (_, words) = self.description.get_or_insert_with(|| (Instant::now(), worker.describe().encode()));
+        words
     }
 }

@@ -1,33 +1,52 @@
 //! The observer reads how much waits and how old it is, for `/metrics`. It runs only where that is served.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::link::Link;
+use tollgate::partition::Partition;
 use tollgate::scripts::{ScriptError, stats};
 
 use super::Agent;
+use crate::lane::Lane;
 use crate::process::Worker;
 use crate::shutdown::Phase;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-pub(crate) struct Observer;
+/// The queues whose figures are shown, by partition: those of one that cannot be read are taken back.
+#[derive(Default)]
+pub(crate) struct Observer {
+    shown: HashMap<Partition, Vec<String>>,
+}
 
 impl Agent for Observer {
     const NAME: &'static str = "observe";
     const UNTIL: Phase = Phase::Over;
 
-    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
-        for lane in &worker.lanes {
-            let partition = stats::read(link, &lane.keys).await?;
-            for queue in partition.queues {
-                let age_ms =
-                    queue.oldest_at_ms.map_or(0, |oldest_ms| partition.at_ms.saturating_sub(oldest_ms));
-                let age = Duration::from_millis(age_ms);
-                let (metrics, name) = (&worker.health.metrics, queue.name.as_str());
-                metrics.queue(lane.partition.number(), name, queue.waiting, queue.pending, age);
-            }
+    async fn visit(
+        &mut self,
+        worker: &Arc<Worker>,
+        lane: &Arc<Lane>,
+        link: &mut Link,
+    ) -> Result<Duration, ScriptError> {
+        let metrics = &worker.health.metrics;
+        let partition = stats::read(link, &lane.keys).await?;
+        let mut shown = Vec::with_capacity(partition.queues.len());
+        for queue in partition.queues {
+            let age_ms = queue.oldest_at_ms.map_or(0, |oldest_ms| partition.at_ms.saturating_sub(oldest_ms));
+            let (age, name) = (Duration::from_millis(age_ms), queue.name.as_str());
+            metrics.queue(lane.partition.number(), name, queue.waiting, queue.pending, age);
+            shown.push(name.to_owned());
         }
+        self.shown.insert(lane.partition, shown);
         Ok(LOOK_EVERY)
+    }
+
+    fn failed(&mut self, worker: &Worker, lane: &Lane) {
+        for queue in self.shown.remove(&lane.partition).unwrap_or_default() {
+            worker.health.metrics.forget_queue(lane.partition.number(), &queue);
+        }
     }
 }

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use super::Agent;
 use crate::health::Health;
+use crate::lane::Lane;
 use crate::payout::gateway::Gateway;
 use crate::payout::links::Links;
 use crate::payout::{Attempt, Outcome, Rules};
@@ -55,9 +56,12 @@ enum Breaker {
     Trying,
 }
 
+#[derive(Clone)]
 pub(crate) struct Payer {
     shared: Arc<Shared>,
     hands: Arc<Semaphore>,
+    /// What is due, as far as this round has looked.
+    due: Vec<(Arc<Lane>, AccountId, JobId)>,
 }
 
 impl Payer {
@@ -80,7 +84,7 @@ impl Payer {
             breaker: Mutex::new(Breaker::Closed),
             moved: AtomicBool::new(false),
         });
-        Ok(Some(Self { shared, hands: worker.payouts.clone() }))
+        Ok(Some(Self { shared, hands: worker.payouts.clone(), due: Vec::new() }))
     }
 }
 
@@ -88,19 +92,23 @@ impl Agent for Payer {
     const NAME: &'static str = "pay";
     const UNTIL: Phase = Phase::Quiet;
 
-    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
-        let mut rest = REST_MAX;
-        let mut payouts = Vec::new();
-        for lane in &worker.lanes {
-            let due = payout::due(link, &lane.keys, LOOK_AHEAD).await?;
-            if !due.payouts.is_empty() {
-                rest = REST_BUSY;
-            }
-            if let Some(due_ms) = due.next_due_ms {
-                rest = rest.min(Duration::from_millis(due_ms.saturating_sub(due.at_ms).max(1)));
-            }
-            payouts.extend(due.payouts.into_iter().map(|(account, id)| (lane, account, id)));
+    async fn visit(
+        &mut self,
+        _worker: &Arc<Worker>,
+        lane: &Arc<Lane>,
+        link: &mut Link,
+    ) -> Result<Duration, ScriptError> {
+        let due = payout::due(link, &lane.keys, LOOK_AHEAD).await?;
+        let mut rest = if due.payouts.is_empty() { REST_MAX } else { REST_BUSY };
+        if let Some(due_ms) = due.next_due_ms {
+            rest = rest.min(Duration::from_millis(due_ms.saturating_sub(due.at_ms).max(1)));
         }
+        self.due.extend(due.payouts.into_iter().map(|(account, id)| (lane.clone(), account, id)));
+        Ok(rest)
+    }
+
+    async fn finish(&mut self, worker: &Worker) -> Option<Duration> {
+        let mut payouts = std::mem::take(&mut self.due);
         // Workers that all begin with the oldest would only find each other's locks.
         payouts.shuffle(&mut rand::rng());
         let list_ends_at = Instant::now() + LIST_AGE_MAX;
@@ -114,7 +122,7 @@ impl Agent for Payer {
         }
         // Hands that are free again find no rest in between, as long as the work comes to something: lock servers that
         // are down must not be asked in a loop.
-        Ok(if self.shared.moved.swap(false, Ordering::Relaxed) { Duration::ZERO } else { rest })
+        self.shared.moved.swap(false, Ordering::Relaxed).then_some(Duration::ZERO)
     }
 }
 

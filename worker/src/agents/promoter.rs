@@ -3,10 +3,13 @@
 //! Every worker has one; only who removes an id from `scheduled` puts it back. Dies the process after a call, or is
 //! the reply lost: the jobs are in their streams.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
+use tollgate::partition::Partition;
 use tollgate::scripts::promote::{Promotion, promote};
 use tollgate::scripts::{ScriptError, queue};
 use tracing::warn;
@@ -26,7 +29,12 @@ const LIMIT: usize = 200;
 /// Its own list of all queues of each partition, since the script goes over all of them.
 #[derive(Default)]
 pub(crate) struct Promoter {
-    queues: Vec<Vec<QueueName>>,
+    partitions: HashMap<Partition, Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    queues: Vec<QueueName>,
     damaged: u64,
 }
 
@@ -34,24 +42,25 @@ impl Agent for Promoter {
     const NAME: &'static str = "promote";
     const UNTIL: Phase = Phase::Draining;
 
-    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
-        self.queues.resize(worker.lanes.len(), Vec::new());
-        let mut rest = REST_MAX;
-        let mut damaged = 0;
-        for (lane, queues) in worker.lanes.iter().zip(&mut self.queues) {
-            let promotion = promote_due(worker, lane, queues, link).await?;
-            damaged += promotion.damaged;
-            if let Some(due_ms) = promotion.next_due_ms {
-                rest = rest.min(Duration::from_millis(due_ms.saturating_sub(promotion.at_ms)));
-            }
-        }
-        if damaged > self.damaged {
+    async fn visit(
+        &mut self,
+        worker: &Arc<Worker>,
+        lane: &Arc<Lane>,
+        link: &mut Link,
+    ) -> Result<Duration, ScriptError> {
+        let known = self.partitions.entry(lane.partition).or_default();
+        let promotion = promote_due(worker, lane, &mut known.queues, link).await?;
+        let rest = promotion.next_due_ms.map_or(REST_MAX, |due_ms| {
+            REST_MAX.min(Duration::from_millis(due_ms.saturating_sub(promotion.at_ms)))
+        });
+        if promotion.damaged > known.damaged {
             warn!(
-                damaged,
+                damaged = promotion.damaged,
+                partition = %lane.partition,
                 "scheduled jobs whose row is damaged stay where they are: `tollgate-producer audit`"
             );
         }
-        self.damaged = damaged;
+        known.damaged = promotion.damaged;
         Ok(rest.max(REST_MIN))
     }
 }

@@ -4,6 +4,7 @@
 //! that was only paused for long loses its name and gets it back with its next beat and read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::ids::QueueName;
@@ -30,18 +31,21 @@ impl Agent for Reaper {
     const NAME: &'static str = "reap";
     const UNTIL: Phase = Phase::Draining;
 
-    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
+    async fn visit(
+        &mut self,
+        worker: &Arc<Worker>,
+        lane: &Arc<Lane>,
+        link: &mut Link,
+    ) -> Result<Duration, ScriptError> {
         let silent = SILENT_MIN.max(worker.config.claim_idle * SILENT_CLAIM_IDLES);
-        for lane in &worker.lanes {
-            let queues: Vec<_> =
-                queue::list(link, &lane.keys).await?.into_iter().map(|(queue, _)| queue).collect();
-            for consumer in silent_consumers(lane, &queues, link, silent).await? {
-                if consumer != worker.consumer
-                    && reap(link, &lane.keys, &queues, &consumer, silent).await? == Reaped::Gone
-                {
-                    worker.health.metrics.reaped.inc();
-                    info!(consumer, partition = %lane.partition, "removed a worker that is gone");
-                }
+        let queues: Vec<_> =
+            queue::list(link, &lane.keys).await?.into_iter().map(|(queue, _)| queue).collect();
+        for consumer in silent_consumers(lane, &queues, link, silent).await? {
+            if consumer != worker.consumer
+                && reap(link, &lane.keys, &queues, &consumer, silent).await? == Reaped::Gone
+            {
+                worker.health.metrics.reaped.inc();
+                info!(consumer, partition = %lane.partition, "removed a worker that is gone");
             }
         }
         Ok(LOOK_EVERY.mul_f64(rand::random_range(0.8..1.2)))

@@ -4,11 +4,15 @@
 //! workers (see `pipeline/suspicion.rs`); one claim is settled before the next. If the owner lives after all (it was paused, or is slow), both settle and one is told
 //! `replayed`. Dies the process after a claim: the next one claims after the same time.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tollgate::fetch::Delivered;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
+use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::claim::{Redelivered, claim};
 use tracing::info;
@@ -24,27 +28,60 @@ use crate::shutdown::Phase;
 /// How often to look, unless entries get old sooner.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-pub(crate) struct Reclaimer;
+/// How long a visit waits for a batch to be settled before it turns to the other partitions.
+const SETTLED_WITHIN: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+pub(crate) struct Reclaimer {
+    /// The batch of each partition that is being settled: one that waits for Redis holds up no other partition.
+    settling: HashMap<Partition, JoinHandle<()>>,
+}
 
 impl Agent for Reclaimer {
     const NAME: &'static str = "reclaim";
     const UNTIL: Phase = Phase::Draining;
 
-    async fn round(&mut self, worker: &Worker, link: &mut Link) -> Result<Duration, ScriptError> {
-        for lane in &worker.lanes {
-            for (queue, _) in lane.active().iter() {
-                // A claim is a fetch: neither while quiet nor while a batch waits for Redis to heal.
-                while worker.health.shutdown.phase() == Phase::Running && !lane.is_stuck() {
-                    let Some(held) = take(worker, lane, queue, link).await? else { break };
-                    failpoint!("after_claim", held.batch().jobs());
-                    let slot = worker.slots.take(held.batch().suspicion.share()).await;
-                    pipeline::run(worker, lane, held, slot).await;
+    async fn visit(
+        &mut self,
+        worker: &Arc<Worker>,
+        lane: &Arc<Lane>,
+        link: &mut Link,
+    ) -> Result<Duration, ScriptError> {
+        for (queue, _) in lane.active().iter() {
+            // A claim is a fetch: neither while quiet nor while a batch waits for Redis to heal.
+            while worker.health.shutdown.phase() == Phase::Running && !lane.is_stuck() {
+                if !self.has_settled(lane).await {
+                    return Ok(SETTLED_WITHIN);
                 }
+                let Some(held) = take(worker, lane, queue, link).await? else { break };
+                failpoint!("after_claim", held.batch().jobs());
+                self.settle(worker, lane, held);
             }
         }
         // Within idle + a quarter of it, an entry of a dead worker is found; fleets spread by the jitter.
         let rest = LOOK_EVERY.min(worker.config.claim_idle / 4);
         Ok(rest.mul_f64(rand::random_range(0.8..1.2)))
+    }
+}
+
+impl Reclaimer {
+    /// Whether the last batch of this partition is settled, or is so soon.
+    async fn has_settled(&mut self, lane: &Lane) -> bool {
+        let Some(settling) = self.settling.get_mut(&lane.partition) else { return true };
+        if tokio::time::timeout(SETTLED_WITHIN, settling).await.is_err() {
+            return false;
+        }
+        self.settling.remove(&lane.partition);
+        true
+    }
+
+    fn settle(&mut self, worker: &Arc<Worker>, lane: &Arc<Lane>, held: Held) {
+        let (worker, lane, partition) = (worker.clone(), lane.clone(), lane.partition);
+        let settling = tokio::spawn(async move {
+            let slot = worker.slots.take(held.batch().suspicion.share()).await;
+            pipeline::run(&worker, &lane, held, slot).await;
+        });
+        self.settling.insert(partition, settling);
     }
 }
 

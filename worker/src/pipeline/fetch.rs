@@ -4,9 +4,11 @@
 //! at the very end. After any error the entries that are pending under us but not in hand are those whose reply was
 //! lost: they are read again, without counting a delivery. Must not fetch while a batch waits for Redis to heal.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tollgate::fetch::{Delivered, FetchError, Wait, fetch};
 use tollgate::ids::QueueName;
 use tollgate::link::BlockingLink;
@@ -14,11 +16,12 @@ use tollgate::scripts::ScriptError;
 use tollgate::scripts::claim::Redelivered;
 use tollgate::scripts::pending::pending;
 
+use crate::failpoint::failpoint;
 use crate::hand::{Batch, Held};
 use crate::lane::Lane;
-use crate::patience::{GaveUp, Patience};
 use crate::pipeline::{self, suspicion::Suspicion};
 use crate::process::Worker;
+use crate::retry_loop::{GaveUp, RetryLoop};
 use crate::shutdown::Phase;
 
 /// How long a read waits: also how long an idle worker takes to end, and a pause to take hold.
@@ -31,17 +34,19 @@ const PENDING_PAGE: usize = 500;
 /// Fetches until the worker drains.
 pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
     let mut reader = Reader { worker: &worker, lane: &lane, link: None };
-    let what = format!("fetch from partition {}", lane.partition);
-    let mut patience = Patience::new(&worker.health, Phase::Draining, what);
+    // The task may have died between a read and its handing on: what is pending and not in hand is read first.
+    lane.reply_was_lost();
+    let mut retry = RetryLoop::in_partition(&worker.health, Phase::Draining, "fetch", lane.partition);
     while reader.may_fetch().await {
+        failpoint!(task "in", "fetch");
         let gave_up = match reader.read().await {
             Ok(batches) => {
-                patience.well();
+                retry.succeeded();
                 reader.hand_on(batches).await
             }
             Err(error) => {
                 lane.reply_was_lost();
-                patience.after(&error).await
+                retry.after(&error).await
             }
         };
         if gave_up.is_err() {
@@ -160,7 +165,13 @@ impl Reader<'_> {
                 () = self.worker.health.shutdown.reached(Phase::Over) => return Err(GaveUp),
             };
             let (worker, lane) = (self.worker.clone(), self.lane.clone());
-            tokio::spawn(async move { pipeline::run(&worker, &lane, held, slot).await });
+            tokio::spawn(async move {
+                let run = AssertUnwindSafe(pipeline::run(&worker, &lane, held, slot));
+                if run.catch_unwind().await.is_err() {
+                    // Its entries are pending and not in hand any more: they are read again.
+                    lane.reply_was_lost();
+                }
+            });
         }
         Ok(())
     }

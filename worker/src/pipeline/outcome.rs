@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use super::Desk;
 use super::decode::{Decoded, Parcel};
 use super::park::park;
-use crate::patience::GaveUp;
+use crate::retry_loop::GaveUp;
 
 /// Most mismatches of a batch that are looked up; the metric counts them all.
 const EXPLAINED_MAX: usize = 10;

@@ -9,7 +9,7 @@ use super::Desk;
 use super::decode::Parcel;
 use super::retry::Retry;
 use crate::failpoint::failpoint;
-use crate::patience::GaveUp;
+use crate::retry_loop::GaveUp;
 
 pub(crate) async fn park(
     desk: &mut Desk<'_>,

@@ -3,28 +3,27 @@
 use tollgate::scripts::ScriptError;
 
 use crate::lane::{Lane, Stuck};
-use crate::patience::{GaveUp, Patience};
 use crate::process::Worker;
+use crate::retry_loop::{GaveUp, RetryLoop};
 use crate::shutdown::Phase;
 use crate::slots::Slot;
 
 pub(crate) struct Retry<'a> {
     lane: &'a Lane,
-    patience: Patience<'a>,
+    retry: RetryLoop<'a>,
     stuck: Option<Stuck<'a>>,
 }
 
 impl<'a> Retry<'a> {
     pub(crate) fn new(worker: &'a Worker, lane: &'a Lane, stage: &str) -> Self {
         // Until all is over: a drain still tries to settle what is in hand.
-        let patience =
-            Patience::new(&worker.health, Phase::Over, format!("{stage} in partition {}", lane.partition));
-        Self { lane, patience, stuck: None }
+        let retry = RetryLoop::in_partition(&worker.health, Phase::Over, stage, lane.partition);
+        Self { lane, retry, stuck: None }
     }
 
     /// Waits until it is time to try again.
     pub(crate) async fn after(&mut self, error: &ScriptError, slot: &mut Slot) -> Result<(), GaveUp> {
         self.stuck.get_or_insert_with(|| self.lane.stuck());
-        slot.while_others(self.patience.after(error)).await
+        slot.while_others(self.retry.after(error)).await
     }
 }

@@ -15,7 +15,7 @@ use super::Desk;
 use super::decode::{Decoded, Parcel};
 use super::park::park;
 use super::retry::Retry;
-use crate::patience::GaveUp;
+use crate::retry_loop::GaveUp;
 
 /// Answers the jobs that are due, in their order.
 pub(crate) async fn schedule<'a>(

@@ -8,7 +8,7 @@ use tollgate::scripts::settle::{self, Answer, Item, Policy};
 
 use super::Desk;
 use super::retry::Retry;
-use crate::patience::GaveUp;
+use crate::retry_loop::GaveUp;
 
 pub(crate) async fn settle(desk: &mut Desk<'_>, plans: &[Item<'_>]) -> Result<Vec<Answer>, GaveUp> {
     if plans.is_empty() {

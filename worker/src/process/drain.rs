@@ -8,6 +8,7 @@ use tollgate::scripts::{ScriptError, queue};
 use tracing::{debug, info, warn};
 
 use super::Worker;
+use crate::lane::Lane;
 use crate::shutdown::Phase;
 
 /// A Redis that does not answer must not hold up the end; the reaper of another worker does the same later.
@@ -35,17 +36,22 @@ pub(super) async fn settle_what_is_in_hand(worker: &Worker, takers: Vec<JoinHand
 /// Removes this consumer where it holds nothing.
 pub(super) async fn deregister(worker: &Worker) {
     let removed = async {
-        let mut link = worker.tollgate.server().link().await?;
         for lane in &worker.lanes {
-            let queues: Vec<_> =
-                queue::list(&mut link, &lane.keys).await?.into_iter().map(|(queue, _)| queue).collect();
-            reap(&mut link, &lane.keys, &queues, &worker.consumer, Duration::ZERO).await?;
+            // A partition that is damaged must not keep the name in the others.
+            if let Err(error) = deregister_in(worker, lane).await {
+                debug!(partition = %lane.partition, "not deregistered: {error}");
+            }
         }
-        Ok::<_, ScriptError>(())
     };
-    match tokio::time::timeout(DEREGISTER_WITHIN, removed).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!("not deregistered: {error}"),
-        Err(_) => debug!("not deregistered in time"),
+    if tokio::time::timeout(DEREGISTER_WITHIN, removed).await.is_err() {
+        debug!("not deregistered in time");
     }
+}
+
+async fn deregister_in(worker: &Worker, lane: &Lane) -> Result<(), ScriptError> {
+    let mut link = worker.tollgate.server().link().await?;
+    let queues: Vec<_> =
+        queue::list(&mut link, &lane.keys).await?.into_iter().map(|(queue, _)| queue).collect();
+    reap(&mut link, &lane.keys, &queues, &worker.consumer, Duration::ZERO).await?;
+    Ok(())
 }

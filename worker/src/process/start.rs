@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use tollgate::connect::{self, ConnectError, Origin, Server};
 use tollgate::failure::Refusal;
+use tollgate::incidents::Kind;
 use tollgate::preflight::{self, Tier};
 use tollgate::scripts::ScriptError;
 use tollgate::{OpenError, Tollgate};
@@ -12,7 +13,7 @@ use tracing::{error, info, warn};
 use super::{EXIT_UNREACHABLE, EXIT_USAGE, Worker};
 use crate::cli::{Config, UnsafeRedis};
 use crate::health::Health;
-use crate::patience::Patience;
+use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 
 /// `None` if the process was told to end while it waited.
@@ -43,11 +44,11 @@ async fn until_done<T>(
     what: &str,
     mut attempt: impl AsyncFnMut() -> Result<T, ScriptError>,
 ) -> Option<T> {
-    let mut patience = Patience::new(health, Phase::Draining, what);
+    let mut retry = RetryLoop::new(health, Phase::Draining, what);
     loop {
         match attempt().await {
             Ok(done) => return Some(done),
-            Err(error) => patience.after(&error).await.ok()?,
+            Err(error) => retry.after(&error).await.ok()?,
         }
     }
 }
@@ -94,12 +95,17 @@ async fn open_namespace(server: &Server, config: &Config) -> Result<Tollgate, Sc
     })
 }
 
-/// Learns which queues there are before the first fetch; the heartbeat repeats it.
+/// Learns which queues there are before the first fetch. A partition that is damaged does not hold up the others: the
+/// heartbeat goes on trying, and says so.
 pub(super) async fn read_queues(worker: &Worker) {
+    let mut unread: Vec<_> = worker.lanes.iter().collect();
     let read = async || {
         let mut link = worker.tollgate.server().link().await?;
-        for lane in &worker.lanes {
-            lane.refresh(&mut link, &worker.config.queues).await?;
+        while let Some(lane) = unread.last() {
+            match lane.refresh(&mut link, &worker.config.queues).await {
+                Err(error) if Kind::of(&error).is_of_server() => return Err(error),
+                Ok(()) | Err(_) => _ = unread.pop(),
+            }
         }
         Ok(())
     };

@@ -288,12 +288,7 @@ impl Worker {
             Some(rest.split_whitespace().next()?.to_owned())
         })
         .await;
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
+        get(&address, path)
     }
 
     /// One figure of `/metrics`, by its name and labels as they are printed; 0 if it is not there yet.
@@ -336,6 +331,16 @@ impl Worker {
         self.signal(Signal::TERM);
         self.ended().await.code()
     }
+}
+
+/// A page by HTTP: status line and body.
+pub(crate) fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
 impl Drop for Worker {

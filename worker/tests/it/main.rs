@@ -16,6 +16,7 @@ mod queues;
 mod readme;
 mod refusals;
 mod signals;
+mod supervised;
 mod unavailable;
 
 #[cfg(feature = "failpoints")]

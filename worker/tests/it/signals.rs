@@ -58,6 +58,27 @@ async fn sigtstp_stops_fetching_but_not_beating() {
     space.drained().await;
 }
 
+#[tokio::test]
+async fn no_common_signal_kills_a_worker_without_a_drain() {
+    let space = Space::on(shared()).await;
+    let mut worker = space.worker(&[]);
+    worker.says("ready").await;
+    for (signal, words) in [
+        (Signal::HUP, "SIGHUP: "),
+        (Signal::USR1, "status: ready"),
+        (Signal::USR2, "status: ready"),
+        (Signal::PIPE, ""),
+    ] {
+        worker.signal(signal);
+        worker.says(words).await;
+    }
+    space.enqueue(&redemptions("j", 10)).await;
+    space.drained().await;
+    worker.signal(Signal::QUIT);
+    assert_eq!(worker.ended().await.code(), Some(0));
+    worker.says("drained").await;
+}
+
 #[cfg(feature = "failpoints")]
 #[tokio::test]
 async fn a_second_signal_or_the_drain_timeout_ends_and_leaves_the_entries_to_others() {
