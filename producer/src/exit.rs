@@ -19,9 +19,10 @@ use tollgate::scripts::ScriptError;
 use crate::output::{hint, say};
 
 /// How a command ended. The order is the precedence: where several apply, the greatest is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Exit {
     /// 0: everything asked for is done.
+    #[default]
     Done,
     /// 1: something was refused or failed.
     Refused,

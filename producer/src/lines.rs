@@ -61,12 +61,22 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// What one line asks for.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) work: Work,
+    /// Whether the line itself names its id.
+    pub(crate) has_own_id: bool,
+}
+
 /// What a line asks for. A line without an id gets the one that the run gives it; an operation that creates
 /// something, the one that its name gives it.
-pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Work, InputError> {
+pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Line, InputError> {
     let Envelope { id, at, request } = Envelope::decode(line).map_err(|poison| poison.error)?;
+    let has_own_id = id.is_some();
     if request.kind().is_queueable() {
-        return Ok(Work::Job(Job { id: id.unwrap_or_else(|| run.line_id(number)), at, request }));
+        let id = id.unwrap_or_else(|| run.line_id(number));
+        return Ok(Line { work: Work::Job(Job { id, at, request }), has_own_id });
     }
     let id = match (id, &request) {
         (Some(id), _) => id,
@@ -77,7 +87,7 @@ pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Work, InputE
             return Err(InputError::new(Code::MissingField, "id", "", allowed));
         }
     };
-    Ok(Work::Operation(Operation { id, request }))
+    Ok(Line { work: Work::Operation(Operation { id, request }), has_own_id })
 }
 
 #[cfg(test)]
@@ -113,16 +123,15 @@ mod tests {
         let all = lines(&text, 8192);
         assert_eq!(all[0].1.len(), ENVELOPE_BYTES_MAX + 1);
         assert_eq!(all[1], (2, b"short".to_vec()));
-        let run = RunId::fresh();
+        let run = RunId::fresh(None);
         assert_eq!(work(&all[0].1, 1, &run).unwrap_err().code, Code::PayloadTooLarge);
     }
 
     #[test]
     fn ids_that_are_missing_are_given() {
-        let run = RunId::fresh();
+        let run = RunId::fresh(None);
         let id = |line: &str| match work(line.as_bytes(), 7, &run) {
-            Ok(Work::Job(job)) => Ok(job.id.to_string()),
-            Ok(Work::Operation(operation)) => Ok(operation.id.to_string()),
+            Ok(line) => Ok(line.work.id().to_string()),
             Err(error) => Err(error.to_string()),
         };
         let given = run.line_id(7).to_string();

@@ -142,6 +142,11 @@ impl<'a> Sender<'a> {
         self.progress.add(count);
     }
 
+    /// The connection, between two chunks.
+    pub(crate) fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
     /// What has come of everything so far.
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally

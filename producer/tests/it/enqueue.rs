@@ -41,7 +41,7 @@ async fn a_file_is_sent_and_its_bad_lines_are_named() {
     assert_eq!(
         ran.stdout,
         format!(
-            "{{\"run\":\"{run}\",\"accepted\":5,\"refused\":0,\"invalid\":6,\"not_applied\":0,\"unknown\":0,\"stopped\":null}}\n"
+            "{{\"run\":\"{run}\",\"accepted\":5,\"refused\":0,\"invalid\":6,\"not_applied\":0,\"unknown\":0,\"stopped\":null,\"mismatched\":0,\"rejected\":null}}\n"
         )
     );
     for line in [
@@ -223,7 +223,10 @@ async fn length(link: &mut Link, stream: &str) -> i64 {
 #[test]
 fn a_signal_stops_it_whole_and_tells_how_to_go_on() {
     let cli = Cli::new();
-    let mut child = cli.command(&["--json", "enqueue"]).stdin(Stdio::piped()).spawn().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let args = ["--json", "enqueue", "--run-log", log.to_str().unwrap()];
+    let mut child = cli.command(&args).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(long_file(3_000).as_bytes()).unwrap();
     // Its stdin stays open: without the signal it would wait for ever.
@@ -352,6 +355,10 @@ fn wrong_files_and_flags_are_refused_at_the_door() {
         (&["enqueue", file, "--ids-out", file], "another file than the one that is read"),
         (&["enqueue", file, "--ids-out", "/no/such/dir/ids"], "a file that can be written"),
         (&["enqueue", "--run", "yesterday"], "must be a UUIDv7 in lower case"),
+        (&["enqueue", "--run", "0198c2a1-7b3c-7def-8123-456789abcdef"], "given together with --run-log"),
+        (&["enqueue", file, "--rejected", file], "another file than the one that is read"),
+        (&["enqueue", file, "--run-log", "log"], "left out: a file is recognised by its SHA-256"),
+        (&["enqueue", "--run-log", dir], "a file that can be read and written"),
         (&["enqueue", "--queue", "a,b"], "must be 1 to 64 of the characters"),
         (&["enqueue", "--queue-max", "0"], "must be a whole number from 1"),
         (&["enqueue", "--queue-max", "-1"], "must be a whole number from 1"),

@@ -33,7 +33,10 @@ async fn what_never_gets_an_answer_is_unknown() {
     cli.run(&["init"]).exits(0);
     let lossy = Proxy::new(&cli.url, "XADD", Loss::Break(u32::MAX));
     let through = Cli { url: lossy.url(), namespace: cli.namespace.clone() };
-    let ran = through.run_with(&["--json", "enqueue", "--overload-wait", "100ms"], jobs(1_500).as_bytes());
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("jobs");
+    std::fs::write(&file, jobs(1_500)).unwrap();
+    let ran = through.run(&["--json", "enqueue", file.to_str().unwrap(), "--overload-wait", "100ms"]);
     ran.exits(4);
     let end = ran.json();
     // The first thousand were on their way; the rest was never sent.

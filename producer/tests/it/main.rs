@@ -17,4 +17,5 @@ mod killed;
 mod lost_replies;
 mod operate;
 mod proxy;
+mod run;
 mod send;

@@ -1,0 +1,156 @@
+//! What `enqueue` reads, and the run that it belongs to.
+//!
+//! A regular file is read twice: once for its digest, before anything is sent, then for its lines. Whatever can
+//! be read only once (standard input, a pipe, a device) may keep a [`RunLog`]. Both ways every byte is checked
+//! against what the run is of before a line of it is used ([`Checked`]), so ids by line number never meet other
+//! lines: not if another file is named, not if the file changes while it is read.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tollgate::code::Code;
+use tollgate::input::InputError;
+
+use super::checked::{After, Checked, Mark};
+use super::run_log::RunLog;
+use crate::run::{FileDigest, RunId};
+
+/// How much is read, and compared, at a time.
+pub(super) const BLOCK_BYTES: usize = 256 * 1024;
+
+/// The input, opened.
+pub(super) struct Input {
+    pub(super) run: RunId,
+    pub(super) reader: Checked,
+    /// Where lines that are no job go unless told otherwise.
+    pub(super) rejected: Option<PathBuf>,
+    pub(super) repeated_by: RepeatedBy,
+}
+
+/// How a run that was broken off is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RepeatedBy {
+    /// The same file.
+    File,
+    /// The same bytes on standard input, and the same log.
+    Log,
+    /// It is not: the input is gone and nothing tells whether another one is the same.
+    Nothing,
+}
+
+/// Opens the input, and finds out which run this is, before anything is sent.
+pub(super) fn open(path: &Path, run: Option<RunId>, log: Option<&Path>) -> Result<Input, InputError> {
+    let unreadable = |error: io::Error| {
+        wrong("FILE", &path.display().to_string(), &format!("a readable file or - ({error})"))
+    };
+    if path == Path::new("-") {
+        return stream(Box::new(io::stdin()), run, log);
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let kind = file.metadata().map_err(unreadable)?.file_type();
+    if kind.is_dir() {
+        // It opens but cannot be read: that is told here, before anything is sent.
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    }
+    if !kind.is_file() {
+        return stream(Box::new(file), run, log);
+    }
+    if let Some(log) = log {
+        let allowed = "left out: a file is recognised by its SHA-256";
+        return Err(wrong("--run-log", &log.display().to_string(), allowed));
+    }
+    regular(path, file, run).map_err(|error| error.into_input_error(unreadable))
+}
+
+enum OpenError {
+    Io(io::Error),
+    Input(InputError),
+}
+
+impl OpenError {
+    fn into_input_error(self, of_io: impl FnOnce(io::Error) -> InputError) -> InputError {
+        match self {
+            Self::Io(error) => of_io(error),
+            Self::Input(error) => error,
+        }
+    }
+}
+
+fn regular(path: &Path, mut file: File, run: Option<RunId>) -> Result<Input, OpenError> {
+    let (digest, marks) = digest_of(&mut file).map_err(OpenError::Io)?;
+    let run = match run {
+        None => RunId::fresh(Some(digest)),
+        Some(run) if run.digest() == Some(&digest) => run,
+        Some(run) => {
+            let what = match run.digest() {
+                Some(_) => "the run of this very file",
+                None => "a run of this file, and not one of standard input",
+            };
+            let allowed =
+                format!("{what}, whose SHA-256 begins with {digest}; without --run it is a run of its own");
+            return Err(OpenError::Input(wrong("--run", &run.to_string(), &allowed)));
+        }
+    };
+    file.rewind().map_err(OpenError::Io)?;
+    let mut rejected = path.as_os_str().to_owned();
+    rejected.push(".rejected");
+    Ok(Input {
+        run,
+        reader: Checked::new(Box::new(file), marks, After::End),
+        rejected: Some(rejected.into()),
+        repeated_by: RepeatedBy::File,
+    })
+}
+
+/// The digest of the whole file, and of its beginning up to the end of each block.
+fn digest_of(file: &mut File) -> io::Result<(FileDigest, Vec<Mark>)> {
+    let mut hash = Sha256::new();
+    let mut marks = Vec::new();
+    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    let mut offset = 0;
+    loop {
+        block.clear();
+        file.take(BLOCK_BYTES as u64).read_to_end(&mut block)?;
+        if block.is_empty() {
+            return Ok((FileDigest::of(hash), marks));
+        }
+        hash.update(&block);
+        offset += block.len() as u64;
+        marks.push(Mark::new(offset, &hash));
+    }
+}
+
+fn stream(reader: Box<dyn Read + Send>, run: Option<RunId>, log: Option<&Path>) -> Result<Input, InputError> {
+    if let Some(run) = run.as_ref().filter(|run| run.digest().is_some()) {
+        return Err(wrong("--run", &run.to_string(), "a run of standard input: this one is of a file"));
+    }
+    let Some(path) = log else {
+        if let Some(run) = run {
+            let allowed =
+                "given together with --run-log: only its log tells whether standard input is the same";
+            return Err(wrong("--run", &run.to_string(), allowed));
+        }
+        let reader = Checked::new(reader, Vec::new(), After::Anything);
+        return Ok(Input {
+            run: RunId::fresh(None),
+            reader,
+            rejected: None,
+            repeated_by: RepeatedBy::Nothing,
+        });
+    };
+    let (run, marks, log) = RunLog::open(path, run)?;
+    let mut rejected = path.as_os_str().to_owned();
+    rejected.push(".rejected");
+    Ok(Input {
+        run,
+        reader: Checked::new(reader, marks, After::Log(log)),
+        rejected: Some(rejected.into()),
+        repeated_by: RepeatedBy::Log,
+    })
+}
+
+pub(super) fn wrong(field: &str, value: &str, allowed: &str) -> InputError {
+    InputError::new(Code::WrongType, field, value, allowed)
+}
