@@ -13,10 +13,12 @@ else
   exit 0
 fi
 
-compose --profile producer config --quiet
-services=$(compose --profile producer config --services | sort | tr '\n' ' ')
-if [ "$services" != "producer redis worker " ]; then
-  echo "check-compose: expected the services producer, redis and worker, found: $services" >&2
+compose --profile producer --profile payouts config --quiet
+compose --env-file compose/payouts.env --profile producer config --quiet
+services=$(compose --profile producer --profile payouts config --services | sort | tr '\n' ' ')
+expected='bank init lock-1 lock-2 lock-3 producer redis worker '
+if [ "$services" != "$expected" ]; then
+  echo "check-compose: expected the services $expected, found: $services" >&2
   exit 1
 fi
 echo "check-compose: accepted"

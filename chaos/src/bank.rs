@@ -39,7 +39,7 @@ const FINISHES_WITHIN: Duration = Duration::from_secs(5);
 /// What the bank does, and how badly.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where to listen; loopback only.
+    /// Where to listen; anything but loopback needs a token.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     listen: SocketAddr,
     /// The file of payouts, one JSON object a line; read again at start.
@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// The bearer token that callers must show.
     #[arg(long, env = "TOLLGATE_BANK_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// A file that holds the token.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
     /// The seed of every misbehaviour: the same seed, key and try misbehave alike.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -79,7 +82,9 @@ struct Bank {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    let is_watched = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(is_watched);
+    log.with_target(false).init();
     match serve(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -90,12 +95,21 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
-    anyhow::ensure!(args.listen.ip().is_loopback(), "--listen {}: must be a loopback address", args.listen);
+    let token = match &args.token_file {
+        None => args.token,
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("--token-file {}", path.display()))?;
+            Some(text.trim_end().to_owned())
+        }
+    };
+    let is_private = args.listen.ip().is_loopback() || token.as_ref().is_some_and(|token| !token.is_empty());
+    anyhow::ensure!(is_private, "--listen {}: needs --token, since others can reach it", args.listen);
     let ledger = Ledger::open(&args.ledger, args.forget_keys)
         .await
         .with_context(|| format!("the ledger {}", args.ledger.display()))?;
     let mischief = Mischief::new(args.seed, args.rates, args.latency, args.lock_out_for);
-    let bank = Arc::new(Bank { ledger, mischief, token: args.token, later: args.later });
+    let bank = Arc::new(Bank { ledger, mischief, token, later: args.later });
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;

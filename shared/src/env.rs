@@ -27,16 +27,22 @@ pub const TOLLGATE_NAMESPACE: &str = "TOLLGATE_NAMESPACE";
 pub const TOLLGATE_DIR: &str = "TOLLGATE_DIR";
 /// The redis-server binary of the private server, instead of the one in PATH.
 pub const TOLLGATE_REDIS_SERVER: &str = "TOLLGATE_REDIS_SERVER";
+/// Where a worker serves its pages, as `--listen`.
+pub const TOLLGATE_LISTEN: &str = "TOLLGATE_LISTEN";
 /// The payout gateway's address, for a worker that pays.
 pub const TOLLGATE_PAYOUT_URL: &str = "TOLLGATE_PAYOUT_URL";
 /// The payout gateway's bearer token.
 pub const TOLLGATE_PAYOUT_TOKEN: &str = "TOLLGATE_PAYOUT_TOKEN";
+/// A file that holds it.
+pub const TOLLGATE_PAYOUT_TOKEN_FILE: &str = "TOLLGATE_PAYOUT_TOKEN_FILE";
 /// Who says so, in an operator's word on a payout.
 pub const USER: &str = "USER";
 /// The servers that locks live on, 1, 3 or 5 URLs; without it the data Redis is the only one.
 pub const TOLLGATE_LOCK_URLS: &str = "TOLLGATE_LOCK_URLS";
 /// What the worker logs: levels, for all or by crate.
 pub const RUST_LOG: &str = "RUST_LOG";
+/// A file that holds the password of every lock server whose URL has none.
+pub const TOLLGATE_LOCK_PASSWORD_FILE: &str = "TOLLGATE_LOCK_PASSWORD_FILE";
 /// Points at which a worker built for tests dies, hangs or stops; refused by a release build.
 pub const TOLLGATE_FAILPOINTS: &str = "TOLLGATE_FAILPOINTS";
 
@@ -60,8 +66,17 @@ pub const ALL: &[Variable] = &[
         name: TOLLGATE_LOCK_URLS,
         what: "1, 3 or 5 independent Redis servers for locks, separated by commas; unset: the data Redis",
     },
+    Variable {
+        name: TOLLGATE_LOCK_PASSWORD_FILE,
+        what: "a file that holds the password of every lock server whose URL has none",
+    },
+    Variable {
+        name: TOLLGATE_LISTEN,
+        what: "where a worker serves `/metrics`, `/healthz` and `/readyz`, as `--listen`",
+    },
     Variable { name: TOLLGATE_PAYOUT_URL, what: "the payout gateway's address, for a worker that pays" },
     Variable { name: TOLLGATE_PAYOUT_TOKEN, what: "the payout gateway's bearer token" },
+    Variable { name: TOLLGATE_PAYOUT_TOKEN_FILE, what: "a file that holds it" },
     Variable { name: USER, what: "who speaks in `payout post` and `payout void` (default: operator)" },
     Variable { name: RUST_LOG, what: "what the worker logs: a level, or levels by crate (default: info)" },
     Variable {

@@ -53,8 +53,12 @@ struct Args {
     drain_timeout: Duration,
 
     /// Serve /metrics, /healthz and /readyz at this address; a port alone means 127.0.0.1
-    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    #[arg(long, value_name = "ADDR", env = env::TOLLGATE_LISTEN, value_parser = listen_address)]
     listen: Option<SocketAddr>,
+
+    /// Only ask the worker at --listen whether it lives; exit 0 if it does, 1 if it does not
+    #[arg(long)]
+    health_check: bool,
 
     /// redis://, rediss:// or unix://; without it a private server under .tollgate/ is used
     #[arg(long, value_name = "URL", env = env::REDIS_URL, hide_env_values = true)]
@@ -125,13 +129,29 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
 }
 
-impl Config {
+/// What the process is started for.
+#[derive(Debug)]
+pub(crate) enum Invocation {
+    Work(Box<Config>),
+    /// Ask the worker that listens at this address.
+    HealthCheck(SocketAddr),
+}
+
+impl Invocation {
     /// Reads the command line and the environment; ends the process at `--help` and at what clap refuses (exit 2).
     pub(crate) fn from_args() -> Result<Self, String> {
+        let args = Args::parse();
+        if args.health_check {
+            // A container's check has the same environment as its worker, and nothing else of it is looked at.
+            let address = args.listen.ok_or("--health-check: needs --listen, or TOLLGATE_LISTEN")?;
+            return Ok(Self::HealthCheck(address));
+        }
         crate::failpoint::check_environment()?;
-        Self::new(Args::parse())
+        Config::new(args).map(Box::new).map(Self::Work)
     }
+}
 
+impl Config {
     fn new(args: Args) -> Result<Self, String> {
         let in_range = |flag: &str, value: usize, most: usize| match value {
             value if (1..=most).contains(&value) => Ok(value),

@@ -14,6 +14,7 @@ mod agents;
 mod failpoint;
 mod hand;
 mod health;
+mod health_check;
 mod http;
 mod lane;
 mod log;
@@ -32,14 +33,18 @@ use std::time::Duration;
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
-    let (config, filter) =
-        match cli::Config::from_args().and_then(|config| Ok((config, log::Filter::from_env()?))) {
-            Ok(both) => both,
-            Err(error) => {
-                complain(&error);
-                return ExitCode::from(process::EXIT_USAGE);
-            }
-        };
+    let config = match cli::Invocation::from_args() {
+        Ok(cli::Invocation::HealthCheck(address)) => return health_check(address),
+        Ok(cli::Invocation::Work(config)) => Ok(*config),
+        Err(error) => Err(error),
+    };
+    let (config, filter) = match config.and_then(|config| Ok((config, log::Filter::from_env()?))) {
+        Ok(both) => both,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(process::EXIT_USAGE);
+        }
+    };
     log::install(config.log_format, filter);
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build() {
@@ -60,4 +65,15 @@ fn main() -> ExitCode {
 fn complain(error: &str) {
     // Where stderr is closed, the exit code is all there is.
     let _ = writeln!(std::io::stderr(), "error: {error}");
+}
+
+/// What a container's engine asks: exit 0 or 1, the reason on stderr.
+fn health_check(address: std::net::SocketAddr) -> ExitCode {
+    match health_check::ask(address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -104,3 +104,19 @@ fn a_bank_that_closes_keeps_its_promises_first() {
     let ledger = std::fs::read_to_string(dir.path().join("ledger")).unwrap();
     assert_eq!(ledger.lines().count(), 1, "{ledger}");
 }
+
+#[test]
+fn a_bank_that_others_can_reach_has_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-chaos"));
+    command.args(["bank", "--listen", "0.0.0.0:0", "--ledger"]).arg(dir.path().join("ledger"));
+    let refused = command.env_remove("TOLLGATE_BANK_TOKEN").output().unwrap();
+    assert!(!refused.status.success());
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("needs --token"), "{words}");
+
+    let token = dir.path().join("token");
+    std::fs::write(&token, "secret\n").unwrap();
+    let bank = Bank::open(dir.path(), &["--listen", "0.0.0.0:0", "--token-file", token.to_str().unwrap()]);
+    assert_eq!(bank.status("key"), 401);
+}

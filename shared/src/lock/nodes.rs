@@ -62,6 +62,18 @@ impl LockNodes {
     /// # Errors
     /// See [`LockNodesError`]. Nothing is connected yet.
     pub fn open(urls: &[impl AsRef<str>], ca_file: Option<&Path>) -> Result<Self, LockNodesError> {
+        Self::open_with_password_file(urls, ca_file, None)
+    }
+
+    /// The same; the file holds the password of every server whose URL has none.
+    ///
+    /// # Errors
+    /// As [`LockNodes::open`].
+    pub fn open_with_password_file(
+        urls: &[impl AsRef<str>],
+        ca_file: Option<&Path>,
+        password_file: Option<&Path>,
+    ) -> Result<Self, LockNodesError> {
         if !matches!(urls.len(), 1 | 3 | 5) {
             return Err(LockNodesError::Count(urls.len()));
         }
@@ -71,6 +83,7 @@ impl LockNodes {
             let options = RedisOptions {
                 url: Some(url.to_owned()),
                 ca_file: ca_file.filter(|_| is_tls(url)).map(PathBuf::from),
+                password_file: password_file.map(PathBuf::from),
                 response_timeout: Some(LATE_ANSWER_WITHIN),
                 ..RedisOptions::default()
             };
@@ -205,5 +218,17 @@ mod tests {
         assert!(matches!(&twice, LockNodesError::Twice(node) if !node.contains("pw")), "{twice}");
         let wrong = open(&["redis://a", "redis://b", "http://c"]).unwrap_err();
         assert!(matches!(wrong, LockNodesError::Endpoint { number: 3, .. }), "{wrong}");
+    }
+
+    #[tokio::test]
+    async fn one_file_holds_the_password_of_those_whose_url_has_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        let open = |urls: &[&str]| LockNodes::open_with_password_file(urls, None, Some(&file));
+        let missing = open(&["redis://a"]).unwrap_err();
+        assert!(missing.to_string().contains("password file"), "{missing}");
+        assert!(open(&["redis://:own@a"]).is_ok(), "its own password needs no file");
+        std::fs::write(&file, "secret\n").unwrap();
+        assert_eq!(open(&["redis://a", "redis://:own@b", "redis://c"]).unwrap().nodes.len(), 3);
     }
 }

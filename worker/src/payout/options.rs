@@ -29,7 +29,7 @@ pub(crate) struct PayoutArgs {
     payout_url: Option<Url>,
 
     /// A file that holds the gateway's bearer token (or TOLLGATE_PAYOUT_TOKEN holds it)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = env::TOLLGATE_PAYOUT_TOKEN_FILE)]
     payout_token_file: Option<PathBuf>,
 
     /// The authorities that the gateway's certificate may come from (PEM) instead of the system's
@@ -63,6 +63,10 @@ pub(crate) struct PayoutArgs {
     /// A server for the lock of each account: 1, 3 or 5 of them (repeatable, or TOLLGATE_LOCK_URLS)
     #[arg(long = "lock-redis", value_name = "URL")]
     lock_urls: Vec<String>,
+
+    /// Holds the password of every lock server whose URL has none
+    #[arg(long, value_name = "FILE", env = env::TOLLGATE_LOCK_PASSWORD_FILE)]
+    lock_password_file: Option<PathBuf>,
 }
 
 /// What the gateway's keys allow.
@@ -103,7 +107,11 @@ impl PayoutConfig {
         let urls = if args.lock_urls.is_empty() { LockNodes::urls_from_env() } else { args.lock_urls };
         let lock_nodes = match urls.as_slice() {
             [] => None,
-            urls => Some(LockNodes::open(urls, None).map_err(|error| format!("--lock-redis: {error}"))?),
+            urls => {
+                let nodes =
+                    LockNodes::open_with_password_file(urls, None, args.lock_password_file.as_deref());
+                Some(nodes.map_err(|error| format!("--lock-redis: {error}"))?)
+            }
         };
         let rules = Rules {
             lease: args.payout_timeout + LEASE_MARGIN,

@@ -77,3 +77,34 @@ async fn secrets_are_not_logged() {
     worker.says("unreachable").await;
     assert!(!worker.log().contains("sesame"), "{}", worker.log());
 }
+
+/// What a container's engine asks, and the address as its image has it.
+fn health_check(address: &str) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate-worker"));
+    // A worker's own environment may be damaged: whether it lives is asked all the same.
+    let command = command.arg("--health-check").env("TOLLGATE_LISTEN", address);
+    command.env("TOLLGATE_FAILPOINTS", "no such point").output().unwrap()
+}
+
+#[tokio::test]
+async fn a_container_asks_whether_its_worker_lives() {
+    let mut redis = private(&[]);
+    let space = Space::on(&redis).await;
+    let mut worker = space.worker(&["--listen", "127.0.0.1:0"]);
+    let address = until("the address", async || {
+        let log = worker.log();
+        Some(log.split("address=").nth(1)?.split_whitespace().next()?.to_owned())
+    })
+    .await;
+    assert_eq!(health_check(&address).status.code(), Some(0));
+    let port = address.rsplit_once(':').unwrap().1;
+    assert_eq!(health_check(&format!("0.0.0.0:{port}")).status.code(), Some(0), "by any address");
+    redis.kill();
+    assert_eq!(health_check(&address).status.code(), Some(0), "a worker without Redis waits, and lives");
+
+    assert_eq!(worker.drained().await, Some(0));
+    let gone = health_check(&address);
+    assert_eq!(gone.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert!(words.contains("--health-check: 127.0.0.1"), "{words}");
+}
