@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 use crate::code::Code;
 use crate::input::InputError;
 use crate::instant::Instant;
@@ -100,6 +102,14 @@ name_type!(
     /// A namespace: the first part of every key and hash tag.
     Namespace, "namespace", check_name
 );
+name_type!(
+    /// What a payout gateway is called, whatever its address.
+    GatewayName, "gateway", check_name
+);
+name_type!(
+    /// What tells payouts of two namespaces of one name apart at one gateway.
+    KeyPrefix, "key prefix", check_name
+);
 
 /// What a lock guards. Names of the library's user and of Tollgate itself cannot meet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,6 +202,14 @@ fn check_job_id(field: &'static str, text: &str) -> Result<(), InputError> {
 
 /// Milliseconds in an hour, the width of a receipt bucket.
 pub const HOUR_MS: u64 = 3_600_000;
+
+impl GatewayName {
+    /// What a gateway is called that was given no name: the same address, the same name.
+    pub fn of_address(address: &str) -> Self {
+        let digest = Sha256::digest(address.trim_end_matches('/'));
+        Self(digest.iter().take(8).fold("address-".to_owned(), |name, byte| format!("{name}{byte:02x}")))
+    }
+}
 
 impl JobId {
     /// A fresh timed id: a UUIDv7 of this machine's clock. Only hygiene rests on that clock, never safety.

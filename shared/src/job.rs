@@ -95,6 +95,10 @@ pub enum PayoutStep {
         attempt: u64,
         /// The fence of the latest.
         fence: u64,
+        /// The name of the gateway that it goes, or went, to.
+        gateway: String,
+        /// Under which key.
+        idempotency_key: String,
     },
     /// Proof of payment arrived.
     Post {
@@ -258,24 +262,6 @@ impl Request {
         matches!(self, Self::Payout { .. } | Self::PayoutStep { .. })
     }
 
-    /// Whether a job of this request may have this id: a payout's id is sent to the gateway as its idempotency key,
-    /// in an HTTP header, where only printable ASCII without spaces arrives as it was sent.
-    ///
-    /// # Errors
-    /// The error names the id and what is allowed.
-    pub fn check_id(&self, id: &JobId) -> Result<(), InputError> {
-        let is_header_safe = || id.as_str().bytes().all(|byte| byte.is_ascii_graphic());
-        match self {
-            Self::Payout { .. } if !is_header_safe() => Err(InputError::new(
-                Code::IdMalformed,
-                "id",
-                id.as_str(),
-                "printable ASCII without spaces, since it is the gateway's idempotency key",
-            )),
-            _ => Ok(()),
-        }
-    }
-
     /// The one resource it acts on, which decides its partition.
     pub fn resource(&self) -> Resource<'_> {
         match self {
@@ -317,9 +303,11 @@ impl Request {
             Self::PayoutStep { account, step } => {
                 field("account", account.as_str().into());
                 match step {
-                    PayoutStep::Begin { attempt, fence } => {
+                    PayoutStep::Begin { attempt, fence, gateway, idempotency_key } => {
                         field("attempt", number(*attempt));
                         field("fence", number(*fence));
+                        field("gateway", gateway.as_str().into());
+                        field("idempotency_key", idempotency_key.as_str().into());
                     }
                     PayoutStep::Refuse { fence, note } | PayoutStep::Review { fence, note } => {
                         field("fence", number(*fence));

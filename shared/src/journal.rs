@@ -158,13 +158,21 @@ fn read_request(kind: Kind, fields: &[&str]) -> Option<Request> {
             currency: currency.parse().ok()?,
             destination: destination.parse().ok()?,
         },
+        (Kind::PayoutBegin, [account, attempt, fence, gateway, idempotency_key]) => Request::PayoutStep {
+            account: account.parse().ok()?,
+            step: PayoutStep::Begin {
+                attempt: number(attempt)?,
+                fence: number(fence)?,
+                gateway: (*gateway).to_owned(),
+                idempotency_key: (*idempotency_key).to_owned(),
+            },
+        },
         (
-            Kind::PayoutBegin | Kind::PayoutPost | Kind::PayoutRefuse | Kind::PayoutReview | Kind::PayoutVoid,
+            Kind::PayoutPost | Kind::PayoutRefuse | Kind::PayoutReview | Kind::PayoutVoid,
             [account, first, second],
         ) => {
             let (source, note) = ((*first).to_owned(), (*second).to_owned());
             let step = match kind {
-                Kind::PayoutBegin => PayoutStep::Begin { attempt: number(first)?, fence: number(second)? },
                 Kind::PayoutPost => PayoutStep::Post { source, note },
                 Kind::PayoutVoid => PayoutStep::Void { source, note },
                 Kind::PayoutRefuse => PayoutStep::Refuse { fence: number(first)?, note },

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod keys;
 pub mod parked;
 pub mod partition;
+pub mod payout_key;
 pub mod receipts;
 pub mod workers;
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use tollgate::code::Code;
-use tollgate::ids::{AccountId, JobId};
+use tollgate::ids::{AccountId, JobId, Namespace};
 use tollgate::keys::Keys;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Begin, Hold, Retry, Step};
@@ -69,6 +69,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) gateway: &'a Gateway,
     pub(crate) rules: Rules,
     pub(crate) health: &'a Health,
+    pub(crate) namespace: &'a Namespace,
     pub(crate) keys: &'a Keys,
     pub(crate) account: &'a AccountId,
     pub(crate) id: &'a JobId,
@@ -87,17 +88,16 @@ impl Attempt<'_> {
         if hold.state == Code::NeedsReview {
             return Ok(Outcome::NotOurs);
         }
-        let payment = payment_of(&hold);
-        if hold.attempts > 0 {
+        if hold.attempts > 0 && hold.gateway == self.gateway.name().as_str() {
             // An earlier attempt is unknown. Proof that it paid counts at any time, also without an attempt of ours.
-            match self.gateway.ask(&payment).await {
+            match self.gateway.ask(&payment_of(&hold)).await {
                 Verdict::Paid { note } => return self.record(Step::Paid { note: &note }).await,
                 Verdict::Misconfigured { note } => return Ok(self.alarm(&note)),
                 _ => {}
             }
         }
         failpoint!("before_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
-        let Some((fence, begun)) = self.begin(&hold).await? else { return Ok(Outcome::NotOurs) };
+        let Some((hold, begun)) = self.begin(&hold).await? else { return Ok(Outcome::NotOurs) };
         failpoint!("after_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         // The lease runs on Redis's clock from some time after `begun`; ours may be slower by the drift.
         let drift = self.rules.lease / DRIFT.0 + DRIFT.1;
@@ -105,7 +105,7 @@ impl Attempt<'_> {
         if remaining.is_zero() {
             return Ok(Outcome::Unknown);
         }
-        let verdict = self.gateway.pay(&payment, remaining).await;
+        let (fence, verdict) = (hold.fence, self.gateway.pay(&payment_of(&hold), remaining).await);
         failpoint!("after_pay", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         match verdict {
             Verdict::Paid { note } => self.record(Step::Paid { note: &note }).await,
@@ -113,7 +113,7 @@ impl Attempt<'_> {
             Verdict::Review { note } => self.record(Step::Review { fence, note: &note }).await,
             Verdict::Misconfigured { note } => Ok(self.alarm(&note)),
             Verdict::Unknown { note } => {
-                warn!(id = %self.id, attempt = hold.attempts + 1, "the outcome of a payout is unknown: {note}");
+                warn!(id = %self.id, attempt = hold.attempts, "the outcome of a payout is unknown: {note}");
                 self.health.metrics.payout("unknown");
                 Ok(Outcome::Unknown)
             }
@@ -122,8 +122,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// Records an attempt; its fence, and the instant from which its lease counts. `None` if none may begin now.
-    async fn begin(&self, hold: &Hold) -> Result<Option<(u64, Instant)>, ScriptError> {
+    /// Records an attempt; its hold, and the instant from which its lease counts. `None` if none may begin now.
+    async fn begin(&self, hold: &Hold) -> Result<Option<(Hold, Instant)>, ScriptError> {
         let key = uuid::Uuid::now_v7().to_string();
         let begun = Instant::now();
         let step = Step::Begin(Begin {
@@ -132,6 +132,8 @@ impl Attempt<'_> {
             retry: self.rules.retry,
             key_window: self.rules.key_window,
             backoff: self.backoff(hold.attempts),
+            gateway: self.gateway.name(),
+            idempotency_key: &self.gateway.key(self.namespace, self.account, self.id),
         });
         match self.insist(&step, Phase::Draining).await? {
             Answer::Decided { code: Code::Paying, .. } | Answer::Replayed { code: Code::Paying, .. } => {}
@@ -147,7 +149,7 @@ impl Attempt<'_> {
             _ => return Ok(None),
         }
         let hold = self.hold().await?;
-        Ok(hold.filter(|hold| hold.begin_key == key).map(|hold| (hold.fence, begun)))
+        Ok(hold.filter(|hold| hold.begin_key == key).map(|hold| (hold, begun)))
     }
 
     /// Writes down what an answer proves.
@@ -215,8 +217,10 @@ impl Attempt<'_> {
     }
 }
 
+/// What is asked of the gateway, once an attempt has begun.
 fn payment_of(hold: &Hold) -> Payment {
     Payment {
+        key: hold.idempotency_key.clone(),
         id: hold.id.to_string(),
         account: hold.account.to_string(),
         amount: hold.amount,

@@ -90,6 +90,8 @@ pub(super) struct View<'a> {
     lease_until_ms: u64,
     since_ms: u64,
     reason: &'a str,
+    gateway: &'a str,
+    idempotency_key: &'a str,
 }
 
 impl<'a> View<'a> {
@@ -108,6 +110,8 @@ impl<'a> View<'a> {
             lease_until_ms: hold.lease_until_ms,
             since_ms: hold.since_ms,
             reason: &hold.reason,
+            gateway: &hold.gateway,
+            idempotency_key: &hold.idempotency_key,
         }
     }
 

@@ -85,7 +85,6 @@ struct Answer {
 
 /// Runs the command.
 pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> anyhow::Result<Exit> {
-    args.id.iter().try_for_each(|id| request.check_id(id))?;
     let tollgate = context.open_or_init().await?;
     let mut link = tollgate.server().link().await?;
     let at = match args.delay {

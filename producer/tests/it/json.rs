@@ -8,6 +8,7 @@ use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::ids::QueueName;
 use tollgate::job::{CodesName, Request};
+use tollgate::payout_key::PayoutKey;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
 use tollgate::workers::Description;
@@ -320,14 +321,16 @@ async fn payouts() {
 /// Begins an attempt with a lease of a moment.
 async fn begin(cli: &Cli, job: &str) {
     let (tollgate, mut link) = opened(cli).await;
+    let account = "a1".parse().unwrap();
     let attempt = Begin {
         key: "k1",
         lease: Duration::from_millis(500),
         retry: Retry::SameKey,
         key_window: Duration::from_secs(60),
         backoff: Duration::ZERO,
+        gateway: &"bank".parse().unwrap(),
+        idempotency_key: &PayoutKey::of(None, tollgate.namespace(), &account, &id(job)),
     };
-    let account = "a1".parse().unwrap();
     let begun = step(&mut link, &cli.keys(&tollgate), &account, &id(job), &Step::Begin(attempt)).await;
     assert_eq!(begun.unwrap().code(), Code::Paying);
 }

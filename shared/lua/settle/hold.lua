@@ -11,7 +11,8 @@ local function load_hold(position)
   if hold ~= nil then return hold end
   local key = key_at(position)
   local row = pcall_redis('HMGET', key, 'account', 'amount', 'currency', 'destination', 'fingerprint', 'state',
-    'attempts', 'refused', 'fence', 'begin_key', 'lease_until_ms', 'first_begin_at_ms', 'expires_at_ms', 'seq')
+    'attempts', 'refused', 'fence', 'begin_key', 'lease_until_ms', 'first_begin_at_ms', 'expires_at_ms', 'seq',
+    'gateway', 'idempotency_key')
   if row.err then
     hold = CORRUPT
   elseif not any(row, 14) then
@@ -22,11 +23,13 @@ local function load_hold(position)
       fingerprint = row[5], state = row[6], attempts = integer(row[7]), refused = integer(row[8]),
       fence = integer(row[9]), begin_key = row[10], lease_until_ms = integer(row[11]),
       first_begin_at_ms = optional(row[12]), expires_at_ms = optional(row[13]), seq = integer(row[14]),
+      gateway = row[15], idempotency_key = row[16],
     }
     if not (hold.account and hold.amount and hold.currency and hold.destination and hold.fingerprint
-        and hold.attempts and hold.refused and hold.fence and hold.begin_key and hold.lease_until_ms and hold.seq)
+        and hold.attempts and hold.refused and hold.fence and hold.begin_key and hold.lease_until_ms and hold.seq
+        and hold.gateway and hold.idempotency_key)
         or hold.first_begin_at_ms == nil or hold.expires_at_ms == nil
-        or (hold.attempts > 0 and not hold.first_begin_at_ms)
+        or (hold.attempts > 0 and (not hold.first_begin_at_ms or hold.gateway == '' or hold.idempotency_key == ''))
         or (hold.state ~= 'held' and hold.state ~= 'paying' and hold.state ~= 'needs_review') then
       hold = CORRUPT
     end
@@ -93,6 +96,7 @@ local function write_holds()
         'begin_key', hold.begin_key, 'lease_until_ms', digits(hold.lease_until_ms),
         'first_begin_at_ms', hold.first_begin_at_ms and digits(hold.first_begin_at_ms) or '',
         'expires_at_ms', hold.expires_at_ms and digits(hold.expires_at_ms) or '',
+        'gateway', hold.gateway, 'idempotency_key', hold.idempotency_key,
         'since_ms', digits(now_ms), 'reason', hold.reason or '', 'seq', digits(hold.seq))
       call('ZADD', hold.payouts, hold.due_at_ms, hold.account .. '\t' .. hold.id)
     end

@@ -35,7 +35,7 @@ kinds.payout = {
     local hold = {
       position = hold_position, key = key_at(hold_position), account = account_id, amount = amount, currency = currency,
       destination = destination, fingerprint = fingerprint, state = 'held', attempts = 0, refused = 0, fence = 0,
-      begin_key = '', lease_until_ms = 0, first_begin_at_ms = false,
+      begin_key = '', lease_until_ms = 0, first_begin_at_ms = false, gateway = '', idempotency_key = '',
       expires_at_ms = ttl_ms and now_ms + ttl_ms,
     }
     loaded[hold_position] = hold

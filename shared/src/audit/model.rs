@@ -227,6 +227,8 @@ impl Model {
                     refused: 0,
                     fence: 0,
                     first_begin_at_ms: None,
+                    gateway: String::new(),
+                    idempotency_key: String::new(),
                     since_ms: line.at_ms,
                     seq,
                 };
@@ -457,8 +459,8 @@ mod tests {
             "a account_open account_opened a 10 USD 10",
             "p payout held a 4 USD iban 6",
             "z account_close account_not_empty a 6",
-            "p payout_begin paying a 1 7 6",
-            "p payout_begin paying a 2 8 6",
+            "p payout_begin paying a 1 7 g k 6",
+            "p payout_begin paying a 2 8 g k 6",
             "p payout_refuse needs_review a 8 no 6",
         ];
         let mut model = Model::default();
@@ -471,8 +473,12 @@ mod tests {
             let lines: Vec<&str> = sound.iter().copied().chain([end, wrong]).collect();
             assert_eq!(contradicted(&mut Model::default(), &lines), [8], "{wrong}");
         }
+        for wrong in ["p payout_begin paying a 3 9 other k 6", "p payout_begin paying a 3 9 g other 6"] {
+            let lines: Vec<&str> = sound[..5].iter().copied().chain([wrong]).collect();
+            assert_eq!(contradicted(&mut Model::default(), &lines), [6], "{wrong}");
+        }
         for wrong in [
-            "p payout_begin paying a 3 9 6",
+            "p payout_begin paying a 3 9 g k 6",
             "p payout_refuse payout_refused a 8 no 10",
             "p payout_void payout_voided a expiry why 10",
             "p payout_void payout_voided a operator why 6",

@@ -44,6 +44,12 @@ pub struct ExportLine<'a> {
     /// The fence of a payout's attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fence: Option<u64>,
+    /// The name of the gateway that a payout's attempt goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<&'a str>,
+    /// Under which key it goes there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<&'a str>,
     /// Who made a payout's step: `gateway`, `operator` or `expiry`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<&'a str>,
@@ -80,6 +86,8 @@ impl<'a> ExportLine<'a> {
             destination: None,
             attempt: None,
             fence: None,
+            gateway: None,
+            idempotency_key: None,
             source: None,
             note: None,
             available: None,
@@ -130,9 +138,11 @@ impl<'a> ExportLine<'a> {
 
     fn payout_step(&mut self, step: &'a PayoutStep) {
         match step {
-            PayoutStep::Begin { attempt, fence } => {
+            PayoutStep::Begin { attempt, fence, gateway, idempotency_key } => {
                 self.attempt = Some(*attempt);
                 self.fence = Some(*fence);
+                self.gateway = Some(gateway);
+                self.idempotency_key = Some(idempotency_key);
             }
             PayoutStep::Refuse { fence, note } | PayoutStep::Review { fence, note } => {
                 self.fence = Some(*fence);

@@ -9,10 +9,11 @@ use redis::Value;
 
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::ids::{AccountId, JobId, QueueName};
+use crate::ids::{AccountId, GatewayName, JobId, QueueName};
 use crate::job::{Kind, Resource};
 use crate::keys::Keys;
 use crate::link::Link;
+use crate::payout_key::PayoutKey;
 use crate::script::{Call, millis, parts, script};
 
 use super::settle::{Answer, Assembly, read};
@@ -45,6 +46,10 @@ pub struct Begin<'a> {
     pub key_window: Duration,
     /// How long after the lease the next attempt may come.
     pub backoff: Duration,
+    /// Where it goes. While an attempt at another gateway is unknown, none begins.
+    pub gateway: &'a GatewayName,
+    /// Under which key, if none has begun before: the first attempt's key stays.
+    pub idempotency_key: &'a PayoutKey,
 }
 
 /// A step.
@@ -126,7 +131,7 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
     assembly.push_hold(id);
     let call = &mut assembly;
     match step {
-        Step::Begin(Begin { key, lease, retry, key_window, backoff }) => {
+        Step::Begin(Begin { key, lease, retry, key_window, backoff, gateway, idempotency_key }) => {
             call.push(*key);
             call.push(millis(*lease));
             call.push(match retry {
@@ -135,6 +140,8 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
             });
             call.push(millis(*key_window));
             call.push(millis(*backoff));
+            call.push(gateway.as_str());
+            call.push(idempotency_key.as_str());
         }
         Step::Paid { note } => push_two(call, "gateway", note),
         Step::PostByHand { note } | Step::VoidByHand { note } => push_two(call, "operator", note),
@@ -187,10 +194,14 @@ pub struct Hold {
     pub since_ms: u64,
     /// Why it needs review.
     pub reason: String,
+    /// The name of the gateway that its attempts went to; empty before the first.
+    pub gateway: String,
+    /// Under which key; likewise.
+    pub idempotency_key: String,
 }
 
 /// The fields of a hold's row that a [`Hold`] shows.
-const HOLD_FIELDS: [&str; 12] = [
+const HOLD_FIELDS: [&str; 14] = [
     "account",
     "amount",
     "currency",
@@ -203,6 +214,8 @@ const HOLD_FIELDS: [&str; 12] = [
     "lease_until_ms",
     "since_ms",
     "reason",
+    "gateway",
+    "idempotency_key",
 ];
 
 /// Reads one open payout; `None` if there is none of this id.
@@ -238,6 +251,8 @@ fn read_hold(keys: &Keys, id: &JobId, row: Value) -> Result<Option<Hold>, Script
             lease_until_ms: number(9)?,
             since_ms: number(10)?,
             reason: text(11)?,
+            gateway: text(12)?,
+            idempotency_key: text(13)?,
         })
     };
     read().map(Some).ok_or_else(damage)

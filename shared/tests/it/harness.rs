@@ -3,16 +3,25 @@
 //! Shared by all tests of a process, apart by namespace; whoever stops, fills or stalls its server gets one
 //! of its own. It ends with the process, also when that is killed (see `Temporary`).
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
+use tollgate::ids::GatewayName;
 use tollgate::link::Link;
+use tollgate::payout_key::PayoutKey;
 
 /// How long a test waits for anything.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// Where the payouts of a test go.
+pub(crate) static GATEWAY: LazyLock<GatewayName> = LazyLock::new(|| "gateway".parse().unwrap());
+/// Under which key, where it does not matter.
+pub(crate) static PAYOUT_KEY: LazyLock<PayoutKey> = LazyLock::new(|| {
+    PayoutKey::of(None, &"tests".parse().unwrap(), &"account".parse().unwrap(), &"job".parse().unwrap())
+});
 
 pub(crate) struct TestRedis;
 

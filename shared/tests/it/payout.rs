@@ -13,7 +13,7 @@ use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
 use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
 
-use crate::harness::{TestRedis, cmd, until};
+use crate::harness::{GATEWAY, PAYOUT_KEY, TestRedis, cmd, until};
 
 /// One account with 100 minor units and one job that pays 30 of them out.
 struct Bank {
@@ -99,7 +99,15 @@ impl Bank {
 }
 
 fn begin<'a>(key: &'a str, retry: Retry, key_window: Duration) -> Step<'a> {
-    Step::Begin(Begin { key, lease: LEASE, retry, key_window, backoff: Duration::ZERO })
+    Step::Begin(Begin {
+        key,
+        lease: LEASE,
+        retry,
+        key_window,
+        backoff: Duration::ZERO,
+        gateway: &GATEWAY,
+        idempotency_key: &PAYOUT_KEY,
+    })
 }
 
 fn decided(answer: Answer) -> Code {

@@ -150,6 +150,8 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
         retry: payout::Retry::SameKey,
         key_window: Duration::from_secs(60),
         backoff: Duration::from_secs(1),
+        gateway: &crate::harness::GATEWAY,
+        idempotency_key: &crate::harness::PAYOUT_KEY,
     };
     for step in [Step::Begin(begin), Step::Paid { note: "yes" }] {
         let got =

@@ -11,6 +11,7 @@ use tollgate::journal::Line;
 use tollgate::sabotage::{Sabotage, meeting_between_check_and_act};
 use tollgate::scripts::payout::{self, Step};
 
+use crate::harness::{GATEWAY, PAYOUT_KEY};
 use crate::space::*;
 
 /// What a run did, as its clients and the partition have it.
@@ -69,6 +70,8 @@ async fn run() -> Run {
             retry: payout::Retry::SameKey,
             key_window: Duration::from_secs(60),
             backoff: Duration::from_secs(1),
+            gateway: &GATEWAY,
+            idempotency_key: &PAYOUT_KEY,
         };
         let account = "p".parse().unwrap();
         payout::step(&mut s.link, &s.keys, &account, &id, &Step::Begin(begin)).await.unwrap();

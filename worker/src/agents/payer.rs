@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tollgate::ids::{AccountId, JobId, LockName};
+use tollgate::ids::{AccountId, JobId, LockName, Namespace};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::lock::{LockError, LockNodes, LockOptions, Locks};
@@ -37,6 +37,7 @@ const LOOK_AHEAD: usize = 500;
 /// What the payouts under way share.
 struct Shared {
     health: Arc<Health>,
+    namespace: Namespace,
     links: Links,
     gateway: Gateway,
     locks: Locks,
@@ -76,6 +77,7 @@ impl Payer {
         let locks = Locks::new(nodes, worker.tollgate.namespace().clone()).owned_by(&worker.consumer);
         let shared = Arc::new(Shared {
             health: worker.health.clone(),
+            namespace: worker.tollgate.namespace().clone(),
             links: Links::new(worker.tollgate.server().clone()),
             gateway: Gateway::new(options)?,
             locks,
@@ -167,8 +169,9 @@ async fn pay(
     _turn: Turn,
 ) {
     let name = LockName::payouts(&account);
-    let Shared { links, gateway, rules, health, .. } = &*shared;
-    let attempt = Attempt { links, gateway, rules: *rules, health, keys: &keys, account: &account, id: &id };
+    let Shared { namespace, links, gateway, rules, health, .. } = &*shared;
+    let (keys, account, id) = (&keys, &account, &id);
+    let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
     let options = LockOptions::of_ttl(shared.rules.lease);
     match shared.locks.with(&name, &options, |_lease| attempt.run()).await {
         Ok(Ok(outcome)) => shared.learn(outcome),

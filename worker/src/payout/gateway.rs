@@ -1,6 +1,6 @@
 //! The payout gateway over HTTP: one address, reused connections, a deadline on every request.
 //!
-//! Relies on the gateway honouring `Idempotency-Key`, which is the job's id in every attempt. Must not retry by
+//! Relies on the gateway honouring `Idempotency-Key`, which is that of the hold in every attempt. Must not retry by
 //! itself and must not follow redirects: each attempt is begun in Redis first, and goes where we were told.
 
 use std::fmt;
@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::{Client, RequestBuilder, Url, redirect};
+
+use tollgate::ids::{AccountId, GatewayName, JobId, KeyPrefix, Namespace};
+use tollgate::payout_key::PayoutKey;
 
 use super::verdict::{Payment, Question, Verdict, judge, shorten};
 
@@ -20,6 +23,10 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Where and how to pay.
 #[derive(Clone)]
 pub(crate) struct GatewayOptions {
+    /// What it is called, whatever its address.
+    pub(crate) name: GatewayName,
+    /// What comes before our namespace in its keys.
+    pub(crate) key_prefix: Option<KeyPrefix>,
     /// The address under which `/payouts` is.
     pub(crate) url: Url,
     /// How long one request may take at most.
@@ -57,6 +64,8 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
 /// A gateway that can be paid through. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Gateway {
+    name: GatewayName,
+    key_prefix: Option<KeyPrefix>,
     client: Client,
     payouts: String,
     timeout: Duration,
@@ -78,7 +87,17 @@ impl Gateway {
         }
         let payouts = format!("{}/payouts", options.url.as_str().trim_end_matches('/'));
         let client = builder.build().context("the payout gateway's client")?;
-        Ok(Self { client, payouts, timeout: options.timeout, token: options.token })
+        let GatewayOptions { name, key_prefix, timeout, token, .. } = options;
+        Ok(Self { name, key_prefix, client, payouts, timeout, token })
+    }
+
+    pub(crate) fn name(&self) -> &GatewayName {
+        &self.name
+    }
+
+    /// The key under which a payout that has none yet is sent.
+    pub(crate) fn key(&self, namespace: &Namespace, account: &AccountId, id: &JobId) -> PayoutKey {
+        PayoutKey::of(self.key_prefix.as_ref(), namespace, account, id)
     }
 
     /// Sends one payment, to be answered within `remaining` (the attempt's lease).
@@ -90,7 +109,7 @@ impl Gateway {
         let request = self
             .client
             .post(&self.payouts)
-            .header("Idempotency-Key", &payment.id)
+            .header("Idempotency-Key", &payment.key)
             .header("Content-Type", "application/json")
             .body(body);
         self.send(Question::Pay, payment, request, remaining).await
@@ -100,7 +119,7 @@ impl Gateway {
     pub(crate) async fn ask(&self, payment: &Payment) -> Verdict {
         let Ok(mut url) = Url::parse(&self.payouts) else { return Verdict::CannotBeAsked };
         if let Ok(mut path) = url.path_segments_mut() {
-            path.push(&payment.id);
+            path.push(&payment.key);
         }
         self.send(Question::Ask, payment, self.client.get(url), self.timeout).await
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use reqwest::Url;
 use tollgate::env;
+use tollgate::ids::{GatewayName, KeyPrefix};
 use tollgate::lock::LockNodes;
 use tollgate::scripts::payout::Retry;
 
@@ -27,6 +28,14 @@ pub(crate) struct PayoutArgs {
     /// Pay withdrawals that have a destination through the gateway at this address
     #[arg(long, value_name = "URL", env = env::TOLLGATE_PAYOUT_URL, value_parser = parse_url)]
     payout_url: Option<Url>,
+
+    /// What the gateway is called, whatever its address (default: a hash of its address)
+    #[arg(long, value_name = "NAME")]
+    payout_gateway: Option<GatewayName>,
+
+    /// Comes first in every idempotency key: for two namespaces of one name at one gateway
+    #[arg(long, value_name = "NAME")]
+    payout_key_prefix: Option<KeyPrefix>,
 
     /// A file that holds the gateway's bearer token (or TOLLGATE_PAYOUT_TOKEN holds it)
     #[arg(long, value_name = "FILE", env = env::TOLLGATE_PAYOUT_TOKEN_FILE)]
@@ -99,6 +108,8 @@ impl PayoutConfig {
         }
         let token = token(args.payout_token_file.as_ref())?;
         let gateway = args.payout_url.map(|url| GatewayOptions {
+            name: args.payout_gateway.unwrap_or_else(|| GatewayName::of_address(url.as_str())),
+            key_prefix: args.payout_key_prefix,
             url,
             timeout: args.payout_timeout,
             token,
@@ -151,6 +162,10 @@ fn token(file: Option<&PathBuf>) -> Result<Option<String>, String> {
 impl fmt::Display for PayoutConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(gateway) = &self.gateway else { return f.write_str("off") };
-        write!(f, "{} (lease {:?}, retry {:?})", gateway.url, self.rules.lease, self.rules.retry)
+        write!(
+            f,
+            "{} as {} (lease {:?}, retry {:?})",
+            gateway.url, gateway.name, self.rules.lease, self.rules.retry
+        )
     }
 }

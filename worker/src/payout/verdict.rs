@@ -11,6 +11,9 @@ const NOTE_CHARS_MAX: usize = 120;
 /// What is asked to be paid; also what an answer must name to count.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Payment {
+    /// The idempotency key: sent in a header, or as part of an address.
+    #[serde(skip)]
+    pub(crate) key: String,
     pub(crate) id: String,
     pub(crate) account: String,
     /// In minor units.
@@ -52,6 +55,8 @@ struct Named {
     id: String,
     amount: u64,
     currency: Option<String>,
+    account: Option<String>,
+    destination: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -85,9 +90,12 @@ pub(crate) fn judge(question: Question, payment: &Payment, status: u16, body: &[
 }
 
 fn names(named: &Named, payment: &Payment) -> bool {
+    let agrees = |named: &Option<String>, ours: &str| named.as_ref().is_none_or(|named| named == ours);
     named.id == payment.id
         && named.amount == payment.amount
-        && named.currency.as_ref().is_none_or(|currency| *currency == payment.currency)
+        && agrees(&named.currency, &payment.currency)
+        && agrees(&named.account, &payment.account)
+        && agrees(&named.destination, &payment.destination)
 }
 
 pub(crate) fn shorten(text: &str) -> String {
@@ -100,6 +108,7 @@ mod tests {
 
     fn payment() -> Payment {
         Payment {
+            key: "n:a1:p1".to_owned(),
             id: "p1".to_owned(),
             account: "a1".to_owned(),
             amount: 1250,
@@ -126,6 +135,10 @@ mod tests {
             (201, r#"{"id":"p2","amount":1250}"#, "Unknown"),
             (201, r#"{"id":"p1","amount":1251}"#, "Unknown"),
             (201, r#"{"id":"p1","amount":1250,"currency":"EUR"}"#, "Unknown"),
+            (201, r#"{"id":"p1","amount":1250,"account":"a1","destination":"iban"}"#, "Paid"),
+            (201, r#"{"id":"p1","amount":1250,"account":"a2"}"#, "Unknown"),
+            (201, r#"{"id":"p1","amount":1250,"destination":"other"}"#, "Unknown"),
+            (201, r#"{"id":"p1","amount":1250,"destination":{"iban":"other"}}"#, "Unknown"),
             (200, "", "Unknown"),
             (200, "<html>welcome to the hotel's wifi</html>", "Unknown"),
             (202, OURS, "Unknown"),

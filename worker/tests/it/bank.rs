@@ -33,8 +33,8 @@ struct Book {
     answers: Vec<Answer>,
     /// Key -> body of what was paid.
     paid: HashMap<String, String>,
-    /// Keys in the order in which payments were made, repeats that paid again among them.
-    payments: Vec<String>,
+    /// Keys and ids in the order in which payments were made.
+    payments: Vec<(String, String)>,
     /// Keys in the order in which payments were asked for.
     asked: Vec<String>,
     tokens: Vec<Option<String>>,
@@ -62,9 +62,14 @@ impl Bank {
         bank
     }
 
-    /// Keys that were paid, in order; one that was paid twice is there twice.
+    /// Ids that were paid, in order; one that was paid twice is there twice.
     pub(crate) fn payments(&self) -> Vec<String> {
-        self.book.lock().unwrap().payments.clone()
+        self.book.lock().unwrap().payments.iter().map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The keys under which something was paid, in order.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.book.lock().unwrap().payments.iter().map(|(key, _)| key.clone()).collect()
     }
 
     /// How often a payment was asked for.
@@ -83,7 +88,8 @@ impl Bank {
     fn record(&self, key: &str, body: &str) {
         let mut book = self.book.lock().unwrap();
         if book.paid.insert(key.to_owned(), body.to_owned()).is_none() {
-            book.payments.push(key.to_owned());
+            let payout: serde_json::Value = serde_json::from_str(body).unwrap();
+            book.payments.push((key.to_owned(), payout["id"].as_str().unwrap().to_owned()));
         }
     }
 }

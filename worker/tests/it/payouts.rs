@@ -13,6 +13,9 @@ use crate::bank::{Answer, Bank};
 use crate::harness::{Space, Worker, private, redemptions, until};
 use crate::proxy::Proxy;
 
+mod gateways;
+mod keys;
+
 /// Every test has a server that forces each write to disk, as payouts want it.
 fn redis() -> Temporary {
     private(&["--appendfsync", "always"])
@@ -35,24 +38,11 @@ impl Payouts {
     }
 
     async fn open_account(&self, name: &str) {
-        let account = AccountId::parse(name).unwrap();
-        let balance = Amount::from_minor(1_000).unwrap();
-        let id = JobId::create_account(&account);
-        let request = Request::AccountOpen { account, balance, currency: "USD".parse().unwrap() };
-        self.space.settle(&id, &request).await;
+        open_account(&self.space, name).await;
     }
 
     async fn withdraw(&self, ids: &[&str], account: &str) {
-        let job = |id: &&str| {
-            let request = Request::Payout {
-                account: account.parse().unwrap(),
-                amount: Amount::from_minor(100).unwrap(),
-                currency: "USD".parse().unwrap(),
-                destination: "iban".parse().unwrap(),
-            };
-            Job { id: JobId::parse(*id).unwrap(), at: None, request }
-        };
-        self.space.enqueue(&ids.iter().map(job).collect::<Vec<_>>()).await;
+        withdraw(&self.space, ids, account).await;
     }
 
     fn worker(&self, args: &[&str], failpoints: &str) -> Worker {
@@ -80,6 +70,29 @@ impl Payouts {
         let id = JobId::parse(id).unwrap();
         payout::step(&mut link, self.space.keys(), &account, &id, &step).await.unwrap()
     }
+}
+
+/// Opens an account with 1000 minor units.
+async fn open_account(space: &Space, name: &str) {
+    let account = AccountId::parse(name).unwrap();
+    let balance = Amount::from_minor(1_000).unwrap();
+    let id = JobId::create_account(&account);
+    let request = Request::AccountOpen { account, balance, currency: "USD".parse().unwrap() };
+    space.settle(&id, &request).await;
+}
+
+/// Sends payouts of 100 minor units each.
+async fn withdraw(space: &Space, ids: &[&str], account: &str) {
+    let job = |id: &&str| {
+        let request = Request::Payout {
+            account: account.parse().unwrap(),
+            amount: Amount::from_minor(100).unwrap(),
+            currency: "USD".parse().unwrap(),
+            destination: "iban".parse().unwrap(),
+        };
+        Job { id: JobId::parse(*id).unwrap(), at: None, request }
+    };
+    space.enqueue(&ids.iter().map(job).collect::<Vec<_>>()).await;
 }
 
 #[tokio::test]

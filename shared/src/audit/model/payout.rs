@@ -11,7 +11,7 @@ use crate::journal::Line;
 use super::{Account, Decision, Model, digits};
 
 /// The fields of a hold's key that follow from the journal, in the order of [`Hold::fields`].
-pub(in crate::audit) const HOLD_FIELDS: [&str; 12] = [
+pub(in crate::audit) const HOLD_FIELDS: [&str; 14] = [
     "account",
     "amount",
     "currency",
@@ -22,6 +22,8 @@ pub(in crate::audit) const HOLD_FIELDS: [&str; 12] = [
     "refused",
     "fence",
     "first_begin_at_ms",
+    "gateway",
+    "idempotency_key",
     "since_ms",
     "seq",
 ];
@@ -41,6 +43,9 @@ pub(in crate::audit) struct Hold {
     pub(in crate::audit) refused: u64,
     pub(in crate::audit) fence: u64,
     pub(in crate::audit) first_begin_at_ms: Option<u64>,
+    /// Where its attempts went, and under which key; empty before the first.
+    pub(in crate::audit) gateway: String,
+    pub(in crate::audit) idempotency_key: String,
     pub(in crate::audit) since_ms: u64,
     /// Of its last change.
     pub(in crate::audit) seq: u64,
@@ -48,7 +53,7 @@ pub(in crate::audit) struct Hold {
 
 impl Hold {
     /// What its key must hold, in the order of [`HOLD_FIELDS`].
-    pub(in crate::audit) fn fields(&self) -> [String; 12] {
+    pub(in crate::audit) fn fields(&self) -> [String; 14] {
         [
             self.account.to_string(),
             self.amount.to_string(),
@@ -60,6 +65,8 @@ impl Hold {
             self.refused.to_string(),
             self.fence.to_string(),
             digits(self.first_begin_at_ms),
+            self.gateway.clone(),
+            self.idempotency_key.clone(),
             self.since_ms.to_string(),
             self.seq.to_string(),
         ]
@@ -73,7 +80,8 @@ impl Model {
             Code::Paying | Code::NeedsReview => {
                 let Some(hold) = self.holds.get_mut(&line.id) else { return };
                 match step {
-                    PayoutStep::Begin { attempt, fence } => {
+                    PayoutStep::Begin { attempt, fence, gateway, idempotency_key } => {
+                        (hold.gateway, hold.idempotency_key) = (gateway.clone(), idempotency_key.clone());
                         (hold.attempts, hold.fence) = (*attempt, *fence);
                         hold.first_begin_at_ms = hold.first_begin_at_ms.or(Some(line.at_ms));
                     }
@@ -109,7 +117,13 @@ pub(super) fn decide_step(account: Option<&Account>, hold: Option<&Hold>, step: 
     let returned = |code| Decision::new(code, available.map(|money| money.saturating_add(hold.amount)));
     match step {
         PayoutStep::Begin { .. } if hold.state == Code::NeedsReview => unchanged(Code::PayoutNotOpen),
-        PayoutStep::Begin { attempt, fence } => {
+        // An attempt whose outcome is unknown keeps its gateway and its key.
+        PayoutStep::Begin { gateway, idempotency_key, .. }
+            if hold.attempts > 0 && (gateway, idempotency_key) != (&hold.gateway, &hold.idempotency_key) =>
+        {
+            unchanged(Code::Fenced)
+        }
+        PayoutStep::Begin { attempt, fence, .. } => {
             if (*attempt, *fence) == (hold.attempts, hold.fence) && hold.attempts > 0 {
                 unchanged(Code::NeedsReview)
             } else if *attempt == hold.attempts + 1 && *fence > hold.fence {

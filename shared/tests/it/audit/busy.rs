@@ -19,7 +19,7 @@ use tollgate::scripts::promote::promote;
 use tollgate::scripts::settle::{Item, settle};
 use tollgate::scripts::{dead, settle as settling};
 
-use crate::harness::{cmd, until};
+use crate::harness::{GATEWAY, PAYOUT_KEY, cmd, until};
 
 use super::town::{Town, assert_clean, campaign, deposit, fetch, open, payout, redeem, withdraw};
 
@@ -155,7 +155,15 @@ async fn payer(tollgate: Tollgate, stop: Arc<AtomicBool>) {
         }
         let (key, lease) = (id.to_string(), Duration::ZERO);
         let window = Duration::from_secs(60);
-        let begin = Begin { key: &key, lease, retry: Retry::SameKey, key_window: window, backoff: lease };
+        let begin = Begin {
+            key: &key,
+            lease,
+            retry: Retry::SameKey,
+            key_window: window,
+            backoff: lease,
+            gateway: &GATEWAY,
+            idempotency_key: &PAYOUT_KEY,
+        };
         payout::step(&mut link, &keys, &account, &id, &Step::Begin(begin)).await.unwrap();
         let fence: Option<u64> = link.query(&cmd(&["HGET", &keys.hold(&id), "fence"])).await.unwrap();
         let step = match (n % 3, fence) {

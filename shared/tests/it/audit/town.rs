@@ -18,7 +18,7 @@ use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::payout::{self, Begin, Retry, Step};
 use tollgate::scripts::settle::{Answer, Item, settle};
 
-use crate::harness::{TestRedis, cmd};
+use crate::harness::{GATEWAY, PAYOUT_KEY, TestRedis, cmd};
 
 /// SHA-256 of the three codes, each with a line end.
 pub(super) const CODES_NAME: &str = "6f38eb25f21a346a7b6c36d60ab55a52f90f7c50663e1cf456b720e92cbeb2b3";
@@ -160,6 +160,8 @@ impl Town {
                 retry: Retry::SameKey,
                 key_window: Duration::from_secs(3600),
                 backoff: Duration::ZERO,
+                gateway: &GATEWAY,
+                idempotency_key: &PAYOUT_KEY,
             })
         };
         for name in ["p2", "p3", "p4", "p5"] {
