@@ -5,6 +5,9 @@
 //! is finished by repeating it, and nothing ever changes a list: whoever has the name has the codes.
 //! Relies on `settle` to refuse a campaign whose list is not all there.
 
+mod line;
+mod others;
+
 use std::collections::HashSet;
 use std::io::{self, BufRead};
 
@@ -18,6 +21,8 @@ use crate::job::{CodesName, Limit};
 use crate::keys::Keys;
 use crate::link::Link;
 
+pub use others::Shared;
+
 /// Longest code in bytes.
 pub const CODE_BYTES_MAX: usize = 128;
 /// Most codes in a list; they are all in memory once, to find duplicates.
@@ -25,8 +30,6 @@ pub const CODES_MAX: usize = 10_000_000;
 /// How many codes one HSET carries, and how many HSETs one round trip.
 const CODES_PER_COMMAND: usize = 500;
 const COMMANDS_PER_TRIP: usize = 20;
-
-const CODE_RULE: &str = "one code of 1 to 128 bytes of UTF-8, without control characters or spaces around it";
 
 /// The distinct codes of a file, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,15 +68,16 @@ impl Codes {
         let mut seen = HashSet::new();
         let mut codes = Vec::new();
         let mut duplicates = 0;
-        let mut line = Vec::new();
+        let mut bytes = Vec::new();
         for number in 1.. {
-            line.clear();
+            bytes.clear();
             // A line that never ends is not read into memory: whatever is cut off is too long already.
             let longest = (CODE_BYTES_MAX + 8) as u64;
-            if io::Read::take(&mut reader, longest).read_until(b'\n', &mut line)? == 0 {
+            if io::Read::take(&mut reader, longest).read_until(b'\n', &mut bytes)? == 0 {
                 break;
             }
-            let code = read_code(&line, number).map_err(|error| CodesError::Line { line: number, error })?;
+            let code =
+                line::read(&bytes, number).map_err(|error| CodesError::Line { line: number, error })?;
             if !seen.insert(code.clone()) {
                 duplicates += 1;
                 continue;
@@ -128,20 +132,6 @@ impl Codes {
         }
         Ok(())
     }
-}
-
-fn read_code(line: &[u8], number: usize) -> Result<String, InputError> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    // Editors of one system begin a file with a byte order mark; it would be part of the first code.
-    let line = if number == 1 { line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line) } else { line };
-    let wrong = || InputError::new(Code::IdMalformed, "code", &String::from_utf8_lossy(line), CODE_RULE);
-    let code = std::str::from_utf8(line).map_err(|_| wrong())?;
-    let bad = code.is_empty()
-        || code.len() > CODE_BYTES_MAX
-        || code.trim().len() != code.len()
-        || code.chars().any(char::is_control);
-    if bad { Err(wrong()) } else { Ok(code.to_owned()) }
 }
 
 fn count_error(count: usize) -> CodesError {

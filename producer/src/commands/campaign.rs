@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tollgate::code::Code;
-use tollgate::codes::{Codes, CodesError};
+use tollgate::codes::{Codes, CodesError, Shared};
 use tollgate::ids::{CampaignId, JobId};
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
@@ -17,7 +17,7 @@ use tollgate::resources::CampaignState;
 use super::listing::{self, Shown};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::say;
+use crate::output::{hint, say};
 use crate::repeat::ChangeId;
 use crate::{arguments, operation};
 
@@ -88,6 +88,9 @@ struct CreateArgs {
     /// A file of codes, one a line: each redemption hands out one
     #[arg(long, value_name = "FILE")]
     codes_file: Option<PathBuf>,
+    /// Hand out codes that another campaign hands out too
+    #[arg(long, requires = "codes_file")]
+    share_codes: bool,
 }
 
 /// Runs the command.
@@ -108,7 +111,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 }
 
 async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
-    let CreateArgs { id: campaign, limit, per_customer, opens_at, closes_at, codes_file } = args;
+    let CreateArgs { id: campaign, limit, per_customer, opens_at, closes_at, codes_file, share_codes } = args;
     let window = Window::new(opens_at, closes_at)?;
     let codes = codes_file.as_deref().map(read_codes).transpose()?;
     let limit = limit_of(limit, codes.as_ref())?;
@@ -123,10 +126,23 @@ async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     // of a list that the same command completes, under a name that only this content has.
     let partition = tollgate.partition_of(Resource::Campaign(&terms.campaign));
     let mut link = tollgate.server().link().await?;
+    if !share_codes && let Some(shared) = codes.shared_with(&tollgate, &mut link, &terms.campaign).await? {
+        hint("--share-codes creates it all the same: then one code may be given to two customers");
+        bail!("campaign {} is not created: {}", terms.campaign, described(&shared));
+    }
     codes.upload(&mut link, tollgate.keys(partition)).await.context("uploading the codes")?;
     drop(link);
     let terms = CampaignTerms { codes: Some(codes.name().clone()), ..terms };
     operation::run(context, &tollgate, &change, &Request::CampaignCreate(terms)).await
+}
+
+fn described(shared: &Shared) -> String {
+    match shared {
+        Shared::List { campaign } => format!("campaign {campaign} hands out the same list of codes"),
+        Shared::Codes { campaign, count, first } => format!(
+            "campaign {campaign} hands out {count} of these codes too, the first of them is number {first} of the list"
+        ),
+    }
 }
 
 fn read_codes(path: &Path) -> anyhow::Result<Codes> {

@@ -10,6 +10,7 @@ mod audit;
 mod burst;
 mod cdnow;
 mod change_ids;
+mod codes;
 mod enqueue;
 mod frame;
 mod json;
