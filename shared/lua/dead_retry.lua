@@ -1,25 +1,25 @@
 #!lua
 -- dead_retry: puts dead jobs back into their streams, undecided as they are.
 --
--- KEYS     head queues parked dead, then the stream of every queue
+-- KEYS     head queues registered parked dead, then the stream of every queue
 -- ARGV     nonce queue_count, then the name of every queue in the order of KEYS, then the ids
 -- returns  nonce, status, and for status
 --            done                for each id: requeued, absent (not in dead) or corrupt_state (its row is damaged)
 --            stale_keys          a queue was added: read the list again
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   absent for what the first call put back.
-local head_key, queues_key, parked_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local head_key, queues_key, registered_key, parked_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local nonce, queue_count = ARGV[1], tonumber(ARGV[2])
 local names = { unpack(ARGV, 3, 2 + queue_count) }
 local ids = { unpack(ARGV, 3 + queue_count) }
 
 local counters, status, detail = read_counters(head_key, { 'requeued' })
 if not counters then return { nonce, status, detail } end
-local streams, problem, what = queue_streams(queues_key, names, 5)
+local streams, problem, what = queue_streams(queues_key, registered_key, names, 6)
 if not streams then return { nonce, problem, what } end
 problem = wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'ZREM', dead_key, 'x' }, { 'HSET', parked_key, 'x', 'x' },
+local lacked = lacks_right_to_add(streams) or lacks_right({ { 'ZREM', dead_key, 'x' }, { 'HSET', parked_key, 'x', 'x' },
   { 'HDEL', parked_key, 'x' }, { 'HSET', head_key, 'requeued', '0' } })
 if lacked then return lacked end
 

@@ -10,9 +10,11 @@
 -- repeat   the same. It reads without counting: re-reading by XREADGROUP 0 would add a delivery to each entry.
 local queue_key = KEYS[1]
 local nonce, consumer, after, count = unpack(ARGV)
-local GROUP = 'workers'
 
-local rows = redis.pcall('XPENDING', queue_key, GROUP, after == '' and '-' or '(' .. after, '+', count, consumer)
+local from = '-'
+if after ~= '' then from = behind(after) end
+if not from then return { nonce, 'pending' } end
+local rows = redis.pcall('XPENDING', queue_key, GROUP, from, '+', count, consumer)
 if rows.err then return { nonce, 'corrupt_partition', rows.err } end
 local reply = { nonce, 'pending' }
 for _, row in ipairs(rows) do

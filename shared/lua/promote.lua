@@ -1,7 +1,7 @@
 #!lua
 -- promote: puts scheduled jobs that are due, by server time, back into their streams.
 --
--- KEYS     head queues parked scheduled dead, then the stream of every queue
+-- KEYS     head queues registered parked scheduled dead, then the stream of every queue
 -- ARGV     nonce limit, then the name of every queue, in the order of its stream in KEYS
 -- returns  nonce, status, and for status
 --            promoted            how many, how many went to dead (their row is damaged or their queue gone),
@@ -10,8 +10,10 @@
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   promotes what has become due since.
 --
--- What cannot be promoted does not stay: the first of it would be due for ever and keep the others back.
-local head_key, queues_key, parked_key, scheduled_key, dead_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- What cannot be promoted does not stay: the first of it would be due for ever and keep the others back. Rights are
+-- asked for first, to each stream: a right that is missing is no damage, and moves nothing to dead.
+local head_key, queues_key, registered_key, parked_key, scheduled_key, dead_key =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local nonce, limit = ARGV[1], ARGV[2]
 local names = { unpack(ARGV, 3) }
 
@@ -20,11 +22,11 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local counters, status, detail = read_counters(head_key, { 'requeued' })
 if not counters then return { nonce, status, detail } end
-local streams, problem, what = queue_streams(queues_key, names, 6)
+local streams, problem, what = queue_streams(queues_key, registered_key, names, 7)
 if not streams then return { nonce, problem, what } end
 problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'ZREM', scheduled_key, 'x' }, { 'ZADD', dead_key, '0', 'x' },
+local lacked = lacks_right_to_add(streams) or lacks_right({ { 'ZREM', scheduled_key, 'x' }, { 'ZADD', dead_key, '0', 'x' },
   { 'HSET', parked_key, 'x', 'x' }, { 'HDEL', parked_key, 'x' }, { 'HSET', head_key, 'requeued', '0' } })
 if lacked then return lacked end
 

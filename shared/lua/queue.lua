@@ -3,27 +3,35 @@
 --
 -- KEYS     head queues queue
 -- ARGV     nonce name status; status is active, paused, or '' to leave it (active if the queue is new)
--- returns  nonce, status: the queue's status now; or uninitialised, corrupt_partition and what was found
+-- returns  nonce, status: the queue's status now
+--            queue_lost          something of it had been there and is gone: what (see queue_state); nothing was
+--                                made again, for that would hide the loss; queue_repair does it
+--            uninitialised, corrupt_partition: what was found; nothing was written
 -- repeat   the same.
 --
 -- The group begins at 0, never at the end of the stream: jobs sent before any worker came are jobs. It is made
--- before the name is listed, so a listed queue has its group.
+-- before the name is listed, so a listed queue has its group. A lost queue that is listed can be paused.
 local head_key, queues_key, queue_key = KEYS[1], KEYS[2], KEYS[3]
 local nonce, name, status = unpack(ARGV)
-local GROUP = 'workers'
 
-if redis.call('EXISTS', head_key) == 0 then return { nonce, 'uninitialised', 'no head' } end
-local problem = wrong_type('HLEN', queues_key) or wrong_type('XLEN', queue_key)
+local list = redis.pcall('HGETALL', head_key)
+if list.err then return { nonce, 'corrupt_partition', 'head: ' .. list.err } end
+if #list == 0 then return { nonce, 'uninitialised', 'no head' } end
+local problem = wrong_type('HLEN', queues_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local before = redis.call('HGET', queues_key, name)
+local time = redis.call('TIME')
+local listed = redis.call('HGET', queues_key, name)
+local state = queue_state(queue_key, name, named(list), listed, time[1] * 1000 + math.floor(time[2] / 1000))
+if state.damaged then return { nonce, 'corrupt_partition', state.damaged } end
 
-local has_group = false
-if redis.call('EXISTS', queue_key) == 1 then
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', queue_key)) do
-    if group[2] == GROUP then has_group = true end
-  end
+if state.problem ~= '' then
+  if not (listed and status == 'paused') then return { nonce, 'queue_lost', state.problem, state.lost } end
+elseif not (redis.call('EXISTS', queue_key) == 1 and group_of(queue_key)) then
+  redis.call('XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM')
 end
-if not has_group then redis.call('XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM') end
-if status == '' then status = before or 'active' end
+if status == '' then status = listed or 'active' end
+if not listed then
+  redis.call('HSET', head_key, queue_opened_field(name), '1', queue_added_field(name), digits(state.added))
+end
 redis.call('HSET', queues_key, name, status)
 return { nonce, status }

@@ -52,6 +52,12 @@ impl Keys {
         self.key("queues")
     }
 
+    /// Names of queues that somebody sends to, whether or not a worker has opened them (set). Apart from `queues`, for
+    /// whoever may send must not be able to pause.
+    pub fn registered(&self) -> String {
+        self.key("registered")
+    }
+
     /// Ready jobs of one queue (stream).
     pub fn queue(&self, name: &QueueName) -> String {
         self.key(&format!("queue:{name}"))

@@ -1,7 +1,8 @@
 //! Whether a Redis can take more jobs: its memory and its queue, before either is full.
 //!
 //! Settling a job adds memory (its receipt, its journal line) rather than freeing it, so workers cannot drain a
-//! full Redis: producers stop well before. Relies on INFO, where the user may call it. Reading only.
+//! full Redis: producers stop well before. Relies on INFO, where the user may call it, and on the
+//! counters of the partitions. Reading only.
 
 use std::fmt;
 
@@ -9,8 +10,8 @@ use redis::Value;
 
 use crate::failure::{Failure, Refusal};
 use crate::ids::QueueName;
-use crate::keys::GROUP;
 use crate::link::Link;
+use crate::scripts::{ScriptError, stats};
 use crate::tollgate::Tollgate;
 
 /// The share of `maxmemory`, in percent, above which producers wait; the rest is for settling what was sent.
@@ -50,42 +51,35 @@ impl Tollgate {
     /// Whether a producer should wait before it sends to `queue`, of which `queue_max` jobs may wait in all.
     ///
     /// # Errors
-    /// Redis's. That this user may not call INFO is no error: then only Redis's own refusal is left.
+    /// Redis's. What waits is counted by [`stats`](mod@crate::scripts::stats): the count of fetched entries that Redis
+    /// keeps itself is wrong after a restart. That this user may not call INFO is no error: then only
+    /// Redis's own refusal is left.
     pub async fn overload(
         &self,
         link: &mut Link,
         queue: &QueueName,
         queue_max: Option<u64>,
     ) -> Result<Option<Overload>, Failure> {
-        let mut questions = redis::pipe();
-        questions.cmd("INFO").arg("memory");
-        if queue_max.is_some() {
-            for partition in self.partitions().iter() {
-                let stream = self.keys(partition).queue(queue);
-                questions.cmd("XINFO").arg("STREAM").arg(&stream);
-                questions.cmd("XINFO").arg("GROUPS").arg(&stream);
-            }
-        }
-        let mut replies = link.run_pipeline(&questions).await?.into_iter();
-        match replies.next() {
-            Some(Ok(info)) => {
+        match link.run(redis::cmd("INFO").arg("memory")).await {
+            Ok(info) => {
                 if let Some((used, max)) = memory(&info).filter(|(used, max)| is_above_share(*used, *max)) {
                     return Ok(Some(Overload::Memory { used, max }));
                 }
             }
-            Some(Err(failure)) if failure.refusal() != Some(Refusal::NoPermission) => return Err(failure),
-            _ => {}
+            Err(failure) if failure.refusal() == Some(Refusal::NoPermission) => {}
+            Err(failure) => return Err(failure),
         }
         let Some(max) = queue_max else { return Ok(None) };
         let mut waiting = 0_u64;
-        while let (Some(stream), Some(groups)) = (replies.next(), replies.next()) {
-            waiting = waiting.saturating_add(match (stream, groups) {
-                (Ok(stream), Ok(groups)) => stream_waiting(&stream, &groups)
-                    .ok_or_else(|| Failure::unknown("an XINFO that cannot be read"))?,
-                // No stream yet: nothing was ever sent.
-                (Err(Failure::Server { code, .. }), _) if code == "ERR" => 0,
-                (Err(failure), _) | (_, Err(failure)) => return Err(failure),
-            });
+        for partition in self.partitions().iter() {
+            let stats = match stats::read(link, self.keys(partition)).await {
+                Ok(stats) => stats,
+                Err(ScriptError::Failure(failure)) => return Err(failure),
+                // Damage elsewhere in the partition does not keep anybody from sending.
+                Err(_) => continue,
+            };
+            let ours = stats.queues.iter().filter(|row| row.name == *queue);
+            waiting = ours.fold(waiting, |sum, row| sum.saturating_add(row.waiting));
         }
         Ok((waiting >= max).then_some(Overload::Queue { waiting, max }))
     }
@@ -103,35 +97,6 @@ fn memory(info: &Value) -> Option<(u64, u64)> {
         line.trim().parse().ok()
     };
     Some((field("used_memory")?, field("maxmemory")?))
-}
-
-/// Jobs of a stream that its group has not fetched: added - read, since the group's own `lag` is NULL after some
-/// deletions; while the group has never read, the length.
-fn stream_waiting(stream: &Value, groups: &Value) -> Option<u64> {
-    let (length, added) = (number(stream, "length")?, number(stream, "entries-added")?);
-    let Value::Array(groups) = groups else { return None };
-    let ours = groups.iter().find(|group| {
-        matches!(field(group, "name"), Some(Value::BulkString(name)) if name.as_slice() == GROUP.as_bytes())
-    });
-    Some(match ours.and_then(|group| number(group, "entries-read")) {
-        Some(read) => added.saturating_sub(read),
-        None => length,
-    })
-}
-
-fn field<'a>(reply: &'a Value, name: &str) -> Option<&'a Value> {
-    let Value::Array(fields) = reply else { return None };
-    fields.chunks_exact(2).find_map(|pair| match &pair[0] {
-        Value::BulkString(found) if found.as_slice() == name.as_bytes() => Some(&pair[1]),
-        _ => None,
-    })
-}
-
-fn number(reply: &Value, name: &str) -> Option<u64> {
-    match field(reply, name)? {
-        Value::Int(number) => u64::try_from(*number).ok(),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub async fn drop_old(link: &mut Link, keys: &Keys) -> Result<Dropped, ScriptErr
     let mut dropped = Dropped { floor_hour_before, floor_hour: floor_hour_before, buckets: 0 };
     let mut surprises = 0;
     while surprises < SURPRISES_MAX {
-        let queues: Vec<_> = queue::list(link, keys).await?.into_iter().map(|(name, _)| name).collect();
+        let queues = queue::known(link, keys).await?;
         match receipts_drop(link, keys, &queues, dropped.floor_hour).await {
             Ok(Some(Floor { floor_hour, allowed_hour, unlinked })) => {
                 dropped.floor_hour = floor_hour;

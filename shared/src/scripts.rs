@@ -18,6 +18,7 @@ pub mod reap;
 pub mod receipts_drop;
 pub mod settle;
 pub mod stats;
+pub mod survey;
 
 use crate::failure::Failure;
 use crate::ids::QueueName;
@@ -39,6 +40,16 @@ pub enum ScriptError {
     /// A key of the partition holds what it cannot hold.
     #[error("the partition is damaged: {0}; `tollgate-producer audit` names the damage")]
     CorruptPartition(String),
+    /// Something of a queue that had been there is gone.
+    #[error(
+        "queue {queue} was lost: {problem}; `tollgate-producer repair queue {queue}` says what is left of it"
+    )]
+    QueueLost {
+        /// Which.
+        queue: QueueName,
+        /// What is wrong with it.
+        problem: stats::QueueProblem,
+    },
     /// A queue was added meanwhile: read the list of queues and call again.
     #[error("the list of queues has changed")]
     StaleKeys,
@@ -54,7 +65,7 @@ impl ScriptError {
             Self::Failure(_) | Self::StaleKeys => Some(Code::RedisRefused),
             Self::Uninitialised => Some(Code::Uninitialised),
             Self::Frozen(_) => Some(Code::PartitionFrozen),
-            Self::CorruptPartition(_) => Some(Code::CorruptPartition),
+            Self::CorruptPartition(_) | Self::QueueLost { .. } => Some(Code::CorruptPartition),
         }
     }
 }
@@ -113,10 +124,12 @@ mod tests {
             &pending::PENDING,
             &promote::PROMOTE,
             &queue::QUEUE,
+            &queue::QUEUE_REPAIR,
             &reap::REAP,
             &receipts_drop::RECEIPTS_DROP,
             &settle::SETTLE,
             &stats::STATS,
+            &survey::SURVEY,
         ];
         for script in scripts {
             assert_eq!(header(script, "KEYS"), script.keys, "{}", script.name);

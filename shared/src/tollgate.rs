@@ -4,6 +4,7 @@
 //! Relies on [`Server`] for connections and on `scripts` for everything atomic. Must not initialise unasked: after
 //! a loss of data, starting from zero would issue everything again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,7 +171,11 @@ impl Tollgate {
                     );
                 }
             }
-            queue::queue(&mut link, keys, &QueueName::default(), None).await.map_err(OpenError::Script)?;
+            match queue::queue(&mut link, keys, &QueueName::default(), None).await {
+                // That is for a repair; the rest of the namespace is none the worse for it.
+                Ok(_) | Err(ScriptError::QueueLost { .. }) => {}
+                Err(error) => return Err(OpenError::Script(error)),
+            }
         }
         tollgate.write_meta(&mut link, MetaState::Ready, retention).await?;
         Ok(tollgate)
@@ -264,6 +269,10 @@ impl Tollgate {
     /// Sends jobs to the streams of their partitions, in order, in one pipeline; answers one result for each.
     /// There is no deduplication here: a job sent twice is settled once.
     ///
+    /// The queue is registered in each of these partitions first, so that its jobs are seen though no worker may ever
+    /// have heard of it. A user who lacks the right to that sends all the same: a worker finds such a queue by itself,
+    /// within ten minutes.
+    ///
     /// # Errors
     /// The outer error: nothing is known of any of them; sending the same jobs again is safe.
     ///
@@ -297,8 +306,13 @@ impl Tollgate {
         queue: &QueueName,
         jobs: impl IntoIterator<Item = &Packed>,
     ) -> Result<Vec<Result<(), Failure>>, Failure> {
-        let jobs = jobs.into_iter();
-        let mut pipeline = redis::Pipeline::with_capacity(jobs.size_hint().0);
+        let jobs: Vec<&Packed> = jobs.into_iter().collect();
+        let partitions: BTreeSet<usize> =
+            jobs.iter().map(|packed| usize::from(packed.partition.number())).collect();
+        let mut pipeline = redis::Pipeline::with_capacity(partitions.len() + jobs.len());
+        for partition in &partitions {
+            pipeline.cmd("SADD").arg(self.keys[*partition].registered()).arg(queue.as_str());
+        }
         let streams: Vec<String> = self.keys.iter().map(|keys| keys.queue(queue)).collect();
         for Packed { partition, envelope } in jobs {
             let stream = &streams[usize::from(partition.number())];
@@ -310,6 +324,6 @@ impl Tollgate {
             pipeline.add_command(command);
         }
         let replies = link.run_pipeline(&pipeline).await?;
-        Ok(replies.into_iter().map(|reply| reply.map(|_| ())).collect())
+        Ok(replies.into_iter().skip(partitions.len()).map(|reply| reply.map(|_| ())).collect())
     }
 }

@@ -100,6 +100,16 @@ pub(crate) enum Queues {
     Named(Vec<(QueueName, u32)>),
 }
 
+impl Queues {
+    /// Whether a queue is one of them.
+    pub(crate) fn names(&self, queue: &QueueName) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(named) => named.iter().any(|(name, _)| name == queue),
+        }
+    }
+}
+
 impl fmt::Display for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

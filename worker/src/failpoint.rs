@@ -54,7 +54,8 @@ mod armed {
         "after_record",
     ];
 
-    const AGENTS: [&str; 7] = ["heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "pay"];
+    const AGENTS: [&str; 8] =
+        ["heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "survey", "pay"];
     const TASKS: [&str; 4] = ["fetch", "http", "signals", "remind"];
 
     #[derive(Debug, Clone, Copy)]

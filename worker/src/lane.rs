@@ -3,8 +3,9 @@
 //! Which queues are served there and which of them are paused, how large a batch should be, whether a batch waits
 //! for Redis to heal, and whether a reply was lost.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -12,18 +13,31 @@ use tollgate::ids::QueueName;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
-use tollgate::scripts::ScriptError;
 use tollgate::scripts::queue::{self, QueueStatus};
+use tollgate::scripts::stats::{PartitionStats, QueueProblem};
+use tollgate::scripts::{ScriptError, survey};
 
 use crate::cli::Queues;
 use crate::pipeline::batch_size::BatchSize;
+
+/// The queues that a worker serves in one partition.
+#[derive(Debug, Default)]
+pub(crate) struct ServedQueues {
+    /// Those that may be fetched from, with their weights.
+    pub(crate) active: Vec<(QueueName, u32)>,
+    /// The paused ones as well: what a dead worker held of them is taken over, and what was lost on the way is read
+    /// again, so that a paused queue drains.
+    pub(crate) all: Vec<QueueName>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) partition: Partition,
     pub(crate) keys: Keys,
-    /// The queues that may be fetched from, with their weights.
-    active: RwLock<Arc<[(QueueName, u32)]>>,
+    /// The queues that are served.
+    queues: RwLock<Arc<ServedQueues>>,
+    /// Queues of which something is gone that had been there: not served until they are repaired.
+    lost: Mutex<BTreeMap<QueueName, QueueProblem>>,
     batch_size: Mutex<BatchSize>,
     /// How many batches wait for Redis to heal.
     stuck: watch::Sender<usize>,
@@ -38,7 +52,8 @@ impl Lane {
         Self {
             partition,
             keys,
-            active: RwLock::new(Arc::new([])),
+            queues: RwLock::default(),
+            lost: Mutex::default(),
             batch_size: Mutex::new(BatchSize::new(batch_max)),
             stuck: watch::Sender::new(0),
             // A name is never used twice, so at the start nothing can be pending under it.
@@ -47,42 +62,56 @@ impl Lane {
         }
     }
 
-    /// The queues that may be fetched from now, with their weights.
-    pub(crate) fn active(&self) -> Arc<[(QueueName, u32)]> {
-        self.active.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The queues that are served now.
+    pub(crate) fn queues(&self) -> Arc<ServedQueues> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the list of queues and which are paused; opens the served ones that are not there yet.
+    fn lost(&self) -> MutexGuard<'_, BTreeMap<QueueName, QueueProblem>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the lists of queues and which are paused; opens the served ones that are not there yet. A queue that had
+    /// been there and is gone is not opened again: that would hide the loss.
     pub(crate) async fn refresh(&self, link: &mut Link, served: &Queues) -> Result<(), ScriptError> {
-        let known = queue::list(link, &self.keys).await?;
-        let mut active = Vec::new();
-        match served {
-            Queues::All => {
-                let open = known.into_iter().filter(|(_, status)| *status == QueueStatus::Active);
-                active.extend(open.map(|(queue, _)| (queue, 1)));
+        let known = queue::list_all(link, &self.keys).await?;
+        let wanted: Vec<(QueueName, u32)> = match served {
+            Queues::All => known.iter().map(|(queue, _)| (queue.clone(), 1)).collect(),
+            Queues::Named(named) => named.clone(),
+        };
+        let mut queues = ServedQueues::default();
+        for (queue, weight) in wanted {
+            if self.lost().contains_key(&queue) {
+                continue;
             }
-            Queues::Named(named) => {
-                for (queue, weight) in named {
-                    let status = match known.iter().find(|(name, _)| name == queue) {
-                        Some((_, status)) => *status,
-                        None => queue::queue(link, &self.keys, queue, None).await?,
-                    };
-                    if status == QueueStatus::Active {
-                        active.push((queue.clone(), *weight));
+            let listed = known.iter().find(|(name, _)| *name == queue).map(|(_, status)| *status);
+            let status = match listed {
+                Some(status @ (QueueStatus::Active | QueueStatus::Paused)) => status,
+                None | Some(QueueStatus::Unopened) => {
+                    match queue::queue(link, &self.keys, &queue, None).await {
+                        Err(ScriptError::QueueLost { queue, problem }) => {
+                            self.lost().insert(queue, problem);
+                            continue;
+                        }
+                        opened => opened?,
                     }
                 }
+            };
+            if status == QueueStatus::Active {
+                queues.active.push((queue.clone(), weight));
             }
+            queues.all.push(queue);
         }
-        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active.into();
+        *self.queues.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(queues);
         Ok(())
     }
 
-    /// Creates the groups that are missing, of all queues that are served and not paused.
-    pub(crate) async fn reopen(&self, link: &mut Link) -> Result<(), ScriptError> {
-        for (queue, _) in self.active().iter() {
-            queue::queue(link, &self.keys, queue, None).await?;
-        }
-        Ok(())
+    /// Looks at every queue of the partition, and learns which are lost.
+    pub(crate) async fn survey(&self, link: &mut Link) -> Result<PartitionStats, ScriptError> {
+        let stats = survey::read(link, &self.keys).await?;
+        let lost = stats.queues.iter().filter_map(|queue| Some((queue.name.clone(), queue.problem?)));
+        *self.lost() = lost.collect();
+        Ok(stats)
     }
 
     /// How many jobs the next batch should have.

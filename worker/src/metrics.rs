@@ -108,6 +108,11 @@ impl Metrics {
         self.parked.get_or_create(&[("reason", reason)]).inc();
     }
 
+    /// Several, of one reason.
+    pub(crate) fn parked_many(&self, reason: &'static str, count: u64) {
+        self.parked.get_or_create(&[("reason", reason)]).inc_by(count);
+    }
+
     /// A payout that came to this here.
     pub(crate) fn payout(&self, code: &'static str) {
         self.payouts.get_or_create(&[("code", code)]).inc();
@@ -219,6 +224,7 @@ fn failure_kind(error: &ScriptError) -> &'static str {
         | ScriptError::Uninitialised
         | ScriptError::Frozen(_)
         | ScriptError::CorruptPartition(_)
+        | ScriptError::QueueLost { .. }
         | ScriptError::StaleKeys => Kind::of(error).name(),
     }
 }

@@ -20,7 +20,7 @@ use tollgate::workers::Description;
 use tracing::{error, info};
 
 use crate::agents::payer::Payer;
-use crate::agents::{self, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer};
+use crate::agents::{self, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer, surveyor};
 use crate::cli::{Config, SETTLES_MAX};
 use crate::hand::Hand;
 use crate::health::Health;
@@ -81,11 +81,16 @@ impl Worker {
         })
     }
 
+    /// How long it is from one beat to the next.
+    pub(crate) fn beat_every(&self) -> Duration {
+        heartbeater::every(self.lanes.len())
+    }
+
     /// What it says of itself now.
     pub(crate) fn describe(&self) -> Description {
         let mut queues: Vec<String> = Vec::new();
         for lane in &self.lanes {
-            queues.extend(lane.active().iter().map(|(queue, _)| queue.to_string()));
+            queues.extend(lane.queues().active.iter().map(|(queue, _)| queue.to_string()));
         }
         queues.sort();
         queues.dedup();
@@ -166,6 +171,7 @@ async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Control, 
     takers.push(agents::start(supervisor, worker, reclaimer::Reclaimer::default));
     agents::start(supervisor, worker, promoter::Promoter::default);
     agents::start(supervisor, worker, || reaper::Reaper);
+    agents::start(supervisor, worker, surveyor::Surveyor::default);
     agents::start(supervisor, worker, || receipt_dropper::ReceiptDropper);
     if let Some(payer) = payer {
         takers.push(agents::start(supervisor, worker, move || payer.clone()));

@@ -11,7 +11,6 @@ use tollgate::link::Link;
 use tollgate::resources::{self, Held, Listed};
 
 use crate::context::Context;
-use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::say;
 
@@ -72,10 +71,10 @@ pub(super) async fn ls<T: Shown>(context: &Context) -> anyhow::Result<Exit> {
     let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     let mut exit = Exit::Done;
-    let listed = each_partition(&tollgate, async |_, keys| {
+    for partition in tollgate.partitions().iter() {
         let mut cursor = None;
         loop {
-            let page = resources::page::<T>(&mut link, keys, cursor, PAGE).await?;
+            let page = resources::page::<T>(&mut link, tollgate.keys(partition), cursor, PAGE).await?;
             for (id, held) in &page.resources {
                 let (state, status, worst) = judged(id, held);
                 exit = exit.combine(worst);
@@ -83,13 +82,12 @@ pub(super) async fn ls<T: Shown>(context: &Context) -> anyhow::Result<Exit> {
             }
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(());
+                break;
             }
         }
-    })
-    .await?;
+    }
     list.end()?;
-    Ok(exit.combine(listed))
+    Ok(exit)
 }
 
 /// The state to show, the status to tell, and what that means for the exit code; damage is said on stderr.

@@ -18,7 +18,6 @@ use tollgate::scripts::settle::Answer;
 
 use crate::arguments;
 use crate::context::Context;
-use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::hint;
 use crate::table::{Table, age};
@@ -172,10 +171,10 @@ async fn ls(
 ) -> anyhow::Result<Exit> {
     let mut list = context.output().list();
     let mut table = Table::new(&COLUMNS);
-    let exit = each_partition(tollgate, async |partition, keys| {
+    for partition in tollgate.partitions().iter() {
         let mut from = 0;
         loop {
-            let holds = payout::open(link, keys, from, PAGE).await?;
+            let holds = payout::open(link, tollgate.keys(partition), from, PAGE).await?;
             from += PAGE;
             let is_last = holds.is_empty();
             for hold in holds.iter().filter(|hold| !needs_review || hold.state == Code::NeedsReview) {
@@ -187,17 +186,16 @@ async fn ls(
                 }
             }
             if is_last {
-                return Ok(());
+                break;
             }
         }
-    })
-    .await?;
+    }
     if context.output().is_json() {
         list.end()?;
     } else {
         context.output().line(table)?;
     }
-    Ok(exit)
+    Ok(Exit::Done)
 }
 
 /// The open payout of this id, wherever it is.

@@ -86,15 +86,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 async fn read_on(tollgate: Tollgate, interval: Duration, sender: Sender<Result<Reading, String>>) {
     let mut clock = tokio::time::interval(interval);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut seqs = reading::Seqs::new();
+    let mut seqs = Vec::new();
     loop {
         clock.tick().await;
-        let reading = Reading::read(&tollgate, &mut seqs).await.map_err(|error| {
+        let reading = Reading::read(&tollgate, &mut seqs).await.map_err(|error| match error {
             // That nothing was applied is no news to someone who only looks.
-            match error.downcast_ref::<ScriptError>() {
-                Some(ScriptError::Failure(Failure::NotApplied { detail, .. })) => detail.clone(),
-                _ => error.to_string(),
-            }
+            ScriptError::Failure(Failure::NotApplied { detail, .. }) => detail,
+            other => other.to_string(),
         });
         if sender.send(reading).is_err() {
             return;

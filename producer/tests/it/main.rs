@@ -17,7 +17,6 @@ mod json;
 mod killed;
 mod lost_replies;
 mod operate;
-mod partitions;
 mod proxy;
 mod run;
 mod send;

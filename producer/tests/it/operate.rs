@@ -16,6 +16,7 @@ use tollgate::job::{CampaignTerms, CodesName, Job, Limit, Request, Window};
 use tollgate::keys::Keys;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
+use tollgate::scripts::queue::{Apply, repair};
 use tollgate::scripts::settle::{self, Item};
 use tollgate::workers::Description;
 
@@ -344,15 +345,24 @@ async fn queues_are_listed_paused_and_resumed() {
 }
 
 #[tokio::test]
-async fn a_queue_that_was_deleted_is_opened_again_and_hides_no_history() {
+async fn a_queue_that_was_deleted_is_named_and_hides_no_history() {
     let cli = fresh("1");
     settle_job(&cli, "r1", &redeem("none", "c1")).await;
-    let stream = cli.keys(&cli.tollgate().await).queue(&QueueName::default());
-    cli.redis(&["DEL", &stream]);
-    assert!(cli.run(&["stats"]).complains(1).contains(&stream));
+    let (tollgate, queue) = (cli.tollgate().await, QueueName::default());
+    let keys = cli.keys(&tollgate);
+    cli.redis(&["DEL", &keys.queue(&queue)]);
     assert_eq!(lines(cli.run(&["journal", "export"]).exits(0)).len(), 1);
-    cli.run(&["queue", "resume", "default"]).exits(0);
+    // To make it again in silence would hide the loss.
+    let resumed = cli.run(&["queue", "resume", "default"]);
+    let told = resumed.complains(1);
+    assert!(told.contains("its stream is gone") && told.contains("repair queue default"), "{told}");
+    cli.run(&["queue", "pause", "default"]).exits(0);
     cli.run(&["stats"]).exits(0);
+    assert!(cli.run(&["audit"]).exits(5).contains("its stream is gone"));
+    let mut link = tollgate.server().link().await.unwrap();
+    repair(&mut link, &keys, &queue, Apply::Yes).await.unwrap();
+    cli.run(&["queue", "resume", "default"]).exits(0);
+    cli.run(&["audit"]).exits(0);
 }
 
 #[tokio::test]

@@ -1,16 +1,23 @@
 
--- The streams of every queue of the partition, or nil, a status and its detail: `stale_keys` when a queue was added
--- since the caller read the list, `corrupt_partition` for a foreign type.
-local function queue_streams(queues_key, names, first_key)
-  local problem = wrong_type('HLEN', queues_key)
+-- The streams of every queue of the partition, listed (by who opened them) or registered (by who sends to them); or
+-- nil, a status and its detail: `stale_keys` when a queue was added since the caller read the lists,
+-- `corrupt_partition` for a foreign type.
+--
+-- A registered name that no queue can have is nobody's: `readable` is the rule for names (see `ids.rs`).
+local function readable(name)
+  return #name <= 64 and string.find(name, '^[%w_.-]+$') ~= nil
+end
+
+local function queue_streams(queues_key, registered_key, names, first_key)
+  local problem = wrong_type('HLEN', queues_key) or wrong_type('SCARD', registered_key)
   if problem then return nil, 'corrupt_partition', problem end
-  if redis.call('HLEN', queues_key) ~= #names then return nil, 'stale_keys', 'queues' end
   local streams = {}
-  for i, name in ipairs(names) do
-    local key = KEYS[first_key + i - 1]
-    problem = wrong_type('XLEN', key)
-    if problem then return nil, 'corrupt_partition', problem end
-    streams[name] = key
+  for i, name in ipairs(names) do streams[name] = KEYS[first_key + i - 1] end
+  for _, name in ipairs(redis.call('HKEYS', queues_key)) do
+    if not streams[name] then return nil, 'stale_keys', 'queues' end
+  end
+  for _, name in ipairs(redis.call('SMEMBERS', registered_key)) do
+    if not streams[name] and readable(name) then return nil, 'stale_keys', 'registered' end
   end
   return streams
 end

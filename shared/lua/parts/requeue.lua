@@ -1,9 +1,18 @@
 
+-- An error reply if the user may not add to one of the streams: asked for before the first write, for XADD below
+-- would answer it as damage.
+local function lacks_right_to_add(streams)
+  for _, key in pairs(streams) do
+    local lacked = lacks_right({ { 'XADD', key, '*', 'job', '' } })
+    if lacked then return lacked end
+  end
+end
+
 -- Puts a parked job back into its stream. Only who finds the id in `index_key` may do so, and takes it out in
 -- the same script: two promoters, or a promoter and an operator, put it back once.
 -- `streams` maps a queue name to its key. Answers requeued, absent, or corrupt_state (nothing changed).
--- The caller has checked every type. XADD comes first because it alone can still fail (a foreign entry has
--- the highest id there is): then nothing was written for this id.
+-- XADD comes first because it alone can still fail (a foreign entry has the highest id there is, or the stream is a
+-- key of another type): then nothing was written for this id.
 local function requeue(index_key, parked_key, streams, id)
   if not redis.call('ZSCORE', index_key, id) then return 'absent' end
   local row = read_row(redis.call('HGET', parked_key, id))

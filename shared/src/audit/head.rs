@@ -5,6 +5,7 @@ use redis::Value;
 use crate::failure::Failure;
 use crate::ids::HOUR_MS;
 use crate::instant::Instant;
+use crate::scripts::stats::{QueueStats, StreamIds};
 use crate::scripts::{ScriptError, stats};
 
 use super::Room;
@@ -153,22 +154,28 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
             let added: Vec<u64> = queues.iter().map(|queue| queue.entries_added).collect();
             let in_queues: Vec<u64> =
                 queues.iter().flat_map(|queue| [queue.waiting, queue.pending]).collect();
-            let accepted = sum(&added) - i128::from(head.requeued);
+            let accepted = sum(&added) + i128::from(head.added_before) - i128::from(head.requeued);
             let settled = i128::from(head.acked) - sum(&[head.to_scheduled, head.to_dead]);
-            let places = settled
-                + sum(&in_queues)
-                + sum(&[stats.scheduled, stats.dead, head.discarded, head.overtaken]);
+            let gone = sum(&[head.discarded, head.overtaken, head.lost]);
+            let places = settled + sum(&in_queues) + sum(&[stats.scheduled, stats.dead]) + gone;
+            for queue in queues {
+                lost_queue(room, queue);
+            }
             if accepted != places {
                 let found = format!(
-                    "{places} = {settled} settled + {} in queues + {} scheduled + {} dead + {} discarded + {} overtaken",
+                    "{places} = {settled} settled + {} in queues + {} scheduled + {} dead + {} discarded + {} overtaken + {} lost",
                     sum(&in_queues),
                     stats.scheduled,
                     stats.dead,
                     head.discarded,
-                    head.overtaken
+                    head.overtaken,
+                    head.lost
                 );
-                let expected =
-                    format!("{accepted} accepted = {} added - {} requeued", sum(&added), head.requeued);
+                let expected = format!(
+                    "{accepted} accepted = {} added - {} requeued",
+                    accepted + i128::from(head.requeued),
+                    head.requeued
+                );
                 let what = "the conservation law does not hold: jobs were lost, invented or counted twice";
                 room.findings.violation(Check::G10, "head", &[], expected, found, what);
             }
@@ -196,4 +203,27 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
         "head or queues cannot be counted",
     );
     Ok(())
+}
+
+/// Names what of a queue had been there and is gone, how much went with it, and ids that follow no clock.
+fn lost_queue(room: &mut Room<'_>, queue: &QueueStats) {
+    let resource = format!("queue:{}", queue.name);
+    if let Some(problem) = queue.problem {
+        let found = match queue.lost {
+            0 => "none that is known to be gone; it may be that some were added and never counted".to_owned(),
+            lost => format!("{lost} of them are gone"),
+        };
+        let what =
+            format!("the queue was lost: {problem}; see `tollgate-producer repair queue {}`", queue.name);
+        let expected = format!("{} entries ever added", queue.entries_added);
+        room.findings.violation(Check::G10, &resource, &[], expected, found, what);
+    }
+    if queue.ids == StreamIds::Full {
+        let what = format!(
+            "nothing can be added to the queue any more; see `tollgate-producer repair queue {}`",
+            queue.name
+        );
+        let expected = "a last id that the clock will reach";
+        room.findings.violation(Check::G10, &resource, &[], expected, "the highest id there is", what);
+    }
 }

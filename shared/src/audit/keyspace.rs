@@ -3,16 +3,18 @@
 //!
 //! One SCAN over the whole database, after the replays: a key that is newer is known by a line after them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::failure::Failure;
-use crate::ids::Bucket;
+use crate::ids::{Bucket, QueueName};
 
-use super::read::scanned;
+use super::read::{damage, scanned};
 use super::replay::Replay;
 use super::report::{Check, Findings};
 use super::{Progress, Room, receipts, state};
+use crate::keys::Keys;
 use crate::link::Link;
+use crate::scripts::queue;
 use crate::tollgate::Tollgate;
 
 /// Keys of one SCAN.
@@ -28,6 +30,7 @@ pub(super) async fn check(
     let tag = format!("{{{}.", tollgate.namespace());
     let mut told = HashSet::new();
     let mut unknown: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    let mut queues: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
     let mut cursor = b"0".to_vec();
     loop {
         let mut command = redis::cmd("SCAN");
@@ -49,13 +52,20 @@ pub(super) async fn check(
                 if holds_state(name) && told.insert(key.clone()) {
                     let what = "a key of a partition that the namespace does not have";
                     findings.violation(Check::G9, name, &[], "nothing", &key, what);
+                } else if name.starts_with("queue:") && told.insert(key.clone()) {
+                    let what =
+                        "jobs were sent to a partition that the namespace does not have: nobody serves them";
+                    findings.violation(Check::G10, name, &[], "nothing", &key, what);
                 }
                 continue;
             };
             if told.contains(&key) {
                 continue;
             }
-            if let Some(hour) = name.strip_prefix("receipts:") {
+            if let Some(queue) = name.strip_prefix("queue:") {
+                told.insert(key.clone());
+                queues.entry(number).or_default().insert(queue.to_owned());
+            } else if let Some(hour) = name.strip_prefix("receipts:") {
                 let keys = tollgate.keys(partition);
                 let mut room = Room { tollgate, partition, keys, link, findings, progress };
                 if is_stray_bucket(&mut room, replay, hour).await? {
@@ -78,10 +88,40 @@ pub(super) async fn check(
             }
         }
         if next == b"0" {
-            return Ok(());
+            break;
         }
         cursor = next;
     }
+    for (number, names) in queues {
+        let Some(partition) = tollgate.partitions().get(number) else { continue };
+        findings.enter(number);
+        streams(link, tollgate.keys(partition), names, findings).await?;
+    }
+    Ok(())
+}
+
+/// Streams that are in no list: jobs were sent to them by a plain XADD, and nobody found them yet; or nobody can.
+async fn streams(
+    link: &mut Link,
+    keys: &Keys,
+    names: BTreeSet<String>,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let known = match queue::known(link, keys).await {
+        Ok(known) => known,
+        // Told with the conservation law.
+        Err(failure) => return damage(failure).map(drop),
+    };
+    for name in names {
+        match QueueName::parse(name.as_str()) {
+            Ok(name) => findings.checked.streams_unlisted += u64::from(!known.contains(&name)),
+            Err(error) => {
+                let what = "jobs were sent to a queue that no worker can serve: its name is none";
+                findings.violation(Check::G10, format!("queue:{name}"), &[], "nothing", error, what);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Streams may be written by anyone who knows the name of a queue; the rest is ours.

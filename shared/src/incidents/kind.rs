@@ -57,6 +57,9 @@ kinds! {
     PartitionFrozen "partition_frozen" None;
     CorruptPartition "corrupt_partition" Some("`tollgate-producer audit` names what is damaged");
     StaleKeys "stale_keys" None;
+    QueueLost "queue_lost" None;
+    JobsMissing "jobs_missing" Some("`tollgate-producer audit` names what is missing");
+    StreamIds "stream_ids" None;
     // Payouts and locks.
     GatewayRefuses "gateway_refuses" Some("check --payout-url and the token");
     GatewayUnavailable "gateway_unavailable" None;
@@ -83,6 +86,7 @@ impl Kind {
             ScriptError::Frozen(_) => Self::PartitionFrozen,
             ScriptError::CorruptPartition(_) => Self::CorruptPartition,
             ScriptError::StaleKeys => Self::StaleKeys,
+            ScriptError::QueueLost { .. } => Self::QueueLost,
         }
     }
 
@@ -108,18 +112,6 @@ impl Kind {
             Refusal::TooFewReplicas => Self::TooFewReplicas,
             Refusal::NoScript | Refusal::Client => Self::Bug,
         }
-    }
-
-    /// Is this about what one partition holds?
-    pub fn is_of_partition(self) -> bool {
-        matches!(
-            self,
-            Self::ErrorReply
-                | Self::Uninitialised
-                | Self::PartitionFrozen
-                | Self::CorruptPartition
-                | Self::StaleKeys
-        )
     }
 
     /// Is this about Redis as a whole, whichever partition met it?

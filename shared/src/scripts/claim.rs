@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{Reply, millis, script};
+use crate::script::{Reply, millis, parts, script};
 
 use super::{ScriptError, common_status};
 
-script!(CLAIM, "claim", [], keys [queue], args [nonce consumer idle_ms_min count]);
+script!(CLAIM, "claim", [parts::ENTRIES], keys [queue workers], args [nonce consumer idle_ms_min count]);
 
 /// An entry that was delivered before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,24 @@ pub struct Redelivered {
     pub deliveries: u64,
     /// Its `job` field; without one, what it has instead (see [`fetch`](crate::fetch)); empty if it was deleted.
     pub job: Vec<u8>,
+}
+
+/// Another consumer that holds entries of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// Its name.
+    pub consumer: String,
+    /// Its last beat as it stands in the list of workers; empty if it never beat.
+    pub beat: String,
+}
+
+/// What a claim brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// Who else held entries of the queue before it.
+    pub holders: Vec<Holder>,
+    /// What was taken over.
+    pub entries: Vec<Redelivered>,
 }
 
 /// Claims up to `count` entries of `queue` that have been pending under others for `idle` or longer: those that
@@ -36,15 +54,45 @@ pub async fn claim(
     idle: Duration,
     count: usize,
 ) -> Result<Vec<Redelivered>, ScriptError> {
-    let call = CLAIM.call().key(keys.queue(queue)).arg(consumer).arg(millis(idle)).arg(count);
-    read(call.run(link).await?, "claimed")
+    Ok(claim_from(link, keys, queue, consumer, idle, count, &[]).await?.entries)
 }
 
-pub(super) fn read(mut reply: Reply, expected: &str) -> Result<Vec<Redelivered>, ScriptError> {
+/// The same, and also what one of the `silent` holds, whatever the server's clock says of it, unless it has beaten
+/// since; answers who else holds entries as well.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn claim_from(
+    link: &mut Link,
+    keys: &Keys,
+    queue: &QueueName,
+    consumer: &str,
+    idle: Duration,
+    count: usize,
+    silent: &[Holder],
+) -> Result<Claimed, ScriptError> {
+    let mut call = CLAIM.call().key(keys.queue(queue)).key(keys.workers());
+    call.push_arg(consumer);
+    call.push_arg(millis(idle));
+    call.push_arg(count);
+    for Holder { consumer, beat } in silent {
+        call.push_arg(consumer);
+        call.push_arg(beat);
+    }
+    let mut reply = call.run(link).await?;
     let status = reply.text("status")?;
-    if status != expected {
+    if status != "claimed" {
         return Err(common_status(&status, &mut reply));
     }
+    let mut holders = Vec::new();
+    for _ in 0..reply.number("count of holders")? {
+        holders.push(Holder { consumer: reply.text("holder")?, beat: reply.text("beat")? });
+    }
+    Ok(Claimed { holders, entries: entries(reply)? })
+}
+
+/// The entries at the end of a reply.
+pub(super) fn entries(mut reply: Reply) -> Result<Vec<Redelivered>, ScriptError> {
     let mut entries = Vec::new();
     while !reply.is_empty() {
         entries.push(Redelivered {

@@ -11,7 +11,7 @@ use super::{ScriptError, common_status, with_queues};
 script!(
     DEAD_RETRY, "dead_retry",
     [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
-    keys [head queues parked dead],
+    keys [head queues registered parked dead],
     args [nonce queue_count]
 );
 
@@ -51,6 +51,7 @@ pub async fn retry(
         .call()
         .key(keys.head())
         .key(keys.queues())
+        .key(keys.registered())
         .key(keys.parked())
         .key(keys.dead())
         .arg(queues.len());

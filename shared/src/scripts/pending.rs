@@ -3,12 +3,12 @@
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::script;
+use crate::script::{parts, script};
 
-use super::ScriptError;
-use super::claim::{Redelivered, read};
+use super::claim::{Redelivered, entries};
+use super::{ScriptError, common_status};
 
-script!(PENDING, "pending", [], keys [queue], args [nonce consumer after count]);
+script!(PENDING, "pending", [parts::ENTRIES], keys [queue], args [nonce consumer after count]);
 
 /// Up to `count` entries of `queue` that are pending under `consumer`, after the entry `after`.
 /// The deliveries include the one to `consumer`.
@@ -24,5 +24,9 @@ pub async fn pending(
     count: usize,
 ) -> Result<Vec<Redelivered>, ScriptError> {
     let call = PENDING.call().key(keys.queue(queue)).arg(consumer).arg(after.unwrap_or_default()).arg(count);
-    read(call.run(link).await?, "pending")
+    let mut reply = call.run(link).await?;
+    match reply.text("status")?.as_str() {
+        "pending" => entries(reply),
+        other => Err(common_status(other, &mut reply)),
+    }
 }

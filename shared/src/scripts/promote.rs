@@ -10,7 +10,7 @@ use super::{ScriptError, common_status, with_queues};
 script!(
     PROMOTE, "promote",
     [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
-    keys [head queues parked scheduled dead],
+    keys [head queues registered parked scheduled dead],
     args [nonce limit]
 );
 
@@ -41,6 +41,7 @@ pub async fn promote(
         .call()
         .key(keys.head())
         .key(keys.queues())
+        .key(keys.registered())
         .key(keys.parked())
         .key(keys.scheduled())
         .key(keys.dead())

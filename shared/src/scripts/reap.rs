@@ -10,8 +10,8 @@ use crate::script::{millis, parts, script};
 use super::{ScriptError, common_status, with_queues};
 
 script!(
-    REAP, "reap", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_STREAMS],
-    keys [queues workers],
+    REAP, "reap", [parts::NUMBERS, parts::CHECKS, parts::ENTRIES, parts::QUEUE_STREAMS],
+    keys [queues registered workers],
     args [nonce consumer silent_ms_min]
 );
 
@@ -38,7 +38,8 @@ pub async fn reap(
     consumer: &str,
     silent: Duration,
 ) -> Result<Reaped, ScriptError> {
-    let call = REAP.call().key(keys.queues()).key(keys.workers()).arg(consumer).arg(millis(silent));
+    let call = REAP.call().key(keys.queues()).key(keys.registered()).key(keys.workers());
+    let call = call.arg(consumer).arg(millis(silent));
     let mut reply = with_queues(call, keys, queues).run(link).await?;
     match reply.text("status")?.as_str() {
         "reaped" => Ok(Reaped::Gone),

@@ -8,8 +8,8 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    RECEIPTS_DROP, "receipts_drop", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS],
-    keys [head queues],
+    RECEIPTS_DROP, "receipts_drop", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::ENTRIES, parts::QUEUE_STREAMS],
+    keys [head queues registered],
     args [nonce floor_hour bucket_count]
 );
 
@@ -38,7 +38,7 @@ pub async fn receipts_drop(
     queues: &[QueueName],
     floor_hour: u64,
 ) -> Result<Option<Floor>, ScriptError> {
-    let mut call = RECEIPTS_DROP.call().key(keys.head()).key(keys.queues());
+    let mut call = RECEIPTS_DROP.call().key(keys.head()).key(keys.queues()).key(keys.registered());
     call.push_arg(floor_hour);
     call.push_arg(BUCKETS_MAX);
     let mut call = super::with_queues(call, keys, queues);

@@ -1,19 +1,24 @@
 //! `stats`: the counters of one partition and its queues, all of one instant.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::failure::Failure;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{Reply, Script, parts, script};
 
-use super::queue::QueueStatus;
+use super::queue::{self, QueueStatus};
 use super::{ScriptError, common_status, with_queues};
 
 script!(
-    STATS, "stats", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::QUEUE_STREAMS],
-    keys [head queues scheduled dead parked],
+    STATS, "stats",
+    [
+        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::ENTRIES, parts::QUEUE_STREAMS, parts::QUEUE_STATE,
+        parts::PARTITION_STATS
+    ],
+    keys [head queues registered scheduled dead parked],
     args [nonce]
 );
 
@@ -49,6 +54,8 @@ pub struct Head {
     pub requeued: u64,
     pub discarded: u64,
     pub overtaken: u64,
+    pub added_before: u64,
+    pub lost: u64,
     pub replayed: u64,
     pub mismatched: u64,
     pub expired: u64,
@@ -61,9 +68,13 @@ pub struct QueueStats {
     pub name: QueueName,
     /// Whether workers fetch from it.
     pub status: QueueStatus,
+    /// What of it had been there and is gone, if anything.
+    pub problem: Option<QueueProblem>,
+    /// How many entries are known to have gone with it: what was added before someone last looked, and never settled.
+    pub lost: u64,
     /// Entries in the stream, settled ones that are not trimmed yet among them.
     pub length: u64,
-    /// Entries ever added.
+    /// Entries ever added, as far as is known: also those of an earlier stream that was lost.
     pub entries_added: u64,
     /// Entries no worker has fetched yet.
     pub waiting: u64,
@@ -73,13 +84,76 @@ pub struct QueueStats {
     pub has_unfetched: bool,
     /// When its oldest unsettled entry was added, in milliseconds since the Unix epoch.
     pub oldest_at_ms: Option<u64>,
+    /// Whether that is the time in the entry's id. If not, the id is ahead of the clock, and the time is the one at
+    /// which the entry was first seen to be the oldest.
+    pub is_dated: bool,
+    /// Whether the stream's ids follow the clock.
+    pub ids: StreamIds,
+}
+
+/// What of a queue had been there and is gone, or is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QueueProblem {
+    /// The stream is a key of another type.
+    WrongType,
+    /// The stream is gone.
+    NoStream,
+    /// The stream has lost its group, so nobody knows what of it was fetched.
+    NoGroup,
+    /// The stream counts fewer entries than it had been given: it was deleted and begun anew.
+    Replaced,
+    /// It was open and is not in the list of queues.
+    Unlisted,
+}
+
+impl QueueProblem {
+    const ALL: [Self; 5] = [Self::WrongType, Self::NoStream, Self::NoGroup, Self::Replaced, Self::Unlisted];
+
+    /// The name in Redis and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WrongType => "wrong_type",
+            Self::NoStream => "no_stream",
+            Self::NoGroup => "no_group",
+            Self::Replaced => "replaced",
+            Self::Unlisted => "unlisted",
+        }
+    }
+
+    /// The problem of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|problem| problem.name() == name)
+    }
+}
+
+impl fmt::Display for QueueProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WrongType => "its stream is a key of another type",
+            Self::NoStream => "its stream is gone",
+            Self::NoGroup => "its stream has lost its group",
+            Self::Replaced => "its stream was deleted and begun anew",
+            Self::Unlisted => "it is gone from the list of queues",
+        })
+    }
+}
+
+/// Whether a stream's ids follow the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StreamIds {
+    /// They do.
+    OfTheClock,
+    /// They are ahead: the clock went back, or a sender chose an id. Ages are those of the survey.
+    Ahead,
+    /// The last id is the highest there is: nothing can be added any more.
+    Full,
 }
 
 impl PartitionStats {
     /// Entries that were accepted: added, less those that were put back.
     pub fn accepted(&self) -> u64 {
         let added: u64 = self.queues.iter().map(|queue| queue.entries_added).sum();
-        added.saturating_sub(self.head.requeued)
+        (added + self.head.added_before).saturating_sub(self.head.requeued)
     }
 
     /// Entries that are settled: acknowledged, less those that only moved.
@@ -90,14 +164,15 @@ impl PartitionStats {
     /// The two sides of the conservation law: accepted, and the sum of all places where an accepted entry can be.
     pub fn conservation(&self) -> (u64, u64) {
         let in_queues: u64 = self.queues.iter().map(|queue| queue.waiting + queue.pending).sum();
-        let gone = self.head.discarded + self.head.overtaken;
+        let gone = self.head.discarded + self.head.overtaken + self.head.lost;
         (self.accepted(), self.settled() + in_queues + self.scheduled + self.dead + gone)
     }
 
     /// The queue whose counted entries and whose stream disagree on whether anything waits there, if there is one:
     /// entries were taken out of its stream or out of someone's hands past the scripts.
     pub fn contradicted_queue(&self) -> Option<&QueueStats> {
-        self.queues.iter().find(|queue| (queue.waiting > 0) != queue.has_unfetched)
+        let sound = self.queues.iter().filter(|queue| queue.problem.is_none());
+        sound.into_iter().find(|queue| (queue.waiting > 0) != queue.has_unfetched)
     }
 
     /// Whether every accepted entry is somewhere, and once.
@@ -116,10 +191,21 @@ pub async fn stats(
     keys: &Keys,
     queues: &[QueueName],
 ) -> Result<PartitionStats, ScriptError> {
-    let call = STATS
+    ask(&STATS, link, keys, queues).await
+}
+
+/// Asks a script that answers stats.
+pub(super) async fn ask(
+    script: &'static Script,
+    link: &mut Link,
+    keys: &Keys,
+    queues: &[QueueName],
+) -> Result<PartitionStats, ScriptError> {
+    let call = script
         .call()
         .key(keys.head())
         .key(keys.queues())
+        .key(keys.registered())
         .key(keys.scheduled())
         .key(keys.dead())
         .key(keys.parked());
@@ -139,25 +225,44 @@ pub async fn stats(
         (reply.number("scheduled")?, reply.number("dead")?, reply.number("parked")?);
     let mut rows = Vec::with_capacity(queues.len());
     while !reply.is_empty() {
-        let mut row = reply.list("queue")?;
-        let name = row.text("name")?;
-        let name =
-            QueueName::parse(name).map_err(|error| ScriptError::CorruptPartition(error.to_string()))?;
-        let status = row.text("status")?;
-        let status = QueueStatus::from_name(&status)
-            .ok_or_else(|| ScriptError::CorruptPartition(format!("queue {name} is {status:?}")))?;
-        rows.push(QueueStats {
-            name,
-            status,
-            length: row.number("length")?,
-            entries_added: row.number("entries added")?,
-            waiting: row.number("waiting")?,
-            pending: row.number("pending")?,
-            oldest_at_ms: row.text("oldest")?.parse().ok(),
-            has_unfetched: row.number("has unfetched")? == 1,
-        });
+        rows.push(read_queue(reply.list("queue")?)?);
     }
     Ok(PartitionStats { at_ms, head, scheduled, dead, parked, queues: rows })
+}
+
+fn read_queue(mut row: Reply) -> Result<QueueStats, ScriptError> {
+    let name = row.text("name")?;
+    let name = QueueName::parse(name).map_err(|error| ScriptError::CorruptPartition(error.to_string()))?;
+    let status = row.text("status")?;
+    let status = QueueStatus::from_name(&status)
+        .ok_or_else(|| ScriptError::CorruptPartition(format!("queue {name} is {status:?}")))?;
+    let problem = row.text("problem")?;
+    let problem = match QueueProblem::from_name(&problem) {
+        None if !problem.is_empty() => {
+            return Err(
+                Failure::unknown(format!("a problem that this release does not know: {problem}")).into()
+            );
+        }
+        problem => problem,
+    };
+    Ok(QueueStats {
+        name,
+        status,
+        problem,
+        length: row.number("length")?,
+        entries_added: row.number("entries added")?,
+        waiting: row.number("waiting")?,
+        pending: row.number("pending")?,
+        oldest_at_ms: row.text("oldest")?.parse().ok(),
+        is_dated: row.number("is dated")? == 1,
+        has_unfetched: row.number("has unfetched")? == 1,
+        lost: row.number("lost")?,
+        ids: match row.text("ids")?.as_str() {
+            "ahead" => StreamIds::Ahead,
+            "full" => StreamIds::Full,
+            _ => StreamIds::OfTheClock,
+        },
+    })
 }
 
 fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
@@ -165,6 +270,8 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
         |name: &str| ScriptError::CorruptPartition(format!("head: {name} is {:?}", fields.get(name)));
     let number =
         |name: &str| fields.get(name).and_then(|text| text.parse().ok()).ok_or_else(|| corrupt(name));
+    // Written by the first repair of a queue.
+    let later = |name: &str| if fields.contains_key(name) { number(name) } else { Ok(0) };
     Ok(Head {
         seq: number("seq")?,
         hash: fields.get("hash").cloned().ok_or_else(|| corrupt("hash"))?,
@@ -177,6 +284,8 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
         requeued: number("requeued")?,
         discarded: number("discarded")?,
         overtaken: number("overtaken")?,
+        added_before: later("added_before")?,
+        lost: later("lost")?,
         replayed: number("replayed")?,
         mismatched: number("mismatched")?,
         expired: number("expired")?,
@@ -188,12 +297,20 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
 /// # Errors
 /// As [`stats`].
 pub async fn read(link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
+    read_by(&STATS, link, keys).await
+}
+
+/// The queues of a partition, then what `script` answers of them: again if a queue was added in between.
+pub(super) async fn read_by(
+    script: &'static Script,
+    link: &mut Link,
+    keys: &Keys,
+) -> Result<PartitionStats, ScriptError> {
     /// A queue is added rarely; this many in a row is damage.
     const TRIES_MAX: usize = 5;
     for _ in 0..TRIES_MAX {
-        let queues: Vec<_> =
-            super::queue::list(link, keys).await?.into_iter().map(|(name, _)| name).collect();
-        match stats(link, keys, &queues).await {
+        let queues = queue::known(link, keys).await?;
+        match ask(script, link, keys, &queues).await {
             Err(ScriptError::StaleKeys) => {}
             other => return other,
         }

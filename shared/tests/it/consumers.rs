@@ -7,6 +7,7 @@ use tollgate::scripts::claim::{Redelivered, claim};
 use tollgate::scripts::pending::pending;
 use tollgate::scripts::queue::{QueueStatus, queue};
 use tollgate::scripts::reap::{Reaped, reap};
+use tollgate::scripts::stats::QueueProblem;
 use tollgate::scripts::{ScriptError, beat};
 
 use crate::space::*;
@@ -36,7 +37,7 @@ async fn a_queue_is_opened_once_and_keeps_its_status() {
     let stream = s.keys.queue(&name);
     s.run(&["SET", &stream, "text"]).await;
     let refused = queue(&mut s.link, &s.keys, &name, None).await.unwrap_err();
-    assert!(matches!(refused, ScriptError::CorruptPartition(_)), "{refused}");
+    assert_eq!(refused, ScriptError::QueueLost { queue: name.clone(), problem: QueueProblem::WrongType });
     let head = s.keys.head();
     s.run(&["DEL", &head]).await;
     let refused = queue(&mut s.link, &s.keys, &name, None).await.unwrap_err();

@@ -7,7 +7,6 @@ mod tables;
 
 mod architecture;
 mod audit;
-mod bank;
 mod codes_doc;
 mod conservation;
 mod consumers;
@@ -22,6 +21,7 @@ mod payout;
 mod pinned;
 mod preflight;
 mod protocol;
+mod queues;
 mod races;
 mod receipt_rule;
 mod receipts;

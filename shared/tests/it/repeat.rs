@@ -12,9 +12,10 @@ use tollgate::instant::Instant;
 use tollgate::partition::Partitions;
 use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::payout::{self, Step};
+use tollgate::scripts::queue::{Apply, Repair};
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{
-    beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, stats,
+    beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, stats, survey,
 };
 
 use crate::space::*;
@@ -53,7 +54,6 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
     let partition = Partitions::ONE.get(0).unwrap();
     let retention = Duration::from_secs(7_200);
     let namespace = s.tollgate.namespace().clone();
-    let queues = s.queues().await;
 
     let got = twice(s, async |s| {
         init::head(&mut s.link, &s.keys, partition, Partitions::ONE, retention).await.unwrap()
@@ -67,7 +67,12 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
     let other = tollgate::ids::QueueName::parse("other").unwrap();
     let got = twice(s, async |s| queue::queue(&mut s.link, &s.keys, &other, None).await.unwrap());
     called.again("queue", got.await, (queue::QueueStatus::Active, queue::QueueStatus::Active));
-    s.run(&["HDEL", &s.keys.queues(), "other"]).await;
+    // Its stream is lost, and repaired.
+    s.run(&["DEL", &s.keys.queue(&other)]).await;
+    let got = twice(s, async |s| queue::repair(&mut s.link, &s.keys, &other, Apply::Yes).await.unwrap());
+    let repaired = Repair::Repaired { wrong: "no_stream".to_owned(), waiting: 0, lost: 0 };
+    called.again("queue_repair", got.await, (repaired, Repair::Intact));
+    let queues = s.queues().await;
 
     s.make(create("c", 9)).await;
     s.make(open("a", 9)).await;
@@ -117,7 +122,13 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
     });
     let got = got.await;
     let counted = got.0.clone();
-    called.again("stats", got, (counted.clone(), counted));
+    called.again("stats", got, (counted.clone(), counted.clone()));
+
+    let got = twice(s, async |s| {
+        let stats = survey::read(&mut s.link, &s.keys).await.unwrap();
+        stats::PartitionStats { at_ms: 0, ..stats }
+    });
+    called.again("survey", got.await, (counted.clone(), counted));
 
     let (first, second, changed) =
         twice(s, async |s| beat::beat(&mut s.link, &s.keys, "w", "{}").await.unwrap()).await;

@@ -140,8 +140,7 @@ impl Space {
     }
 
     pub(crate) async fn queues(&mut self) -> Vec<QueueName> {
-        let list = queue::list(&mut self.link, &self.keys).await.unwrap();
-        list.into_iter().map(|(name, _)| name).collect()
+        queue::known(&mut self.link, &self.keys).await.unwrap()
     }
 
     /// The counters, with the conservation law checked.

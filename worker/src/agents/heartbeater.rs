@@ -21,6 +21,11 @@ const REST_PER_PARTITION: Duration = Duration::from_millis(5);
 /// For so long the same words are said in every partition.
 const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(200);
 
+/// How long a beat is apart from the next, with so many partitions.
+pub(crate) fn every(partitions: usize) -> Duration {
+    BEAT_EVERY.max(REST_PER_PARTITION * partitions as u32)
+}
+
 #[derive(Default)]
 pub(crate) struct Heartbeater {
     description: Option<(Instant, String)>,
@@ -40,7 +45,7 @@ impl Agent for Heartbeater {
         let beaten = beat::beat(link, &lane.keys, &worker.consumer, self.description(worker)).await;
         lane.refresh(link, &worker.config.queues).await?;
         beaten?;
-        Ok(BEAT_EVERY.max(REST_PER_PARTITION * worker.lanes.len() as u32))
+        Ok(every(worker.lanes.len()))
     }
 }
 

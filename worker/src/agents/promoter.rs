@@ -1,7 +1,7 @@
 //! The promoter puts scheduled jobs that are due, by server time, back into their streams.
 //!
-//! Every worker has one; only who removes an id from `scheduled` puts it back. Dies the process after a call, or is
-//! the reply lost: the jobs are in their streams.
+//! Every worker has one; only who removes an id from `scheduled` puts it back. If the process dies after a call, or
+//! the reply is lost, the jobs are in their streams. A job whose row is damaged moves to dead, where it is seen.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,13 +29,7 @@ const LIMIT: usize = 200;
 /// Its own list of all queues of each partition, since the script goes over all of them.
 #[derive(Default)]
 pub(crate) struct Promoter {
-    partitions: HashMap<Partition, Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    queues: Vec<QueueName>,
-    damaged: u64,
+    queues: HashMap<Partition, Vec<QueueName>>,
 }
 
 impl Agent for Promoter {
@@ -48,19 +42,11 @@ impl Agent for Promoter {
         lane: &Arc<Lane>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        let known = self.partitions.entry(lane.partition).or_default();
-        let promotion = promote_due(worker, lane, &mut known.queues, link).await?;
+        let queues = self.queues.entry(lane.partition).or_default();
+        let promotion = promote_due(worker, lane, queues, link).await?;
         let rest = promotion.next_due_ms.map_or(REST_MAX, |due_ms| {
             REST_MAX.min(Duration::from_millis(due_ms.saturating_sub(promotion.at_ms)))
         });
-        if promotion.damaged > known.damaged {
-            warn!(
-                damaged = promotion.damaged,
-                partition = %lane.partition,
-                "scheduled jobs whose row is damaged stay where they are: `tollgate-producer audit`"
-            );
-        }
-        known.damaged = promotion.damaged;
         Ok(rest.max(REST_MIN))
     }
 }
@@ -75,14 +61,22 @@ async fn promote_due(
     loop {
         match promote(link, &lane.keys, queues, LIMIT).await {
             Ok(promotion) => {
-                worker.health.metrics.promoted.inc_by(promotion.promoted);
-                if promotion.promoted < LIMIT as u64 {
+                let Promotion { promoted, damaged, .. } = promotion;
+                worker.health.metrics.promoted.inc_by(promoted);
+                if damaged > 0 {
+                    worker.health.metrics.parked_many("corrupt_state", damaged);
+                    warn!(
+                        damaged,
+                        partition = %lane.partition,
+                        "scheduled jobs whose row is damaged or whose queue is gone moved to dead: `tollgate-producer audit` names them"
+                    );
+                }
+                if promoted + damaged < LIMIT as u64 {
                     return Ok(promotion);
                 }
             }
             Err(ScriptError::StaleKeys) => {
-                let known = queue::list(link, &lane.keys).await?;
-                *queues = known.into_iter().map(|(queue, _)| queue).collect();
+                *queues = queue::known(link, &lane.keys).await?;
             }
             Err(error) => return Err(error),
         }

@@ -38,9 +38,8 @@ impl Agent for Reaper {
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         let silent = SILENT_MIN.max(worker.config.claim_idle * SILENT_CLAIM_IDLES);
-        let queues: Vec<_> =
-            queue::list(link, &lane.keys).await?.into_iter().map(|(queue, _)| queue).collect();
-        for consumer in silent_consumers(lane, &queues, link, silent).await? {
+        let queues = queue::known(link, &lane.keys).await?;
+        for consumer in silent_consumers(lane, &queues, link, silent, &worker.consumer).await? {
             if consumer != worker.consumer
                 && reap(link, &lane.keys, &queues, &consumer, silent).await? == Reaped::Gone
             {
@@ -58,13 +57,15 @@ async fn silent_consumers(
     queues: &[QueueName],
     link: &mut Link,
     silent: Duration,
+    own: &str,
 ) -> Result<Vec<String>, ScriptError> {
     let silent_ms = silent.as_millis() as u64;
     let beats = workers::beats(link, &lane.keys).await?;
-    // The newest beat is the server's time, nearly.
-    let now_ms = beats.iter().map(|beat| beat.at_ms).max().unwrap_or(0);
+    // Our own beat is the server's time, nearly. One from far ahead of it was made before the clock went back.
+    let ours = beats.iter().find(|beat| beat.consumer == own);
+    let now_ms = ours.or(beats.iter().max_by_key(|beat| beat.at_ms)).map_or(0, |beat| beat.at_ms);
     let mut silent_for_ms: BTreeMap<String, u64> =
-        beats.into_iter().map(|beat| (beat.consumer, now_ms - beat.at_ms)).collect();
+        beats.into_iter().map(|beat| (beat.consumer, now_ms.abs_diff(beat.at_ms))).collect();
     for queue in queues {
         for consumer in workers::consumers(link, &lane.keys, queue).await? {
             // One that never beat is known by its reads alone.

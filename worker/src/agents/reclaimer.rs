@@ -1,12 +1,16 @@
 //! The reclaimer takes over entries that another worker has held for too long, and settles them.
 //!
 //! The script claims a batch of entries that were delivered once, or else a single one that is suspected of killing
-//! workers (see `pipeline/suspicion.rs`); one claim is settled before the next. If the owner lives after all (it was paused, or is slow), both settle and one is told
-//! `replayed`. Dies the process after a claim: the next one claims after the same time.
+//! workers (see `pipeline/suspicion.rs`); one claim is settled before the next. Paused queues too: what is in a worker's
+//! hands is settled, whoever's they are. If the owner lives after all (it was paused, or is slow), both settle and one is
+//! told `replayed`. If the process dies after a claim, the next one claims after the same time.
+//! How long is too long is told by the server's clock and, in case that goes back, by watching who beats (`silence`).
+
+mod silence;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tollgate::fetch::Delivered;
@@ -14,9 +18,10 @@ use tollgate::ids::QueueName;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
-use tollgate::scripts::claim::{Redelivered, claim};
+use tollgate::scripts::claim::{Claimed, Redelivered, claim_from};
 use tracing::info;
 
+use self::silence::Silence;
 use super::Agent;
 use crate::failpoint::failpoint;
 use crate::hand::{Batch, Held};
@@ -31,10 +36,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a visit waits for a batch to be settled before it turns to the other partitions.
 const SETTLED_WITHIN: Duration = Duration::from_millis(500);
 
+/// Beats may be missed; with many partitions they come rarer.
+const SILENT_MIN: Duration = Duration::from_secs(5);
+const SILENT_BEATS: u32 = 5;
+
 #[derive(Default)]
 pub(crate) struct Reclaimer {
     /// The batch of each partition that is being settled: one that waits for Redis holds up no other partition.
     settling: HashMap<Partition, JoinHandle<()>>,
+    /// Who else holds entries of each queue, as watched from visit to visit.
+    silence: HashMap<(Partition, QueueName), Silence>,
 }
 
 impl Agent for Reclaimer {
@@ -47,13 +58,14 @@ impl Agent for Reclaimer {
         lane: &Arc<Lane>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        for (queue, _) in lane.active().iter() {
+        for queue in &lane.queues().all {
             // A claim is a fetch: neither while quiet nor while a batch waits for Redis to heal.
             while worker.health.shutdown.phase() == Phase::Running && !lane.is_stuck() {
                 if !self.has_settled(lane).await {
                     return Ok(SETTLED_WITHIN);
                 }
-                let Some(held) = take(worker, lane, queue, link).await? else { break };
+                let silence = self.silence.entry((lane.partition, queue.clone())).or_default();
+                let Some(held) = take(worker, lane, queue, silence, link).await? else { break };
                 failpoint!("after_claim", held.batch().jobs());
                 self.settle(worker, lane, held);
             }
@@ -90,13 +102,17 @@ async fn take(
     worker: &Worker,
     lane: &Lane,
     queue: &QueueName,
+    silence: &mut Silence,
     link: &mut Link,
 ) -> Result<Option<Held>, ScriptError> {
     let _no_reread_meanwhile = lane.taking.lock().await;
     let (idle, count) = (worker.config.claim_idle, lane.batch_target());
-    let claimed = claim(link, &lane.keys, queue, &worker.consumer, idle, count).await;
+    let silent_for = idle.max(SILENT_MIN).max(worker.beat_every() * SILENT_BEATS);
+    let silent = silence.silent(silent_for, Instant::now());
+    let claimed = claim_from(link, &lane.keys, queue, &worker.consumer, idle, count, &silent).await;
     // After a lost reply the entries may be ours.
-    let claimed = claimed.inspect_err(|_| lane.reply_was_lost())?;
+    let Claimed { holders, entries: claimed } = claimed.inspect_err(|_| lane.reply_was_lost())?;
+    silence.observe(holders, Instant::now());
     let deliveries = claimed.iter().map(|entry| entry.deliveries).max();
     let Some(deliveries) = deliveries else { return Ok(None) };
     worker.health.metrics.reclaimed.inc_by(claimed.len() as u64);

@@ -79,7 +79,7 @@ impl Reader<'_> {
         if self.lane.take_reply_lost() {
             return self.read_again().await.inspect_err(|_| self.lane.reply_was_lost());
         }
-        let queues = shuffled(&self.lane.active());
+        let queues = shuffled(&self.lane.queues().active);
         if queues.is_empty() {
             tokio::time::sleep(LOOK_EVERY).await;
             return Ok(Vec::new());
@@ -92,7 +92,9 @@ impl Reader<'_> {
             }
             Err(FetchError::NoGroup) => {
                 let mut link = self.worker.tollgate.server().link().await?;
-                self.lane.reopen(&mut link).await?;
+                // Deleted, by whomever: it is not made again. The others are served without it.
+                self.lane.survey(&mut link).await?;
+                self.lane.refresh(&mut link, &self.worker.config.queues).await?;
                 Ok(Vec::new())
             }
             Err(FetchError::Failure(failure)) => Err(failure.into()),
@@ -123,7 +125,7 @@ impl Reader<'_> {
         let _nothing_is_taken_meanwhile = self.lane.taking.lock().await;
         let mut link = self.worker.tollgate.server().link().await?;
         let mut held = Vec::new();
-        for (queue, _) in self.lane.active().iter() {
+        for queue in &self.lane.queues().all {
             let in_hand = self.worker.hand.of_queue(self.lane.partition, queue);
             let mut after: Option<String> = None;
             loop {

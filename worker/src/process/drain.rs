@@ -50,8 +50,7 @@ pub(super) async fn deregister(worker: &Worker) {
 
 async fn deregister_in(worker: &Worker, lane: &Lane) -> Result<(), ScriptError> {
     let mut link = worker.tollgate.server().link().await?;
-    let queues: Vec<_> =
-        queue::list(&mut link, &lane.keys).await?.into_iter().map(|(queue, _)| queue).collect();
+    let queues = queue::known(&mut link, &lane.keys).await?;
     reap(&mut link, &lane.keys, &queues, &worker.consumer, Duration::ZERO).await?;
     Ok(())
 }

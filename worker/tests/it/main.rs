@@ -11,7 +11,6 @@ mod proxy;
 mod delayed;
 mod jobs;
 mod operate;
-mod partitions;
 mod payouts;
 mod queues;
 mod readme;

@@ -1,7 +1,8 @@
 //! Which queues a worker serves.
 
 use tollgate::ids::QueueName;
-use tollgate::scripts::queue::{QueueStatus, queue};
+use tollgate::scripts::queue::{Apply, QueueStatus, queue, repair};
+use tollgate::workers::Description;
 
 use crate::harness::{Space, redemptions, shared, until};
 
@@ -41,10 +42,155 @@ async fn named_queues_are_opened_and_served_and_no_others() {
     let _worker = space.worker(&["-q", "mail,3", "-q", "bulk", "--batch", "10"]);
     until("both queues", async || (space.issued().await == 1_200).then_some(())).await;
     assert_eq!(waiting(&space, "default").await, 5);
-    // Someone destroys a group: it is opened again, and what is settled is replayed at most.
-    space
-        .cmd(&["XGROUP", "DESTROY", &space.keys().queue(&QueueName::parse("mail").unwrap()), "workers"])
+}
+
+#[tokio::test]
+async fn a_worker_that_serves_every_queue_serves_those_that_nobody_opened() {
+    let space = Space::on(shared()).await;
+    space.enqueue_to("before", &redemptions("a", 5)).await;
+    let worker = space.worker(&[]);
+    worker.says("ready").await;
+    space.enqueue_to("after", &redemptions("b", 5)).await;
+    let stats = space.drained().await;
+    assert_eq!((space.issued().await, stats.queues.len()), (10, 3));
+}
+
+fn stream(space: &Space, name: &str) -> String {
+    space.keys().queue(&QueueName::parse(name).unwrap())
+}
+
+/// What is deleted, by whomever, is not made again in silence; the other queues go on.
+#[tokio::test]
+async fn a_queue_that_is_deleted_is_said_once_and_served_again_after_its_repair() {
+    let cases = [
+        (&["DEL", "stream"][..], "its stream is gone", 3),
+        (&["XGROUP", "DESTROY", "stream", "workers"], "its stream has lost its group", 0),
+        (&["DEL", "queues"], "it is gone from the list of queues", 0),
+    ];
+    futures_util::future::join_all(cases.map(async |(delete, problem, gone)| {
+        let space = Space::on(shared()).await;
+        let queue_name = QueueName::parse("mail").unwrap();
+        let worker = space.worker(&["--listen", "0", "-q", "mail", "-q", "other"]);
+        until("readiness", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
+        space.enqueue_to("mail", &redemptions("before", 5)).await;
+        until("the first ones", async || (space.issued().await == 5).then_some(())).await;
+        // These are never fetched; another worker's survey counts them.
+        set(&space, "mail", QueueStatus::Paused).await;
+        let mut link = space.gate.server().link().await.unwrap();
+        until("the pause", async || {
+            let beats = tollgate::workers::beats(&mut link, space.keys()).await.unwrap();
+            let paused = |said: &Description| said.queues == ["other"];
+            beats.iter().any(|beat| beat.description.as_ref().is_some_and(paused)).then_some(())
+        })
         .await;
-    space.enqueue_to("mail", &redemptions("again", 5)).await;
-    until("the queue again", async || (space.issued().await == 1_205).then_some(())).await;
+        // A read that began before the pause ends with this one.
+        space.enqueue_to("other", &redemptions("probe", 1)).await;
+        until("the probe", async || (space.issued().await == 6).then_some(())).await;
+        space.enqueue_to("mail", &redemptions("kept", 3)).await;
+        tollgate::scripts::survey::read(&mut link, space.keys()).await.unwrap();
+        set(&space, "default", QueueStatus::Paused).await;
+
+        let words: Vec<String> = delete
+            .iter()
+            .map(|word| match *word {
+                "stream" => stream(&space, "mail"),
+                "queues" => space.keys().queues(),
+                other => other.to_owned(),
+            })
+            .collect();
+        space.cmd(&words.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        if delete[1] != "queues" {
+            set_listed(&space, "mail", "active").await;
+        }
+        worker.says(problem).await;
+        until("unreadiness", async || {
+            let (status, page) = worker.page("/readyz").await;
+            (status.contains("503") && page.contains("queue_lost") && page.contains("repair queue mail"))
+                .then_some(())
+        })
+        .await;
+        assert_eq!(worker.figure(r#"tollgate_incidents{kind="queue_lost"}"#).await.min(1), 1);
+        // What is sent now waits, and is seen.
+        space.enqueue_to("mail", &redemptions("after", 2)).await;
+        let row = space.stats().await.queues.into_iter().find(|row| row.name == queue_name).unwrap();
+        assert!(row.problem.is_some() && row.waiting >= 2 && row.lost == gone, "{problem}: {row:?}");
+        if delete[1] != "queues" {
+            space.enqueue_to("other", &redemptions("other", 4)).await;
+            until("the other queue", async || (space.issued().await == 10).then_some(())).await;
+        }
+        let log = worker.log();
+        let lines = log.lines().filter(|line| line.contains(problem) && line.contains("queue mail"));
+        assert_eq!(lines.count(), 1, "{log}");
+
+        for name in ["mail", "other", "default"] {
+            let name = QueueName::parse(name).unwrap();
+            repair(&mut link, space.keys(), &name, Apply::Yes).await.unwrap();
+        }
+        until("readiness again", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
+        let issued =
+            async || space.issued().await == 6 + 2 + (3 - gone) + if delete[1] == "queues" { 0 } else { 4 };
+        until("what is left of the queue", async || issued().await.then_some(())).await;
+        let stats = space.drained().await;
+        assert_eq!(stats.head.lost, gone, "{problem}");
+    }))
+    .await;
+}
+
+/// The status alone, past the script.
+async fn set_listed(space: &Space, name: &str, status: &str) {
+    space.cmd(&["HSET", &space.keys().queues(), name, status]).await;
+}
+
+#[tokio::test]
+async fn entries_that_vanish_past_the_scripts_are_said_once() {
+    for surgery in [
+        &["XACK", "stream", "workers", "pending"][..],
+        &["XGROUP", "DELCONSUMER", "stream", "workers", "gone"],
+        &["XGROUP", "SETID", "stream", "workers", "$"],
+        &["XDEL", "stream", "waiting"],
+    ] {
+        let space = Space::on(shared()).await;
+        let name = stream(&space, "default");
+        space.enqueue(&redemptions("j", 2)).await;
+        if surgery[0] == "XDEL" || surgery[1] == "SETID" {
+            set(&space, "default", QueueStatus::Paused).await;
+        }
+        let read = ["XREADGROUP", "GROUP", "workers", "gone", "COUNT", "1", "STREAMS", &name, ">"];
+        space.cmd(&read).await;
+        let ids = String::from_utf8(space.bytes(&["XRANGE", &name, "-", "+"]).await).unwrap();
+        let ids: Vec<&str> = ids.lines().filter(|line| line.contains('-') && !line.contains('{')).collect();
+        let words: Vec<&str> = surgery
+            .iter()
+            .map(|word| match *word {
+                "stream" => name.as_str(),
+                "pending" => ids[0],
+                "waiting" => ids[1],
+                other => other,
+            })
+            .collect();
+        space.cmd(&words).await;
+        let worker = space.worker(&["--listen", "0"]);
+        worker.says("incident=jobs_missing").await;
+        until("the figure", async || {
+            (worker.figure(r#"tollgate_incidents{kind="jobs_missing"}"#).await == 1).then_some(())
+        })
+        .await;
+        assert!(worker.page("/readyz").await.0.contains("200"), "it can work: {surgery:?}");
+        assert_eq!(worker.said("incident=jobs_missing"), 1, "{}", worker.log());
+    }
+}
+
+/// A pause stops fetching; what is in a worker's hands is settled, whoever's they were.
+#[tokio::test]
+async fn a_paused_queue_drains_what_a_worker_held_that_died_before_the_pause() {
+    let space = Space::on(shared()).await;
+    space.enqueue(&redemptions("j", 5)).await;
+    let read = ["XREADGROUP", "GROUP", "workers", "dead", "COUNT", "3", "STREAMS", &space.queue_key(), ">"];
+    space.cmd(&read).await;
+    set(&space, "default", QueueStatus::Paused).await;
+    let worker = space.worker(&[]);
+    until("what the dead worker held", async || (space.issued().await == 3).then_some(())).await;
+    let stats = space.stats().await;
+    assert_eq!((Space::pending(&stats), Space::waiting(&stats)), (0, 2));
+    drop(worker);
 }

@@ -16,11 +16,12 @@ async fn ready(worker: &Worker) -> (bool, String) {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
-    const TASKS: [&str; 10] = [
+    const TASKS: [&str; 11] = [
         "fetch",
         "heartbeat",
         "observe",
         "promote",
+        "survey",
         "reap",
         "drop_receipts",
         "reclaim",
@@ -52,7 +53,8 @@ async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_at_a_partition_stops_no_agent() {
-    const AGENTS: [&str; 6] = ["heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim"];
+    const AGENTS: [&str; 7] =
+        ["heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "survey"];
     futures_util::future::join_all(AGENTS.map(async |agent| {
         let space = Space::on(shared()).await;
         let mut worker = space.worker_with(&["--listen", "0"], &format!("visit_{agent}:panic_once"));

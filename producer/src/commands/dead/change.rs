@@ -154,7 +154,7 @@ async fn apply(
         return Ok(dead::discard(link, keys, ids).await?);
     }
     for _ in 0..TRIES_MAX {
-        let queues: Vec<_> = queue::list(link, keys).await?.into_iter().map(|(name, _)| name).collect();
+        let queues = queue::known(link, keys).await?;
         match dead::retry(link, keys, &queues, ids).await {
             Err(ScriptError::StaleKeys) => {}
             other => return Ok(other?),

@@ -1,0 +1,72 @@
+#!lua
+-- queue_repair: makes a lost queue whole again. Whatever is in its stream waits again, from the beginning: what had
+-- been settled of it is answered from its receipt. What is gone is counted as lost.
+--
+-- KEYS     head queues queue
+-- ARGV     nonce name apply; apply is 1, or 0 to say only what would be done
+-- returns  nonce, status, and for status
+--            repaired            what was wrong, how many entries wait again, how many are counted as lost by this
+--            intact              nothing is wrong; nothing was written
+--            foreign_key         the stream is a key of another type: whoever knows what it is removes it
+--            too_many            its ids are ahead of the clock, and more entries are unsettled than can be moved
+--                                under new ids in one call: how many; let workers settle them first
+--            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
+-- repeat   intact.
+--
+-- Safe at any time: an entry that a worker has in hand meanwhile is settled once, for its receipt says so, and that
+-- worker's acknowledgement counts nothing, for the entry is not pending under it any more.
+-- The sums stay true: the queue's share of the law is afterwards what is left in it, and the difference to what was
+-- ever added is kept in the head (`added_before`, `lost`).
+local head_key, queues_key, queue_key = KEYS[1], KEYS[2], KEYS[3]
+local nonce, name, apply = unpack(ARGV)
+local MOVED_MAX = 1000
+
+local counters, status, detail = read_counters(head_key, { queue_acked_field(name) })
+if not counters then return { nonce, status, detail } end
+local head = named(redis.call('HGETALL', head_key))
+local added_before, lost_before = integer(head.added_before or '0'), integer(head.lost or '0')
+if not added_before or not lost_before then return { nonce, 'corrupt_partition', 'head: added_before or lost' } end
+local problem = wrong_type('HLEN', queues_key)
+if problem then return { nonce, 'corrupt_partition', problem } end
+local lacked = lacks_right({ { 'XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM' },
+  { 'XGROUP', 'DESTROY', queue_key, GROUP }, { 'DEL', queue_key },
+  { 'XADD', queue_key, '*', 'job', '' }, { 'HSET', head_key, 'lost', '0' }, { 'HSET', queues_key, name, 'active' } })
+if lacked then return lacked end
+
+local time = redis.call('TIME')
+local listed = redis.call('HGET', queues_key, name)
+local state = queue_state(queue_key, name, head, listed, time[1] * 1000 + math.floor(time[2] / 1000))
+if state.damaged then return { nonce, 'corrupt_partition', state.damaged } end
+local wrong = state.problem
+if wrong == 'wrong_type' then return { nonce, 'foreign_key' } end
+if wrong == '' and (state.waiting > 0) ~= state.has_unfetched then wrong = 'contradicted' end
+if wrong == '' and state.ids ~= '' then wrong = 'ids_' .. state.ids end
+if wrong == '' then return { nonce, 'intact' } end
+
+-- Of a stream whose ids are ahead only what is not settled is kept: from its oldest on.
+local is_there, kept = state.problem ~= 'no_stream', {}
+if state.ids ~= '' and state.oldest then
+  kept = redis.call('XRANGE', queue_key, state.oldest, '+', 'COUNT', MOVED_MAX + 1)
+  local too_many = #kept > MOVED_MAX
+  for _, entry in ipairs(kept) do too_many = too_many or #entry[2] > MOVED_MAX end
+  if too_many then return { nonce, 'too_many', redis.call('XLEN', queue_key) } end
+end
+local left = state.ids ~= '' and #kept or state.length
+local lost = math.max(0, state.added - counters[queue_acked_field(name)] - left)
+if apply == '0' then return { nonce, 'repaired', wrong, left, lost } end
+
+if state.ids ~= '' and is_there then
+  -- Under new ids, in their order: the stream is begun anew, so that its ids follow the clock again.
+  redis.call('DEL', queue_key)
+  for _, entry in ipairs(kept) do redis.call('XADD', queue_key, '*', unpack(entry[2])) end
+elseif is_there and group_of(queue_key) then
+  redis.call('XGROUP', 'DESTROY', queue_key, GROUP)
+end
+redis.call('XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM')
+local added = named(redis.call('XINFO', 'STREAM', queue_key))['entries-added']
+local ever = counters[queue_acked_field(name)] + left + lost
+redis.call('HSET', head_key, queue_acked_field(name), digits(added - left), queue_added_field(name), digits(added),
+  queue_oldest_field(name), '', queue_opened_field(name), '1', 'added_before', digits(added_before + ever - added),
+  'lost', digits(lost_before + lost))
+redis.call('HSET', queues_key, name, listed or 'active')
+return { nonce, 'repaired', wrong, left, lost }

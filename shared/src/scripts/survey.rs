@@ -1,0 +1,39 @@
+//! `survey`: what `stats` answers, and remembers what it saw of each queue.
+
+use crate::ids::QueueName;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::ScriptError;
+use super::stats::{PartitionStats, ask, read_by};
+
+script!(
+    SURVEY, "survey",
+    [
+        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::ENTRIES, parts::QUEUE_STREAMS, parts::QUEUE_STATE,
+        parts::PARTITION_STATS
+    ],
+    keys [head queues registered scheduled dead parked],
+    args [nonce]
+);
+
+/// Surveys one partition; `queues` must be all its queues.
+///
+/// # Errors
+/// As [`stats`](super::stats::stats).
+pub async fn survey(
+    link: &mut Link,
+    keys: &Keys,
+    queues: &[QueueName],
+) -> Result<PartitionStats, ScriptError> {
+    ask(&SURVEY, link, keys, queues).await
+}
+
+/// The queues of a partition, then its survey: again if a queue was added in between.
+///
+/// # Errors
+/// As [`survey`].
+pub async fn read(link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
+    read_by(&SURVEY, link, keys).await
+}
