@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -26,6 +26,14 @@ race: redis postgres ## build, then well-known races with every well-known cure 
 	cargo build --release $(PROGRAMS)
 	@# Exit code 4 says that a server which is not installed was left out; that is told, and no failure.
 	@target/release/tollgate-chaos race --pause --report target/race $(RACE) || [ $$? -eq 4 ]
+
+# Where no registry is reached: `make IMAGES=local compose-chaos` makes the base images here, by debootstrap.
+IMAGES := registry
+WITH_IMAGES := $(if $(filter local,$(IMAGES)),sh scripts/local-images.sh target/release)
+
+compose-promises: ## try what docker-compose.yml promises, in containers: drains, restarts, scaling, data that stays
+	cargo build --release $(PROGRAMS)
+	@$(WITH_IMAGES) target/release/tollgate-chaos compose promises --build $(COMPOSE)
 
 test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
 
@@ -52,7 +60,8 @@ redis: ## install redis-server if it is missing, without starting the system's o
 postgres: ## the same with PostgreSQL, for the race lab
 etcd: ## the same with etcd
 zookeeper: ## the same with ZooKeeper
-redis postgres etcd zookeeper:
+engine: ## the same with a container engine and compose; nothing else installs one
+redis postgres etcd zookeeper engine:
 	@sh scripts/install-server.sh $@
 
 tools: ## install rustfmt and clippy if they are missing

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs a server by the system's package manager, where it is missing:
 #
-#   sh scripts/install-server.sh redis|postgres|etcd|zookeeper
+#   sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine
 #
 # Does nothing where it is there, so it may run before every demo and test. It never starts the distribution's own
 # server: Tollgate's private servers are started by Tollgate, on addresses of their own.
@@ -41,8 +41,21 @@ case $server in
     what='ZooKeeper' unit=zookeeper apt=zookeeper
     by_hand='this one is looked for where Debian has it, /usr/share/java/zookeeper.jar'
     ;;
+  engine)
+    # Of containers, with compose; debootstrap makes images where no registry is reached (local-images.sh).
+    have_server() {
+      have dockerd && have docker && have iptables && { have docker-compose || docker compose version >/dev/null 2>&1; } &&
+        { [ ! -e /etc/debian_version ] || have debootstrap; }
+    }
+    what='a container engine with compose' unit=docker
+    apt='docker.io docker-compose iptables debootstrap' dnf='moby-engine docker-compose iptables' apk='docker docker-cli-compose'
+    pacman='docker docker-compose'
+    # Later releases have the client apart.
+    if have apt-cache && apt-cache show docker-cli >/dev/null 2>&1; then apt="$apt docker-cli"; fi
+    by_hand='https://docs.docker.com/engine/install/'
+    ;;
   *)
-    echo "usage: sh scripts/install-server.sh redis|postgres|etcd|zookeeper" >&2
+    echo "usage: sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine" >&2
     exit 2
     ;;
 esac

@@ -3,6 +3,7 @@
 # that choose them, one NAME=VALUE a line:
 #
 #   sh scripts/local-images.sh target/release >target/local-images.env
+#   sh scripts/local-images.sh target/release COMMAND...     runs the command with them instead
 #
 # The directory holds the programs, built on this machine. The base images are a minimal Debian of this machine's
 # own release, by debootstrap; they are called tollgate-local/NAME:VERSION by what is really in them, never by an
@@ -14,7 +15,8 @@ cd "$(dirname "$0")/.."
 say() { printf 'local-images: %s\n' "$*" >&2; }
 fail() { say "$1"; say "hint: $2"; exit 1; }
 
-built=${1:?usage: sh scripts/local-images.sh DIRECTORY-OF-PROGRAMS}
+built=${1:?usage: sh scripts/local-images.sh DIRECTORY-OF-PROGRAMS [COMMAND...]}
+shift
 [ "$(id -u)" -eq 0 ] || fail 'needs root, as debootstrap does' 'run it by sudo, or use a registry'
 # shellcheck disable=SC1091
 . /etc/os-release
@@ -68,6 +70,11 @@ for program in tollgate-worker tollgate-producer tollgate-chaos; do
   strip -o "target/image/$program" "$built/$program"
 done
 
+if [ $# -gt 0 ]; then
+  export REDIS_IMAGE="$redis" BUILD_IMAGE="$debian" BUILT=target/image
+  "$@"
+  exit
+fi
 cat <<END
 REDIS_IMAGE=$redis
 BUILD_IMAGE=$debian

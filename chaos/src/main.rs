@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bank;
+mod compose;
 mod demo;
 mod payouts;
 #[cfg(feature = "race")]
@@ -35,6 +36,8 @@ enum Command {
     /// The holder of a lock that `race` stops
     #[command(hide = true)]
     RaceHolder,
+    /// The fleet of docker-compose.yml, in containers
+    Compose(compose::Args),
     /// A payout gateway with a ledger of its own, which can be told to misbehave
     Bank(bank::Args),
 }
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Command::Compose(args) => compose::run(args).await,
         Command::Bank(args) => bank::run(args).await,
     }
 }

@@ -265,7 +265,7 @@ impl Stage {
 }
 
 /// Returns when a person or the system wants an end. Cancel-safe.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [Ok(mut int), Ok(mut term), Ok(mut hup)] = kinds.map(signal) else { return };
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }

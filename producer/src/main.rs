@@ -7,6 +7,7 @@ mod arguments;
 mod cli;
 mod commands;
 mod context;
+mod each;
 mod exit;
 mod interrupt;
 mod lines;

@@ -5,14 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::ids::HOUR_MS;
+use tollgate::incidents::Kind;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::queue::QueueStatus;
 use tollgate::scripts::stats::{self, PartitionStats};
+
+use crate::exit::Exit;
+use crate::output::say;
 
 /// How many partitions are asked at once.
 const PARTITIONS_ABREAST: usize = 16;
@@ -26,7 +30,17 @@ pub(crate) struct Overview {
     pub(crate) counts: Counts,
     pub(crate) conservation: Conservation,
     pub(crate) queues: Vec<QueueCounts>,
+    /// Those that could be read.
     pub(crate) partitions: Vec<PartitionCounts>,
+    /// Those that could not: the sums above are without them.
+    pub(crate) unread: Vec<Unread>,
+}
+
+/// A partition that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Unread {
+    pub(crate) partition: u16,
+    pub(crate) error: String,
 }
 
 /// Where jobs are and what became of them.
@@ -81,17 +95,46 @@ pub(crate) struct PartitionCounts {
 }
 
 impl Overview {
-    /// Reads every partition.
+    /// Reads every partition; one that cannot be read is named.
+    ///
+    /// # Errors
+    /// What is not of one partition alone, or is so of all of them.
     pub(crate) async fn read(tollgate: &Tollgate) -> Result<Self, ScriptError> {
         let reads = tollgate.partitions().iter().map(|partition| async move {
-            let mut link = tollgate.server().link().await?;
-            Ok::<_, ScriptError>((partition, stats::read(&mut link, tollgate.keys(partition)).await?))
+            let read = async {
+                let mut link = tollgate.server().link().await?;
+                stats::read(&mut link, tollgate.keys(partition)).await
+            };
+            (partition, read.await)
         });
-        let read: Vec<_> = stream::iter(reads).buffered(PARTITIONS_ABREAST).try_collect().await?;
-        Ok(Self::of(&read))
+        let mut reads = stream::iter(reads).buffered(PARTITIONS_ABREAST);
+        let (mut read, mut unread, mut last) = (Vec::new(), Vec::new(), None);
+        while let Some((partition, result)) = reads.next().await {
+            match result {
+                Ok(stats) => read.push((partition, stats)),
+                Err(error) if Kind::of(&error).is_of_partition() => {
+                    unread.push(Unread { partition: partition.number(), error: error.to_string() });
+                    last = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match last {
+            // Sums of nothing would say that there is nothing.
+            Some(error) if read.is_empty() => Err(error),
+            _ => Ok(Self::of(&read, unread)),
+        }
     }
 
-    fn of(read: &[(Partition, PartitionStats)]) -> Self {
+    /// What it means for the exit code that partitions could not be read; each is said on stderr.
+    pub(crate) fn complain(&self) -> Exit {
+        for Unread { partition, error } in &self.unread {
+            say(format_args!("error: partition {partition}: {error}"));
+        }
+        if self.unread.is_empty() { Exit::Done } else { Exit::Refused }
+    }
+
+    fn of(read: &[(Partition, PartitionStats)], unread: Vec<Unread>) -> Self {
         let partitions: Vec<_> = read.iter().map(|(partition, stats)| one(*partition, stats)).collect();
         let mut counts = Counts::default();
         let mut conservation = Conservation { holds: true, ..Conservation::default() };
@@ -109,7 +152,7 @@ impl Overview {
             }
         }
         let at_ms = read.iter().map(|(_, stats)| stats.at_ms).max().unwrap_or(0);
-        Self { at_ms, counts, conservation, queues: queues.into_values().collect(), partitions }
+        Self { at_ms, counts, conservation, queues: queues.into_values().collect(), partitions, unread }
     }
 }
 

@@ -78,12 +78,30 @@ impl Amount {
 
     /// The decimal text of this amount in `currency`: `12.50`.
     pub fn decimal(self, currency: Currency) -> String {
-        match currency.exponent() {
-            0 => self.0.to_string(),
-            exponent => {
-                let unit = 10_u64.pow(exponent as u32);
-                format!("{}.{:0exponent$}", self.0 / unit, self.0 % unit)
-            }
+        decimal(u128::from(self.0), currency)
+    }
+
+    /// The same with the currency, `12.50 USD`.
+    pub fn in_currency(self, currency: Currency) -> String {
+        money(u128::from(self.0), currency.code())
+    }
+}
+
+/// A sum of money for people, `12.50 USD`: by the currency's exponent, and in minor units where the currency is unknown.
+pub fn money(minor: u128, currency: &str) -> String {
+    match currency.parse::<Currency>() {
+        Ok(currency) => format!("{} {currency}", decimal(minor, currency)),
+        Err(_) => format!("{minor} minor units of {currency:?}"),
+    }
+}
+
+/// `1250` as `12.50`, by the currency's exponent.
+fn decimal(minor: u128, currency: Currency) -> String {
+    match currency.exponent() {
+        0 => minor.to_string(),
+        exponent => {
+            let unit = 10_u128.pow(exponent as u32);
+            format!("{}.{:0exponent$}", minor / unit, minor % unit)
         }
     }
 }
@@ -171,6 +189,22 @@ mod tests {
         ] {
             let amount = Amount::parse_decimal("amount", text, currency(code)).unwrap();
             assert_eq!(amount.minor(), minor, "{text} {code}");
+        }
+    }
+
+    #[test]
+    fn money_is_shown_by_its_currency() {
+        for (minor, code, text) in [
+            (1250, "USD", "12.50 USD"),
+            (5, "USD", "0.05 USD"),
+            (1250, "JPY", "1250 JPY"),
+            (1250, "KWD", "1.250 KWD"),
+            (0, "BHD", "0.000 BHD"),
+            (12345, "CLF", "1.2345 CLF"),
+            (u128::from(NUMBER_MAX) * 100, "USD", "9007199254740991.00 USD"),
+            (7, "usd", "7 minor units of \"usd\""),
+        ] {
+            assert_eq!(money(minor, code), text);
         }
     }
 

@@ -25,7 +25,7 @@ mod report;
 mod state;
 
 pub use bank::{ReconcileError, reconcile};
-pub use report::{Check, Checked, LISTED_MAX, Position, Reconciled, Report, Verdict, Violation};
+pub use report::{Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Verdict, Violation};
 
 use crate::failure::Failure;
 use crate::keys::Keys;

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tollgate::audit::{Position, Report, Verdict, audit, reconcile};
+use tollgate::amount::money;
+use tollgate::audit::{Position, Report, Sums, Verdict, audit, reconcile};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -83,6 +84,18 @@ fn words(report: &Report) -> String {
             "\nthe bank paid {} payouts, {} of them still open with us, {} of them again",
             bank.paid_by_bank, bank.open, bank.paid_again
         );
+        for Sums { currency, paid_by_bank, posted, open } in &bank.sums {
+            let _ = write!(
+                text,
+                "\n{} paid by the bank, {} posted, {} still open with us",
+                money(*paid_by_bank, currency),
+                money(*posted, currency),
+                money(*open, currency)
+            );
+        }
+        if bank.others > 0 {
+            let _ = write!(text, "\n{} lines of the bank are of other namespaces or prefixes", bank.others);
+        }
     }
     if checked.streams_unlisted > 0 {
         let count = checked.streams_unlisted;

@@ -11,6 +11,7 @@ use tollgate::link::Link;
 use tollgate::resources::{self, Held, Listed};
 
 use crate::context::Context;
+use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::say;
 
@@ -71,10 +72,10 @@ pub(super) async fn ls<T: Shown>(context: &Context) -> anyhow::Result<Exit> {
     let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     let mut exit = Exit::Done;
-    for partition in tollgate.partitions().iter() {
+    let listed = each_partition(&tollgate, async |_, keys| {
         let mut cursor = None;
         loop {
-            let page = resources::page::<T>(&mut link, tollgate.keys(partition), cursor, PAGE).await?;
+            let page = resources::page::<T>(&mut link, keys, cursor, PAGE).await?;
             for (id, held) in &page.resources {
                 let (state, status, worst) = judged(id, held);
                 exit = exit.combine(worst);
@@ -82,12 +83,13 @@ pub(super) async fn ls<T: Shown>(context: &Context) -> anyhow::Result<Exit> {
             }
             cursor = page.next;
             if cursor.is_none() {
-                break;
+                return Ok(());
             }
         }
-    }
+    })
+    .await?;
     list.end()?;
-    Ok(exit)
+    Ok(exit.combine(listed))
 }
 
 /// The state to show, the status to tell, and what that means for the exit code; damage is said on stderr.

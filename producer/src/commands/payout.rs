@@ -18,6 +18,7 @@ use tollgate::scripts::settle::Answer;
 
 use crate::arguments;
 use crate::context::Context;
+use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::hint;
 use crate::table::{Table, age};
@@ -171,10 +172,10 @@ async fn ls(
 ) -> anyhow::Result<Exit> {
     let mut list = context.output().list();
     let mut table = Table::new(&COLUMNS);
-    for partition in tollgate.partitions().iter() {
+    let exit = each_partition(tollgate, async |partition, keys| {
         let mut from = 0;
         loop {
-            let holds = payout::open(link, tollgate.keys(partition), from, PAGE).await?;
+            let holds = payout::open(link, keys, from, PAGE).await?;
             from += PAGE;
             let is_last = holds.is_empty();
             for hold in holds.iter().filter(|hold| !needs_review || hold.state == Code::NeedsReview) {
@@ -186,16 +187,17 @@ async fn ls(
                 }
             }
             if is_last {
-                break;
+                return Ok(());
             }
         }
-    }
+    })
+    .await?;
     if context.output().is_json() {
         list.end()?;
     } else {
         context.output().line(table)?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// The open payout of this id, wherever it is.

@@ -11,6 +11,7 @@ use tollgate::scripts::queue::{self, QueueStatus};
 use tollgate::workers;
 
 use crate::context::Context;
+use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::{Output, hint};
 use crate::overview::{Overview, QueueCounts};
@@ -61,13 +62,15 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
     let overview = Overview::read(tollgate).await?;
     let mut consumers_of: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut link = tollgate.server().link().await?;
-    for partition in tollgate.partitions().iter() {
+    let exit = each_partition(tollgate, async |_, keys| {
         for queue in &overview.queues {
             let name = QueueName::parse(queue.queue.as_str())?;
-            let consumers = workers::consumers(&mut link, tollgate.keys(partition), &name).await?;
+            let consumers = workers::consumers(&mut link, keys, &name).await?;
             consumers_of.entry(&queue.queue).or_default().extend(consumers.into_iter().map(|one| one.name));
         }
-    }
+        Ok(())
+    })
+    .await?;
     let rows: Vec<Row> = overview
         .queues
         .iter()
@@ -90,7 +93,7 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
         }
         table
     })?;
-    Ok(Exit::Done)
+    Ok(exit.combine(overview.complain()))
 }
 
 /// Sets the status in every partition: cut off midway, the same command again finishes it.
@@ -103,20 +106,23 @@ async fn set(
     // By the lists of queues alone: a queue whose stream is damaged or gone is mended by opening it again.
     let mut link = tollgate.server().link().await?;
     let mut names = BTreeSet::new();
-    for partition in tollgate.partitions().iter() {
-        let queues = queue::list(&mut link, tollgate.keys(partition)).await?;
-        names.extend(queues.into_iter().map(|(name, _)| name.to_string()));
-    }
+    let listed = each_partition(tollgate, async |_, keys| {
+        names.extend(queue::list(&mut link, keys).await?.into_iter().map(|(name, _)| name.to_string()));
+        Ok(())
+    })
+    .await?;
     if !names.contains(name.as_str()) && !is_sent_to(tollgate, name).await? {
         hint(format_args!("there are: {}", Vec::from_iter(names).join(", ")));
         bail!("no queue {name}");
     }
-    for partition in tollgate.partitions().iter() {
-        queue::queue(&mut link, tollgate.keys(partition), name, Some(status)).await?;
-    }
+    let set = each_partition(tollgate, async |_, keys| {
+        queue::queue(&mut link, keys, name, Some(status)).await?;
+        Ok(())
+    })
+    .await?;
     let json = json!({ "queue": name.as_str(), "status": status.name() });
     output.data(&json, || format!("{name}: {}", status.name()))?;
-    Ok(Exit::Done)
+    Ok(listed.combine(set))
 }
 
 /// Whether jobs were sent to a queue that no worker has opened yet: it may be paused before one comes.

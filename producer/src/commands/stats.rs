@@ -15,7 +15,7 @@ pub(crate) struct Args {}
 pub(crate) async fn run(context: &Context, _args: Args) -> anyhow::Result<Exit> {
     let overview = Overview::read(&context.open().await?).await?;
     context.output().data(&overview, || human(&overview))?;
-    Ok(Exit::Done)
+    Ok(overview.complain())
 }
 
 fn human(overview: &Overview) -> String {
@@ -60,8 +60,11 @@ fn human(overview: &Overview) -> String {
         count(overtaken),
     );
     _ = write!(text, "\n{}", queues(&overview.queues));
-    if overview.partitions.len() > 1 {
+    if overview.partitions.len() + overview.unread.len() > 1 {
         _ = write!(text, "\n\n{}", partitions(overview));
+    }
+    for unread in &overview.unread {
+        _ = write!(text, "\npartition {} CANNOT BE READ, and is in none of these sums", unread.partition);
     }
     for partition in overview.partitions.iter().filter(|partition| partition.frozen) {
         _ = write!(

@@ -86,13 +86,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 async fn read_on(tollgate: Tollgate, interval: Duration, sender: Sender<Result<Reading, String>>) {
     let mut clock = tokio::time::interval(interval);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut seqs = Vec::new();
+    let mut seqs = reading::Seqs::new();
     loop {
         clock.tick().await;
-        let reading = Reading::read(&tollgate, &mut seqs).await.map_err(|error| match error {
+        let reading = Reading::read(&tollgate, &mut seqs).await.map_err(|error| {
             // That nothing was applied is no news to someone who only looks.
-            ScriptError::Failure(Failure::NotApplied { detail, .. }) => detail,
-            other => other.to_string(),
+            match error.downcast_ref::<ScriptError>() {
+                Some(ScriptError::Failure(Failure::NotApplied { detail, .. })) => detail.clone(),
+                _ => error.to_string(),
+            }
         });
         if sender.send(reading).is_err() {
             return;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tollgate::Tollgate;
-use tollgate::failure::Failure;
-use tollgate::scripts::ScriptError;
+use tollgate::ids::QueueName;
+use tollgate::link::Link;
+use tollgate::partition::Partition;
 use tollgate::workers::{self, Description, SILENT_AFTER};
 
 use crate::context::Context;
+use crate::each::Failed;
 use crate::exit::Exit;
 use crate::overview::Overview;
 use crate::table::{Table, age, count};
@@ -48,7 +50,8 @@ pub(crate) struct Row {
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let Verb::Ls = args.verb;
     let tollgate = context.open().await?;
-    let rows = read(&tollgate, &Overview::read(&tollgate).await?).await?;
+    let overview = Overview::read(&tollgate).await?;
+    let (rows, failed) = read(&tollgate, &overview).await?;
     context.output().data(&rows, || {
         let mut table = Table::new(&["worker", "host", ">pid", "state", ">last beat", ">in hand", "queues"]);
         for row in &rows {
@@ -65,34 +68,47 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         }
         table
     })?;
-    Ok(Exit::Done)
+    Ok(failed.complain().combine(overview.complain()))
 }
 
-/// Every worker that beats or holds entries in any partition, by name.
-pub(crate) async fn read(tollgate: &Tollgate, overview: &Overview) -> Result<Vec<Row>, ScriptError> {
+/// Every worker that beats or holds entries in any partition, by name; and the partitions that could not be read.
+pub(crate) async fn read(tollgate: &Tollgate, overview: &Overview) -> anyhow::Result<(Vec<Row>, Failed)> {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     let mut link = tollgate.server().link().await?;
-    for (partition, counts) in tollgate.partitions().iter().zip(&overview.partitions) {
-        let keys = tollgate.keys(partition);
-        for beat in workers::beats(&mut link, keys).await? {
-            let beat_age_ms = overview.at_ms.saturating_sub(beat.at_ms);
-            let row = rows.entry(beat.consumer).or_insert_with_key(|name| Row::silent(name));
-            // It beats in every partition that it serves; the latest counts.
-            if row.beat_age_ms.is_none_or(|age_ms| beat_age_ms < age_ms) {
-                row.beat_age_ms = Some(beat_age_ms);
-                row.take(beat.description);
-            }
-        }
-        for queue in &counts.queues {
-            let name = tollgate::ids::QueueName::parse(queue.queue.as_str())
-                .map_err(|error| Failure::unknown(error.to_string()))?;
-            for consumer in workers::consumers(&mut link, keys, &name).await? {
-                rows.entry(consumer.name).or_insert_with_key(|name| Row::silent(name)).pending +=
-                    consumer.pending;
-            }
+    let mut failed = Failed::default();
+    for partition in tollgate.partitions().iter() {
+        let read = read_partition(tollgate, overview, partition, &mut link, &mut rows).await;
+        failed.note(partition, read)?;
+    }
+    Ok((rows.into_values().collect(), failed))
+}
+
+async fn read_partition(
+    tollgate: &Tollgate,
+    overview: &Overview,
+    partition: Partition,
+    link: &mut Link,
+    rows: &mut BTreeMap<String, Row>,
+) -> anyhow::Result<()> {
+    let keys = tollgate.keys(partition);
+    for beat in workers::beats(link, keys).await? {
+        let beat_age_ms = overview.at_ms.saturating_sub(beat.at_ms);
+        let row = rows.entry(beat.consumer).or_insert_with_key(|name| Row::silent(name));
+        // It beats in every partition that it serves; the latest counts.
+        if row.beat_age_ms.is_none_or(|age_ms| beat_age_ms < age_ms) {
+            row.beat_age_ms = Some(beat_age_ms);
+            row.take(beat.description);
         }
     }
-    Ok(rows.into_values().collect())
+    let counts = overview.partitions.iter().find(|counts| counts.partition == partition.number());
+    for queue in counts.map(|counts| counts.queues.as_slice()).unwrap_or_default() {
+        let name = QueueName::parse(queue.queue.as_str())?;
+        for consumer in workers::consumers(link, keys, &name).await? {
+            rows.entry(consumer.name).or_insert_with_key(|name| Row::silent(name)).pending +=
+                consumer.pending;
+        }
+    }
+    Ok(())
 }
 
 impl Row {

@@ -1,6 +1,10 @@
 //! `audit` as a user meets it: what it prints, and how it exits.
 
+use tollgate::amount::Amount;
+use tollgate::job::Request;
+
 use crate::harness::Cli;
+use crate::operate::settle_job;
 
 #[test]
 fn a_sound_namespace_passes_and_a_changed_balance_is_exit_5() {
@@ -20,6 +24,34 @@ fn a_sound_namespace_passes_and_a_changed_balance_is_exit_5() {
     assert_eq!((&violation["expected"], &violation["found"]), (&"\"1000\"".into(), &"\"1001\"".into()));
     let words = cli.run(&["audit"]);
     assert!(words.exits(5).contains("\nG2 account:a1 (partition 0, seq 1): available"), "{words:?}");
+}
+
+#[tokio::test]
+async fn what_was_posted_and_never_paid_is_exit_5() {
+    let cli = Cli::new();
+    cli.run(&["account", "open", "a1", "--balance", "100.00"]).exits(0);
+    let request = Request::Payout {
+        account: "a1".parse().unwrap(),
+        amount: Amount::from_minor(2_000).unwrap(),
+        currency: "USD".parse().unwrap(),
+        destination: "iban".parse().unwrap(),
+    };
+    settle_job(&cli, "pay-8", &request).await;
+    cli.run(&["payout", "post", "pay-8", "--by", "ann", "--reason", "seen"]).exits(0);
+    let ledger = tempfile::NamedTempFile::new().unwrap();
+    let path = ledger.path().to_str().unwrap();
+    let ran = cli.run(&["audit", "--bank-ledger", path]);
+    let said = ran.exits(5);
+    for words in [
+        "payout:pay-8",
+        "posted, but the bank never paid it",
+        "expected 20.00 USD paid by the bank",
+        "found 0.00 USD paid by the bank",
+        "20.00 USD posted by operator ann: seen",
+        "0.00 USD paid by the bank, 20.00 USD posted, 0.00 USD still open with us",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]

@@ -316,6 +316,10 @@ async fn payouts() {
     check(&cli, "payout post", &["p2", "--reason", "because"], 0);
     check(&cli, "payout post", &["p3", "--reason", "because"], 1);
     check(&cli, "journal export", &[], 0);
+    let ledger = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ledger.path(), "").unwrap();
+    let violations = &check(&cli, "audit", &["--bank-ledger", ledger.path().to_str().unwrap()], 5).json();
+    assert_eq!(violations["bank"]["sums"][0]["posted"], 100, "{violations}");
 }
 
 /// Begins an attempt with a lease of a moment.

@@ -17,6 +17,7 @@ mod json;
 mod killed;
 mod lost_replies;
 mod operate;
+mod partitions;
 mod proxy;
 mod run;
 mod send;

@@ -4,24 +4,18 @@
 //! that is read after it, what the journal says with a list that is read after that; an attempt is in the journal
 //! before the gateway hears of it, and at the gateway before the journal says that it paid.
 
-use std::collections::HashMap;
+mod books;
+
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use serde::Deserialize;
-
+use crate::amount::money;
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::ids::JobId;
-use crate::job::{PayoutStep, Request};
-use crate::journal;
-use crate::link::Link;
-use crate::partition::Partition;
 use crate::tollgate::Tollgate;
 
-use super::report::{Check, Findings, Reconciled, Report};
-
-/// Journal entries in one read.
-const PAGE: usize = 200;
+use super::report::{Check, Findings, Reconciled, Report, Sums};
+use books::{Bank, Journal, Known, Ours, Payment, PayoutName};
 
 /// Why the gateway's list cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -40,36 +34,6 @@ pub enum ReconcileError {
         /// What is wrong.
         what: String,
     },
-}
-
-/// One line of the gateway's list.
-#[derive(Debug, Deserialize)]
-struct BankLine {
-    outcome: String,
-    id: String,
-    account: String,
-    amount: u64,
-    currency: String,
-    destination: String,
-}
-
-/// What the gateway says of one id.
-struct Paid {
-    times: u64,
-    terms: Terms,
-}
-
-/// What is paid: account, amount, currency, destination.
-type Terms = (String, u64, String, String);
-
-/// What the journal says of one id.
-struct Ours {
-    partition: Partition,
-    terms: Terms,
-    code: Code,
-    begun: bool,
-    by_gateway: bool,
-    seqs: Vec<u64>,
 }
 
 /// Compares the payouts of the whole namespace with the gateway's list at `path`: one JSON object a line, `{"key",
@@ -91,130 +55,182 @@ async fn compare(
     findings: &mut Findings,
 ) -> Result<Reconciled, ReconcileError> {
     let mut link = tollgate.server().link().await?;
-    let paid = read_ledger(path).await?;
-    let ours = read_journal(tollgate, &mut link).await?;
-    let paid_later = read_ledger(path).await?;
+    let earlier = books::read_ledger(path).await?;
+    let journal = books::read_journal(tollgate, &mut link).await?;
+    let bank = earlier.of(&journal, tollgate.namespace());
+    let later = books::read_ledger(path).await?.of(&journal, tollgate.namespace());
 
-    let mut reconciled = Reconciled::default();
-    for (id, bank) in &paid {
-        reconciled.paid_by_bank += 1;
-        reconciled.paid_again += bank.times - 1;
-        reconciled.sum_paid_by_bank += u128::from(bank.terms.1) * u128::from(bank.times);
-        judge_paid(id, bank, ours.get(id), findings, &mut reconciled);
+    let mut comparison = Comparison { findings, reconciled: Reconciled::default(), sums: BTreeMap::new() };
+    comparison.reconciled.others = bank.others;
+    for stray in &bank.strays {
+        comparison.stray(stray);
     }
-    for (id, payout) in ours.iter().filter(|(_, payout)| payout.code == Code::Paid) {
-        reconciled.sum_posted += u128::from(payout.terms.1);
-        if payout.by_gateway && !paid_later.contains_key(id) {
-            findings.enter(payout.partition.number());
-            let what = "posted on the gateway's word, but it does not list the payment";
-            findings.violation(
-                Check::G28,
-                format!("payout:{id}"),
-                &payout.seqs,
-                "paid by the bank",
-                "nothing",
-                what,
-            );
+    for (name, known) in &bank.payouts {
+        if let Some(payout) = journal.payouts.get(name) {
+            comparison.listed(name, known, payout);
         }
     }
-    Ok(reconciled)
+    for (name, payout) in &journal.payouts {
+        comparison.posted(name, payout, &bank, &later);
+    }
+    comparison.shared_keys(&journal);
+    comparison.sums();
+    Ok(comparison.finish())
 }
 
-fn judge_paid(
-    id: &str,
-    bank: &Paid,
-    ours: Option<&Ours>,
-    findings: &mut Findings,
-    reconciled: &mut Reconciled,
-) {
-    let resource = format!("payout:{id}");
-    let Some(payout) = ours else {
-        findings.enter(0);
-        let what = "the bank paid what nobody asked for";
-        return findings.violation(Check::G28, resource, &[], "a payout of this id", "nothing", what);
-    };
-    findings.enter(payout.partition.number());
-    let mut violation = |expected: String, found: String, what: &str| {
-        findings.violation(Check::G28, resource.clone(), &payout.seqs, expected, found, what);
-    };
-    if bank.times > 1 {
-        violation(
-            "1 payment".to_owned(),
-            format!("{} payments", bank.times),
-            "the bank paid it more than once",
+/// What both books have said so far.
+struct Comparison<'a> {
+    findings: &'a mut Findings,
+    reconciled: Reconciled,
+    /// By currency.
+    sums: BTreeMap<String, Sums>,
+}
+
+impl Comparison<'_> {
+    fn sum(&mut self, currency: &str) -> &mut Sums {
+        let empty = || Sums { currency: currency.to_owned(), ..Sums::default() };
+        self.sums.entry(currency.to_owned()).or_insert_with(empty)
+    }
+
+    fn violation(
+        &mut self,
+        name: &PayoutName,
+        payout: Option<&Ours>,
+        expected: &str,
+        found: &str,
+        what: &str,
+    ) {
+        self.findings.enter(payout.map_or(0, |payout| payout.partition.number()));
+        let seqs = payout.map_or(&[][..], |payout| &payout.seqs);
+        let resource = format!("payout:{}", name.id);
+        let what = format!("{what} (account {})", name.account);
+        self.findings.violation(Check::G28, resource, seqs, expected, found, what);
+    }
+
+    /// A payment that belongs to no payout of ours.
+    fn stray(&mut self, payment: &Payment) {
+        self.reconciled.paid_by_bank += 1;
+        self.sum(&payment.currency).paid_by_bank += u128::from(payment.amount);
+        let found = payment.to_string();
+        self.violation(&payment.name(), None, "nothing", &found, "the bank paid what nobody asked for");
+    }
+
+    /// What the bank has paid of one payout.
+    fn listed(&mut self, name: &PayoutName, known: &Known, payout: &Ours) {
+        let times = known.paid.len() as u64;
+        if times == 0 {
+            return;
+        }
+        self.reconciled.paid_by_bank += 1;
+        self.reconciled.paid_again += times - 1;
+        for payment in &known.paid {
+            self.sum(&payment.currency).paid_by_bank += u128::from(payment.amount);
+        }
+        if times > 1 {
+            let found = format!("{times} payments");
+            self.violation(name, Some(payout), "1 payment", &found, "the bank paid it more than once");
+        }
+        if let Some(other) = known.paid.iter().find(|payment| !payment.is_of(&payout.terms)) {
+            let (expected, found) = (payout.terms.to_string(), other.to_string());
+            self.violation(name, Some(payout), &expected, &found, "the bank paid something else");
+        }
+        if !payout.has_begun() {
+            let what = "the bank paid before an attempt was recorded";
+            self.violation(name, Some(payout), "an attempt", "none", what);
+        } else if let Some(key) = known
+            .paid
+            .iter()
+            .filter_map(|payment| payment.key.as_ref())
+            .find(|key| !payout.keys.contains(*key))
+        {
+            let expected = payout.keys.iter().cloned().collect::<Vec<_>>().join(" or ");
+            self.violation(name, Some(payout), &expected, key, "the bank paid it under another key");
+        }
+        match payout.code {
+            Code::Paid => {}
+            Code::Paying | Code::NeedsReview => {
+                self.reconciled.open += 1;
+                for payment in &known.paid {
+                    self.sum(&payment.currency).open += u128::from(payment.amount);
+                }
+            }
+            code => {
+                let what = "given back although the bank paid";
+                self.violation(name, Some(payout), "paid or needs_review", code.name(), what);
+            }
+        }
+    }
+
+    /// What we have posted must be in the bank's book too, whoever posted it.
+    fn posted(&mut self, name: &PayoutName, payout: &Ours, bank: &Bank, later: &Bank) {
+        let Some(poster) = &payout.posted_by else { return };
+        let terms = &payout.terms;
+        self.sum(&terms.currency).posted += u128::from(terms.amount);
+        let paid = |bank: &Bank| bank.payouts.get(name).map_or(0, |known| known.paid.len());
+        if paid(bank) > 0 {
+            return;
+        }
+        if let Some(known) = later.payouts.get(name).filter(|known| !known.paid.is_empty()) {
+            // Paid and posted since the first look: what the second one says counts.
+            for payment in &known.paid {
+                self.sum(&payment.currency).paid_by_bank += u128::from(payment.amount);
+            }
+            return;
+        }
+        let refused = later.payouts.get(name).is_some_and(|known| known.refused);
+        let bank_says = if refused { "the bank refused it" } else { "the bank does not list it" };
+        let posted = money(u128::from(terms.amount), &terms.currency);
+        self.violation(
+            name,
+            Some(payout),
+            &format!("{posted} paid by the bank"),
+            &format!(
+                "{} paid by the bank ({bank_says}), {posted} posted by {poster}",
+                money(0, &terms.currency)
+            ),
+            "posted, but the bank never paid it",
         );
     }
-    if bank.terms != payout.terms {
-        violation(format!("{:?}", payout.terms), format!("{:?}", bank.terms), "the bank paid something else");
-    }
-    if !payout.begun {
-        violation("an attempt".to_owned(), "none".to_owned(), "the bank paid before an attempt was recorded");
-    }
-    match payout.code {
-        Code::Paid => {}
-        Code::Paying | Code::NeedsReview => reconciled.open += 1,
-        code => violation(
-            "paid or needs_review".to_owned(),
-            code.to_string(),
-            "given back although the bank paid",
-        ),
-    }
-}
 
-async fn read_ledger(path: &Path) -> Result<HashMap<String, Paid>, ReconcileError> {
-    let text = tokio::fs::read_to_string(path).await?;
-    // A line without an end is being written: it was not answered yet.
-    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-    let mut paid: HashMap<String, Paid> = HashMap::new();
-    for (number, line) in whole.lines().enumerate() {
-        let wrong = |what: String| ReconcileError::Line { line: number + 1, what };
-        let line: BankLine = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        match line.outcome.as_str() {
-            "refused" => {}
-            "paid" => {
-                let terms = (line.account, line.amount, line.currency, line.destination);
-                paid.entry(line.id).or_insert(Paid { times: 0, terms }).times += 1;
-            }
-            other => return Err(wrong(format!("outcome {other:?}: must be paid or refused"))),
-        }
-    }
-    Ok(paid)
-}
-
-async fn read_journal(tollgate: &Tollgate, link: &mut Link) -> Result<HashMap<String, Ours>, Failure> {
-    let mut payouts = HashMap::new();
-    for partition in tollgate.partitions().iter() {
-        let mut seq = 1;
-        // Damage in the journal is the audit's own finding; what can be read is compared.
-        while let Ok(entries) = journal::read(link, tollgate.keys(partition), seq, PAGE).await? {
-            let Some(last) = entries.last() else { break };
-            seq = last.seq_last + 1;
-            for line in entries.iter().flat_map(|entry| entry.lines().unwrap_or_default()) {
-                take_line(&mut payouts, partition, line);
+    /// Two payouts under one key are one payout to the bank.
+    fn shared_keys(&mut self, journal: &Journal) {
+        let mut first: HashMap<(&str, &str), &PayoutName> = HashMap::new();
+        for (name, payout) in &journal.payouts {
+            for key in &payout.keys {
+                let other = *first.entry((&payout.gateway, key)).or_insert(name);
+                if other != name {
+                    let found = format!("{key}, as {} of account {}", other.id, other.account);
+                    let what = "its key is another payout's as well: the bank pays one of them";
+                    self.violation(name, Some(payout), "a key of its own", &found, what);
+                }
             }
         }
     }
-    Ok(payouts)
-}
 
-fn take_line(payouts: &mut HashMap<String, Ours>, partition: Partition, line: journal::Line) {
-    let journal::Line { seq, id, request, code, .. } = line;
-    let known = |id: &JobId| id.as_str().to_owned();
-    match request {
-        Request::Payout { account, amount, currency, destination } if code == Code::Held => {
-            let terms =
-                (account.to_string(), amount.minor(), currency.code().to_owned(), destination.to_string());
-            let ours = Ours { partition, terms, code, begun: false, by_gateway: false, seqs: vec![seq] };
-            payouts.insert(known(&id), ours);
-        }
-        Request::PayoutStep { step, .. } => {
-            if let Some(payout) = payouts.get_mut(id.as_str()) {
-                payout.code = code;
-                payout.seqs.push(seq);
-                payout.begun |= code == Code::Paying;
-                payout.by_gateway |= matches!(&step, PayoutStep::Post { source, .. } if source == "gateway");
+    /// Both books in sum, always: also what no single line explains shows here.
+    fn sums(&mut self) {
+        for sums in self.sums.values() {
+            let Sums { currency, paid_by_bank, posted, open } = sums;
+            if *paid_by_bank != posted + open {
+                self.findings.enter(0);
+                self.findings.violation(
+                    Check::G28,
+                    format!("payouts:{currency}"),
+                    &[],
+                    format!(
+                        "{} with us ({} posted, {} open)",
+                        money(posted + open, currency),
+                        money(*posted, currency),
+                        money(*open, currency)
+                    ),
+                    format!("{} paid by the bank", money(*paid_by_bank, currency)),
+                    "the two books differ in sum",
+                );
             }
         }
-        _ => {}
+    }
+
+    fn finish(self) -> Reconciled {
+        Reconciled { sums: self.sums.into_values().collect(), ..self.reconciled }
     }
 }

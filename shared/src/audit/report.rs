@@ -167,7 +167,7 @@ impl Report {
 }
 
 /// What the comparison was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Reconciled {
     /// Payouts that the gateway says it has paid.
     pub paid_by_bank: u64,
@@ -175,10 +175,23 @@ pub struct Reconciled {
     pub open: u64,
     /// Payments that the gateway made more than once, beyond the first of each.
     pub paid_again: u64,
-    /// The sum of what it paid, in minor units, over all currencies.
-    pub sum_paid_by_bank: u128,
-    /// The sum of what we posted, likewise.
-    pub sum_posted: u128,
+    /// Lines of the gateway's list whose key is of another namespace, or has a prefix that ours never had.
+    pub others: u64,
+    /// Both books in sum.
+    pub sums: Vec<Sums>,
+}
+
+/// Both books in one currency, in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Sums {
+    /// As both name it.
+    pub currency: String,
+    /// What the gateway has paid.
+    pub paid_by_bank: u128,
+    /// What we posted.
+    pub posted: u128,
+    /// What the gateway has paid and we have not posted yet.
+    pub open: u128,
 }
 
 /// What an audit has found so far.

@@ -114,6 +114,18 @@ impl Kind {
         }
     }
 
+    /// Is this about what one partition holds?
+    pub fn is_of_partition(self) -> bool {
+        matches!(
+            self,
+            Self::ErrorReply
+                | Self::Uninitialised
+                | Self::PartitionFrozen
+                | Self::CorruptPartition
+                | Self::StaleKeys
+        )
+    }
+
     /// Is this about Redis as a whole, whichever partition met it?
     pub fn is_of_server(self) -> bool {
         matches!(

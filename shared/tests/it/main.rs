@@ -7,6 +7,7 @@ mod tables;
 
 mod architecture;
 mod audit;
+mod bank;
 mod codes_doc;
 mod conservation;
 mod consumers;

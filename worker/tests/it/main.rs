@@ -11,6 +11,7 @@ mod proxy;
 mod delayed;
 mod jobs;
 mod operate;
+mod partitions;
 mod payouts;
 mod queues;
 mod readme;

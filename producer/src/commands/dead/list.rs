@@ -8,6 +8,7 @@ use tollgate::parked::{self, Dead, PAGE_MAX, Row};
 use tollgate::partition::Partition;
 
 use crate::context::Context;
+use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::overview::Overview;
@@ -53,37 +54,39 @@ fn time(at_ms: u64) -> String {
 
 pub(super) async fn ls(context: &Context, limit: u64, reason: Option<Code>) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
-    let total = Overview::read(&tollgate).await?.counts.dead;
+    let overview = Overview::read(&tollgate).await?;
+    let total = overview.counts.dead;
     let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     let mut listed = 0;
-    'partitions: for partition in tollgate.partitions().iter() {
+    let exit = each_partition(&tollgate, async |partition, keys| {
         let mut from = 0;
         while listed < limit {
             // A filter may pass over many, so it reads full pages.
             let wanted = usize::try_from(limit - listed).unwrap_or(PAGE_MAX).min(PAGE_MAX);
             let wanted = if reason.is_some() { PAGE_MAX } else { wanted };
-            let page = parked::dead_page(&mut link, tollgate.keys(partition), from, wanted).await?;
+            let page = parked::dead_page(&mut link, keys, from, wanted).await?;
             if page.is_empty() {
-                continue 'partitions;
+                break;
             }
             from += page.len();
             for dead in page.iter().filter(|dead| matches(dead, reason)) {
                 if listed == limit {
-                    break 'partitions;
+                    break;
                 }
                 let item = Item::of(partition, dead);
                 list.item(&item, || item.line())?;
                 listed += 1;
             }
         }
-        break;
-    }
+        Ok(())
+    })
+    .await?;
     list.end()?;
     if reason.is_none() && listed < total {
         say(format_args!("{} of {}; --limit shows more", count(listed), count(total)));
     }
-    Ok(Exit::Done)
+    Ok(exit.combine(overview.complain()))
 }
 
 /// Whether a dead job is one of those meant.

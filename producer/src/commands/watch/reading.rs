@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use tollgate::Tollgate;
 use tollgate::code::Class;
 use tollgate::journal;
+use tollgate::link::Link;
 use tollgate::parked::{self, PAGE_MAX};
-use tollgate::scripts::ScriptError;
+use tollgate::partition::Partition;
 
 use crate::commands::worker;
+use crate::each::Failed;
 use crate::overview::Overview;
 
 /// Journal entries that one look reads in each partition: at more decisions than these hold, the share of
 /// refusals is an estimate from them.
 const ENTRIES_SAMPLED: usize = 20;
+
+/// The end of each partition's journal.
+pub(super) type Seqs = BTreeMap<u16, u64>;
 
 /// What one look found.
 #[derive(Debug, Clone)]
@@ -35,41 +40,63 @@ pub(super) struct Sampled {
 }
 
 impl Reading {
-    /// Reads everything; `seqs` are the heads at the look before, one for each partition, and become the ones now.
-    pub(super) async fn read(tollgate: &Tollgate, seqs: &mut Vec<u64>) -> Result<Self, ScriptError> {
+    /// Reads everything; `seqs` are the heads at the look before, and become the ones now.
+    pub(super) async fn read(tollgate: &Tollgate, seqs: &mut Seqs) -> anyhow::Result<Self> {
         let overview = Overview::read(tollgate).await?;
-        let workers = worker::read(tollgate, &overview).await?;
+        let (workers, _) = worker::read(tollgate, &overview).await?;
         let mut link = tollgate.server().link().await?;
-        let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
-        let mut reasons_complete = true;
-        let mut sampled = Sampled::default();
-        for (partition, counts) in tollgate.partitions().iter().zip(&overview.partitions) {
-            let keys = tollgate.keys(partition);
-            if counts.counts.dead > 0 {
-                let page = parked::dead_page(&mut link, keys, 0, PAGE_MAX).await?;
-                reasons_complete &= counts.counts.dead <= page.len() as u64;
-                for dead in page {
-                    let reason = dead.row.map_or_else(|| "(damaged)".to_owned(), |row| row.reason);
-                    *reasons.entry(reason).or_default() += 1;
-                }
+        let mut reading = Self {
+            overview,
+            workers,
+            reasons: Vec::new(),
+            reasons_complete: true,
+            sampled: Sampled::default(),
+        };
+        let mut reasons = BTreeMap::new();
+        // What cannot be read in one partition is the headline's to tell.
+        let mut failed = Failed::default();
+        for partition in tollgate.partitions().iter() {
+            let read = reading.partition(tollgate, partition, &mut link, seqs, &mut reasons).await;
+            failed.note(partition, read)?;
+        }
+        let ends = reading.overview.partitions.iter();
+        seqs.extend(ends.map(|partition| (partition.partition, partition.counts.decided)));
+        reading.reasons = reasons.into_iter().collect();
+        reading.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        Ok(reading)
+    }
+
+    async fn partition(
+        &mut self,
+        tollgate: &Tollgate,
+        partition: Partition,
+        link: &mut Link,
+        seqs: &Seqs,
+        reasons: &mut BTreeMap<String, u64>,
+    ) -> anyhow::Result<()> {
+        let keys = tollgate.keys(partition);
+        let counts = self.overview.partitions.iter().find(|counts| counts.partition == partition.number());
+        let Some(counts) = counts.map(|counts| counts.counts) else { return Ok(()) };
+        if counts.dead > 0 {
+            let page = parked::dead_page(link, keys, 0, PAGE_MAX).await?;
+            self.reasons_complete &= counts.dead <= page.len() as u64;
+            for dead in page {
+                let reason = dead.row.map_or_else(|| "(damaged)".to_owned(), |row| row.reason);
+                *reasons.entry(reason).or_default() += 1;
             }
-            let head = counts.counts.decided;
-            let before = seqs.get(usize::from(partition.number())).copied();
-            if let Some(before) = before.filter(|before| *before < head) {
-                // Damage is the audit's to tell; here it only goes uncounted.
-                let entries =
-                    journal::read(&mut link, keys, before + 1, ENTRIES_SAMPLED).await?.unwrap_or_default();
-                for line in entries.iter().filter_map(|entry| entry.lines().ok()).flatten() {
-                    if line.seq > before && line.seq <= head {
-                        sampled.decided += 1;
-                        sampled.refused += u64::from(line.code.class() == Class::Refused);
-                    }
+        }
+        let head = counts.decided;
+        let before = seqs.get(&partition.number()).copied();
+        if let Some(before) = before.filter(|before| *before < head) {
+            // Damage is the audit's to tell; here it only goes uncounted.
+            let entries = journal::read(link, keys, before + 1, ENTRIES_SAMPLED).await?.unwrap_or_default();
+            for line in entries.iter().filter_map(|entry| entry.lines().ok()).flatten() {
+                if line.seq > before && line.seq <= head {
+                    self.sampled.decided += 1;
+                    self.sampled.refused += u64::from(line.code.class() == Class::Refused);
                 }
             }
         }
-        *seqs = overview.partitions.iter().map(|partition| partition.counts.decided).collect();
-        let mut reasons: Vec<_> = reasons.into_iter().collect();
-        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        Ok(Self { overview, workers, reasons, reasons_complete, sampled })
+        Ok(())
     }
 }

@@ -56,6 +56,10 @@ fn headline(screen: &Screen) -> Line<'_> {
             line.push_span("  JOBS ARE MISSING: run audit".red().bold());
         }
         let frozen = reading.overview.partitions.iter().filter(|partition| partition.frozen).count();
+        let unread = reading.overview.unread.len();
+        if unread > 0 {
+            line.push_span(format!("  {unread} PARTITIONS CANNOT BE READ: run audit").red().bold());
+        }
         if frozen > 0 {
             line.push_span(format!("  {frozen} PARTITIONS FROZEN").red().bold());
         }
@@ -290,6 +294,7 @@ pub(super) mod tests {
                 conservation: Conservation { accepted: 0, settled: 0, holds: true },
                 queues: vec![queue],
                 partitions: Vec::new(),
+                unread: Vec::new(),
             },
             workers: vec![worker("a", "alive"), worker("b", "silent")],
             reasons: vec![("malformed_json".to_owned(), 12), ("worker_lost".to_owned(), 1)],
