@@ -280,6 +280,7 @@ impl<'a> Fields<'a> {
             | Kind::PayoutPost
             | Kind::PayoutRefuse
             | Kind::PayoutReview
+            | Kind::PayoutNotSent
             | Kind::PayoutVoid => Err(InputError::new(
                 Code::KindNotQueueable,
                 "kind",

@@ -121,6 +121,13 @@ pub enum PayoutStep {
         /// The gateway's words.
         note: String,
     },
+    /// The attempt of this fence has sent nothing: its begin is taken back.
+    NotSent {
+        /// The attempt's fence.
+        fence: u64,
+        /// Why no connection came about.
+        note: String,
+    },
     /// The money goes back.
     Void {
         /// Who says so: `operator` or `expiry`.
@@ -141,6 +148,7 @@ pub enum Kind {
     PayoutPost,
     PayoutRefuse,
     PayoutReview,
+    PayoutNotSent,
     PayoutVoid,
     Deposit,
     AccountOpen,
@@ -152,7 +160,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Redeem,
         Kind::Withdraw,
         Kind::Payout,
@@ -160,6 +168,7 @@ impl Kind {
         Kind::PayoutPost,
         Kind::PayoutRefuse,
         Kind::PayoutReview,
+        Kind::PayoutNotSent,
         Kind::PayoutVoid,
         Kind::Deposit,
         Kind::AccountOpen,
@@ -179,6 +188,7 @@ impl Kind {
             Self::PayoutPost => "payout_post",
             Self::PayoutRefuse => "payout_refuse",
             Self::PayoutReview => "payout_review",
+            Self::PayoutNotSent => "payout_not_sent",
             Self::PayoutVoid => "payout_void",
             Self::Deposit => "deposit",
             Self::AccountOpen => "account_open",
@@ -246,6 +256,7 @@ impl Request {
                 PayoutStep::Post { .. } => Kind::PayoutPost,
                 PayoutStep::Refuse { .. } => Kind::PayoutRefuse,
                 PayoutStep::Review { .. } => Kind::PayoutReview,
+                PayoutStep::NotSent { .. } => Kind::PayoutNotSent,
                 PayoutStep::Void { .. } => Kind::PayoutVoid,
             },
             Self::Deposit { .. } => Kind::Deposit,
@@ -309,7 +320,9 @@ impl Request {
                         field("gateway", gateway.as_str().into());
                         field("idempotency_key", idempotency_key.as_str().into());
                     }
-                    PayoutStep::Refuse { fence, note } | PayoutStep::Review { fence, note } => {
+                    PayoutStep::Refuse { fence, note }
+                    | PayoutStep::Review { fence, note }
+                    | PayoutStep::NotSent { fence, note } => {
                         field("fence", number(*fence));
                         field("note", note.as_str().into());
                     }

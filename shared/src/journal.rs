@@ -168,7 +168,11 @@ fn read_request(kind: Kind, fields: &[&str]) -> Option<Request> {
             },
         },
         (
-            Kind::PayoutPost | Kind::PayoutRefuse | Kind::PayoutReview | Kind::PayoutVoid,
+            Kind::PayoutPost
+            | Kind::PayoutRefuse
+            | Kind::PayoutReview
+            | Kind::PayoutNotSent
+            | Kind::PayoutVoid,
             [account, first, second],
         ) => {
             let (source, note) = ((*first).to_owned(), (*second).to_owned());
@@ -176,6 +180,7 @@ fn read_request(kind: Kind, fields: &[&str]) -> Option<Request> {
                 Kind::PayoutPost => PayoutStep::Post { source, note },
                 Kind::PayoutVoid => PayoutStep::Void { source, note },
                 Kind::PayoutRefuse => PayoutStep::Refuse { fence: number(first)?, note },
+                Kind::PayoutNotSent => PayoutStep::NotSent { fence: number(first)?, note },
                 _ => PayoutStep::Review { fence: number(first)?, note },
             };
             Request::PayoutStep { account: account.parse().ok()?, step }

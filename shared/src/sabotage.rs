@@ -109,7 +109,10 @@ impl Sabotage {
             )],
             Self::FenceIgnored => &[
                 ("if now_ms < hold.lease_until_ms then return 'lease_running' end", ""),
-                ("or digits(hold.fence) ~= fence then return 'fenced'", "then return 'fenced'"),
+                (
+                    "and digits(hold.fence) == fence and not was_taken_back(hold)",
+                    "and not was_taken_back(hold)",
+                ),
             ],
             Self::ParkedJobTaken => &[(
                 "local receipt_is_all = not (hold_of or below_floor or parked_count > 0)",

@@ -6,6 +6,7 @@
 //! Dies the process anywhere: the lease ends, and whoever comes next asks the gateway under the same key. Is a reply
 //! of Redis lost: each step repeats as itself. Must not conclude anything from an answer that proves nothing.
 
+pub(crate) mod breaker;
 pub(crate) mod gateway;
 pub(crate) mod links;
 pub(crate) mod options;
@@ -26,6 +27,7 @@ use crate::failpoint::failpoint;
 use crate::health::Health;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
+use breaker::Pauses;
 use gateway::Gateway;
 use links::Links;
 use verdict::{Payment, Verdict};
@@ -41,8 +43,8 @@ pub(crate) struct Rules {
     pub(crate) key_window: Duration,
     /// The pause after the lease of the first attempt; doubled for each that follows.
     pub(crate) backoff: Duration,
-    /// How long nothing is paid after an answer that says that our address or credentials are wrong.
-    pub(crate) pause: Duration,
+    /// How long nothing is paid when the gateway turns us away or cannot be reached.
+    pub(crate) pauses: Pauses,
 }
 
 /// The longest pause between two attempts.
@@ -51,7 +53,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 const DRIFT: (u32, Duration) = (100, Duration::from_millis(2));
 
 /// What one look at a payout came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It ended, or needs a person.
     Recorded(Code),
@@ -60,7 +62,9 @@ pub(crate) enum Outcome {
     /// Nothing to do: it has ended, or another's lease is running.
     NotOurs,
     /// Our address or credentials are wrong: stop paying for a while.
-    Misconfigured,
+    Misconfigured { note: String },
+    /// The gateway cannot be reached, and nothing was sent: likewise.
+    NotSent { note: String },
 }
 
 /// One payout in this process's hands.
@@ -92,7 +96,8 @@ impl Attempt<'_> {
             // An earlier attempt is unknown. Proof that it paid counts at any time, also without an attempt of ours.
             match self.gateway.ask(&payment_of(&hold)).await {
                 Verdict::Paid { note } => return self.record(Step::Paid { note: &note }).await,
-                Verdict::Misconfigured { note } => return Ok(self.alarm(&note)),
+                Verdict::Misconfigured { note } => return Ok(Outcome::Misconfigured { note }),
+                Verdict::NotSent { note } => return Ok(Outcome::NotSent { note }),
                 _ => {}
             }
         }
@@ -103,7 +108,8 @@ impl Attempt<'_> {
         let drift = self.rules.lease / DRIFT.0 + DRIFT.1;
         let remaining = self.rules.lease.saturating_sub(begun.elapsed() + drift);
         if remaining.is_zero() {
-            return Ok(Outcome::Unknown);
+            self.take_back(hold.fence, "its lease was over before it was sent").await?;
+            return Ok(Outcome::NotOurs);
         }
         let (fence, verdict) = (hold.fence, self.gateway.pay(&payment_of(&hold), remaining).await);
         failpoint!("after_pay", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
@@ -111,7 +117,11 @@ impl Attempt<'_> {
             Verdict::Paid { note } => self.record(Step::Paid { note: &note }).await,
             Verdict::Refused { note } => self.record(Step::Refused { fence, note: &note }).await,
             Verdict::Review { note } => self.record(Step::Review { fence, note: &note }).await,
-            Verdict::Misconfigured { note } => Ok(self.alarm(&note)),
+            Verdict::Misconfigured { note } => Ok(Outcome::Misconfigured { note }),
+            Verdict::NotSent { note } => {
+                self.take_back(fence, &note).await?;
+                Ok(Outcome::NotSent { note })
+            }
             Verdict::Unknown { note } => {
                 warn!(id = %self.id, attempt = hold.attempts, "the outcome of a payout is unknown: {note}");
                 self.health.metrics.payout("unknown");
@@ -173,6 +183,16 @@ impl Attempt<'_> {
         Ok(Outcome::Recorded(code))
     }
 
+    /// Takes the begin of this fence back: nothing was sent. If the process dies before, the attempt stays unknown; if
+    /// the reply is lost, the step repeats as itself; after a newer begin it is fenced.
+    async fn take_back(&self, fence: u64, note: &str) -> Result<(), ScriptError> {
+        let step = Step::NotSent { fence, note, pause: self.rules.backoff };
+        if matches!(self.insist(&step, Phase::Over).await?, Answer::Decided { .. }) {
+            self.health.metrics.payout("not_sent");
+        }
+        Ok(())
+    }
+
     async fn hold(&self) -> Result<Option<Hold>, ScriptError> {
         let mut link = self.links.take().await?;
         let hold = payout::hold(&mut link, self.keys, self.id).await?;
@@ -200,15 +220,6 @@ impl Attempt<'_> {
                 Err(_) => {}
             }
         }
-    }
-
-    fn alarm(&self, note: &str) -> Outcome {
-        error!(
-            id = %self.id,
-            "the payout gateway's address or our credentials are wrong ({note}); paying pauses: \
-             check --payout-url and the token"
-        );
-        Outcome::Misconfigured
     }
 
     fn backoff(&self, attempts: u64) -> Duration {

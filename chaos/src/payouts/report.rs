@@ -75,7 +75,7 @@ impl Report {
             if !decision.kind.starts_with("payout") {
                 continue;
             }
-            if decision.code == "paying" {
+            if decision.kind == "payout_begin" && decision.code == "paying" {
                 *attempts.entry(decision.id.clone()).or_default() += 1;
             }
             last.insert(decision.id, decision.code);

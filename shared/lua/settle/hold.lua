@@ -69,6 +69,16 @@ local function end_hold(hold, id, payouts, account, returned)
   loaded[hold.position] = false
 end
 
+-- Whether the latest attempt turned out to have sent nothing. A lease that has run keeps its time.
+local function was_taken_back(hold)
+  return hold.fence > 0 and hold.lease_until_ms == 0
+end
+
+-- Whether an attempt with this fence is the latest, and may have been sent.
+local function is_current(hold, fence)
+  return hold.state == 'paying' and digits(hold.fence) == fence and not was_taken_back(hold)
+end
+
 local function step_fields(account, first, second)
   return concat({ account.id, first, second }, '\t')
 end

@@ -23,6 +23,7 @@ kinds.payout_begin = {
     if hold == CORRUPT or not lease_ms or not key_window_ms or not backoff_ms
         or gateway == '' or idempotency_key == '' then return 'corrupt_state' end
     if not hold then return answer_ended(id) end
+    if hold.begin_key == begin_key and was_taken_back(hold) then return 'fenced' end
     if hold.begin_key == begin_key then return 'replayed:' .. hold.state .. ':' .. digits(hold.seq) end
     if hold.state == 'needs_review' then return 'replayed:needs_review:' .. digits(hold.seq) end
     if now_ms < hold.lease_until_ms then return 'lease_running' end

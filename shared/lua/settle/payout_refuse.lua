@@ -13,7 +13,7 @@ kinds.payout_refuse = {
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id, 'payout_refused') end
     if hold.state == 'needs_review' then return 'replayed:needs_review:' .. digits(hold.seq) end
-    if hold.state ~= 'paying' or digits(hold.fence) ~= fence then return 'fenced' end
+    if not is_current(hold, fence) then return 'fenced' end
 
     hold.refused = hold.refused + 1
     if hold.refused == hold.attempts then

@@ -12,7 +12,7 @@ kinds.payout_review = {
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id) end
     if hold.state == 'needs_review' then return 'replayed:needs_review:' .. digits(hold.seq) end
-    if hold.state ~= 'paying' or digits(hold.fence) ~= fence then return 'fenced' end
+    if not is_current(hold, fence) then return 'fenced' end
 
     hold.state, hold.reason = 'needs_review', note
     change_hold(hold, id, payouts, REVIEW_SCORE)

@@ -134,31 +134,27 @@ impl Comparison<'_> {
             let (expected, found) = (payout.terms.to_string(), other.to_string());
             self.violation(name, Some(payout), &expected, &found, "the bank paid something else");
         }
-        if !payout.has_begun() {
-            let what = "the bank paid before an attempt was recorded";
-            self.violation(name, Some(payout), "an attempt", "none", what);
-        } else if let Some(key) = known
-            .paid
-            .iter()
-            .filter_map(|payment| payment.key.as_ref())
-            .find(|key| !payout.keys.contains(*key))
-        {
+        let keys = known.paid.iter().filter_map(|payment| payment.key.as_ref());
+        if let Some(key) = keys.filter(|_| payout.has_begun()).find(|key| !payout.keys.contains(*key)) {
             let expected = payout.keys.iter().cloned().collect::<Vec<_>>().join(" or ");
             self.violation(name, Some(payout), &expected, key, "the bank paid it under another key");
         }
-        match payout.code {
-            Code::Paid => {}
+        let (expected, what) = match payout.code {
+            Code::Paid => return,
             Code::Paying | Code::NeedsReview => {
                 self.reconciled.open += 1;
                 for payment in &known.paid {
                     self.sum(&payment.currency).open += u128::from(payment.amount);
                 }
+                return;
             }
-            code => {
-                let what = "given back although the bank paid";
-                self.violation(name, Some(payout), "paid or needs_review", code.name(), what);
+            Code::Held if payout.has_begun() => {
+                ("an attempt", "the bank paid an attempt that was recorded as never sent")
             }
-        }
+            Code::Held => ("an attempt", "the bank paid before an attempt was recorded"),
+            _ => ("paid or needs_review", "given back although the bank paid"),
+        };
+        self.violation(name, Some(payout), expected, payout.code.name(), what);
     }
 
     /// What we have posted must be in the bank's book too, whoever posted it.

@@ -229,6 +229,7 @@ impl Model {
                     first_begin_at_ms: None,
                     gateway: String::new(),
                     idempotency_key: String::new(),
+                    taken_back: false,
                     since_ms: line.at_ms,
                     seq,
                 };
@@ -473,6 +474,29 @@ mod tests {
             let lines: Vec<&str> = sound.iter().copied().chain([end, wrong]).collect();
             assert_eq!(contradicted(&mut Model::default(), &lines), [8], "{wrong}");
         }
+        // What was never sent is as if it had never begun.
+        let taken_back = [
+            "p payout_not_sent paying a 8 no 6",
+            "p payout_begin paying a 2 9 g k 6",
+            "p payout_not_sent paying a 9 no 6",
+        ];
+        let lines: Vec<&str> = sound[..5].iter().copied().chain(taken_back).collect();
+        assert_eq!(contradicted(&mut Model::default(), &lines), [] as [u64; 0]);
+        for wrong in [
+            "p payout_not_sent paying a 9 no 6",
+            "p payout_refuse needs_review a 9 no 6",
+            "p payout_review needs_review a 9 no 6",
+            "p payout_begin paying a 3 10 g k 6",
+            "p payout_begin paying a 2 10 other k 6",
+        ] {
+            let lines: Vec<&str> = lines.iter().copied().chain([wrong]).collect();
+            assert_eq!(contradicted(&mut Model::default(), &lines), [9], "{wrong}");
+        }
+        let lines: Vec<&str> =
+            sound[..4].iter().copied().chain(["p payout_not_sent held a 7 no 6"]).collect();
+        let other = "p payout_begin paying a 1 8 other key 6";
+        let lines: Vec<&str> = lines.into_iter().chain([other]).collect();
+        assert_eq!(contradicted(&mut Model::default(), &lines), [] as [u64; 0]);
         for wrong in ["p payout_begin paying a 3 9 other k 6", "p payout_begin paying a 3 9 g other 6"] {
             let lines: Vec<&str> = sound[..5].iter().copied().chain([wrong]).collect();
             assert_eq!(contradicted(&mut Model::default(), &lines), [6], "{wrong}");

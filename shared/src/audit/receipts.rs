@@ -65,7 +65,7 @@ impl Duty {
     pub(super) fn of(line: &Line, model: &Model) -> Option<Self> {
         match (&line.request, line.code) {
             (Request::Payout { .. }, Code::Held) => Some(Self::Begun(Fingerprint::of(&line.request))),
-            (Request::PayoutStep { .. }, Code::Paying | Code::NeedsReview) => None,
+            (Request::PayoutStep { .. }, Code::Held | Code::Paying | Code::NeedsReview) => None,
             (Request::PayoutStep { .. }, _) => {
                 Some(Self::Ended(model.holds.get(&line.id).map(|hold| hold.fingerprint)))
             }

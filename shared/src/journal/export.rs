@@ -144,7 +144,9 @@ impl<'a> ExportLine<'a> {
                 self.gateway = Some(gateway);
                 self.idempotency_key = Some(idempotency_key);
             }
-            PayoutStep::Refuse { fence, note } | PayoutStep::Review { fence, note } => {
+            PayoutStep::Refuse { fence, note }
+            | PayoutStep::Review { fence, note }
+            | PayoutStep::NotSent { fence, note } => {
                 self.fence = Some(*fence);
                 self.note = Some(note);
             }

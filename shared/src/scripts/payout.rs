@@ -81,6 +81,16 @@ pub enum Step<'a> {
         /// The answer.
         note: &'a str,
     },
+    /// The attempt of this fence has sent nothing: no connection came about. It is as if it had never begun. To be
+    /// said only of errors before the first byte.
+    NotSent {
+        /// Of the attempt.
+        fence: u64,
+        /// Why.
+        note: &'a str,
+        /// How long the payout rests.
+        pause: Duration,
+    },
     /// An operator gives the money back.
     VoidByHand {
         /// Who and why.
@@ -122,6 +132,7 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
         Step::Paid { .. } | Step::PostByHand { .. } => Kind::PayoutPost,
         Step::Refused { .. } => Kind::PayoutRefuse,
         Step::Review { .. } => Kind::PayoutReview,
+        Step::NotSent { .. } => Kind::PayoutNotSent,
         Step::VoidByHand { .. } | Step::Expire => Kind::PayoutVoid,
     };
     let mut assembly = Assembly::new(keys, &QueueName::default());
@@ -148,6 +159,10 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
         Step::Expire => push_two(call, "expiry", ""),
         Step::Refused { fence, note } | Step::Review { fence, note } => {
             push_two(call, &fence.to_string(), note)
+        }
+        Step::NotSent { fence, note, pause } => {
+            push_two(call, &fence.to_string(), note);
+            call.push(millis(*pause));
         }
     }
     assembly.finish()

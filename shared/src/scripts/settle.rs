@@ -35,6 +35,7 @@ script!(
         include_str!("../../lua/settle/payout_post.lua"),
         include_str!("../../lua/settle/payout_refuse.lua"),
         include_str!("../../lua/settle/payout_review.lua"),
+        include_str!("../../lua/settle/payout_not_sent.lua"),
         include_str!("../../lua/settle/payout_void.lua"),
         include_str!("../../lua/settle/account_open.lua"),
         include_str!("../../lua/settle/account_close.lua"),

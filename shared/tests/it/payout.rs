@@ -82,6 +82,12 @@ impl Bank {
         hold(&mut self.link, &self.keys, &self.id).await.unwrap().unwrap().fence
     }
 
+    /// The model comes to the same.
+    async fn audited(&mut self) {
+        let report = tollgate::audit::audit(&self.tollgate, &[], &|_| {}).await.unwrap();
+        assert!(report.violations.is_empty(), "{:#?}", report.violations);
+    }
+
     async fn receipt(&mut self) -> String {
         let key = self.keys.receipts(self.id.bucket());
         self.link.query(&cmd(&["HGET", &key, self.id.as_str()])).await.unwrap()
@@ -288,4 +294,79 @@ async fn a_payout_that_nobody_knows_is_not_open() {
     assert_eq!(bank.step(Step::Review { fence: 1, note: "odd" }).await, not_open);
     assert_eq!(bank.step(Step::Paid { note: "ok" }).await, not_open);
     assert_eq!(bank.balance().await, (100, 0));
+}
+
+fn not_sent(fence: u64) -> Step<'static> {
+    Step::NotSent { fence, note: "connection refused", pause: Duration::ZERO }
+}
+
+#[tokio::test]
+async fn an_attempt_that_sent_nothing_is_as_if_it_had_never_begun() {
+    let mut bank = Bank::open().await;
+    bank.hold(Some(Duration::from_secs(3600))).await;
+    let never = Retry::Never;
+    for key in ["b1", "b2", "b3"] {
+        // One attempt ever, and no lease to wait for.
+        assert_eq!(decided(bank.step(begin(key, never, Duration::ZERO)).await), Code::Paying);
+        let fence = bank.fence().await;
+        assert_eq!(bank.step(not_sent(fence + 1)).await, Answer::Undecided(Code::Fenced));
+        assert_eq!(decided(bank.step(not_sent(fence)).await), Code::Held);
+        assert_eq!(replayed(bank.step(not_sent(fence)).await), Code::Held);
+        assert_eq!(replayed(bank.hold(None).await), Code::Held);
+        // What comes late is of an attempt that is over.
+        for late in [
+            begin(key, never, Duration::ZERO),
+            Step::Refused { fence, note: "no" },
+            Step::Review { fence, note: "odd" },
+        ] {
+            assert_eq!(bank.step(late).await, Answer::Undecided(Code::Fenced));
+        }
+        let open = hold(&mut bank.link, &bank.keys, &bank.id).await.unwrap().unwrap();
+        assert_eq!((open.state, open.attempts, open.lease_until_ms), (Code::Held, 0, 0));
+        assert_eq!((open.gateway.as_str(), open.idempotency_key.as_str()), ("", ""));
+    }
+    assert_eq!(bank.step(Step::Expire).await, Answer::Undecided(Code::HoldNotExpired));
+    assert_eq!(decided(bank.begin("b4").await), Code::Paying);
+    assert_eq!(decided(bank.step(Step::Paid { note: "" }).await), Code::Paid);
+    assert_eq!(bank.step(not_sent(1)).await, Answer::Undecided(Code::AlreadyPosted));
+    assert_eq!(bank.balance().await, (70, 0));
+    bank.audited().await;
+}
+
+#[tokio::test]
+async fn an_earlier_unknown_attempt_stays_when_a_later_one_sent_nothing() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    bank.begin("b1").await;
+    bank.lease_over().await;
+    bank.begin("b2").await;
+    let fence = bank.fence().await;
+    assert_eq!(decided(bank.step(not_sent(fence)).await), Code::Paying);
+    assert_eq!(replayed(bank.step(not_sent(fence)).await), Code::Paying);
+    let open = hold(&mut bank.link, &bank.keys, &bank.id).await.unwrap().unwrap();
+    assert_eq!((open.state, open.attempts), (Code::Paying, 1));
+    assert_eq!(open.idempotency_key, PAYOUT_KEY.to_string());
+    assert_eq!(bank.step(Step::Expire).await, Answer::Undecided(Code::HoldNotExpired));
+    // A refusal of the next attempt proves nothing about the first.
+    assert_eq!(decided(bank.begin("b3").await), Code::Paying);
+    let fence = bank.fence().await;
+    assert_eq!(decided(bank.step(Step::Refused { fence, note: "no" }).await), Code::NeedsReview);
+    assert_eq!(bank.step(not_sent(fence)).await, Answer::Undecided(Code::Fenced));
+    assert_eq!(bank.balance().await, (70, 30));
+    bank.audited().await;
+}
+
+#[tokio::test]
+async fn another_gateway_gets_no_attempt_while_one_is_unknown() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    bank.begin("b1").await;
+    bank.lease_over().await;
+    let Step::Begin(second) = begin("b2", Retry::SameKey, Duration::from_secs(60)) else { unreachable!() };
+    let other = "other".parse().unwrap();
+    let begin = Step::Begin(Begin { gateway: &other, ..second });
+    assert_eq!(decided(bank.step(begin).await), Code::NeedsReview);
+    let open = hold(&mut bank.link, &bank.keys, &bank.id).await.unwrap().unwrap();
+    assert_eq!((open.reason.as_str(), open.gateway.as_str()), ("other_gateway", "gateway"));
+    bank.audited().await;
 }

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use super::Agent;
 use crate::health::Health;
 use crate::lane::Lane;
+use crate::payout::breaker::Breaker;
 use crate::payout::gateway::Gateway;
 use crate::payout::links::Links;
 use crate::payout::{Attempt, Outcome, Rules};
@@ -44,17 +45,9 @@ struct Shared {
     rules: Rules,
     /// Accounts with a payout in this process's hands.
     accounts: Mutex<HashSet<AccountId>>,
-    breaker: Mutex<Breaker>,
+    breaker: Breaker,
     /// Whether an attempt was made since the last round.
     moved: AtomicBool,
-}
-
-/// Paying pauses when the gateway turns us away, then one payout tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Breaker {
-    Closed,
-    Open { until: Instant },
-    Trying,
 }
 
 #[derive(Clone)]
@@ -83,7 +76,7 @@ impl Payer {
             locks,
             rules: config.rules,
             accounts: Mutex::default(),
-            breaker: Mutex::new(Breaker::Closed),
+            breaker: Breaker::new(config.rules.pauses, &worker.health.incidents),
             moved: AtomicBool::new(false),
         });
         Ok(Some(Self { shared, hands: worker.payouts.clone(), due: Vec::new() }))
@@ -100,6 +93,9 @@ impl Agent for Payer {
         lane: &Arc<Lane>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
+        if self.shared.breaker.pauses() {
+            return Ok(REST_MAX);
+        }
         let due = payout::due(link, &lane.keys, LOOK_AHEAD).await?;
         let mut rest = if due.payouts.is_empty() { REST_MAX } else { REST_BUSY };
         if let Some(due_ms) = due.next_due_ms {
@@ -117,10 +113,11 @@ impl Agent for Payer {
         for (lane, account, id) in payouts {
             let Some(turn) = Turn::take(&self.shared, &account) else { continue };
             let Some(hand) = self.hand(worker, list_ends_at).await else { break };
-            if !self.shared.may_pay() {
+            if !self.shared.breaker.may_pay() {
                 break;
             }
-            tokio::spawn(pay(self.shared.clone(), lane.keys.clone(), account, id, hand, turn));
+            let leave = Leave { shared: self.shared.clone(), outcome: Outcome::NotOurs };
+            tokio::spawn(pay(leave, lane.keys.clone(), account, id, hand, turn));
         }
         // Hands that are free again find no rest in between, as long as the work comes to something: lock servers that
         // are down must not be asked in a loop.
@@ -160,8 +157,20 @@ impl Drop for Turn {
     }
 }
 
-async fn pay(
+/// Leave to pay, from [`Breaker::may_pay`]: what came of it is told in any case, since others may wait for it.
+struct Leave {
     shared: Arc<Shared>,
+    outcome: Outcome,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.shared.learn(&self.outcome);
+    }
+}
+
+async fn pay(
+    mut leave: Leave,
     keys: Keys,
     account: AccountId,
     id: JobId,
@@ -169,20 +178,17 @@ async fn pay(
     _turn: Turn,
 ) {
     let name = LockName::payouts(&account);
+    let shared = leave.shared.clone();
     let Shared { namespace, links, gateway, rules, health, .. } = &*shared;
     let (keys, account, id) = (&keys, &account, &id);
     let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
     let options = LockOptions::of_ttl(shared.rules.lease);
     match shared.locks.with(&name, &options, |_lease| attempt.run()).await {
-        Ok(Ok(outcome)) => shared.learn(outcome),
-        Ok(Err(error)) => {
-            shared.learn(Outcome::NotOurs);
-            warn!(%id, "a payout waits: {error}");
-        }
+        Ok(Ok(outcome)) => leave.outcome = outcome,
+        Ok(Err(error)) => warn!(%id, "a payout waits: {error}"),
         // Another worker is paying from this account.
-        Err(LockError::Taken { .. }) => shared.learn(Outcome::NotOurs),
+        Err(LockError::Taken { .. }) => {}
         Err(error) => {
-            shared.learn(Outcome::NotOurs);
             shared.health.metrics.payout_lock_failed();
             warn!(%account, "no payout of this account now: {error}");
         }
@@ -190,33 +196,10 @@ async fn pay(
 }
 
 impl Shared {
-    /// Whether a payout may begin; after a pause exactly one may, until it has an answer.
-    fn may_pay(&self) -> bool {
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        match *breaker {
-            Breaker::Closed => true,
-            Breaker::Open { until } if Instant::now() >= until => {
-                *breaker = Breaker::Trying;
-                true
-            }
-            Breaker::Open { .. } | Breaker::Trying => false,
-        }
-    }
-
-    fn learn(&self, outcome: Outcome) {
+    fn learn(&self, outcome: &Outcome) {
         if matches!(outcome, Outcome::Recorded(_) | Outcome::Unknown) {
             self.moved.store(true, Ordering::Relaxed);
         }
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        *breaker = match (outcome, *breaker) {
-            (Outcome::Misconfigured, _) => Breaker::Open { until: Instant::now() + self.rules.pause },
-            // A payout that did not reach the gateway says nothing about it: the next one may try.
-            (Outcome::NotOurs, Breaker::Trying) => Breaker::Open { until: Instant::now() },
-            (Outcome::Recorded(_) | Outcome::Unknown, Breaker::Trying) => {
-                info!("the payout gateway takes us again");
-                Breaker::Closed
-            }
-            (_, unchanged) => unchanged,
-        };
+        self.breaker.learn(outcome, &self.health.incidents);
     }
 }

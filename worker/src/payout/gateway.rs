@@ -1,5 +1,8 @@
 //! The payout gateway over HTTP: one address, reused connections, a deadline on every request.
 //!
+//! An error of the connector (no such host, refused, no TLS) comes before the first byte of the request, so nothing was
+//! sent: TLS sends no early data, no proxy stands in between, and a kept connection that turns out to be closed is
+//! replaced only if no byte was written to it. With one attempt ever (`never`) no connection is kept at all.
 //! Relies on the gateway honouring `Idempotency-Key`, which is that of the hold in every attempt. Must not retry by
 //! itself and must not follow redirects: each attempt is begun in Redis first, and goes where we were told.
 
@@ -31,6 +34,9 @@ pub(crate) struct GatewayOptions {
     pub(crate) url: Url,
     /// How long one request may take at most.
     pub(crate) timeout: Duration,
+    /// Whether a connection is used again: it may be closed at the moment in which we send, and then the outcome is
+    /// unknown.
+    pub(crate) keeps_connections: bool,
     /// The bearer token.
     pub(crate) token: Option<String>,
     /// Authorities to trust instead of the system's, in PEM.
@@ -80,7 +86,12 @@ impl Gateway {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .pool_idle_timeout(IDLE_MAX)
-            .connect_timeout(options.timeout)
+            .pool_max_idle_per_host(if options.keeps_connections { usize::MAX } else { 0 })
+            // Half of the time at most, so that a connection that does not come about is told from an answer that does
+            // not: nothing was sent then.
+            .connect_timeout(options.timeout / 2)
+            // A payment goes where we were told, and is shown to nobody in between.
+            .no_proxy()
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &options.ca_file {
             builder = builder.tls_certs_only(read_authorities(path)?);
@@ -149,6 +160,7 @@ impl Gateway {
         };
         match exchange.await {
             Ok((status, body)) => judge(question, payment, status, &body),
+            Err(problem) if problem.is_connect() => Verdict::NotSent { note: describe(problem) },
             Err(problem) => Verdict::Unknown { note: describe(problem) },
         }
     }

@@ -14,6 +14,7 @@ use tollgate::lock::LockNodes;
 use tollgate::scripts::payout::Retry;
 
 use super::Rules;
+use super::breaker::Pauses;
 use super::gateway::{GatewayOptions, parse_url};
 use crate::arguments::duration;
 
@@ -110,6 +111,7 @@ impl PayoutConfig {
         let gateway = args.payout_url.map(|url| GatewayOptions {
             name: args.payout_gateway.unwrap_or_else(|| GatewayName::of_address(url.as_str())),
             key_prefix: args.payout_key_prefix,
+            keeps_connections: args.payout_retry == RetryRule::SameKey,
             url,
             timeout: args.payout_timeout,
             token,
@@ -132,7 +134,7 @@ impl PayoutConfig {
             },
             key_window: args.payout_key_window,
             backoff: args.payout_backoff,
-            pause: args.payout_pause,
+            pauses: Pauses { refused: args.payout_pause, unreachable: args.payout_backoff },
         };
         Ok(Self { gateway, rules, hold_ttl: args.hold_ttl, lock_nodes })
     }

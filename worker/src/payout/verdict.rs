@@ -1,12 +1,28 @@
 //! What a gateway's answer proves about one payout. Pure: status and body in, verdict out.
 //!
-//! The rules are those of a witness: an answer counts as paid only if it names our payout, as refused only if the
-//! gateway itself says so in its own words. Everything else proves nothing, and nothing is concluded from it.
+//! The rules are those of a witness: an answer counts as paid only if it names our payout and says nothing against it,
+//! as refused only if the gateway itself says so in words that no proxy and no web framework has. Everything else proves
+//! nothing, and nothing is concluded from it.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Longest text of a gateway that is kept in a note, in characters.
 const NOTE_CHARS_MAX: usize = 120;
+
+/// What `status` may be in an answer that proves a payment.
+pub(crate) const PAID: [&str; 4] = ["paid", "succeeded", "completed", "settled"];
+/// The words of `error` that refuse a payout for good, whatever else the answer says.
+pub(crate) const REFUSALS: [&str; 8] = [
+    "refused",
+    "declined",
+    "destination_refused",
+    "destination_unknown",
+    "destination_closed",
+    "account_closed",
+    "amount_refused",
+    "currency_refused",
+];
 
 /// What is asked to be paid; also what an answer must name to count.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -33,6 +49,8 @@ pub(crate) enum Verdict {
     Review { note: String },
     /// Nothing: it may have been paid or not.
     Unknown { note: String },
+    /// Nothing was sent: no connection came about.
+    NotSent { note: String },
     /// Nothing about the payout: our address or credentials are wrong.
     Misconfigured { note: String },
     /// Asked about a key that it has never seen.
@@ -50,52 +68,88 @@ pub(crate) enum Question {
     Ask,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    id: String,
-    amount: u64,
-    currency: Option<String>,
-    account: Option<String>,
-    destination: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
+/// What an answer may hold of what we know.
+#[derive(Default, Deserialize)]
+struct Answer {
+    id: Option<Value>,
+    key: Option<Value>,
+    idempotency_key: Option<Value>,
+    amount: Option<Value>,
+    currency: Option<Value>,
+    account: Option<Value>,
+    destination: Option<Value>,
+    status: Option<Value>,
+    error: Option<Value>,
+    errors: Option<Value>,
 }
 
 /// Judges an answer to `question` about `payment`.
 pub(crate) fn judge(question: Question, payment: &Payment, status: u16, body: &[u8]) -> Verdict {
-    let refusal = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| shorten(&refusal.error));
-    let note = match &refusal {
-        Some(error) => format!("{status} {error}"),
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let answer = if is_object { serde_json::from_slice::<Answer>(body).ok() } else { None };
+    let error = answer.as_ref().and_then(|answer| answer.error.as_ref()?.as_str());
+    let note = match error {
+        Some(error) => format!("{status} {}", shorten(error)),
         None => format!("{status}"),
     };
-    match (status, refusal) {
-        (200 | 201, _) => match serde_json::from_slice::<Named>(body) {
-            Ok(named) if names(&named, payment) => Verdict::Paid { note },
-            _ => Verdict::Unknown { note: format!("{note} does not name this payout") },
+    let is_refusal = |answer: &Answer| error.is_some_and(|error| answer.refuses(error, payment));
+    match (status, question) {
+        (200 | 201, _) => match answer.as_ref().map(|answer| answer.doubt(payment)) {
+            Some(None) => Verdict::Paid { note },
+            Some(Some(doubt)) => Verdict::Unknown { note: shorten(&format!("{note}: {doubt}")) },
+            None => Verdict::Unknown { note: format!("{note} does not name this payout") },
         },
-        (404, Some(error)) if error == "unknown_key" => match question {
-            Question::Ask => Verdict::NeverSeen,
-            // An answer to another question than ours.
-            Question::Pay => Verdict::Unknown { note },
-        },
-        (404 | 405 | 501, None) if question == Question::Ask => Verdict::CannotBeAsked,
-        (402, _) | (400 | 403 | 404 | 410, Some(_)) => Verdict::Refused { note },
-        (401 | 300..=399, _) | (404, None) => Verdict::Misconfigured { note },
+        (404, Question::Ask) if error == Some("unknown_key") => Verdict::NeverSeen,
+        (404 | 405 | 501, Question::Ask) => Verdict::CannotBeAsked,
+        (402, _) => Verdict::Refused { note },
+        (400 | 403 | 404 | 410, _) if answer.as_ref().is_some_and(is_refusal) => Verdict::Refused { note },
+        // An answer to another question than ours.
+        (404, _) if error == Some("unknown_key") => Verdict::Unknown { note },
+        (401 | 404 | 300..=399, _) => Verdict::Misconfigured { note },
         (422, _) => Verdict::Review { note },
         _ => Verdict::Unknown { note },
     }
 }
 
-fn names(named: &Named, payment: &Payment) -> bool {
-    let agrees = |named: &Option<String>, ours: &str| named.as_ref().is_none_or(|named| named == ours);
-    named.id == payment.id
-        && named.amount == payment.amount
-        && agrees(&named.currency, &payment.currency)
-        && agrees(&named.account, &payment.account)
-        && agrees(&named.destination, &payment.destination)
+impl Answer {
+    /// Why this is no proof that `payment` was made; `None` if it is.
+    fn doubt(&self, payment: &Payment) -> Option<String> {
+        let is_empty = |value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            _ => false,
+        };
+        if [&self.error, &self.errors].into_iter().flatten().any(|error| !is_empty(error)) {
+            return Some("it names an error".to_owned());
+        }
+        match &self.status {
+            None | Some(Value::Null) => {}
+            Some(Value::String(status)) if PAID.iter().any(|paid| status.eq_ignore_ascii_case(paid)) => {}
+            Some(status) => return Some(format!("status {status}")),
+        }
+        let agrees = |named: &Option<Value>, ours: &str| match named {
+            None | Some(Value::Null) => true,
+            Some(named) => named == ours,
+        };
+        let names = self.id.as_ref().is_some_and(|id| id == &payment.id)
+            && self.amount.as_ref().is_some_and(|amount| amount.as_u64() == Some(payment.amount))
+            && agrees(&self.key, &payment.key)
+            && agrees(&self.idempotency_key, &payment.key)
+            && agrees(&self.currency, &payment.currency)
+            && agrees(&self.account, &payment.account)
+            && agrees(&self.destination, &payment.destination);
+        (!names).then(|| "it does not name this payout".to_owned())
+    }
+
+    /// Whether these are the words of a gateway about this payout, rather than those of whoever stands before it.
+    fn refuses(&self, error: &str, payment: &Payment) -> bool {
+        let names = |named: &Option<Value>, ours: &str| named.as_ref().is_some_and(|named| named == ours);
+        REFUSALS.contains(&error)
+            || names(&self.id, &payment.id)
+            || names(&self.key, &payment.key)
+            || names(&self.idempotency_key, &payment.key)
+    }
 }
 
 pub(crate) fn shorten(text: &str) -> String {
@@ -117,6 +171,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_documented_words_are_all_there_are() {
+        let doc = include_str!("../../../docs/payouts.md");
+        let line = doc.lines().find(|line| line.starts_with("The words that refuse: ")).unwrap();
+        let words: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        assert_eq!(words, REFUSALS);
+        assert!(doc.contains("this is `paid`, `succeeded`, `completed` or `settled`"));
+        assert_eq!(PAID, ["paid", "succeeded", "completed", "settled"]);
+    }
+
     /// The first word of the verdict's name.
     fn verdict(question: Question, status: u16, body: &str) -> String {
         let verdict = format!("{:?}", judge(question, &payment(), status, body.as_bytes()));
@@ -124,7 +188,7 @@ mod tests {
     }
 
     const OURS: &str = r#"{"id":"p1","amount":1250,"currency":"USD","status":"paid"}"#;
-    const ERROR: &str = r#"{"error":"closed_account"}"#;
+    const ERROR: &str = r#"{"error":"account_closed"}"#;
 
     #[test]
     fn every_answer_to_a_payment() {
@@ -133,12 +197,27 @@ mod tests {
             (201, OURS, "Paid"),
             (201, r#"{"id":"p1","amount":1250}"#, "Paid"),
             (201, r#"{"id":"p2","amount":1250}"#, "Unknown"),
+            (201, r#"["p1",null,null,1250]"#, "Unknown"),
             (201, r#"{"id":"p1","amount":1251}"#, "Unknown"),
             (201, r#"{"id":"p1","amount":1250,"currency":"EUR"}"#, "Unknown"),
             (201, r#"{"id":"p1","amount":1250,"account":"a1","destination":"iban"}"#, "Paid"),
             (201, r#"{"id":"p1","amount":1250,"account":"a2"}"#, "Unknown"),
             (201, r#"{"id":"p1","amount":1250,"destination":"other"}"#, "Unknown"),
             (201, r#"{"id":"p1","amount":1250,"destination":{"iban":"other"}}"#, "Unknown"),
+            (201, r#"{"id":"p1","amount":1250,"idempotency_key":"n:a1:p1","key":"n:a1:p1"}"#, "Paid"),
+            (201, r#"{"id":"p1","amount":1250,"idempotency_key":"n:a2:p1"}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250,"status":"succeeded"}"#, "Paid"),
+            (200, r#"{"id":"p1","amount":1250,"status":"COMPLETED"}"#, "Paid"),
+            (200, r#"{"id":"p1","amount":1250,"status":"settled","error":null,"errors":[]}"#, "Paid"),
+            (200, r#"{"id":"p1","amount":1250,"status":"failed"}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250,"status":"pending"}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250,"status":"refunded"}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250,"status":true}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250,"status":"paid","error":"insufficient balance"}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250,"error":{"code":7}}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250,"errors":["closed"]}"#, "Unknown"),
+            (200, r#"{"id":"p1","id":"p1","amount":1250}"#, "Unknown"),
+            (200, r#"{"id":"p1","amount":1250.0}"#, "Unknown"),
             (200, "", "Unknown"),
             (200, "<html>welcome to the hotel's wifi</html>", "Unknown"),
             (202, OURS, "Unknown"),
@@ -149,6 +228,14 @@ mod tests {
             (403, ERROR, "Refused"),
             (404, ERROR, "Refused"),
             (410, ERROR, "Refused"),
+            (400, r#"{"error":"Bad Request"}"#, "Unknown"),
+            (403, r#"{"error":"Forbidden"}"#, "Unknown"),
+            (404, r#"{"error":"Not Found"}"#, "Misconfigured"),
+            (410, r#"{"error":"Gone"}"#, "Unknown"),
+            (400, r#"{"error":"bad iban","id":"p1"}"#, "Refused"),
+            (404, r#"{"error":"no such iban","idempotency_key":"n:a1:p1"}"#, "Refused"),
+            (404, r#"{"error":"no such iban","id":"p2"}"#, "Misconfigured"),
+            (404, r#"{"error":"unknown_key"}"#, "Unknown"),
             (400, "bad gateway configuration", "Unknown"),
             (403, "<html>forbidden by the proxy</html>", "Unknown"),
             (410, r#"{"error":{"code":1}}"#, "Unknown"),
@@ -174,6 +261,8 @@ mod tests {
             (202, OURS, "Unknown"),
             (404, r#"{"error":"unknown_key"}"#, "NeverSeen"),
             (404, "", "CannotBeAsked"),
+            (404, r#"{"error":"Not Found"}"#, "CannotBeAsked"),
+            (200, r#"{"id":"p1","amount":1250,"status":"failed"}"#, "Unknown"),
             (405, "", "CannotBeAsked"),
             (402, ERROR, "Refused"),
             (401, "", "Misconfigured"),

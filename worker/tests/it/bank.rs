@@ -50,8 +50,12 @@ pub(crate) struct Bank {
 
 impl Bank {
     pub(crate) async fn open(answers: &[Answer]) -> Self {
+        Self::open_at("127.0.0.1:0", answers).await
+    }
+
+    pub(crate) async fn open_at(address: &str, answers: &[Answer]) -> Self {
         let book = Arc::new(Mutex::new(Book { answers: answers.to_vec(), ..Book::default() }));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let bank = Self { url, book };
         let router = Router::new()

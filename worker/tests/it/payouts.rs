@@ -105,6 +105,8 @@ async fn paid_once_whatever_is_lost_on_the_way() {
         &[Answer::Say(500, "oops"), Answer::Pay],
         &[Answer::Say(202, r#"{"status":"accepted"}"#), Answer::Pay],
         &[Answer::Say(200, "<html>a proxy says hello</html>"), Answer::Pay],
+        &[Answer::Say(200, r#"{"id":"p1","amount":100,"status":"failed"}"#), Answer::Pay],
+        &[Answer::Say(200, r#"{"id":"p1","amount":100,"error":"closed"}"#), Answer::Pay],
         &[Answer::PayLate(Duration::from_millis(500)), Answer::Pay],
     ] {
         let payouts = Payouts::open(&redis, lost).await;
@@ -122,7 +124,8 @@ async fn a_refusal_gives_the_money_back_and_anything_unclear_waits_for_a_person(
     let redis = redis();
     for (answers, fate, balance) in [
         (&[Answer::Say(402, "")][..], "payout_refused", (1_000, 0)),
-        (&[Answer::Say(400, r#"{"error":"bad_iban"}"#)], "payout_refused", (1_000, 0)),
+        (&[Answer::Say(400, r#"{"error":"destination_unknown"}"#)], "payout_refused", (1_000, 0)),
+        (&[Answer::Say(404, r#"{"error":"no such iban","id":"p1"}"#)], "payout_refused", (1_000, 0)),
         (&[Answer::Say(422, r#"{"error":"key_reused"}"#)], "needs_review", (900, 100)),
         // The first attempt may have paid: a refusal of the second proves nothing about it.
         (&[Answer::Drop, Answer::Say(402, "")], "needs_review", (900, 100)),
@@ -151,9 +154,20 @@ async fn without_keys_one_attempt_ever_then_a_person_decides() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_pause_the_payer_and_cost_nothing() {
+async fn wrong_credentials_or_a_wrong_path_pause_the_payer_and_cost_nothing() {
+    for answer in [
+        Answer::Say(401, r#"{"error":"unauthorized"}"#),
+        Answer::Say(404, r#"{"error":"Not Found"}"#),
+        Answer::Say(404, r#"{"message":"Not Found","status":404}"#),
+        Answer::Say(302, ""),
+    ] {
+        pauses_and_costs_nothing(answer).await;
+    }
+}
+
+async fn pauses_and_costs_nothing(answer: Answer) {
     let redis = redis();
-    let payouts = Payouts::open(&redis, &[Answer::Say(401, r#"{"error":"unauthorized"}"#)]).await;
+    let payouts = Payouts::open(&redis, &[answer]).await;
     payouts.withdraw(&["p1", "p2", "p3"], "a1").await;
     payouts.open_account("a2").await;
     payouts.withdraw(&["p4"], "a2").await;

@@ -47,6 +47,8 @@ pub(in crate::audit) struct Hold {
     pub(in crate::audit) gateway: String,
     pub(in crate::audit) idempotency_key: String,
     pub(in crate::audit) since_ms: u64,
+    /// The latest attempt has sent nothing.
+    pub(in crate::audit) taken_back: bool,
     /// Of its last change.
     pub(in crate::audit) seq: u64,
 }
@@ -73,19 +75,37 @@ impl Hold {
     }
 }
 
+impl Hold {
+    /// Whether the attempt of this fence is the latest, and may have been sent.
+    fn is_current(&self, fence: u64) -> bool {
+        self.state == Code::Paying && self.fence == fence && !self.taken_back
+    }
+
+    /// The latest attempt has sent nothing; without an earlier one the payout is as it was before the first.
+    fn take_back(&mut self) {
+        (self.attempts, self.taken_back) = (self.attempts.saturating_sub(1), true);
+        if self.attempts == 0 {
+            self.first_begin_at_ms = None;
+            self.gateway.clear();
+            self.idempotency_key.clear();
+        }
+    }
+}
+
 impl Model {
     /// Takes over what a step says it did.
     pub(super) fn take_over_step(&mut self, line: &Line, account: &AccountId, step: &PayoutStep) {
         match line.code {
-            Code::Paying | Code::NeedsReview => {
+            Code::Held | Code::Paying | Code::NeedsReview => {
                 let Some(hold) = self.holds.get_mut(&line.id) else { return };
                 match step {
                     PayoutStep::Begin { attempt, fence, gateway, idempotency_key } => {
                         (hold.gateway, hold.idempotency_key) = (gateway.clone(), idempotency_key.clone());
-                        (hold.attempts, hold.fence) = (*attempt, *fence);
+                        (hold.attempts, hold.fence, hold.taken_back) = (*attempt, *fence, false);
                         hold.first_begin_at_ms = hold.first_begin_at_ms.or(Some(line.at_ms));
                     }
                     PayoutStep::Refuse { .. } => hold.refused = hold.refused.saturating_add(1),
+                    PayoutStep::NotSent { .. } => hold.take_back(),
                     _ => {}
                 }
                 (hold.state, hold.since_ms, hold.seq) = (line.code, line.at_ms, line.seq);
@@ -133,11 +153,15 @@ pub(super) fn decide_step(account: Option<&Account>, hold: Option<&Hold>, step: 
             }
         }
         PayoutStep::Post { .. } => unchanged(Code::Paid),
-        PayoutStep::Refuse { fence, .. } | PayoutStep::Review { fence, .. }
-            if hold.state != Code::Paying || *fence != hold.fence =>
+        PayoutStep::Refuse { fence, .. }
+        | PayoutStep::Review { fence, .. }
+        | PayoutStep::NotSent { fence, .. }
+            if !hold.is_current(*fence) =>
         {
             unchanged(Code::Fenced)
         }
+        PayoutStep::NotSent { .. } if hold.attempts == 1 => unchanged(Code::Held),
+        PayoutStep::NotSent { .. } => unchanged(Code::Paying),
         PayoutStep::Refuse { .. } if hold.refused + 1 == hold.attempts => returned(Code::PayoutRefused),
         PayoutStep::Refuse { .. } | PayoutStep::Review { .. } => unchanged(Code::NeedsReview),
         PayoutStep::Void { source, .. } if source == "expiry" && hold.attempts > 0 => {

@@ -1,0 +1,143 @@
+//! Whether the gateway is asked to pay: not while it turns us away or cannot be reached.
+//!
+//! After a pause one payout tries, until it has an answer; the others wait for it. What is wrong is said once when it
+//! begins and once when it is over, and `/readyz` shows it: a worker that cannot pay is not ready.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tollgate::backoff::Backoff;
+use tollgate::incidents::{Incident, Incidents, Kind, Reporter};
+
+use super::Outcome;
+
+/// How long paying pauses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pauses {
+    /// After an answer that says that our address or credentials are wrong.
+    pub(crate) refused: Duration,
+    /// After the first connection that did not come about; doubled for each that follows, up to `refused`.
+    pub(crate) unreachable: Duration,
+}
+
+pub(crate) struct Breaker {
+    pauses: Pauses,
+    reporter: Reporter,
+    state: Mutex<State>,
+}
+
+struct State {
+    gate: Gate,
+    backoff: Backoff,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Closed,
+    Open {
+        until: Instant,
+    },
+    /// One payout tries.
+    Trying,
+}
+
+impl Breaker {
+    pub(crate) fn new(pauses: Pauses, incidents: &Incidents) -> Self {
+        let backoff = Backoff::new(pauses.unreachable, pauses.refused.max(pauses.unreachable));
+        let state = Mutex::new(State { gate: Gate::Closed, backoff });
+        Self { pauses, reporter: incidents.reporter(), state }
+    }
+
+    /// Whether a payout may begin. Whoever is told so must say what came of it.
+    pub(crate) fn may_pay(&self) -> bool {
+        let gate = &mut self.state.lock().unwrap_or_else(PoisonError::into_inner).gate;
+        match *gate {
+            Gate::Closed => true,
+            Gate::Open { until } if Instant::now() >= until => {
+                *gate = Gate::Trying;
+                true
+            }
+            Gate::Open { .. } | Gate::Trying => false,
+        }
+    }
+
+    /// Whether no payout may begin now.
+    pub(crate) fn pauses(&self) -> bool {
+        match self.state.lock().unwrap_or_else(PoisonError::into_inner).gate {
+            Gate::Closed => false,
+            Gate::Open { until } => Instant::now() < until,
+            Gate::Trying => true,
+        }
+    }
+
+    /// Takes note of what came of a payout.
+    pub(crate) fn learn(&self, outcome: &Outcome, incidents: &Incidents) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Outcome::Misconfigured { note } => {
+                state.gate = Gate::Open { until: Instant::now() + self.pauses.refused };
+                let reason = format!(
+                    "the payout gateway's address or our credentials are wrong ({note}); paying pauses"
+                );
+                incidents.open(self.reporter, Incident::new(Kind::GatewayRefuses, "", reason));
+            }
+            Outcome::NotSent { note } => {
+                // Those that were on their way together count as one failure.
+                if matches!(state.gate, Gate::Open { until } if Instant::now() < until) {
+                    return;
+                }
+                state.gate = Gate::Open { until: Instant::now() + state.backoff.next_pause() };
+                let reason =
+                    format!("the payout gateway cannot be reached ({note}); nothing was sent, paying pauses");
+                incidents.open(self.reporter, Incident::new(Kind::GatewayUnavailable, "", reason));
+            }
+            // A payout that did not reach the gateway says nothing about it: the next one may try.
+            Outcome::NotOurs if state.gate == Gate::Trying => {
+                state.gate = Gate::Open { until: Instant::now() };
+            }
+            Outcome::Recorded(_) | Outcome::Unknown if state.gate == Gate::Trying => {
+                state.gate = Gate::Closed;
+                state.backoff.reset();
+                incidents.resolve(self.reporter);
+            }
+            Outcome::NotOurs | Outcome::Recorded(_) | Outcome::Unknown => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(20);
+
+    fn wait_until_it_may(breaker: &Breaker) {
+        let begun = Instant::now();
+        while !breaker.may_pay() {
+            assert!(begun.elapsed() < Duration::from_secs(10));
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn after_a_pause_one_tries_and_its_answer_counts() {
+        let incidents = Incidents::default();
+        let breaker = Breaker::new(Pauses { refused: PAUSE, unreachable: PAUSE }, &incidents);
+        let note = String::new();
+        for bad in [Outcome::NotSent { note: note.clone() }, Outcome::Misconfigured { note }] {
+            assert!(breaker.may_pay() && breaker.may_pay());
+            breaker.learn(&bad, &incidents);
+            assert!(breaker.pauses());
+            assert_eq!(incidents.list().len(), 1);
+            // A late answer of one that was on its way says nothing new.
+            breaker.learn(&Outcome::Unknown, &incidents);
+            wait_until_it_may(&breaker);
+            assert!(!breaker.may_pay(), "one tries");
+            breaker.learn(&Outcome::NotOurs, &incidents);
+            wait_until_it_may(&breaker);
+            breaker.learn(&Outcome::Unknown, &incidents);
+            assert!(breaker.may_pay() && !breaker.pauses());
+            assert!(incidents.none());
+        }
+    }
+}
