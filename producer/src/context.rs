@@ -5,7 +5,7 @@
 
 use anyhow::bail;
 use tokio::sync::OnceCell;
-use tollgate::connect::{Origin, RedisOptions, Server, connect};
+use tollgate::connect::{Origin, RedisOptions, Safety, Server, connect};
 use tollgate::ids::Namespace;
 use tollgate::preflight::{self, Tier};
 use tollgate::{OpenError, Tollgate};
@@ -17,17 +17,10 @@ use crate::output::{Format, Output, hint, say};
 #[derive(Debug)]
 pub(crate) struct Context {
     redis: RedisOptions,
-    unsafe_redis: UnsafeRedis,
+    unsafe_redis: Safety,
     namespace: Namespace,
     output: Output,
     server: OnceCell<Server>,
-}
-
-/// What to do about a server that may lose what it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UnsafeRedis {
-    Refuse,
-    Warn,
 }
 
 impl Context {
@@ -37,7 +30,7 @@ impl Context {
             RedisOptions { url: global.redis_url, ca_file: global.redis_ca, ..RedisOptions::from_env() };
         Self {
             redis,
-            unsafe_redis: if global.allow_unsafe_redis { UnsafeRedis::Warn } else { UnsafeRedis::Refuse },
+            unsafe_redis: if global.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
             namespace: global.namespace,
             output: Output { format: if global.json { Format::Json } else { Format::Human } },
             server: OnceCell::new(),
@@ -96,14 +89,16 @@ impl Context {
         }
         for finding in report.refusals() {
             match self.unsafe_redis {
-                UnsafeRedis::Warn => say(format_args!("warning: {finding}")),
-                UnsafeRedis::Refuse => say(format_args!("error: {finding}")),
+                Safety::Warn => say(format_args!("warning: {finding}")),
+                Safety::Refuse => say(format_args!("error: {finding}")),
             }
         }
-        if !report.is_fit() && self.unsafe_redis == UnsafeRedis::Refuse {
+        if !report.is_fit() && self.unsafe_redis == Safety::Refuse {
             hint("--allow-unsafe-redis uses it all the same, for what may be lost");
             bail!("this redis is not safe to use: {}", server.endpoint());
         }
+        // Asked again on each new connection and once a minute, for what runs for long.
+        server.inspect(self.unsafe_redis);
         Ok(server)
     }
 }

@@ -4,6 +4,7 @@
 //! Must not speak to an address before all of it was checked, and must not show a secret.
 
 mod endpoint;
+mod inspection;
 mod server;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use endpoint::{Endpoint, EndpointError};
+pub use inspection::{Found, Safety};
 pub use server::Server;
 
 use crate::embedded::{Embedded, EmbeddedError, Options};

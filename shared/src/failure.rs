@@ -37,6 +37,8 @@ pub enum Refusal {
     Cluster,
     /// The script is not in the server's cache (NOSCRIPT): load it and call again.
     NoScript,
+    /// The server may lose or evict what it holds (see [`preflight`](crate::preflight)): no call was made.
+    UnsafeRedis,
     /// The client library refused the call before sending it.
     Client,
 }
@@ -58,6 +60,7 @@ impl Refusal {
             Self::MasterDown => "master_down",
             Self::Cluster => "cluster",
             Self::NoScript => "no_script",
+            Self::UnsafeRedis => "unsafe_redis",
             Self::Client => "client",
         }
     }
@@ -144,9 +147,10 @@ impl Failure {
     /// Can the same call succeed later without anybody changing a setting or a key by hand?
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NotApplied { reason, .. } => {
-                !matches!(reason, Refusal::Credentials | Refusal::NoPermission | Refusal::Client)
-            }
+            Self::NotApplied { reason, .. } => !matches!(
+                reason,
+                Refusal::Credentials | Refusal::NoPermission | Refusal::UnsafeRedis | Refusal::Client
+            ),
             Self::Unknown { .. } => true,
             Self::Server { .. } => false,
         }
@@ -226,6 +230,7 @@ impl Failure {
             Refusal::Busy => "a script runs too long: wait, or `SCRIPT KILL` one that is not ours",
             Refusal::MasterDown | Refusal::Cluster => "wait for the failover to end",
             Refusal::NoScript => "call again: the script is loaded anew",
+            Refusal::UnsafeRedis => "mend the setting that is named; it is looked at again every second",
             Refusal::Client => return None,
         })
     }

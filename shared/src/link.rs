@@ -110,11 +110,24 @@ impl Link {
     }
 
     async fn lend(&mut self) -> Result<Lent, Failure> {
-        let connection = match self.held.take() {
-            Some(connection) => connection,
-            None => self.server.pooled().await?,
+        let inspection = self.server.inspection();
+        let connection = if inspection.is_due() {
+            self.server.inspect_again(self.held.take()).await?
+        } else if let Some(refusal) = inspection.refusal() {
+            return Err(refusal);
+        } else {
+            match self.held.take() {
+                Some(connection) => connection,
+                None => self.server.pooled().await?,
+            }
         };
-        Ok(Lent(Some(connection)))
+        match self.server.inspection().refusal() {
+            Some(refusal) => {
+                self.held = Some(connection);
+                Err(refusal)
+            }
+            None => Ok(Lent(Some(connection))),
+        }
     }
 
     fn take_back(&mut self, mut lent: Lent, failure: Option<&Failure>) {
@@ -182,6 +195,10 @@ impl BlockingLink {
             Some(connection) => connection,
             None => self.server.dedicated(self.block).await?,
         };
+        if let Some(refusal) = self.server.inspection().refusal() {
+            // Not kept: the address may lead to another server by the next call.
+            return Err(refusal);
+        }
         let reply = reply(connection.send_packed_command(command).await);
         if !reply.as_ref().err().is_some_and(Failure::spoils_connection) {
             self.held = Some(connection);

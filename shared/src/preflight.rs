@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use redis::{FromRedisValue, Value};
+use redis::{FromRedisValue, Pipeline, Value};
 
 use crate::failure::{Failure, Refusal};
 use crate::link::Link;
@@ -122,14 +122,17 @@ impl Report {
 /// # Cancel safety
 /// Reads only.
 pub async fn check(link: &mut Link, tier: Tier) -> Result<Report, Failure> {
+    let mut answers = link.run_pipeline(&questions()).await?.into_iter();
+    Ok(Facts::of(&mut answers)?.judge(tier))
+}
+
+/// What a server is asked; [`Facts::of`] reads the answers.
+pub(crate) fn questions() -> Pipeline {
     let mut questions = redis::pipe();
     questions.cmd("INFO");
     questions.cmd("CONFIG").arg("GET").arg("maxmemory-policy").arg("appendonly");
     questions.arg("appendfsync").arg("no-appendfsync-on-rewrite");
-    let mut answers = link.run_pipeline(&questions).await?.into_iter();
-    let info: Option<String> = allowed(answers.next())?;
-    let config: Option<HashMap<String, String>> = allowed(answers.next())?;
-    Ok(judge(&Facts::read(info.as_deref(), config.as_ref()), tier))
+    questions
 }
 
 /// An answer; None where this user may not ask (or the command was renamed away).
@@ -145,7 +148,8 @@ fn allowed<T: FromRedisValue>(answer: Option<Result<Value, Failure>>) -> Result<
 
 /// What is known of a server; None: it could not be asked.
 #[derive(Debug, Clone, Default)]
-struct Facts {
+pub(crate) struct Facts {
+    run_id: Option<String>,
     version: Option<String>,
     shown_version: Option<String>,
     mode: Option<String>,
@@ -157,6 +161,23 @@ struct Facts {
 }
 
 impl Facts {
+    /// Reads the answers to [`questions`].
+    pub(crate) fn of(answers: &mut impl Iterator<Item = Result<Value, Failure>>) -> Result<Self, Failure> {
+        let info: Option<String> = allowed(answers.next())?;
+        let config: Option<HashMap<String, String>> = allowed(answers.next())?;
+        Ok(Self::read(info.as_deref(), config.as_ref()))
+    }
+
+    /// Judges them against a tier.
+    pub(crate) fn judge(&self, tier: Tier) -> Report {
+        judge(self, tier)
+    }
+
+    /// The id of the server's process.
+    pub(crate) fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
     fn read(info: Option<&str>, config: Option<&HashMap<String, String>>) -> Self {
         let field = |name: &str| {
             info?
@@ -166,6 +187,7 @@ impl Facts {
         };
         let setting = |name: &str| config?.get(name).cloned();
         Self {
+            run_id: field("run_id"),
             // Valkey says 7.2.4 here, the version of Redis it is compatible with.
             version: field("redis_version"),
             shown_version: field("valkey_version")

@@ -87,7 +87,8 @@ pub struct Tollgate {
 }
 
 impl Tollgate {
-    /// Opens a namespace that is ready.
+    /// Opens a namespace that is ready. From then on the server is inspected, on each new connection and once a minute,
+    /// and no call is made to one that may lose or evict what it holds, unless [`Server::inspect`] was told otherwise.
     ///
     /// # Errors
     /// [`OpenError::Empty`] or [`OpenError::Initialising`] if it is not.
@@ -182,6 +183,7 @@ impl Tollgate {
     }
 
     fn new(server: Server, namespace: Namespace, partitions: Partitions) -> Self {
+        server.inspect_by_default();
         let keys = partitions.iter().map(|partition| Keys::new(&namespace, partition)).collect();
         Self { server, namespace, keys, partitions }
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use tollgate::connect::RedisOptions;
+use tollgate::connect::{RedisOptions, Safety};
 use tollgate::env;
 use tollgate::ids::{Namespace, QueueName};
 use tollgate::scripts::settle::BATCH_MAX;
@@ -84,13 +84,6 @@ struct Args {
     log_format: LogFormat,
 }
 
-/// What to do about a Redis that may lose or evict data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UnsafeRedis {
-    Refuse,
-    Warn,
-}
-
 /// Which queues to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Queues {
@@ -127,7 +120,7 @@ impl fmt::Display for Queues {
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) redis: RedisOptions,
-    pub(crate) unsafe_redis: UnsafeRedis,
+    pub(crate) unsafe_redis: Safety,
     pub(crate) namespace: Namespace,
     pub(crate) queues: Queues,
     pub(crate) concurrency: usize,
@@ -177,7 +170,7 @@ impl Config {
         };
         Ok(Self {
             redis,
-            unsafe_redis: if args.allow_unsafe_redis { UnsafeRedis::Warn } else { UnsafeRedis::Refuse },
+            unsafe_redis: if args.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
             namespace: args.namespace,
             queues: queues(&args.queues)?,
             concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,

@@ -56,7 +56,7 @@ mod armed {
 
     const AGENTS: [&str; 8] =
         ["heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "survey", "pay"];
-    const TASKS: [&str; 4] = ["fetch", "http", "signals", "remind"];
+    const TASKS: [&str; 5] = ["fetch", "http", "signals", "remind", "inspect"];
 
     #[derive(Debug, Clone, Copy)]
     enum Action {

@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     payouts: Family<Label, Counter>,
     payout_locks_failed: Counter,
     tasks_restarted: Counter,
+    pub(crate) redis_changed: Counter,
     queue_waiting: Family<QueueLabels, Gauge>,
     queue_pending: Family<QueueLabels, Gauge>,
     queue_oldest_age_ms: Family<QueueLabels, Gauge>,
@@ -70,6 +71,7 @@ impl Default for Metrics {
             payouts: Family::default(),
             payout_locks_failed: Counter::default(),
             tasks_restarted: Counter::default(),
+            redis_changed: Counter::default(),
             queue_waiting: Family::default(),
             queue_pending: Family::default(),
             queue_oldest_age_ms: Family::default(),
@@ -196,6 +198,11 @@ impl Metrics {
             "tasks_restarted",
             "Long-lived tasks that ended before their time",
             self.tasks_restarted.clone(),
+        );
+        registry.register(
+            "redis_changes",
+            "Times that Redis was another process than before",
+            self.redis_changed.clone(),
         );
         let dropped: Counter = Counter::default();
         dropped.inc_by(now.log_lines_dropped);

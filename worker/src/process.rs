@@ -5,6 +5,7 @@
 //! from zero would issue everything again.
 
 mod drain;
+pub(crate) mod inspector;
 mod reminder;
 mod signals;
 mod start;
@@ -123,7 +124,7 @@ pub(crate) async fn run(config: Config) -> ExitCode {
 
     reminder::start(&supervisor, &health);
 
-    let tollgate = match start::open(&config, &health).await {
+    let tollgate = match start::open(&config, &health, &supervisor).await {
         Ok(Some(tollgate)) => tollgate,
         Ok(None) => return exit_code(&control), // told to end while it waited
         Err(code) => return code,

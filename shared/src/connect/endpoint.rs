@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -67,6 +68,10 @@ pub struct Endpoint {
     info: ConnectionInfo,
     shown: String,
     response_timeout: Duration,
+    /// What it was parsed from, where a secret of it is in a file.
+    source: Option<Arc<RedisOptions>>,
+    /// The authorities as they were read.
+    authorities: Option<Arc<[u8]>>,
 }
 
 impl Endpoint {
@@ -78,10 +83,27 @@ impl Endpoint {
         let url = options.url.as_deref().unwrap_or_default();
         let mut info = parse_url(url)?;
         info = log_in(info, options)?;
+        let mut authorities = None;
         if let Some(ca_file) = &options.ca_file {
-            info = trust(info, ca_file)?;
+            let pem;
+            (info, pem) = trust(info, ca_file)?;
+            authorities = Some(pem.into());
         }
-        Self::finish(info, options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))
+        let endpoint = Self::finish(info, options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;
+        let has_files = options.ca_file.is_some() || options.password_file.is_some();
+        Ok(Self { source: has_files.then(|| Arc::new(options.clone())), authorities, ..endpoint })
+    }
+
+    /// The same with what its files hold now; `None` if that is what was read before, or there are none.
+    ///
+    /// # Errors
+    /// As [`Endpoint::parse`].
+    pub(crate) fn reread(&self) -> Result<Option<Self>, EndpointError> {
+        let Some(source) = &self.source else { return Ok(None) };
+        let now = Self::parse(source)?;
+        let password = |endpoint: &Self| endpoint.info.redis_settings().password().map(str::to_owned);
+        let is_same = password(self) == password(&now) && self.authorities == now.authorities;
+        Ok((!is_same).then_some(now))
     }
 
     /// A server behind a unix socket, without login.
@@ -107,7 +129,8 @@ impl Endpoint {
         // CLIENT SETINFO is unknown to Redis 7.0 and refused by strict ACLs: an error for nothing.
         let redis = info.redis_settings().clone().set_skip_set_lib_name();
         let shown = show(&info);
-        Ok(Self { info: info.set_tcp_settings(tcp).set_redis_settings(redis), shown, response_timeout })
+        let info = info.set_tcp_settings(tcp).set_redis_settings(redis);
+        Ok(Self { info, shown, response_timeout, source: None, authorities: None })
     }
 
     /// How long an answer may take.
@@ -266,7 +289,7 @@ fn read_password(path: &Path) -> Result<String, EndpointError> {
     Ok(password.to_string())
 }
 
-fn trust(info: ConnectionInfo, ca_file: &Path) -> Result<ConnectionInfo, EndpointError> {
+fn trust(info: ConnectionInfo, ca_file: &Path) -> Result<(ConnectionInfo, Vec<u8>), EndpointError> {
     let wrong = |what: String| EndpointError::CaFile { path: ca_file.to_path_buf(), what };
     if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         return Err(EndpointError::CaFileWithoutTls);
@@ -275,9 +298,9 @@ fn trust(info: ConnectionInfo, ca_file: &Path) -> Result<ConnectionInfo, Endpoin
     if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
         return Err(wrong("no certificate in it; it is a PEM file with the authority's certificate".into()));
     }
-    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
     let client = Client::build_with_tls(info, certificates).map_err(|error| wrong(error.to_string()))?;
-    Ok(client.get_connection_info().clone())
+    Ok((client.get_connection_info().clone(), pem))
 }
 
 fn show(info: &ConnectionInfo) -> String {

@@ -110,6 +110,7 @@ impl Kind {
             Refusal::ReadOnly => Self::ReadOnly,
             Refusal::PersistenceFailing => Self::PersistenceFailing,
             Refusal::TooFewReplicas => Self::TooFewReplicas,
+            Refusal::UnsafeRedis => Self::UnsafeRedis,
             Refusal::NoScript | Refusal::Client => Self::Bug,
         }
     }

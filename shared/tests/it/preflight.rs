@@ -75,3 +75,73 @@ async fn a_user_without_config_is_judged_by_info() {
     let warning = report.warnings().next().unwrap();
     assert!(warning.reason.contains("version") && warning.reason.contains("eviction"), "{warning}");
 }
+
+/// A namespace as a service has it.
+async fn service(server: Server) -> tollgate::Tollgate {
+    let name = tollgate::ids::Namespace::parse("service").unwrap();
+    let (one, retention) = (tollgate::partition::Partitions::ONE, tollgate::RETENTION_DEFAULT);
+    tollgate::Tollgate::init(server, name, one, retention).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_library_refuses_a_server_that_became_unsafe_with_the_next_connection_and_takes_it_back() {
+    let redis = TestRedis::private(&[]);
+    let gate = service(TestRedis::server(&redis)).await;
+    let mut link = gate.server().link().await.unwrap();
+    gate.now(&mut link).await.unwrap();
+    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    admin.run(&cmd(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"])).await.unwrap();
+    // The connection that is open is asked once a minute; another one at once.
+    let mut other = gate.server().blocking_link(std::time::Duration::from_millis(10)).await.unwrap();
+    let failure = other.run(&cmd(&["PING"])).await.unwrap_err();
+    assert_eq!(failure.refusal(), Some(tollgate::failure::Refusal::UnsafeRedis), "{failure}");
+    assert!(failure.to_string().contains("evicts_keys") && !failure.may_have_happened(), "{failure}");
+    // From then on the one that was open is refused, too.
+    let failure = gate.now(&mut link).await.unwrap_err();
+    assert_eq!(failure.refusal(), Some(tollgate::failure::Refusal::UnsafeRedis), "{failure}");
+    let opened = tollgate::Tollgate::open(gate.server().clone(), gate.namespace().clone()).await;
+    assert!(opened.unwrap_err().to_string().contains("evicts_keys"));
+
+    gate.server().inspect(tollgate::connect::Safety::Warn);
+    gate.now(&mut link).await.unwrap();
+    gate.server().inspect(tollgate::connect::Safety::Refuse);
+    admin.run(&cmd(&["CONFIG", "SET", "maxmemory-policy", "noeviction"])).await.unwrap();
+    until("the server to be used again", async || gate.now(&mut link).await.ok()).await;
+}
+
+#[tokio::test]
+async fn a_service_with_few_rights_is_inspected_as_far_as_it_may_ask() {
+    let redis = TestRedis::private(&["--maxmemory-policy", "allkeys-lru"]);
+    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    admin
+        .run(&cmd(&["ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-info", "-config"]))
+        .await
+        .unwrap();
+    let url = format!("{}?user=blind&pass=pw", redis.url());
+    let options = RedisOptions { url: Some(url), ..RedisOptions::default() };
+    let gate = service(Server::open(Endpoint::parse(&options).unwrap())).await;
+    let mut link = gate.server().link().await.unwrap();
+    gate.now(&mut link).await.unwrap();
+    let found = gate.server().found().borrow().clone().unwrap();
+    let warnings: Vec<_> = found.report(Tier::Memory).warnings().map(|finding| finding.code).collect();
+    assert_eq!((warnings.as_slice(), &found.run_id), (["unchecked"].as_slice(), &None));
+}
+
+#[tokio::test]
+async fn a_server_is_asked_once_a_minute_also_without_a_new_connection() {
+    let redis = TestRedis::private(&[]);
+    let gate = service(TestRedis::server(&redis)).await;
+    let mut link = gate.server().link().await.unwrap();
+    gate.now(&mut link).await.unwrap();
+    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    admin.run(&cmd(&["CONFIG", "SET", "appendonly", "no"])).await.unwrap();
+    let begun = std::time::Instant::now();
+    let refusal = loop {
+        if let Err(failure) = gate.now(&mut link).await {
+            break failure;
+        }
+        assert!(begun.elapsed().as_secs() < 75, "a minute and more");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    assert!(refusal.to_string().contains("aof_off"), "{refusal}");
+}

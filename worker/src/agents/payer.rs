@@ -24,6 +24,7 @@ use crate::payout::gateway::Gateway;
 use crate::payout::links::Links;
 use crate::payout::{Attempt, Outcome, Rules};
 use crate::process::Worker;
+use crate::process::inspector::may_pay;
 use crate::shutdown::Phase;
 
 /// Another worker may hold new payouts at any time: look at least this often.
@@ -107,6 +108,9 @@ impl Agent for Payer {
 
     async fn finish(&mut self, worker: &Worker) -> Option<Duration> {
         let mut payouts = std::mem::take(&mut self.due);
+        if !may_pay(worker.tollgate.server(), worker.config.unsafe_redis) {
+            return None;
+        }
         // Workers that all begin with the oldest would only find each other's locks.
         payouts.shuffle(&mut rand::rng());
         let list_ends_at = Instant::now() + LIST_AGE_MAX;

@@ -1,8 +1,9 @@
 //! From the configuration to an open namespace on a Redis that is fit for it.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use tollgate::connect::{self, ConnectError, Origin, Server};
+use tollgate::connect::{self, ConnectError, Origin, Safety, Server};
 use tollgate::failure::Refusal;
 use tollgate::incidents::Kind;
 use tollgate::preflight::{self, Tier};
@@ -10,14 +11,19 @@ use tollgate::scripts::ScriptError;
 use tollgate::{OpenError, Tollgate};
 use tracing::{error, info, warn};
 
-use super::{EXIT_UNREACHABLE, EXIT_USAGE, Worker};
-use crate::cli::{Config, UnsafeRedis};
+use super::{EXIT_UNREACHABLE, EXIT_USAGE, Worker, inspector};
+use crate::cli::Config;
 use crate::health::Health;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
+use crate::supervisor::Supervisor;
 
 /// `None` if the process was told to end while it waited.
-pub(super) async fn open(config: &Config, health: &Health) -> Result<Option<Tollgate>, ExitCode> {
+pub(super) async fn open(
+    config: &Config,
+    health: &Arc<Health>,
+    supervisor: &Supervisor,
+) -> Result<Option<Tollgate>, ExitCode> {
     let server = match connect::connect(config.redis.clone()).await {
         Ok((server, origin)) => {
             if let Origin::Embedded { dir, started } = origin {
@@ -35,6 +41,7 @@ pub(super) async fn open(config: &Config, health: &Health) -> Result<Option<Toll
         return Ok(None);
     };
     fit?;
+    inspector::start(supervisor, health, &server, config);
     Ok(until_done(health, "open the namespace", async || open_namespace(&server, config).await).await)
 }
 
@@ -72,13 +79,9 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
     for finding in report.warnings() {
         warn!("{finding}");
     }
-    for finding in report.refusals() {
-        match config.unsafe_redis {
-            UnsafeRedis::Warn => warn!("{finding}"),
-            UnsafeRedis::Refuse => error!("{finding}"),
-        }
-    }
-    if !report.is_fit() && config.unsafe_redis == UnsafeRedis::Refuse {
+    // Under --allow-unsafe-redis they are incidents, for as long as they last.
+    if !report.is_fit() && config.unsafe_redis == Safety::Refuse {
+        report.refusals().for_each(|finding| error!("{finding}"));
         error!("this Redis is not used; --allow-unsafe-redis turns refusals into warnings");
         return Ok(Err(ExitCode::FAILURE));
     }

@@ -19,6 +19,7 @@ mod refusals;
 mod signals;
 mod supervised;
 mod unavailable;
+mod unsafe_redis;
 
 #[cfg(feature = "failpoints")]
 mod crash;
