@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use tollgate::env;
-use tollgate::ids::{DEFAULT_NAMESPACE, Namespace};
+use tollgate::ids::{Actor, DEFAULT_NAMESPACE, Namespace};
 
 #[cfg(feature = "watch")]
 use crate::commands::watch;
@@ -43,6 +43,9 @@ pub(crate) struct Global {
     /// The first part of every key
     #[arg(long, global = true, value_name = "NAME", env = env::TOLLGATE_NAMESPACE, default_value = DEFAULT_NAMESPACE)]
     pub(crate) namespace: Namespace,
+    /// Who asks for operations, for the journal [default: the Redis user's name]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) by: Option<Actor>,
     /// Print data as JSON, a stable contract (docs/cli-json.md)
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) json: bool,

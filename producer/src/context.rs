@@ -5,8 +5,8 @@
 
 use anyhow::bail;
 use tokio::sync::OnceCell;
-use tollgate::connect::{Origin, RedisOptions, Safety, Server, connect};
-use tollgate::ids::Namespace;
+use tollgate::connect::{self, Origin, RedisOptions, Safety, Server};
+use tollgate::ids::{Actor, Namespace};
 use tollgate::preflight::{self, Tier};
 use tollgate::{OpenError, Tollgate};
 
@@ -19,6 +19,7 @@ pub(crate) struct Context {
     redis: RedisOptions,
     unsafe_redis: Safety,
     namespace: Namespace,
+    by: Option<Actor>,
     output: Output,
     server: OnceCell<Server>,
 }
@@ -32,6 +33,7 @@ impl Context {
             redis,
             unsafe_redis: if global.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
             namespace: global.namespace,
+            by: global.by,
             output: Output { format: if global.json { Format::Json } else { Format::Human } },
             server: OnceCell::new(),
         }
@@ -63,8 +65,28 @@ impl Context {
         Ok(Tollgate::open(server, self.namespace.clone()).await?)
     }
 
+    /// The namespace as it is, whatever is wrong with its heads: for the audit.
+    pub(crate) async fn open_unchecked(&self) -> anyhow::Result<Tollgate> {
+        let server = self.server().await?;
+        Ok(Tollgate::open_unchecked(server, self.namespace.clone()).await?)
+    }
+
     /// The namespace, initialised with the defaults if it is completely empty: for commands that write.
     pub(crate) async fn open_or_init(&self) -> anyhow::Result<Tollgate> {
+        let tollgate = self.open_or_initialised().await?;
+        self.acting(tollgate).await
+    }
+
+    /// The namespace, with whom the journal is to name for what is asked.
+    pub(crate) async fn acting(&self, tollgate: Tollgate) -> anyhow::Result<Tollgate> {
+        let by = match &self.by {
+            Some(by) => by.clone(),
+            None => connect::user(&mut tollgate.server().link().await?).await?.unwrap_or_default(),
+        };
+        Ok(tollgate.acting_as(by))
+    }
+
+    async fn open_or_initialised(&self) -> anyhow::Result<Tollgate> {
         let server = self.server().await?;
         match Tollgate::open(server.clone(), self.namespace.clone()).await {
             Err(OpenError::Empty(namespace)) => {
@@ -78,7 +100,7 @@ impl Context {
     }
 
     async fn connect(&self) -> anyhow::Result<Server> {
-        let (server, origin) = connect(self.redis.clone()).await?;
+        let (server, origin) = connect::connect(self.redis.clone()).await?;
         if let Origin::Embedded { dir, started } = origin {
             let what = if started { "started the private redis" } else { "using the private redis" };
             say(format_args!("{what} in {} (set REDIS_URL to use another)", dir.display()));

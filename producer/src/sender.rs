@@ -17,7 +17,7 @@ use tollgate::job::{Job, Request};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
-use tollgate::scripts::settle::{Answer, Item, settle};
+use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
 use tollgate::{Packed, Tollgate};
 
 pub(crate) use tally::{Stopped, Tally};
@@ -301,7 +301,8 @@ impl<'a> Sender<'a> {
     ) -> Result<Vec<Answer>, (Obstacle, bool)> {
         self.look().await.map_err(|obstacle| (obstacle, false))?;
         let keys = self.tollgate.keys(partition);
-        match settle(&mut self.link, keys, &QueueName::default(), items).await {
+        let policy = Policy { by: self.tollgate.by(), ..Policy::default() };
+        match settle_with(&mut self.link, keys, &QueueName::default(), items, policy).await {
             Ok(settlement) => Ok(settlement.answers),
             Err(ScriptError::Failure(failure)) => {
                 let may_have_happened = failure.may_have_happened();

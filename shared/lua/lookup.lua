@@ -15,18 +15,19 @@
 local head_key, parked_key, kept_key = KEYS[1], KEYS[2], KEYS[3]
 local nonce = ARGV[1]
 
-local head = redis.pcall('HMGET', head_key, 'receipts_floor', 'seq')
+local head = redis.pcall('HMGET', head_key, 'receipts_floor', 'seq', 'floor_highest', 'format')
 if head.err then return { nonce, 'corrupt_partition', 'head: ' .. head.err } end
 if redis.call('EXISTS', head_key) == 0 then return { nonce, 'uninitialised', 'no head' } end
-local floor = integer(head[1])
-if not floor or not integer(head[2]) then return { nonce, 'corrupt_partition', 'head: its floor or its seq' } end
+if head[4] ~= FORMAT then return { nonce, 'corrupt_partition', 'head: ' .. other_format(head[4]) } end
+local floor, floor_highest = integer(head[1]), integer(head[3])
+if not floor or not floor_highest or not integer(head[2]) then return { nonce, 'corrupt_partition', 'head: its floor or its seq' } end
 local problem = wrong_type('HLEN', parked_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
 
 local reply = { nonce, 'found', head[2] }
 for at = 2, #ARGV, 3 do
   local id, hour, bucket = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local below_floor, reads_kept = place_of(integer(hour), floor, floor)
+  local below_floor, reads_kept = place_of(integer(hour), floor, floor_highest)
   local key = (hour == '' or below_floor) and kept_key or KEYS[tonumber(bucket)]
   local receipt = redis.pcall('HGET', key, id)
   if not receipt and reads_kept then receipt = redis.pcall('HGET', kept_key, id) end

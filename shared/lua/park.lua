@@ -27,10 +27,10 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local queue_counter = queue_acked_field(queue_name)
 local counters, status, detail = read_counters(head_key,
-  { 'receipts_floor', 'acked', queue_counter, 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
+  { 'receipts_floor', 'floor_highest', 'acked', queue_counter, 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
 if not counters then return { nonce, status, detail } end
-local below_floor, reads_kept = place_of(integer(hour), counters.receipts_floor, counters.receipts_floor)
-counters.receipts_floor = nil   -- read, never written here
+local below_floor, reads_kept = place_of(integer(hour), counters.receipts_floor, counters.floor_highest)
+counters.receipts_floor, counters.floor_highest = nil, nil   -- read, never written here
 
 local receipts_key = (hour == '' or below_floor) and kept_key or bucket_key
 local owned = redis.pcall('XPENDING', queue_key, GROUP, entry, entry, 1, consumer)

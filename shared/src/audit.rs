@@ -25,7 +25,7 @@ mod report;
 mod state;
 
 pub use bank::{ReconcileError, reconcile};
-pub use report::{Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Verdict, Violation};
+pub use report::{Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Verdict, Violation};
 
 use crate::failure::Failure;
 use crate::keys::Keys;
@@ -100,8 +100,7 @@ pub async fn audit(
 async fn audit_partition(room: &mut Room<'_>, expect: Vec<Position>) -> Result<Replay, Failure> {
     room.findings.checked.partitions += 1;
     let began = head::read(room).await?;
-    let floor_hour = began.as_ref().map_or(0, |head| head.floor_hour);
-    let mut replay = Replay::new(expect, floor_hour);
+    let mut replay = Replay::new(expect, began.as_ref());
     // Up to a first head, then everything that the journal names is read …
     let seq = began.as_ref().map_or(u64::MAX, |head| head.seq);
     replay.run_to(room, seq).await?;

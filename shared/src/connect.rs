@@ -18,6 +18,9 @@ pub use server::Server;
 
 use crate::embedded::{Embedded, EmbeddedError, Options};
 use crate::env;
+use crate::failure::{Failure, Refusal};
+use crate::ids::Actor;
+use crate::link::Link;
 
 /// How long an answer may take (see [`RedisOptions::response_timeout`]).
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -120,6 +123,19 @@ impl ConnectError {
     /// Is the command line or the environment wrong, rather than the server?
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Endpoint(_))
+    }
+}
+
+/// The name of the Redis user that a link speaks as; `None` if it may not ask, or if the name cannot stand in the
+/// journal.
+///
+/// # Errors
+/// Redis's.
+pub async fn user(link: &mut Link) -> Result<Option<Actor>, Failure> {
+    match link.query::<String>(redis::cmd("ACL").arg("WHOAMI")).await {
+        Ok(name) => Ok(Actor::parse(name).ok()),
+        Err(failure) if failure.refusal() == Some(Refusal::NoPermission) => Ok(None),
+        Err(failure) => Err(failure),
     }
 }
 

@@ -35,8 +35,6 @@ pub const TOLLGATE_PAYOUT_URL: &str = "TOLLGATE_PAYOUT_URL";
 pub const TOLLGATE_PAYOUT_TOKEN: &str = "TOLLGATE_PAYOUT_TOKEN";
 /// A file that holds it.
 pub const TOLLGATE_PAYOUT_TOKEN_FILE: &str = "TOLLGATE_PAYOUT_TOKEN_FILE";
-/// Who says so, in an operator's word on a payout.
-pub const USER: &str = "USER";
 /// The servers that locks live on, 1, 3 or 5 URLs; without it the data Redis is the only one.
 pub const TOLLGATE_LOCK_URLS: &str = "TOLLGATE_LOCK_URLS";
 /// What the worker logs: levels, for all or by crate.
@@ -77,7 +75,6 @@ pub const ALL: &[Variable] = &[
     Variable { name: TOLLGATE_PAYOUT_URL, what: "the payout gateway's address, for a worker that pays" },
     Variable { name: TOLLGATE_PAYOUT_TOKEN, what: "the payout gateway's bearer token" },
     Variable { name: TOLLGATE_PAYOUT_TOKEN_FILE, what: "a file that holds it" },
-    Variable { name: USER, what: "who speaks in `payout post` and `payout void` (default: operator)" },
     Variable { name: RUST_LOG, what: "what the worker logs: a level, or levels by crate (default: info)" },
     Variable {
         name: TOLLGATE_FAILPOINTS,

@@ -17,6 +17,7 @@ pub const ID_BYTES_MAX: usize = 128;
 pub const NAME_BYTES_MAX: usize = 64;
 
 const ID_RULE: &str = "1 to 128 bytes of UTF-8 without control characters, '{' or '}'";
+const NAMESPACE_RULE: &str = "a name that does not end in '.' and a number, which names partitions";
 const NAME_RULE: &str = "1 to 64 of the characters a-z, A-Z, 0-9, '.', '_' and '-'";
 
 fn check_id(field: &'static str, text: &str) -> Result<(), InputError> {
@@ -32,6 +33,15 @@ fn check_name(field: &'static str, text: &str) -> Result<(), InputError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if text.is_empty() || text.len() > NAME_BYTES_MAX || !text.bytes().all(plain) {
         return Err(InputError::new(Code::NameMalformed, field, text, NAME_RULE));
+    }
+    Ok(())
+}
+
+fn check_namespace(field: &'static str, text: &str) -> Result<(), InputError> {
+    check_name(field, text)?;
+    let last = text.rsplit_once('.').map(|(_, last)| last);
+    if last.is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err(InputError::new(Code::NameMalformed, field, text, NAMESPACE_RULE));
     }
     Ok(())
 }
@@ -95,12 +105,17 @@ name_type!(
     JobId, "id", check_job_id
 );
 name_type!(
+    /// Who asks for an operation: a person, or what stands for one. Kept in the journal with what was decided.
+    Actor, "by", check_id
+);
+name_type!(
     /// A queue; part of a key, so of a plain alphabet.
     QueueName, "queue", check_name
 );
 name_type!(
     /// A namespace: the first part of every key and hash tag.
-    Namespace, "namespace", check_name
+    /// It does not end in a dot and a number: `a.1` would share a hash tag with the partitions of `a`.
+    Namespace, "namespace", check_namespace
 );
 name_type!(
     /// What a payout gateway is called, whatever its address.
@@ -110,6 +125,35 @@ name_type!(
     /// What tells payouts of two namespaces of one name apart at one gateway.
     KeyPrefix, "key prefix", check_name
 );
+
+/// What every head and `meta` of one namespace say alike: made once, by `init`, so that an emptied Redis that was
+/// initialised anew is told from the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity(String);
+
+impl Identity {
+    /// 128 bits that no other namespace has.
+    pub fn fresh() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()))
+    }
+
+    /// Reads 32 hex digits; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == 32 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
+    }
+
+    /// As it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// What a lock guards. Names of the library's user and of Tollgate itself cannot meet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,6 +215,13 @@ impl std::str::FromStr for LockName {
 pub const DEFAULT_QUEUE: &str = "default";
 /// The namespace that is meant when none is named.
 pub const DEFAULT_NAMESPACE: &str = "tollgate";
+
+impl Default for Actor {
+    /// The name of Redis's own user where none was made.
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
 
 impl Default for QueueName {
     fn default() -> Self {
@@ -321,7 +372,12 @@ mod tests {
         assert_eq!(JobId::parse("create/x").unwrap_err().code, Code::IdReserved);
         assert_eq!(JobId::parse("entry/x").unwrap_err().code, Code::IdReserved);
         assert!(QueueName::parse("a,b").is_err());
-        assert!(Namespace::parse("a:b").is_err());
+        for bad in ["a:b", "a.1", "a.1.22", "a."] {
+            assert!(Namespace::parse(bad).is_err(), "{bad}");
+        }
+        for good in ["a1", "a.1b", "a-1", "1"] {
+            assert!(Namespace::parse(good).is_ok(), "{good}");
+        }
     }
 
     proptest! {

@@ -31,8 +31,10 @@ pub struct Entry {
     pub at_ms: u64,
     /// The lines as they are stored, one per decided job.
     pub text: String,
-    /// SHA-1 over the previous entry's hash, this entry's seq and time, the SHA-1 of its lines, and `overtaken`,
-    /// in hex.
+    /// Who asked for it; empty for what a worker settled.
+    pub by: String,
+    /// SHA-1 over the previous entry's hash, this entry's seq and time, `by`, the SHA-1 of its lines, and
+    /// `overtaken`, in hex.
     pub hash: String,
     /// The parked jobs that went with these decisions, as they are stored: see [`Entry::overtaken`].
     pub overtaken_text: String,
@@ -54,6 +56,8 @@ pub struct Line {
     pub seq: u64,
     /// When it was decided, in milliseconds since the Unix epoch.
     pub at_ms: u64,
+    /// Who asked for it; empty for what a worker settled.
+    pub by: String,
     /// The job's id.
     pub id: JobId,
     /// What was asked for.
@@ -79,8 +83,8 @@ impl Entry {
     /// The hash that this entry must have after an entry with `previous` (empty at the beginning).
     pub fn expected_hash(&self, previous: &str) -> String {
         let lines = sha1_hex(&self.text);
-        let overtaken = &self.overtaken_text;
-        sha1_hex(&format!("{previous}\n{}\n{}\n{lines}\n{overtaken}", self.seq_last, self.at_ms))
+        let Self { seq_last, at_ms, by, overtaken_text, .. } = self;
+        sha1_hex(&format!("{previous}\n{seq_last}\n{at_ms}\n{by}\n{lines}\n{overtaken_text}"))
     }
 
     /// The parked jobs that went with these decisions; `None` for one that cannot be read.
@@ -108,7 +112,7 @@ impl Entry {
     pub fn each_line(&self) -> impl Iterator<Item = Result<Line, JournalDamage>> + '_ {
         let lines = self.text.split('\n').zip(self.seq_first()..);
         lines.map(|(text, seq)| {
-            read_line(text, seq, self.at_ms).ok_or_else(|| JournalDamage {
+            read_line(text, seq, self.at_ms, &self.by).ok_or_else(|| JournalDamage {
                 entry: format!("{}-0", self.seq_last),
                 what: format!("line {seq} cannot be read: {text:?}"),
             })
@@ -121,13 +125,14 @@ fn sha1_hex(text: &str) -> String {
 }
 
 /// Reads `id TAB kind TAB code TAB` and the kind's own fields, as its file in `lua/settle/` says.
-fn read_line(text: &str, seq: u64, at_ms: u64) -> Option<Line> {
+fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Line> {
     let words: Vec<&str> = text.split('\t').collect();
     let (&[id, kind, code], rest) = words.split_at_checked(3)? else { return None };
     let (after, fields) = rest.split_last()?;
     let request = read_request(Kind::from_name(kind)?, fields)?;
     let after = if after.is_empty() { None } else { Some(after.parse().ok()?) };
-    Some(Line { seq, at_ms, id: JobId::stored(id).ok()?, request, code: Code::from_name(code)?, after })
+    let (id, code) = (JobId::stored(id).ok()?, Code::from_name(code)?);
+    Some(Line { seq, at_ms, by: by.to_owned(), id, request, code, after })
 }
 
 fn read_request(kind: Kind, fields: &[&str]) -> Option<Request> {
@@ -271,9 +276,10 @@ fn read_entry(id: &str, fields: Value) -> Option<Entry> {
         _ => None,
     };
     let at_ms = field(&mut fields, "at_ms")?.parse().ok()?;
+    let by = field(&mut fields, "by")?;
     let (text, hash) = (field(&mut fields, "lines")?, field(&mut fields, "hash")?);
     let overtaken_text = if fields.is_empty() { String::new() } else { field(&mut fields, "overtaken")? };
-    fields.is_empty().then_some(Entry { seq_last, at_ms, text, hash, overtaken_text })
+    fields.is_empty().then_some(Entry { seq_last, at_ms, by, text, hash, overtaken_text })
 }
 
 /// The line at `seq`, if the journal still has it.
@@ -316,12 +322,12 @@ mod tests {
             ),
             ("l1\tcampaign_set_limit\tlimit_set\ts\t6\t5\t2", Kind::CampaignSetLimit, Some(2)),
         ] {
-            let line = read_line(text, 9, 1).unwrap();
+            let line = read_line(text, 9, 1, "").unwrap();
             assert_eq!((line.request.kind(), line.after, line.seq), (kind, after, 9), "{text}");
         }
         for bad in ["", "r1\tredeem", "r1\tredeem\tredeemed\ts\tc\t0\t1", "r1\tredeem\tredeemed\ts\tc\t1\tx"]
         {
-            assert!(read_line(bad, 1, 1).is_none(), "{bad}");
+            assert!(read_line(bad, 1, 1, "").is_none(), "{bad}");
         }
     }
 
@@ -331,6 +337,7 @@ mod tests {
             seq_last: 7,
             at_ms: 1,
             text: "a\nb\nc".to_owned(),
+            by: String::new(),
             hash: String::new(),
             overtaken_text: String::new(),
         };

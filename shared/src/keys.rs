@@ -4,7 +4,8 @@
 
 use crate::ids::{AccountId, Bucket, CampaignId, JobId, LockName, Namespace, QueueName};
 use crate::job::{CodesName, Resource};
-use crate::partition::Partition;
+use crate::partition::{Partition, Partitions};
+use crate::tag::Tag;
 
 /// The consumer group of every queue.
 pub const GROUP: &str = "workers";
@@ -12,14 +13,19 @@ pub const GROUP: &str = "workers";
 /// The keys of one partition.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    /// `{<namespace>.<partition>}:`
+    /// The hash tag and a colon.
     tag: String,
 }
 
 impl Keys {
-    /// The keys of `partition` in `namespace`.
-    pub fn new(namespace: &Namespace, partition: Partition) -> Self {
-        Self { tag: format!("{{{namespace}.{partition}}}:") }
+    /// The keys of `partition` in a namespace of `partitions`; computes the tag.
+    pub fn new(namespace: &Namespace, partition: Partition, partitions: Partitions) -> Self {
+        Self::tagged(&Tag::of(namespace, partition, partitions))
+    }
+
+    /// The keys of the partition that has this tag.
+    pub fn tagged(tag: &Tag) -> Self {
+        Self { tag: format!("{tag}:") }
     }
 
     /// The namespace's signpost, outside every tag (hash).

@@ -40,5 +40,6 @@ pub mod outcome;
 pub mod pressure;
 pub mod resources;
 
+pub mod tag;
 mod tollgate;
 pub use tollgate::{OpenError, Packed, RETENTION_DEFAULT, Signpost, Tollgate};

@@ -22,7 +22,9 @@ pub(crate) mod parts {
     pub(crate) const PARKED_ROW: &str = include_str!("../lua/parts/parked_row.lua");
     pub(crate) const RECEIPT: &str = include_str!("../lua/parts/receipt.lua");
     pub(crate) const QUEUE_ACKED: &str = include_str!("../lua/parts/queue_acked.lua");
-    pub(crate) const HEAD_COUNTERS: &str = include_str!("../lua/parts/head_counters.lua");
+    pub(crate) const FORMAT: &str = include_str!("../lua/parts/format.lua");
+    pub(crate) const HEAD_COUNTERS: &str =
+        concat!(include_str!("../lua/parts/format.lua"), include_str!("../lua/parts/head_counters.lua"));
     pub(crate) const ENTRIES: &str = include_str!("../lua/parts/entries.lua");
     pub(crate) const QUEUE_STATE: &str = include_str!("../lua/parts/queue_state.lua");
     pub(crate) const PARTITION_STATS: &str = include_str!("../lua/parts/partition_stats.lua");

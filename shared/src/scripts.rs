@@ -16,6 +16,7 @@ pub mod promote;
 pub mod queue;
 pub mod reap;
 pub mod receipts_drop;
+pub mod receipts_lower;
 pub mod settle;
 pub mod stats;
 pub mod survey;
@@ -127,6 +128,7 @@ mod tests {
             &queue::QUEUE_REPAIR,
             &reap::REAP,
             &receipts_drop::RECEIPTS_DROP,
+            &receipts_lower::RECEIPTS_LOWER,
             &settle::SETTLE,
             &stats::STATS,
             &survey::SURVEY,

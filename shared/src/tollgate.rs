@@ -11,15 +11,16 @@ use std::time::Duration;
 use crate::connect::Server;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::ids::{JobId, Namespace, QueueName};
+use crate::ids::{Actor, Identity, JobId, Namespace, QueueName};
 use crate::instant::Instant;
 use crate::job::{Job, Request, Resource};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::partition::{Partition, Partitions};
-use crate::scripts::init::{HeadInit, MetaState};
-use crate::scripts::settle::{Answer, Item, settle};
+use crate::scripts::init::{FORMAT, HeadInit, MetaInit, MetaState, Parameters};
+use crate::scripts::settle::{Answer, Item, Policy, settle_with};
 use crate::scripts::{ScriptError, init, queue};
+use crate::tag::Tag;
 
 /// How long receipts of timed ids are kept at least, if not said otherwise.
 pub const RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -49,6 +50,17 @@ pub enum OpenError {
         /// What was asked.
         asked: u16,
     },
+    /// It was written by another release, whose format this one does not read.
+    #[error(
+        "namespace {namespace} has format {found}, and this release reads format {FORMAT} only; \
+         use the release that wrote it, or another namespace"
+    )]
+    OtherFormat {
+        /// The namespace.
+        namespace: Namespace,
+        /// What it has.
+        found: String,
+    },
     /// Keys that belong together are not all there.
     #[error("namespace {namespace} is damaged: {what}")]
     Corrupt {
@@ -60,14 +72,14 @@ pub enum OpenError {
 }
 
 /// What a namespace says about itself, outside every partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signpost {
     /// Whether every partition has its head.
     pub state: MetaState,
-    /// How many partitions it has, for ever.
-    pub partitions: Partitions,
-    /// How long receipts of timed ids are kept at least.
-    pub retention: Duration,
+    /// Its identity, its number of partitions and its retention.
+    pub parameters: Parameters,
+    /// The hash tag of each partition.
+    pub tags: Vec<Tag>,
 }
 
 /// A job as it goes into its stream.
@@ -82,22 +94,36 @@ pub struct Packed {
 pub struct Tollgate {
     server: Server,
     namespace: Namespace,
+    identity: Identity,
     keys: Arc<[Keys]>,
     partitions: Partitions,
+    by: Option<Arc<Actor>>,
 }
 
 impl Tollgate {
-    /// Opens a namespace that is ready. From then on the server is inspected, on each new connection and once a minute,
-    /// and no call is made to one that may lose or evict what it holds, unless [`Server::inspect`] was told otherwise.
+    /// Opens a namespace that is ready and whose heads are its own. From then on the server is inspected, on each new
+    /// connection and once a minute, and no call is made to one that may lose or evict what it holds, unless
+    /// [`Server::inspect`] was told otherwise.
     ///
     /// # Errors
-    /// [`OpenError::Empty`] or [`OpenError::Initialising`] if it is not.
+    /// [`OpenError::Empty`] or [`OpenError::Initialising`] if it is not ready; [`OpenError::Corrupt`] if a head is of
+    /// another namespace.
     pub async fn open(server: Server, namespace: Namespace) -> Result<Self, OpenError> {
+        let tollgate = Self::open_unchecked(server, namespace).await?;
+        tollgate.check_heads().await?;
+        Ok(tollgate)
+    }
+
+    /// [`Tollgate::open`] without a look at the heads: for an audit, which names what is wrong with them.
+    ///
+    /// # Errors
+    /// As [`Tollgate::open`].
+    pub async fn open_unchecked(server: Server, namespace: Namespace) -> Result<Self, OpenError> {
         match Self::signpost(&server, &namespace).await? {
             None => Err(OpenError::Empty(namespace)),
             Some(Signpost { state: MetaState::Initialising, .. }) => Err(OpenError::Initialising(namespace)),
-            Some(Signpost { state: MetaState::Ready, partitions, .. }) => {
-                Ok(Self::new(server, namespace, partitions))
+            Some(Signpost { state: MetaState::Ready, parameters, tags }) => {
+                Ok(Self::new(server, namespace, &parameters, &tags))
             }
         }
     }
@@ -108,26 +134,78 @@ impl Tollgate {
     /// [`OpenError::Corrupt`] if it says what it cannot.
     pub async fn signpost(server: &Server, namespace: &Namespace) -> Result<Option<Signpost>, OpenError> {
         let mut command = redis::cmd("HMGET");
-        command.arg(Keys::meta(namespace)).arg("state").arg("partitions").arg("retention_ms");
-        let fields: [Option<String>; 3] = server.link().await?.query(&command).await?;
-        let [Some(state), partitions, retention_ms] = fields else { return Ok(None) };
-        let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
-        let partitions =
-            number(partitions).and_then(|count| u16::try_from(count).ok()).and_then(Partitions::new);
-        let state = match state.as_str() {
-            "initialising" => Some(MetaState::Initialising),
-            "ready" => Some(MetaState::Ready),
-            _ => None,
-        };
-        match (state, partitions, number(retention_ms).map(Duration::from_millis)) {
-            (Some(state), Some(partitions), Some(retention)) => {
-                Ok(Some(Signpost { state, partitions, retention }))
-            }
-            _ => Err(OpenError::Corrupt {
-                namespace: namespace.clone(),
-                what: "its signpost cannot be read".to_owned(),
-            }),
+        command.arg(Keys::meta(namespace)).arg(&[
+            "format",
+            "state",
+            "partitions",
+            "retention_ms",
+            "identity",
+            "tags",
+        ]);
+        let fields: [Option<String>; 6] = server.link().await?.query(&command).await?;
+        let [format, Some(state), partitions, retention_ms, identity, tags] = fields else { return Ok(None) };
+        if format.as_deref() != Some(FORMAT) {
+            let found = format.unwrap_or_else(|| "none".to_owned());
+            return Err(OpenError::OtherFormat { namespace: namespace.clone(), found });
         }
+        let read = || {
+            let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+            let partitions = Partitions::new(u16::try_from(number(partitions)?).ok()?)?;
+            let state = match state.as_str() {
+                "initialising" => MetaState::Initialising,
+                "ready" => MetaState::Ready,
+                _ => return None,
+            };
+            let parameters = Parameters {
+                identity: Identity::parse(&identity?)?,
+                partitions,
+                retention: Duration::from_millis(number(retention_ms)?),
+            };
+            let tags = Tag::parse_all(&tags?, namespace, partitions)?;
+            Some(Signpost { state, parameters, tags })
+        };
+        let damaged = || OpenError::Corrupt {
+            namespace: namespace.clone(),
+            what: format!("its {} cannot be read", Keys::meta(namespace)),
+        };
+        read().map(Some).ok_or_else(damaged)
+    }
+
+    /// Every head that is there has this namespace's identity and this release's format.
+    async fn check_heads(&self) -> Result<(), OpenError> {
+        /// Heads of one pipeline.
+        const CHUNK: usize = 1_000;
+        let mut link = self.server.link().await?;
+        let partitions: Vec<Partition> = self.partitions.iter().collect();
+        for chunk in partitions.chunks(CHUNK) {
+            let mut pipeline = redis::Pipeline::with_capacity(chunk.len());
+            for partition in chunk {
+                pipeline.cmd("HMGET").arg(self.keys(*partition).head()).arg(&["format", "identity"]);
+            }
+            for (partition, reply) in chunk.iter().zip(link.run_pipeline(&pipeline).await?) {
+                let fields: [Option<String>; 2] = match reply {
+                    Err(Failure::Server { code, detail }) => {
+                        return Err(self.corrupt(*partition, &format!("its head: {code} {detail}")));
+                    }
+                    other => redis::from_redis_value(other?)
+                        .map_err(|error| Failure::unknown(format!("a head that cannot be read: {error}")))?,
+                };
+                // A head that is missing is told by whoever needs it.
+                let [Some(format), identity] = fields else { continue };
+                if format != FORMAT {
+                    return Err(OpenError::OtherFormat { namespace: self.namespace.clone(), found: format });
+                }
+                if identity.as_deref() != Some(self.identity.as_str()) {
+                    let found = identity.unwrap_or_else(|| "none".to_owned());
+                    let what = format!(
+                        "its head has identity {found}, the namespace {}: one of them is left over from another",
+                        self.identity
+                    );
+                    return Err(self.corrupt(*partition, &what));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Opens a namespace, and initialises it with one partition and the default retention if it is completely
@@ -156,15 +234,28 @@ impl Tollgate {
         retention: Duration,
     ) -> Result<Self, OpenError> {
         let mut link = server.link().await?;
-        let tollgate = Self::new(server, namespace, partitions);
-        tollgate.write_meta(&mut link, MetaState::Initialising, retention).await?;
+        let (identity, tags) = match Self::signpost(&server, &namespace).await? {
+            Some(found) if found.parameters.partitions == partitions => {
+                (found.parameters.identity, found.tags)
+            }
+            Some(found) => {
+                let (found, asked) = (found.parameters.partitions.count().into(), partitions.count());
+                return Err(OpenError::OtherPartitions { namespace, found, asked });
+            }
+            None => (Identity::fresh(), Tag::all(&namespace, partitions)),
+        };
+        let mut parameters = Parameters { identity, partitions, retention };
+        // Of two that begin at once, both take the identity of the first.
+        parameters.identity =
+            write_meta(&mut link, &namespace, MetaState::Initialising, &parameters, &tags).await?;
+        let tollgate = Self::new(server, namespace, &parameters, &tags);
         for partition in partitions.iter() {
             let keys = tollgate.keys(partition);
-            let made = init::head(&mut link, keys, partition, partitions, retention).await;
+            let made = init::head(&mut link, keys, partition, &parameters).await;
             match made.map_err(OpenError::Script)? {
                 HeadInit::Created | HeadInit::Changed => {}
-                HeadInit::OtherParameters => {
-                    return Err(tollgate.corrupt(partition, "its head is of another one"));
+                HeadInit::OtherParameters(what) => {
+                    return Err(tollgate.corrupt(partition, &format!("its head is of another one: {what}")));
                 }
                 HeadInit::CorruptState => {
                     return Err(
@@ -178,28 +269,30 @@ impl Tollgate {
                 Err(error) => return Err(OpenError::Script(error)),
             }
         }
-        tollgate.write_meta(&mut link, MetaState::Ready, retention).await?;
+        write_meta(&mut link, &tollgate.namespace, MetaState::Ready, &parameters, &tags).await?;
         Ok(tollgate)
     }
 
-    fn new(server: Server, namespace: Namespace, partitions: Partitions) -> Self {
+    fn new(server: Server, namespace: Namespace, parameters: &Parameters, tags: &[Tag]) -> Self {
         server.inspect_by_default();
-        let keys = partitions.iter().map(|partition| Keys::new(&namespace, partition)).collect();
-        Self { server, namespace, keys, partitions }
+        let keys = tags.iter().map(Keys::tagged).collect();
+        let Parameters { identity, partitions, .. } = parameters.clone();
+        Self { server, namespace, identity, keys, partitions, by: None }
     }
 
-    async fn write_meta(
-        &self,
-        link: &mut Link,
-        state: MetaState,
-        retention: Duration,
-    ) -> Result<(), OpenError> {
-        let written = init::meta(link, &self.namespace, state, self.partitions, retention).await;
-        written.map_err(OpenError::Script)?.map_err(|found| OpenError::OtherPartitions {
-            namespace: self.namespace.clone(),
-            found,
-            asked: self.partitions.count(),
-        })
+    /// The same namespace, in which operations are journaled as asked by `actor`.
+    pub fn acting_as(self, actor: Actor) -> Self {
+        Self { by: Some(Arc::new(actor)), ..self }
+    }
+
+    /// Who asks for operations, if it was said.
+    pub fn by(&self) -> Option<&Actor> {
+        self.by.as_deref()
+    }
+
+    /// What tells this namespace from one of the same name that was there before or comes after.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn corrupt(&self, partition: Partition, what: &str) -> OpenError {
@@ -248,10 +341,10 @@ impl Tollgate {
     /// answer [`Answer::Replayed`].
     ///
     /// # Errors
-    /// As [`settle`]: after an unknown failure the same call is safe.
+    /// As [`settle_with`]: after an unknown failure the same call is safe.
     ///
     /// # Cancel safety
-    /// As [`settle`].
+    /// As [`settle_with`].
     pub async fn settle_one(
         &self,
         link: &mut Link,
@@ -260,7 +353,8 @@ impl Tollgate {
     ) -> Result<Answer, ScriptError> {
         let keys = self.keys(self.partition_of(request.resource()));
         let item = Item { entry: None, id, request, fingerprint: Fingerprint::of(request) };
-        let settlement = settle(link, keys, &QueueName::default(), &[item]).await?;
+        let policy = Policy { by: self.by(), ..Policy::default() };
+        let settlement = settle_with(link, keys, &QueueName::default(), &[item], policy).await?;
         settlement
             .answers
             .first()
@@ -327,5 +421,23 @@ impl Tollgate {
         }
         let replies = link.run_pipeline(&pipeline).await?;
         Ok(replies.into_iter().skip(partitions.len()).map(|reply| reply.map(|_| ())).collect())
+    }
+}
+
+/// Writes the metadata; answers the identity in force.
+async fn write_meta(
+    link: &mut Link,
+    namespace: &Namespace,
+    state: MetaState,
+    parameters: &Parameters,
+    tags: &[Tag],
+) -> Result<Identity, OpenError> {
+    match init::meta(link, namespace, state, parameters, tags).await.map_err(OpenError::Script)? {
+        MetaInit::Written(identity) => Ok(identity),
+        MetaInit::OtherPartitions(found) => Err(OpenError::OtherPartitions {
+            namespace: namespace.clone(),
+            found,
+            asked: parameters.partitions.count(),
+        }),
     }
 }

@@ -173,7 +173,7 @@ async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Control, 
     agents::start(supervisor, worker, promoter::Promoter::default);
     agents::start(supervisor, worker, || reaper::Reaper);
     agents::start(supervisor, worker, surveyor::Surveyor::default);
-    agents::start(supervisor, worker, || receipt_dropper::ReceiptDropper);
+    agents::start(supervisor, worker, receipt_dropper::ReceiptDropper::default);
     if let Some(payer) = payer {
         takers.push(agents::start(supervisor, worker, move || payer.clone()));
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tollgate::amount::money;
-use tollgate::audit::{Position, Report, Sums, Verdict, audit, reconcile};
+use tollgate::audit::{Asked, Position, Report, Sums, Verdict, audit, reconcile};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let tollgate = context.open().await?;
+    let tollgate = context.open_unchecked().await?;
     let bar = bar();
     let report = audit(&tollgate, &args.expect, &|progress| {
         bar.set_prefix(format!("partition {}", progress.partition));
@@ -96,6 +96,10 @@ fn words(report: &Report) -> String {
         if bank.others > 0 {
             let _ = write!(text, "\n{} lines of the bank are of other namespaces or prefixes", bank.others);
         }
+    }
+    if !report.by.is_empty() {
+        let by = report.by.iter().map(|Asked { by, lines }| format!("{by} {lines}"));
+        let _ = write!(text, "\nlines by who asked: {}", by.collect::<Vec<_>>().join(", "));
     }
     if checked.streams_unlisted > 0 {
         let count = checked.streams_unlisted;

@@ -32,8 +32,12 @@ struct Ready<'a> {
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let server = context.server().await?;
     let before = Tollgate::signpost(&server, context.namespace()).await?;
-    let partitions = args.partitions.or(before.map(|before| before.partitions)).unwrap_or(Partitions::ONE);
-    let retention = args.retention.or(before.map(|before| before.retention)).unwrap_or(RETENTION_DEFAULT);
+    let partitions = args
+        .partitions
+        .or(before.as_ref().map(|before| before.parameters.partitions))
+        .unwrap_or(Partitions::ONE);
+    let retention =
+        args.retention.or(before.map(|before| before.parameters.retention)).unwrap_or(RETENTION_DEFAULT);
     let tollgate = Tollgate::init(server, context.namespace().clone(), partitions, retention).await?;
     let ready = Ready {
         namespace: tollgate.namespace().as_str(),

@@ -6,7 +6,6 @@
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::{Class, Code};
-use tollgate::env;
 use tollgate::ids::{AccountId, JobId};
 use tollgate::instant::Instant;
 use tollgate::job::Request;
@@ -62,9 +61,6 @@ struct Word {
     /// Why; the journal keeps it for ever
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
-    /// Who says so
-    #[arg(long, value_name = "NAME", env = env::USER, value_parser = reason, default_value = "operator")]
-    by: String,
 }
 
 fn reason(text: &str) -> Result<String, String> {
@@ -159,8 +155,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             }
             None => not_open(context, &id),
         },
-        Verb::Post(word) => say(context, &tollgate, &mut link, word, Say::Post).await,
-        Verb::Void(word) => say(context, &tollgate, &mut link, word, Say::Void).await,
+        Verb::Post(word) => say(context, &context.acting(tollgate).await?, &mut link, word, Say::Post).await,
+        Verb::Void(word) => say(context, &context.acting(tollgate).await?, &mut link, word, Say::Void).await,
     }
 }
 
@@ -241,12 +237,12 @@ async fn say(
     let Some((partition, account)) = found else {
         return not_open(context, &word.id);
     };
-    let note = format!("{}: {}", word.by, word.reason);
     let step = match say {
-        Say::Post => Step::PostByHand { note: &note },
-        Say::Void => Step::VoidByHand { note: &note },
+        Say::Post => Step::PostByHand { note: &word.reason },
+        Say::Void => Step::VoidByHand { note: &word.reason },
     };
-    let answer = payout::step(link, tollgate.keys(partition), &account, &word.id, &step).await?;
+    let keys = tollgate.keys(partition);
+    let answer = payout::step_by(link, keys, &account, &word.id, &step, tollgate.by()).await?;
     let (seq, replayed) = match answer {
         Answer::Decided { seq, .. } => (Some(seq), false),
         Answer::Replayed { seq, .. } => (Some(seq), true),

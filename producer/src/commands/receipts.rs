@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tollgate::ids::HOUR_MS;
 use tollgate::receipts::drop_old;
+use tollgate::scripts::receipts_drop::Pace;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -30,7 +31,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     for partition in tollgate.partitions().iter() {
-        let dropped = drop_old(&mut link, tollgate.keys(partition)).await?;
+        let dropped = drop_old(&mut link, tollgate.keys(partition), Pace::ByHand).await?;
         let json: Value = json!({
             "partition": partition.number(),
             "floor_before_at_ms": dropped.floor_hour_before.saturating_mul(HOUR_MS),

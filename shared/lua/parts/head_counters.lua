@@ -5,7 +5,7 @@ local function read_counters(head_key, names)
   local values = redis.pcall('HMGET', head_key, 'format', 'frozen', unpack(names))
   if values.err then return nil, 'corrupt_partition', 'head: ' .. values.err end
   if not values[1] and redis.call('EXISTS', head_key) == 0 then return nil, 'uninitialised', 'no head' end
-  if values[1] ~= '1' then return nil, 'corrupt_partition', 'head: format ' .. tostring(values[1]) end
+  if values[1] ~= FORMAT then return nil, 'corrupt_partition', 'head: ' .. other_format(values[1]) end
   if values[2] ~= '0' then return nil, 'partition_frozen', tostring(values[2]) end
   local counters = {}
   for i, name in ipairs(names) do

@@ -17,8 +17,12 @@ while ARGV[at] do
 end
 
 for _, bucket in ipairs(buckets) do
-  local problem = bucket.reads_kept and fetch_into(receipt_of, kept_key, bucket.ids)
-    or fetch_into(receipt_of, bucket.key, bucket.ids)
+  local problem
+  if bucket.reads_kept then
+    problem = fetch_into(bucket.in_kept, kept_key, bucket.ids)
+    for id, receipt in pairs(bucket.in_kept) do receipt_of[id] = receipt end
+  end
+  problem = problem or fetch_into(receipt_of, bucket.key, bucket.ids)
   if problem then return refuse('corrupt_partition', 'receipts: ' .. problem) end
 end
 local parked_count = pcall_redis('HLEN', parked_key)
@@ -73,7 +77,7 @@ for _, run in ipairs(runs) do
         settled = true
         lines[#lines + 1] = id .. '\t' .. kind_name .. '\t' .. answer .. '\t' .. request .. '\t'
           .. (after and digits(after) or '')
-        remember(bucket, id, job_fingerprint or fingerprint, answer)
+        remember(job_fingerprint and home_of(bucket, id) or bucket, id, job_fingerprint or fingerprint, answer)
         seq = seq + 1
         next_seq = digits(seq + 1)
         if not step and parked_row_of[id] then unpark(id) end

@@ -8,7 +8,7 @@ local buckets = {}           -- as a list, and by the position that jobs name
 local function bucket_at(position)
   local bucket = buckets[position]
   if bucket then return bucket end
-  local key, hour = key_at(position), integer(name_at(position))
+  local key, hour = key_at(position), position ~= KEPT_POSITION and integer(name_at(position)) or nil
   local below_floor, reads_kept = place_of(hour, floor, floor_highest)
   bucket = {
     key = (hour and not below_floor) and key or kept_key,
@@ -17,6 +17,7 @@ local function bucket_at(position)
     from_future = hour and hour * 3600000 > now_ms + FUTURE_MS_MAX,
     ids = {},      -- to look up
     fresh = {},    -- { id, receipt, … } to write
+    in_kept = {},  -- of a bucket that is read beside kept: the ids whose receipt is there
   }
   buckets[position] = bucket
   buckets[#buckets + 1] = bucket
@@ -29,6 +30,11 @@ local function fetch_into(target, key, ids)
   for i = 1, #ids do
     if rows[i] then target[ids[i]] = rows[i] end
   end
+end
+
+-- Where the receipt of a payout is written anew: where it is.
+local function home_of(bucket, id)
+  return bucket.in_kept[id] and bucket_at(KEPT_POSITION) or bucket
 end
 
 local function remember(bucket, id, fingerprint, code)

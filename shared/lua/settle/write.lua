@@ -5,8 +5,8 @@
 if #lines > 0 then
   local text = concat(lines, '\n')
   local overtaken_text = concat(overtaken_ids, '\n')
-  chain = redis.sha1hex(concat({ chain, digits(seq), digits(now_ms), redis.sha1hex(text), overtaken_text }, '\n'))
-  local words = { journal_key, digits(seq) .. '-0', 'at_ms', digits(now_ms), 'lines', text, 'hash', chain }
+  chain = redis.sha1hex(concat({ chain, digits(seq), digits(now_ms), by, redis.sha1hex(text), overtaken_text }, '\n'))
+  local words = { journal_key, digits(seq) .. '-0', 'at_ms', digits(now_ms), 'by', by, 'lines', text, 'hash', chain }
   if overtaken_text ~= '' then
     words[#words + 1] = 'overtaken'
     words[#words + 1] = overtaken_text

@@ -5,6 +5,7 @@ use redis::Value;
 use crate::failure::Failure;
 use crate::ids::HOUR_MS;
 use crate::instant::Instant;
+use crate::scripts::init::FORMAT;
 use crate::scripts::stats::{QueueStats, StreamIds};
 use crate::scripts::{ScriptError, stats};
 
@@ -18,17 +19,23 @@ pub(super) struct Head {
     pub(super) seq: u64,
     pub(super) hash: String,
     pub(super) floor_hour: u64,
+    /// The highest floor that there ever was; the floor itself if that cannot be read, which [`read`] tells.
+    pub(super) floor_highest_hour: u64,
     /// Parked jobs that went with a decision; `None` if that is no number, which is told by [`read`].
     pub(super) overtaken: Option<u64>,
 }
 
 /// Its fields that this module's [`of_fields`] reads, in order.
-pub(super) const FIELDS: [&str; 4] = ["seq", "hash", "receipts_floor", "overtaken"];
+pub(super) const FIELDS: [&str; 5] = ["seq", "hash", "receipts_floor", "overtaken", "floor_highest"];
 
 /// The counters that must be there, whatever their value.
-const COUNTERS: [&str; 13] = [
+const COUNTERS: [&str; 17] = [
     "seq",
     "receipts_floor",
+    "floor_highest",
+    "dropped_hour_highest",
+    "floor_credit_ms",
+    "floor_step_ms",
     "retention_ms",
     "acked",
     "to_scheduled",
@@ -44,15 +51,22 @@ const COUNTERS: [&str; 13] = [
 
 /// Reads these fields; `None` if the first three are damaged.
 pub(super) fn of_fields(found: &[Field]) -> Option<Head> {
-    let [seq, hash, floor, overtaken] = found else { return None };
+    let [seq, hash, floor, overtaken, highest] = found else { return None };
     let hash = String::from_utf8(hash.clone()?).ok()?;
-    Some(Head { seq: number(seq)?, hash, floor_hour: number(floor)?, overtaken: number(overtaken) })
+    let floor_hour = number(floor)?;
+    Some(Head {
+        seq: number(seq)?,
+        hash,
+        floor_hour,
+        floor_highest_hour: number(highest).unwrap_or(floor_hour),
+        overtaken: number(overtaken),
+    })
 }
 
 /// Reads the head and judges its form.
 pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
     let names: Vec<&str> =
-        COUNTERS.into_iter().chain(["format", "partition", "partitions", "hash"]).collect();
+        COUNTERS.into_iter().chain(["format", "identity", "partition", "partitions", "hash"]).collect();
     let mut command = redis::cmd("HMGET");
     command.arg(room.keys.head()).arg(&names);
     let found = match judge(room.link.run(&command).await)? {
@@ -76,7 +90,10 @@ pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
     }
     let (partition, partitions) =
         (room.partition.to_string(), room.tollgate.partitions().count().to_string());
-    for (name, expected) in [("format", "1"), ("partition", &partition), ("partitions", &partitions)] {
+    let identity = room.tollgate.identity().as_str().to_owned();
+    for (name, expected) in
+        [("format", FORMAT), ("identity", &identity), ("partition", &partition), ("partitions", &partitions)]
+    {
         if value(name).as_deref() != Some(expected.as_bytes()) {
             let what = format!("{name} of the head is another");
             room.findings.violation(
@@ -100,6 +117,21 @@ pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
         if head.floor_hour > hour + 24 {
             let what = "the receipts floor lies in the future: it would expire every id";
             room.findings.violation(Check::G4, "head", &[], format!("at most {hour}"), head.floor_hour, what);
+        }
+        let dropped = number(&value("dropped_hour_highest"));
+        if head.floor_highest_hour < head.floor_hour
+            || dropped.is_some_and(|hour| hour >= head.floor_hour.max(1))
+        {
+            let what =
+                "the floors contradict one another: an id whose receipt was dropped could execute again";
+            let found = format!(
+                "{} <= {} <= {}",
+                shown(&value("dropped_hour_highest")),
+                head.floor_hour,
+                head.floor_highest_hour
+            );
+            let expected = "highest hour dropped < floor <= highest floor";
+            room.findings.violation(Check::G3, "head", &[], expected, found, what);
         }
     }
     Ok(head)

@@ -15,6 +15,7 @@ use super::{Progress, Room, receipts, state};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::scripts::queue;
+use crate::tag::Tag;
 use crate::tollgate::Tollgate;
 
 /// Keys of one SCAN.
@@ -38,17 +39,15 @@ pub(super) async fn check(
         let (next, keys) = scanned(link.run(&command).await?);
         for key in keys {
             let Ok(key) = String::from_utf8(key) else { continue };
-            let Some((number, name)) = key.strip_prefix(&tag).and_then(|rest| rest.split_once("}:")) else {
-                continue;
-            };
+            let Some((tag, name)) = key.split_once(':') else { continue };
             // Another namespace's, whose name begins like ours.
-            let Some(number) = number.parse::<u16>().ok().filter(|parsed| parsed.to_string() == number)
-            else {
-                continue;
-            };
+            let Some(number) = Tag::number_of(tag, tollgate.namespace()) else { continue };
             findings.enter(number);
             let replay = tollgate.partitions().get(number).zip(replays.get(usize::from(number)));
-            let Some((partition, replay)) = replay else {
+            let is_ours = |partition| {
+                tollgate.keys(partition).head().split_once(':').is_some_and(|(ours, _)| ours == tag)
+            };
+            let Some((partition, replay)) = replay.filter(|(partition, _)| is_ours(*partition)) else {
                 if holds_state(name) && told.insert(key.clone()) {
                     let what = "a key of a partition that the namespace does not have";
                     findings.violation(Check::G9, name, &[], "nothing", &key, what);

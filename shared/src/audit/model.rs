@@ -371,8 +371,8 @@ mod tests {
     /// Applies lines that all belong to one entry; answers the seqs of those that the model contradicts.
     fn contradicted(model: &mut Model, lines: &[&str]) -> Vec<u64> {
         let text = lines.join("\n").replace(' ', "\t");
-        let (hash, overtaken_text) = Default::default();
-        let entry = Entry { seq_last: lines.len() as u64, at_ms: 1_000, text, hash, overtaken_text };
+        let (by, hash, overtaken_text) = Default::default();
+        let entry = Entry { seq_last: lines.len() as u64, at_ms: 1_000, by, text, hash, overtaken_text };
         let lines = entry.lines().unwrap();
         lines.iter().filter(|line| model.apply(line, |_| 1).is_some()).map(|line| line.seq).collect()
     }

@@ -41,8 +41,10 @@ pub(super) struct Receipts {
     counts: HashMap<Bucket, u64>,
     /// Payouts whose receipt was dropped with its bucket: their next step writes one to kept.
     absent_below_floor: u64,
-    /// Timed ids of earlier hours may have lost theirs; it only rises.
+    /// Timed ids of earlier hours may have lost theirs.
     floor_hour: u64,
+    /// Receipts of earlier hours may be in kept as well: the floor was there once.
+    floor_highest_hour: u64,
 }
 
 /// What a line demands of the receipt of its id. Only payouts have more than one line for an id: their receipt
@@ -94,6 +96,8 @@ struct Waiting {
     duty: Duty,
     /// Whether the line's seq is certain.
     is_certain: bool,
+    /// Whether its receipt is looked for in kept, since its own bucket does not have it.
+    is_in_kept: bool,
 }
 
 /// A receipt as it was stored, in its three words.
@@ -114,13 +118,16 @@ impl<'a> Stored<'a> {
 }
 
 impl Receipts {
-    pub(super) fn new(floor_hour: u64) -> Self {
-        Self { waiting: Vec::new(), counts: HashMap::new(), absent_below_floor: 0, floor_hour }
+    pub(super) fn new(head: Option<&Head>) -> Self {
+        let (floor_hour, floor_highest_hour) =
+            head.map_or((0, 0), |head| (head.floor_hour, head.floor_highest_hour));
+        let (waiting, counts) = Default::default();
+        Self { waiting, counts, absent_below_floor: 0, floor_hour, floor_highest_hour }
     }
 
     /// Takes a line. Where the journal is not contiguous its seq is not certain.
     pub(super) fn push(&mut self, id: JobId, seq: u64, code: Code, duty: Duty, is_certain: bool) {
-        self.waiting.push(Waiting { id, seq, code, duty, is_certain });
+        self.waiting.push(Waiting { id, seq, code, duty, is_certain, is_in_kept: false });
     }
 
     pub(super) async fn flush_if_many(&mut self, room: &mut Room<'_>) -> Result<(), Failure> {
@@ -133,7 +140,11 @@ impl Receipts {
         while !self.waiting.is_empty() {
             let mut of_bucket: HashMap<Bucket, Vec<Waiting>> = HashMap::new();
             for waiting in self.waiting.drain(..) {
-                of_bucket.entry(bucket(&waiting.id, self.floor_hour)).or_default().push(waiting);
+                let bucket = match waiting.is_in_kept {
+                    true => Bucket::Kept,
+                    false => bucket(&waiting.id, self.floor_hour),
+                };
+                of_bucket.entry(bucket).or_default().push(waiting);
             }
             let mut pipeline = Pipeline::new();
             for (bucket, lines) in &of_bucket {
@@ -187,7 +198,7 @@ impl Receipts {
         waiting: Waiting,
         found: Field,
     ) -> Result<(), Failure> {
-        let Waiting { id, seq, code, duty, is_certain } = &waiting;
+        let Waiting { id, seq, code, duty, is_certain, is_in_kept } = &waiting;
         let resource = || format!("receipt:{id}");
         let expected = || {
             let fingerprint =
@@ -202,9 +213,16 @@ impl Receipts {
                     self.absent_below_floor += u64::from(matches!(duty, Duty::Begun(_)));
                     return Ok(());
                 }
-                self.floor_hour = floor_hour(room).await?.unwrap_or(self.floor_hour);
+                if let Some(head) = floors(room).await? {
+                    (self.floor_hour, self.floor_highest_hour) = (head.floor_hour, head.floor_highest_hour);
+                }
                 if hour < self.floor_hour {
                     self.waiting.push(waiting);
+                    return Ok(());
+                }
+                // Decided while the floor was above it.
+                if hour < self.floor_highest_hour && !is_in_kept {
+                    self.waiting.push(Waiting { is_in_kept: true, ..waiting });
                     return Ok(());
                 }
             }
@@ -301,13 +319,10 @@ fn bucket_name(bucket: Bucket) -> String {
     }
 }
 
-async fn floor_hour(room: &mut Room<'_>) -> Result<Option<u64>, Failure> {
+async fn floors(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
     let mut command = redis::cmd("HMGET");
     command.arg(room.keys.head()).arg(&head::FIELDS);
-    Ok(judge(room.link.run(&command).await)?
-        .ok()
-        .and_then(|value| head::of_fields(&fields(value)))
-        .map(|head| head.floor_hour))
+    Ok(judge(room.link.run(&command).await)?.ok().and_then(|value| head::of_fields(&fields(value))))
 }
 
 /// How many receipts each bucket held when the head was at `seq`.

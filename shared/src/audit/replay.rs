@@ -40,12 +40,12 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn new(mut expect: Vec<Position>, floor_hour: u64) -> Self {
+    pub(super) fn new(mut expect: Vec<Position>, head: Option<&Head>) -> Self {
         expect.sort_by_key(|position| std::cmp::Reverse(position.seq));
         Self {
             model: Model::default(),
             weigher: Weigher::fresh(),
-            receipts: Receipts::new(floor_hour),
+            receipts: Receipts::new(head),
             claims: Claims::default(),
             seq: 0,
             hash: String::new(),
@@ -185,6 +185,7 @@ impl Replay {
 
     fn line(&mut self, room: &mut Room<'_>, line: Line, is_contiguous: bool) {
         room.findings.checked.lines += 1;
+        room.findings.asked_by(&line.by);
         let resource = line.request.resource();
         let home = Partition::of(resource.id(), room.tollgate.partitions());
         if home != room.partition {
@@ -205,7 +206,8 @@ impl Replay {
                 (Resource::Account(_), Some(available)) => format!("{code}, available {available}"),
             };
             let (expected, found) = (said(decision.code, decision.after), said(line.code, line.after));
-            let what = format!("job {} was decided otherwise than the lines before it demand", line.id);
+            let by = if line.by.is_empty() { String::new() } else { format!(" (by {})", line.by) };
+            let what = format!("job {}{by} was decided otherwise than the lines before it demand", line.id);
             room.findings.violation(check, resource.to_string(), &[line.seq], expected, found, what);
         } else if line.code == Code::PaidAfterVoid {
             let what = format!("the gateway paid {} after its money had gone back", line.id);

@@ -2,6 +2,7 @@
 //!
 //! Pure. `serde` names the fields as `tollgate-producer audit --json` prints them; that form is a contract.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -149,6 +150,10 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// How many more there are.
     pub violations_unlisted: u64,
+    /// Who asked for how many of the operations, by name; what workers settled is in none.
+    pub by: Vec<Asked>,
+    /// How many more there were of others than the first [`LISTED_MAX`] who asked.
+    pub by_unlisted: u64,
     /// The comparison with the gateway's list, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bank: Option<Reconciled>,
@@ -164,6 +169,15 @@ impl Report {
         self.violations.extend(findings.violations);
         self.violations_unlisted += findings.unlisted;
     }
+}
+
+/// What one person, or what stands for one, asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// The name, as the journal has it.
+    pub by: String,
+    /// How many lines of the journal.
+    pub lines: u64,
 }
 
 /// What the comparison was about.
@@ -201,6 +215,8 @@ pub(super) struct Findings {
     head: Vec<Position>,
     violations: Vec<Violation>,
     unlisted: u64,
+    asked: BTreeMap<String, u64>,
+    asked_unlisted: u64,
     /// The partition that is being audited.
     partition: u16,
 }
@@ -240,6 +256,20 @@ impl Findings {
         self.violations.len() == LISTED_MAX
     }
 
+    /// Counts a line that somebody asked for.
+    pub(super) fn asked_by(&mut self, by: &str) {
+        if by.is_empty() {
+            return;
+        }
+        if let Some(lines) = self.asked.get_mut(by) {
+            *lines += 1;
+        } else if self.asked.len() == LISTED_MAX {
+            self.asked_unlisted += 1;
+        } else {
+            self.asked.insert(by.to_owned(), 1);
+        }
+    }
+
     pub(super) fn head(&mut self, seq: u64, hash: &str) {
         self.head.push(Position { partition: self.partition, seq, hash: hash.to_owned() });
     }
@@ -251,6 +281,8 @@ impl Findings {
             head: self.head,
             violations: self.violations,
             violations_unlisted: self.unlisted,
+            by: self.asked.into_iter().map(|(by, lines)| Asked { by, lines }).collect(),
+            by_unlisted: self.asked_unlisted,
             bank: None,
         }
     }

@@ -15,6 +15,9 @@ pub struct ExportLine<'a> {
     pub partition: u16,
     pub seq: u64,
     pub at_ms: u64,
+    /// Who asked for it; absent for what a worker settled.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub by: &'a str,
     pub id: &'a str,
     pub kind: &'static str,
     pub class: &'static str,
@@ -71,6 +74,7 @@ impl<'a> ExportLine<'a> {
             partition: partition.number(),
             seq: line.seq,
             at_ms: line.at_ms,
+            by: &line.by,
             id: line.id.as_str(),
             kind: line.request.kind().name(),
             class: line.code.class().name(),
@@ -177,10 +181,11 @@ mod tests {
             ),
             (
                 "create/account/a1\taccount_open\taccount_opened\ta1\t5\tUSD\t5",
-                r#"{"partition":0,"seq":9,"at_ms":17,"id":"create/account/a1","kind":"account_open","class":"applied","code":"account_opened","account":"a1","amount":5,"currency":"USD","available":5}"#,
+                r#"{"partition":0,"seq":9,"at_ms":17,"by":"ann","id":"create/account/a1","kind":"account_open","class":"applied","code":"account_opened","account":"a1","amount":5,"currency":"USD","available":5}"#,
             ),
         ] {
-            let line = super::super::read_line(text, 9, 17).unwrap();
+            let by = if text.starts_with("create/") { "ann" } else { "" };
+            let line = super::super::read_line(text, 9, 17, by).unwrap();
             assert_eq!(serde_json::to_string(&ExportLine::of(first, &line)).unwrap(), json);
         }
     }

@@ -2,21 +2,40 @@
 
 use std::time::Duration;
 
-use crate::ids::{Bucket, Namespace};
+use crate::ids::{Bucket, Identity, Namespace};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::partition::{Partition, Partitions};
 use crate::script::{millis, parts, script};
+use crate::tag::Tag;
 
 use super::{ScriptError, common_status};
 
-script!(INIT_META, "init_meta", [], keys [meta], args [nonce state partitions retention_ms]);
+script!(
+    INIT_META, "init_meta", [parts::FORMAT],
+    keys [meta],
+    args [nonce state partitions retention_ms identity tags]
+);
 
 script!(
-    INIT_HEAD, "init_head", [parts::NUMBERS],
+    INIT_HEAD, "init_head", [parts::NUMBERS, parts::FORMAT],
     keys [head journal resources parked kept],
-    args [nonce partition partitions retention_ms]
+    args [nonce partition partitions retention_ms identity]
 );
+
+/// The format of heads and of `meta` that this release reads and writes (`lua/parts/format.lua`).
+pub const FORMAT: &str = "2";
+
+/// What a namespace is initialised with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    /// Told from every other namespace; kept for ever.
+    pub identity: Identity,
+    /// Kept for ever.
+    pub partitions: Partitions,
+    /// How long receipts of timed ids are kept at least.
+    pub retention: Duration,
+}
 
 /// The states of a namespace's signpost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +46,16 @@ pub enum MetaState {
     Ready,
 }
 
-/// Writes the signpost; answers the number of partitions in force if it is another one.
+/// What became of the metadata of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetaInit {
+    /// It is written; the identity in force, which is the one that was there before.
+    Written(Identity),
+    /// It has another number of partitions.
+    OtherPartitions(u64),
+}
+
+/// Writes the metadata of a namespace.
 ///
 /// # Errors
 /// As [`settle`](super::settle::settle).
@@ -35,37 +63,44 @@ pub async fn meta(
     link: &mut Link,
     namespace: &Namespace,
     state: MetaState,
-    partitions: Partitions,
-    retention: Duration,
-) -> Result<Result<(), u64>, ScriptError> {
+    parameters: &Parameters,
+    tags: &[Tag],
+) -> Result<MetaInit, ScriptError> {
     let state = match state {
         MetaState::Initialising => "initialising",
         MetaState::Ready => "ready",
     };
+    let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
     let mut reply = INIT_META
         .call()
         .key(Keys::meta(namespace))
         .arg(state)
-        .arg(partitions.count())
-        .arg(millis(retention))
+        .arg(parameters.partitions.count())
+        .arg(millis(parameters.retention))
+        .arg(parameters.identity.as_str())
+        .arg(tags.join(" "))
         .run(link)
         .await?;
     match reply.text("status")?.as_str() {
-        "written" => Ok(Ok(())),
-        "other_partitions" => Ok(Err(reply.number("partitions")?)),
+        "written" => {
+            let text = reply.text("identity")?;
+            let damaged = || ScriptError::CorruptPartition(format!("meta: identity {text:?}"));
+            Ok(MetaInit::Written(Identity::parse(&text).ok_or_else(damaged)?))
+        }
+        "other_partitions" => Ok(MetaInit::OtherPartitions(reply.number("partitions")?)),
         other => Err(common_status(other, &mut reply)),
     }
 }
 
 /// What became of a head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadInit {
     /// It is new.
     Created,
     /// It was there; it has the retention now.
     Changed,
-    /// It is the head of another partition, or of a namespace of another size.
-    OtherParameters,
+    /// It is the head of another partition or namespace, or of another format: what differs.
+    OtherParameters(String),
     /// There is history but no head: data was lost.
     CorruptState,
 }
@@ -78,8 +113,7 @@ pub async fn head(
     link: &mut Link,
     keys: &Keys,
     partition: Partition,
-    partitions: Partitions,
-    retention: Duration,
+    parameters: &Parameters,
 ) -> Result<HeadInit, ScriptError> {
     let mut reply = INIT_HEAD
         .call()
@@ -89,14 +123,15 @@ pub async fn head(
         .key(keys.parked())
         .key(keys.receipts(Bucket::Kept))
         .arg(partition.number())
-        .arg(partitions.count())
-        .arg(millis(retention))
+        .arg(parameters.partitions.count())
+        .arg(millis(parameters.retention))
+        .arg(parameters.identity.as_str())
         .run(link)
         .await?;
     match reply.text("status")?.as_str() {
         "created" => Ok(HeadInit::Created),
         "changed" => Ok(HeadInit::Changed),
-        "other_parameters" => Ok(HeadInit::OtherParameters),
+        "other_parameters" => Ok(HeadInit::OtherParameters(reply.text("detail")?)),
         "corrupt_state" => Ok(HeadInit::CorruptState),
         other => Err(common_status(other, &mut reply)),
     }

@@ -11,7 +11,7 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    LOOKUP, "lookup", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT],
+    LOOKUP, "lookup", [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT],
     keys [head parked kept],
     args [nonce]
 );

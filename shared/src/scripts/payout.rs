@@ -9,7 +9,7 @@ use redis::Value;
 
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::ids::{AccountId, GatewayName, JobId, QueueName};
+use crate::ids::{AccountId, Actor, GatewayName, JobId, QueueName};
 use crate::job::{Kind, Resource};
 use crate::keys::Keys;
 use crate::link::Link;
@@ -117,7 +117,25 @@ pub async fn step(
     id: &JobId,
     step: &Step<'_>,
 ) -> Result<Answer, ScriptError> {
-    let mut reply = assembled(keys, account, id, step).run(link).await?;
+    step_by(link, keys, account, id, step, None).await
+}
+
+/// [`step`], for the journal asked by a person.
+///
+/// # Errors
+/// As [`step`].
+///
+/// # Cancel safety
+/// As [`step`].
+pub async fn step_by(
+    link: &mut Link,
+    keys: &Keys,
+    account: &AccountId,
+    id: &JobId,
+    step: &Step<'_>,
+    by: Option<&Actor>,
+) -> Result<Answer, ScriptError> {
+    let mut reply = assembled(keys, account, id, step, by).run(link).await?;
     let status = reply.text("status")?;
     if status != "settled" {
         return Err(common_status(&status, &mut reply));
@@ -126,7 +144,7 @@ pub async fn step(
     settlement.answers.first().copied().ok_or_else(|| Failure::unknown("a reply without an answer").into())
 }
 
-fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> Call {
+fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: Option<&Actor>) -> Call {
     let kind = match step {
         Step::Begin(_) => Kind::PayoutBegin,
         Step::Paid { .. } | Step::PostByHand { .. } => Kind::PayoutPost,
@@ -135,7 +153,7 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>) -> C
         Step::NotSent { .. } => Kind::PayoutNotSent,
         Step::VoidByHand { .. } | Step::Expire => Kind::PayoutVoid,
     };
-    let mut assembly = Assembly::new(keys, &QueueName::default());
+    let mut assembly = Assembly::new(keys, &QueueName::default(), by);
     // A step has no fingerprint of its own: the receipt keeps the job's.
     assembly.push_job(kind, "", id, "");
     assembly.push_resource(Resource::Account(account));

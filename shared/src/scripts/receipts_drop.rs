@@ -10,7 +10,7 @@ use super::{ScriptError, common_status};
 script!(
     RECEIPTS_DROP, "receipts_drop", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::ENTRIES, parts::QUEUE_STREAMS],
     keys [head queues registered],
-    args [nonce floor_hour bucket_count]
+    args [nonce floor_hour bucket_count pace]
 );
 
 /// Most buckets in one call: six weeks.
@@ -21,13 +21,35 @@ pub const BUCKETS_MAX: u64 = 1_000;
 pub struct Floor {
     /// The floor now, in hours since the Unix epoch.
     pub floor_hour: u64,
-    /// The floor that the rule allows; call again while the two differ.
+    /// The floor that the rule and the pace allow; call again while the two differ.
     pub allowed_hour: u64,
+    /// The floor that the rule alone allows.
+    pub by_rule_hour: u64,
     /// How many buckets were unlinked.
     pub unlinked: u64,
 }
 
-/// Raises the floor from `floor_hour` by up to [`BUCKETS_MAX`] hours; `queues` must be all queues of the partition.
+/// How fast the floor may rise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// An hour for each hour since it was last raised, an hour in a minute at most. The caller has seen for a minute
+    /// that the server's clock runs like its own.
+    Paced,
+    /// As far as the rule allows: a person has looked.
+    ByHand,
+}
+
+impl Pace {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Paced => "paced",
+            Self::ByHand => "by_hand",
+        }
+    }
+}
+
+/// Raises the floor from `floor_hour` by up to `hours_max` hours, [`BUCKETS_MAX`] at most; with 0 it only says what is
+/// allowed. `queues` must be all queues of the partition.
 /// `None` if the floor is another by now: read it again.
 ///
 /// # Errors
@@ -37,12 +59,16 @@ pub async fn receipts_drop(
     keys: &Keys,
     queues: &[QueueName],
     floor_hour: u64,
+    pace: Pace,
+    hours_max: u64,
 ) -> Result<Option<Floor>, ScriptError> {
+    let hours = hours_max.min(BUCKETS_MAX);
     let mut call = RECEIPTS_DROP.call().key(keys.head()).key(keys.queues()).key(keys.registered());
     call.push_arg(floor_hour);
-    call.push_arg(BUCKETS_MAX);
+    call.push_arg(hours);
+    call.push_arg(pace.name());
     let mut call = super::with_queues(call, keys, queues);
-    for hour in floor_hour..floor_hour + BUCKETS_MAX {
+    for hour in floor_hour..floor_hour + hours {
         call.push_key(keys.receipts(Bucket::Hour(hour)));
     }
     let mut reply = call.run(link).await?;
@@ -50,6 +76,7 @@ pub async fn receipts_drop(
         "dropped" => Ok(Some(Floor {
             floor_hour: reply.number("floor")?,
             allowed_hour: reply.number("allowed floor")?,
+            by_rule_hour: reply.number("floor by the rule")?,
             unlinked: reply.number("unlinked")?,
         })),
         "moved" => Ok(None),

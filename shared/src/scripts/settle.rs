@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::ids::{JobId, QueueName};
+use crate::ids::{Actor, JobId, QueueName};
 use crate::instant::Instant;
 use crate::job::Request;
 use crate::keys::Keys;
@@ -45,9 +45,9 @@ script!(
         include_str!("../../lua/settle/decide.lua"),
         include_str!("../../lua/settle/write.lua"),
     ),
-    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT, parts::QUEUE_ACKED],
+    [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT, parts::QUEUE_ACKED],
     keys [head queue journal parked scheduled dead kept resources],
-    args [nonce]
+    args [nonce by]
 );
 
 /// Most jobs in one call: what Lua's stack takes, and 5 ms of Redis's time.
@@ -150,9 +150,11 @@ pub async fn settle(
 
 /// What the settling side decides, not the sender.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Policy {
+pub struct Policy<'a> {
     /// How long a payout's money is held at most while no attempt has begun; for ever if absent.
     pub hold_ttl: Option<Duration>,
+    /// Who asks, for the journal; nobody for jobs of a queue.
+    pub by: Option<&'a Actor>,
 }
 
 /// [`settle`], with a [`Policy`].
@@ -167,7 +169,7 @@ pub async fn settle_with(
     keys: &Keys,
     queue: &QueueName,
     items: &[Item<'_>],
-    policy: Policy,
+    policy: Policy<'_>,
 ) -> Result<Settlement, ScriptError> {
     let refused = |detail: String| Err(Failure::not_applied(crate::failure::Refusal::Client, detail).into());
     if items.iter().any(|item| matches!(item.request, Request::PayoutStep { .. })) {
@@ -195,8 +197,8 @@ fn is_entry(text: &str) -> bool {
     text.split_once('-').is_some_and(|(ms, seq)| number(ms) && number(seq))
 }
 
-fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy) -> Call {
-    let mut assembly = Assembly::new(keys, queue);
+fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy<'_>) -> Call {
+    let mut assembly = Assembly::new(keys, queue, policy.by);
     for Item { entry, id, request, fingerprint } in items {
         assembly.push_job(request.kind(), entry.unwrap_or_default(), id, &fingerprint.to_string());
         assembly.push_request(id, request, policy);

@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use crate::link::Link;
 use crate::script::{Reply, Script, parts, script};
 
+use super::init::FORMAT;
 use super::queue::{self, QueueStatus};
 use super::{ScriptError, common_status, with_queues};
 
@@ -45,7 +46,10 @@ pub struct PartitionStats {
 pub struct Head {
     pub seq: u64,
     pub hash: String,
+    pub identity: String,
     pub receipts_floor_hour: u64,
+    pub floor_highest_hour: u64,
+    pub dropped_hour_highest: u64,
     pub retention_ms: u64,
     pub frozen: bool,
     pub acked: u64,
@@ -272,10 +276,18 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
         |name: &str| fields.get(name).and_then(|text| text.parse().ok()).ok_or_else(|| corrupt(name));
     // Written by the first repair of a queue.
     let later = |name: &str| if fields.contains_key(name) { number(name) } else { Ok(0) };
+    let format = fields.get("format").map_or("none", String::as_str);
+    if format != FORMAT {
+        let what = format!("head: format {format}, and this release reads format {FORMAT} only");
+        return Err(ScriptError::CorruptPartition(what));
+    }
     Ok(Head {
         seq: number("seq")?,
         hash: fields.get("hash").cloned().ok_or_else(|| corrupt("hash"))?,
+        identity: fields.get("identity").cloned().ok_or_else(|| corrupt("identity"))?,
         receipts_floor_hour: number("receipts_floor")?,
+        floor_highest_hour: number("floor_highest")?,
+        dropped_hour_highest: number("dropped_hour_highest")?,
         retention_ms: number("retention_ms")?,
         frozen: fields.get("frozen").is_some_and(|frozen| frozen != "0"),
         acked: number("acked")?,

@@ -118,7 +118,11 @@ const FAULTS: &[(&str, Check, &str)] = &[
     ("HDEL $head replayed", Check::G10, "head"),
     ("HSET $head mismatched x", Check::G10, "head"),
     ("HSET $head partition 1", Check::G9, "head"),
-    ("HSET $head format 2", Check::G9, "head"),
+    ("HSET $head format 1", Check::G9, "head"),
+    ("HSET $head identity 0123456789abcdef0123456789abcdef", Check::G9, "head"),
+    ("HSET $head floor_highest 1", Check::G3, "head"),
+    ("HSET $head dropped_hour_highest 9999999", Check::G3, "head"),
+    ("HDEL $head floor_credit_ms", Check::G10, "head"),
     ("HSET $head receipts_floor 9999999", Check::G4, "head"),
     ("DEL $head", Check::G9, "head"),
     // The journal.
@@ -128,7 +132,7 @@ const FAULTS: &[(&str, Check, &str)] = &[
     ("XADD $journal 33-1 a b", Check::G9, "journal"),
     ("XADD $journal * a b", Check::G9, "journal"),
     (
-        "XADD $journal 34-0 at_ms 1 lines j20\\twithdraw\\twithdrawn\\ta1\\t40\\tUSD\\t700 hash x",
+        "XADD $journal 34-0 at_ms 1 by ann lines j20\\twithdraw\\twithdrawn\\ta1\\t40\\tUSD\\t700 hash x",
         Check::G9,
         "journal",
     ),
@@ -205,7 +209,7 @@ async fn a_changed_journal_line_is_found_at_its_place() {
         let mut town = Town::new().await;
         rewrite(&mut town, |entry, fields| {
             if entry == "9-0" {
-                fields[3] = fields[3].replacen(from, to, 1);
+                fields[5] = fields[5].replacen(from, to, 1);
             }
             true
         })
@@ -221,7 +225,7 @@ async fn a_line_whose_hash_was_made_to_fit_is_found_by_the_model_and_the_receipt
     // 300 more than the account had left when j7 asked for 701 of 700.
     rewrite(&mut town, |entry, fields| {
         if entry == "10-0" {
-            fields[3] = fields[3].replace("insufficient_funds", "withdrawn");
+            fields[5] = fields[5].replace("insufficient_funds", "withdrawn");
         }
         true
     })

@@ -8,12 +8,12 @@ use tollgate::amount::Amount;
 use tollgate::audit::{Report, Verdict, audit, reconcile};
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, JobId, Namespace, QueueName};
+use tollgate::ids::{AccountId, Actor, JobId, Namespace, QueueName};
 use tollgate::job::{Request, Resource};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
 use tollgate::payout_key::PayoutKey;
-use tollgate::scripts::payout::{Begin, Retry, Step, hold, step};
+use tollgate::scripts::payout::{Begin, Retry, Step, hold, step_by};
 use tollgate::scripts::settle::{Answer, Item, settle};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
 
@@ -67,7 +67,9 @@ impl Books {
     async fn step(&mut self, account: &str, id: &str, made: Step<'_>) -> Answer {
         let (account, id) = (AccountId::parse(account).unwrap(), JobId::parse(id).unwrap());
         let keys = self.tollgate.keys(self.tollgate.partition_of(Resource::Account(&account))).clone();
-        step(&mut self.link, &keys, &account, &id, &made).await.unwrap()
+        let by_hand = matches!(made, Step::PostByHand { .. } | Step::VoidByHand { .. });
+        let by = by_hand.then(|| Actor::parse("ann").unwrap());
+        step_by(&mut self.link, &keys, &account, &id, &made, by.as_ref()).await.unwrap()
     }
 
     fn key(&self, account: &str, id: &str) -> PayoutKey {
@@ -206,7 +208,7 @@ async fn posted_without_a_payment_is_named_with_both_sums_and_who_posted() {
                     books.line("refused", account, currency, "pay-8", 1_250, "iban");
                 }
                 let post = match by_hand {
-                    true => Step::PostByHand { note: "ann: seen in the list" },
+                    true => Step::PostByHand { note: "seen in the list" },
                     false => Step::Paid { note: "201" },
                 };
                 assert_eq!(books.step(account, "pay-8", post).await.code(), Code::Paid);
@@ -294,7 +296,7 @@ async fn each_payment_that_our_book_does_not_explain_is_named() {
     case(
         async |books| {
             books.begun("a1", "USD", "p").await;
-            books.step("a1", "p", Step::VoidByHand { note: "ann: no" }).await;
+            books.step("a1", "p", Step::VoidByHand { note: "no" }).await;
             books.line("paid", "a1", "USD", "p", 1_250, "iban");
         },
         "payout:p",

@@ -70,10 +70,11 @@ const TYPES: [&[&str]; 6] = [
     &["HSET", "", "mine", "text"],
     &["XADD", "", "5-0", "field", "value"],
 ];
-const FIELDS: [&str; 36] = [
+const FIELDS: [&str; 37] = [
     "format",
     "frozen",
     "receipts_floor",
+    "floor_highest",
     "seq",
     "hash",
     "acked",

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use tollgate::ids::{Bucket, Namespace};
+use tollgate::ids::{Bucket, Identity, Namespace};
 use tollgate::keys::Keys;
 use tollgate::partition::Partitions;
-use tollgate::scripts::init::{HeadInit, MetaState, head, meta};
+use tollgate::scripts::init::{HeadInit, MetaState, Parameters, head, meta};
+use tollgate::scripts::receipts_drop::Pace;
+use tollgate::tag::Tag;
 use tollgate::{OpenError, Tollgate};
 
 use crate::harness::{TestRedis, cmd};
@@ -38,9 +40,9 @@ async fn an_initialised_namespace_has_its_retention_changed_and_nothing_else() {
     let keys = s.keys.clone();
     let first = Partitions::ONE.get(0).unwrap();
     let made = head_of(s, &keys, first, more).await;
-    assert_eq!(made, HeadInit::OtherParameters);
+    assert_eq!(made, HeadInit::OtherParameters("partitions 1, not 4".to_owned()));
     let made = head_of(s, &keys, more.get(1).unwrap(), Partitions::ONE).await;
-    assert_eq!(made, HeadInit::OtherParameters);
+    assert_eq!(made, HeadInit::OtherParameters("partition 0, not 1".to_owned()));
 }
 
 async fn head_of(
@@ -49,7 +51,8 @@ async fn head_of(
     partition: tollgate::partition::Partition,
     partitions: Partitions,
 ) -> HeadInit {
-    head(&mut s.link, keys, partition, partitions, DAY).await.unwrap()
+    let parameters = Parameters { partitions, ..s.parameters(DAY) };
+    head(&mut s.link, keys, partition, &parameters).await.unwrap()
 }
 
 #[tokio::test]
@@ -60,18 +63,20 @@ async fn what_a_killed_init_began_is_finished() {
     let namespace = Namespace::parse(TestRedis::ns()).unwrap();
     let opened = Tollgate::open(server.clone(), namespace.clone()).await.unwrap_err();
     assert!(matches!(opened, OpenError::Empty(_)), "{opened}");
-    meta(&mut link, &namespace, MetaState::Initialising, partitions, DAY).await.unwrap().unwrap();
+    let parameters = Parameters { identity: Identity::fresh(), partitions, retention: DAY };
+    let tags = Tag::all(&namespace, partitions);
+    meta(&mut link, &namespace, MetaState::Initialising, &parameters, &tags).await.unwrap();
     let second = partitions.get(1).unwrap();
-    let keys = Keys::new(&namespace, second);
-    assert_eq!(head(&mut link, &keys, second, partitions, DAY).await.unwrap(), HeadInit::Created);
+    let keys = Keys::new(&namespace, second, partitions);
+    assert_eq!(head(&mut link, &keys, second, &parameters).await.unwrap(), HeadInit::Created);
     let opened = Tollgate::open(server.clone(), namespace.clone()).await.unwrap_err();
     assert!(matches!(opened, OpenError::Initialising(_)), "{opened}");
     Tollgate::init(server.clone(), namespace.clone(), partitions, DAY).await.unwrap();
     let opened = Tollgate::open(server, namespace.clone()).await.unwrap();
-    assert_eq!(opened.partitions(), partitions);
+    assert_eq!((opened.partitions(), opened.identity()), (partitions, &parameters.identity));
     // A signpost of another type is damage, not a new namespace.
     link.run(&cmd(&["SET", &Keys::meta(&namespace), "text"])).await.unwrap();
-    let refused = meta(&mut link, &namespace, MetaState::Ready, partitions, DAY).await.unwrap_err();
+    let refused = meta(&mut link, &namespace, MetaState::Ready, &parameters, &tags).await.unwrap_err();
     assert_eq!(refused.code(), Some(tollgate::code::Code::CorruptPartition));
 }
 
@@ -117,8 +122,70 @@ async fn the_longest_duration_there_is_damages_nothing() {
     let mut space = Space::new().await;
     let s = &mut space;
     let first = Partitions::ONE.get(0).unwrap();
-    head(&mut s.link, &s.keys, first, Partitions::ONE, Duration::MAX).await.unwrap();
+    let parameters = s.parameters(Duration::MAX);
+    head(&mut s.link, &s.keys, first, &parameters).await.unwrap();
     let (queues, floor) = (s.queues().await, s.stats().await.head.receipts_floor_hour);
-    let drop = tollgate::scripts::receipts_drop::receipts_drop(&mut s.link, &s.keys, &queues, floor);
+    let drop = tollgate::scripts::receipts_drop::receipts_drop(
+        &mut s.link,
+        &s.keys,
+        &queues,
+        floor,
+        Pace::ByHand,
+        9,
+    );
     assert_eq!(drop.await.unwrap().unwrap().floor_hour, floor, "the retention is read back");
+}
+
+/// A head that is left over from another namespace of the name is named by whoever opens it, and by the audit.
+#[tokio::test]
+async fn a_head_of_another_identity_or_format_is_refused_by_name() {
+    for (field, value, told) in [
+        ("identity", "0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef"),
+        ("identity", "", "identity"),
+        ("format", "1", "format 1, and this release reads format 2 only"),
+    ] {
+        let mut space = Space::new().await;
+        let s = &mut space;
+        s.make(create("c", 1)).await;
+        let (namespace, head_key) = (s.tollgate.namespace().clone(), s.keys.head());
+        s.run(&["HSET", &head_key, field, value]).await;
+        let refused = Tollgate::open(s.server.clone(), namespace.clone()).await.unwrap_err().to_string();
+        assert!(refused.contains(told), "{refused}");
+        let again = Tollgate::init(s.server.clone(), namespace.clone(), Partitions::ONE, DAY).await;
+        assert!(again.unwrap_err().to_string().contains(field));
+        let tollgate = Tollgate::open_unchecked(s.server.clone(), namespace).await.unwrap();
+        let report = tollgate::audit::audit(&tollgate, &[], &|_| {}).await.unwrap();
+        let what = format!("{field} of the head is another");
+        assert!(report.violations.iter().any(|violation| violation.what == what), "{:#?}", report.violations);
+    }
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let namespace = s.tollgate.namespace().clone();
+    s.run(&["HSET", &Keys::meta(&namespace), "format", "1"]).await;
+    let refused = Tollgate::open(s.server.clone(), namespace.clone()).await.unwrap_err();
+    assert!(matches!(&refused, OpenError::OtherFormat { found, .. } if found == "1"), "{refused}");
+    let refused = Tollgate::init(s.server.clone(), namespace, Partitions::ONE, DAY).await.unwrap_err();
+    assert!(matches!(refused, OpenError::OtherFormat { .. }), "{refused}");
+}
+
+/// What a client in another language reads.
+#[tokio::test]
+async fn the_metadata_lists_the_tags_and_the_identity() {
+    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+    let (server, partitions) = (TestRedis::shared(), Partitions::new(4).unwrap());
+    let tollgate = Tollgate::init(server.clone(), namespace.clone(), partitions, DAY).await.unwrap();
+    let mut link = server.link().await.unwrap();
+    let mut ask = async |field| -> String {
+        link.query(&cmd(&["HGET", &Keys::meta(&namespace), field])).await.unwrap()
+    };
+    let tags: Vec<String> = ask("tags").await.split(' ').map(str::to_owned).collect();
+    assert_eq!((tags.len(), ask("format").await.as_str()), (4, "2"));
+    assert_eq!(ask("identity").await, tollgate.identity().as_str());
+    for (tag, partition) in tags.iter().zip(partitions.iter()) {
+        assert_eq!(tollgate.keys(partition).head(), format!("{tag}:head"));
+        assert_eq!(Tag::of(&namespace, partition, partitions).as_str(), tag);
+    }
+    link.run(&cmd(&["HSET", &Keys::meta(&namespace), "tags", &tags[..3].join(" ")])).await.unwrap();
+    let refused = Tollgate::open(server, namespace).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Corrupt { .. }), "{refused}");
 }

@@ -7,6 +7,7 @@ use tollgate::ids::{Bucket, ID_BYTES_MAX, JobId, Namespace, QueueName};
 use tollgate::job::Kind;
 use tollgate::keys::Keys;
 use tollgate::partition::{Partition, Partitions};
+use tollgate::tag::Tag;
 
 const PAGE: &str = include_str!("../../../docs/protocol.md");
 
@@ -42,6 +43,20 @@ fn partition_vectors() {
 }
 
 #[test]
+fn tag_vectors() {
+    const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);
+    for row in table("namespace | partitions") {
+        let [namespace, count, number, tag, slot] = row[..] else { panic!("{row:?}") };
+        let partitions = partitions(count.parse().unwrap());
+        let partition = partitions.get(number.parse().unwrap()).unwrap();
+        let computed = Tag::of(&Namespace::parse(namespace).unwrap(), partition, partitions);
+        assert_eq!(computed.as_str(), tag, "{row:?}");
+        let content = tag.trim_matches(|brace| "{}".contains(brace));
+        assert_eq!((CRC.checksum(content.as_bytes()) % 16_384).to_string(), slot, "{row:?}");
+    }
+}
+
+#[test]
 fn fingerprint_vectors() {
     use sha2::{Digest, Sha256};
     let mut described = Vec::new();
@@ -70,7 +85,10 @@ fn the_examples_are_jobs_in_the_right_stream() {
         assert_eq!((id, field.trim()), ("*", "job"));
         let job = Envelope::decode_job(json.as_bytes()).unwrap();
         let partition = Partition::of(job.request.resource().id(), Partitions::ONE);
-        assert_eq!(key, Keys::new(&Namespace::default(), partition).queue(&QueueName::default()));
+        assert_eq!(
+            key,
+            Keys::new(&Namespace::default(), partition, Partitions::ONE).queue(&QueueName::default())
+        );
     }
 }
 

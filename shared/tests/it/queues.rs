@@ -60,7 +60,11 @@ async fn the_receipts_floor_does_not_pass_what_waits_in_a_queue_that_nobody_open
     let added = format!("{}-0", s.now_ms().await - 200 * hour_ms);
     s.run(&["XADD", &stream, &added, "job", "{}"]).await;
     let names = s.queues().await;
-    let raised = receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor).await.unwrap().unwrap();
+    let raised =
+        receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor, receipts_drop::Pace::ByHand, 1_000)
+            .await
+            .unwrap()
+            .unwrap();
     let now_hour = s.now_ms().await / hour_ms;
     assert_eq!(
         raised.floor_hour,
@@ -204,14 +208,22 @@ async fn entries_whose_ids_are_ahead_of_the_clock_have_an_age_and_hold_the_floor
     );
 
     let (floor, names) = (s.set_floor(-1_000).await, s.queues().await);
-    let held = receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor).await.unwrap().unwrap();
+    let held =
+        receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor, receipts_drop::Pace::ByHand, 1_000)
+            .await
+            .unwrap()
+            .unwrap();
     assert_eq!(held.floor_hour, floor, "nobody knows how long it has waited");
     // Settled, it holds nothing back any more; and the repair lets the ids follow the clock again.
     s.run(&["XREADGROUP", "GROUP", "workers", "w", "STREAMS", &stream, ">"]).await;
     s.run(&["XACK", &stream, "workers", &next_year]).await;
     let head = s.keys.head();
     s.run(&["HSET", &head, "acked", "1", "acked:default", "1"]).await;
-    let raised = receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor).await.unwrap().unwrap();
+    let raised =
+        receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor, receipts_drop::Pace::ByHand, 1_000)
+            .await
+            .unwrap()
+            .unwrap();
     assert!(raised.floor_hour > floor);
     let name = s.queue.clone();
     let repaired = repair(&mut s.link, &s.keys, &name, Apply::Yes).await.unwrap();
@@ -241,7 +253,9 @@ async fn the_highest_id_there_is_breaks_nothing_and_a_repair_takes_it_away() {
             told.contains("nothing can be added") && told.contains("repair queue default"),
             "{what}: {told}"
         );
-        receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor).await.unwrap();
+        receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor, receipts_drop::Pace::ByHand, 1_000)
+            .await
+            .unwrap();
     };
     everything(s, "waiting").await;
     let entries = s.fetch("w", 9).await;

@@ -7,7 +7,7 @@ use tollgate::instant::Instant;
 use tollgate::partition::Partitions;
 use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
 use tollgate::scripts::park::Destination;
-use tollgate::scripts::receipts_drop::{BUCKETS_MAX, Floor, receipts_drop};
+use tollgate::scripts::receipts_drop::{BUCKETS_MAX, Floor, Pace, receipts_drop};
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{ScriptError, init, queue};
 
@@ -17,13 +17,14 @@ const HOUR_MS: u64 = 3_600_000;
 
 async fn drop_at(s: &mut Space, floor_hour: u64) -> Option<Floor> {
     let queues = s.queues().await;
-    receipts_drop(&mut s.link, &s.keys, &queues, floor_hour).await.unwrap()
+    receipts_drop(&mut s.link, &s.keys, &queues, floor_hour, Pace::ByHand, BUCKETS_MAX).await.unwrap()
 }
 
 async fn retention(s: &mut Space, hours: u64) {
     let first = Partitions::ONE.get(0).unwrap();
     let retention = std::time::Duration::from_secs(hours * 3600);
-    init::head(&mut s.link, &s.keys, first, Partitions::ONE, retention).await.unwrap();
+    let parameters = s.parameters(retention);
+    init::head(&mut s.link, &s.keys, first, &parameters).await.unwrap();
 }
 
 #[tokio::test]
@@ -39,7 +40,10 @@ async fn the_floor_rises_to_now_less_retention_and_takes_the_buckets_along() {
     }
     assert_eq!(drop_at(s, floor + 1).await, None, "another floor than the caller thought");
     let dropped = drop_at(s, floor).await.unwrap();
-    assert_eq!(dropped, Floor { floor_hour: hour - 168, allowed_hour: hour - 168, unlinked: 1 });
+    assert_eq!(
+        dropped,
+        Floor { floor_hour: hour - 168, allowed_hour: hour - 168, by_rule_hour: hour - 168, unlinked: 1 }
+    );
     let again = drop_at(s, hour - 168).await.unwrap();
     assert_eq!(again, Floor { unlinked: 0, ..dropped }, "nothing more to do");
     let Bucket::Hour(old_hour) = old.bucket() else { panic!() };
@@ -91,17 +95,17 @@ async fn what_cannot_be_seen_whole_drops_nothing() {
     let queues = s.queues().await;
     let stream = s.keys.queue(&s.queue);
     let before = s.dump().await;
-    let stale = receipts_drop(&mut s.link, &s.keys, &[], floor).await.unwrap_err();
+    let stale = receipts_drop(&mut s.link, &s.keys, &[], floor, Pace::ByHand, 9).await.unwrap_err();
     assert_eq!(stale, ScriptError::StaleKeys);
     let head = s.keys.head();
     s.run(&["HSET", &head, "frozen", "look"]).await;
-    let frozen = receipts_drop(&mut s.link, &s.keys, &queues, floor).await.unwrap_err();
+    let frozen = receipts_drop(&mut s.link, &s.keys, &queues, floor, Pace::ByHand, 9).await.unwrap_err();
     assert_eq!(frozen, ScriptError::Frozen("look".to_owned()));
     s.run(&["HSET", &head, "frozen", "0"]).await;
     assert!(before.changed(&s.dump().await).is_empty());
     s.run(&["XGROUP", "DESTROY", &stream, "workers"]).await;
     let before = s.dump().await;
-    let corrupt = receipts_drop(&mut s.link, &s.keys, &queues, floor).await.unwrap_err();
+    let corrupt = receipts_drop(&mut s.link, &s.keys, &queues, floor, Pace::ByHand, 9).await.unwrap_err();
     assert!(matches!(corrupt, ScriptError::CorruptPartition(_)), "{corrupt}");
     assert!(before.changed(&s.dump().await).is_empty());
 }

@@ -8,8 +8,10 @@ use tollgate::failure::Refusal;
 use tollgate::partition::Partitions;
 use tollgate::scripts::park::Destination;
 use tollgate::scripts::{
-    ScriptError, beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, stats,
+    ScriptError, beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop,
+    receipts_lower, stats,
 };
+use tollgate::tag::Tag;
 
 use crate::harness::TestRedis;
 use crate::space::*;
@@ -34,6 +36,8 @@ async fn a_redis_that_refuses_writes_changes_nothing_and_heals() {
         let namespace = s.tollgate.namespace().clone();
         let zero = Duration::ZERO;
         let ready = init::MetaState::Ready;
+        let (parameters, tags) = (s.parameters(zero), Tag::all(&namespace, Partitions::ONE));
+        let by_hand = receipts_drop::Pace::ByHand;
         let (entry, job) = &entries[0];
         let tries = [
             ("settle", s.settle(&[(Some(entry), &job.id, &job.request)]).await.err()),
@@ -43,11 +47,15 @@ async fn a_redis_that_refuses_writes_changes_nothing_and_heals() {
             ("dead_retry", dead::retry(&mut s.link, &keys, &queues, &ids).await.err()),
             ("dead_discard", dead::discard(&mut s.link, &keys, &ids).await.err()),
             ("queue", queue::queue(&mut s.link, &keys, &name, None).await.err()),
-            ("init_head", init::head(&mut s.link, &keys, first, Partitions::ONE, zero).await.err()),
-            ("init_meta", init::meta(&mut s.link, &namespace, ready, Partitions::ONE, zero).await.err()),
+            ("init_head", init::head(&mut s.link, &keys, first, &parameters).await.err()),
+            ("init_meta", init::meta(&mut s.link, &namespace, ready, &parameters, &tags).await.err()),
             ("beat", beat::beat(&mut s.link, &keys, "w", "{}").await.err()),
             ("reap", reap::reap(&mut s.link, &keys, &queues, "w", zero).await.err()),
-            ("receipts_drop", receipts_drop::receipts_drop(&mut s.link, &keys, &queues, 1).await.err()),
+            (
+                "receipts_drop",
+                receipts_drop::receipts_drop(&mut s.link, &keys, &queues, 1, by_hand, 9).await.err(),
+            ),
+            ("receipts_lower", receipts_lower::receipts_lower(&mut s.link, &keys).await.err()),
         ];
         for (script, refused) in tries {
             let Some(ScriptError::Failure(failure)) = &refused else { panic!("{script}: {refused:?}") };

@@ -15,8 +15,10 @@ use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::queue::{Apply, Repair};
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{
-    beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, stats, survey,
+    beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, receipts_lower, stats,
+    survey,
 };
+use tollgate::tag::Tag;
 
 use crate::space::*;
 
@@ -56,14 +58,17 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
     let namespace = s.tollgate.namespace().clone();
 
     let got = twice(s, async |s| {
-        init::head(&mut s.link, &s.keys, partition, Partitions::ONE, retention).await.unwrap()
+        let parameters = s.parameters(retention);
+        init::head(&mut s.link, &s.keys, partition, &parameters).await.unwrap()
     });
     called.again("init_head", got.await, (init::HeadInit::Changed, init::HeadInit::Changed));
+    let written = init::MetaInit::Written(s.tollgate.identity().clone());
     let got = twice(s, async |s| {
         let ready = init::MetaState::Ready;
-        init::meta(&mut s.link, &namespace, ready, Partitions::ONE, retention).await.unwrap()
+        let (parameters, tags) = (s.parameters(retention), Tag::all(&namespace, Partitions::ONE));
+        init::meta(&mut s.link, &namespace, ready, &parameters, &tags).await.unwrap()
     });
-    called.again("init_meta", got.await, (Ok(()), Ok(())));
+    called.again("init_meta", got.await, (written.clone(), written));
     let other = tollgate::ids::QueueName::parse("other").unwrap();
     let got = twice(s, async |s| queue::queue(&mut s.link, &s.keys, &other, None).await.unwrap());
     called.again("queue", got.await, (queue::QueueStatus::Active, queue::QueueStatus::Active));
@@ -140,10 +145,17 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
 
     let floor = s.stats().await.head.receipts_floor_hour;
     let got = twice(s, async |s| {
-        let dropped = receipts_drop::receipts_drop(&mut s.link, &s.keys, &queues, floor).await.unwrap();
+        let pace = receipts_drop::Pace::ByHand;
+        let dropped =
+            receipts_drop::receipts_drop(&mut s.link, &s.keys, &queues, floor, pace, 9).await.unwrap();
         dropped.map(|floor| floor.unlinked)
     });
     called.again("receipts_drop", got.await, (Some(0), None));
+    let got =
+        twice(s, async |s| receipts_lower::receipts_lower(&mut s.link, &s.keys).await.unwrap().floor_hour);
+    let got = got.await;
+    let lowered = got.0;
+    called.again("receipts_lower", got, (lowered, lowered));
 
     // The kinds of settle that have no receipt of their own.
     let payout = JobId::fresh();

@@ -381,6 +381,7 @@ async fn a_damaged_partition_refuses_the_whole_call_before_any_write() {
         "format",
         "frozen",
         "receipts_floor",
+        "floor_highest",
         "seq",
         "hash",
         "acked",
@@ -398,7 +399,7 @@ async fn a_damaged_partition_refuses_the_whole_call_before_any_write() {
         }
     }
     damage(&["HSET", "head", "frozen", "timeline_regressed"]);
-    damage(&["HSET", "head", "format", "2"]);
+    damage(&["HSET", "head", "format", "1"]);
     damage(&["DEL", "head"]);
     for key in ["head", "journal", "parked", "receipts:kept", "queue:default"] {
         damage(&["SET", key, "a string"]);
@@ -623,4 +624,26 @@ async fn a_thousand_jobs_fit_one_call_and_one_more_does_not() {
     let (id, request) = (JobId::fresh(), redeem("c", "u", 1));
     assert!(s.settle(&vec![(None, &id, &request); 1001]).await.is_err());
     assert!(s.settle(&[]).await.unwrap().answers.is_empty());
+}
+
+/// Who asked is part of what the chain covers; a worker's jobs name nobody.
+#[tokio::test]
+async fn the_journal_keeps_who_asked() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let ann = s.tollgate.clone().acting_as(tollgate::ids::Actor::parse("ann").unwrap());
+    let answer = ann.settle_one(&mut s.link, &id("one"), &create("c", 9)).await.unwrap();
+    assert_eq!(answer.code(), Code::CampaignCreated);
+    let entries = s.deliver("w", &[fresh(redeem("c", "u", 1))]).await;
+    s.settle_entries(&entries).await;
+    let entries = tollgate::journal::read(&mut s.link, &s.keys, 0, 9).await.unwrap().unwrap();
+    let by: Vec<&str> = entries.iter().map(|entry| entry.by.as_str()).collect();
+    assert_eq!(by, ["ann", ""]);
+    assert_eq!(entries[0].lines().unwrap()[0].by, "ann");
+    let changed = tollgate::journal::Entry { by: "bob".to_owned(), ..entries[0].clone() };
+    assert_eq!(entries[0].expected_hash(""), entries[0].hash);
+    assert_ne!(changed.expected_hash(""), entries[0].hash);
+    let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    assert_eq!(report.violations, []);
+    assert_eq!((report.by[0].by.as_str(), report.by[0].lines), ("ann", 1));
 }

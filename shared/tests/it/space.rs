@@ -14,6 +14,7 @@ use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
 use tollgate::keys::{GROUP, Keys};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
+use tollgate::scripts::init::Parameters;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::settle::{Answer, Item, Settlement, settle};
 use tollgate::scripts::stats::{self, PartitionStats};
@@ -44,6 +45,11 @@ impl Space {
         let keys = tollgate.keys(Partitions::ONE.get(0).unwrap()).clone();
         let link = server.link().await.unwrap();
         Self { server, tollgate, keys, link, queue: QueueName::default() }
+    }
+
+    /// What it was initialised with, but for the retention.
+    pub(crate) fn parameters(&self, retention: std::time::Duration) -> Parameters {
+        Parameters { identity: self.tollgate.identity().clone(), partitions: Partitions::ONE, retention }
     }
 
     pub(crate) async fn run(&mut self, words: &[&str]) -> Value {

@@ -14,7 +14,7 @@ pub(crate) async fn settle(desk: &mut Desk<'_>, plans: &[Item<'_>]) -> Result<Ve
     if plans.is_empty() {
         return Ok(Vec::new());
     }
-    let policy = Policy { hold_ttl: desk.worker.config.payout.hold_ttl };
+    let policy = Policy { hold_ttl: desk.worker.config.payout.hold_ttl, by: None };
     let mut retry = Retry::new(desk.worker, desk.lane, "settle");
     loop {
         let settled = match desk.slot.link().await {

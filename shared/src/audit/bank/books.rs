@@ -214,7 +214,7 @@ pub(super) async fn read_journal(tollgate: &Tollgate, link: &mut Link) -> Result
 
 impl Journal {
     fn take(&mut self, partition: Partition, line: journal::Line) {
-        let journal::Line { seq, id, request, code, .. } = line;
+        let journal::Line { seq, id, by, request, code, .. } = line;
         match request {
             Request::Payout { account, amount, currency, destination } if code == Code::Held => {
                 let name = PayoutName { account: account.to_string(), id: id.to_string() };
@@ -240,7 +240,7 @@ impl Journal {
                         self.by_key.insert(idempotency_key, name);
                     }
                     PayoutStep::Post { source, note } if code == Code::Paid => {
-                        payout.posted_by = Some(poster(&source, &note));
+                        payout.posted_by = Some(poster(&source, &by, &note));
                     }
                     _ => {}
                 }
@@ -251,9 +251,10 @@ impl Journal {
 }
 
 /// `the gateway's word (201)`, or `operator ann: seen in the list`.
-fn poster(source: &str, note: &str) -> String {
+fn poster(source: &str, by: &str, note: &str) -> String {
     match source {
         "gateway" => format!("the gateway's word ({note})"),
-        source => format!("{source} {note}"),
+        source if by.is_empty() => format!("{source}: {note}"),
+        source => format!("{source} {by}: {note}"),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use redis::ToRedisArgs;
 
 use crate::amount::{Amount, Currency};
-use crate::ids::{Bucket, JobId, QueueName};
+use crate::ids::{Actor, Bucket, JobId, QueueName};
 use crate::instant::Instant;
 use crate::job::{Kind, Request, Resource};
 use crate::keys::Keys;
@@ -42,7 +42,8 @@ enum Type {
 }
 
 impl<'a> Assembly<'a> {
-    pub(in crate::scripts) fn new(keys: &'a Keys, queue: &QueueName) -> Self {
+    /// `by` is who asks, if it is not a worker.
+    pub(in crate::scripts) fn new(keys: &'a Keys, queue: &QueueName, by: Option<&Actor>) -> Self {
         let call = SETTLE
             .call()
             .key(keys.head())
@@ -52,7 +53,8 @@ impl<'a> Assembly<'a> {
             .key(keys.scheduled())
             .key(keys.dead())
             .key(keys.receipts(Bucket::Kept))
-            .key(keys.resources());
+            .key(keys.resources())
+            .arg(by.map_or("", Actor::as_str));
         Self { call, runs: Vec::new(), keys, buckets: HashMap::new(), resources: HashMap::new() }
     }
 
@@ -102,7 +104,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// The fields of a request's kind.
-    pub(super) fn push_request(&mut self, id: &JobId, request: &'a Request, policy: Policy) {
+    pub(super) fn push_request(&mut self, id: &JobId, request: &'a Request, policy: Policy<'_>) {
         self.push_resource(request.resource());
         match request {
             Request::Redeem { customer, quantity, .. } => {

@@ -16,6 +16,7 @@ use tollgate::receipts::drop_old;
 use tollgate::scripts::park::{Destination, Parking, park};
 use tollgate::scripts::payout::{self, Begin, Retry, Step};
 use tollgate::scripts::promote::promote;
+use tollgate::scripts::receipts_drop::Pace;
 use tollgate::scripts::settle::{Item, settle};
 use tollgate::scripts::{dead, settle as settling};
 
@@ -208,7 +209,7 @@ async fn what_is_in_motion_is_no_violation() {
         }
         if round >= 2 {
             let keys = town.keys().clone();
-            drop_old(&mut town.link, &keys).await.unwrap();
+            drop_old(&mut town.link, &keys, Pace::ByHand).await.unwrap();
         }
     }
     assert!(crowd.settled.load(Ordering::Relaxed) > before, "nothing was in motion");

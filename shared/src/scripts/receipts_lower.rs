@@ -1,0 +1,33 @@
+//! `receipts_lower`: lowers the receipts floor again, after a clock was wrong.
+
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::{ScriptError, common_status};
+
+script!(RECEIPTS_LOWER, "receipts_lower", [parts::NUMBERS, parts::HEAD_COUNTERS], keys[head], args[nonce]);
+
+/// A floor before and after, in hours since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lowered {
+    /// Before.
+    pub floor_hour_before: u64,
+    /// Now.
+    pub floor_hour: u64,
+}
+
+/// Lowers the floor of one partition to just above the highest hour of which receipts were dropped.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle).
+pub async fn receipts_lower(link: &mut Link, keys: &Keys) -> Result<Lowered, ScriptError> {
+    let mut reply = RECEIPTS_LOWER.call().key(keys.head()).run(link).await?;
+    match reply.text("status")?.as_str() {
+        "lowered" => Ok(Lowered {
+            floor_hour_before: reply.number("floor before")?,
+            floor_hour: reply.number("floor")?,
+        }),
+        other => Err(common_status(other, &mut reply)),
+    }
+}
