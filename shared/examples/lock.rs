@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::ids::{LockName, Namespace};
-use tollgate::lock::{LockNodes, LockOptions, Locks};
+use tollgate::lock::{LockNodes, LockOptions, Locks, WorkError};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -30,11 +30,11 @@ async fn locked(urls: &[String], rounds: usize) -> Result<Vec<Duration>, Error> 
     let name = LockName::parse("invoice 17")?;
     let options = LockOptions::default();
     // Opens the links and loads the scripts.
-    locks.with(&name, &options, async |_| ()).await?;
+    locks.with(&name, &options, async |_| Ok::<_, Error>(())).await.map_err(WorkError::flat)?;
     let mut took = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         let begun = Instant::now();
-        locks.with(&name, &options, async |_| ()).await?;
+        locks.with(&name, &options, async |_| Ok::<_, Error>(())).await.map_err(WorkError::flat)?;
         took.push(begun.elapsed());
     }
     Ok(took)

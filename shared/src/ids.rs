@@ -191,6 +191,15 @@ impl LockName {
             LockOwner::Payouts => format!("payouts:{}", self.id),
         }
     }
+
+    pub(crate) fn of_key_part(text: &str) -> Option<Self> {
+        let (owner, id) = text.split_once(':')?;
+        match owner {
+            "user" => Self::parse(id).ok(),
+            "payouts" => AccountId::parse(id).ok().map(|account| Self::payouts(&account)),
+            _ => None,
+        }
+    }
 }
 
 /// For messages: `invoice 17`, or `payouts of a1`.

@@ -38,32 +38,47 @@
 //! There is no fairness (who waits longest need not be next) and no re-entrancy (a second acquire of a name finds
 //! it taken, also in the same task). See `docs/locks.md`.
 
+mod attempt;
 mod claim;
 mod error;
+mod fitness;
+mod give_back;
 mod guarded;
+mod health;
 mod held;
 mod lease;
+mod look;
+#[cfg(test)]
+mod model;
+mod node;
 mod nodes;
 mod options;
+mod queue;
 mod quorum;
+mod seat;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use error::{Against, BrokenNode, LockError, Lost, LostCause, TakenNode};
-pub use guarded::{Fence, FenceError, GUARDED_BYTES_MAX, Guarded};
+pub use error::{Against, BrokenNode, LockError, Lost, LostCause, TakenNode, WorkError};
+pub use guarded::{Fence, FenceError, FenceTextError, GUARDED_BYTES_MAX, Guarded};
+pub use health::{Failing, NodeState};
 pub use held::HeldLock;
 pub use lease::Lease;
-pub use nodes::{LockNodes, LockNodesError, Placement};
+pub use look::{Found, Look, NodeLook};
+pub use nodes::{LockNodes, LockNodesError, NodeReport, NodesReport, Placement};
 pub use options::{LockOptions, Renewal, TTL_MAX, TTL_MIN};
+pub use queue::Waiting;
 
-use claim::Claim;
-use quorum::Standing;
+use attempt::Wanted;
 
 use crate::ids::{LockName, Namespace};
 use crate::keys::Keys;
+
+/// How long [`Locks::look`] waits for a node.
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
 
 /// Takes locks. Cheap to clone; belongs to the runtime it is first used on, as links do.
 #[derive(Clone)]
@@ -99,88 +114,84 @@ impl Locks {
     }
 
     /// Does `work` while holding the lock `name`, and gives it back. `Ok` means that all of the work was done
-    /// within the lease.
+    /// within the lease. The work answers a `Result`, and its error and the lock's are one: neither is dropped for the
+    /// other.
     ///
     /// # Errors
-    /// The work never began: [`LockError::Options`], [`Taken`](LockError::Taken), [`Broken`](LockError::Broken),
-    /// [`TooLate`](LockError::TooLate). It was cancelled: [`Lost`](LockError::Lost). It finished too late:
-    /// [`Overran`](LockError::Overran).
+    /// [`WorkError::Work`]: the work's own. Otherwise [`WorkError::Lock`]. The work never began:
+    /// [`LockError::Options`], [`Taken`](LockError::Taken), [`Broken`](LockError::Broken),
+    /// [`NoLink`](LockError::NoLink), [`TooLate`](LockError::TooLate). It was cancelled: [`Lost`](LockError::Lost).
+    /// It finished too late: [`Overran`](LockError::Overran).
     ///
     /// # Cancel safety
     /// Dropped at any point, it drops the work and gives back in the background what it has or may still get.
-    pub async fn with<T, W: Future<Output = T>>(
+    pub async fn with<T, E, W>(
         &self,
         name: &LockName,
         options: &LockOptions,
         work: impl FnOnce(Lease) -> W,
-    ) -> Result<T, LockError> {
+    ) -> Result<T, WorkError<E>>
+    where
+        W: Future<Output = Result<T, E>>,
+    {
         let lock = self.acquire(name, options).await?;
-        let value = lock.guard(work(lock.lease())).await?;
-        // The work was covered; whether every node has heard of its end does not change that.
+        let result = lock.guard(work(lock.lease())).await;
+        // The work was covered, or told that it was not; whether every node has heard of its end does not change that.
         let _ = lock.release().await;
-        Ok(value)
+        result
     }
 
-    /// Takes the lock `name`. Each attempt asks all nodes at once, under a token of its own, and lasts at most two
-    /// time-outs per node, the second to give back what a failed one got.
+    /// Takes the lock `name`, trying for as long as [`LockOptions::wait`] says.
+    ///
+    /// One attempt asks all nodes at once, under a token of its own. Where others want the same lock, it asks one of
+    /// them first and the others only if that grants it. It lasts at most two time-outs per node, and once more that
+    /// to give back what a failed one got; a node that does not answer is not waited for then.
+    ///
+    /// In one process, only the first in line makes attempts, after growing random pauses; the others wait behind it,
+    /// first come, first served, and while the lock is held in this process nobody asks the nodes at all. A process
+    /// that has had a lock for twenty of the longest pauses, almost without a break, leaves it to others for one.
     ///
     /// # Errors
-    /// What the last attempt within [`LockOptions::wait`] failed on; then no node keeps a part of it, but for nodes
-    /// that could not be reached, where the TTL ends it.
+    /// What the last attempt within [`LockOptions::wait`] failed on, of this caller or of another that asked for the
+    /// same meanwhile. Then no node keeps a part of it, but for nodes that have not answered: these are told again in
+    /// the background, until the TTL is over.
     ///
     /// # Cancel safety
     /// Dropped at any point, it gives back in the background what was or will be granted.
     pub async fn acquire(&self, name: &LockName, options: &LockOptions) -> Result<HeldLock, LockError> {
         let options = options.checked()?;
-        let begun = Instant::now();
-        loop {
-            let error = match self.attempt(name, &options).await {
-                Ok(lock) => return Ok(lock),
-                Err(error) => error,
-            };
-            let pause = pause(options.retry_delay_max);
-            if begun.elapsed().saturating_add(pause) >= options.wait {
-                return Err(error);
-            }
-            tracing::trace!(%error, ?pause, "trying again");
-            tokio::time::sleep(pause).await;
-        }
+        let key = Keys::lock(&self.namespace, name);
+        let wanted = Wanted { locks: self, name, key: &key, options: &options };
+        let queue = self.nodes.queues().of(&key, name);
+        wanted.acquire(&queue).await
     }
 
-    async fn attempt(&self, name: &LockName, options: &LockOptions) -> Result<HeldLock, LockError> {
-        let LockOptions { ttl, node_timeout, .. } = *options;
-        let key = Keys::lock(&self.namespace, name);
-        let claim = Claim::new(&self.nodes, &key, &self.token(), ttl, node_timeout);
-        // Before the first send: whatever the nodes count, it began later.
-        let sent_at = Instant::now();
-        let tally = claim.take(sent_at).await;
-        let took = sent_at.elapsed();
-        let name = name.clone();
-        let against = || Against::of(&tally, claim.names());
-        let error = match tally.standing() {
-            Standing::Ours => {
-                let lease = Lease::new(name.clone(), ttl, quorum::valid_until(sent_at, ttl));
-                match lease.check() {
-                    Ok(()) => return Ok(HeldLock::new(claim, lease, options, sent_at)),
-                    Err(_) => LockError::TooLate { name, ttl, took },
-                }
-            }
-            Standing::Broken => LockError::Broken { name, against: against() },
-            Standing::NotOurs | Standing::Split | Standing::Open => {
-                LockError::Taken { name, against: against() }
-            }
-        };
-        claim.abandon().await;
-        Err(error)
+    /// Asks every node who has the lock `name`, and for how long.
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    pub async fn look(&self, name: &LockName) -> Look {
+        attempt::look(&self.nodes, &Keys::lock(&self.namespace, name), LOOK_WITHIN).await
+    }
+
+    /// Who waits for a lock in this process, or holds one, and what the nodes said last about it.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        self.nodes.queues().waiting()
+    }
+
+    /// Waits until everything is given back that was dropped, cancelled or released before, but for `within` at
+    /// most; how many calls are still on their way or to be made again.
+    ///
+    /// For the end of `main`: what is dropped right before the runtime goes is otherwise left to its TTL.
+    ///
+    /// # Cancel safety
+    /// Safe: it only waits.
+    pub async fn finish(&self, within: Duration) -> usize {
+        self.nodes.background().done(Instant::now() + within).await
     }
 
     /// A token that no other attempt anywhere has: who, then 128 random bits.
     fn token(&self) -> String {
         format!("{}/{:032x}", self.owner, rand::random::<u128>())
     }
-}
-
-/// Random, so that those who split the nodes between them do not do it again.
-fn pause(max: Duration) -> Duration {
-    rand::random_range(max / 4..=max)
 }

@@ -136,7 +136,9 @@ pub(crate) fn questions() -> Pipeline {
 }
 
 /// An answer; None where this user may not ask (or the command was renamed away).
-fn allowed<T: FromRedisValue>(answer: Option<Result<Value, Failure>>) -> Result<Option<T>, Failure> {
+pub(crate) fn allowed<T: FromRedisValue>(
+    answer: Option<Result<Value, Failure>>,
+) -> Result<Option<T>, Failure> {
     match answer {
         None => Ok(None),
         Some(Ok(value)) => Ok(redis::from_redis_value(value).ok()),
@@ -144,6 +146,12 @@ fn allowed<T: FromRedisValue>(answer: Option<Result<Value, Failure>>) -> Result<
         Some(Err(failure)) if failure.refusal() == Some(Refusal::NoPermission) => Ok(None),
         Some(Err(failure)) => Err(failure),
     }
+}
+
+/// A field of the text that INFO answers.
+pub(crate) fn info_field(info: &str, name: &str) -> Option<String> {
+    let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(value.trim().to_owned())
 }
 
 /// What is known of a server; None: it could not be asked.
@@ -179,12 +187,7 @@ impl Facts {
     }
 
     fn read(info: Option<&str>, config: Option<&HashMap<String, String>>) -> Self {
-        let field = |name: &str| {
-            info?
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-                .map(|v| v.trim().to_string())
-        };
+        let field = |name: &str| info_field(info?, name);
         let setting = |name: &str| config?.get(name).cloned();
         Self {
             run_id: field("run_id"),

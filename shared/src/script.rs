@@ -81,6 +81,11 @@ impl Script {
         self.assembled.get_or_init(|| Assembled::of(self.source, self.parts))
     }
 
+    /// Adds the command that makes the script known to a server.
+    pub(crate) fn load(&self, pipeline: &mut redis::Pipeline) {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(&self.assembled().text);
+    }
+
     /// Begins a call. The nonce is added as the first of ARGV.
     pub(crate) fn call(&'static self) -> Call {
         Call { script: self, nonce: next_nonce(), keys: Vec::new(), args: Words::default() }

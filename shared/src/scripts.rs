@@ -118,6 +118,7 @@ mod tests {
             &init::INIT_META,
             &init::INIT_HEAD,
             &lock::LOCK_EXTEND,
+            &lock::LOCK_LOOK,
             &lock::LOCK_RELEASE,
             &lookup::LOOKUP,
             &park::PARK,

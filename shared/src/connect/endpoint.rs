@@ -143,6 +143,34 @@ impl Endpoint {
         CONNECT_TIMEOUT
     }
 
+    /// The same server, whose answers may take at least this long.
+    #[must_use]
+    pub(crate) fn patient_for(self, response_timeout: Duration) -> Self {
+        Self { response_timeout: self.response_timeout.max(response_timeout), ..self }
+    }
+
+    /// Where the server is, as far as the address alone can say: two endpoints with the same are one server. Without
+    /// user, database and encryption, and with one name for this machine.
+    pub(crate) fn place(&self) -> String {
+        let here = |host: &str| {
+            let ip: Option<std::net::IpAddr> = host.parse().ok();
+            host.eq_ignore_ascii_case("localhost") || ip.is_some_and(|ip| ip.is_loopback())
+        };
+        match self.info.addr() {
+            ConnectionAddr::Unix(path) => {
+                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                format!("unix:{}", path.display())
+            }
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if here(host) => {
+                format!("localhost:{port}")
+            }
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                format!("{}:{port}", host.to_lowercase())
+            }
+            other => other.to_string(),
+        }
+    }
+
     pub(crate) fn info(&self) -> ConnectionInfo {
         self.info.clone()
     }

@@ -1,10 +1,12 @@
 //! What can go wrong with a lock: taken, broken, too late, lost; each with the nodes that said so.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::look::owner_of;
 use super::quorum::{Tally, Vote, quorum};
 use crate::failure::Failure;
 use crate::ids::LockName;
@@ -46,8 +48,7 @@ impl Against {
         for (vote, node) in tally.votes.iter().zip(names) {
             match vote {
                 Some(Vote::Taken { token }) => {
-                    let owner = token.rsplit_once('/').map_or("", |(owner, _)| owner).to_owned();
-                    against.taken.push(TakenNode { node, owner });
+                    against.taken.push(TakenNode { node, owner: owner_of(token).to_owned() });
                 }
                 Some(Vote::Gone) => against.gone.push(node),
                 Some(Vote::Broken(failure)) => {
@@ -99,9 +100,26 @@ pub enum LockError {
         /// Which nodes, and who.
         against: Against,
     },
-    /// So many nodes are broken that the others are no quorum: nobody can take or extend it now.
+    /// So many nodes are broken that the others are no quorum: nobody can take it now.
     #[error("lock `{name}` has no quorum, nodes are broken: {against}")]
     Broken {
+        /// The lock.
+        name: LockName,
+        /// Which nodes, and why.
+        against: Against,
+    },
+    /// Links of this process to the nodes are all in use, by its calls about other locks: nothing was sent where one
+    /// was missing, and no node is to blame. Take fewer locks at a time.
+    #[error("lock `{name}` could not be asked for, links of this process are missing: {against}")]
+    NoLink {
+        /// The lock.
+        name: LockName,
+        /// Which nodes.
+        against: Against,
+    },
+    /// An extension had no quorum. The lock is still held, for as long as its lease says: try again.
+    #[error("lock `{name}` is held, but was not extended: {against}")]
+    NotExtended {
         /// The lock.
         name: LockName,
         /// Which nodes, and why.
@@ -133,9 +151,51 @@ impl LockError {
             Self::Options { .. } => "lock_options",
             Self::Taken { .. } => "lock_taken",
             Self::Broken { .. } => "lock_broken",
+            Self::NoLink { .. } => "lock_no_link",
+            Self::NotExtended { .. } => "lock_not_extended",
             Self::TooLate { .. } => "lock_too_late",
             Self::Lost(_) => "lock_lost",
             Self::Overran(_) => "lock_overran",
+        }
+    }
+}
+
+/// Why guarded work has no value to show: one error, so that neither of the two can be dropped for the other.
+#[derive(Debug, Clone, Error)]
+pub enum WorkError<E> {
+    /// The lock was not had, or not for long enough.
+    #[error(transparent)]
+    Lock(LockError),
+    /// The work itself failed, while the lock was held.
+    #[error(transparent)]
+    Work(E),
+}
+
+impl<E> WorkError<E> {
+    /// The same in the work's own type of error, where that can carry a lock's.
+    pub fn flat(self) -> E
+    where
+        E: From<LockError>,
+    {
+        match self {
+            Self::Lock(error) => error.into(),
+            Self::Work(error) => error,
+        }
+    }
+}
+
+impl<E> From<LockError> for WorkError<E> {
+    fn from(error: LockError) -> Self {
+        Self::Lock(error)
+    }
+}
+
+/// Work that cannot fail leaves the lock's error alone.
+impl From<WorkError<Infallible>> for LockError {
+    fn from(error: WorkError<Infallible>) -> Self {
+        match error {
+            WorkError::Lock(error) => error,
+            WorkError::Work(never) => match never {},
         }
     }
 }
@@ -158,6 +218,8 @@ pub enum LostCause {
     /// So many nodes no longer have it that it may be another's already: deleted, stolen, restarted empty, or
     /// expired because this process was paused.
     Gone(Against),
+    /// It has been held for [`LockOptions::max_hold`](super::LockOptions::max_hold).
+    HeldTooLong(Duration),
     /// It was given back.
     Released,
 }
@@ -168,6 +230,7 @@ impl fmt::Display for LostCause {
             Self::Ended(None) => f.write_str("its validity is over"),
             Self::Ended(Some(against)) => write!(f, "it could not be extended in time: {against}"),
             Self::Gone(against) => write!(f, "it is gone: {against}"),
+            Self::HeldTooLong(max_hold) => write!(f, "it was held for max_hold, {max_hold:?}"),
             Self::Released => f.write_str("it was given back"),
         }
     }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-use super::claim::{Claim, Extender};
-use super::error::{Against, LockError, Lost, LostCause};
+use super::claim::{Claim, Extender, Round};
+use super::error::{Against, LockError, Lost, LostCause, WorkError};
 use super::lease::Lease;
 use super::options::{LockOptions, Renewal};
+use super::queue::Place;
 use super::quorum::{Standing, renew_at, valid_until};
 
 /// A lock that this process holds. Not re-entrant: a second acquire of the same name finds it taken.
@@ -29,7 +30,14 @@ pub struct HeldLock {
 }
 
 impl HeldLock {
-    pub(super) fn new(claim: Claim, lease: Lease, options: &LockOptions, sent_at: Instant) -> Self {
+    pub(super) fn new(
+        mut claim: Claim,
+        place: Place,
+        lease: Lease,
+        options: &LockOptions,
+        sent_at: Instant,
+    ) -> Self {
+        claim.hold_place(place);
         let extension = Extension { extender: claim.extender(), lease: lease.clone(), ttl: options.ttl };
         let renewal = match options.renewal {
             Renewal::Background => {
@@ -45,38 +53,51 @@ impl HeldLock {
         self.lease.clone()
     }
 
+    /// On how many nodes it stands, and of how many, as each said last. A quorum is enough to hold it; a node that has
+    /// lost it is taken again at an extension, as soon as it answers.
+    pub fn stands_on(&self) -> (usize, usize) {
+        (self.extension.extender.stands_on(), self.extension.extender.nodes())
+    }
+
     /// Does `work` as long as the lock is held, and drops it before the validity ends. Work that never yields, or
     /// that runs on in tasks and threads of its own, cannot be dropped: it asks [`Lease::check`].
     ///
     /// # Errors
-    /// [`LockError::Lost`]: the work was cancelled. [`LockError::Overran`]: it finished, but too late; its value
-    /// is dropped, so what must survive has to be stored by the work itself.
+    /// [`WorkError::Work`]: the work's own, while the lock was held. [`LockError::Lost`]: the work was cancelled.
+    /// [`LockError::Overran`]: it finished, but too late; what it answered is dropped, so what must survive has to be
+    /// stored by the work itself.
     ///
     /// # Cancel safety
     /// Dropping it drops `work` and leaves the lock held.
-    pub async fn guard<W: Future>(&self, work: W) -> Result<W::Output, LockError> {
+    pub async fn guard<T, E, W>(&self, work: W) -> Result<T, WorkError<E>>
+    where
+        W: Future<Output = Result<T, E>>,
+    {
         let mut work = pin!(work);
         let mut lost = pin!(self.lease.lost());
         poll_fn(|context| {
             // The clock itself first, since a timer may fire late: work is not even begun without a lease.
             if let Err(lost) = self.lease.check() {
-                return Poll::Ready(Err(lost.into()));
+                return Poll::Ready(Err(LockError::from(lost).into()));
             }
             if let Poll::Ready(lost) = lost.as_mut().poll(context) {
-                return Poll::Ready(Err(lost.into()));
+                return Poll::Ready(Err(LockError::from(lost).into()));
             }
             let value = std::task::ready!(work.as_mut().poll(context));
-            let covered = self.lease.covered(Instant::now());
-            Poll::Ready(covered.map(|()| value).map_err(LockError::Overran))
+            if let Err(lost) = self.lease.covered(Instant::now()) {
+                return Poll::Ready(Err(LockError::Overran(lost).into()));
+            }
+            Poll::Ready(value.map_err(WorkError::Work))
         })
         .await
     }
 
     /// Extends it by another TTL from now, under the rules of acquiring it, and answers until when it is valid.
-    /// Never takes it anew. Not needed with [`Renewal::Background`].
+    /// With a quorum it also takes it again, in the background, on nodes that have lost it; without one it never
+    /// does. Not needed with [`Renewal::Background`].
     ///
     /// # Errors
-    /// [`LockError::Lost`]: it has ended, for good. [`LockError::Broken`]: it was not extended on a quorum; the
+    /// [`LockError::Lost`]: it has ended, for good. [`LockError::NotExtended`]: it was not extended on a quorum; the
     /// validity of before stays, try again.
     ///
     /// # Cancel safety
@@ -85,8 +106,9 @@ impl HeldLock {
         self.extension.extend().await
     }
 
-    /// Gives it back, and waits for a quorum of nodes to have heard it, for up to the time-out per node. Nodes
-    /// that do not hear it are not an error: the TTL ends it there.
+    /// Gives it back, and waits for a quorum of nodes to have heard it, for up to the time-out per node. Nodes that do
+    /// not hear it are not an error: they are told again in the background until the TTL is over (see
+    /// [`Locks::finish`](super::Locks::finish) for the end of `main`).
     ///
     /// # Errors
     /// The lease had ended before: what was done since the last [`Lease::check`] may not have been alone.
@@ -128,21 +150,23 @@ struct Extension {
 impl Extension {
     async fn extend(&self) -> Result<Instant, LockError> {
         self.lease.check()?;
-        let sent_at = Instant::now();
-        let tally = self.extender.extend(sent_at).await;
+        let Round { tally, sent_at } = self.extender.extend().await;
         let against = Against::of(&tally, self.extender.names());
         match tally.standing() {
             Standing::Ours => {
                 self.lease.extended(Instant::now(), valid_until(sent_at, self.ttl))?;
                 // An answer that took longer than what it grants has gained nothing.
                 self.lease.check()?;
+                // A quorum keeps our token and the lease is valid: nobody else can hold it anywhere. See
+                // `Seat::take_again`.
+                self.extender.repair(&tally, &self.lease);
                 Ok(self.lease.valid_until())
             }
             // Another may have it: there is nothing to wait for.
             Standing::NotOurs => Err(self.lease.end(LostCause::Gone(against)).into()),
             Standing::Broken | Standing::Split | Standing::Open => {
                 self.lease.troubled(against.clone());
-                Err(LockError::Broken { name: self.lease.name().clone(), against })
+                Err(LockError::NotExtended { name: self.lease.name().clone(), against })
             }
         }
     }

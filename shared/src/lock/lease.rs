@@ -22,9 +22,19 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(name: LockName, ttl: Duration, valid_until: Instant) -> Self {
+    /// One that began at `began_at`, was granted until `granted_until`, and ends after `max_hold` in any case.
+    pub(super) fn new(
+        name: LockName,
+        ttl: Duration,
+        (began_at, granted_until): (Instant, Instant),
+        max_hold: Option<Duration>,
+    ) -> Self {
+        // A sum that is beyond the clock is no bound.
+        let ends = max_hold.and_then(|max_hold| Some((began_at.checked_add(max_hold)?, max_hold)));
+        let valid_until = ends.map_or(granted_until, |(ends_at, _)| granted_until.min(ends_at));
         let state = State { valid_until, lost: None, trouble: None };
-        Self { term: Arc::new(Term { name, margin: cancel_margin(ttl), state: watch::Sender::new(state) }) }
+        let margin = cancel_margin(ttl);
+        Self { term: Arc::new(Term { name, margin, ends, state: watch::Sender::new(state) }) }
     }
 
     /// The lock it belongs to.
@@ -64,7 +74,7 @@ impl Lease {
         let mut result = Ok(());
         self.term.state.send_if_modified(|state| {
             let before = state.lost.is_some();
-            result = state.look(now, self.term.margin);
+            result = state.look(now, &self.term);
             state.lost.is_some() != before
         });
         result.map_err(|cause| self.lost_by(cause))
@@ -93,9 +103,9 @@ impl Lease {
         let state = self.term.state.borrow();
         match &state.lost {
             // Cancelled too early rather than too late: finished before the end is finished in time.
-            None | Some(LostCause::Ended(_)) if now < state.valid_until => Ok(()),
+            None | Some(LostCause::Ended(_) | LostCause::HeldTooLong(_)) if now < state.valid_until => Ok(()),
             Some(cause) => Err(self.lost_by(cause.clone())),
-            None => Err(self.lost_by(LostCause::Ended(state.trouble.clone()))),
+            None => Err(self.lost_by(self.term.cause(state.valid_until, state.trouble.clone()))),
         }
     }
 
@@ -103,6 +113,7 @@ impl Lease {
     pub(super) fn extended(&self, now: Instant, valid_until: Instant) -> Result<(), Lost> {
         self.at(now)?;
         self.term.state.send_modify(|state| {
+            let valid_until = self.term.ends.map_or(valid_until, |(ends_at, _)| valid_until.min(ends_at));
             state.valid_until = state.valid_until.max(valid_until);
             state.trouble = None;
         });
@@ -133,7 +144,19 @@ impl Lease {
 struct Term {
     name: LockName,
     margin: Duration,
+    /// When it ends whoever extends it, and after how long that is.
+    ends: Option<(Instant, Duration)>,
     state: watch::Sender<State>,
+}
+
+impl Term {
+    /// Why a lease ends that was valid until then.
+    fn cause(&self, valid_until: Instant, trouble: Option<Against>) -> LostCause {
+        match self.ends {
+            Some((ends_at, max_hold)) if valid_until >= ends_at => LostCause::HeldTooLong(max_hold),
+            _ => LostCause::Ended(trouble),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -144,9 +167,9 @@ struct State {
 }
 
 impl State {
-    fn look(&mut self, now: Instant, margin: Duration) -> Result<(), LostCause> {
-        if self.lost.is_none() && now + margin >= self.valid_until {
-            self.lost = Some(LostCause::Ended(self.trouble.take()));
+    fn look(&mut self, now: Instant, term: &Term) -> Result<(), LostCause> {
+        if self.lost.is_none() && now + term.margin >= self.valid_until {
+            self.lost = Some(term.cause(self.valid_until, self.trouble.take()));
         }
         self.lost.clone().map_or(Ok(()), Err)
     }
@@ -160,11 +183,30 @@ mod tests {
         Duration::from_millis(ms)
     }
 
+    fn lease(ttl: Duration, now: Instant) -> Lease {
+        Lease::new(LockName::parse("x").unwrap(), ttl, (now, now + ttl), None)
+    }
+
+    #[test]
+    fn it_ends_after_its_longest_time_whoever_extends_it() {
+        let now = Instant::now();
+        let name = LockName::parse("x").unwrap();
+        let lease = Lease::new(name, ms(1_000), (now, now + ms(1_000)), Some(ms(2_500)));
+        lease.extended(now + ms(900), now + ms(1_900)).unwrap();
+        assert_eq!(lease.valid_until(), now + ms(1_900));
+        lease.extended(now + ms(1_800), now + ms(2_800)).unwrap();
+        assert_eq!(lease.valid_until(), now + ms(2_500));
+        let lost = lease.at(now + ms(2_450)).unwrap_err();
+        assert_eq!(lost.cause, LostCause::HeldTooLong(ms(2_500)));
+        lease.covered(now + ms(2_499)).unwrap();
+        lease.covered(now + ms(2_500)).unwrap_err();
+    }
+
     #[test]
     fn it_ends_a_margin_before_its_validity_and_stays_ended() {
         let now = Instant::now();
         let ttl = ms(1_000);
-        let lease = Lease::new(LockName::parse("x").unwrap(), ttl, now + ttl);
+        let lease = lease(ttl, now);
         assert_eq!(lease.deadline(), now + ms(950));
         lease.at(now + ms(949)).unwrap();
         lease.extended(now + ms(949), now + ms(1_500)).unwrap();
@@ -180,11 +222,11 @@ mod tests {
     #[test]
     fn work_that_ends_within_the_margin_is_covered_and_later_is_not() {
         let now = Instant::now();
-        let lease = Lease::new(LockName::parse("x").unwrap(), ms(1_000), now + ms(1_000));
+        let lease = lease(ms(1_000), now);
         lease.at(now + ms(960)).unwrap_err();
         lease.covered(now + ms(999)).unwrap();
         lease.covered(now + ms(1_000)).unwrap_err();
-        let gone = Lease::new(LockName::parse("x").unwrap(), ms(1_000), now + ms(1_000));
+        let gone = self::lease(ms(1_000), now);
         gone.end(LostCause::Gone(Against::default()));
         gone.covered(now + ms(1)).unwrap_err();
     }
@@ -192,7 +234,7 @@ mod tests {
     #[test]
     fn an_older_extension_does_not_shorten_a_newer_one() {
         let now = Instant::now();
-        let lease = Lease::new(LockName::parse("x").unwrap(), ms(1_000), now + ms(1_000));
+        let lease = lease(ms(1_000), now);
         lease.extended(now, now + ms(3_000)).unwrap();
         lease.extended(now, now + ms(2_000)).unwrap();
         assert_eq!(lease.valid_until(), now + ms(3_000));
@@ -201,7 +243,7 @@ mod tests {
     #[test]
     fn the_first_cause_stays() {
         let now = Instant::now();
-        let lease = Lease::new(LockName::parse("x").unwrap(), ms(1_000), now + ms(1_000));
+        let lease = lease(ms(1_000), now);
         lease.end(LostCause::Released);
         assert_eq!(lease.end(LostCause::Ended(None)).cause, LostCause::Released);
         assert_eq!(lease.check().unwrap_err().cause, LostCause::Released);

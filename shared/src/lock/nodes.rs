@@ -1,25 +1,28 @@
 //! The servers that locks live on: 1, 3 or 5 that fail independently of one another, or the data Redis.
-//!
-//! Relies on [`Server`] for connections. Keeps a few links of its own per node, which the pool would ask `PING`
-//! before each use: a lock's calls may be made twice, so they can do without.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use thiserror::Error;
 
+use super::fitness::Peers;
+use super::give_back::Background;
+use super::health::NodeState;
+use super::node::Node;
+use super::options::TTL_MAX;
+use super::queue::Queues;
+use super::quorum::quorum;
 use crate::connect::{Endpoint, EndpointError, RedisOptions, Server};
 use crate::env;
-use crate::failure::Failure;
-use crate::link::Link;
+use crate::failure::{Failure, Refusal};
+use crate::preflight::{Finding, Severity};
 
-/// How long a late answer of a lock node is waited for in the background, to give a late grant back.
-const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
-/// Idle links kept per node, as many locks as one process usually takes at the same moment; the pool of the
-/// server is far larger, in case it is the data's.
-const LINKS_IDLE_MAX: usize = 8;
+/// How long one node may take to answer [`LockNodes::check`].
+const CHECK_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why these servers cannot carry locks.
 #[derive(Debug, Error)]
@@ -43,8 +46,19 @@ pub enum LockNodesError {
 /// The servers that locks live on. Cheap to clone; connects when a lock is asked for.
 #[derive(Debug, Clone)]
 pub struct LockNodes {
-    nodes: Arc<[Arc<Node>]>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    nodes: Vec<Arc<Node>>,
+    /// The one that is asked first where others want the same lock: for everybody the same, in whatever order they
+    /// name the servers.
+    asked_first: usize,
+    peers: Arc<Peers>,
     placement: Placement,
+    queues: Queues,
+    background: Background,
 }
 
 /// Whether losing the data's Redis loses the locks as well.
@@ -77,25 +91,33 @@ impl LockNodes {
         if !matches!(urls.len(), 1 | 3 | 5) {
             return Err(LockNodesError::Count(urls.len()));
         }
-        let mut nodes: Vec<Arc<Node>> = Vec::new();
+        let mut servers: Vec<Server> = Vec::new();
         for (index, url) in urls.iter().enumerate() {
             let url = url.as_ref();
             let options = RedisOptions {
                 url: Some(url.to_owned()),
                 ca_file: ca_file.filter(|_| is_tls(url)).map(PathBuf::from),
                 password_file: password_file.map(PathBuf::from),
-                response_timeout: Some(LATE_ANSWER_WITHIN),
                 ..RedisOptions::default()
             };
             let endpoint = Endpoint::parse(&options)
                 .map_err(|error| LockNodesError::Endpoint { number: index + 1, error })?;
-            let node = Node::new(Server::open(endpoint));
-            if nodes.iter().any(|other| other.host() == node.host()) {
-                return Err(LockNodesError::Twice(node.name));
+            if servers.iter().any(|other| other.endpoint().place() == endpoint.place()) {
+                return Err(LockNodesError::Twice(endpoint.to_string()));
             }
-            nodes.push(Arc::new(node));
+            servers.push(Server::open(for_locks(endpoint)));
         }
-        Ok(Self { nodes: nodes.into(), placement: Placement::Apart })
+        Ok(Self::of(servers, Placement::Apart))
+    }
+
+    fn of(servers: Vec<Server>, placement: Placement) -> Self {
+        let peers = Peers::new(servers.iter().map(|server| server.endpoint().to_string()).collect());
+        let count = servers.len();
+        let node = |(index, server)| Arc::new(Node::new(server, index, count, &peers));
+        let nodes: Vec<_> = servers.into_iter().enumerate().map(node).collect();
+        let asked_first = (0..count).min_by_key(|index| nodes[*index].place()).unwrap_or_default();
+        let (queues, background) = (Queues::default(), Background::default());
+        Self { shared: Arc::new(Shared { nodes, asked_first, peers, placement, queues, background }) }
     }
 
     /// The servers at these URLs; if there are none, the data Redis.
@@ -112,7 +134,9 @@ impl LockNodes {
 
     /// The data Redis as the one node: its locks are lost when it fails over, with or without its data.
     pub fn with_data(server: Server) -> Self {
-        Self { nodes: [Arc::new(Node::new(server))].into(), placement: Placement::WithData }
+        // With links of its own: locks must not keep the data's users waiting, nor the other way round.
+        let server = Server::open(for_locks(server.endpoint().clone()));
+        Self::of(vec![server], Placement::WithData)
     }
 
     /// The URLs in `TOLLGATE_LOCK_URLS`, separated by commas or white space; none if it is not set.
@@ -122,11 +146,108 @@ impl LockNodes {
 
     /// Whether they are servers of their own.
     pub fn placement(&self) -> Placement {
-        self.placement
+        self.shared.placement
+    }
+
+    /// The same servers, used although they are unfit: evicting, a replica, or one counted twice. Locks on them may
+    /// have two holders.
+    #[must_use]
+    pub fn allow_unfit(self) -> Self {
+        self.shared.peers.allow_unfit.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// What is known of each server by the calls of this process so far, without asking anybody.
+    pub fn states(&self) -> Vec<NodeState> {
+        let state = |node: &Arc<Node>| NodeState { node: node.name.clone(), failing: node.health.state() };
+        self.shared.nodes.iter().map(state).collect()
+    }
+
+    /// Asks every server, at once and whatever is known of it, whether it can be reached and is fit for locks. Whether
+    /// the login has all the rights that locks need shows with the first lock.
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    pub async fn check(&self) -> NodesReport {
+        let check = async |node: &Arc<Node>| {
+            let silent = || Failure::not_applied(Refusal::Unreachable, "no answer");
+            let answer = tokio::time::timeout(CHECK_WITHIN, node.check()).await;
+            NodeReport { node: node.name.clone(), findings: answer.unwrap_or_else(|_| Err(silent())) }
+        };
+        NodesReport { nodes: join_all(self.shared.nodes.iter().map(check)).await }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.nodes.iter()
+        self.shared.nodes.iter()
+    }
+
+    pub(super) fn asked_first(&self) -> usize {
+        self.shared.asked_first
+    }
+
+    pub(super) fn queues(&self) -> &Queues {
+        &self.shared.queues
+    }
+
+    pub(super) fn background(&self) -> &Background {
+        &self.shared.background
+    }
+}
+
+/// How long an answer may take is up to each call; connections must not cut it shorter.
+fn for_locks(endpoint: Endpoint) -> Endpoint {
+    endpoint.patient_for(TTL_MAX)
+}
+
+/// What [`LockNodes::check`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodesReport {
+    /// One for each server.
+    pub nodes: Vec<NodeReport>,
+}
+
+/// What one lock server answered about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeReport {
+    /// The server's address, without secrets.
+    pub node: String,
+    /// What is not as it should be (nothing, for a good one), or why it could not be asked.
+    pub findings: Result<Vec<Finding>, Failure>,
+}
+
+impl NodeReport {
+    /// Whether it answers, and may be used.
+    pub fn is_fit(&self) -> bool {
+        let refused = |finding: &Finding| finding.severity == Severity::Refusal;
+        self.findings.as_ref().is_ok_and(|findings| !findings.iter().any(refused))
+    }
+}
+
+impl NodesReport {
+    /// How many servers answer and may be used.
+    pub fn fit(&self) -> usize {
+        self.nodes.iter().filter(|node| node.is_fit()).count()
+    }
+
+    /// Whether they are enough for a lock.
+    pub fn has_quorum(&self) -> bool {
+        self.fit() >= quorum(self.nodes.len())
+    }
+}
+
+/// `2 of 3 lock servers are fit; redis://c: not applied: unreachable: …`
+impl fmt::Display for NodesReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} lock servers are fit", self.fit(), self.nodes.len())?;
+        for NodeReport { node, findings } in &self.nodes {
+            match findings {
+                Ok(findings) => findings
+                    .iter()
+                    .try_for_each(|finding| write!(f, "; {node}: {}: {}", finding.code, finding.reason))?,
+                Err(failure) => write!(f, "; {node}: {failure}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -143,48 +264,12 @@ fn is_tls(url: &str) -> bool {
 /// For the line that a binary prints at its start.
 impl fmt::Display for LockNodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
-        match self.placement {
+        let names: Vec<&str> = self.shared.nodes.iter().map(|node| node.name.as_str()).collect();
+        match self.shared.placement {
             Placement::Apart => write!(f, "locks on {}", names.join(", ")),
             Placement::WithData => {
                 write!(f, "locks on the data Redis {}: they fall with it", names.join(", "))
             }
-        }
-    }
-}
-
-/// One server.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) name: String,
-    server: Server,
-    idle: Mutex<Vec<Link>>,
-}
-
-impl Node {
-    fn new(server: Server) -> Self {
-        Self { name: server.endpoint().to_string(), server, idle: Mutex::default() }
-    }
-
-    /// The address without the database: two databases of one server fail together.
-    fn host(&self) -> &str {
-        let name = self.name.split('?').next().unwrap_or_default();
-        if name.starts_with("unix:") { name } else { name.rsplit_once('/').map_or(name, |(host, _)| host) }
-    }
-
-    pub(super) async fn link(&self) -> Result<Link, Failure> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(link) => Ok(link),
-            None => self.server.link().await,
-        }
-    }
-
-    /// Keeps a link whose last call was answered.
-    pub(super) fn put_back(&self, link: Link) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < LINKS_IDLE_MAX {
-            idle.push(link);
         }
     }
 }
@@ -209,13 +294,24 @@ mod tests {
         let urls: Vec<String> = (1..=5).map(|n| format!("redis://10.0.0.{n}")).collect();
         let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
         for count in [1, 3, 5] {
-            assert_eq!(open(&urls[..count]).unwrap().nodes.len(), count);
+            assert_eq!(open(&urls[..count]).unwrap().iter().count(), count);
         }
         for count in [0, 2, 4] {
             assert!(matches!(open(&urls[..count]), Err(LockNodesError::Count(n)) if n == count));
         }
         let twice = open(&["redis://a", "redis://b", "redis://:pw@a:6379/3"]).unwrap_err();
         assert!(matches!(&twice, LockNodesError::Twice(node) if !node.contains("pw")), "{twice}");
+        for (one, other) in [
+            ("redis://localhost:7001", "redis://127.0.0.1:7001"),
+            ("redis://[::1]:7001", "redis://LOCALHOST:7001/2"),
+            ("redis://u1:p@h:7001", "redis://u2:p@h:7001"),
+            ("redis://h:7001", "redis://H:7001"),
+            ("unix:///run/a.sock", "unix:///run/a.sock?db=3"),
+        ] {
+            let twice = open(&[one, "redis://b", other]).unwrap_err();
+            assert!(matches!(twice, LockNodesError::Twice(_)), "{one} and {other}: {twice}");
+        }
+        open(&["redis://localhost:7001", "redis://127.0.0.1:7002", "redis://localhost:7003"]).unwrap();
         let wrong = open(&["redis://a", "redis://b", "http://c"]).unwrap_err();
         assert!(matches!(wrong, LockNodesError::Endpoint { number: 3, .. }), "{wrong}");
     }
@@ -229,6 +325,6 @@ mod tests {
         assert!(missing.to_string().contains("password file"), "{missing}");
         assert!(open(&["redis://:own@a"]).is_ok(), "its own password needs no file");
         std::fs::write(&file, "secret\n").unwrap();
-        assert_eq!(open(&["redis://a", "redis://:own@b", "redis://c"]).unwrap().nodes.len(), 3);
+        assert_eq!(open(&["redis://a", "redis://:own@b", "redis://c"]).unwrap().iter().count(), 3);
     }
 }

@@ -17,12 +17,19 @@ pub struct LockOptions {
     pub ttl: Duration,
     /// How long to try if it is not granted at once; zero (the default) means one attempt.
     pub wait: Duration,
-    /// The pause between two attempts is random, from a quarter of this up to this.
+    /// The pauses between two attempts are random and grow from a sixteenth of this up to this: how long a free lock
+    /// may stay unused at most, and how many calls somebody who waits costs at least. Only the first in line of each
+    /// process makes attempts.
     pub retry_delay_max: Duration,
-    /// How long to wait for the answer of one node. Far below the TTL: it is the price of a black hole.
+    /// How long to wait for the answer of one node, counted from when the call is sent. Far below the TTL: it is the
+    /// price of a black hole.
     pub node_timeout: Duration,
     /// Whether it is extended while it is held.
     pub renewal: Renewal,
+    /// The longest that it is held, whoever extends it: then the lease ends, and the TTL frees it. `None` (the
+    /// default): for as long as somebody extends it, also if the work hangs or the [`HeldLock`](super::HeldLock) was
+    /// leaked.
+    pub max_hold: Option<Duration>,
 }
 
 /// Whether a lock is extended in the background.
@@ -40,10 +47,17 @@ impl LockOptions {
         Self {
             ttl,
             wait: Duration::ZERO,
-            retry_delay_max: Duration::from_millis(100),
+            retry_delay_max: Duration::from_millis(500),
             node_timeout: (ttl / 20).clamp(Duration::from_millis(20), Duration::from_millis(250)),
             renewal: Renewal::Background,
+            max_hold: None,
         }
+    }
+
+    /// The same, held for so long at most.
+    #[must_use]
+    pub fn max_hold(self, max_hold: Duration) -> Self {
+        Self { max_hold: Some(max_hold), ..self }
     }
 
     /// The same, trying for this long.
@@ -63,6 +77,9 @@ impl LockOptions {
         }
         if self.retry_delay_max.is_zero() && !self.wait.is_zero() {
             return wrong("retry_delay_max", self.retry_delay_max, "more than zero");
+        }
+        if let Some(max_hold) = self.max_hold.filter(Duration::is_zero) {
+            return wrong("max_hold", max_hold, "more than zero");
         }
         Ok(Self { ttl, ..self.clone() })
     }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Refusal};
 
 /// Added to the relative drift, for the granularity of the servers' expiry.
 const DRIFT_MIN: Duration = Duration::from_millis(2);
@@ -102,11 +102,26 @@ impl Tally {
         }
     }
 
-    /// Everybody who has not answered counts as broken from now on.
-    pub(super) fn close(&mut self, why: &Failure) {
-        for vote in self.votes.iter_mut().filter(|vote| vote.is_none()) {
-            *vote = Some(Vote::Broken(why.clone()));
-        }
+    /// After an extension: whether the lock is to be taken again on node `index`, on which it may still stand, or not.
+    /// Only where this very round had a quorum by extending alone: then no other holder can exist.
+    pub(super) fn repairs(&self, index: usize, may_stand: bool) -> bool {
+        self.standing() == Standing::Ours
+            && match &self.votes[index] {
+                Some(Vote::Gone) => true,
+                // Another's attempt is on it: there is nothing to be had before it goes.
+                Some(Vote::Ours | Vote::Taken { .. }) => false,
+                Some(Vote::Broken(_)) => !may_stand,
+                // Its answer comes after the quorum's, and is looked at then.
+                None => true,
+            }
+    }
+
+    /// Whether the nodes are well and only links of this process are missing for a quorum.
+    pub(super) fn lacks_links(&self) -> bool {
+        let no_link = |failure: &Failure| failure.refusal() == Some(Refusal::NoLink);
+        let missing = self.count(|vote| matches!(vote, Some(Vote::Broken(failure)) if no_link(failure)));
+        let broken = self.count(|vote| matches!(vote, Some(Vote::Broken(_))));
+        missing > 0 && broken - missing <= self.votes.len() - quorum(self.votes.len())
     }
 }
 
@@ -176,10 +191,23 @@ mod tests {
         }
 
         #[test]
-        fn a_closed_round_is_decided(votes in votes()) {
-            let mut tally = Tally { votes };
-            tally.close(&Failure::unknown("no answer"));
+        fn a_round_in_which_all_have_voted_is_decided(votes in votes()) {
+            let votes = votes.into_iter().map(|vote| vote.or(Some(Vote::Broken(Failure::unknown("no answer")))));
+            let tally = Tally { votes: votes.collect() };
             prop_assert_ne!(tally.standing(), Standing::Open);
+        }
+
+        #[test]
+        fn only_a_round_with_a_quorum_repairs_and_never_what_another_has(votes in votes(), may_stand in any::<bool>()) {
+            let tally = Tally { votes };
+            for index in 0..tally.votes.len() {
+                if tally.repairs(index, may_stand) {
+                    prop_assert_eq!(tally.standing(), Standing::Ours);
+                    let vote = &tally.votes[index];
+                    let stands = matches!(vote, Some(Vote::Ours | Vote::Taken { .. }));
+                    prop_assert!(!stands, "{:?}", vote);
+                }
+            }
         }
 
         #[test]

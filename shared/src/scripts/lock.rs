@@ -1,9 +1,9 @@
-//! `lock_extend` and `lock_release`: what the owner of a lock may do on one node; and the plain command that
-//! takes it. Must not be called but by [`crate::lock`], which counts the nodes.
+//! `lock_extend`, `lock_release` and `lock_look`: what the owner of a lock may do on one node, and who it is; and the
+//! plain command that takes it. Must not be called but by [`crate::lock`], which counts the nodes.
 
 use std::time::Duration;
 
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use crate::failure::Failure;
 use crate::link::Link;
@@ -13,6 +13,7 @@ use super::{ScriptError, common_status};
 
 script!(LOCK_EXTEND, "lock_extend", [], keys [lock], args [nonce token ttl_ms]);
 script!(LOCK_RELEASE, "lock_release", [], keys [lock], args [nonce token]);
+script!(LOCK_LOOK, "lock_look", [], keys[lock], args[nonce]);
 
 /// What one node said to the owner of `token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,22 @@ pub(crate) enum Word {
     Ours,
     /// Nobody has it.
     Gone,
-    /// The owner of this other token has it.
+    /// The owner of this other token has it; empty if the key is of another type, and no lock.
     Taken(String),
+}
+
+/// Who has a lock on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Nobody.
+    Free,
+    /// The owner of this token (empty: no lock), for so long; `None`: for ever.
+    Held(String, Option<Duration>),
+}
+
+/// Adds the commands that make the scripts known to a server.
+pub(crate) fn load(pipeline: &mut Pipeline) {
+    [&LOCK_EXTEND, &LOCK_RELEASE, &LOCK_LOOK].into_iter().for_each(|script| script.load(pipeline));
 }
 
 /// Takes the lock if nobody has it. `Ours` is also the answer to a second call with the same token.
@@ -32,11 +47,14 @@ pub(crate) enum Word {
 pub(crate) async fn take(link: &mut Link, key: &str, token: &str, ttl: Duration) -> Result<Word, Failure> {
     let mut command = redis::cmd("SET");
     command.arg(key).arg(token).arg("NX").arg("GET").arg("PX").arg(millis(ttl));
-    match link.run(&command).await? {
-        Value::Nil => Ok(Word::Ours),
-        Value::BulkString(owner) if owner == token.as_bytes() => Ok(Word::Ours),
-        Value::BulkString(owner) => Ok(Word::Taken(String::from_utf8_lossy(&owner).into_owned())),
-        other => {
+    match link.run(&command).await {
+        Ok(Value::Nil) => Ok(Word::Ours),
+        Ok(Value::BulkString(owner)) if owner == token.as_bytes() => Ok(Word::Ours),
+        Ok(Value::BulkString(owner)) => Ok(Word::Taken(String::from_utf8_lossy(&owner).into_owned())),
+        // The server is well, and the name is occupied by something that is no lock.
+        Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => Ok(Word::Taken(String::new())),
+        Err(failure) => Err(failure),
+        Ok(other) => {
             link.poison();
             Err(Failure::unknown(format!("a reply with {other:?} where an owner should be")))
         }
@@ -57,6 +75,21 @@ pub(crate) async fn extend(
 /// Gives the lock back, if it is ours.
 pub(crate) async fn release(link: &mut Link, key: &str, token: &str) -> Result<Word, ScriptError> {
     word("released", LOCK_RELEASE.call().key(key.to_owned()).arg(token).run(link).await?)
+}
+
+/// Who has the lock, and for how long.
+pub(crate) async fn look(link: &mut Link, key: &str) -> Result<Seen, ScriptError> {
+    let mut reply = LOCK_LOOK.call().key(key.to_owned()).run(link).await?;
+    match reply.text("status")?.as_str() {
+        "free" => Ok(Seen::Free),
+        "held" => {
+            let owner = String::from_utf8_lossy(&reply.bytes("owner")?).into_owned();
+            // Negative: the key never expires.
+            let left = reply.text("time left")?.parse().ok().map(Duration::from_millis);
+            Ok(Seen::Held(owner, left))
+        }
+        other => Err(common_status(other, &mut reply)),
+    }
 }
 
 fn word(done: &str, mut reply: Reply) -> Result<Word, ScriptError> {

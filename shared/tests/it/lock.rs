@@ -4,11 +4,16 @@ mod basics;
 mod contention;
 mod failing_nodes;
 mod fence;
+mod links;
 mod lost_replies;
+mod nodes;
 mod processes;
 mod proxy;
+mod repair;
 mod validity;
+mod waiting;
 
+use std::convert::Infallible;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -63,9 +68,14 @@ impl Fleet {
 
     /// Who has the lock on each node.
     async fn owners(&self, name: &LockName) -> Vec<Option<String>> {
+        self.owners_of(&(0..self.urls.len()).collect::<Vec<_>>(), name).await
+    }
+
+    /// Who has the lock on these nodes.
+    async fn owners_of(&self, nodes: &[usize], name: &LockName) -> Vec<Option<String>> {
         let mut owners = Vec::new();
-        for node in 0..self.urls.len() {
-            owners.push(self.run(node, &["GET", &self.key(name)]).await);
+        for node in nodes {
+            owners.push(self.run(*node, &["GET", &self.key(name)]).await);
         }
         owners
     }
@@ -101,6 +111,11 @@ fn long() -> LockOptions {
 
 fn by_hand(ttl: Duration) -> LockOptions {
     LockOptions { ttl, renewal: Renewal::ByHand, ..long() }
+}
+
+/// What work answers that cannot fail.
+fn fine<T>(value: T) -> Result<T, Infallible> {
+    Ok(value)
 }
 
 fn ms(ms: u64) -> Duration {

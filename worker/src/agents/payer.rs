@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tollgate::ids::{AccountId, JobId, LockName, Namespace};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
-use tollgate::lock::{LockError, LockNodes, LockOptions, Locks};
+use tollgate::lock::{LockError, LockNodes, LockOptions, Locks, WorkError};
 use tollgate::scripts::{ScriptError, payout};
 use tracing::{info, warn};
 
@@ -188,11 +188,11 @@ async fn pay(
     let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
     let options = LockOptions::of_ttl(shared.rules.lease);
     match shared.locks.with(&name, &options, |_lease| attempt.run()).await {
-        Ok(Ok(outcome)) => leave.outcome = outcome,
-        Ok(Err(error)) => warn!(%id, "a payout waits: {error}"),
+        Ok(outcome) => leave.outcome = outcome,
+        Err(WorkError::Work(error)) => warn!(%id, "a payout waits: {error}"),
         // Another worker is paying from this account.
-        Err(LockError::Taken { .. }) => {}
-        Err(error) => {
+        Err(WorkError::Lock(LockError::Taken { .. })) => {}
+        Err(WorkError::Lock(error)) => {
             shared.health.metrics.payout_lock_failed();
             warn!(%account, "no payout of this account now: {error}");
         }

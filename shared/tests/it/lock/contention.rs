@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tollgate::lock::{LockError, LockOptions};
 
-use super::{Fleet, name};
+use super::{Fleet, fine, name};
 use crate::harness::SOON;
 
 const TASKS: usize = 64;
@@ -37,6 +37,7 @@ async fn sixty_four_tasks_on_one_name_do_not_overlap() {
                         tokio::time::sleep(Duration::from_millis(1)).await;
                         std::fs::write(&file, (count + 1).to_string()).unwrap();
                         turns.lock().unwrap().push((begun, Instant::now()));
+                        fine(())
                     };
                     locks.with(&name(), &options, work).await
                 })

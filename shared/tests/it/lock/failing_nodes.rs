@@ -1,11 +1,12 @@
 //! Nodes that are down, silent, full, or have forgotten everything.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
 use tollgate::failure::Refusal;
 use tollgate::lock::{LockError, LockNodes, LockOptions, Locks, LostCause, Renewal};
 
-use super::{Fleet, LONG, by_hand, long, ms, name, soon};
+use super::{Fleet, LONG, by_hand, fine, long, ms, name, soon};
 use crate::harness::{SOON, TestRedis, until};
 
 #[tokio::test]
@@ -86,8 +87,12 @@ async fn a_node_restarted_empty_does_not_let_a_second_holder_in_by_itself() {
     let error = fleet.locks().acquire(&name(), &long()).await.unwrap_err();
     let LockError::Taken { against, .. } = error else { panic!("{error}") };
     assert_eq!(against.taken.len(), 2, "{against}");
+    assert_eq!(fleet.left_overs().await, 2, "the failed acquire left nothing on the empty node");
     lock.extend().await.unwrap();
-    assert_eq!(fleet.left_overs().await, 2, "neither of the two left anything on the empty node");
+    until("the extension to take it again", async || (fleet.left_overs().await == 3).then_some(())).await;
+    let owners = fleet.owners(&name()).await;
+    assert!(owners.iter().all(|owner| *owner == owners[1]), "{owners:?}");
+    until("the lock to know it", async || (lock.stands_on() == (3, 3)).then_some(())).await;
     lock.release().await.unwrap();
     until("the nodes to be free", async || (fleet.left_overs().await == 0).then_some(())).await;
 }
@@ -100,9 +105,9 @@ async fn a_lock_that_the_nodes_have_forgotten_cancels_the_work() {
     let locks = fleet.locks();
     let work = async |_| {
         servers[0].restart().unwrap();
-        std::future::pending::<()>().await
+        std::future::pending::<Result<(), Infallible>>().await
     };
-    let error = soon(locks.with(&name(), &options, work)).await.unwrap_err();
+    let error = soon(locks.with(&name(), &options, work)).await.unwrap_err().into();
     let LockError::Lost(lost) = error else { panic!("{error}") };
     assert!(matches!(lost.cause, LostCause::Gone(_)), "{lost}");
     assert_eq!(fleet.left_overs().await, 0);
@@ -116,9 +121,9 @@ async fn a_stolen_lock_cancels_the_work_and_stays_with_the_thief() {
         for node in [0, 1] {
             let () = fleet.run(node, &["SET", &fleet.key(&name()), "thief/1"]).await;
         }
-        std::future::pending::<()>().await
+        std::future::pending::<Result<(), Infallible>>().await
     };
-    let error = soon(fleet.locks().with(&name(), &options, work)).await.unwrap_err();
+    let error = soon(fleet.locks().with(&name(), &options, work)).await.unwrap_err().into();
     let LockError::Lost(lost) = error else { panic!("{error}") };
     let LostCause::Gone(against) = &lost.cause else { panic!("{lost}") };
     assert!(against.taken.iter().all(|taken| taken.owner == "thief"), "{lost}");
@@ -154,7 +159,13 @@ async fn the_data_redis_is_one_node_and_says_so() {
     assert!(nodes.to_string().contains("they fall with it"), "{nodes}");
     let fleet = Fleet::of(std::slice::from_ref(&redis));
     let locks = Locks::new(nodes, fleet.ns.clone());
-    locks.with(&name(), &long(), async |_| assert_eq!(fleet.left_overs().await, 1)).await.unwrap();
+    locks
+        .with(&name(), &long(), async |_| {
+            assert_eq!(fleet.left_overs().await, 1);
+            fine(())
+        })
+        .await
+        .unwrap();
     assert_eq!(fleet.left_overs().await, 0);
 }
 

@@ -1,11 +1,12 @@
 //! A holder in a process of its own, killed and stopped: G11.
 
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tollgate::ids::Namespace;
-use tollgate::lock::{Guarded, LockError, LockNodes, LockOptions, Locks};
+use tollgate::lock::{Guarded, LockError, LockNodes, LockOptions, Locks, WorkError};
 
 use super::{Fleet, by_hand, ms, name};
 use crate::harness::{SOON, TestRedis, until};
@@ -57,9 +58,9 @@ async fn child_that_holds() {
             println!("EFFECT");
         }
     };
-    let result: Result<(), LockError> = locks.with(&name(), &options, work).await;
-    println!("CODE {}", result.unwrap_err().code());
-    println!("WRITE {}", value.write(fence, b"stale").await.unwrap_err().code());
+    let result: Result<Infallible, WorkError<Infallible>> = locks.with(&name(), &options, work).await;
+    println!("CODE {}", LockError::from(result.unwrap_err()).code());
+    println!("WRITE {}", value.write(&fence, b"stale").await.unwrap_err().code());
 }
 
 #[tokio::test]
@@ -79,7 +80,7 @@ async fn a_holder_stopped_past_its_lease_does_no_more_and_its_write_is_fenced() 
     assert_eq!(line(&mut said, "CODE"), "lock_lost");
     assert_eq!(line(&mut said, "WRITE"), "fenced");
     child.wait().unwrap();
-    value.write(fence, b"fresh").await.unwrap();
+    value.write(&fence, b"fresh").await.unwrap();
     assert_eq!(value.read().await.unwrap().unwrap(), b"fresh");
     let after = fleet.owners(&name()).await;
     for (before, after) in before.iter().zip(after) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,6 +21,8 @@ pub(super) struct Proxy {
 struct Control {
     /// Requests with this in them wait.
     held: watch::Sender<Option<&'static str>>,
+    /// How long everything takes, one way.
+    delay: Duration,
     /// What is still to be lost.
     lose: Mutex<Option<(Lose, &'static str)>>,
 }
@@ -36,10 +39,15 @@ pub(super) enum Lose {
 impl Proxy {
     /// In front of `redis`.
     pub(super) fn new(redis: &Temporary) -> Self {
+        Self::slow(redis, Duration::ZERO)
+    }
+
+    /// In front of `redis`, behind a link on which each packet takes so long, one way.
+    pub(super) fn slow(redis: &Temporary, delay: Duration) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let socket = redis.dir().join(format!("proxy{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         let listener = UnixListener::bind(&socket).unwrap();
-        let control = Arc::new(Control { held: watch::Sender::new(None), lose: Mutex::new(None) });
+        let control = Arc::new(Control { held: watch::Sender::new(None), delay, lose: Mutex::new(None) });
         let (target, shared) = (redis.socket().to_path_buf(), Arc::clone(&control));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -78,7 +86,7 @@ impl Control {
     async fn connection(self: Arc<Self>, client: UnixStream, server: UnixStream) {
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        let replies = tokio::spawn(forward(from_server, to_client));
+        let replies = tokio::spawn(forward(from_server, to_client, self.delay));
         let lost = self.requests(from_client, to_server).await;
         if lost {
             replies.abort();
@@ -90,6 +98,7 @@ impl Control {
         let mut buffer = vec![0; 65_536];
         let mut held = self.held.subscribe();
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            pass(self.delay).await;
             let request = String::from_utf8_lossy(&buffer[..count]).into_owned();
             let _ = held.wait_for(|held| !held.is_some_and(|text| request.contains(text))).await;
             let lose = self.lose.lock().unwrap().take_if(|(_, text)| request.contains(*text));
@@ -111,9 +120,17 @@ impl Control {
     }
 }
 
-async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+/// Calls of these tests wait for their answers, so what is held up for a while holds up nothing else.
+async fn pass(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
     let mut buffer = vec![0; 65_536];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        pass(delay).await;
         if to.write_all(&buffer[..count]).await.is_err() {
             break;
         }

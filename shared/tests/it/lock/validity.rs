@@ -1,5 +1,6 @@
 //! Short TTLs, late answers, stalled nodes: the work never goes on after its validity.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tollgate::lock::{Lease, LockError, LockOptions, LostCause, Renewal};
 
-use super::{Fleet, by_hand, ms, name, soon};
+use super::{Fleet, by_hand, fine, ms, name, soon};
 use crate::harness::SOON;
 
 const TTLS_MS: [u64; 14] = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 600];
@@ -18,13 +19,14 @@ const TTLS_MS: [u64; 14] = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 60
 struct Effects(Mutex<Vec<(Instant, Instant)>>);
 
 impl Effects {
-    async fn go_on(&self, lease: Lease, how_long: Duration) {
+    async fn go_on(&self, lease: Lease, how_long: Duration) -> Result<(), Infallible> {
         let end = Instant::now() + how_long;
         while Instant::now() < end {
             let valid_until = lease.valid_until();
             self.0.lock().unwrap().push((Instant::now(), valid_until));
             tokio::time::sleep(ms(1)).await;
         }
+        Ok(())
     }
 
     fn all_within_validity(&self) -> bool {
@@ -47,7 +49,7 @@ async fn any_ttl_is_too_late_or_extended_or_cancelled_in_time() {
         let result =
             fleet.locks().with(&name(), &options(ttl_ms), |lease| effects.go_on(lease, how_long)).await;
         assert!(effects.all_within_validity(), "{ttl_ms} ms");
-        match result {
+        match result.map_err(LockError::from) {
             Ok(()) => done += 1,
             Err(LockError::TooLate { .. }) => {
                 refused += 1;
@@ -71,7 +73,7 @@ async fn when_the_majority_falls_silent_the_work_is_cancelled_before_its_validit
         let options = LockOptions { node_timeout: ms(20), ..options(ttl_ms) };
         let locks = fleet.locks();
         // Greeted before: the take itself then fits into its time-out.
-        let _ = locks.with(&name(), &options, async |_| ()).await;
+        let _ = locks.with(&name(), &options, async |_| fine(())).await;
         let result = locks
             .with(&name(), &options, |lease| {
                 servers[1..].iter().for_each(tollgate::embedded::Temporary::pause);
@@ -80,7 +82,7 @@ async fn when_the_majority_falls_silent_the_work_is_cancelled_before_its_validit
             .await;
         servers.iter().for_each(tollgate::embedded::Temporary::resume);
         assert!(effects.all_within_validity(), "{ttl_ms} ms");
-        match result.unwrap_err() {
+        match result.unwrap_err().into() {
             LockError::Lost(lost) => assert!(matches!(lost.cause, LostCause::Ended(_)), "{lost}"),
             error @ (LockError::Broken { .. } | LockError::TooLate { .. }) => {
                 assert!(ttl_ms < 600, "{error}");
@@ -94,16 +96,20 @@ async fn when_the_majority_falls_silent_the_work_is_cancelled_before_its_validit
 async fn work_that_cannot_be_cancelled_is_told_that_it_overran() {
     let fleet = Fleet::shared(3);
     // Blocks its thread past the end: time itself is the subject.
-    let work = async |_| std::thread::sleep(ms(300));
-    let error = fleet.locks().with(&name(), &by_hand(ms(200)), work).await.unwrap_err();
+    let work = async |_| {
+        std::thread::sleep(ms(300));
+        fine(())
+    };
+    let error = LockError::from(fleet.locks().with(&name(), &by_hand(ms(200)), work).await.unwrap_err());
     assert_eq!(error.code(), "lock_overran", "{error}");
 }
 
 #[tokio::test]
 async fn idle_work_is_cancelled_at_the_deadline() {
     let fleet = Fleet::shared(3);
-    let work = async |_| std::future::pending::<()>().await;
-    let error = soon(fleet.locks().with(&name(), &by_hand(ms(100)), work)).await.unwrap_err();
+    let work = async |_| std::future::pending::<Result<(), Infallible>>().await;
+    let error =
+        LockError::from(soon(fleet.locks().with(&name(), &by_hand(ms(100)), work)).await.unwrap_err());
     assert_eq!(error.code(), "lock_lost", "{error}");
 }
 
@@ -120,10 +126,10 @@ async fn work_that_wakes_after_the_end_is_not_polled_again() {
                 std::thread::sleep(ms(400));
             }
             context.waker().wake_by_ref();
-            Poll::<()>::Pending
+            Poll::<Result<(), Infallible>>::Pending
         }))
         .await
     });
-    assert_eq!(guarded.await.unwrap().unwrap_err().code(), "lock_lost");
+    assert_eq!(LockError::from(guarded.await.unwrap().unwrap_err()).code(), "lock_lost");
     assert_eq!(polled.load(Ordering::SeqCst), 1);
 }

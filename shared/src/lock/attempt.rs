@@ -1,0 +1,188 @@
+//! Getting a lock: one attempt, and attempts until the time is over.
+//!
+//! Relies on `queue.rs` for the turn within this process and on `claim.rs` for the calls. Must not count a grant from
+//! later than before its first call, and must give back what a failed attempt got.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::time::{timeout, timeout_at};
+
+use super::Locks;
+use super::claim::{Claim, Round};
+use super::error::{Against, LockError};
+use super::held::HeldLock;
+use super::lease::Lease;
+use super::look::{Look, NodeLook};
+use super::node::Node;
+use super::nodes::LockNodes;
+use super::options::LockOptions;
+use super::queue::Queue;
+use super::quorum::{Standing, Tally, Vote, valid_until};
+use crate::backoff::Backoff;
+use crate::failure::Failure;
+use crate::ids::LockName;
+use crate::scripts::ScriptError;
+use crate::scripts::lock;
+
+/// Of the attempts of one waiter, every fourth is followed by a look at who has it; the first after the second.
+const LOOK_EVERY: u32 = 4;
+
+/// A lock that somebody wants.
+pub(super) struct Wanted<'a> {
+    pub(super) locks: &'a Locks,
+    pub(super) name: &'a LockName,
+    pub(super) key: &'a str,
+    pub(super) options: &'a LockOptions,
+}
+
+impl Wanted<'_> {
+    /// Attempts until one is granted, or the time is over.
+    pub(super) async fn acquire(&self, queue: &Arc<Queue>) -> Result<HeldLock, LockError> {
+        let began_at = Instant::now();
+        if self.options.wait.is_zero() {
+            return self.in_turn(queue, began_at, false).await;
+        }
+        // A sum that is beyond the clock is no end within anybody's life.
+        let ends_at = began_at.checked_add(self.options.wait).unwrap_or(began_at + super::TTL_MAX * 24 * 365);
+        let _listed = queue.list(began_at, self.options);
+        let mut attempts = 0_u32;
+        // Random and growing, so that those who met do not meet again.
+        let longest = self.options.retry_delay_max;
+        let mut backoff = Backoff::new((longest / 16).max(Duration::from_millis(1)), longest);
+        loop {
+            let Ok(_front) = timeout_at(ends_at.into(), queue.front.lock()).await else {
+                return self.in_turn(queue, began_at, true).await;
+            };
+            loop {
+                if timeout_at(ends_at.into(), queue.free_here()).await.is_err() {
+                    return self.in_turn(queue, began_at, true).await;
+                }
+                let longest = queue.retry_delay_max(self.options.retry_delay_max);
+                if queue.lets_others_in(longest) && Instant::now() + longest < ends_at {
+                    tokio::time::sleep(longest).await;
+                }
+                // Whoever has come to the front too late is content with what the others were told.
+                let now = Instant::now();
+                let since = if now < ends_at { now } else { began_at };
+                let error = match self.in_turn(queue, since, true).await {
+                    Ok(lock) => return Ok(lock),
+                    Err(error) => error,
+                };
+                attempts += 1;
+                let pause = backoff.next_pause().min(longest);
+                if Instant::now() + pause >= ends_at {
+                    return Err(error);
+                }
+                tracing::trace!(%error, ?pause, "trying again");
+                tokio::join!(tokio::time::sleep(pause), self.report(queue, began_at, attempts));
+                if !matches!(error, LockError::Taken { .. }) {
+                    // It failed on what these options ask for, perhaps: others need not wait behind it.
+                    break;
+                }
+            }
+        }
+    }
+
+    /// One attempt, after those of others in this process that are under way. What one that began after `since` was
+    /// told goes for this one too: a herd asks once.
+    async fn in_turn(&self, queue: &Arc<Queue>, since: Instant, waits: bool) -> Result<HeldLock, LockError> {
+        let _attempt = queue.attempt.lock().await;
+        if let Some(error) = queue.failure_since(since, self.options) {
+            return Err(error);
+        }
+        let began_at = Instant::now();
+        // Whoever tries only once is told by a majority, not by the one node that is asked first.
+        let contended = waits && queue.asks_one_first();
+        let result = self.attempt(queue, contended).await;
+        if let Err(error) = &result {
+            queue.failed(began_at, self.options, error);
+        }
+        result
+    }
+
+    async fn attempt(&self, queue: &Arc<Queue>, contended: bool) -> Result<HeldLock, LockError> {
+        let LockOptions { ttl, node_timeout, max_hold, .. } = *self.options;
+        let began_at = Instant::now();
+        let claim = Claim::new(&self.locks.nodes, (self.key, &self.locks.token()), (ttl, node_timeout));
+        let Round { tally, sent_at } = claim.take(contended).await;
+        if tally.votes.iter().any(|vote| matches!(vote, Some(Vote::Taken { .. }))) {
+            queue.met_others();
+        }
+        let error = match tally.standing() {
+            Standing::Ours => {
+                let granted = (sent_at, valid_until(sent_at, ttl));
+                let lease = Lease::new(self.name.clone(), ttl, granted, max_hold);
+                match lease.check() {
+                    Ok(()) => {
+                        let place = queue.held(&lease, self.options);
+                        return Ok(HeldLock::new(claim, place, lease, self.options, sent_at));
+                    }
+                    Err(_) => LockError::TooLate { name: self.name.clone(), ttl, took: sent_at.elapsed() },
+                }
+            }
+            _ => self.refused(&tally, &claim),
+        };
+        claim.abandon(began_at).await;
+        Err(error)
+    }
+
+    fn refused(&self, tally: &Tally, claim: &Claim) -> LockError {
+        let (name, against) = (self.name.clone(), Against::of(tally, claim.names()));
+        match tally.standing() {
+            Standing::Broken if tally.lacks_links() => LockError::NoLink { name, against },
+            Standing::Broken => LockError::Broken { name, against },
+            // With `Open`, the node that is asked first has settled it.
+            Standing::Ours | Standing::NotOurs | Standing::Split | Standing::Open => {
+                LockError::Taken { name, against }
+            }
+        }
+    }
+
+    /// Has a look at who has it, every few attempts.
+    async fn report(&self, queue: &Queue, since: Instant, attempts: u32) {
+        if attempts % LOOK_EVERY != 2 {
+            return;
+        }
+        let look = look(&self.locks.nodes, self.key, self.options.node_timeout).await;
+        let waited = since.elapsed();
+        // Said at info once a wait, after a while that is long for this lock.
+        if waited > self.options.ttl && queue.is_news(since) {
+            tracing::info!(lock = %self.name, ?waited, "still waiting for a lock: {look}");
+        } else {
+            tracing::debug!(lock = %self.name, ?waited, "waiting for a lock: {look}");
+        }
+        queue.saw(look);
+    }
+}
+
+/// What each node says about who has a lock.
+pub(super) async fn look(nodes: &LockNodes, key: &str, within: Duration) -> Look {
+    let look = async |node: &Arc<Node>| {
+        let silent = || Failure::unknown(format!("no answer within {within:?}"));
+        let found = timeout(within, look_at(node, key)).await.unwrap_or_else(|_| Err(silent()));
+        NodeLook { node: node.name.clone(), found: found.map(Into::into) }
+    };
+    Look { nodes: join_all(nodes.iter().map(look)).await }
+}
+
+async fn look_at(node: &Node, key: &str) -> Result<lock::Seen, Failure> {
+    let mut last = Failure::unknown("not asked");
+    for idle in [true, false] {
+        let mut link = node.link(idle).await?;
+        match lock::look(&mut link.link, key).await {
+            Ok(seen) => {
+                node.put_back(link);
+                return Ok(seen);
+            }
+            Err(ScriptError::Failure(failure)) if failure.spoils_connection() => {
+                node.broke();
+                last = failure;
+            }
+            Err(ScriptError::Failure(failure)) => return Err(failure),
+            Err(other) => return Err(Failure::unknown(other.to_string())),
+        }
+    }
+    Err(last)
+}
