@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use tollgate::incidents::{Impact, Incidents, Open};
 
+use crate::line_limit::LineLimit;
 use crate::metrics::Metrics;
 use crate::shutdown::{Phase, Shutdown};
 
@@ -16,6 +17,8 @@ pub(crate) struct Health {
     pub(crate) metrics: Metrics,
     /// Counts how often secrets were to be read again; whoever holds one watches it.
     pub(crate) reloads: watch::Sender<u64>,
+    pub(crate) dead_lines: LineLimit,
+    pub(crate) mismatch_lines: LineLimit,
     open: AtomicBool,
 }
 
@@ -26,6 +29,8 @@ impl Health {
             incidents: Incidents::default(),
             metrics: Metrics::default(),
             reloads: watch::Sender::new(0),
+            dead_lines: LineLimit::new("jobs moved to dead: `tollgate-producer dead ls`"),
+            mismatch_lines: LineLimit::new("ids were used for another request"),
             open: AtomicBool::new(false),
         }
     }

@@ -17,6 +17,7 @@ mod health;
 mod health_check;
 mod http;
 mod lane;
+mod line_limit;
 mod log;
 mod metrics;
 mod payout;

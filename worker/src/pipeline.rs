@@ -23,6 +23,7 @@ mod retry;
 mod schedule;
 mod settle;
 pub(crate) mod suspicion;
+mod trace;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -30,7 +31,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tollgate::code::Code;
 use tollgate::scripts::park::Destination;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::failpoint::failpoint;
 use crate::hand::{Batch, Held};
@@ -83,7 +84,6 @@ async fn bury(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) {
     let buried = async {
         for delivered in &batch.entries {
             let parcel = decode::identify(delivered, batch);
-            warn!(id = %parcel.id, queue = %batch.queue, "moved to dead: worker_lost");
             park::park(&mut desk, &parcel, Destination::Dead(Code::WorkerLost)).await?;
         }
         Ok(())
@@ -104,6 +104,7 @@ async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {
     failpoint!("after_fetch", batch.jobs());
 
     let decoded = decode::decode(batch, desk.worker.tollgate.partitions());
+    trace::decoded(desk, &decoded);
     failpoint!("after_decode", batch.jobs());
 
     let due = schedule::schedule(desk, decoded.jobs).await?;
@@ -111,11 +112,13 @@ async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {
     let plans: Vec<_> = due.iter().map(plan::plan).collect();
     failpoint!("before_settle", batch.jobs());
 
+    trace::settling(desk, &due);
     let sent = Instant::now();
     let answers = settle::settle(desk, &plans).await?;
     let answered = Instant::now();
     failpoint!("after_settle", batch.jobs());
 
+    trace::answered(&due, &answers);
     outcome::count(desk, sent, answered, &answers);
     outcome::bury_undecided(desk, &due, &answers).await?;
     outcome::bury_refused(desk, &decoded.refused).await?;

@@ -9,7 +9,7 @@ use tollgate::code::Code;
 use tollgate::journal;
 use tollgate::scripts::park::Destination;
 use tollgate::scripts::settle::Answer;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::Desk;
 use super::decode::{Decoded, Parcel};
@@ -34,7 +34,7 @@ pub(crate) async fn bury_undecided(
     for (Decoded { delivered, job, fingerprint }, answer) in jobs.iter().zip(answers) {
         if let Answer::Undecided(code) = answer {
             let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
-            bury(desk, &parcel, *code).await?;
+            park(desk, &parcel, Destination::Dead(*code)).await?;
         }
     }
     Ok(())
@@ -42,14 +42,8 @@ pub(crate) async fn bury_undecided(
 
 pub(crate) async fn bury_refused(desk: &mut Desk<'_>, refused: &[(Parcel<'_>, Code)]) -> Result<(), GaveUp> {
     for (parcel, code) in refused {
-        bury(desk, parcel, *code).await?;
+        park(desk, parcel, Destination::Dead(*code)).await?;
     }
-    Ok(())
-}
-
-async fn bury(desk: &mut Desk<'_>, parcel: &Parcel<'_>, code: Code) -> Result<(), GaveUp> {
-    let parked = park(desk, parcel, Destination::Dead(code)).await?;
-    debug!(id = %parcel.id, %code, ?parked, "moved to dead");
     Ok(())
 }
 
@@ -60,6 +54,9 @@ pub(crate) async fn explain_mismatches(desk: &mut Desk<'_>, jobs: &[Decoded<'_>]
         _ => None,
     });
     for (job, seq) in mismatches.take(EXPLAINED_MAX) {
+        if !desk.worker.health.mismatch_lines.may_write() {
+            continue;
+        }
         let Ok(link) = desk.slot.link().await else { return };
         let line = match journal::line_at(link, &desk.lane.keys, seq).await {
             Ok(Ok(line)) => line,

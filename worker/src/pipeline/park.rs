@@ -4,6 +4,7 @@
 //! the entry is acknowledged and waits where it was put; before it, the entry is pending and is claimed.
 
 use tollgate::scripts::park::{self, Destination, Parked, Parking};
+use tracing::{debug, info};
 
 use super::Desk;
 use super::decode::Parcel;
@@ -40,11 +41,20 @@ pub(crate) async fn park(
         }
     };
     failpoint!("after_park", std::iter::once(delivered.job.as_slice()));
-    if parked == Parked::Moved {
-        desk.worker.health.metrics.parked(match destination {
-            Destination::Scheduled(_) => "scheduled",
-            Destination::Dead(code) => code.name(),
-        });
+    let (health, queue) = (&desk.worker.health, &desk.batch.queue);
+    match (parked, destination) {
+        (Parked::Moved, Destination::Scheduled(at)) => {
+            health.metrics.parked("scheduled");
+            debug!(%id, %at, %queue, "moved to scheduled");
+        }
+        (Parked::Moved, Destination::Dead(code)) => {
+            health.metrics.parked(code.name());
+            if health.dead_lines.may_write() {
+                let partition = desk.lane.partition;
+                info!(%id, reason = %code, %queue, %partition, "moved to dead: `tollgate-producer dead show {id}`");
+            }
+        }
+        (other, _) => debug!(%id, %queue, ?other, "not moved"),
     }
     Ok(parked)
 }

@@ -34,6 +34,8 @@ pub(crate) fn start(supervisor: &Supervisor, health: &Arc<Health>) {
                 }
                 dropped_before = dropped;
                 health.incidents.remind();
+                health.dead_lines.remind();
+                health.mismatch_lines.remind();
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }

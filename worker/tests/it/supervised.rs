@@ -1,6 +1,6 @@
 //! Nothing ends without a word: a panic in each long-lived task, a log that cannot be written.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -123,6 +123,35 @@ async fn a_worker_whose_log_is_broken_goes_on_through_an_outage_and_obeys() {
     assert_eq!(status.code(), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_reader_stands_still_holds_up_nothing_and_what_was_dropped_is_said_later() {
+    let space = Space::on(shared()).await;
+    let mut command = Worker::command();
+    // Every job is a line or more: far more than a pipe and the queue behind it hold.
+    command.args(["--listen", "0", "--batch", "1"]).env("RUST_LOG", "debug");
+    command.env("REDIS_URL", &space.url).env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    for n in 0..40 {
+        space.enqueue(&redemptions(&format!("j{n}-"), 500)).await;
+    }
+    space.drained().await;
+    assert_eq!(space.issued().await, 20_000);
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    space.enqueue(&redemptions("more", 500)).await;
+    space.drained().await;
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let status = until("its end", async || child.try_wait().unwrap()).await;
+    assert_eq!(status.code(), Some(0));
+    let text = reader.join().unwrap();
+    assert!(text.contains("log lines could not be written and were dropped"), "{}", text.len());
+    assert!(text.contains("drained"), "the last lines are written");
+}
+
 #[tokio::test]
 async fn a_filter_that_would_silence_the_worker_is_refused_and_an_empty_one_is_none() {
     let run = |filter: &str| {
@@ -161,4 +190,74 @@ async fn closed_streams_are_no_reason_not_to_work() {
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let status = until("its end", async || child.try_wait().unwrap()).await;
     assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn every_move_to_dead_is_told_and_a_flood_is_counted() {
+    let space = Space::on(shared()).await;
+    let worker = space.worker(&["--listen", "0"]);
+    for (bytes, words) in [
+        (&br#"{"id":"half","kind":"redeem","campaign":"summer"}"#[..], "id=half reason=missing_field"),
+        (
+            br#"{"id":"money","kind":"deposit","account":"a","amount":5}"#,
+            "id=money reason=kind_not_queueable",
+        ),
+        (b"no json", "reason=malformed_json"),
+    ] {
+        space.add("job", bytes).await;
+        worker.says(words).await;
+    }
+    for _ in 0..1_000 {
+        space.add("job", b"no json either").await;
+    }
+    space.drained().await;
+    let counted = until("each job in a line or in a count", async || {
+        let (mut lines, mut left_out) = (0, 0);
+        for line in worker.log().lines() {
+            match line.split("left_out=").nth(1) {
+                Some(count) => left_out += count.split_whitespace().next()?.parse::<u64>().ok()?,
+                None => lines += u64::from(line.contains("moved to dead: ")),
+            }
+        }
+        (lines + left_out >= 1_003).then_some((lines, left_out))
+    })
+    .await;
+    assert!((100..900).contains(&counted.0) && counted.0 + counted.1 == 1_003, "{counted:?}");
+    assert_eq!(worker.figure(r#"tollgate_jobs_parked_total{reason="malformed_json"}"#).await, 1_001);
+}
+
+#[tokio::test]
+async fn at_debug_a_job_can_be_followed_by_its_id() {
+    let space = Space::on(shared()).await;
+    let mut command = Worker::command();
+    command.env("RUST_LOG", "tollgate_worker=debug").env("REDIS_URL", &space.url);
+    command.env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    let worker = Worker::spawn(&mut command);
+    let jobs = redemptions("followed", 1);
+    let at = tollgate::instant::Instant::from_ms(tollgate::instant::Instant::now().ms() + 1_000);
+    space.enqueue(&[tollgate::job::Job { at, ..jobs[0].clone() }]).await;
+    until("the job", async || (space.fate("followed0").await == "redeemed").then_some(())).await;
+    space.enqueue(&jobs).await;
+    space.drained().await;
+    worker.says("decided before").await;
+    let log = worker.log();
+    let stages: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("id=followed0"))
+        .filter_map(|line| {
+            let words = ["fetched", "moved to scheduled", "settling", "decided before", "decided"];
+            words.into_iter().find(|word| line.contains(word))
+        })
+        .collect();
+    let expected = [
+        "fetched",
+        "moved to scheduled",
+        "fetched",
+        "settling",
+        "decided",
+        "fetched",
+        "settling",
+        "decided before",
+    ];
+    assert_eq!(stages, expected, "{log}");
 }
