@@ -75,3 +75,23 @@ async fn tls_with_the_right_authority_and_no_other() {
         assert!(failure.is_unreachable() && !failure.may_have_happened(), "{url}: {failure}");
     }
 }
+
+#[tokio::test]
+async fn an_authority_that_was_replaced_is_read_again_when_the_server_is_not_trusted() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    certificates(old.path());
+    certificates(new.path());
+    let (_redis, port) = tls_server(new.path());
+    let ca_file = old.path().join("ca.pem");
+    let tls = server(format!("rediss://127.0.0.1:{port}"), Some(ca_file.clone()));
+    let failure = tls.link().await.unwrap_err();
+    assert!(failure.is_unreachable(), "{failure}");
+    std::fs::remove_file(&ca_file).unwrap();
+    let failure = tls.link().await.unwrap_err();
+    assert!(failure.to_string().contains("ca.pem"), "it names the file that is gone: {failure}");
+    std::fs::copy(new.path().join("ca.pem"), &ca_file).unwrap();
+    let mut link = tls.link().await.unwrap();
+    link.run(&cmd(&["PING"])).await.unwrap();
+    tls.blocking_link(std::time::Duration::from_secs(1)).await.unwrap().run(&cmd(&["PING"])).await.unwrap();
+    assert!(!tls.reload().unwrap(), "there is nothing new in it");
+}

@@ -16,6 +16,7 @@ mod payouts;
 mod queues;
 mod readme;
 mod refusals;
+mod secrets;
 mod signals;
 mod supervised;
 mod unavailable;
