@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -26,6 +26,10 @@ race: redis postgres ## build, then well-known races with every well-known cure 
 	cargo build --release $(PROGRAMS)
 	@# Exit code 4 says that a server which is not installed was left out; that is told, and no failure.
 	@target/release/tollgate-chaos race --pause --report target/race $(RACE) || [ $$? -eq 4 ]
+
+chaos: redis ## build for tests, then every fault in a scenario of its own, from fixed seeds, in under five minutes
+	cargo build --workspace --bins $(FEATURES)
+	@target/debug/tollgate-chaos run --smoke --at-once 3 --may-leave-out --report target/chaos
 
 # Where no registry is reached: `make IMAGES=local compose-chaos` makes the base images here, by debootstrap.
 IMAGES := registry

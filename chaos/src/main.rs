@@ -11,6 +11,8 @@ mod demo;
 mod payouts;
 #[cfg(feature = "race")]
 mod race;
+#[cfg(feature = "run")]
+mod run;
 mod span;
 mod stage;
 mod watched_dir;
@@ -29,6 +31,12 @@ enum Command {
     Demo,
     /// Payouts through a bank that misbehaves, while workers are killed and stopped
     Payouts(payouts::Args),
+    #[cfg(feature = "run")]
+    /// A fleet under random faults from a seed, and a verdict from its history, the journal and the bank
+    Run(run::Args),
+    #[cfg(feature = "run")]
+    /// The verdict on a run that was played before
+    Check(run::CheckArgs),
     #[cfg(feature = "race")]
     /// Well-known races with every well-known cure, on real stores, and the damage counted
     Race(race::Args),
@@ -47,6 +55,10 @@ async fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Demo => demo::run().await,
         Command::Payouts(args) => payouts::run(args).await,
+        #[cfg(feature = "run")]
+        Command::Run(args) => run::run(args).await,
+        #[cfg(feature = "run")]
+        Command::Check(args) => run::check(&args),
         #[cfg(feature = "race")]
         Command::Race(args) => race::run(args).await,
         #[cfg(feature = "race")]

@@ -26,11 +26,53 @@ const CLAIM_IDLE: &str = "1s";
 const PROMPTLY: Duration = Duration::from_secs(30);
 
 pub(crate) struct Stage {
-    programs: PathBuf,
     /// Ends after everything that uses it: workers end with the values that hold them, before this.
     redis: Temporary,
-    /// Every program runs in it.
+    programs: Programs,
+}
+
+/// The programs, and a directory that they run in and that takes them along when it goes.
+pub(crate) struct Programs {
+    beside: PathBuf,
     dir: WatchedDir,
+}
+
+impl Programs {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let own = std::env::current_exe()?;
+        let beside = own.parent().context("no directory of programs")?.to_owned();
+        Ok(Self { beside, dir: WatchedDir::new("tollgate-run-", &std::env::temp_dir())? })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where one of the programs is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.beside.join(name)
+    }
+
+    /// One of the programs, in the run's own directory and with this Redis.
+    pub(crate) fn command(&self, program: &str, url: &str) -> Command {
+        let mut command = Command::new(self.program(program));
+        command.kill_on_drop(true).current_dir(self.dir.path());
+        // Whatever the caller's environment says, this is a Redis of our own.
+        for name in [
+            "REDIS_USERNAME",
+            "REDIS_PASSWORD",
+            "REDIS_PASSWORD_FILE",
+            "REDIS_CA_FILE",
+            "TOLLGATE_NAMESPACE",
+            "TOLLGATE_LOCK_URLS",
+            "TOLLGATE_PAYOUT_URL",
+            "TOLLGATE_PAYOUT_TOKEN",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("REDIS_URL", url);
+        command
+    }
 }
 
 /// What `stats --json` says, as far as it is needed here.
@@ -91,16 +133,14 @@ pub(crate) async fn perform<R>(
 
 impl Stage {
     fn new(appendfsync: &str) -> anyhow::Result<Self> {
-        let own = std::env::current_exe()?;
-        let programs = own.parent().context("no directory of programs")?.to_owned();
-        let dir = WatchedDir::new("tollgate-run-", &std::env::temp_dir())?;
+        let programs = Programs::new()?;
         let redis = Temporary::start(&["--appendfsync", appendfsync]).context("starting a private redis")?;
-        Ok(Self { programs, redis, dir })
+        Ok(Self { redis, programs })
     }
 
     /// Where its logs are, while it stands.
     pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+        self.programs.dir()
     }
 
     /// Its private Redis.
@@ -133,23 +173,7 @@ impl Stage {
 
     /// One of the programs, in the run's own directory and on its own Redis.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
-        command.kill_on_drop(true).current_dir(self.dir.path());
-        // Whatever the caller's environment says, this is a Redis of our own.
-        for name in [
-            "REDIS_USERNAME",
-            "REDIS_PASSWORD",
-            "REDIS_PASSWORD_FILE",
-            "REDIS_CA_FILE",
-            "TOLLGATE_NAMESPACE",
-            "TOLLGATE_LOCK_URLS",
-            "TOLLGATE_PAYOUT_URL",
-            "TOLLGATE_PAYOUT_TOKEN",
-        ] {
-            command.env_remove(name);
-        }
-        command.env("REDIS_URL", self.redis.url());
-        command
+        self.programs.command(program, &self.redis.url())
     }
 
     /// Runs one command of the producer to its end; answers its stdout.
@@ -232,7 +256,7 @@ impl Stage {
 
     /// Starts worker `number`; its words go to the end of its log.
     pub(crate) fn worker(&self, number: usize, args: &[&str]) -> anyhow::Result<Worker> {
-        let path = self.dir.path().join(format!("worker-{number}.log"));
+        let path = self.dir().join(format!("worker-{number}.log"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
         let mut command = self.command("tollgate-worker");
         // A group of its own: Ctrl-C in the terminal is for this process, which then ends its workers itself.
@@ -251,8 +275,7 @@ impl Stage {
     /// What the workers said, for someone who has to find out why the run failed.
     pub(crate) fn print_logs(&self) {
         for number in 1.. {
-            let Ok(log) = std::fs::read_to_string(self.dir.path().join(format!("worker-{number}.log")))
-            else {
+            let Ok(log) = std::fs::read_to_string(self.dir().join(format!("worker-{number}.log"))) else {
                 return;
             };
             let lines: Vec<&str> = log.lines().collect();

@@ -1,0 +1,234 @@
+//! The faults, each with a beginning and an end. What they do is in the files beside this; which happen when is drawn
+//! in `schedule.rs`.
+
+mod load;
+mod redis;
+mod way;
+mod workers;
+
+use std::path::PathBuf;
+
+use rand_chacha::ChaCha8Rng;
+use tollgate_testkit::process::Guard;
+
+use super::site::Site;
+
+/// What can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Fault {
+    KillWorker,
+    StopWorker,
+    StarveWorkers,
+    KillAllWorkers,
+    TermWorker,
+    TermThenKill,
+    KillRedis,
+    KillRedisRewriting,
+    StopRedis,
+    FlushScripts,
+    KillClients,
+    PauseClients,
+    FillMemory,
+    SwitchEvictionOn,
+    FillDisk,
+    BusyScript,
+    CutAofTail,
+    EmptyData,
+    Promote,
+    Failover,
+    DeleteLocks,
+    MoveTtls,
+    DeliverTwice,
+    LoseReplies,
+    LoseRequests,
+    CutReplies,
+    FlipBytes,
+    DoubleReplies,
+    SilenceRequests,
+    SilenceReplies,
+    SlowWay,
+    Drip,
+    ResetAll,
+    CutOffWorker,
+    StallBank,
+    RepeatId,
+    Hostile,
+    HugePayload,
+    Poison,
+    Flood,
+    DiscardDead,
+    FailPoint,
+    LockNodesDown,
+}
+
+/// What only one fault at a time can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Group {
+    Redis,
+    Workers,
+    LockNodes,
+    Bank,
+    Clients,
+}
+
+/// What its end has to undo.
+pub(super) enum Undo {
+    Nothing,
+    Workers(Vec<usize>),
+    Way,
+    Redis(RedisUndo),
+    Processes(Vec<Guard>),
+    Flood,
+    Bank,
+    LockNodes(Vec<usize>),
+}
+
+pub(super) enum RedisUndo {
+    Restart,
+    Continue,
+    Set(&'static str, String),
+    KillScript,
+    RemoveFile(PathBuf),
+    Restore(PathBuf),
+}
+
+impl Fault {
+    /// As the history and the report call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::KillWorker => "worker SIGKILL",
+            Self::StopWorker => "worker SIGSTOP",
+            Self::StarveWorkers => "CPU starvation",
+            Self::KillAllWorkers => "all workers killed",
+            Self::TermWorker => "worker SIGTERM",
+            Self::TermThenKill => "worker SIGTERM twice, then SIGKILL",
+            Self::KillRedis => "Redis kill -9",
+            Self::KillRedisRewriting => "Redis kill -9 during BGREWRITEAOF",
+            Self::StopRedis => "Redis SIGSTOP",
+            Self::FlushScripts => "SCRIPT FLUSH",
+            Self::KillClients => "CLIENT KILL",
+            Self::PauseClients => "CLIENT PAUSE",
+            Self::FillMemory => "maxmemory reached",
+            Self::SwitchEvictionOn => "eviction switched on",
+            Self::FillDisk => "disk full",
+            Self::BusyScript => "endless script",
+            Self::CutAofTail => "AOF tail cut",
+            Self::EmptyData => "empty data directory",
+            Self::Promote => "replica promoted while it lags",
+            Self::Failover => "FAILOVER",
+            Self::DeleteLocks => "locks deleted and stolen",
+            Self::MoveTtls => "TTLs moved",
+            Self::DeliverTwice => "entries delivered twice",
+            Self::LoseReplies => "replies lost",
+            Self::LoseRequests => "requests lost",
+            Self::CutReplies => "replies cut",
+            Self::FlipBytes => "bytes flipped",
+            Self::DoubleReplies => "replies doubled",
+            Self::SilenceRequests => "requests into a black hole",
+            Self::SilenceReplies => "replies into a black hole",
+            Self::SlowWay => "latency and jitter",
+            Self::Drip => "slow drip",
+            Self::ResetAll => "connections reset",
+            Self::CutOffWorker => "worker cut off from Redis",
+            Self::StallBank => "bank stalls",
+            Self::RepeatId => "one id many times",
+            Self::Hostile => "hostile ids and numbers",
+            Self::HugePayload => "huge payload",
+            Self::Poison => "poison",
+            Self::Flood => "flood",
+            Self::DiscardDead => "dead jobs retried",
+            Self::FailPoint => "fail point",
+            Self::LockNodesDown => "lock servers down",
+        }
+    }
+
+    /// What it has to itself: of two faults with one in common the second does not begin before the first has ended.
+    pub(super) fn group(self) -> Option<Group> {
+        match self {
+            Self::KillRedis
+            | Self::KillRedisRewriting
+            | Self::StopRedis
+            | Self::FlushScripts
+            | Self::KillClients
+            | Self::PauseClients
+            | Self::FillMemory
+            | Self::SwitchEvictionOn
+            | Self::FillDisk
+            | Self::BusyScript
+            | Self::CutAofTail
+            | Self::EmptyData
+            | Self::Promote
+            | Self::Failover
+            | Self::DeleteLocks
+            | Self::MoveTtls
+            | Self::DeliverTwice => Some(Group::Redis),
+            Self::StopWorker | Self::KillAllWorkers | Self::TermWorker | Self::TermThenKill => {
+                Some(Group::Workers)
+            }
+            Self::LockNodesDown => Some(Group::LockNodes),
+            Self::StallBank => Some(Group::Bank),
+            Self::RepeatId | Self::Hostile => Some(Group::Clients),
+            _ => None,
+        }
+    }
+
+    /// Begins; says on what, and what its end has to undo.
+    pub(super) async fn begin(self, site: &Site, random: &mut ChaCha8Rng) -> anyhow::Result<(String, Undo)> {
+        match self {
+            Self::KillWorker
+            | Self::StopWorker
+            | Self::StarveWorkers
+            | Self::KillAllWorkers
+            | Self::TermWorker
+            | Self::TermThenKill
+            | Self::FailPoint => workers::begin(self, site, random).await,
+            Self::LoseReplies
+            | Self::LoseRequests
+            | Self::CutReplies
+            | Self::FlipBytes
+            | Self::DoubleReplies
+            | Self::SilenceRequests
+            | Self::SilenceReplies
+            | Self::SlowWay
+            | Self::Drip
+            | Self::ResetAll
+            | Self::CutOffWorker => way::begin(self, site, random),
+            Self::StallBank
+            | Self::RepeatId
+            | Self::Hostile
+            | Self::HugePayload
+            | Self::Poison
+            | Self::Flood
+            | Self::DiscardDead => load::begin(self, site, random).await,
+            _ => redis::begin(self, site, random).await,
+        }
+    }
+}
+
+impl Undo {
+    pub(super) async fn undo(self, site: &Site) -> anyhow::Result<()> {
+        match self {
+            Self::Nothing => {}
+            Self::Workers(numbers) => {
+                for number in numbers {
+                    site.fleet.bring_back(number).await;
+                }
+            }
+            Self::Way => site.proxies.iter().for_each(tollgate_testkit::proxy::Proxy::heal),
+            Self::Redis(undo) => redis::undo(undo, site).await?,
+            Self::Processes(processes) => drop(processes),
+            Self::Flood => site.load.flood.store(false, std::sync::atomic::Ordering::Relaxed),
+            Self::LockNodes(numbers) => {
+                for number in numbers {
+                    site.lock_nodes[number].lock().await.restart().await?;
+                }
+            }
+            Self::Bank => {
+                if let Some(bank) = &site.bank {
+                    bank.process.lock().await.signal(tollgate_testkit::process::Signal::CONT);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! The end of a run: all is well again, everything is settled, and everything is read, past the proxies.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::ground::CLAIM_IDLE;
+use super::history::Event;
+use super::play::Plan;
+use super::redis;
+use super::site::Site;
+use super::workload::QUEUES;
+
+/// Ids in one `lookup`.
+const LOOKUP_AT_ONCE: usize = 400;
+/// Dead jobs that are shown one by one.
+const SHOWN: usize = 1_000;
+
+/// The published bound on recovery (G19): claim idle and reclaim period for what a dead worker held, the backlog at a
+/// slow machine's rate, and the retries of payouts.
+pub(super) fn drains_within(plan: &Plan) -> Duration {
+    let payouts = if plan.scenario.load.payouts { Duration::from_secs(20) } else { Duration::ZERO };
+    CLAIM_IDLE * 5 + Duration::from_secs(25) + payouts
+}
+
+/// Sees that everything is whole and everybody there.
+pub(super) async fn heal(site: &Site) -> anyhow::Result<()> {
+    site.load.quiet.store(true, Ordering::Relaxed);
+    site.proxies.iter().for_each(tollgate_testkit::proxy::Proxy::heal);
+    let mut redis = site.redis.lock().await;
+    if redis.is_gone() {
+        site.history.add(Event::Unexpected { what: "Redis was not there at the end".to_owned() });
+        redis.restart().await?;
+    }
+    drop(redis);
+    for number in 0..site.fleet.len() {
+        site.fleet.bring_back(number).await;
+    }
+    site.history.add(Event::Healed);
+    Ok(())
+}
+
+/// Waits until nothing is left to be done, or the bound is over; then the judge says what was left.
+pub(super) async fn drain(site: &Site, plan: &Plan) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let resumed = site.producer(&site.direct(), &["queue", "resume", QUEUES[2]], None).await;
+    if resumed.code != Some(0) {
+        site.history.add(Event::Unexpected { what: format!("queue resume: {}", resumed.complaint()) });
+    }
+    while begun.elapsed() < drains_within(plan) {
+        if is_drained(site).await {
+            site.history.add(Event::Drained);
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    Ok(())
+}
+
+async fn is_drained(site: &Site) -> bool {
+    let Some(stats) = site.producer(&site.direct(), &["stats", "--json"], None).await.last() else {
+        return false;
+    };
+    let left = |name: &str| stats[name].as_u64().unwrap_or(0);
+    if left("waiting") + left("pending") + left("in_flight") + left("scheduled") > 0 {
+        return false;
+    }
+    let payouts = site.producer(&site.direct(), &["payout", "ls", "--json"], None).await;
+    let payouts: Vec<Value> = serde_json::from_str(&payouts.stdout).unwrap_or_default();
+    payouts.iter().all(|payout| payout["state"] == "needs_review")
+}
+
+/// Reads what there is, each by its own command, into files of its own.
+pub(super) async fn read(site: &Site, dir: &Path) -> anyhow::Result<()> {
+    let plain: [(&str, &[&str]); 7] = [
+        ("journal.ndjson", &["journal", "export"]),
+        ("campaigns.json", &["campaign", "ls", "--json"]),
+        ("accounts.json", &["account", "ls", "--json"]),
+        ("stats.json", &["stats", "--json"]),
+        ("dead.json", &["dead", "ls", "--limit", "100000", "--json"]),
+        ("payouts.json", &["payout", "ls", "--json"]),
+        ("workers.json", &["worker", "ls", "--json"]),
+    ];
+    for (file, words) in plain {
+        let ended = site.producer(&site.direct(), words, None).await;
+        if ended.code != Some(0) {
+            let what = format!("{}: {}", words.join(" "), ended.complaint());
+            site.history.add(Event::Unexpected { what });
+        }
+        std::fs::write(dir.join(file), ended.stdout)?;
+    }
+    lookups(site, dir).await?;
+    show_dead(site, dir).await?;
+    let audit = site.producer(&site.direct(), &["audit", "--json"], None).await;
+    std::fs::write(dir.join("audit.json"), audit.stdout)?;
+    if let Ok(heads) = std::fs::read_to_string(site.programs.dir().join("expected-heads")) {
+        expect(site, &heads).await;
+    }
+    if let Some(bank) = &site.bank {
+        std::fs::copy(&bank.ledger, dir.join("bank.ndjson"))?;
+    }
+    site.count("reclaimed", site.fleet.reclaimed.sum());
+    for (fate, _) in site.proxies[0].counts() {
+        let of = |proxy: &tollgate_testkit::proxy::Proxy| proxy.counts()[fate as usize].1;
+        site.count(fate.name(), site.proxies.iter().map(of).sum());
+    }
+    Ok(())
+}
+
+/// Every id that was ever sent.
+async fn lookups(site: &Site, dir: &Path) -> anyhow::Result<()> {
+    site.history.flush();
+    let mut ids: Vec<String> = super::history::read(dir)?
+        .into_iter()
+        .flat_map(|entry| match entry.event {
+            Event::Sent { jobs, .. } => jobs.into_iter().map(|job| job.id).collect(),
+            _ => Vec::new(),
+        })
+        .collect();
+    ids.sort();
+    ids.dedup();
+    let mut lines = String::new();
+    // What no door takes cannot be asked for either.
+    ids.retain(|id| {
+        (1..=128).contains(&id.len())
+            && !id.chars().any(|letter| letter.is_control() || "{}".contains(letter))
+    });
+    for ids in ids.chunks(LOOKUP_AT_ONCE) {
+        let mut words = vec!["lookup", "--json", "--"];
+        words.extend(ids.iter().map(String::as_str));
+        let ended = site.producer(&site.direct(), &words, None).await;
+        lines.push_str(&ended.stdout);
+    }
+    std::fs::write(dir.join("lookups.ndjson"), lines)?;
+    Ok(())
+}
+
+/// The bytes of what is dead, to find the marks of poison in them.
+async fn show_dead(site: &Site, dir: &Path) -> anyhow::Result<()> {
+    let dead: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(dir.join("dead.json"))?).unwrap_or_default();
+    site.count("dead", dead.len() as u64);
+    let mut lines = String::new();
+    for id in dead.iter().filter_map(|dead| dead["id"].as_str()).take(SHOWN) {
+        let ended = site.producer(&site.direct(), &["dead", "show", "--json", "--", id], None).await;
+        lines.push_str(&ended.stdout);
+    }
+    std::fs::write(dir.join("dead-shown.ndjson"), lines)?;
+    Ok(())
+}
+
+/// Whoever noted the journal's ends before must be told by the audit that they are gone, if they are.
+async fn expect(site: &Site, heads: &str) {
+    let mut words = vec!["audit", "--json"];
+    heads.split_whitespace().for_each(|head| words.extend(["--expect", head]));
+    let ended = site.producer(&site.direct(), &words, None).await;
+    site.count("loss named by audit --expect", u64::from(ended.code == Some(5)));
+}
+
+/// What is left in Redis when the workers have gone, by the kind of its key.
+pub(super) async fn census(site: &Site, dir: &Path) -> anyhow::Result<()> {
+    let mut link = redis::link(&site.socket()).await?;
+    let mut text = String::new();
+    for key in redis::keys(&mut link, "*").await? {
+        let kind: String = redis::ask(&mut link, &["TYPE", &key]).await?;
+        let words: &[&str] = match kind.as_str() {
+            "hash" => &["HLEN"],
+            "stream" => &["XLEN"],
+            "zset" => &["ZCARD"],
+            "set" => &["SCARD"],
+            "list" => &["LLEN"],
+            _ => &["EXISTS"],
+        };
+        let size: u64 = redis::ask(&mut link, &[words[0], &key]).await?;
+        let ttl: i64 = redis::ask(&mut link, &["PTTL", &key]).await?;
+        let mut row = serde_json::json!({ "key": key, "type": kind, "size": size, "ttl_ms": ttl });
+        if kind == "stream" {
+            let groups: ::redis::Value = redis::ask(&mut link, &["XINFO", "GROUPS", &key]).await?;
+            row["groups"] = format!("{groups:?}").into();
+        }
+        let _ = writeln!(text, "{row}");
+    }
+    std::fs::write(dir.join("census.ndjson"), text)?;
+    Ok(())
+}
+
+/// The logs of everything that ran.
+pub(super) fn keep_logs(site: &Site, dir: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(site.programs.dir())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "log")
+            && let Some(name) = path.file_name()
+        {
+            std::fs::copy(&path, dir.join(name))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What a scenario stands on: looks whether this machine has what it takes, and sets it up.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use tokio::sync::Mutex;
+use tollgate_testkit::process::Guard;
+use tollgate_testkit::proxy::Proxy;
+
+use super::fleet::{Fleet, Options};
+use super::history::History;
+use super::play::Plan;
+use super::redis::{Redis, Settings};
+use super::scenario::Ground;
+use super::site::{Bank, Load, Site};
+use crate::stage::Programs;
+
+/// So short a time would be wrong for a fleet; here it lets the others take over at once.
+pub(super) const CLAIM_IDLE: Duration = Duration::from_secs(1);
+const BANK_OPENS_WITHIN: Duration = Duration::from_secs(10);
+/// How often the bank misbehaves, in each of its ways.
+const MISCHIEF: &str = "3%";
+const SMALL_DISK: &str = "size=12m";
+/// What a slow disk adds to every flush, in microseconds.
+const SLOW_FSYNC: &str = "inject=fdatasync:delay_enter=40000";
+
+/// What is needed is there.
+pub(super) struct Prepared {
+    pub(super) redis: Settings,
+    pub(super) workers: Options,
+    /// What of it is left out all the same.
+    pub(super) left_out: Option<String>,
+}
+
+/// Looks for what the scenario needs; says what is missing.
+pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, String> {
+    let dir = programs.dir();
+    let mut redis = Settings {
+        command: plan.server.clone(),
+        dir: dir.join("redis"),
+        socket: dir.join("redis.sock"),
+        log: dir.join("redis.log"),
+        appendfsync: plan.scenario.appendfsync.to_owned(),
+        more: Vec::new(),
+        environment: Vec::new(),
+    };
+    let mut workers = Options {
+        args: ["--claim-idle", "1s", "--drain-timeout", "10s"].map(str::to_owned).to_vec(),
+        may_end: plan.scenario.may_end.to_vec(),
+        ..Options::default()
+    };
+    let left_out = None;
+    match plan.scenario.ground {
+        Ground::Plain | Ground::LockNodes => {}
+        Ground::SmallDisk => {
+            if !succeeds("unshare", &["--mount", "true"]) {
+                return Err("a small disk of its own needs root (unshare --mount)".to_owned());
+            }
+            let script = format!("mount -t tmpfs -o {SMALL_DISK} none \"$0\" && cd \"$0\" && exec \"$@\"");
+            let inside = ["unshare", "--mount", "/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+            redis.command = [inside, vec![redis.dir.display().to_string()], plan.server.clone()].concat();
+        }
+        Ground::SlowFsync => {
+            if !succeeds("strace", &["-D", "-qq", "-o", "/dev/null", "true"]) {
+                return Err("a slow fsync needs strace, and the right to use it".to_owned());
+            }
+            let with =
+                ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"];
+            let with = with.iter().chain(&["-e", SLOW_FSYNC]).map(ToString::to_string).collect::<Vec<_>>();
+            redis.command = [with, plan.server.clone()].concat();
+        }
+        Ground::FailPoints => {
+            let said = Command::new(programs.program("tollgate-worker"))
+                .env("TOLLGATE_FAILPOINTS", "nowhere:abort")
+                .env("REDIS_URL", "unix:///nowhere")
+                .stdin(Stdio::null())
+                .output();
+            let has = said
+                .is_ok_and(|said| String::from_utf8_lossy(&said.stderr).contains("the point must be one of"));
+            if !has {
+                return Err(
+                    "this build of the worker has no fail points (cargo feature `failpoints`)".to_owned()
+                );
+            }
+        }
+        Ground::WrongClock => {
+            let library = faketime().ok_or("a wrong clock needs libfaketime")?;
+            let offset = if plan.seed.is_multiple_of(2) { "+2h" } else { "-2h" };
+            for (name, value) in [
+                ("LD_PRELOAD", library.as_str()),
+                ("FAKETIME", offset),
+                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ] {
+                workers.environment.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        Ground::TwoVersions => {
+            let other = std::env::var("TOLLGATE_OTHER_WORKER").unwrap_or_default();
+            if !Path::new(&other).is_file() {
+                return Err("TOLLGATE_OTHER_WORKER names no other build of tollgate-worker".to_owned());
+            }
+            workers.other = Some(PathBuf::from(other));
+        }
+    }
+    if let Some(name) = plan.sabotage.and_then(|planted| planted.in_programs()) {
+        workers.environment.push(("TOLLGATE_SABOTAGE".to_owned(), name.to_owned()));
+    }
+    Ok(Prepared { redis, workers, left_out })
+}
+
+/// Sets everything up, up to workers that live.
+pub(super) async fn build(
+    plan: &Plan,
+    programs: Arc<Programs>,
+    history: Arc<History>,
+    settings: Settings,
+    mut workers: Options,
+) -> anyhow::Result<Site> {
+    let redis = Redis::start(settings).await?;
+    let socket = redis.socket().to_owned();
+    let proxies = (0..=plan.workers)
+        .map(|number| {
+            let path = programs.dir().join(format!("way-{number}"));
+            Proxy::listen(&path, &socket, plan.seed.wrapping_add(number as u64)).context("a proxy")
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut lock_nodes = Vec::new();
+    if plan.scenario.ground == Ground::LockNodes {
+        for number in 0..3 {
+            let node = lock_node(&programs, plan, number).await?;
+            workers.args.extend(["--lock-redis".to_owned(), format!("unix://{}", node.socket().display())]);
+            lock_nodes.push(Mutex::new(node));
+        }
+    }
+    init(&programs, &socket).await?;
+    let bank = if plan.scenario.load.payouts { Some(open_bank(&programs, plan.seed).await?) } else { None };
+    if let Some(bank) = &bank {
+        let words =
+            ["--payout-timeout", "300ms", "--payout-backoff", "100ms", "--payout-pause", "200ms", "-c", "20"];
+        workers.args.extend(["--payout-url", &bank.url].iter().chain(&words).map(ToString::to_string));
+    }
+    let urls = proxies.iter().skip(1).map(Proxy::url).collect();
+    let fleet = Fleet::start(Arc::clone(&programs), Arc::clone(&history), urls, workers).await?;
+    Ok(Site {
+        fleet,
+        bank,
+        proxies,
+        redis: Mutex::new(redis),
+        lock_nodes,
+        socket: std::sync::Mutex::new(socket),
+        history,
+        programs,
+        seed: plan.seed,
+        load: Load::default(),
+        planted: plan.sabotage,
+    })
+}
+
+/// With two partitions, so that what holds within one is seen to hold within each.
+async fn init(programs: &Programs, socket: &Path) -> anyhow::Result<()> {
+    let mut command = programs.command("tollgate-producer", &format!("unix://{}", socket.display()));
+    let output = command.args(["init", "--partitions", "2"]).stdin(Stdio::null()).output().await?;
+    ensure!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}
+
+async fn lock_node(programs: &Programs, plan: &Plan, number: usize) -> anyhow::Result<Redis> {
+    let name = format!("lock-{number}");
+    let settings = Settings {
+        command: plan.server.clone(),
+        dir: programs.dir().join(&name),
+        socket: programs.dir().join(format!("{name}.sock")),
+        log: programs.dir().join(format!("{name}.log")),
+        appendfsync: "everysec".to_owned(),
+        more: Vec::new(),
+        environment: Vec::new(),
+    };
+    Redis::start(settings).await
+}
+
+async fn open_bank(programs: &Programs, seed: u64) -> anyhow::Result<Bank> {
+    let [ledger, address] = ["bank.ndjson", "bank.address"].map(|name| programs.dir().join(name));
+    let mut command = programs.command("tollgate-chaos", "");
+    command.arg("bank").arg("--ledger").arg(&ledger).arg("--address-file").arg(&address);
+    command.args(["--seed", &seed.to_string(), "--latency", "1ms..20ms", "--lock-out-for", "100ms"]);
+    for way in ["refuse", "fail-before", "fail-after", "hang", "drop", "accept", "lock-out"] {
+        command.args([&format!("--{way}"), MISCHIEF]);
+    }
+    let log = std::fs::File::create(programs.dir().join("bank.log"))?;
+    command.env_remove("REDIS_URL").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let mut process = Guard::start(&mut command).context("starting the bank")?;
+    let begun = Instant::now();
+    loop {
+        let said = std::fs::read_to_string(&address).unwrap_or_default();
+        if !said.is_empty() {
+            return Ok(Bank { process: Mutex::new(process), ledger, url: format!("http://{said}") });
+        }
+        ensure!(process.ended().is_none() && begun.elapsed() < BANK_OPENS_WITHIN, "the bank does not open");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn succeeds(program: &str, words: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Where distributions put it.
+fn faketime() -> Option<String> {
+    let places =
+        ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/lib/faketime"];
+    places.iter().map(|place| format!("{place}/libfaketime.so.1")).find(|path| Path::new(path).exists())
+}

@@ -1,0 +1,226 @@
+//! A run, read back from its directory.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::run::history::{self, Answer, Beginning, Entry, Event, Job};
+
+/// One line of `journal export`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(in crate::run) struct Line {
+    pub(in crate::run) partition: u64,
+    pub(in crate::run) seq: u64,
+    pub(in crate::run) id: String,
+    pub(in crate::run) kind: String,
+    pub(in crate::run) class: String,
+    pub(in crate::run) code: String,
+    pub(in crate::run) campaign: Option<String>,
+    pub(in crate::run) account: Option<String>,
+    pub(in crate::run) customer: Option<String>,
+    pub(in crate::run) quantity: Option<u64>,
+    pub(in crate::run) amount: Option<u64>,
+    pub(in crate::run) limit: Option<u64>,
+    pub(in crate::run) per_customer: Option<u64>,
+    pub(in crate::run) destination: Option<String>,
+    pub(in crate::run) available: Option<u64>,
+    pub(in crate::run) issued: Option<u64>,
+}
+
+impl Line {
+    /// Whether it decides a job, rather than being a step of a payout that was decided before.
+    pub(super) fn decides(&self) -> bool {
+        !self.kind.starts_with("payout_")
+    }
+
+    /// Where it is, for a person.
+    pub(super) fn place(&self) -> String {
+        format!("journal {}:{} {} {} {}", self.partition, self.seq, self.id, self.kind, self.code)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Campaign {
+    pub(super) campaign: String,
+    pub(super) limit: Option<u64>,
+    pub(super) issued: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Account {
+    pub(super) account: String,
+    pub(super) available: Option<u64>,
+    pub(super) held: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Dead {
+    pub(super) id: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Looked {
+    pub(super) id: String,
+    pub(super) class: String,
+    pub(super) code: Option<String>,
+    pub(super) seq: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct BankLine {
+    pub(super) outcome: String,
+    pub(super) id: String,
+    pub(super) account: String,
+    pub(super) amount: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Key {
+    pub(super) key: String,
+    pub(super) size: u64,
+    pub(super) ttl_ms: i64,
+}
+
+/// A call, as its client saw it.
+#[derive(Debug, Clone)]
+pub(in crate::run) struct Call {
+    pub(in crate::run) sent_us: u64,
+    pub(in crate::run) jobs: Vec<Job>,
+    pub(in crate::run) told: Option<(u64, Answer)>,
+}
+
+pub(in crate::run) struct Record {
+    pub(in crate::run) beginning: Beginning,
+    pub(in crate::run) entries: Vec<Entry>,
+    pub(in crate::run) calls: Vec<Call>,
+    pub(in crate::run) journal: Vec<Line>,
+    /// Places in `calls`, by id, in the order of sending.
+    pub(super) by_id: HashMap<String, Vec<(usize, usize)>>,
+    pub(super) campaigns: Vec<Campaign>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) stats: Value,
+    pub(super) dead: Vec<Dead>,
+    pub(super) dead_shown: String,
+    pub(super) payouts: Vec<Value>,
+    pub(super) workers: Vec<Value>,
+    pub(super) audit: Value,
+    pub(super) bank: Vec<BankLine>,
+    pub(super) lookups: Vec<Looked>,
+    pub(super) census: Vec<Key>,
+    pub(super) logs: Vec<(String, String)>,
+}
+
+impl Record {
+    pub(super) fn read(dir: &Path) -> anyhow::Result<Self> {
+        let entries = history::read(dir)?;
+        let beginning = entries.iter().find_map(|entry| match &entry.event {
+            Event::Begins(beginning) => Some((**beginning).clone()),
+            _ => None,
+        });
+        let calls = calls(&entries);
+        let mut by_id: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+        for (place, call) in calls.iter().enumerate() {
+            for (number, job) in call.jobs.iter().enumerate() {
+                by_id.entry(job.id.clone()).or_default().push((place, number));
+            }
+        }
+        Ok(Self {
+            beginning: beginning.context("the history has no beginning")?,
+            entries,
+            calls,
+            by_id,
+            journal: lines(dir, "journal.ndjson")?,
+            campaigns: document(dir, "campaigns.json")?,
+            accounts: document(dir, "accounts.json")?,
+            stats: document(dir, "stats.json")?,
+            dead: document(dir, "dead.json")?,
+            dead_shown: text(dir, "dead-shown.ndjson"),
+            payouts: document(dir, "payouts.json")?,
+            workers: document(dir, "workers.json")?,
+            audit: document(dir, "audit.json")?,
+            bank: lines(dir, "bank.ndjson")?,
+            lookups: lines(dir, "lookups.ndjson")?,
+            census: lines(dir, "census.ndjson")?,
+            logs: logs(dir)?,
+        })
+    }
+
+    /// When Redis last forgot something, if ever.
+    pub(super) fn rollback_us(&self) -> Option<u64> {
+        let of = |entry: &Entry| matches!(entry.event, Event::Rollback { .. }).then_some(entry.at_us);
+        self.entries.iter().filter_map(of).next_back()
+    }
+
+    /// Whether what was sent then may be lost, since the durability that was asked for says so. The time of sending
+    /// counts: an answer may be on its way to somebody while Redis has already forgotten it.
+    pub(super) fn may_be_lost(&self, sent_us: u64) -> bool {
+        self.beginning.may_lose && self.rollback_us().is_some_and(|at| sent_us < at)
+    }
+
+    /// What the run saw around this moment, for evidence.
+    pub(super) fn around(&self, at_us: u64) -> String {
+        let mut running: Vec<(usize, &str)> = Vec::new();
+        for entry in self.entries.iter().take_while(|entry| entry.at_us <= at_us) {
+            match &entry.event {
+                Event::FaultBegins { number, fault, .. } => running.push((*number, fault)),
+                Event::FaultEnds { number } => running.retain(|(other, _)| other != number),
+                _ => {}
+            }
+        }
+        let names: Vec<&str> = running.iter().map(|(_, name)| *name).collect();
+        let names = if names.is_empty() { "no fault".to_owned() } else { names.join(", ") };
+        format!("at {:.3} s, during {names}", at_us as f64 / 1e6)
+    }
+}
+
+fn calls(entries: &[Entry]) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::new();
+    let mut place_of: HashMap<u64, usize> = HashMap::new();
+    for entry in entries {
+        match &entry.event {
+            Event::Sent { op, jobs } => {
+                place_of.insert(*op, calls.len());
+                calls.push(Call { sent_us: entry.at_us, jobs: jobs.clone(), told: None });
+            }
+            Event::Told { op, answer } => {
+                if let Some(call) = place_of.get(op).and_then(|place| calls.get_mut(*place)) {
+                    call.told = Some((entry.at_us, answer.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    calls
+}
+
+/// A file that a run without that part does not have is empty.
+fn text(dir: &Path, name: &str) -> String {
+    std::fs::read(dir.join(name))
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}
+
+fn lines<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<Vec<T>> {
+    let read = |line: &str| serde_json::from_str(line).with_context(|| format!("{name}: {line}"));
+    text(dir, name).lines().map(read).collect()
+}
+
+fn document<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<T> {
+    serde_json::from_str(&text(dir, name)).with_context(|| format!("{name} could not be read at the end"))
+}
+
+fn logs(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let mut logs = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".log") {
+            logs.push((name.clone(), text(dir, &name)));
+        }
+    }
+    logs.sort();
+    Ok(logs)
+}

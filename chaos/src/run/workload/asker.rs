@@ -1,0 +1,92 @@
+//! A client that sends one request, waits for its answer, and goes on: what it was told before it sent the next is an
+//! order that the journal has to keep.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::watch;
+
+use super::draw::{Pool, QUEUES, decimal};
+use super::{Load, answer, pause};
+use crate::run::history::{Answer, Job, Request};
+use crate::run::site::Site;
+
+/// How long it waits for an outcome; then it is unknown to it.
+const WAITS: &str = "2s";
+const PAUSE: Duration = Duration::from_millis(15);
+
+pub(super) async fn run(site: Arc<Site>, load: Load, number: u64, mut ends: watch::Receiver<bool>) {
+    let mut pool = Pool::new(site.seed.wrapping_mul(1_000_003).wrapping_add(number));
+    while pause(&mut ends, PAUSE).await {
+        if site.quiet() {
+            continue;
+        }
+        let job = if pool.random().random_ratio(1, 8) { pool.deposit() } else { pool.queued(load.payouts) };
+        let again = pool.random().random_ratio(1, 6);
+        let told = ask(&site, &job, &mut pool, false).await;
+        // Whoever was not answered asks again, as the docs say; and sometimes also who was.
+        if again || matches!(told, Answer::Unknown { .. }) {
+            ask(&site, &job, &mut pool, true).await;
+        }
+    }
+}
+
+/// Sends it and waits.
+async fn ask(site: &Site, job: &Job, pool: &mut Pool, retry: bool) -> Answer {
+    // Whatever is paused, somebody who waits chooses a queue that moves.
+    let queue = QUEUES[pool.random().random_range(0..2)];
+    let mut typed = job.clone();
+    if retry && site.sabotage_of_client() == Some("retry_under_new_id") {
+        // The bug: what is the same request to its sender is another one to Tollgate.
+        typed.id = pool.id(true);
+    }
+    let words = words(&typed, queue);
+    let op = site.history.sent(vec![job.clone()]);
+    site.load.asked.fetch_add(1, Ordering::Relaxed);
+    let ended = site.producer(&site.way(), &words.iter().map(String::as_str).collect::<Vec<_>>(), None).await;
+    let mut told = answer(&ended);
+    if matches!(told, Answer::Unknown { .. }) {
+        site.load.unknown.fetch_add(1, Ordering::Relaxed);
+        if site.sabotage_of_client() == Some("timeout_as_not_applied") {
+            told = Answer::NotApplied { why: "planted".to_owned() };
+        }
+    }
+    site.history.told(op, told.clone());
+    told
+}
+
+/// The command line of a request.
+pub(super) fn words(job: &Job, queue: &str) -> Vec<String> {
+    let words: Vec<&str>;
+    let (number, limit);
+    match &job.request {
+        Request::Redeem { campaign, customer, quantity } => {
+            number = quantity.to_string();
+            words = vec!["redeem", "--campaign", campaign, "--customer", customer, "--quantity", &number];
+        }
+        Request::Withdraw { account, amount, destination } => {
+            number = decimal(*amount);
+            let mut with = vec!["withdraw", "--account", account, "--amount", &number];
+            destination.iter().for_each(|destination| with.extend(["--destination", destination]));
+            words = with;
+        }
+        Request::Deposit { account, amount } => {
+            number = decimal(*amount);
+            words = vec!["account", "deposit", account, &number];
+        }
+        Request::SetLimit { campaign, limit: to } => {
+            limit = to.to_string();
+            words = vec!["campaign", "set-limit", campaign, &limit];
+        }
+        Request::CloseCampaign { campaign } => words = vec!["campaign", "close", campaign],
+        Request::CampaignCreate { .. } | Request::AccountOpen { .. } => words = Vec::new(),
+    }
+    let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    words.extend(["--id".to_owned(), job.id.clone(), "--json".to_owned()]);
+    if matches!(job.request, Request::Redeem { .. } | Request::Withdraw { .. }) {
+        words.extend(["--queue", queue, "--wait", WAITS].map(str::to_owned));
+    }
+    words
+}

@@ -1,0 +1,57 @@
+//! Operators: they raise, lower and close what others redeem from, pause and resume queues, and look meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::asker::words;
+use super::draw::{Pool, QUEUES};
+use super::{Load, answer, pause};
+use crate::run::history::Event;
+use crate::run::site::Site;
+
+const PAUSE: Duration = Duration::from_millis(150);
+
+#[derive(Deserialize)]
+struct Campaign {
+    campaign: String,
+    limit: Option<u64>,
+    issued: Option<u64>,
+}
+
+pub(super) async fn run(site: Arc<Site>, load: Load, mut ends: watch::Receiver<bool>) {
+    let mut pool = Pool::new(site.seed ^ 0x0b05);
+    let mut paused = false;
+    while pause(&mut ends, PAUSE).await {
+        if !site.quiet() {
+            let job = pool.limit();
+            let typed = words(&job, "");
+            let op = site.history.sent(vec![job]);
+            let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+            let told = answer(&site.producer(&site.way(), &typed, None).await);
+            site.history.told(op, told);
+        }
+        look(&site).await;
+        if load.pauses && pool.random().random_ratio(1, 4) {
+            // Whether it worked is seen at the end, when the last word is `resume`.
+            let verb = if paused { "resume" } else { "pause" };
+            if site.producer(&site.way(), &["queue", verb, QUEUES[2]], None).await.code == Some(0) {
+                paused = !paused;
+            }
+        }
+    }
+}
+
+/// Reads the limits and what is issued, while they change.
+async fn look(site: &Site) {
+    let ended = site.producer(&site.way(), &["campaign", "ls", "--json"], None).await;
+    let campaigns: Vec<Campaign> = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    for Campaign { campaign, limit, issued } in campaigns {
+        if let (Some(limit), Some(issued)) = (limit, issued) {
+            site.history.add(Event::Seen { campaign, limit, issued });
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Bytes that are no job, put into the streams as any program could.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::watch;
+
+use super::pause;
+use crate::run::history::Event;
+use crate::run::redis;
+use crate::run::site::Site;
+
+const PAUSE: Duration = Duration::from_millis(250);
+/// The end of every stream's name.
+const STREAMS: &str = "*:queue:*";
+
+pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
+    let mut random = ChaCha8Rng::seed_from_u64(site.seed ^ 0x7015);
+    for number in 0.. {
+        if !pause(&mut ends, PAUSE).await {
+            return;
+        }
+        if !site.quiet() {
+            // A Redis that is away just now takes no poison either.
+            let _ = add(&site, &format!("poison-{number}"), random.random_range(0..SHAPES)).await;
+        }
+    }
+}
+
+/// How many kinds of poison there are.
+const SHAPES: usize = 8;
+
+/// Adds one of its kinds, with a mark by which it is found again.
+pub(in crate::run) async fn add(site: &Site, mark: &str, shape: usize) -> anyhow::Result<()> {
+    let bytes = match shape {
+        0 => format!("{{\"id\":\"{mark}\",\"kind\":\"redeem\""),
+        1 => format!("{mark} is no JSON"),
+        2 => format!("{{\"id\":\"{mark}\",\"kind\":\"deposit\",\"account\":\"account-1\",\"amount\":1000}}"),
+        3 => format!("{{\"id\":\"{mark}\",\"kind\":\"withdraw\",\"account\":\"account-1\",\"amount\":1.5}}"),
+        4 => format!("{{\"id\":\"{mark}\",\"kind\":\"withdraw\",\"account\":\"account-1\",\"amount\":-0}}"),
+        5 => format!("{{\"id\":\"{mark}\",\"kind\":\"mint\"}}"),
+        6 => format!("[\"{mark}\"]"),
+        _ => format!(
+            "{{\"id\":\"{mark}\",\"kind\":\"withdraw\",\"account\":\"a\",\"amount\":9007199254740992}}"
+        ),
+    };
+    let mut link = redis::link(&site.socket()).await?;
+    let streams = redis::keys(&mut link, STREAMS).await?;
+    let Some(stream) = streams.get(shape % streams.len().max(1)) else { return Ok(()) };
+    put(site, &mut link, stream, mark, &bytes).await
+}
+
+/// Adds bytes as they are. It is told before they are sent: what a lost reply leaves behind is expected as well.
+pub(in crate::run) async fn put(
+    site: &Site,
+    link: &mut MultiplexedConnection,
+    stream: &str,
+    mark: &str,
+    bytes: &str,
+) -> anyhow::Result<()> {
+    site.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: false });
+    redis::ask::<String>(link, &["XADD", stream, "*", "job", bytes]).await?;
+    site.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: true });
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Short storms that faults ask for: one id sent by many at once, and words that should stop at the door.
+
+use crate::run::history::{Answer, Job, Request};
+use crate::run::site::Site;
+
+use super::answer;
+use super::asker::words;
+
+/// Sends one id from many clients at once, every third with another body.
+pub(in crate::run) async fn repeat_one_id(site: &Site, id: &str, times: usize) {
+    let one = |number: usize| async move {
+        let quantity = if number % 3 == 2 { 2 } else { 1 };
+        let customer = format!("customer-{id}");
+        let request = Request::Redeem { campaign: "plenty".to_owned(), customer, quantity };
+        let job = Job { id: id.to_owned(), request };
+        let typed = words(&job, "default");
+        let op = site.history.sent(vec![job]);
+        let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+        let told = answer(&site.producer(&site.way(), &typed, None).await);
+        site.history.told(op, told);
+    };
+    // So many processes at a time as the machine can bear.
+    for begin in (0..times).step_by(8) {
+        let group: Vec<_> = (begin..times.min(begin + 8)).map(one).collect();
+        join_all(group).await;
+    }
+}
+
+/// Lets futures run side by side on this task.
+async fn join_all<F: Future<Output = ()>>(futures: Vec<F>) {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        futures.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if futures.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+/// Ids and amounts that must be taken byte for byte or refused, never anything in between.
+pub(in crate::run) async fn hostile(site: &Site, number: usize) {
+    let long = "x".repeat(10_000);
+    let ids: [&str; 9] = [
+        "brace-{x}",
+        "line\r\nbreak",
+        "",
+        &long,
+        "\u{202e}right-to-left",
+        "emoji-\u{1f600}",
+        " space ",
+        "create/x",
+        "entry/default/1-1",
+    ];
+    let amounts: [&str; 11] = [
+        "0",
+        "-1",
+        "-0",
+        "1e3",
+        "0x10",
+        "90071992547409.92",
+        "92233720368547758.08",
+        "1.505",
+        "NaN",
+        "",
+        "00.01",
+    ];
+    for id in ids {
+        let id = if id.is_empty() || id.starts_with(['c', 'e', 'l']) && id.contains('/') {
+            id.to_owned()
+        } else {
+            format!("{id}-{number}")
+        };
+        let customer = "customer-h".to_owned();
+        let request = Request::Redeem { campaign: "plenty".to_owned(), customer, quantity: 1 };
+        sent(site, Job { id, request }, None).await;
+    }
+    for (place, amount) in amounts.iter().enumerate() {
+        let id = format!("hostile-{number}-{place}");
+        let request = Request::Withdraw { account: "rich".to_owned(), amount: 0, destination: None };
+        sent(site, Job { id, request }, Some(amount)).await;
+    }
+}
+
+/// Types it as it is; what is refused as usage must not be found anywhere afterwards.
+async fn sent(site: &Site, job: Job, amount: Option<&str>) {
+    let mut typed = words(&job, "default");
+    if let (Some(amount), Some(place)) = (amount, typed.iter().position(|word| word == "--amount")) {
+        typed[place + 1] = amount.to_owned();
+    }
+    let mut job = job;
+    // The one amount of these that is one.
+    if amount == Some("00.01")
+        && let Request::Withdraw { amount, .. } = &mut job.request
+    {
+        *amount = 1;
+    }
+    let op = site.history.sent(vec![job]);
+    let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+    let ended = site.producer(&site.way(), &typed, None).await;
+    let told =
+        if ended.code == Some(2) { Answer::NotApplied { why: ended.complaint() } } else { answer(&ended) };
+    site.history.told(op, told);
+}
