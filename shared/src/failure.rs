@@ -171,6 +171,11 @@ impl Failure {
         )
     }
 
+    /// Did no answer come in time?
+    pub fn is_time_out(&self) -> bool {
+        matches!(self, Self::Unknown { detail } if detail == NO_ANSWER)
+    }
+
     /// Was the connection lost, other than by waiting in vain for an answer? Often it broke long before the call.
     pub fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Unknown { detail } if detail != NO_ANSWER)

@@ -100,11 +100,23 @@ fn read(
         let mut entries = Vec::with_capacity(rows.len());
         while !rows.is_empty() {
             let mut row = rows.list("entry")?;
-            entries.push(Delivered { entry: row.text("entry id")?, job: job_of(row.next("fields")?)? });
+            entries.push(Delivered { entry: entry_id(&mut row)?, job: job_of(row.next("fields")?)? });
         }
         fetched.push((queue.clone(), entries));
     }
     Ok(fetched)
+}
+
+/// Whether `text` is an id as Redis gives them to entries: `<ms>-<seq>`, 64 bits each.
+pub(crate) fn is_entry(text: &str) -> bool {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok();
+    text.split_once('-').is_some_and(|(ms, seq)| number(ms) && number(seq))
+}
+
+/// The id of an entry. What cannot be one would be refused whenever the entry is settled.
+pub(crate) fn entry_id(reply: &mut Reply) -> Result<String, Failure> {
+    let id = reply.text("entry id")?;
+    if is_entry(&id) { Ok(id) } else { Err(Failure::unknown(format!("a reply whose entry id is {id:?}"))) }
 }
 
 fn job_of(fields: Value) -> Result<Vec<u8>, Failure> {

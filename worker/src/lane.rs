@@ -19,6 +19,7 @@ use tollgate::scripts::{ScriptError, survey};
 
 use crate::cli::Queues;
 use crate::pipeline::batch_size::BatchSize;
+use crate::pipeline::read_size::ReadSize;
 
 /// The queues that a worker serves in one partition.
 #[derive(Debug, Default)]
@@ -39,6 +40,7 @@ pub(crate) struct Lane {
     /// Queues of which something is gone that had been there: not served until they are repaired.
     lost: Mutex<BTreeMap<QueueName, QueueProblem>>,
     batch_size: Mutex<BatchSize>,
+    read_size: Mutex<ReadSize>,
     /// How many batches wait for Redis to heal.
     stuck: watch::Sender<usize>,
     /// Entries may be pending under us that we have not seen.
@@ -55,6 +57,7 @@ impl Lane {
             queues: RwLock::default(),
             lost: Mutex::default(),
             batch_size: Mutex::new(BatchSize::new(batch_max)),
+            read_size: Mutex::new(ReadSize::new()),
             stuck: watch::Sender::new(0),
             // A name is never used twice, so at the start nothing can be pending under it.
             reply_lost: AtomicBool::new(false),
@@ -112,6 +115,11 @@ impl Lane {
         let lost = stats.queues.iter().filter_map(|queue| Some((queue.name.clone(), queue.problem?)));
         *self.lost() = lost.collect();
         Ok(stats)
+    }
+
+    /// How much one read may ask for.
+    pub(crate) fn read_size(&self) -> MutexGuard<'_, ReadSize> {
+        self.read_size.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many jobs the next batch should have.

@@ -19,6 +19,7 @@ pub(crate) mod fetch;
 mod outcome;
 mod park;
 mod plan;
+pub(crate) mod read_size;
 mod retry;
 mod schedule;
 mod settle;
@@ -31,7 +32,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tollgate::code::Code;
 use tollgate::scripts::park::Destination;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::failpoint::failpoint;
 use crate::hand::{Batch, Held};
@@ -55,31 +56,44 @@ struct Desk<'a> {
 
 /// Takes a batch through its life. Returns when each of its entries is settled or moved, or when trying is over.
 pub(crate) async fn run(worker: &Worker, lane: &Lane, held: Held, mut slot: Slot) {
-    let batch = held.batch();
-    if batch.suspicion == Suspicion::Lost {
-        return bury(worker, lane, batch, &mut slot).await;
+    let ended = take_through(worker, lane, held.batch(), &mut slot).await;
+    // Out of hand first: what is in hand is not read again.
+    drop(held);
+    if ended == Err(GaveUp::ReadAgain) {
+        warn!("what was served cannot be settled as it came: it is forgotten, and read again");
+        lane.reply_was_lost();
     }
-    if survived(life(&mut Desk { worker, lane, batch, slot: &mut slot })).await {
-        return;
+}
+
+async fn take_through(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) -> Result<(), GaveUp> {
+    if batch.suspicion == Suspicion::Lost {
+        return bury(worker, lane, batch, slot).await;
+    }
+    if let Some(ended) = survived(life(&mut Desk { worker, lane, batch, slot })).await {
+        return ended;
     }
     // One of them makes a stage panic: find it by taking each alone, and let the others pass.
     for entry in &batch.entries {
         let entries = vec![entry.clone()];
         let batch = Batch { queue: batch.queue.clone(), entries, ..*batch };
         let mut panics = 1;
-        while !survived(life(&mut Desk { worker, lane, batch: &batch, slot: &mut slot })).await {
+        let ended = loop {
+            if let Some(ended) = survived(life(&mut Desk { worker, lane, batch: &batch, slot })).await {
+                break ended;
+            }
             panics += 1;
             if panics > PANICS_MAX {
                 error!(entry = entry.entry, queue = %batch.queue, "a job panics whenever it is tried: it goes to dead");
-                bury(worker, lane, &batch, &mut slot).await;
-                break;
+                break bury(worker, lane, &batch, slot).await;
             }
-        }
+        };
+        ended?;
     }
+    Ok(())
 }
 
 /// Moves every entry of a batch to dead as `worker_lost`.
-async fn bury(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) {
+async fn bury(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) -> Result<(), GaveUp> {
     let mut desk = Desk { worker, lane, batch, slot };
     let buried = async {
         for delivered in &batch.entries {
@@ -88,15 +102,16 @@ async fn bury(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) {
         }
         Ok(())
     };
-    if !survived(buried).await {
+    survived(buried).await.unwrap_or_else(|| {
         error!(queue = %batch.queue, "entries that can be neither settled nor moved stay pending");
-    }
+        Ok(())
+    })
 }
 
-/// Whether it went without a panic.
-async fn survived(stages: impl Future<Output = Result<(), GaveUp>>) -> bool {
+/// What came of it; `None` if it panicked.
+async fn survived(stages: impl Future<Output = Result<(), GaveUp>>) -> Option<Result<(), GaveUp>> {
     // Unwind safety: what a stage shares is locks that ignore poisoning, and a link that lends out its connection.
-    AssertUnwindSafe(stages).catch_unwind().await.is_ok()
+    AssertUnwindSafe(stages).catch_unwind().await.ok()
 }
 
 async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {

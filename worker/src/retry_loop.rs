@@ -17,9 +17,14 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Also the longest that a Redis that is well again waits for us.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// The phase at which trying ends was reached.
+/// Why nobody tries any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GaveUp;
+pub(crate) enum GaveUp {
+    /// The phase at which trying ends was reached.
+    Over,
+    /// What was to be sent is refused by ourselves, so that sending it again is in vain: it is to be read again.
+    ReadAgain,
+}
 
 /// The attempts of one loop. When it is dropped, that counts as a success.
 pub(crate) struct RetryLoop<'a> {
@@ -61,7 +66,7 @@ impl<'a> RetryLoop<'a> {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.health.shutdown.reached(self.until) => {
                 self.gave_up();
-                Err(GaveUp)
+                Err(GaveUp::Over)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::fetch::entry_id;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
@@ -88,7 +89,8 @@ pub async fn claim_from(
     for _ in 0..reply.number("count of holders")? {
         holders.push(Holder { consumer: reply.text("holder")?, beat: reply.text("beat")? });
     }
-    Ok(Claimed { holders, entries: entries(reply)? })
+    let entries = entries(reply).inspect_err(|_| link.poison())?;
+    Ok(Claimed { holders, entries })
 }
 
 /// The entries at the end of a reply.
@@ -96,7 +98,7 @@ pub(super) fn entries(mut reply: Reply) -> Result<Vec<Redelivered>, ScriptError>
     let mut entries = Vec::new();
     while !reply.is_empty() {
         entries.push(Redelivered {
-            entry: reply.text("entry")?,
+            entry: entry_id(&mut reply)?,
             deliveries: reply.number("deliveries")?,
             job: reply.bytes("job")?,
         });

@@ -26,7 +26,7 @@ pub async fn pending(
     let call = PENDING.call().key(keys.queue(queue)).arg(consumer).arg(after.unwrap_or_default()).arg(count);
     let mut reply = call.run(link).await?;
     match reply.text("status")?.as_str() {
-        "pending" => entries(reply),
+        "pending" => entries(reply).inspect_err(|_| link.poison()),
         other => Err(common_status(other, &mut reply)),
     }
 }

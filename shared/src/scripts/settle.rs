@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::fetch::is_entry;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Actor, JobId, QueueName};
 use crate::instant::Instant;
@@ -189,12 +190,6 @@ pub async fn settle_with(
         return Err(common_status(&status, &mut reply));
     }
     read(&mut reply, items.len()).inspect_err(|_| link.poison()).map_err(ScriptError::from)
-}
-
-/// Whether `text` is an id as Redis gives them to entries: `<ms>-<seq>`, 64 bits each.
-fn is_entry(text: &str) -> bool {
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok();
-    text.split_once('-').is_some_and(|(ms, seq)| number(ms) && number(seq))
 }
 
 fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy<'_>) -> Call {

@@ -26,6 +26,7 @@ use super::Agent;
 use crate::failpoint::failpoint;
 use crate::hand::{Batch, Held};
 use crate::lane::Lane;
+use crate::pipeline::fetch::is_time_out;
 use crate::pipeline::{self, suspicion::Suspicion};
 use crate::process::Worker;
 use crate::shutdown::Phase;
@@ -106,12 +107,18 @@ async fn take(
     link: &mut Link,
 ) -> Result<Option<Held>, ScriptError> {
     let _no_reread_meanwhile = lane.taking.lock().await;
-    let (idle, count) = (worker.config.claim_idle, lane.batch_target());
+    let (idle, count) = (worker.config.claim_idle, lane.read_size().count(lane.batch_target()));
     let silent_for = idle.max(SILENT_MIN).max(worker.beat_every() * SILENT_BEATS);
     let silent = silence.silent(silent_for, Instant::now());
     let claimed = claim_from(link, &lane.keys, queue, &worker.consumer, idle, count, &silent).await;
     // After a lost reply the entries may be ours.
-    let Claimed { holders, entries: claimed } = claimed.inspect_err(|_| lane.reply_was_lost())?;
+    let Claimed { holders, entries: claimed } = claimed.inspect_err(|error| {
+        lane.reply_was_lost();
+        if is_time_out(error) {
+            lane.read_size().timed_out(count);
+        }
+    })?;
+    lane.read_size().answered(count, claimed.len(), claimed.iter().map(|entry| entry.job.len()).sum());
     silence.observe(holders, Instant::now());
     let deliveries = claimed.iter().map(|entry| entry.deliveries).max();
     let Some(deliveries) = deliveries else { return Ok(None) };

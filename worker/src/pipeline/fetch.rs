@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tollgate::fetch::{Delivered, FetchError, Wait, fetch};
 use tollgate::ids::QueueName;
-use tollgate::link::BlockingLink;
+use tollgate::link::{BlockingLink, Link};
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::claim::Redelivered;
 use tollgate::scripts::pending::pending;
@@ -103,24 +103,45 @@ impl Reader<'_> {
 
     /// The first queue that has entries, in the order given; if none has, whichever gets some first.
     async fn fetch(&mut self, queues: &[QueueName]) -> Result<Vec<(QueueName, Vec<Delivered>)>, FetchError> {
-        let (keys, consumer, count) = (&self.lane.keys, &self.worker.consumer, self.lane.batch_target());
-        let link = match &mut self.link {
-            Some(link) => link,
-            empty => empty.insert(self.worker.tollgate.server().blocking_link(BLOCK).await?),
-        };
         if queues.len() > 1 {
             for queue in queues {
-                let fetched =
-                    fetch(link, keys, std::slice::from_ref(queue), consumer, count, Wait::No).await?;
+                let fetched = self.fetch_once(std::slice::from_ref(queue), Wait::No).await?;
                 if !fetched.is_empty() {
                     return Ok(fetched);
                 }
             }
         }
-        fetch(link, keys, queues, consumer, count, Wait::ForEntries).await
+        self.fetch_once(queues, Wait::ForEntries).await
     }
 
-    /// What is pending under us and not in hand: it was served to us, and we did not hear of it.
+    async fn fetch_once(
+        &mut self,
+        queues: &[QueueName],
+        wait: Wait,
+    ) -> Result<Vec<(QueueName, Vec<Delivered>)>, FetchError> {
+        let (keys, consumer) = (&self.lane.keys, &self.worker.consumer);
+        let count = self.lane.read_size().count(self.lane.batch_target());
+        let link = match &mut self.link {
+            Some(link) => link,
+            empty => empty.insert(self.worker.tollgate.server().blocking_link(BLOCK).await?),
+        };
+        let fetched = fetch(link, keys, queues, consumer, count, wait).await;
+        match &fetched {
+            Ok(fetched) => {
+                let entries = || fetched.iter().flat_map(|(_, entries)| entries);
+                let bytes = entries().map(|delivered| delivered.job.len()).sum();
+                self.lane.read_size().answered(count, entries().count(), bytes);
+            }
+            Err(FetchError::Failure(failure)) if failure.is_time_out() => {
+                self.lane.read_size().timed_out(count);
+            }
+            Err(_) => {}
+        }
+        fetched
+    }
+
+    /// What is pending under us and not in hand: it was served to us, and we did not hear of it. As much as one answer
+    /// has of it; the rest with the next call, so that what came over a slow link is not lost with what does not.
     async fn read_again(&self) -> Result<Vec<Held>, ScriptError> {
         let _nothing_is_taken_meanwhile = self.lane.taking.lock().await;
         let mut link = self.worker.tollgate.server().link().await?;
@@ -129,10 +150,8 @@ impl Reader<'_> {
             let in_hand = self.worker.hand.of_queue(self.lane.partition, queue);
             let mut after: Option<String> = None;
             loop {
-                let (keys, consumer) = (&self.lane.keys, &self.worker.consumer);
-                let page = pending(&mut link, keys, queue, consumer, after.as_deref(), PENDING_PAGE).await?;
+                let (page, is_last) = self.page(&mut link, queue, after.as_deref()).await?;
                 after = page.last().map(|row| row.entry.clone());
-                let is_last = page.len() < PENDING_PAGE;
                 let mut unsuspected = Vec::new();
                 for Redelivered { entry, deliveries, job } in page {
                     let suspicion = Suspicion::of(deliveries.saturating_sub(1)); // one of them is to us
@@ -150,9 +169,32 @@ impl Reader<'_> {
                 if is_last {
                     break;
                 }
+                if !held.is_empty() {
+                    self.lane.reply_was_lost();
+                    return Ok(held);
+                }
             }
         }
         Ok(held)
+    }
+
+    /// One page of what is pending under us, and whether it is the last.
+    async fn page(
+        &self,
+        link: &mut Link,
+        queue: &QueueName,
+        after: Option<&str>,
+    ) -> Result<(Vec<Redelivered>, bool), ScriptError> {
+        let (keys, consumer) = (&self.lane.keys, &self.worker.consumer);
+        let count = self.lane.read_size().count(PENDING_PAGE);
+        let page = pending(link, keys, queue, consumer, after, count).await.inspect_err(|error| {
+            if is_time_out(error) {
+                self.lane.read_size().timed_out(count);
+            }
+        })?;
+        self.lane.read_size().answered(count, page.len(), page.iter().map(|row| row.job.len()).sum());
+        let is_last = page.len() < count;
+        Ok((page, is_last))
     }
 
     fn take(&self, queue: QueueName, entries: Vec<Delivered>, suspicion: Suspicion) -> Held {
@@ -164,7 +206,7 @@ impl Reader<'_> {
         for held in batches {
             let slot = tokio::select! {
                 slot = self.worker.slots.take(held.batch().suspicion.share()) => slot,
-                () = self.worker.health.shutdown.reached(Phase::Over) => return Err(GaveUp),
+                () = self.worker.health.shutdown.reached(Phase::Over) => return Err(GaveUp::Over),
             };
             let (worker, lane) = (self.worker.clone(), self.lane.clone());
             tokio::spawn(async move {
@@ -177,6 +219,11 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Did no answer come in time?
+pub(crate) fn is_time_out(error: &ScriptError) -> bool {
+    matches!(error, ScriptError::Failure(failure) if failure.is_time_out())
 }
 
 /// The queues in a random order in which each is before the others as often as its weight says: so each is read

@@ -1,5 +1,6 @@
 //! A stage's second try: while it waits, its slot is free for others and nothing more is fetched for its partition.
 
+use tollgate::failure::Refusal;
 use tollgate::scripts::ScriptError;
 
 use crate::lane::{Lane, Stuck};
@@ -21,9 +22,19 @@ impl<'a> Retry<'a> {
         Self { lane, retry, stuck: None }
     }
 
-    /// Waits until it is time to try again.
+    /// Waits until it is time to try again, if that is not in vain.
     pub(crate) async fn after(&mut self, error: &ScriptError, slot: &mut Slot) -> Result<(), GaveUp> {
         self.stuck.get_or_insert_with(|| self.lane.stuck());
-        slot.while_others(self.retry.after(error)).await
+        slot.while_others(self.retry.after(error)).await?;
+        if is_refused_by_us(error) {
+            self.retry.gave_up();
+            return Err(GaveUp::ReadAgain);
+        }
+        Ok(())
     }
+}
+
+/// Was nothing sent because of what was to be sent? What we were served is to blame, not Redis.
+fn is_refused_by_us(error: &ScriptError) -> bool {
+    matches!(error, ScriptError::Failure(failure) if failure.refusal() == Some(Refusal::Client))
 }

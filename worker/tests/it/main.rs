@@ -10,6 +10,7 @@ mod proxy;
 
 mod delayed;
 mod jobs;
+mod links;
 mod operate;
 mod partitions;
 mod payouts;
