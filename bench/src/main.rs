@@ -4,6 +4,14 @@
 //! that what else the machine does meets both alike; a ratio is the median of the rounds' ratios. Relies on the
 //! release binaries beside its own. Must not touch any Redis that it did not start.
 
+/// Says how far it is, on stderr. That nobody listens is no reason to stop measuring.
+macro_rules! talk {
+    ($($words:tt)+) => {{
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{}\n", format_args!($($words)+)).as_bytes());
+    }};
+}
+pub(crate) use talk;
+
 mod bank;
 mod cost;
 mod delay;
@@ -16,7 +24,9 @@ mod process;
 mod report;
 mod sections;
 
-use anyhow::Result;
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
 use clap::Parser;
 
 use crate::report::Report;
@@ -41,14 +51,15 @@ struct Args {
 }
 
 fn main() -> Result<()> {
-    let args = Args::parse();
+    let args: Args = tollgate_cli::parse();
     let scale = Scale::new(args.quick, args.rounds);
     let sections = if args.sections.is_empty() { Section::PUBLISHED.to_vec() } else { args.sections };
     let mut report = Report::new(machine::describe(scale)?);
     for section in sections {
-        eprintln!("== {}", section.title());
+        crate::talk!("== {}", section.title());
         report.add(section.title(), section.run(scale)?);
     }
-    print!("{}", if args.markdown { report.markdown() } else { report.text() });
-    Ok(())
+    let text = if args.markdown { report.markdown() } else { report.text() };
+    let mut stdout = std::io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")
 }

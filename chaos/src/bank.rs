@@ -49,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
     /// The bearer token that callers must show.
-    #[arg(long, env = "TOLLGATE_BANK_TOKEN", hide_env_values = true)]
+    #[arg(long, env = tollgate::env::TOLLGATE_BANK_TOKEN, hide_env_values = true)]
     token: Option<String>,
     /// A file that holds the token.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
@@ -84,7 +84,8 @@ struct Bank {
 pub(crate) async fn run(args: Args) -> ExitCode {
     let is_watched = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(is_watched);
-    log.with_target(false).init();
+    // Where stderr fails, what cannot be written is dropped: said there, it would be a panic.
+    log.with_target(false).log_internal_errors(false).init();
     match serve(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -117,7 +118,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     if let Some(file) = &args.address_file {
         tokio::fs::write(file, address.to_string()).await.with_context(|| file.display().to_string())?;
     }
-    println!("http://{address}");
+    crate::stage::print(format_args!("http://{address}"));
     tracing::info!(%address, ledger = %args.ledger.display(), seed = args.seed, "the bank is open");
     let router = Router::new().route("/payouts", post(pay)).route("/payouts/{key}", get(look));
     let ledger = bank.ledger.clone();

@@ -52,7 +52,16 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Cli::parse().command {
+    let code = run().await;
+    if stage::is_printed() {
+        return code;
+    }
+    stage::complain("error: stdout could not be written");
+    ExitCode::FAILURE
+}
+
+async fn run() -> ExitCode {
+    match tollgate_cli::parse::<Cli>().command {
         Command::Demo => demo::run().await,
         Command::Payouts(args) => payouts::run(args).await,
         #[cfg(feature = "run")]

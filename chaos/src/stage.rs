@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -294,9 +295,19 @@ pub(crate) async fn interrupted() {
     tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }
 }
 
-/// Prints a line. That nobody reads on is no reason to leave a server running.
+/// Whether a line could not be printed.
+static UNPRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line. That nobody reads on is no reason to leave a server running; the exit code tells at the end.
 pub(crate) fn print(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        UNPRINTED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether everything that was to be printed is.
+pub(crate) fn is_printed() -> bool {
+    !UNPRINTED.load(Ordering::Relaxed)
 }
 
 /// The same on stderr.

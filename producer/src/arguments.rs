@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use tollgate::amount::NUMBER_MAX;
+use tollgate::code::Code;
 use tollgate::ids::JobId;
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
@@ -33,6 +34,14 @@ pub(crate) fn stored_id(text: &str) -> Result<JobId, InputError> {
 /// An RFC 3339 time.
 pub(crate) fn time(text: &str) -> Result<Instant, InputError> {
     Instant::parse("time", text)
+}
+
+/// An amount in decimals, which is read when its currency is known.
+pub(crate) fn decimals(text: &str) -> Result<String, InputError> {
+    match text {
+        "" => Err(InputError::new(Code::AmountOutOfRange, "amount", "", "a number, for example 12.50")),
+        text => Ok(text.to_owned()),
+    }
 }
 
 /// How many coupons.

@@ -23,15 +23,13 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::Cli;
 use crate::context::Context;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    // A wrong command line ends here, with clap's words and exit code 2.
-    let Cli { global, command } = Cli::parse();
+    // A wrong command line ends here, with exit code 2.
+    let Cli { global, command } = tollgate_cli::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -56,7 +56,7 @@ impl Output {
     /// Prints one line whatever the format.
     pub(crate) fn line(self, text: impl fmt::Display) -> io::Result<()> {
         // One write for one line, so that lines of several processes do not mix.
-        io::stdout().write_all(format!("{text}\n").as_bytes())
+        io::stdout().write_all(format!("{text}\n").as_bytes()).map_err(of_stdout)
     }
 
     /// Begins a list that may be long: one JSON array, or one line for each item.
@@ -100,8 +100,13 @@ impl List {
         if self.format == Format::Json {
             self.out.write_all(if self.is_empty { b"[]\n" } else { b"]\n" })?;
         }
-        self.out.flush()
+        self.out.flush().map_err(of_stdout)
     }
+}
+
+/// The same error, which says where. Its kind stays: a reader that has gone is told as silence.
+fn of_stdout(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write to stdout: {error}"))
 }
 
 /// Says something on stderr. That nobody listens is no reason to stop.

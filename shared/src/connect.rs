@@ -49,12 +49,10 @@ pub struct RedisOptions {
 impl RedisOptions {
     /// The options that the environment gives (see [`crate::env`]).
     pub fn from_env() -> Self {
-        let text = |name| std::env::var(name).ok();
-        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
-            url: text(env::REDIS_URL),
-            ca_file: path(env::REDIS_CA_FILE),
-            embedded_dir: path(env::TOLLGATE_DIR),
+            url: env::text(env::REDIS_URL),
+            ca_file: env::path(env::REDIS_CA_FILE),
+            embedded_dir: env::path(env::TOLLGATE_DIR),
             ..Self::default()
         }
         .with_credentials_from_env()
@@ -63,10 +61,9 @@ impl RedisOptions {
     /// Fills username, password and password file from the environment, where they are not set.
     #[must_use]
     pub fn with_credentials_from_env(mut self) -> Self {
-        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        self.username = self.username.or_else(|| text(env::REDIS_USERNAME));
-        self.password = self.password.or_else(|| text(env::REDIS_PASSWORD));
-        self.password_file = self.password_file.or_else(|| text(env::REDIS_PASSWORD_FILE).map(PathBuf::from));
+        self.username = self.username.or_else(|| env::text(env::REDIS_USERNAME));
+        self.password = self.password.or_else(|| env::text(env::REDIS_PASSWORD));
+        self.password_file = self.password_file.or_else(|| env::path(env::REDIS_PASSWORD_FILE));
         self
     }
 

@@ -1,6 +1,20 @@
 //! Every environment variable that the library and the binaries read, declared in one place.
 //!
-//! The documentation is checked against [`ALL`]. Must not read a variable: whoever needs one does.
+//! The documentation is checked against [`ALL`]. One rule holds for each: set but empty is as not set, which is what
+//! `${NAME}` in a compose file or `export NAME=` leaves behind. So whoever needs one reads it here ([`text`],
+//! [`path`]), or by a flag of the programs, which follow the same rule.
+
+use std::path::PathBuf;
+
+/// The value of a variable, unless it is empty or no text.
+pub fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The value of a variable as a path, unless it is empty.
+pub fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
 
 /// One environment variable: its name and what it does.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +58,11 @@ pub const TOLLGATE_LOCK_PASSWORD_FILE: &str = "TOLLGATE_LOCK_PASSWORD_FILE";
 /// Points at which a worker built for tests dies, hangs or stops; refused by a release build.
 pub const TOLLGATE_FAILPOINTS: &str = "TOLLGATE_FAILPOINTS";
 
+/// The bearer token that callers of the sandbox bank must show.
+pub const TOLLGATE_BANK_TOKEN: &str = "TOLLGATE_BANK_TOKEN";
+/// Where short socket paths may be made, for a private server in a deep directory.
+pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+
 /// All of them, in the order of the documentation.
 pub const ALL: &[Variable] = &[
     Variable {
@@ -79,5 +98,13 @@ pub const ALL: &[Variable] = &[
     Variable {
         name: TOLLGATE_FAILPOINTS,
         what: "points at which a worker built for tests dies, hangs or stops; refused by a release build",
+    },
+    Variable {
+        name: TOLLGATE_BANK_TOKEN,
+        what: "the bearer token that callers of the sandbox bank must show",
+    },
+    Variable {
+        name: XDG_RUNTIME_DIR,
+        what: "where the socket of a private server goes whose directory has too long a path",
     },
 ];

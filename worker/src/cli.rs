@@ -143,7 +143,7 @@ pub(crate) enum Invocation {
 impl Invocation {
     /// Reads the command line and the environment; ends the process at `--help` and at what clap refuses (exit 2).
     pub(crate) fn from_args() -> Result<Self, String> {
-        let args = Args::parse();
+        let args: Args = tollgate_cli::parse();
         if args.health_check {
             // A container's check has the same environment as its worker, and nothing else of it is looked at.
             let address = args.listen.ok_or("--health-check: needs --listen, or TOLLGATE_LISTEN")?;
@@ -163,11 +163,7 @@ impl Config {
         if args.claim_idle < CLAIM_IDLE_MIN {
             return Err(format!("--claim-idle {:?}: must be at least {CLAIM_IDLE_MIN:?}", args.claim_idle));
         }
-        let redis = RedisOptions {
-            url: args.redis_url.filter(|url| !url.is_empty()),
-            ca_file: args.redis_ca,
-            ..RedisOptions::from_env()
-        };
+        let redis = RedisOptions { url: args.redis_url, ca_file: args.redis_ca, ..RedisOptions::from_env() };
         Ok(Self {
             redis,
             unsafe_redis: if args.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
@@ -204,7 +200,7 @@ mod tests {
     use super::*;
 
     fn config(words: &[&str]) -> Result<Config, String> {
-        let args = Args::try_parse_from(["tollgate-worker"].iter().chain(words));
+        let args = tollgate_cli::try_parse_from::<Args>(["tollgate-worker"].iter().chain(words));
         Config::new(args.map_err(|error| error.to_string())?)
     }
 

@@ -21,7 +21,7 @@ pub(crate) use failpoint;
 /// Refuses a setting that would silently do nothing.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) fn check_environment() -> Result<(), String> {
-    match std::env::var_os(tollgate::env::TOLLGATE_FAILPOINTS) {
+    match tollgate::env::text(tollgate::env::TOLLGATE_FAILPOINTS) {
         None => Ok(()),
         Some(_) => {
             Err(format!("{} is set, but this build has no fail points", tollgate::env::TOLLGATE_FAILPOINTS))

@@ -20,7 +20,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
             for _ in 0..if n == 0 { RUNS_OF_SMALLEST } else { 1 } {
                 costs.0.push(ours::drain(Workload::Redeem, *jobs, 1)?);
             }
-            eprintln!("round {round}, {jobs} jobs: {:.0}/s", costs.rate());
+            crate::talk!("round {round}, {jobs} jobs: {:.0}/s", costs.rate());
         }
     }
     let middle = rounds[1].1.rate();

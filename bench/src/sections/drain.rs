@@ -19,7 +19,7 @@ pub(crate) fn run(scale: Scale, workload: Workload) -> Result<Vec<Row>> {
         one.0.push(limit::drain(workload, jobs, 1, limit::BATCH)?);
         two.0.push(limit::drain(workload, jobs, 2, limit::BATCH)?);
         let (one, two) = (ours.against(&one), ours.against(&two));
-        eprintln!("round {round}: {} of one connection, {} of two", one.rate, two.rate);
+        crate::talk!("round {round}: {} of one connection, {} of two", one.rate, two.rate);
     }
     let (best, connections) =
         if two.rate() > one.rate() { (&two, "two connections") } else { (&one, "one connection") };

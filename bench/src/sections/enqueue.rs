@@ -30,7 +30,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     for round in 1..=scale.rounds {
         ours.0.push(producer(file.path(), jobs)?);
         limit.0.push(redis_benchmark(&payload, jobs)?);
-        eprintln!("round {round}: {}", ours.against(&limit).rate);
+        crate::talk!("round {round}: {}", ours.against(&limit).rate);
     }
     let ratio = ours.against(&limit).rate.median;
     let what = format!("{jobs} redemptions of {} bytes from a file", payload.len());

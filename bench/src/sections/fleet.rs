@@ -17,7 +17,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     for round in 1..=scale.rounds.min(3) {
         for (workers, costs) in &mut rounds {
             costs.0.push(ours::drain(Workload::Redeem, jobs, *workers)?);
-            eprintln!("round {round}, {workers} workers: {:.0}/s", costs.rate());
+            crate::talk!("round {round}, {workers} workers: {:.0}/s", costs.rate());
         }
     }
     let [(_, one), ..] = &rounds;

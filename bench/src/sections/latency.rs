@@ -41,7 +41,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     let (mut settled, mut pinged) = (Vec::new(), Vec::new());
     for round in 1..=scale.rounds.min(3) {
         let (ours, ping) = measure(scale.jobs(JOBS) + WARM_UP)?;
-        eprintln!("round {round}: p50 {:.3} ms, p99 {:.3} ms", ours.p50, ours.p99);
+        crate::talk!("round {round}: p50 {:.3} ms, p99 {:.3} ms", ours.p50, ours.p99);
         settled.push(ours);
         pinged.push(ping);
     }

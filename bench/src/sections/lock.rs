@@ -52,7 +52,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
         let rounds = (1..=scale.rounds)
             .map(|round| {
                 let measured = runtime.block_on(measure(urls, scale.jobs(taken)))?;
-                eprintln!("round {round}: {link}: {}", shown(&measured));
+                crate::talk!("round {round}: {link}: {}", shown(&measured));
                 Ok(measured)
             })
             .collect::<Result<Vec<_>>>()?;

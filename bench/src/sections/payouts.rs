@@ -34,7 +34,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
         for (hands, rates) in HANDS.iter().zip(&mut rates) {
             let most = (limit(*hands) * AT_MOST.as_secs_f64()) as u64;
             let rate = pay(*hands, scale.jobs(PAYOUTS.min(most)))?;
-            eprintln!("round {round}: -c {hands}: {rate:.0}/s");
+            crate::talk!("round {round}: -c {hands}: {rate:.0}/s");
             rates.push(rate);
         }
     }

@@ -23,7 +23,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
             for round in 1..=scale.rounds {
                 ours.0.push(settle_all(workload, scale.jobs(JOBS), batch)?);
                 limit.0.push(limit::drain(workload, scale.jobs(JOBS), 1, batch)?);
-                eprintln!(
+                crate::talk!(
                     "{}, {batch} a batch, round {round}: {}",
                     workload.name(),
                     ours.against(&limit).redis_cpu

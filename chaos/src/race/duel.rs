@@ -43,7 +43,7 @@ pub(crate) async fn hold() -> anyhow::Result<()> {
     let course = Course { think: Duration::ZERO, stop: Stop::BeforeWriting };
     let request = round.requests.first().context("a round without requests")?;
     let trace = serve(&mut hands, cell, &round, request, course).await?;
-    println!("{}", serde_json::to_string(&trace)?);
+    crate::stage::print(serde_json::to_string(&trace)?);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use tollgate::scripts::payout::of_account;
 
 use super::listing::{self, Shown};
 use super::payout;
+use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::operation;
@@ -30,7 +31,7 @@ enum Verb {
         /// The account
         id: AccountId,
         /// What is on it at first, in decimals of its currency
-        #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+        #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true, value_parser = arguments::decimals)]
         balance: String,
         /// ISO 4217
         #[arg(long, value_name = "CODE", default_value = "USD")]
@@ -41,7 +42,7 @@ enum Verb {
         /// The account
         id: AccountId,
         /// How much, in decimals of its currency
-        #[arg(value_name = "AMOUNT", allow_hyphen_values = true)]
+        #[arg(value_name = "AMOUNT", allow_hyphen_values = true, value_parser = arguments::decimals)]
         amount: String,
         /// Makes the deposit repeatable: the same key deposits once [default: a fresh UUIDv7]
         #[arg(long = "id", value_name = "KEY")]

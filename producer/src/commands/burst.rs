@@ -146,22 +146,21 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         stopped: tally.stopped().map(|why| why.code()),
         elapsed_ms: u64::try_from(elapsed.as_millis())?,
     };
-    context.output().data(&summary, || {
-        let (jobs, resources) = (table::count(load.jobs), table::count(load.resources));
-        let rate = ((load.jobs + duplicates) as f64 / elapsed.as_secs_f64().max(1e-9)) as u64;
-        format!(
-            "{name}: {jobs} jobs and {} repetitions over {resources} resources\n  {tally}\n  in {:.1} s, {} a second",
-            table::count(duplicates),
-            elapsed.as_secs_f64(),
-            table::count(rate),
-        )
-    })?;
+    let (jobs, resources) = (table::count(load.jobs), table::count(load.resources));
+    let rate = ((load.jobs + duplicates) as f64 / elapsed.as_secs_f64().max(1e-9)) as u64;
+    let text = format!(
+        "{name}: {jobs} jobs and {} repetitions over {resources} resources\n  {tally}\n  in {:.1} s, {} a second",
+        table::count(duplicates),
+        elapsed.as_secs_f64(),
+        table::count(rate),
+    );
+    let told = context.output().answer(&summary, text);
     if let Some(why) = tally.stopped() {
         say(format_args!("stopped: {why}"));
         why.hint().into_iter().for_each(hint);
         hint(format_args!("the same command with `--seed {}` sends the same jobs again", load.seed));
     }
-    Ok(tally.exit())
+    Ok(tally.exit().combine(told))
 }
 
 fn load_of(kind: BurstKind) -> (LoadArgs, Load) {

@@ -44,12 +44,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         partitions: partitions.count(),
         retention_ms: u64::try_from(retention.as_millis())?,
     };
-    context.output().data(&ready, || {
-        let retention = humantime::format_duration(retention);
-        format!(
-            "namespace {} is ready: partitions {}, retention {retention}",
-            ready.namespace, ready.partitions
-        )
-    })?;
-    Ok(Exit::Done)
+    let told = format!(
+        "namespace {} is ready: partitions {}, retention {}",
+        ready.namespace,
+        ready.partitions,
+        humantime::format_duration(retention)
+    );
+    Ok(context.output().answer(&ready, told))
 }

@@ -121,8 +121,8 @@ async fn set(
     })
     .await?;
     let json = json!({ "queue": name.as_str(), "status": status.name() });
-    output.data(&json, || format!("{name}: {}", status.name()))?;
-    Ok(listed.combine(set))
+    let told = output.answer(&json, format!("{name}: {}", status.name()));
+    Ok(listed.combine(set).combine(told))
 }
 
 /// Whether jobs were sent to a queue that no worker has opened yet: it may be paused before one comes.

@@ -29,16 +29,21 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let Verb::Drop = args.verb;
     let tollgate = context.open().await?;
     let mut link = tollgate.server().link().await?;
-    let mut list = context.output().list();
+    let mut all = Vec::with_capacity(usize::from(tollgate.partitions().count()));
     for partition in tollgate.partitions().iter() {
         let dropped = drop_old(&mut link, tollgate.keys(partition), Pace::ByHand).await?;
+        // Told at the end: that nobody reads is no reason to stop in the middle.
         let json: Value = json!({
             "partition": partition.number(),
             "floor_before_at_ms": dropped.floor_hour_before.saturating_mul(HOUR_MS),
             "floor_at_ms": dropped.floor_hour.saturating_mul(HOUR_MS),
             "buckets": dropped.buckets,
         });
-        list.item(&json, || format!("partition {partition}: {dropped}"))?;
+        all.push((json, format!("partition {partition}: {dropped}")));
+    }
+    let mut list = context.output().list();
+    for (json, text) in &all {
+        list.item(json, || text)?;
     }
     list.end()?;
     Ok(Exit::Done)

@@ -1,19 +1,20 @@
 //! `watch`: a live view of the namespace in the terminal.
 //!
-//! Two halves: a task reads Redis every interval ([`reading`]), this thread draws what came last ([`view`]) and
-//! listens to the keyboard, so that a Redis that does not answer never freezes the screen. Reading only.
-//! The terminal is put back however this ends: by a key, a signal, an error or a panic.
+//! A task reads Redis every interval ([`reading`]), a thread reads the keyboard ([`keys`]), and this one draws what
+//! came last ([`view`]), so that a Redis that does not answer never freezes the screen. Reading only.
+//! The terminal is put back however this ends: by a key, a signal, an error or a panic; and it ends when the terminal
+//! does, by whichever sign of that comes first.
 
 mod history;
+mod keys;
 mod reading;
 mod view;
 
 use std::io::{self, IsTerminal};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
@@ -26,8 +27,6 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{hint, say};
 
-/// How often the keyboard is looked at.
-const KEYS_EVERY: Duration = Duration::from_millis(50);
 /// How often the screen is drawn, if nothing happens: so that ages go on.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
 /// Reading more often than this would be load, not news.
@@ -39,6 +38,16 @@ pub(crate) struct Args {
     /// How often Redis is read, 100ms at least
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = arguments::duration)]
     interval: Duration,
+}
+
+/// What there is to do.
+enum News {
+    /// A look at Redis, or why it failed.
+    Looked(Box<Result<Reading, String>>),
+    /// The screen has another size.
+    Resized,
+    /// A key or a signal says so, or the terminal is gone.
+    Stop,
 }
 
 /// What the screen shows.
@@ -60,15 +69,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let tollgate = context.open().await?;
     let interval = args.interval.max(INTERVAL_MIN);
-    let (sender, readings) = channel();
-    let reader = tokio::spawn(read_on(tollgate.clone(), interval, sender));
-    let (mut terminated, mut hung_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
-    let (stop, stopped) = channel();
-    tokio::spawn(async move {
-        tokio::select! { _ = terminated.recv() => {}, _ = hung_up.recv() => {} }
-        // The screen may be gone already.
-        let _ = stop.send(());
-    });
+    let (sender, news) = channel();
+    let reader = tokio::spawn(read_on(tollgate.clone(), interval, sender.clone()));
+    listen(sender.clone())?;
 
     let screen = Screen {
         title: format!("{} on {}", context.namespace(), tollgate.server().endpoint()),
@@ -76,14 +79,34 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         history: History::default(),
         away: None,
     };
-    let ended = tokio::task::block_in_place(|| show(screen, &readings, &stopped));
+    let ended = tokio::task::block_in_place(|| show(screen, &news, sender));
     reader.abort();
     ended.context("terminal")?;
     Ok(Exit::Done)
 }
 
+/// Passes signals on from now on.
+fn listen(news: Sender<News>) -> io::Result<()> {
+    let (mut term, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let (mut int, mut winch) = (signal(SignalKind::interrupt())?, signal(SignalKind::window_change())?);
+    tokio::spawn(async move {
+        loop {
+            let is_heard = tokio::select! {
+                _ = winch.recv() => news.send(News::Resized),
+                _ = term.recv() => news.send(News::Stop),
+                _ = hup.recv() => news.send(News::Stop),
+                _ = int.recv() => news.send(News::Stop),
+            };
+            if is_heard.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Reads until nobody listens. A failure is told and tried again: the link opens a new connection by itself.
-async fn read_on(tollgate: Tollgate, interval: Duration, sender: Sender<Result<Reading, String>>) {
+async fn read_on(tollgate: Tollgate, interval: Duration, sender: Sender<News>) {
     let mut clock = tokio::time::interval(interval);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut seqs = reading::Seqs::new();
@@ -96,61 +119,60 @@ async fn read_on(tollgate: Tollgate, interval: Duration, sender: Sender<Result<R
                 _ => error.to_string(),
             }
         });
-        if sender.send(reading).is_err() {
+        if sender.send(News::Looked(Box::new(reading))).is_err() {
             return;
         }
     }
 }
 
-fn show(
-    screen: Screen,
-    readings: &Receiver<Result<Reading, String>>,
-    stopped: &Receiver<()>,
-) -> io::Result<()> {
+fn show(screen: Screen, news: &Receiver<News>, sender: Sender<News>) -> io::Result<()> {
     // Puts the terminal back in a panic, too.
     let mut terminal = ratatui::try_init()?;
-    let ended = draw_on(&mut terminal, screen, readings, stopped);
-    ratatui::try_restore().and(ended)
+    // Only now are keys bytes rather than lines. Nobody waits for the thread: it hangs in a read.
+    std::thread::spawn(move || keys::read_on(&sender));
+    let ended = draw_on(&mut terminal, screen, news);
+    if terminal.show_cursor().is_err() {
+        // Dropped, it would try again and complain on a stderr that is gone as well, which is a panic.
+        std::mem::forget(terminal);
+    }
+    match ended.and(ratatui::try_restore()) {
+        Err(error) if is_gone(&error) => Ok(()),
+        ended => ended,
+    }
+}
+
+/// Whether the terminal has gone away: then there is nobody to be told anything.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, NotConnected, UnexpectedEof, WriteZero};
+    /// EIO, ENXIO, ENOTTY: a terminal that was hung up.
+    const HUNG_UP: [i32; 3] = [5, 6, 25];
+    error.raw_os_error().is_some_and(|code| HUNG_UP.contains(&code))
+        || matches!(error.kind(), BrokenPipe | NotConnected | UnexpectedEof | WriteZero)
 }
 
 fn draw_on(
     terminal: &mut ratatui::DefaultTerminal,
     mut screen: Screen,
-    readings: &Receiver<Result<Reading, String>>,
-    stopped: &Receiver<()>,
+    news: &Receiver<News>,
 ) -> io::Result<()> {
-    let mut drawn_at: Option<Instant> = None;
     loop {
-        let mut is_news = false;
-        for reading in readings.try_iter() {
-            is_news = true;
-            match reading {
-                Ok(reading) => {
-                    screen.history.add(reading, Instant::now());
-                    screen.away = None;
-                }
-                Err(error) => screen.away = Some(error),
-            }
-        }
-        if is_news || drawn_at.is_none_or(|at| at.elapsed() >= DRAW_EVERY) {
-            terminal.draw(|frame| view::draw(frame, &screen, Instant::now()))?;
-            drawn_at = Some(Instant::now());
-        }
-        if stopped.try_recv().is_ok() {
-            return Ok(());
-        }
-        if event::poll(KEYS_EVERY)? {
-            match event::read()? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    let is_ctrl_c =
-                        key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-                    if is_ctrl_c || matches!(key.code, KeyCode::Char('q' | 'Q') | KeyCode::Esc) {
-                        return Ok(());
+        terminal.draw(|frame| view::draw(frame, &screen, Instant::now()))?;
+        let mut next = news.recv_timeout(DRAW_EVERY);
+        // Everything that waits, before it is drawn once.
+        loop {
+            match next {
+                Ok(News::Looked(looked)) => match *looked {
+                    Ok(reading) => {
+                        screen.history.add(reading, Instant::now());
+                        screen.away = None;
                     }
-                }
-                Event::Resize(..) => drawn_at = None,
-                _ => {}
+                    Err(error) => screen.away = Some(error),
+                },
+                Ok(News::Resized) => {}
+                Ok(News::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => break,
             }
+            next = news.recv_timeout(Duration::ZERO);
         }
     }
 }

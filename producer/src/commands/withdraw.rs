@@ -7,6 +7,7 @@ use tollgate::ids::{AccountId, Destination};
 use tollgate::job::Request;
 
 use super::send::{self, SendArgs};
+use crate::arguments;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -15,7 +16,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID")]
     account: AccountId,
     /// How much, in decimals of the currency
-    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true, value_parser = arguments::decimals)]
     amount: String,
     /// ISO 4217
     #[arg(long, value_name = "CODE", default_value = "USD")]

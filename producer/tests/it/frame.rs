@@ -26,7 +26,7 @@ fn no_redis_is_exit_3_and_a_wrong_address_exit_2() {
     let at = |url: &str| Cli { url: url.to_owned(), namespace: "n".to_owned() };
     let away = at("redis://127.0.0.1:1");
     assert!(away.run(&["init"]).complains(3).contains("hint: is Redis running"));
-    for wrong in ["", "http://localhost", "localhost:6379", "redis-sentinel://a:1/main"] {
+    for wrong in ["http://localhost", "localhost:6379", "redis-sentinel://a:1/main"] {
         assert!(at(wrong).run(&["init"]).complains(2).starts_with("error: "), "{wrong}");
     }
 }

@@ -11,7 +11,9 @@ mod burst;
 mod cdnow;
 mod change_ids;
 mod codes;
+mod empty_settings;
 mod enqueue;
+mod failing_streams;
 mod frame;
 mod json;
 mod killed;
@@ -21,3 +23,5 @@ mod partitions;
 mod proxy;
 mod run;
 mod send;
+#[cfg(feature = "watch")]
+mod watch;

@@ -22,8 +22,7 @@ const INSTALLERS: [(&str, &str); 5] = [
 
 /// The binary that was named, by option or environment, else the first one in PATH.
 pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, EmbeddedError> {
-    let from_env = || std::env::var_os(env::TOLLGATE_REDIS_SERVER).filter(|value| !value.is_empty());
-    if let Some(path) = named.map(Path::to_path_buf).or_else(|| from_env().map(PathBuf::from)) {
+    if let Some(path) = named.map(Path::to_path_buf).or_else(|| env::path(env::TOLLGATE_REDIS_SERVER)) {
         return if is_executable(&path) { Ok(path) } else { Err(EmbeddedError::BadBinary { path }) };
     }
     NAMES

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{AppendFsync, EmbeddedError};
+use crate::env;
 
 /// The name that is searched upward from the current directory.
 pub const DIR_NAME: &str = ".tollgate";
@@ -170,7 +171,7 @@ fn socket_path(dir: &Path) -> Result<PathBuf, EmbeddedError> {
     }
     let digest = Sha256::digest(dir.as_os_str().as_bytes());
     let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    let runtime = env::path(env::XDG_RUNTIME_DIR).filter(|path| path.is_dir());
     let outside = match runtime {
         Some(runtime) => runtime.join(format!("tollgate-{name}")),
         None => Path::new("/tmp").join(format!("tollgate-{}-{name}", effective_uid())),

@@ -141,7 +141,7 @@ impl LockNodes {
 
     /// The URLs in `TOLLGATE_LOCK_URLS`, separated by commas or white space; none if it is not set.
     pub fn urls_from_env() -> Vec<String> {
-        separated(&std::env::var(env::TOLLGATE_LOCK_URLS).unwrap_or_default())
+        separated(&env::text(env::TOLLGATE_LOCK_URLS).unwrap_or_default())
     }
 
     /// Whether they are servers of their own.

@@ -143,7 +143,7 @@ impl PayoutConfig {
 /// The file's content, or the variable's.
 fn token(file: Option<&PathBuf>) -> Result<Option<String>, String> {
     let token = match file {
-        None => std::env::var(env::TOLLGATE_PAYOUT_TOKEN).ok(),
+        None => env::text(env::TOLLGATE_PAYOUT_TOKEN),
         Some(path) => {
             let wrong =
                 |problem: &dyn fmt::Display| format!("--payout-token-file {}: {problem}", path.display());

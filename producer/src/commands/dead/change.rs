@@ -135,11 +135,12 @@ async fn all(
         Change::Retry => "requeued",
         Change::Discard => "discarded",
     };
-    context.output().data(&json!({ verb: done, "corrupt_state": damaged }), || match damaged {
+    let told = match damaged {
         0 => format!("{} {verb}", count(done)),
         _ => format!("{} {verb}, {} left: their rows are damaged", count(done), count(damaged)),
-    })?;
-    Ok(if damaged > 0 { Exit::Refused } else { Exit::Done })
+    };
+    let told = context.output().answer(&json!({ verb: done, "corrupt_state": damaged }), told);
+    Ok(if damaged > 0 { Exit::Refused } else { Exit::Done }.combine(told))
 }
 
 async fn apply(

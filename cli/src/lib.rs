@@ -1,0 +1,118 @@
+//! How every Tollgate program reads its command line: one rule for what is set but empty.
+//!
+//! - An environment variable that is set but empty is as one that is not set: what `${NAME}` in a compose file or
+//!   `export NAME=` in a script leaves behind.
+//! - A value on the command line that is empty is an error that names its flag: somebody meant to say something.
+//!
+//! Variables that no flag stands for follow the same rule (`tollgate::env`). Relies on clap for everything else.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, Parser};
+
+/// Exit code of a program whose help could not be written.
+const NOT_WRITTEN: i32 = 1;
+
+/// Reads the command line of this process. Whatever is no command to run (an error, `--help`, `--version`) is printed
+/// and ends the process: with exit code 2, or 0, or 1 where help could not be written.
+pub fn parse<T: Parser>() -> T {
+    try_parse_from(std::env::args_os()).unwrap_or_else(|error| {
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        let code = if printed.is_err() && error.exit_code() == 0 { NOT_WRITTEN } else { error.exit_code() };
+        std::process::exit(code)
+    })
+}
+
+/// Reads these words, the first of which is the program.
+///
+/// # Errors
+/// clap's, and its like for an empty value.
+pub fn try_parse_from<T: Parser>(
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<T, clap::Error> {
+    let mut command = without_empty_variables(T::command());
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    refuse_empty_values(&mut command, &matches)?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Takes variables that are set but empty away from the flags that they stand for.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+fn refuse_empty_values(command: &mut Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let is_empty = |id: &str| {
+        matches.value_source(id) == Some(ValueSource::CommandLine)
+            && matches
+                .try_get_raw(id)
+                .ok()
+                .flatten()
+                .is_some_and(|mut values| values.any(|value| value.is_empty()))
+    };
+    let empty = command.get_arguments().find(|arg| {
+        matches.try_contains_id(arg.get_id().as_str()).is_ok() && is_empty(arg.get_id().as_str())
+    });
+    if let Some(arg) = empty.map(ToString::to_string) {
+        let words = format!("invalid value '' for '{arg}': must not be empty; leave it out for the default");
+        return Err(command.error(ErrorKind::InvalidValue, words));
+    }
+    match matches.subcommand() {
+        Some((name, matches)) => match command.find_subcommand_mut(name) {
+            Some(command) => refuse_empty_values(command, matches),
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Args {
+        #[arg(long, global = true)]
+        url: Option<String>,
+        #[arg(long)]
+        switch: bool,
+        #[command(subcommand)]
+        verb: Verb,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Verb {
+        Say {
+            words: Vec<String>,
+            #[arg(long, num_args = 0..=1, default_missing_value = "5s")]
+            wait: Option<String>,
+        },
+    }
+
+    #[test]
+    fn an_empty_value_is_an_error_that_names_its_flag() {
+        for (words, named) in [
+            (&["x", "--url", "", "say"][..], "'--url <URL>'"),
+            (&["x", "say", "--url="], "'--url <URL>'"),
+            (&["x", "say", "a", ""], "'[WORDS]...'"),
+            (&["x", "say", "--wait="], "'--wait [<WAIT>]'"),
+        ] {
+            let error = try_parse_from::<Args>(words).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{words:?}");
+            assert!(error.to_string().contains(named), "{words:?}: {error}");
+        }
+        let args = try_parse_from::<Args>(["x", "--switch", "say", "a", "--wait", "--url", "u"]).unwrap();
+        let Verb::Say { words, wait } = args.verb;
+        assert_eq!((args.url.as_deref(), args.switch, wait.as_deref()), (Some("u"), true, Some("5s")));
+        assert_eq!(words, ["a"]);
+    }
+}
