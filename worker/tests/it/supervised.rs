@@ -7,6 +7,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Space, Worker, get, private, redemptions, shared, until};
 
+/// A worker that has every task there is. Nobody is to be paid.
+#[cfg(feature = "failpoints")]
+const PAYING: [&str; 5] = ["--listen", "0", "--payout-url", "http://127.0.0.1:1", "--allow-unsafe-redis"];
+
 /// What `/readyz` says: its status line, its words.
 async fn ready(worker: &Worker) -> (bool, String) {
     let (status, words) = worker.page("/readyz").await;
@@ -31,7 +35,7 @@ async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
     ];
     futures_util::future::join_all(TASKS.map(async |task| {
         let space = Space::on(shared()).await;
-        let mut worker = space.worker_with(&["--listen", "0"], &format!("in_{task}:panic_once"));
+        let mut worker = space.worker_with(&PAYING, &format!("in_{task}:panic_once"));
         worker.says(&format!("panicked: fail point in_{task}")).await;
         worker.says("it is started again").await;
         until(&format!("{task} in the page"), async || {
@@ -53,11 +57,11 @@ async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_at_a_partition_stops_no_agent() {
-    const AGENTS: [&str; 7] =
-        ["heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "survey"];
+    const AGENTS: [&str; 8] =
+        ["pay", "heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "survey"];
     futures_util::future::join_all(AGENTS.map(async |agent| {
         let space = Space::on(shared()).await;
-        let mut worker = space.worker_with(&["--listen", "0"], &format!("visit_{agent}:panic_once"));
+        let mut worker = space.worker_with(&PAYING, &format!("visit_{agent}:panic_once"));
         worker.says(&format!("panicked: fail point visit_{agent}")).await;
         worker.says("resumed").await;
         assert_eq!(worker.figure("tollgate_tasks_restarted_total").await, 0, "{agent}");
