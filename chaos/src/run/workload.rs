@@ -6,6 +6,7 @@ mod asker;
 mod draw;
 mod files;
 mod operator;
+mod parked;
 mod poison;
 mod storm;
 
@@ -92,6 +93,7 @@ pub(super) async fn run(site: Arc<Site>, load: Load, ends: tokio::sync::watch::R
     }
     tasks.spawn(files::run(Arc::clone(&site), load, ends.clone()));
     tasks.spawn(operator::run(Arc::clone(&site), load, ends.clone()));
+    tasks.spawn(parked::run(Arc::clone(&site), ends.clone()));
     if load.poison {
         tasks.spawn(poison::run(Arc::clone(&site), ends));
     }
