@@ -39,6 +39,10 @@ compose-promises: ## try what docker-compose.yml promises, in containers: drains
 	cargo build --release $(PROGRAMS)
 	@$(WITH_IMAGES) target/release/tollgate-chaos compose promises --build $(COMPOSE)
 
+compose-chaos: ## two minutes of broken containers: six workers, Redis, lock nodes, a bank; then a verdict
+	cargo build --release $(PROGRAMS)
+	@$(WITH_IMAGES) target/release/tollgate-chaos compose run --build --report target/chaos $(COMPOSE)
+
 test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)

@@ -2,17 +2,19 @@
 //!
 //! Exit code 0: PASS; 5: FAIL; 4: nothing was shown, because there is no engine or the run could not be set up.
 
-mod container;
-mod engine;
-mod project;
+pub(crate) mod container;
+pub(crate) mod engine;
+pub(crate) mod project;
 mod promises;
+#[cfg(feature = "run")]
+mod run;
 mod teardown;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::stage::{complain, interrupted, print};
+use crate::stage::{complain, interrupted};
 use engine::Engine;
 use project::{Layout, Project};
 
@@ -30,6 +32,9 @@ pub(crate) struct Args {
 enum Command {
     /// Try what docker-compose.yml promises: drains, restarts, scaling, data that stays
     Promises(Common),
+    /// Break containers at random from a seed, heal, drain, and judge
+    #[cfg(feature = "run")]
+    Run(run::Args),
 }
 
 /// What every command here takes.
@@ -47,6 +52,8 @@ struct Common {
 pub(crate) async fn run(args: Args) -> ExitCode {
     match args.command {
         Command::Promises(common) => promises(&common).await,
+        #[cfg(feature = "run")]
+        Command::Run(args) => run::run(&args).await,
     }
 }
 
@@ -55,7 +62,7 @@ async fn promises(common: &Common) -> ExitCode {
         match set_up(common, "promises", Layout::Plain, &[("WORKER_FLAGS", "--claim-idle 1s".to_owned())])
             .await
         {
-            Ok(project) => project,
+            Ok((project, _)) => project,
             Err(code) => return code,
         };
     let kept = tokio::select! {
@@ -79,7 +86,7 @@ async fn set_up(
     purpose: &str,
     layout: Layout,
     settings: &[(&str, String)],
-) -> Result<Project, ExitCode> {
+) -> Result<(Project, String), ExitCode> {
     let failed = |error: &dyn std::fmt::Display| {
         complain(format_args!("INVALID: {error}"));
         ExitCode::from(EXIT_INVALID)
@@ -88,7 +95,7 @@ async fn set_up(
     let said = format!("engine {}, compose {}", engine.version, engine.compose_version);
     let project =
         Project::new(engine, purpose, layout, settings).map_err(|error| failed(&format!("{error:#}")))?;
-    print(format_args!("Tollgate in containers: {said}, project {}\n", project.name()));
+    complain(format_args!("Tollgate in containers: {said}, project {}\n", project.name()));
     if common.build {
         let built = tokio::select! {
             built = project.build() => built,
@@ -96,5 +103,5 @@ async fn set_up(
         };
         built.map_err(|error| failed(&format!("the images cannot be built: {error:#}")))?;
     }
-    Ok(project)
+    Ok((project, said))
 }

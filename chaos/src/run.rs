@@ -6,6 +6,8 @@
 //! too little happened to show anything, or a part was left out since this machine has not what it takes; 1: it could
 //! not be run; 2: usage.
 
+mod client;
+pub(crate) mod containers;
 mod faults;
 mod finish;
 mod fleet;

@@ -25,7 +25,6 @@ pub mod sabotage;
 
 pub mod backoff;
 pub mod connect;
-pub mod discovery;
 pub mod embedded;
 pub mod env;
 pub mod failure;

@@ -12,13 +12,13 @@ use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 /// How long one command of the engine may take, a stop with its grace period included.
-pub(super) const DOCKER_WITHIN: Duration = Duration::from_secs(90);
+pub(crate) const DOCKER_WITHIN: Duration = Duration::from_secs(90);
 /// How long the engine may take to say that it is there.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Why nothing can be run in containers here, and how to change that.
 #[derive(Debug)]
-pub(super) struct Missing(String);
+pub(crate) struct Missing(String);
 
 const HOW_TO_GET_ONE: &str = "hint: on Debian, as root: `apt-get install docker.io docker-compose iptables`, and where no service starts by \
      itself, `dockerd` in another terminal; elsewhere: Docker Engine or Docker Desktop with compose";
@@ -31,16 +31,16 @@ impl fmt::Display for Missing {
 
 /// An engine that answers, and compose beside it.
 #[derive(Debug, Clone)]
-pub(super) struct Engine {
-    pub(super) version: String,
+pub(crate) struct Engine {
+    pub(crate) version: String,
     /// The words that begin every command of compose.
     compose: Vec<String>,
-    pub(super) compose_version: String,
+    pub(crate) compose_version: String,
 }
 
 impl Engine {
     /// Asks who is there. `compose` names the command; else `docker compose` is taken, or docker-compose.
-    pub(super) async fn find(compose: Option<&str>) -> Result<Self, Missing> {
+    pub(crate) async fn find(compose: Option<&str>) -> Result<Self, Missing> {
         let server = ["version", "--format", "{{.Server.Version}}"];
         let version = ask("docker", server).await.map_err(|error| Missing(format!("{error:#}")))?;
         let given = compose.map(|words| words.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// A command of compose, without its words.
-    pub(super) fn compose(&self) -> Command {
+    pub(crate) fn compose(&self) -> Command {
         let mut command = Command::new(&self.compose[0]);
         command.args(&self.compose[1..]);
         command
@@ -78,7 +78,7 @@ async fn ask(program: &str, words: impl IntoIterator<Item = &str>) -> anyhow::Re
 }
 
 /// Runs `docker` with these words to its end; answers its stdout.
-pub(super) async fn docker<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> anyhow::Result<String> {
+pub(crate) async fn docker<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> anyhow::Result<String> {
     let mut command = Command::new("docker");
     command.args(words);
     finish(command, DOCKER_WITHIN).await.map(|text| text.trim().to_owned())
@@ -86,7 +86,7 @@ pub(super) async fn docker<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) 
 
 /// Runs a command to its end, in a group of its own: Ctrl-C in the terminal is for this process. It is killed if it
 /// takes longer. Answers its stdout; if it failed, the end of what it said is the error.
-pub(super) async fn finish(mut command: Command, within: Duration) -> anyhow::Result<String> {
+pub(crate) async fn finish(mut command: Command, within: Duration) -> anyhow::Result<String> {
     let words: Vec<String> = std::iter::once(command.as_std().get_program())
         .chain(command.as_std().get_args())
         .map(|word| word.to_string_lossy().into_owned())
@@ -105,7 +105,7 @@ pub(super) async fn finish(mut command: Command, within: Duration) -> anyhow::Re
 }
 
 /// The directory of docker-compose.yml.
-pub(super) fn project_dir() -> anyhow::Result<PathBuf> {
+pub(crate) fn project_dir() -> anyhow::Result<PathBuf> {
     let dir = std::env::current_dir()?;
     ensure!(
         dir.join("docker-compose.yml").is_file(),

@@ -16,16 +16,17 @@ use crate::watched_dir::WatchedDir;
 const COMPOSE_WITHIN: Duration = Duration::from_secs(240);
 const BUILD_WITHIN: Duration = Duration::from_secs(1800);
 /// How long something may take that should be a matter of seconds.
-pub(super) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-pub(super) struct Project {
+pub(crate) struct Project {
     name: String,
     engine: Engine,
     root: PathBuf,
     /// The words after `compose` that choose files and settings.
     files: Vec<String>,
     environment: Vec<(String, String)>,
+    port: u16,
     /// Containers first, then the processes that made them.
     teardown: Teardown,
     dir: WatchedDir,
@@ -33,23 +34,28 @@ pub(super) struct Project {
 
 /// Which services there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(crate) enum Layout {
     /// As `docker compose up` has it.
     Plain,
+    /// With lock nodes, the bank, and containers in which producers are run.
+    Chaos,
 }
 
 impl Layout {
     fn words(self, root: &Path) -> Vec<String> {
         let path = |file: &str| root.join(file).display().to_string();
-        match self {
-            Self::Plain => vec!["-f".to_owned(), path("docker-compose.yml")],
+        let mut words = vec!["-f".to_owned(), path("docker-compose.yml")];
+        if self == Self::Chaos {
+            words.extend(["-f".to_owned(), path("compose/chaos.yml")]);
+            words.extend(["--env-file".to_owned(), path("compose/payouts.env")]);
         }
+        words
     }
 }
 
 impl Project {
     /// Nothing is started yet. `settings` are variables of the compose files.
-    pub(super) fn new(
+    pub(crate) fn new(
         engine: Engine,
         purpose: &str,
         layout: Layout,
@@ -65,19 +71,45 @@ impl Project {
             .output()
             .context("scripts/compose-secrets.sh")?;
         ensure!(made.status.success(), "no secrets: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port()?;
         let mut environment: Vec<(String, String)> = vec![
             ("COMPOSE_PROJECT_NAME".to_owned(), name.clone()),
             ("SECRETS_DIR".to_owned(), secrets.display().to_string()),
-            ("REDIS_PORT".to_owned(), free_port()?.to_string()),
+            ("REDIS_PORT".to_owned(), port.to_string()),
         ];
         environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let teardown = Teardown::of(&name)?;
         let files = layout.words(&root);
-        Ok(Self { name, engine, root, files, environment, teardown, dir })
+        Ok(Self { name, engine, root, files, environment, port, teardown, dir })
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What everything of it is labelled with.
+    pub(crate) fn label(&self) -> String {
+        teardown::label(&self.name)
+    }
+
+    /// A file that compose binds into containers.
+    pub(crate) fn secret(&self, name: &str) -> PathBuf {
+        self.dir.path().join("secrets").join(name)
+    }
+
+    /// Redis, as this machine reaches it.
+    pub(crate) fn direct_url(&self) -> anyhow::Result<String> {
+        let password = std::fs::read_to_string(self.secret("redis-password"))?;
+        Ok(format!("redis://:{}@127.0.0.1:{}", password.trim_end(), self.port))
+    }
+
+    /// The network that all services share.
+    pub(crate) fn network(&self) -> String {
+        format!("{}_default", self.name)
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -100,16 +132,23 @@ impl Project {
     }
 
     /// Runs a command of compose to its end.
-    pub(super) async fn compose(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub(crate) async fn compose(&self, words: &[&str]) -> anyhow::Result<String> {
         finish(self.command(words), COMPOSE_WITHIN).await
     }
 
-    pub(super) async fn build(&self) -> anyhow::Result<()> {
+    pub(crate) async fn build(&self) -> anyhow::Result<()> {
         finish(self.command(&["build"]), BUILD_WITHIN).await.map(drop)
     }
 
+    /// As many of one service as it says, and everything else as it is.
+    pub(crate) async fn scale(&self, service: &str, count: usize) -> anyhow::Result<()> {
+        let scale = format!("{service}={count}");
+        let words = ["up", "-d", "--no-build", "--no-deps", "--no-recreate", "--scale", &scale, service];
+        self.compose(&words).await.map(drop)
+    }
+
     /// Starts what is not there, and as many of each as it says.
-    pub(super) async fn up(&self, scale: &[(&str, usize)]) -> anyhow::Result<()> {
+    pub(crate) async fn up(&self, scale: &[(&str, usize)]) -> anyhow::Result<()> {
         let scale: Vec<String> = scale.iter().map(|(service, count)| format!("{service}={count}")).collect();
         let mut words = vec!["up", "-d", "--no-build"];
         scale.iter().for_each(|scale| words.extend(["--scale", scale]));
@@ -117,7 +156,7 @@ impl Project {
     }
 
     /// The containers of a service, by their number; those that ended as well.
-    pub(super) async fn containers(&self, service: &str) -> anyhow::Result<Vec<Container>> {
+    pub(crate) async fn containers(&self, service: &str) -> anyhow::Result<Vec<Container>> {
         let project = format!("label={}", teardown::label(&self.name));
         let of = format!("label=com.docker.compose.service={service}");
         let format = r#"{{.ID}} {{.Label "com.docker.compose.container-number"}} {{.Label "com.docker.compose.oneoff"}}"#;
@@ -144,12 +183,12 @@ impl Project {
     }
 
     /// A command of the producer in a container of its own; answers its stdout.
-    pub(super) async fn producer(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub(crate) async fn producer(&self, words: &[&str]) -> anyhow::Result<String> {
         self.compose(&[&["run", "--rm", "-T", "producer"], words].concat()).await
     }
 
     /// What a command of the producer that only reads prints as JSON. It is run in a container that is there anyway.
-    pub(super) async fn read<T: DeserializeOwned>(&self, words: &[&str]) -> anyhow::Result<T> {
+    pub(crate) async fn read<T: DeserializeOwned>(&self, words: &[&str]) -> anyhow::Result<T> {
         let workers = self.containers("worker").await?;
         let last = workers.last().context("no worker")?;
         let text = docker([&["exec", &last.id, "tollgate-producer"], words, &["--json"]].concat()).await?;
@@ -158,12 +197,12 @@ impl Project {
     }
 
     /// Takes it down and leaves its data.
-    pub(super) async fn down(&self) -> anyhow::Result<()> {
+    pub(crate) async fn down(&self) -> anyhow::Result<()> {
         self.compose(&["down", "--remove-orphans"]).await.map(drop)
     }
 
     /// Takes it down with its data; what is left is removed by its label.
-    pub(super) async fn clear(self) {
+    pub(crate) async fn clear(&self) {
         // It may be half up; what this leaves, the teardown finds.
         let _ = self.compose(&["down", "-v", "--remove-orphans", "-t", "5"]).await;
         self.teardown.remove();
@@ -171,7 +210,7 @@ impl Project {
 }
 
 /// Waits until it answers something.
-pub(super) async fn until<T>(
+pub(crate) async fn until<T>(
     what: &str,
     mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {

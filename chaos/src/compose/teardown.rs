@@ -23,14 +23,14 @@ done
 "#;
 
 /// Looks after one project, until it is dropped.
-pub(super) struct Teardown {
+pub(crate) struct Teardown {
     watchdog: Child,
     label: String,
 }
 
 impl Teardown {
     /// Begins to look after the project of this name.
-    pub(super) fn of(project: &str) -> anyhow::Result<Self> {
+    pub(crate) fn of(project: &str) -> anyhow::Result<Self> {
         let label = label(project);
         let script = format!("read -r _\n{REMOVE_ALL}");
         let watchdog = shell(&script, &label).stdin(Stdio::piped()).spawn().context("starting a watchdog")?;
@@ -38,7 +38,7 @@ impl Teardown {
     }
 
     /// Removes everything now.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         // What cannot be removed is told by the engine to whoever looks; the watchdog tries again.
         let _ = shell(REMOVE_ALL, &self.label).stdin(Stdio::null()).status();
     }
@@ -54,7 +54,7 @@ impl Drop for Teardown {
 }
 
 /// What compose, v1 and v2, writes on everything of a project.
-pub(super) fn label(project: &str) -> String {
+pub(crate) fn label(project: &str) -> String {
     format!("com.docker.compose.project={project}")
 }
 

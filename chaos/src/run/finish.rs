@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::client::Client;
 use super::ground::CLAIM_IDLE;
 use super::history::Event;
 use super::play::Plan;
@@ -44,15 +45,15 @@ pub(super) async fn heal(site: &Site) -> anyhow::Result<()> {
 }
 
 /// Waits until nothing is left to be done, or the bound is over; then the judge says what was left.
-pub(super) async fn drain(site: &Site, plan: &Plan) -> anyhow::Result<()> {
+pub(super) async fn drain(client: &Client, within: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let resumed = site.producer(&site.direct(), &["queue", "resume", QUEUES[2]], None).await;
+    let resumed = client.producer(&client.direct(), &["queue", "resume", QUEUES[2]], None).await;
     if resumed.code != Some(0) {
-        site.history.add(Event::Unexpected { what: format!("queue resume: {}", resumed.complaint()) });
+        client.history.add(Event::Unexpected { what: format!("queue resume: {}", resumed.complaint()) });
     }
-    while begun.elapsed() < drains_within(plan) {
-        if is_drained(site).await {
-            site.history.add(Event::Drained);
+    while begun.elapsed() < within {
+        if is_drained(client).await {
+            client.history.add(Event::Drained);
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(60)).await;
@@ -60,21 +61,21 @@ pub(super) async fn drain(site: &Site, plan: &Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn is_drained(site: &Site) -> bool {
-    let Some(stats) = site.producer(&site.direct(), &["stats", "--json"], None).await.last() else {
+async fn is_drained(client: &Client) -> bool {
+    let Some(stats) = client.producer(&client.direct(), &["stats", "--json"], None).await.last() else {
         return false;
     };
     let left = |name: &str| stats[name].as_u64().unwrap_or(0);
     if left("waiting") + left("pending") + left("in_flight") + left("scheduled") > 0 {
         return false;
     }
-    let payouts = site.producer(&site.direct(), &["payout", "ls", "--json"], None).await;
+    let payouts = client.producer(&client.direct(), &["payout", "ls", "--json"], None).await;
     let payouts: Vec<Value> = serde_json::from_str(&payouts.stdout).unwrap_or_default();
     payouts.iter().all(|payout| payout["state"] == "needs_review")
 }
 
 /// Reads what there is, each by its own command, into files of its own.
-pub(super) async fn read(site: &Site, dir: &Path) -> anyhow::Result<()> {
+pub(super) async fn read(client: &Client, dir: &Path) -> anyhow::Result<()> {
     let plain: [(&str, &[&str]); 7] = [
         ("journal.ndjson", &["journal", "export"]),
         ("campaigns.json", &["campaign", "ls", "--json"]),
@@ -85,20 +86,25 @@ pub(super) async fn read(site: &Site, dir: &Path) -> anyhow::Result<()> {
         ("workers.json", &["worker", "ls", "--json"]),
     ];
     for (file, words) in plain {
-        let ended = site.producer(&site.direct(), words, None).await;
+        let ended = client.producer(&client.direct(), words, None).await;
         if ended.code != Some(0) {
             let what = format!("{}: {}", words.join(" "), ended.complaint());
-            site.history.add(Event::Unexpected { what });
+            client.history.add(Event::Unexpected { what });
         }
         std::fs::write(dir.join(file), ended.stdout)?;
     }
-    lookups(site, dir).await?;
-    show_dead(site, dir).await?;
-    let audit = site.producer(&site.direct(), &["audit", "--json"], None).await;
+    lookups(client, dir).await?;
+    show_dead(client, dir).await?;
+    let audit = client.producer(&client.direct(), &["audit", "--json"], None).await;
     std::fs::write(dir.join("audit.json"), audit.stdout)?;
-    if let Ok(heads) = std::fs::read_to_string(site.programs.dir().join("expected-heads")) {
-        expect(site, &heads).await;
+    if let Ok(heads) = std::fs::read_to_string(client.programs.dir().join("expected-heads")) {
+        expect(client, &heads).await;
     }
+    Ok(())
+}
+
+/// The bank's own file, and what the faults came to.
+pub(super) fn witnesses(site: &Site, dir: &Path) -> anyhow::Result<()> {
     if let Some(bank) = &site.bank {
         std::fs::copy(&bank.ledger, dir.join("bank.ndjson"))?;
     }
@@ -111,8 +117,8 @@ pub(super) async fn read(site: &Site, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Every id that was ever sent.
-async fn lookups(site: &Site, dir: &Path) -> anyhow::Result<()> {
-    site.history.flush();
+async fn lookups(client: &Client, dir: &Path) -> anyhow::Result<()> {
+    client.history.flush();
     let mut ids: Vec<String> = super::history::read(dir)?
         .into_iter()
         .flat_map(|entry| match entry.event {
@@ -131,7 +137,7 @@ async fn lookups(site: &Site, dir: &Path) -> anyhow::Result<()> {
     for ids in ids.chunks(LOOKUP_AT_ONCE) {
         let mut words = vec!["lookup", "--json", "--"];
         words.extend(ids.iter().map(String::as_str));
-        let ended = site.producer(&site.direct(), &words, None).await;
+        let ended = client.producer(&client.direct(), &words, None).await;
         lines.push_str(&ended.stdout);
     }
     std::fs::write(dir.join("lookups.ndjson"), lines)?;
@@ -139,13 +145,13 @@ async fn lookups(site: &Site, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// The bytes of what is dead, to find the marks of poison in them.
-async fn show_dead(site: &Site, dir: &Path) -> anyhow::Result<()> {
+async fn show_dead(client: &Client, dir: &Path) -> anyhow::Result<()> {
     let dead: Vec<Value> =
         serde_json::from_str(&std::fs::read_to_string(dir.join("dead.json"))?).unwrap_or_default();
-    site.count("dead", dead.len() as u64);
+    client.count("dead", dead.len() as u64);
     let mut lines = String::new();
     for id in dead.iter().filter_map(|dead| dead["id"].as_str()).take(SHOWN) {
-        let ended = site.producer(&site.direct(), &["dead", "show", "--json", "--", id], None).await;
+        let ended = client.producer(&client.direct(), &["dead", "show", "--json", "--", id], None).await;
         lines.push_str(&ended.stdout);
     }
     std::fs::write(dir.join("dead-shown.ndjson"), lines)?;
@@ -153,16 +159,16 @@ async fn show_dead(site: &Site, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Whoever noted the journal's ends before must be told by the audit that they are gone, if they are.
-async fn expect(site: &Site, heads: &str) {
+async fn expect(client: &Client, heads: &str) {
     let mut words = vec!["audit", "--json"];
     heads.split_whitespace().for_each(|head| words.extend(["--expect", head]));
-    let ended = site.producer(&site.direct(), &words, None).await;
-    site.count("loss named by audit --expect", u64::from(ended.code == Some(5)));
+    let ended = client.producer(&client.direct(), &words, None).await;
+    client.count("loss named by audit --expect", u64::from(ended.code == Some(5)));
 }
 
 /// What is left in Redis when the workers have gone, by the kind of its key.
-pub(super) async fn census(site: &Site, dir: &Path) -> anyhow::Result<()> {
-    let mut link = redis::link(&site.socket()).await?;
+pub(super) async fn census(client: &Client, dir: &Path) -> anyhow::Result<()> {
+    let mut link = redis::link(&client.direct()).await?;
     let mut text = String::new();
     for key in redis::keys(&mut link, "*").await? {
         let kind: String = redis::ask(&mut link, &["TYPE", &key]).await?;
@@ -188,8 +194,8 @@ pub(super) async fn census(site: &Site, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// The logs of everything that ran.
-pub(super) fn keep_logs(site: &Site, dir: &Path) -> anyhow::Result<()> {
-    for entry in std::fs::read_dir(site.programs.dir())? {
+pub(super) fn keep_logs(client: &Client, dir: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(client.programs.dir())? {
         let path = entry?.path();
         if path.extension().is_some_and(|kind| kind == "log")
             && let Some(name) = path.file_name()

@@ -10,18 +10,17 @@ use tokio::sync::Mutex;
 use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
 
+use super::client::Client;
 use super::fleet::{Fleet, Options};
 use super::history::History;
 use super::play::Plan;
 use super::redis::{Redis, Settings};
 use super::scenario::Ground;
-use super::site::{Bank, Load, Site};
+use super::site::{Bank, Site};
 use crate::stage::Programs;
 
 /// So short a time would be wrong for a fleet; here it lets the others take over at once.
 pub(super) const CLAIM_IDLE: Duration = Duration::from_secs(1);
-/// How long one request to the bank may take; a lease is longer.
-pub(super) const PAYOUT_TIMEOUT_MS: u64 = 300;
 const BANK_OPENS_WITHIN: Duration = Duration::from_secs(10);
 /// How often the bank misbehaves, in each of its ways.
 const MISCHIEF: &str = "3%";
@@ -133,41 +132,22 @@ pub(super) async fn build(
     if plan.scenario.ground == Ground::LockNodes {
         for number in 0..3 {
             let node = lock_node(&programs, plan, number).await?;
-            workers.args.extend(["--lock-redis".to_owned(), format!("unix://{}", node.socket().display())]);
+            workers.args.extend(["--lock-redis".to_owned(), node.url()]);
             lock_nodes.push(Mutex::new(node));
         }
     }
     init(&programs, &socket).await?;
     let bank = if plan.scenario.load.payouts { Some(open_bank(&programs, plan.seed).await?) } else { None };
     if let Some(bank) = &bank {
-        let timeout = format!("{PAYOUT_TIMEOUT_MS}ms");
-        let words = [
-            "--payout-timeout",
-            &timeout,
-            "--payout-backoff",
-            "100ms",
-            "--payout-pause",
-            "200ms",
-            "-c",
-            "20",
-        ];
+        let words =
+            ["--payout-timeout", "300ms", "--payout-backoff", "100ms", "--payout-pause", "200ms", "-c", "20"];
         workers.args.extend(["--payout-url", &bank.url].iter().chain(&words).map(ToString::to_string));
     }
     let urls = proxies.iter().skip(1).map(Proxy::url).collect();
     let fleet = Fleet::start(Arc::clone(&programs), Arc::clone(&history), urls, workers).await?;
-    Ok(Site {
-        fleet,
-        bank,
-        proxies,
-        redis: Mutex::new(redis),
-        lock_nodes,
-        socket: std::sync::Mutex::new(socket),
-        history,
-        programs,
-        seed: plan.seed,
-        load: Load::default(),
-        planted: plan.sabotage,
-    })
+    let ways = (proxies.first().map(Proxy::url).unwrap_or_default(), redis.url());
+    let client = Arc::new(Client::new(history, programs, plan.seed, plan.sabotage, ways));
+    Ok(Site { client, fleet, bank, proxies, redis: Mutex::new(redis), lock_nodes })
 }
 
 /// With two partitions, so that what holds within one is seen to hold within each.

@@ -50,10 +50,10 @@ pub(super) async fn play(plan: &Plan, dir: &Path, progress: &Progress) -> anyhow
         history.add(Event::LeftOut { what });
     }
     let site = Arc::new(ground::build(plan, programs, Arc::clone(&history), redis, workers).await?);
-    workload::open(&site, &plan.scenario.load).await.context("opening campaigns and accounts")?;
+    workload::open(&site.client, &plan.scenario.load).await.context("opening campaigns and accounts")?;
 
     let (end, ends) = watch::channel(false);
-    let load = tokio::spawn(workload::run(Arc::clone(&site), plan.scenario.load, ends.clone()));
+    let load = tokio::spawn(workload::run(Arc::clone(&site.client), plan.scenario.load, ends.clone()));
     let keeper = {
         let site = Arc::clone(&site);
         tokio::spawn(async move { site.fleet.keep().await })
@@ -69,9 +69,10 @@ pub(super) async fn play(plan: &Plan, dir: &Path, progress: &Progress) -> anyhow
     sampler.await?;
     saboteur.await?;
     progress.phase("drains");
-    finish::drain(&site, plan).await?;
+    finish::drain(&site, finish::drains_within(plan)).await?;
     progress.phase("reads");
     finish::read(&site, dir).await?;
+    finish::witnesses(&site, dir)?;
     site.fleet.drain().await;
     keeper.await?;
     finish::census(&site, dir).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::site::Site;
+use super::client::Client;
 
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -23,10 +23,10 @@ impl Progress {
         }
     }
 
-    pub(super) fn tick(&self, site: &Site, elapsed: Duration, of: Duration, faults: usize) {
+    pub(super) fn tick(&self, client: &Client, elapsed: Duration, of: Duration, faults: usize) {
         let part = elapsed.as_millis() * 1_000 / of.as_millis().max(1);
         self.bar.set_position(part.min(1_000) as u64);
-        let load = &site.load;
+        let load = &client.load;
         self.bar.set_message(format!(
             "{} decided, {} deep, {} asked, {} unknown, {faults} faults",
             load.decided.load(Ordering::Relaxed),

@@ -48,6 +48,10 @@ impl Redis {
         self.process.as_ref().map(Guard::pid)
     }
 
+    pub(super) fn url(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
     pub(super) fn socket(&self) -> &Path {
         &self.settings.socket
     }
@@ -122,7 +126,7 @@ impl Redis {
     }
 
     pub(super) async fn link(&self) -> anyhow::Result<MultiplexedConnection> {
-        link(self.socket()).await
+        link(&self.url()).await
     }
 
     /// One command on a connection of its own.
@@ -144,8 +148,8 @@ impl Redis {
 }
 
 /// A connection that does not wait for ever.
-pub(super) async fn link(socket: &Path) -> anyhow::Result<MultiplexedConnection> {
-    let client = Client::open(format!("unix://{}", socket.display()))?;
+pub(super) async fn link(url: &str) -> anyhow::Result<MultiplexedConnection> {
+    let client = Client::open(url)?;
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(ANSWERS_WITHIN))
         .set_response_timeout(Some(ANSWERS_WITHIN));

@@ -35,7 +35,6 @@ pub(super) const ALL: &[Planted] = &[
     Planted { name: "journal_line_skipped", place: Place::Programs },
     Planted { name: "balance_off_by_one", place: Place::Programs },
     Planted { name: "fence_ignored", place: Place::Programs },
-    Planted { name: "parked_job_taken", place: Place::Programs },
     Planted { name: "timeout_as_not_applied", place: Place::Client },
     Planted { name: "retry_under_new_id", place: Place::Client },
     Planted { name: "stream_trimmed", place: Place::Redis(&["XTRIM", "KEY", "MAXLEN", "0"]) },
@@ -77,7 +76,7 @@ pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
             _ = ends.wait_for(|end| *end) => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let Ok(mut link) = redis::link(&site.socket()).await else { continue };
+        let Ok(mut link) = redis::link(&site.direct()).await else { continue };
         for stream in redis::keys(&mut link, "*:queue:*").await.unwrap_or_default() {
             let words: Vec<&str> =
                 words.iter().map(|word| if *word == "KEY" { &stream } else { *word }).collect();

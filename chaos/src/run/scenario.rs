@@ -84,7 +84,8 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-const LOCKED_OUT: &str = "credentials are wrong";
+/// What a worker says while the bank locks everybody out.
+pub(super) const LOCKED_OUT: &str = "credentials are wrong";
 
 const LOAD: Load =
     Load { askers: 3, file: 60, file_every: ms(120), payouts: false, poison: true, pauses: true };

@@ -6,7 +6,6 @@ mod asker;
 mod draw;
 mod files;
 mod operator;
-mod parked;
 mod poison;
 mod storm;
 
@@ -16,8 +15,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use self::draw::Pool;
+use super::client::{Client, Ended};
 use super::history::{Answer, Job, Request};
-use super::site::{Ended, Site};
 
 pub(super) use self::draw::QUEUES;
 pub(super) use self::poison::{add as add_poison, put as put_poison};
@@ -38,7 +37,7 @@ pub(super) struct Load {
 }
 
 /// What a run begins with: campaigns and accounts.
-pub(super) async fn open(site: &Site, load: &Load) -> anyhow::Result<()> {
+pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
     let mut jobs: Vec<Job> = draw::CAMPAIGNS
         .iter()
         .map(|(campaign, limit, per_customer)| Job {
@@ -74,28 +73,27 @@ pub(super) async fn open(site: &Site, load: &Load) -> anyhow::Result<()> {
             }
             _ => continue,
         };
-        let op = site.history.sent(vec![job.clone()]);
-        site.must(&words.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        site.history.told(op, Answer::Accepted);
+        let op = client.history.sent(vec![job.clone()]);
+        client.must(&words.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        client.history.told(op, Answer::Accepted);
     }
     for queue in QUEUES {
         // A queue begins with its first job; so each has one from the start.
-        files::send(site, &mut Pool::new(site.seed), queue, 1, load.payouts, None).await?;
+        files::send(client, &mut Pool::new(client.seed), queue, 1, load.payouts, None).await?;
     }
     Ok(())
 }
 
 /// Asks until it is told to end; then finishes what it has begun.
-pub(super) async fn run(site: Arc<Site>, load: Load, ends: tokio::sync::watch::Receiver<bool>) {
+pub(super) async fn run(client: Arc<Client>, load: Load, ends: tokio::sync::watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     for number in 0..load.askers {
-        tasks.spawn(asker::run(Arc::clone(&site), load, number as u64 + 1, ends.clone()));
+        tasks.spawn(asker::run(Arc::clone(&client), load, number as u64 + 1, ends.clone()));
     }
-    tasks.spawn(files::run(Arc::clone(&site), load, ends.clone()));
-    tasks.spawn(operator::run(Arc::clone(&site), load, ends.clone()));
-    tasks.spawn(parked::run(Arc::clone(&site), ends.clone()));
+    tasks.spawn(files::run(Arc::clone(&client), load, ends.clone()));
+    tasks.spawn(operator::run(Arc::clone(&client), load, ends.clone()));
     if load.poison {
-        tasks.spawn(poison::run(Arc::clone(&site), ends));
+        tasks.spawn(poison::run(Arc::clone(&client), ends));
     }
     while tasks.join_next().await.is_some() {}
 }

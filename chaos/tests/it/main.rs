@@ -7,9 +7,6 @@
 mod bank;
 mod compose;
 mod leftovers;
-#[cfg(feature = "sabotage")]
-mod planted;
 mod race;
-mod run;
 #[cfg(feature = "sabotage")]
 mod sabotage;

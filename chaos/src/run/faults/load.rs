@@ -82,7 +82,7 @@ async fn huge(site: &Site, number: u64, size: usize) -> anyhow::Result<()> {
     if ended.last().is_some_and(|value| value["accepted"] != 0) {
         site.history.add(Event::Unexpected { what: format!("{mark} was accepted at the door") });
     }
-    let mut link = redis::link(&site.socket()).await?;
+    let mut link = redis::link(&site.direct()).await?;
     let streams = redis::keys(&mut link, "*:queue:default").await?;
     if let Some(stream) = streams.first() {
         workload::put_poison(site, &mut link, stream, &mark, &line).await?;

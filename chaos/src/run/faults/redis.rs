@@ -79,10 +79,10 @@ pub(super) async fn begin(
         }
         Fault::BusyScript => {
             redis.set("busy-reply-threshold", BUSY_AFTER_MS).await?;
-            let socket = redis.socket().to_owned();
+            let url = redis.url();
             // It ends by SCRIPT KILL, or with its connection's patience; then nobody waits for its answer.
             tokio::spawn(async move {
-                if let Ok(mut link) = link(&socket).await {
+                if let Ok(mut link) = link(&url).await {
                     let _: Result<(), _> = ask(&mut link, &["EVAL", "while true do end", "0"]).await;
                 }
             });

@@ -10,7 +10,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
     let mut last: HashMap<&str, &Line> = HashMap::new();
     let mut held: HashMap<&str, &Line> = HashMap::new();
     for line in record.journal.iter().filter(|line| line.kind.starts_with("payout")) {
-        if line.code == "held" {
+        if line.kind == "payout" && line.code == "held" {
             held.insert(&line.id, line);
         }
         last.insert(&line.id, line);

@@ -15,7 +15,6 @@ use crate::run::history::{self, Answer, Beginning, Entry, Event, Job};
 pub(in crate::run) struct Line {
     pub(in crate::run) partition: u64,
     pub(in crate::run) seq: u64,
-    pub(in crate::run) at_ms: u64,
     pub(in crate::run) id: String,
     pub(in crate::run) kind: String,
     pub(in crate::run) class: String,
@@ -116,7 +115,7 @@ pub(in crate::run) struct Record {
 }
 
 impl Record {
-    pub(super) fn read(dir: &Path) -> anyhow::Result<Self> {
+    pub(in crate::run) fn read(dir: &Path) -> anyhow::Result<Self> {
         let entries = history::read(dir)?;
         let beginning = entries.iter().find_map(|entry| match &entry.event {
             Event::Begins(beginning) => Some((**beginning).clone()),

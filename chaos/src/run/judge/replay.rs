@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::record::{Line, Record};
 use super::{Finding, Found};
-use crate::run::ground::PAYOUT_TIMEOUT_MS;
 use crate::run::history::Event;
 
 /// The largest amount there is.
@@ -38,8 +37,6 @@ struct Model {
     campaigns: BTreeMap<(u64, String), Campaign>,
     accounts: BTreeMap<(u64, String), Account>,
     holds: HashMap<(u64, String), Hold>,
-    /// When the last attempt of a payout began, if no step has come since.
-    paying: HashMap<(u64, String), u64>,
     over_issue: Found,
     overdraft: Found,
     once: Found,
@@ -53,7 +50,6 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         campaigns: BTreeMap::new(),
         accounts: BTreeMap::new(),
         holds: HashMap::new(),
-        paying: HashMap::new(),
         over_issue: Found::new(1, "G1 no over-issue"),
         overdraft: Found::new(2, "G2 no overdraft, no double spend"),
         once: Found::new(3, "G3 one effect per id and resource"),
@@ -188,11 +184,8 @@ impl Model {
     fn payout(&mut self, line: &Line, key: (u64, String)) {
         let hold = (line.partition, line.id.clone());
         let state = self.holds.get(&hold).copied();
-        if line.code != "paying" {
-            self.paying.remove(&hold);
-        }
         match line.code.as_str() {
-            "held" => {
+            "held" if line.kind == "payout" => {
                 let Some(account) = self.accounts.get_mut(&key) else { return };
                 let amount = line.amount.unwrap_or(0);
                 match account.available.checked_sub(amount) {
@@ -226,18 +219,8 @@ impl Model {
                     account.available += amount;
                 }
             }
-            "paying" if matches!(state, Some(Hold::Open(_))) => {
-                // What ended since: nothing, and so the last attempt may still be paying.
-                let last = self.paying.insert(hold, line.at_ms);
-                if last.is_some_and(|last| line.at_ms < last + PAYOUT_TIMEOUT_MS) {
-                    self.holds_found.add(
-                        format!("{} is tried again while the last try may still pay", line.id),
-                        vec![line.place()],
-                    );
-                }
-                return;
-            }
-            "paying" | "needs_review" if !matches!(state, Some(Hold::Open(_))) => {
+            // Held again: an attempt that has sent nothing is taken back.
+            "paying" | "needs_review" | "held" if !matches!(state, Some(Hold::Open(_))) => {
                 self.holds_found.add(format!("{} goes on after its end", line.id), vec![line.place()]);
             }
             "paid_after_void" => {

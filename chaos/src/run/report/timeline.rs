@@ -45,6 +45,7 @@ pub(super) fn timeline(record: &Record) -> Markup {
     html! {
         div.timeline {
             (faults(&intervals, &time))
+            (processes(record, &time))
             (decided(record, &time, &shade))
             (depth(record, &time, &shade))
             (latency(record, &time, &shade))
@@ -112,6 +113,15 @@ fn faults(intervals: &[Interval<'_>], time: &Time) -> Markup {
             @let body = of.clone().map(|one| bar(time.x(one.from_us), time.x(one.to_us), "fault")).collect::<String>();
             div.row { span { (name) } (drawing("thin", name, &body)) }
         }
+    }
+}
+
+/// Every process or container that came, went or stood still.
+fn processes(record: &Record, time: &Time) -> Markup {
+    let moved = record.entries.iter().filter(|entry| matches!(entry.event, Event::Process { .. }));
+    let body: String = moved.map(|entry| bar(time.x(entry.at_us), time.x(entry.at_us), "a")).collect();
+    html! {
+        div.row { span { "what came and went" } (drawing("thin", "starts, ends and pauses of processes", &body)) }
     }
 }
 

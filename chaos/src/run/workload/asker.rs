@@ -10,50 +10,51 @@ use tokio::sync::watch;
 
 use super::draw::{Pool, QUEUES, decimal};
 use super::{Load, answer, pause};
+use crate::run::client::Client;
 use crate::run::history::{Answer, Job, Request};
-use crate::run::site::Site;
 
 /// How long it waits for an outcome; then it is unknown to it.
 const WAITS: &str = "2s";
 const PAUSE: Duration = Duration::from_millis(15);
 
-pub(super) async fn run(site: Arc<Site>, load: Load, number: u64, mut ends: watch::Receiver<bool>) {
-    let mut pool = Pool::new(site.seed.wrapping_mul(1_000_003).wrapping_add(number));
+pub(super) async fn run(client: Arc<Client>, load: Load, number: u64, mut ends: watch::Receiver<bool>) {
+    let mut pool = Pool::new(client.seed.wrapping_mul(1_000_003).wrapping_add(number));
     while pause(&mut ends, PAUSE).await {
-        if site.quiet() {
+        if client.quiet() {
             continue;
         }
         let job = if pool.random().random_ratio(1, 8) { pool.deposit() } else { pool.queued(load.payouts) };
         let again = pool.random().random_ratio(1, 6);
-        let told = ask(&site, &job, &mut pool, false).await;
+        let told = ask(&client, &job, &mut pool, false).await;
         // Whoever was not answered asks again, as the docs say; and sometimes also who was.
         if again || matches!(told, Answer::Unknown { .. }) {
-            ask(&site, &job, &mut pool, true).await;
+            ask(&client, &job, &mut pool, true).await;
         }
     }
 }
 
 /// Sends it and waits.
-async fn ask(site: &Site, job: &Job, pool: &mut Pool, retry: bool) -> Answer {
+async fn ask(client: &Client, job: &Job, pool: &mut Pool, retry: bool) -> Answer {
     // Whatever is paused, somebody who waits chooses a queue that moves.
     let queue = QUEUES[pool.random().random_range(0..2)];
     let mut typed = job.clone();
-    if retry && site.sabotage_of_client() == Some("retry_under_new_id") {
+    if retry && client.sabotage_of_client() == Some("retry_under_new_id") {
         // The bug: what is the same request to its sender is another one to Tollgate.
         typed.id = pool.id(true);
     }
     let words = words(&typed, queue);
-    let op = site.history.sent(vec![job.clone()]);
-    site.load.asked.fetch_add(1, Ordering::Relaxed);
-    let ended = site.producer(&site.way(), &words.iter().map(String::as_str).collect::<Vec<_>>(), None).await;
+    let op = client.history.sent(vec![job.clone()]);
+    client.load.asked.fetch_add(1, Ordering::Relaxed);
+    let ended =
+        client.producer(&client.way(), &words.iter().map(String::as_str).collect::<Vec<_>>(), None).await;
     let mut told = answer(&ended);
     if matches!(told, Answer::Unknown { .. }) {
-        site.load.unknown.fetch_add(1, Ordering::Relaxed);
-        if site.sabotage_of_client() == Some("timeout_as_not_applied") {
+        client.load.unknown.fetch_add(1, Ordering::Relaxed);
+        if client.sabotage_of_client() == Some("timeout_as_not_applied") {
             told = Answer::NotApplied { why: "planted".to_owned() };
         }
     }
-    site.history.told(op, told.clone());
+    client.history.told(op, told.clone());
     told
 }
 

@@ -1,34 +1,33 @@
 //! Files of jobs: sent by `enqueue`, whose process is killed at times, and then repeated as it was.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
 use rand::RngExt;
 use tokio::sync::watch;
 
-use super::draw::{Pool, QUEUES, soon, unpack};
+use super::draw::{Pool, QUEUES, unpack};
 use super::{Load, pause};
+use crate::run::client::Client;
 use crate::run::history::{Answer, Job};
-use crate::run::site::Site;
 
 /// How much more a flood is.
 const FLOOD: usize = 10;
 
-pub(super) async fn run(site: Arc<Site>, load: Load, mut ends: watch::Receiver<bool>) {
-    let mut pool = Pool::new(site.seed ^ 0xf11e5);
+pub(super) async fn run(client: Arc<Client>, load: Load, mut ends: watch::Receiver<bool>) {
+    let mut pool = Pool::new(client.seed ^ 0xf11e5);
     while pause(&mut ends, load.file_every).await {
-        if site.quiet() {
+        if client.quiet() {
             continue;
         }
         let queue = QUEUES[pool.random().random_range(0..QUEUES.len())];
-        let flooded = site.load.flood.load(Ordering::Relaxed);
+        let flooded = client.load.flood.load(Ordering::Relaxed);
         let count = load.file * if flooded { FLOOD } else { 1 };
         let kill = pool.random().random_ratio(1, 5).then(|| pool.random().random_range(1..60));
-        if let Err(problem) = send(&site, &mut pool, queue, count, load.payouts, kill).await {
-            site.history
+        if let Err(problem) = send(&client, &mut pool, queue, count, load.payouts, kill).await {
+            client
+                .history
                 .add(crate::run::history::Event::Unexpected { what: format!("enqueue: {problem:#}") });
         }
     }
@@ -36,7 +35,7 @@ pub(super) async fn run(site: Arc<Site>, load: Load, mut ends: watch::Receiver<b
 
 /// Sends a file; kills the sender after so many milliseconds and sends the file again.
 pub(super) async fn send(
-    site: &Site,
+    client: &Client,
     pool: &mut Pool,
     queue: &str,
     count: usize,
@@ -52,16 +51,16 @@ pub(super) async fn send(
         jobs.push(job);
     }
     let name = format!("jobs-{:016x}.ndjson", pool.random().random_range(0..u64::MAX));
-    let path = site.programs.dir().join(&name);
+    let path = client.programs.dir().join(&name);
     std::fs::write(&path, lines)?;
     let words = ["enqueue", &name, "--queue", queue, "--overload-wait", "4s", "--json"];
     if let Some(after) = kill {
-        interrupted(site, &words, jobs.clone(), Duration::from_millis(after)).await?;
+        interrupted(client, &words, jobs.clone(), Duration::from_millis(after)).await?;
     }
     // Every line has an id of its own, so the same file may be sent as often as one likes.
     let total = jobs.len() as u64;
-    let op = site.history.sent(jobs);
-    let ended = site.producer(&site.way(), &words, None).await;
+    let op = client.history.sent(jobs);
+    let ended = client.producer(&client.way(), &words, None).await;
     let counts = ended.last().filter(|value| value["accepted"].is_u64());
     let count = |name: &str| counts.as_ref().and_then(|counts| counts[name].as_u64()).unwrap_or(0);
     let answer = if count("accepted") == total {
@@ -72,23 +71,25 @@ pub(super) async fn send(
         Answer::Unknown { why: ended.complaint() }
     };
     if matches!(answer, Answer::Unknown { .. }) {
-        site.load.unknown.fetch_add(1, Ordering::Relaxed);
+        client.load.unknown.fetch_add(1, Ordering::Relaxed);
     }
-    site.history.told(op, answer);
+    client.history.told(op, answer);
     let _ = std::fs::remove_file(path);
     Ok(())
 }
 
 /// Sends it and is killed.
-async fn interrupted(site: &Site, words: &[&str], jobs: Vec<Job>, after: Duration) -> anyhow::Result<()> {
-    let op = site.history.sent(jobs);
-    let mut command = site.programs.command("tollgate-producer", &site.way());
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let mut child = command.spawn().context("starting a producer")?;
-    if tokio::time::timeout(after, child.wait()).await.is_err() {
-        child.kill().await?;
-        site.load.unknown.fetch_add(1, Ordering::Relaxed);
+async fn interrupted(client: &Client, words: &[&str], jobs: Vec<Job>, after: Duration) -> anyhow::Result<()> {
+    let op = client.history.sent(jobs);
+    if client.interrupted(words, after).await? {
+        client.load.unknown.fetch_add(1, Ordering::Relaxed);
     }
-    site.history.told(op, Answer::Unknown { why: "killed".to_owned() });
+    client.history.told(op, Answer::Unknown { why: "killed".to_owned() });
     Ok(())
+}
+
+/// RFC 3339, so many milliseconds from now.
+fn soon(ms: u64) -> String {
+    let at = SystemTime::now() + Duration::from_millis(ms);
+    humantime::format_rfc3339_millis(at.max(UNIX_EPOCH)).to_string()
 }

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::asker::words;
 use super::draw::{Pool, QUEUES};
 use super::{Load, answer, pause};
+use crate::run::client::Client;
 use crate::run::history::Event;
-use crate::run::site::Site;
 
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -22,23 +22,23 @@ struct Campaign {
     issued: Option<u64>,
 }
 
-pub(super) async fn run(site: Arc<Site>, load: Load, mut ends: watch::Receiver<bool>) {
-    let mut pool = Pool::new(site.seed ^ 0x0b05);
+pub(super) async fn run(client: Arc<Client>, load: Load, mut ends: watch::Receiver<bool>) {
+    let mut pool = Pool::new(client.seed ^ 0x0b05);
     let mut paused = false;
     while pause(&mut ends, PAUSE).await {
-        if !site.quiet() {
+        if !client.quiet() {
             let job = pool.limit();
             let typed = words(&job, "");
-            let op = site.history.sent(vec![job]);
+            let op = client.history.sent(vec![job]);
             let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
-            let told = answer(&site.producer(&site.way(), &typed, None).await);
-            site.history.told(op, told);
+            let told = answer(&client.producer(&client.way(), &typed, None).await);
+            client.history.told(op, told);
         }
-        look(&site).await;
+        look(&client).await;
         if load.pauses && pool.random().random_ratio(1, 4) {
             // Whether it worked is seen at the end, when the last word is `resume`.
             let verb = if paused { "resume" } else { "pause" };
-            if site.producer(&site.way(), &["queue", verb, QUEUES[2]], None).await.code == Some(0) {
+            if client.producer(&client.way(), &["queue", verb, QUEUES[2]], None).await.code == Some(0) {
                 paused = !paused;
             }
         }
@@ -46,12 +46,12 @@ pub(super) async fn run(site: Arc<Site>, load: Load, mut ends: watch::Receiver<b
 }
 
 /// Reads the limits and what is issued, while they change.
-async fn look(site: &Site) {
-    let ended = site.producer(&site.way(), &["campaign", "ls", "--json"], None).await;
+async fn look(client: &Client) {
+    let ended = client.producer(&client.way(), &["campaign", "ls", "--json"], None).await;
     let campaigns: Vec<Campaign> = serde_json::from_str(&ended.stdout).unwrap_or_default();
     for Campaign { campaign, limit, issued } in campaigns {
         if let (Some(limit), Some(issued)) = (limit, issued) {
-            site.history.add(Event::Seen { campaign, limit, issued });
+            client.history.add(Event::Seen { campaign, limit, issued });
         }
     }
 }

@@ -9,23 +9,23 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
 use super::pause;
+use crate::run::client::Client;
 use crate::run::history::Event;
 use crate::run::redis;
-use crate::run::site::Site;
 
 const PAUSE: Duration = Duration::from_millis(250);
 /// The end of every stream's name.
 const STREAMS: &str = "*:queue:*";
 
-pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
-    let mut random = ChaCha8Rng::seed_from_u64(site.seed ^ 0x7015);
+pub(super) async fn run(client: Arc<Client>, mut ends: watch::Receiver<bool>) {
+    let mut random = ChaCha8Rng::seed_from_u64(client.seed ^ 0x7015);
     for number in 0.. {
         if !pause(&mut ends, PAUSE).await {
             return;
         }
-        if !site.quiet() {
+        if !client.quiet() {
             // A Redis that is away just now takes no poison either.
-            let _ = add(&site, &format!("poison-{number}"), random.random_range(0..SHAPES)).await;
+            let _ = add(&client, &format!("poison-{number}"), random.random_range(0..SHAPES)).await;
         }
     }
 }
@@ -34,7 +34,7 @@ pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
 const SHAPES: usize = 8;
 
 /// Adds one of its kinds, with a mark by which it is found again.
-pub(in crate::run) async fn add(site: &Site, mark: &str, shape: usize) -> anyhow::Result<()> {
+pub(in crate::run) async fn add(client: &Client, mark: &str, shape: usize) -> anyhow::Result<()> {
     let bytes = match shape {
         0 => format!("{{\"id\":\"{mark}\",\"kind\":\"redeem\""),
         1 => format!("{mark} is no JSON"),
@@ -47,22 +47,22 @@ pub(in crate::run) async fn add(site: &Site, mark: &str, shape: usize) -> anyhow
             "{{\"id\":\"{mark}\",\"kind\":\"withdraw\",\"account\":\"a\",\"amount\":9007199254740992}}"
         ),
     };
-    let mut link = redis::link(&site.socket()).await?;
+    let mut link = redis::link(&client.direct()).await?;
     let streams = redis::keys(&mut link, STREAMS).await?;
     let Some(stream) = streams.get(shape % streams.len().max(1)) else { return Ok(()) };
-    put(site, &mut link, stream, mark, &bytes).await
+    put(client, &mut link, stream, mark, &bytes).await
 }
 
 /// Adds bytes as they are. It is told before they are sent: what a lost reply leaves behind is expected as well.
 pub(in crate::run) async fn put(
-    site: &Site,
+    client: &Client,
     link: &mut MultiplexedConnection,
     stream: &str,
     mark: &str,
     bytes: &str,
 ) -> anyhow::Result<()> {
-    site.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: false });
+    client.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: false });
     redis::ask::<String>(link, &["XADD", stream, "*", "job", bytes]).await?;
-    site.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: true });
+    client.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: true });
     Ok(())
 }

@@ -1,23 +1,23 @@
 //! Short storms that faults ask for: one id sent by many at once, and words that should stop at the door.
 
+use crate::run::client::Client;
 use crate::run::history::{Answer, Job, Request};
-use crate::run::site::Site;
 
 use super::answer;
 use super::asker::words;
 
 /// Sends one id from many clients at once, every third with another body.
-pub(in crate::run) async fn repeat_one_id(site: &Site, id: &str, times: usize) {
+pub(in crate::run) async fn repeat_one_id(client: &Client, id: &str, times: usize) {
     let one = |number: usize| async move {
         let quantity = if number % 3 == 2 { 2 } else { 1 };
         let customer = format!("customer-{id}");
         let request = Request::Redeem { campaign: "plenty".to_owned(), customer, quantity };
         let job = Job { id: id.to_owned(), request };
         let typed = words(&job, "default");
-        let op = site.history.sent(vec![job]);
+        let op = client.history.sent(vec![job]);
         let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
-        let told = answer(&site.producer(&site.way(), &typed, None).await);
-        site.history.told(op, told);
+        let told = answer(&client.producer(&client.way(), &typed, None).await);
+        client.history.told(op, told);
     };
     // So many processes at a time as the machine can bear.
     for begin in (0..times).step_by(8) {
@@ -37,7 +37,7 @@ async fn join_all<F: Future<Output = ()>>(futures: Vec<F>) {
 }
 
 /// Ids and amounts that must be taken byte for byte or refused, never anything in between.
-pub(in crate::run) async fn hostile(site: &Site, number: usize) {
+pub(in crate::run) async fn hostile(client: &Client, number: usize) {
     let long = "x".repeat(10_000);
     let ids: [&str; 9] = [
         "brace-{x}",
@@ -71,17 +71,17 @@ pub(in crate::run) async fn hostile(site: &Site, number: usize) {
         };
         let customer = "customer-h".to_owned();
         let request = Request::Redeem { campaign: "plenty".to_owned(), customer, quantity: 1 };
-        sent(site, Job { id, request }, None).await;
+        sent(client, Job { id, request }, None).await;
     }
     for (place, amount) in amounts.iter().enumerate() {
         let id = format!("hostile-{number}-{place}");
         let request = Request::Withdraw { account: "rich".to_owned(), amount: 0, destination: None };
-        sent(site, Job { id, request }, Some(amount)).await;
+        sent(client, Job { id, request }, Some(amount)).await;
     }
 }
 
 /// Types it as it is; what is refused as usage must not be found anywhere afterwards.
-async fn sent(site: &Site, job: Job, amount: Option<&str>) {
+async fn sent(client: &Client, job: Job, amount: Option<&str>) {
     let mut typed = words(&job, "default");
     if let (Some(amount), Some(place)) = (amount, typed.iter().position(|word| word == "--amount")) {
         typed[place + 1] = amount.to_owned();
@@ -93,10 +93,10 @@ async fn sent(site: &Site, job: Job, amount: Option<&str>) {
     {
         *amount = 1;
     }
-    let op = site.history.sent(vec![job]);
+    let op = client.history.sent(vec![job]);
     let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
-    let ended = site.producer(&site.way(), &typed, None).await;
+    let ended = client.producer(&client.way(), &typed, None).await;
     let told =
         if ended.code == Some(2) { Answer::NotApplied { why: ended.complaint() } } else { answer(&ended) };
-    site.history.told(op, told);
+    client.history.told(op, told);
 }
