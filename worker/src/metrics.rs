@@ -36,6 +36,9 @@ pub(crate) struct Metrics {
     redis_failures: Family<Label, Counter>,
     payouts: Family<Label, Counter>,
     payout_locks_failed: Counter,
+    payout_locks_waiting: Gauge,
+    payout_locks_longest_wait_ms: Gauge,
+    lock_servers: Family<Label, Gauge>,
     tasks_restarted: Counter,
     pub(crate) redis_changed: Counter,
     queue_waiting: Family<QueueLabels, Gauge>,
@@ -70,6 +73,9 @@ impl Default for Metrics {
             redis_failures: Family::default(),
             payouts: Family::default(),
             payout_locks_failed: Counter::default(),
+            payout_locks_waiting: Gauge::default(),
+            payout_locks_longest_wait_ms: Gauge::default(),
+            lock_servers: Family::default(),
             tasks_restarted: Counter::default(),
             redis_changed: Counter::default(),
             queue_waiting: Family::default(),
@@ -128,6 +134,15 @@ impl Metrics {
     /// A long-lived task that ended before its time.
     pub(crate) fn task_restarted(&self) {
         self.tasks_restarted.inc();
+    }
+
+    /// Accounts that wait for their lock, the longest wait of them, and lock servers that answer and that fail.
+    pub(crate) fn locks(&self, waiting: usize, longest: Duration, (answering, failing): (usize, usize)) {
+        self.payout_locks_waiting.set(waiting as i64);
+        self.payout_locks_longest_wait_ms.set(longest.as_millis() as i64);
+        for (state, servers) in [("answering", answering), ("failing", failing)] {
+            self.lock_servers.get_or_create(&[("state", state)]).set(servers as i64);
+        }
     }
 
     pub(crate) fn redis_failure(&self, error: &ScriptError) {
@@ -195,6 +210,21 @@ impl Metrics {
             self.payout_locks_failed.clone(),
         );
         registry.register(
+            "payout_locks_waiting",
+            "Accounts whose lock another has had since a payout of theirs fell due here",
+            self.payout_locks_waiting.clone(),
+        );
+        registry.register(
+            "payout_locks_longest_wait_ms",
+            "For how long the first of them has waited",
+            self.payout_locks_longest_wait_ms.clone(),
+        );
+        registry.register(
+            "lock_servers",
+            "Lock servers of this worker, by whether their last calls failed",
+            self.lock_servers.clone(),
+        );
+        registry.register(
             "tasks_restarted",
             "Long-lived tasks that ended before their time",
             self.tasks_restarted.clone(),
@@ -251,6 +281,7 @@ mod tests {
         metrics.parked("worker_lost");
         metrics.redis_failure(&ScriptError::Uninitialised);
         metrics.payout("paid");
+        metrics.locks(0, Duration::ZERO, (3, 0));
         metrics.queue(0, "default", 0, 0, Duration::ZERO);
         let page = metrics.page(Now {
             up: true,

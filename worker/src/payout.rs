@@ -6,6 +6,7 @@
 //! Dies the process anywhere: the lease ends, and whoever comes next asks the gateway under the same key. Is a reply
 //! of Redis lost: each step repeats as itself. Must not conclude anything from an answer that proves nothing.
 
+pub(crate) mod account_locks;
 pub(crate) mod breaker;
 pub(crate) mod gateway;
 pub(crate) mod links;

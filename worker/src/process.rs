@@ -137,6 +137,13 @@ pub(crate) async fn run(config: Config) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    if let Some(payer) = &payer
+        && let Err(error) = payer.check_locks(&worker).await
+    {
+        error!("{error}");
+        error!("these lock servers are not used; --allow-unsafe-redis turns refusals into warnings");
+        return ExitCode::FAILURE;
+    }
     let _ = shown.set(worker.clone());
     work(&worker, &supervisor, &control, payer).await;
     exit_code(&control)

@@ -64,6 +64,7 @@ kinds! {
     GatewayRefuses "gateway_refuses" Some("check --payout-url and the token");
     GatewayUnavailable "gateway_unavailable" None;
     LocksUnavailable "locks_unavailable" None;
+    AccountLocked "account_locked" None;
     // The process itself.
     Bug "bug" Some("this is a defect of the program: please report it with the log");
     TaskRestarted "task_restarted" Some("this is a defect of the program: please report it with the log");

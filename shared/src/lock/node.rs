@@ -178,9 +178,17 @@ impl Node {
     }
 
     /// Asks the server about itself, on a fresh connection.
-    pub(super) async fn check(&self) -> Result<Vec<Finding>, Failure> {
-        let mut link = self.server.link().await?;
-        self.fitness.ask(&mut link).await
+    pub(super) async fn check(&self, within: Duration) -> Result<Vec<Finding>, Failure> {
+        let ask = async {
+            let mut link = self.server.link().await?;
+            self.fitness.ask(&mut link).await
+        };
+        let silent = || Failure::not_applied(Refusal::Unreachable, format!("no answer within {within:?}"));
+        let findings = timeout(within, ask).await.unwrap_or_else(|_| Err(silent()));
+        if let Err(failure) = &findings {
+            self.note(&Vote::Broken(failure.clone()));
+        }
+        findings
     }
 
     /// Where the server is, as far as its address says.

@@ -18,7 +18,7 @@ use super::queue::Queues;
 use super::quorum::quorum;
 use crate::connect::{Endpoint, EndpointError, RedisOptions, Server};
 use crate::env;
-use crate::failure::{Failure, Refusal};
+use crate::failure::Failure;
 use crate::preflight::{Finding, Severity};
 
 /// How long one node may take to answer [`LockNodes::check`].
@@ -169,10 +169,9 @@ impl LockNodes {
     /// # Cancel safety
     /// Reads only.
     pub async fn check(&self) -> NodesReport {
-        let check = async |node: &Arc<Node>| {
-            let silent = || Failure::not_applied(Refusal::Unreachable, "no answer");
-            let answer = tokio::time::timeout(CHECK_WITHIN, node.check()).await;
-            NodeReport { node: node.name.clone(), findings: answer.unwrap_or_else(|_| Err(silent())) }
+        let check = async |node: &Arc<Node>| NodeReport {
+            node: node.name.clone(),
+            findings: node.check(CHECK_WITHIN).await,
         };
         NodesReport { nodes: join_all(self.shared.nodes.iter().map(check)).await }
     }

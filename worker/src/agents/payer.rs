@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tollgate::ids::{AccountId, JobId, LockName, Namespace};
+use tollgate::ids::{AccountId, JobId, Namespace};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
-use tollgate::lock::{LockError, LockNodes, LockOptions, Locks, WorkError};
+use tollgate::lock::WorkError;
 use tollgate::scripts::{ScriptError, payout};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Agent;
 use crate::health::Health;
 use crate::lane::Lane;
+use crate::payout::account_locks::AccountLocks;
 use crate::payout::breaker::Breaker;
 use crate::payout::gateway::Gateway;
 use crate::payout::links::Links;
@@ -42,7 +43,7 @@ struct Shared {
     namespace: Namespace,
     links: Links,
     gateway: Gateway,
-    locks: Locks,
+    locks: AccountLocks,
     rules: Rules,
     /// Accounts with a payout in this process's hands.
     accounts: Mutex<HashSet<AccountId>>,
@@ -64,23 +65,26 @@ impl Payer {
     pub(crate) fn of(worker: &Worker) -> anyhow::Result<Option<Self>> {
         let config = &worker.config.payout;
         let Some(options) = config.gateway.clone() else { return Ok(None) };
-        let nodes = config.lock_nodes.clone().unwrap_or_else(|| {
-            info!("account locks live on the data Redis: they fall with it (set --lock-redis for servers of their own)");
-            LockNodes::with_data(worker.tollgate.server().clone())
-        });
-        let locks = Locks::new(nodes, worker.tollgate.namespace().clone()).owned_by(&worker.consumer);
         let shared = Arc::new(Shared {
             health: worker.health.clone(),
             namespace: worker.tollgate.namespace().clone(),
             links: Links::new(worker.tollgate.server().clone()),
             gateway: Gateway::new(options)?,
-            locks,
+            locks: AccountLocks::new(worker, config.rules.lease),
             rules: config.rules,
             accounts: Mutex::default(),
             breaker: Breaker::new(config.rules.pauses, &worker.health.incidents),
             moved: AtomicBool::new(false),
         });
         Ok(Some(Self { shared, hands: worker.payouts.clone(), due: Vec::new() }))
+    }
+
+    /// Whether the lock servers are fit, as far as they answer.
+    ///
+    /// # Errors
+    /// One of them must not be used.
+    pub(crate) async fn check_locks(&self, worker: &Worker) -> Result<(), String> {
+        self.shared.locks.check(worker.config.unsafe_redis).await
     }
 }
 
@@ -115,6 +119,9 @@ impl Agent for Payer {
         payouts.shuffle(&mut rand::rng());
         let list_ends_at = Instant::now() + LIST_AGE_MAX;
         for (lane, account, id) in payouts {
+            if !self.shared.locks.may_try(&account) {
+                continue;
+            }
             let Some(turn) = Turn::take(&self.shared, &account) else { continue };
             let Some(hand) = self.hand(worker, list_ends_at).await else { break };
             if !self.shared.breaker.may_pay() {
@@ -123,8 +130,8 @@ impl Agent for Payer {
             let leave = Leave { shared: self.shared.clone(), outcome: Outcome::NotOurs };
             tokio::spawn(pay(leave, lane.keys.clone(), account, id, hand, turn));
         }
-        // Hands that are free again find no rest in between, as long as the work comes to something: lock servers that
-        // are down must not be asked in a loop.
+        self.shared.locks.count();
+        // Hands that are free again find no rest in between, as long as the work comes to something.
         self.shared.moved.swap(false, Ordering::Relaxed).then_some(Duration::ZERO)
     }
 }
@@ -181,21 +188,15 @@ async fn pay(
     _hand: OwnedSemaphorePermit,
     _turn: Turn,
 ) {
-    let name = LockName::payouts(&account);
     let shared = leave.shared.clone();
     let Shared { namespace, links, gateway, rules, health, .. } = &*shared;
     let (keys, account, id) = (&keys, &account, &id);
     let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
-    let options = LockOptions::of_ttl(shared.rules.lease);
-    match shared.locks.with(&name, &options, |_lease| attempt.run()).await {
+    match shared.locks.with(account, |_lease| attempt.run()).await {
         Ok(outcome) => leave.outcome = outcome,
         Err(WorkError::Work(error)) => warn!(%id, "a payout waits: {error}"),
-        // Another worker is paying from this account.
-        Err(WorkError::Lock(LockError::Taken { .. })) => {}
-        Err(WorkError::Lock(error)) => {
-            shared.health.metrics.payout_lock_failed();
-            warn!(%account, "no payout of this account now: {error}");
-        }
+        // Another worker is paying from this account, or nobody can: `account_locks` says so.
+        Err(WorkError::Lock(_)) => {}
     }
 }
 

@@ -15,6 +15,7 @@ use crate::proxy::Proxy;
 
 mod gateways;
 mod keys;
+mod locks;
 
 /// Every test has a server that forces each write to disk, as payouts want it.
 fn redis() -> Temporary {
