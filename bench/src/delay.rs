@@ -12,8 +12,29 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+/// How long each packet takes, one way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delay {
+    pub(crate) least: Duration,
+    /// At most so much more, at random.
+    pub(crate) jitter: Duration,
+}
+
+impl From<Duration> for Delay {
+    fn from(least: Duration) -> Self {
+        Self { least, jitter: Duration::ZERO }
+    }
+}
+
+impl Delay {
+    fn draw(self) -> Duration {
+        self.least + self.jitter.mul_f64(rand::random())
+    }
+}
+
 /// Listens at `at`, on the current runtime and until it ends, and leads to the server's socket `to`.
-pub(crate) fn listen(at: &Path, to: &Path, delay: Duration) -> Result<()> {
+pub(crate) fn listen(at: &Path, to: &Path, delay: impl Into<Delay>) -> Result<()> {
+    let delay = delay.into();
     let listener = UnixListener::bind(at)?;
     let to = PathBuf::from(to);
     tokio::spawn(async move {
@@ -32,13 +53,16 @@ pub(crate) fn listen(at: &Path, to: &Path, delay: Duration) -> Result<()> {
 async fn carry(
     mut from: impl AsyncRead + Unpin + Send + 'static,
     mut to: impl AsyncWrite + Unpin,
-    delay: Duration,
+    delay: Delay,
 ) {
     let (sender, mut under_way) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     tokio::spawn(async move {
         let mut bytes = vec![0; 64 * 1024];
+        let mut arrives_at = Instant::now();
         while let Ok(length @ 1..) = from.read(&mut bytes).await {
-            if sender.send((Instant::now() + delay, bytes[..length].to_vec())).is_err() {
+            // None overtakes another.
+            arrives_at = arrives_at.max(Instant::now() + delay.draw());
+            if sender.send((arrives_at, bytes[..length].to_vec())).is_err() {
                 return;
             }
         }

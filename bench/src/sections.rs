@@ -1,6 +1,7 @@
 //! What is measured: one file for each section.
 
 mod backlog;
+mod contention;
 mod drain;
 mod enqueue;
 mod fleet;
@@ -32,6 +33,11 @@ impl Scale {
         Self { rounds: rounds.unwrap_or(if quick { 2 } else { 5 }).max(1), quick }
     }
 
+    /// Whether it has to be quick.
+    pub(crate) fn is_quick(self) -> bool {
+        self.quick
+    }
+
     /// A count of jobs, a tenth of it if it has to be quick.
     pub(crate) fn jobs(self, full: u64) -> u64 {
         if self.quick { full / 10 } else { full }
@@ -59,13 +65,15 @@ pub(crate) enum Section {
     Lock,
     /// (i) Payouts through a bank that takes its time.
     Payouts,
+    /// (j) A lock that many want.
+    Contention,
     /// settle alone, called in-process, against the bare batch: for tuning the script.
     Script,
 }
 
 impl Section {
     /// What `make bench` runs.
-    pub(crate) const PUBLISHED: [Self; 9] = [
+    pub(crate) const PUBLISHED: [Self; 10] = [
         Self::Enqueue,
         Self::Redeem,
         Self::Withdraw,
@@ -75,6 +83,7 @@ impl Section {
         Self::Fleet,
         Self::Lock,
         Self::Payouts,
+        Self::Contention,
     ];
 
     pub(crate) fn title(self) -> &'static str {
@@ -88,6 +97,7 @@ impl Section {
             Self::Fleet => "(g) worker processes",
             Self::Lock => "(h) lock: acquire and release, against one SET NX PX and DEL",
             Self::Payouts => "(i) payouts by -c, 1,000 accounts, a bank of 20 ms; limit: c / 20 ms",
+            Self::Contention => "(j) a lock that many want, against one holder right after the other",
             Self::Script => "settle alone, without a worker",
         }
     }
@@ -103,6 +113,7 @@ impl Section {
             Self::Fleet => fleet::run(scale),
             Self::Lock => lock::run(scale),
             Self::Payouts => payouts::run(scale),
+            Self::Contention => contention::run(scale),
             Self::Script => script::run(scale),
         }
     }

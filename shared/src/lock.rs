@@ -3,9 +3,10 @@
 //! ```no_run
 //! # use std::time::Duration;
 //! # use tollgate::ids::{LockName, Namespace};
-//! # use tollgate::lock::{LockNodes, LockOptions, Locks};
-//! # async fn print_invoice() {}
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use tollgate::lock::{LockNodes, LockOptions, Locks, WorkError};
+//! # type Error = Box<dyn std::error::Error>;
+//! # async fn print_invoice() -> Result<(), Error> { Ok(()) }
+//! # async fn example() -> Result<(), Error> {
 //! let nodes = LockNodes::open(&["redis://lock-1", "redis://lock-2", "redis://lock-3"], None)?;
 //! let locks = Locks::new(nodes, Namespace::default());
 //! let options = LockOptions::of_ttl(Duration::from_secs(10)).wait(Duration::from_secs(30));
@@ -14,7 +15,8 @@
 //!         tracing::info!("{:?} left, extended as long as this runs", lease.remaining());
 //!         print_invoice().await
 //!     })
-//!     .await?;
+//!     .await
+//!     .map_err(WorkError::flat)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -35,8 +37,8 @@
 //! # What nothing protects
 //! An effect outside that neither compares a token nor honours an idempotency key.
 //!
-//! There is no fairness (who waits longest need not be next) and no re-entrancy (a second acquire of a name finds
-//! it taken, also in the same task). See `docs/locks.md`.
+//! In one process waiters are served in order; between processes there is no order. There is no re-entrancy: a second
+//! acquire of a name finds it taken, also in the same task. See `docs/locks.md`, with what each fault does.
 
 mod attempt;
 mod claim;

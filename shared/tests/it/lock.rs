@@ -7,6 +7,7 @@ mod fence;
 mod links;
 mod lost_replies;
 mod nodes;
+mod page;
 mod processes;
 mod proxy;
 mod repair;
