@@ -7,11 +7,12 @@ use anyhow::bail;
 use tokio::sync::OnceCell;
 use tollgate::connect::{self, Origin, RedisOptions, Safety, Server};
 use tollgate::ids::{Actor, Namespace};
-use tollgate::preflight::{self, Tier};
+use tollgate::preflight::{self, Finding, Tier};
 use tollgate::{OpenError, Tollgate};
 
 use crate::cli::Global;
 use crate::output::{Format, Output, hint, say};
+use crate::problems::{Kind, Problem};
 
 /// The validated global options, and the server once it was asked for.
 #[derive(Debug)]
@@ -97,6 +98,14 @@ impl Context {
             }
             other => Ok(other?),
         }
+    }
+
+    /// What makes this server unsafe, for whoever lists all that is wrong: `--allow-unsafe-redis` let it pass.
+    pub(crate) async fn unsafe_redis_problems(&self) -> anyhow::Result<Vec<Problem>> {
+        let report = preflight::check(&mut self.server().await?.link().await?, Tier::Memory).await?;
+        let problem =
+            |finding: &Finding| Problem::new(Kind::UnsafeRedis, finding.reason.as_str(), finding.hint);
+        Ok(report.refusals().map(problem).collect())
     }
 
     async fn connect(&self) -> anyhow::Result<Server> {

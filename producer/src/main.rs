@@ -15,10 +15,12 @@ mod load;
 mod operation;
 mod output;
 mod overview;
+mod problems;
 mod progress;
 mod repeat;
 mod run;
 mod sender;
+mod served;
 mod table;
 
 use std::process::ExitCode;

@@ -12,8 +12,9 @@ use tollgate::ids::HOUR_MS;
 use tollgate::incidents::Kind;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
+use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::queue::QueueStatus;
-use tollgate::scripts::stats::{self, PartitionStats};
+use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, StreamIds};
 
 use crate::exit::Exit;
 use crate::output::say;
@@ -56,6 +57,8 @@ pub(crate) struct Counts {
     pub(crate) expired: u64,
     pub(crate) discarded: u64,
     pub(crate) overtaken: u64,
+    /// Entries that went with a stream, as its repair found.
+    pub(crate) lost: u64,
     /// Of the oldest entry that waits or is in some worker's hands.
     pub(crate) oldest_age_ms: Option<u64>,
 }
@@ -65,7 +68,7 @@ pub(crate) struct Counts {
 pub(crate) struct Conservation {
     pub(crate) accepted: u64,
     pub(crate) settled: u64,
-    /// Whether accepted = settled + waiting + pending + scheduled + dead + discarded + overtaken.
+    /// Whether accepted = settled + waiting + pending + scheduled + dead + discarded + overtaken + lost.
     pub(crate) holds: bool,
 }
 
@@ -73,11 +76,33 @@ pub(crate) struct Conservation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct QueueCounts {
     pub(crate) queue: String,
-    /// `active`, `paused`, or `mixed` where its partitions differ.
+    /// `active`, `paused`, `unopened` (no worker knows of it yet), or `mixed` where its partitions differ.
     pub(crate) status: &'static str,
+    /// What of it had been there and is gone, if anything.
+    pub(crate) problem: Option<&'static str>,
     pub(crate) waiting: u64,
     pub(crate) pending: u64,
     pub(crate) oldest_age_ms: Option<u64>,
+    /// How many entries are known to have gone with it.
+    #[serde(skip)]
+    pub(crate) lost: u64,
+    #[serde(skip)]
+    pub(crate) ids: StreamIds,
+}
+
+impl Default for QueueCounts {
+    fn default() -> Self {
+        Self {
+            queue: String::new(),
+            status: QueueStatus::Active.name(),
+            problem: None,
+            waiting: 0,
+            pending: 0,
+            oldest_age_ms: None,
+            lost: 0,
+            ids: StreamIds::OfTheClock,
+        }
+    }
 }
 
 /// One partition.
@@ -92,6 +117,9 @@ pub(crate) struct PartitionCounts {
     pub(crate) receipts_floor_at_ms: u64,
     pub(crate) retention_ms: u64,
     pub(crate) queues: Vec<QueueCounts>,
+    /// Keys that are gone, or hold less than they must.
+    #[serde(skip)]
+    pub(crate) missing: Vec<MissingKey>,
 }
 
 impl Overview {
@@ -103,7 +131,9 @@ impl Overview {
         let reads = tollgate.partitions().iter().map(|partition| async move {
             let read = async {
                 let mut link = tollgate.server().link().await?;
-                stats::read(&mut link, tollgate.keys(partition)).await
+                let keys = tollgate.keys(partition);
+                let stats = stats::read(&mut link, keys).await?;
+                Ok(Whole { stats, missing: integrity(&mut link, keys).await? })
             };
             (partition, read.await)
         });
@@ -134,8 +164,8 @@ impl Overview {
         if self.unread.is_empty() { Exit::Done } else { Exit::Refused }
     }
 
-    fn of(read: &[(Partition, PartitionStats)], unread: Vec<Unread>) -> Self {
-        let partitions: Vec<_> = read.iter().map(|(partition, stats)| one(*partition, stats)).collect();
+    fn of(read: &[(Partition, Whole)], unread: Vec<Unread>) -> Self {
+        let partitions: Vec<_> = read.iter().map(|(partition, whole)| one(*partition, whole)).collect();
         let mut counts = Counts::default();
         let mut conservation = Conservation { holds: true, ..Conservation::default() };
         let mut queues: BTreeMap<String, QueueCounts> = BTreeMap::new();
@@ -151,12 +181,18 @@ impl Overview {
                 }
             }
         }
-        let at_ms = read.iter().map(|(_, stats)| stats.at_ms).max().unwrap_or(0);
+        let at_ms = read.iter().map(|(_, whole)| whole.stats.at_ms).max().unwrap_or(0);
         Self { at_ms, counts, conservation, queues: queues.into_values().collect(), partitions, unread }
     }
 }
 
-fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
+/// What was read of one partition.
+struct Whole {
+    stats: PartitionStats,
+    missing: Vec<MissingKey>,
+}
+
+fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCounts {
     let age = |at_ms: u64| stats.at_ms.saturating_sub(at_ms);
     let queues: Vec<_> = stats
         .queues
@@ -164,6 +200,9 @@ fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
         .map(|queue| QueueCounts {
             queue: queue.name.to_string(),
             status: QueueStatus::name(queue.status),
+            problem: queue.problem.map(QueueProblem::name),
+            lost: queue.lost,
+            ids: queue.ids,
             waiting: queue.waiting,
             pending: queue.pending,
             oldest_age_ms: queue.oldest_at_ms.map(age),
@@ -183,6 +222,7 @@ fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
             expired: stats.head.expired,
             discarded: stats.head.discarded,
             overtaken: stats.head.overtaken,
+            lost: stats.head.lost,
             oldest_age_ms: queues.iter().filter_map(|queue| queue.oldest_age_ms).max(),
         },
         conservation: Conservation { accepted, settled: stats.settled(), holds: stats.is_conserved() },
@@ -190,6 +230,7 @@ fn one(partition: Partition, stats: &PartitionStats) -> PartitionCounts {
         receipts_floor_at_ms: stats.head.receipts_floor_hour.saturating_mul(HOUR_MS),
         retention_ms: stats.head.retention_ms,
         queues,
+        missing: missing.clone(),
     }
 }
 
@@ -205,6 +246,7 @@ impl Counts {
         self.expired += other.expired;
         self.discarded += other.discarded;
         self.overtaken += other.overtaken;
+        self.lost += other.lost;
         // `None` is less than any age.
         self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
     }
@@ -215,8 +257,15 @@ impl QueueCounts {
         self.waiting += other.waiting;
         self.pending += other.pending;
         self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
-        if self.status != other.status {
+        self.lost += other.lost;
+        self.ids = self.ids.max(other.ids);
+        // Where it is known to one partition only, that one's word counts.
+        let unopened = QueueStatus::Unopened.name();
+        if self.status == unopened {
+            self.status = other.status;
+        } else if self.status != other.status && other.status != unopened {
             self.status = "mixed";
         }
+        self.problem = self.problem.or(other.problem);
     }
 }

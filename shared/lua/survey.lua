@@ -2,7 +2,7 @@
 -- survey: what stats answers, and remembers what it saw of each queue: so what is lost later can be counted, and
 -- what stands still has an age whatever the clock does.
 --
--- KEYS     head queues registered scheduled dead parked, then the stream of every queue
+-- KEYS     head queues registered scheduled dead parked resources, then the stream of every queue
 -- ARGV     nonce, then the name of every queue, in the order of its stream in KEYS
 -- returns  nonce, status, and for status
 --            stats               as stats answers it, as it was before this call
@@ -11,12 +11,17 @@
 --
 -- What it writes it has read from the stream itself, at the same instant: a call that comes late, or twice, writes
 -- what is true then. Of a queue with a problem it writes nothing: what was known of it is what names the loss.
-local nonce, head_key = ARGV[1], KEYS[1]
+local nonce, head_key, resources_key = ARGV[1], KEYS[1], KEYS[7]
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local reply, head, states = partition_stats(now_ms)
+local reply, head, states = partition_stats(now_ms, 8)
 if not reply then return { nonce, head, states } end
 
+-- The index of resources never shrinks.
+local resources = redis.pcall('ZCARD', resources_key)
+if type(resources) == 'number' and resources > (integer(head.resources_seen or '0') or resources) then
+  redis.call('HSET', head_key, 'resources_seen', digits(resources))
+end
 for name, state in pairs(states) do
   local fields = {}
   local function remember(field, value)

@@ -44,6 +44,16 @@ impl Keys {
         format!("{namespace}:guarded:{}", name.key_part())
     }
 
+    /// What every queue's stream of a namespace matches, in whichever partition, as a glob.
+    pub fn streams_pattern(namespace: &Namespace) -> String {
+        format!("{{{namespace}.*}}:queue:*")
+    }
+
+    /// The name of the queue whose stream the key is, if it is one of this partition.
+    pub fn queue_of<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(&self.tag)?.strip_prefix("queue:")
+    }
+
     fn key(&self, name: &str) -> String {
         [&self.tag, name].concat()
     }

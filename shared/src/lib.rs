@@ -25,6 +25,7 @@ pub mod sabotage;
 
 pub mod backoff;
 pub mod connect;
+pub mod discovery;
 pub mod embedded;
 pub mod env;
 pub mod failure;

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod dead;
 pub(crate) mod fence;
 pub mod init;
+pub mod integrity;
 pub(crate) mod lock;
 pub mod lookup;
 pub mod park;
@@ -116,6 +117,7 @@ mod tests {
             &fence::FENCE_MINT,
             &fence::FENCE_WRITE,
             &init::INIT_META,
+            &integrity::INTEGRITY,
             &init::INIT_HEAD,
             &lock::LOCK_EXTEND,
             &lock::LOCK_LOOK,

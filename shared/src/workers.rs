@@ -29,6 +29,9 @@ pub struct Description {
     pub boot: String,
     /// The queues it fetches from.
     pub queues: Vec<String>,
+    /// Whether it serves every queue, those too that it has not seen yet.
+    #[serde(default)]
+    pub every_queue: bool,
     /// How many settle calls it has in flight at most.
     #[serde(default)]
     pub concurrency: usize,
@@ -42,6 +45,11 @@ pub struct Description {
 }
 
 impl Description {
+    /// Whether it takes entries of a queue.
+    pub fn serves(&self, queue: &QueueName) -> bool {
+        self.fetching && (self.every_queue || self.queues.iter().any(|name| name == queue.as_str()))
+    }
+
     /// The text that a beat carries.
     pub fn encode(&self) -> String {
         // Strings and numbers have a JSON form; there is no case in which this fails.
@@ -58,6 +66,13 @@ pub struct Beat {
     pub at_ms: u64,
     /// What the worker said; `None` if it cannot be read.
     pub description: Option<Description>,
+}
+
+impl Beat {
+    /// Whether its worker lives, by server time. A beat from far ahead was made before the clock went back.
+    pub fn is_alive(&self, now_ms: u64) -> bool {
+        u128::from(now_ms.abs_diff(self.at_ms)) < SILENT_AFTER.as_millis()
+    }
 }
 
 /// The last beat of every worker of a partition, by consumer name.

@@ -54,8 +54,17 @@ mod armed {
         "after_record",
     ];
 
-    const AGENTS: [&str; 8] =
-        ["heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "survey", "pay"];
+    const AGENTS: [&str; 9] = [
+        "heartbeat",
+        "observe",
+        "promote",
+        "reap",
+        "drop_receipts",
+        "reclaim",
+        "survey",
+        "find_queues",
+        "pay",
+    ];
     const TASKS: [&str; 5] = ["fetch", "http", "signals", "remind", "inspect"];
 
     #[derive(Debug, Clone, Copy)]

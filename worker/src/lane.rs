@@ -29,6 +29,8 @@ pub(crate) struct ServedQueues {
     /// The paused ones as well: what a dead worker held of them is taken over, and what was lost on the way is read
     /// again, so that a paused queue drains.
     pub(crate) all: Vec<QueueName>,
+    /// Every queue that there is a list of, served here or not.
+    known: Vec<QueueName>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,11 @@ impl Lane {
         self.queues.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether a queue is in the lists of the partition.
+    pub(crate) fn knows(&self, queue: &QueueName) -> bool {
+        self.lost().contains_key(queue) || self.queues().known.contains(queue)
+    }
+
     fn lost(&self) -> MutexGuard<'_, BTreeMap<QueueName, QueueProblem>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +89,8 @@ impl Lane {
             Queues::All => known.iter().map(|(queue, _)| (queue.clone(), 1)).collect(),
             Queues::Named(named) => named.clone(),
         };
-        let mut queues = ServedQueues::default();
+        let known_names = known.iter().map(|(queue, _)| queue.clone()).collect();
+        let mut queues = ServedQueues { known: known_names, ..ServedQueues::default() };
         for (queue, weight) in wanted {
             if self.lost().contains_key(&queue) {
                 continue;

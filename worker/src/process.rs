@@ -21,8 +21,10 @@ use tollgate::workers::Description;
 use tracing::{error, info};
 
 use crate::agents::payer::Payer;
-use crate::agents::{self, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer, surveyor};
-use crate::cli::{Config, SETTLES_MAX};
+use crate::agents::{
+    self, finder, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer, surveyor,
+};
+use crate::cli::{Config, Queues, SETTLES_MAX};
 use crate::hand::Hand;
 use crate::health::Health;
 use crate::http::{self, Pages};
@@ -72,6 +74,7 @@ impl Worker {
                 pid,
                 boot,
                 queues: Vec::new(),
+                every_queue: config.queues == Queues::All,
                 concurrency: config.concurrency,
                 started_at_ms: Instant::now().ms(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -166,6 +169,7 @@ fn log_effective(config: &Config) {
 }
 
 async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Control, payer: Option<Payer>) {
+    start::say_new_queues(worker).await;
     let heartbeat = agents::start(supervisor, worker, heartbeater::Heartbeater::default);
     start::read_queues(worker).await;
     worker.health.namespace_opened();
@@ -180,6 +184,7 @@ async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Control, 
     agents::start(supervisor, worker, promoter::Promoter::default);
     agents::start(supervisor, worker, || reaper::Reaper);
     agents::start(supervisor, worker, surveyor::Surveyor::default);
+    agents::start(supervisor, worker, finder::Finder::default);
     agents::start(supervisor, worker, receipt_dropper::ReceiptDropper::default);
     if let Some(payer) = payer {
         takers.push(agents::start(supervisor, worker, move || payer.clone()));

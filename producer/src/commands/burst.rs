@@ -16,6 +16,7 @@ use crate::load::{Generator, Kind, Load, WHOLE};
 use crate::output::{hint, say};
 use crate::progress::Progress;
 use crate::sender::{Chunk, Route, Sender, Tally};
+use crate::served;
 use crate::table;
 
 /// Jobs in one pipeline.
@@ -123,6 +124,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (args, load) = load_of(args.kind);
     let tollgate = context.open_or_init().await?;
     let progress = Progress::of(Some(load.jobs));
+    served::warn(&tollgate, &args.queue).await;
     let route = Route { queue: args.queue, queue_max: args.queue_max, patience: args.overload_wait };
     let mut sender = Sender::new(&tollgate, route, Interrupt::listen()?, progress.clone()).await?;
     let generator = Generator::new(load);

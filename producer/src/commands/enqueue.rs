@@ -33,6 +33,7 @@ use crate::output::{hint, say};
 use crate::progress::Progress;
 use crate::run::RunId;
 use crate::sender::{Route, Sender, Tally};
+use crate::served;
 use decoder::{Decoder, LookUp, Read};
 use input::{Input, RepeatedBy};
 use outcomes::{Counts, Outcomes};
@@ -103,6 +104,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open_or_init().await?;
     let interrupt = Interrupt::listen()?;
     let progress = Progress::of(None);
+    served::warn(&tollgate, &args.queue).await;
     let route = Route { queue: args.queue, queue_max: args.queue_max, patience: args.overload_wait };
     let mut sender = Sender::new(&tollgate, route, interrupt.clone(), progress.clone()).await?;
     let mut outcomes = Outcomes::new(&tollgate, args.wait_all, interrupt.clone(), progress.clone());

@@ -84,7 +84,7 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
         for Row { counts, consumers } in &rows {
             table.row([
                 counts.queue.clone(),
-                counts.status.to_owned(),
+                if counts.problem.is_some() { "lost" } else { counts.status }.to_owned(),
                 count(counts.waiting),
                 count(counts.pending),
                 count(*consumers),

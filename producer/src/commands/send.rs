@@ -32,6 +32,7 @@ use crate::output::{hint, say};
 use crate::progress::Progress;
 use crate::repeat::ChangeId;
 use crate::sender::{Chunk, Route, Sender, Work};
+use crate::served;
 
 /// How long a Redis that is full or away is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -108,7 +109,10 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
         Some(within) => Some(Waiting::begin(&tollgate, &mut link, partition, &job, within).await?),
         None => None,
     };
-    let mut exit = send(&tollgate, args.queue, job.clone(), interrupt.clone()).await?;
+    let mut exit = send(&tollgate, args.queue.clone(), job.clone(), interrupt.clone()).await?;
+    if exit == Exit::Done {
+        served::warn(&tollgate, &args.queue).await;
+    }
     if let (Exit::Done, Some(waiting)) = (exit, waiting) {
         exit = match waiting.answer(&tollgate, &mut link, &job, &mut interrupt).await {
             Ok(answer) => {

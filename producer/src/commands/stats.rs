@@ -2,23 +2,48 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
+use super::worker;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::overview::{Conservation, Counts, Overview, QueueCounts};
+use crate::problems::{self, Listed, Problem, wrapped};
 use crate::table::{Table, age, count};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
+/// What `stats --json` prints: what is wrong first.
+#[derive(Debug, Serialize)]
+struct Stats<'a> {
+    problems: &'a [Problem],
+    #[serde(flatten)]
+    overview: &'a Overview,
+}
+
 /// Runs the command.
 pub(crate) async fn run(context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    let overview = Overview::read(&context.open().await?).await?;
-    context.output().data(&overview, || human(&overview))?;
+    let tollgate = context.open().await?;
+    let overview = Overview::read(&tollgate).await?;
+    // Where the workers of a partition cannot be read, that is said of the partition itself.
+    let (workers, _) = worker::read(&tollgate, &overview).await?;
+    let problems = problems::of(&overview, &workers, context.unsafe_redis_problems().await?);
+    let stats = Stats { problems: &problems, overview: &overview };
+    context.output().data(&stats, || human(&problems, &overview, width()))?;
     Ok(overview.complain())
 }
 
-fn human(overview: &Overview) -> String {
+/// Of the terminal, or what a page of text has.
+fn width() -> usize {
+    const WIDTH_DEFAULT: usize = 80;
+    const WIDTH_MIN: usize = 40;
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.map_or(WIDTH_DEFAULT, |size| usize::from(size.ws_col).max(WIDTH_MIN))
+}
+
+fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
     let Counts {
         waiting,
         pending,
@@ -30,9 +55,13 @@ fn human(overview: &Overview) -> String {
         expired,
         discarded,
         overtaken,
+        lost,
         ..
     } = overview.counts;
     let mut text = String::new();
+    if !problems.is_empty() {
+        _ = writeln!(text, "{}", Listed { problems, width });
+    }
     let mut line = |name: &str, value: String| _ = writeln!(text, "{name:<12}{value:>15}");
     line("waiting", count(waiting));
     line("pending", count(pending));
@@ -47,9 +76,8 @@ fn human(overview: &Overview) -> String {
     line("overtaken", count(overtaken));
     let Conservation { accepted, settled, holds } = overview.conservation;
     let verdict = if holds { "holds" } else { "BROKEN: run `tollgate-producer audit`" };
-    _ = writeln!(
-        text,
-        "\nconservation: {} accepted = {} settled + {} waiting + {} pending + {} scheduled + {} dead + {} discarded + {} overtaken: {verdict}",
+    let law = format!(
+        "conservation: {} accepted = {} settled + {} waiting + {} pending + {} scheduled + {} dead + {} discarded + {} overtaken + {} lost: {verdict}",
         count(accepted),
         count(settled),
         count(waiting),
@@ -58,20 +86,15 @@ fn human(overview: &Overview) -> String {
         count(dead),
         count(discarded),
         count(overtaken),
+        count(lost),
     );
+    _ = writeln!(text, "\n{}", wrapped(&law, width.saturating_sub(2)).join("\n  "));
     _ = write!(text, "\n{}", queues(&overview.queues));
     if overview.partitions.len() + overview.unread.len() > 1 {
         _ = write!(text, "\n\n{}", partitions(overview));
     }
     for unread in &overview.unread {
         _ = write!(text, "\npartition {} CANNOT BE READ, and is in none of these sums", unread.partition);
-    }
-    for partition in overview.partitions.iter().filter(|partition| partition.frozen) {
-        _ = write!(
-            text,
-            "\npartition {} is FROZEN: nothing is settled until an operator has looked",
-            partition.partition
-        );
     }
     text
 }
@@ -81,7 +104,7 @@ fn queues(queues: &[QueueCounts]) -> Table {
     for queue in queues {
         table.row([
             queue.queue.clone(),
-            queue.status.to_owned(),
+            if queue.problem.is_some() { "lost" } else { queue.status }.to_owned(),
             count(queue.waiting),
             count(queue.pending),
             age(queue.oldest_age_ms),

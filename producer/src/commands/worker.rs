@@ -36,6 +36,8 @@ pub(crate) struct Row {
     pub(crate) pid: Option<u32>,
     pub(crate) version: Option<String>,
     pub(crate) queues: Vec<String>,
+    /// Whether it serves every queue, those too that it has not seen yet.
+    pub(crate) every_queue: bool,
     pub(crate) concurrency: Option<u64>,
     /// By the worker's own clock.
     pub(crate) started_at_ms: Option<u64>,
@@ -92,7 +94,8 @@ async fn read_partition(
 ) -> anyhow::Result<()> {
     let keys = tollgate.keys(partition);
     for beat in workers::beats(link, keys).await? {
-        let beat_age_ms = overview.at_ms.saturating_sub(beat.at_ms);
+        // One from far ahead was made before the clock went back: its age is unknown, and it is no sign of life.
+        let beat_age_ms = overview.at_ms.abs_diff(beat.at_ms);
         let row = rows.entry(beat.consumer).or_insert_with_key(|name| Row::silent(name));
         // It beats in every partition that it serves; the latest counts.
         if row.beat_age_ms.is_none_or(|age_ms| beat_age_ms < age_ms) {
@@ -112,13 +115,24 @@ async fn read_partition(
 }
 
 impl Row {
-    fn silent(worker: &str) -> Self {
+    /// Whether it takes entries of a queue.
+    pub(crate) fn serves(&self, queue: &str) -> bool {
+        self.state == "alive" && (self.every_queue || self.queues.iter().any(|name| name == queue))
+    }
+
+    /// Whether it beats.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.state != "silent"
+    }
+
+    pub(crate) fn silent(worker: &str) -> Self {
         Self {
             worker: worker.to_owned(),
             host: None,
             pid: None,
             version: None,
             queues: Vec::new(),
+            every_queue: false,
             concurrency: None,
             started_at_ms: None,
             state: "silent",
@@ -134,11 +148,13 @@ impl Row {
             Some(Description { fetching: false, .. }) => "quiet",
             _ => "alive",
         };
-        if let Some(Description { host, pid, version, queues, concurrency, started_at_ms, .. }) = description
+        if let Some(Description {
+            host, pid, version, queues, every_queue, concurrency, started_at_ms, ..
+        }) = description
         {
             (self.host, self.pid, self.version) = (Some(host), Some(pid), Some(version));
             (self.concurrency, self.started_at_ms) = (Some(concurrency as u64), Some(started_at_ms));
-            self.queues = queues;
+            (self.queues, self.every_queue) = (queues, every_queue);
         }
     }
 }

@@ -279,6 +279,7 @@ async fn queues_workers_and_receipts() {
         pid: 42,
         boot: "b".to_owned(),
         queues: vec!["default".to_owned()],
+        every_queue: false,
         concurrency: 2,
         started_at_ms: 1,
         version: "0.1.0".to_owned(),

@@ -327,7 +327,7 @@ async fn queues_are_listed_paused_and_resumed() {
     let listed = cli.run(&["queue", "ls", "--json"]).json();
     assert_eq!(
         listed,
-        json!([{"queue": "default", "status": "paused", "waiting": 0, "pending": 0, "oldest_age_ms": null, "consumers": 0}])
+        json!([{"queue": "default", "status": "paused", "problem": null, "waiting": 0, "pending": 0, "oldest_age_ms": null, "consumers": 0}])
     );
     cli.run(&["queue", "resume", "default"]).exits(0);
     assert_eq!(cli.run(&["queue", "ls", "--json"]).json()[0]["status"], "active");
@@ -376,6 +376,7 @@ async fn workers_are_told_by_their_beats_and_what_they_hold() {
         pid: 42,
         boot: "b".to_owned(),
         queues: vec!["default".to_owned()],
+        every_queue: false,
         concurrency: 2,
         started_at_ms: 1,
         version: "0.1.0".to_owned(),

@@ -1,8 +1,9 @@
 
 -- The counters of a partition and the state of each of its queues, of one instant. Both scripts that answer them
--- have the same KEYS and ARGV: see stats. Answers the reply, the head's fields and the states by name; or nil, a
+-- have the same ARGV and begin with the same KEYS: see stats; `first_stream` is where the streams begin in KEYS.
+-- Answers the reply, the head's fields and the states by name; or nil, a
 -- status and its detail.
-local function partition_stats(now_ms)
+local function partition_stats(now_ms, first_stream)
   local head_key, queues_key, registered_key = KEYS[1], KEYS[2], KEYS[3]
   local scheduled_key, dead_key, parked_key = KEYS[4], KEYS[5], KEYS[6]
   local names = { unpack(ARGV, 2) }
@@ -10,7 +11,7 @@ local function partition_stats(now_ms)
   local list = redis.pcall('HGETALL', head_key)
   if list.err then return nil, 'corrupt_partition', 'head: ' .. list.err end
   if #list == 0 then return nil, 'uninitialised', 'no head' end
-  local streams, problem, what = queue_streams(queues_key, registered_key, names, 7)
+  local streams, problem, what = queue_streams(queues_key, registered_key, names, first_stream)
   if not streams then return nil, problem, what end
   problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
   if problem then return nil, 'corrupt_partition', problem end

@@ -34,6 +34,10 @@ kinds.redeem = {
       campaign.holders_key = KEYS[position + 1]
       campaign.held, campaign.holders = {}, {}
       campaign.damaged = fetch_into(campaign.held, campaign.holders_key, customers_of[position])
+      -- Coupons are out, and none of these customers has one: are all of them new, or is it lost who has?
+      if not campaign.damaged and campaign.issued > 0 and not next(campaign.held) then
+        campaign.damaged = call('EXISTS', campaign.holders_key) == 0
+      end
     end
     if campaign.damaged then return 'corrupt_state' end
     local held_text, issued = campaign.held[customer], campaign.issued

@@ -58,6 +58,7 @@ kinds! {
     CorruptPartition "corrupt_partition" Some("`tollgate-producer audit` names what is damaged");
     StaleKeys "stale_keys" None;
     QueueLost "queue_lost" None;
+    KeyMissing "key_missing" Some("`tollgate-producer audit` names what is missing");
     JobsMissing "jobs_missing" Some("`tollgate-producer audit` names what is missing");
     StreamIds "stream_ids" None;
     // Payouts and locks.

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{Reply, Script, parts, script};
+use crate::script::{Call, Reply, parts, script};
 
 use super::init::FORMAT;
 use super::queue::{self, QueueStatus};
@@ -195,24 +195,25 @@ pub async fn stats(
     keys: &Keys,
     queues: &[QueueName],
 ) -> Result<PartitionStats, ScriptError> {
-    ask(&STATS, link, keys, queues).await
+    ask(STATS.call(), None, link, keys, queues).await
 }
 
 /// Asks a script that answers stats.
 pub(super) async fn ask(
-    script: &'static Script,
+    call: Call,
+    last_key: Option<String>,
     link: &mut Link,
     keys: &Keys,
     queues: &[QueueName],
 ) -> Result<PartitionStats, ScriptError> {
-    let call = script
-        .call()
+    let mut call = call
         .key(keys.head())
         .key(keys.queues())
         .key(keys.registered())
         .key(keys.scheduled())
         .key(keys.dead())
         .key(keys.parked());
+    last_key.into_iter().for_each(|key| _ = call.push_key(key));
     let mut reply = with_queues(call, keys, queues).run(link).await?;
     let status = reply.text("status")?;
     if status != "stats" {
@@ -309,20 +310,27 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
 /// # Errors
 /// As [`stats`].
 pub async fn read(link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
-    read_by(&STATS, link, keys).await
+    read_by(Read::Stats, link, keys).await
 }
 
-/// The queues of a partition, then what `script` answers of them: again if a queue was added in between.
-pub(super) async fn read_by(
-    script: &'static Script,
-    link: &mut Link,
-    keys: &Keys,
-) -> Result<PartitionStats, ScriptError> {
+/// Which of the scripts that answer stats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    Stats,
+    Survey,
+}
+
+/// The queues of a partition, then what the script answers of them: again if a queue was added in between.
+pub(super) async fn read_by(read: Read, link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
     /// A queue is added rarely; this many in a row is damage.
     const TRIES_MAX: usize = 5;
     for _ in 0..TRIES_MAX {
         let queues = queue::known(link, keys).await?;
-        match ask(script, link, keys, &queues).await {
+        let answer = match read {
+            Read::Stats => stats(link, keys, &queues).await,
+            Read::Survey => super::survey::survey(link, keys, &queues).await,
+        };
+        match answer {
             Err(ScriptError::StaleKeys) => {}
             other => return other,
         }

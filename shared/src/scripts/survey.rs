@@ -6,7 +6,7 @@ use crate::link::Link;
 use crate::script::{parts, script};
 
 use super::ScriptError;
-use super::stats::{PartitionStats, ask, read_by};
+use super::stats::{PartitionStats, Read, ask, read_by};
 
 script!(
     SURVEY, "survey",
@@ -14,7 +14,7 @@ script!(
         parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::ENTRIES, parts::QUEUE_STREAMS, parts::QUEUE_STATE,
         parts::PARTITION_STATS
     ],
-    keys [head queues registered scheduled dead parked],
+    keys [head queues registered scheduled dead parked resources],
     args [nonce]
 );
 
@@ -27,7 +27,7 @@ pub async fn survey(
     keys: &Keys,
     queues: &[QueueName],
 ) -> Result<PartitionStats, ScriptError> {
-    ask(&SURVEY, link, keys, queues).await
+    ask(SURVEY.call(), Some(keys.resources()), link, keys, queues).await
 }
 
 /// The queues of a partition, then its survey: again if a queue was added in between.
@@ -35,5 +35,5 @@ pub async fn survey(
 /// # Errors
 /// As [`survey`].
 pub async fn read(link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
-    read_by(&SURVEY, link, keys).await
+    read_by(Read::Survey, link, keys).await
 }

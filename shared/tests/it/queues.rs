@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tollgate::ids::QueueName;
+use tollgate::scripts::integrity::integrity;
 use tollgate::scripts::queue::{Apply, QueueStatus, Repair, queue, repair};
 use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, QueueStats, StreamIds};
 use tollgate::scripts::{ScriptError, claim, pending, promote, receipts_drop, survey};
@@ -338,4 +339,54 @@ async fn a_right_that_is_missing_moves_no_job_to_dead() {
     assert_eq!(s.dump().await.members("dead"), [""; 0]);
     s.run(&["ACL", "SETUSER", "default", "+xadd"]).await;
     assert_eq!(promote::promote(&mut s.link, &s.keys, &names, 10).await.unwrap().promoted, 3);
+}
+
+/// Coupons that are out without a record of who has them: a second one is not given on a guess.
+#[tokio::test]
+async fn a_campaign_whose_holders_are_gone_gives_no_second_coupon() {
+    for per_customer in [Some(1), None] {
+        let mut space = Space::new().await;
+        let s = &mut space;
+        let mut terms = terms("c", 100);
+        terms.per_customer = per_customer.map(|most| tollgate::job::Quantity::new(most).unwrap());
+        s.make(tollgate::job::Request::CampaignCreate(terms)).await;
+        // All customers are new: that alone is no damage.
+        for customer in ["a", "b"] {
+            assert_eq!(s.make(redeem("c", customer, 1)).await, tollgate::code::Code::Redeemed);
+        }
+        let holders = s.keys.holders(&"c".parse().unwrap());
+        s.run(&["DEL", &holders]).await;
+        for customer in ["a", "new"] {
+            let code = s.make(redeem("c", customer, 1)).await;
+            assert_eq!(code, tollgate::code::Code::CorruptState, "{per_customer:?} {customer}");
+        }
+    }
+}
+
+/// What a few counts tell of keys that are gone.
+#[tokio::test]
+async fn keys_that_are_gone_are_named_by_what_the_others_say() {
+    for (key, words) in [
+        ("journal", "it is gone, with"),
+        ("resources", "0 campaigns and accounts of at least 2"),
+        ("parked", "0 of the 1 jobs"),
+    ] {
+        let mut space = Space::new().await;
+        let s = &mut space;
+        s.make(create("c", 100)).await;
+        s.make(open("a", 9)).await;
+        let entry = s.deliver("w", &jobs(1)).await.remove(0);
+        s.park("w", &entry, tollgate::scripts::park::Destination::Dead(tollgate::code::Code::WorkerLost))
+            .await
+            .unwrap();
+        survey::read(&mut s.link, &s.keys).await.unwrap();
+        assert_eq!(integrity(&mut s.link, &s.keys).await.unwrap(), []);
+        let name = s.keys.head().replace("head", key);
+        s.run(&["DEL", &name]).await;
+        let missing = integrity(&mut s.link, &s.keys).await.unwrap();
+        assert!(
+            missing.len() == 1 && missing[0].key == key && missing[0].what.contains(words),
+            "{missing:?}"
+        );
+    }
 }

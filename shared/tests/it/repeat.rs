@@ -15,8 +15,8 @@ use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::queue::{Apply, Repair};
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{
-    beat, claim, dead, init, lookup, pending, promote, queue, reap, receipts_drop, receipts_lower, stats,
-    survey,
+    beat, claim, dead, init, integrity, lookup, pending, promote, queue, reap, receipts_drop, receipts_lower,
+    stats, survey,
 };
 use tollgate::tag::Tag;
 
@@ -134,6 +134,9 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
         stats::PartitionStats { at_ms: 0, ..stats }
     });
     called.again("survey", got.await, (counted.clone(), counted));
+
+    let got = twice(s, async |s| integrity::integrity(&mut s.link, &s.keys).await.unwrap());
+    called.again("integrity", got.await, (Vec::new(), Vec::new()));
 
     let (first, second, changed) =
         twice(s, async |s| beat::beat(&mut s.link, &s.keys, "w", "{}").await.unwrap()).await;

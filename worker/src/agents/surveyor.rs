@@ -13,6 +13,7 @@ use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
+use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::stats::{PartitionStats, QueueStats, StreamIds};
 
 use super::Agent;
@@ -42,7 +43,11 @@ impl Agent for Surveyor {
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         let stats = lane.survey(link).await?;
-        let wrong = wrong(worker, lane.partition, &stats);
+        let mut wrong = wrong(worker, lane.partition, &stats);
+        for MissingKey { key, what } in integrity(link, &lane.keys).await? {
+            let subject = format!("{key} of partition {}", lane.partition);
+            wrong.push(Incident::new(Kind::KeyMissing, subject, what).degraded());
+        }
         let incidents = &worker.health.incidents;
         // What is over, first.
         let subjects: Vec<&str> = wrong.iter().map(|incident| incident.subject.as_str()).collect();

@@ -1,18 +1,20 @@
 //! From the configuration to an open namespace on a Redis that is fit for it.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use tollgate::connect::{self, ConnectError, Origin, Safety, Server};
 use tollgate::failure::Refusal;
+use tollgate::ids::QueueName;
 use tollgate::incidents::Kind;
 use tollgate::preflight::{self, Tier};
-use tollgate::scripts::ScriptError;
+use tollgate::scripts::{ScriptError, queue};
 use tollgate::{OpenError, Tollgate};
 use tracing::{error, info, warn};
 
 use super::{EXIT_UNREACHABLE, EXIT_USAGE, Worker, inspector};
-use crate::cli::Config;
+use crate::cli::{Config, Queues};
 use crate::health::Health;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
@@ -96,6 +98,31 @@ async fn open_namespace(server: &Server, config: &Config) -> Result<Tollgate, Sc
         OpenError::Empty(_) => ScriptError::Uninitialised,
         other => ScriptError::CorruptPartition(other.to_string()),
     })
+}
+
+/// Says which of the queues to serve have never existed: with a typo in its name a worker would wait for ever.
+pub(super) async fn say_new_queues(worker: &Worker) {
+    let Queues::Named(named) = &worker.config.queues else { return };
+    let mut known = BTreeSet::new();
+    for lane in &worker.lanes {
+        let Ok(mut link) = worker.tollgate.server().link().await else { return };
+        // Of a partition that cannot be read nobody knows what it has.
+        let Ok(queues) = queue::known(&mut link, &lane.keys).await else { return };
+        known.extend(queues);
+        for (queue, _) in named {
+            // A plain XADD made it, and nobody has found it yet.
+            if queue::has_stream(&mut link, &lane.keys, queue).await.unwrap_or(true) {
+                known.insert(queue.clone());
+            }
+        }
+    }
+    let there_are: Vec<_> = known.iter().map(QueueName::as_str).collect();
+    for (queue, _) in named.iter().filter(|(queue, _)| !known.contains(queue)) {
+        warn!(
+            there_are = there_are.join(", "),
+            "queue {queue} has never existed: no job was ever sent to it; it is opened now"
+        );
+    }
 }
 
 /// Learns which queues there are before the first fetch. A partition that is damaged does not hold up the others: the

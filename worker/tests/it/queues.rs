@@ -194,3 +194,49 @@ async fn a_paused_queue_drains_what_a_worker_held_that_died_before_the_pause() {
     assert_eq!((Space::pending(&stats), Space::waiting(&stats)), (0, 2));
     drop(worker);
 }
+
+#[tokio::test]
+async fn a_stream_that_a_plain_xadd_made_is_found_and_one_that_nobody_can_serve_is_named() {
+    let space = Space::on(shared()).await;
+    let (tag, _) =
+        space.queue_key().split_once("queue:").map(|(tag, rest)| (tag.to_owned(), rest.to_owned())).unwrap();
+    for (n, job) in redemptions("plain", 3).iter().enumerate() {
+        let key = format!("{tag}queue:plain{n}");
+        space.cmd(&["XADD", &key, "*", "job", &job.encode()]).await;
+    }
+    let elsewhere = format!("{}queue:default", tag.replace(".0}", ".7}"));
+    let nameless = format!("{tag}queue:a b");
+    for stream in [&elsewhere, &nameless] {
+        space.cmd(&["XADD", stream, "*", "job", "{}"]).await;
+    }
+    let worker = space.worker(&[]);
+    until("the jobs", async || (space.issued().await == 3).then_some(())).await;
+    for (stream, why) in
+        [(&elsewhere, "a partition that the namespace does not have"), (&nameless, "whose name is none")]
+    {
+        worker.says(why).await;
+        assert!(worker.log().contains(stream.as_str()), "{}", worker.log());
+    }
+    let report = tollgate::audit::audit(&space.gate, &[], &|_| {}).await.unwrap();
+    let told: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
+    for words in
+        ["(partition 7): jobs were sent to a partition", "queue:a b (partition 0): jobs were sent to a queue"]
+    {
+        assert!(told.iter().any(|violation| violation.contains(words)), "{words}: {told:#?}");
+    }
+    assert_eq!(told.len(), 2, "{told:#?}");
+    space.cmd(&["DEL", &elsewhere, &nameless]).await;
+}
+
+#[tokio::test]
+async fn a_worker_says_when_a_queue_that_it_is_to_serve_has_never_existed() {
+    let space = Space::on(shared()).await;
+    space.enqueue_to("mail", &redemptions("m", 1)).await;
+    let (key, job) = (stream(&space, "plain"), redemptions("p", 1).remove(0).encode());
+    space.cmd(&["XADD", &key, "*", "job", &job]).await;
+    let worker = space.worker(&["-q", "mial", "-q", "mail", "-q", "plain", "-q", "default"]);
+    worker.says("queue mial has never existed").await;
+    until("the jobs", async || (space.issued().await >= 1).then_some(())).await;
+    assert_eq!(worker.said("has never existed"), 1, "{}", worker.log());
+    assert!(worker.log().contains(r#"there_are="default, mail, plain""#), "{}", worker.log());
+}

@@ -20,12 +20,13 @@ async fn ready(worker: &Worker) -> (bool, String) {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
-    const TASKS: [&str; 11] = [
+    const TASKS: [&str; 12] = [
         "fetch",
         "heartbeat",
         "observe",
         "promote",
         "survey",
+        "find_queues",
         "reap",
         "drop_receipts",
         "reclaim",
@@ -57,8 +58,17 @@ async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_at_a_partition_stops_no_agent() {
-    const AGENTS: [&str; 8] =
-        ["pay", "heartbeat", "observe", "promote", "reap", "drop_receipts", "reclaim", "survey"];
+    const AGENTS: [&str; 9] = [
+        "pay",
+        "heartbeat",
+        "observe",
+        "promote",
+        "reap",
+        "drop_receipts",
+        "reclaim",
+        "survey",
+        "find_queues",
+    ];
     futures_util::future::join_all(AGENTS.map(async |agent| {
         let space = Space::on(shared()).await;
         let mut worker = space.worker_with(&PAYING, &format!("visit_{agent}:panic_once"));

@@ -12,6 +12,7 @@ use tollgate::partition::Partition;
 use crate::commands::worker;
 use crate::each::Failed;
 use crate::overview::Overview;
+use crate::problems::{self, Problem};
 
 /// Journal entries that one look reads in each partition: at more decisions than these hold, the share of
 /// refusals is an estimate from them.
@@ -31,6 +32,8 @@ pub(super) struct Reading {
     pub(super) reasons_complete: bool,
     /// Of the decisions since the look before, how many were looked at, and how many of them were refusals.
     pub(super) sampled: Sampled,
+    /// What is wrong, worst first.
+    pub(super) problems: Vec<Problem>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,12 +48,14 @@ impl Reading {
         let overview = Overview::read(tollgate).await?;
         let (workers, _) = worker::read(tollgate, &overview).await?;
         let mut link = tollgate.server().link().await?;
+        let problems = problems::of(&overview, &workers, Vec::new());
         let mut reading = Self {
             overview,
             workers,
             reasons: Vec::new(),
             reasons_complete: true,
             sampled: Sampled::default(),
+            problems,
         };
         let mut reasons = BTreeMap::new();
         // What cannot be read in one partition is the headline's to tell.

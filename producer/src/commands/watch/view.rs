@@ -60,6 +60,10 @@ fn headline(screen: &Screen) -> Line<'_> {
         if unread > 0 {
             line.push_span(format!("  {unread} PARTITIONS CANNOT BE READ: run audit").red().bold());
         }
+        let problems = reading.problems.len();
+        if problems > 0 {
+            line.push_span(format!("  {problems} problems: see stats").red().bold());
+        }
         if frozen > 0 {
             line.push_span(format!("  {frozen} PARTITIONS FROZEN").red().bold());
         }
@@ -265,6 +269,7 @@ pub(super) mod tests {
             pid: Some(42),
             version: None,
             queues: vec!["default".to_owned()],
+            every_queue: false,
             concurrency: Some(2),
             started_at_ms: Some(1),
             state,
@@ -286,6 +291,7 @@ pub(super) mod tests {
             waiting: 1_234_567,
             pending: 512,
             oldest_age_ms: Some(75_000),
+            ..QueueCounts::default()
         };
         Reading {
             overview: Overview {
@@ -300,6 +306,7 @@ pub(super) mod tests {
             reasons: vec![("malformed_json".to_owned(), 12), ("worker_lost".to_owned(), 1)],
             reasons_complete: true,
             sampled: Sampled::default(),
+            problems: Vec::new(),
         }
     }
 

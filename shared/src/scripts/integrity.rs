@@ -1,0 +1,48 @@
+//! `integrity`: which keys of a partition are gone, or hold less than they must.
+
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::{ScriptError, common_status};
+
+script!(
+    INTEGRITY, "integrity", [parts::NUMBERS, parts::CHECKS],
+    keys [head journal resources scheduled dead parked],
+    args [nonce]
+);
+
+/// A key that is gone, or holds less than the others say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MissingKey {
+    /// Its name, without the partition's tag.
+    pub key: String,
+    /// What is missing of it.
+    pub what: String,
+}
+
+/// Looks at one partition.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle); it only reads.
+pub async fn integrity(link: &mut Link, keys: &Keys) -> Result<Vec<MissingKey>, ScriptError> {
+    let mut reply = INTEGRITY
+        .call()
+        .key(keys.head())
+        .key(keys.journal())
+        .key(keys.resources())
+        .key(keys.scheduled())
+        .key(keys.dead())
+        .key(keys.parked())
+        .run(link)
+        .await?;
+    let status = reply.text("status")?;
+    if status != "seen" {
+        return Err(common_status(&status, &mut reply));
+    }
+    let mut missing = Vec::new();
+    while !reply.is_empty() {
+        missing.push(MissingKey { key: reply.text("key")?, what: reply.text("what")? });
+    }
+    Ok(missing)
+}
