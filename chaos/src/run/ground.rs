@@ -21,6 +21,8 @@ use crate::stage::Programs;
 
 /// So short a time would be wrong for a fleet; here it lets the others take over at once.
 pub(super) const CLAIM_IDLE: Duration = Duration::from_secs(1);
+/// How long one request to the bank may take; a lease is longer.
+pub(super) const PAYOUT_TIMEOUT_MS: u64 = 300;
 const BANK_OPENS_WITHIN: Duration = Duration::from_secs(10);
 /// How often the bank misbehaves, in each of its ways.
 const MISCHIEF: &str = "3%";
@@ -139,8 +141,17 @@ pub(super) async fn build(
     init(&programs, &socket).await?;
     let bank = if plan.scenario.load.payouts { Some(open_bank(&programs, plan.seed).await?) } else { None };
     if let Some(bank) = &bank {
-        let words =
-            ["--payout-timeout", "300ms", "--payout-backoff", "100ms", "--payout-pause", "200ms", "-c", "20"];
+        let timeout = format!("{PAYOUT_TIMEOUT_MS}ms");
+        let words = [
+            "--payout-timeout",
+            &timeout,
+            "--payout-backoff",
+            "100ms",
+            "--payout-pause",
+            "200ms",
+            "-c",
+            "20",
+        ];
         workers.args.extend(["--payout-url", &bank.url].iter().chain(&words).map(ToString::to_string));
     }
     let urls = proxies.iter().skip(1).map(Proxy::url).collect();

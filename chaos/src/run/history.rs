@@ -92,6 +92,10 @@ pub(super) enum Event {
     Rollback {
         what: String,
     },
+    /// This id was seen to be parked.
+    Parked {
+        id: String,
+    },
     /// A process came, or went without being told to.
     Process {
         name: String,

@@ -35,6 +35,7 @@ pub(super) const ALL: &[Planted] = &[
     Planted { name: "journal_line_skipped", place: Place::Programs },
     Planted { name: "balance_off_by_one", place: Place::Programs },
     Planted { name: "fence_ignored", place: Place::Programs },
+    Planted { name: "parked_job_taken", place: Place::Programs },
     Planted { name: "timeout_as_not_applied", place: Place::Client },
     Planted { name: "retry_under_new_id", place: Place::Client },
     Planted { name: "stream_trimmed", place: Place::Redis(&["XTRIM", "KEY", "MAXLEN", "0"]) },

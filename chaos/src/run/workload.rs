@@ -6,6 +6,7 @@ mod asker;
 mod draw;
 mod files;
 mod operator;
+mod parked;
 mod poison;
 mod storm;
 
@@ -92,6 +93,7 @@ pub(super) async fn run(client: Arc<Client>, load: Load, ends: tokio::sync::watc
     }
     tasks.spawn(files::run(Arc::clone(&client), load, ends.clone()));
     tasks.spawn(operator::run(Arc::clone(&client), load, ends.clone()));
+    tasks.spawn(parked::run(Arc::clone(&client), ends.clone()));
     if load.poison {
         tasks.spawn(poison::run(Arc::clone(&client), ends));
     }

@@ -7,6 +7,9 @@
 mod bank;
 mod compose;
 mod leftovers;
+#[cfg(feature = "sabotage")]
+mod planted;
 mod race;
+mod run;
 #[cfg(feature = "sabotage")]
 mod sabotage;

@@ -2,8 +2,10 @@
 
 use std::process::Stdio;
 
+use anyhow::bail;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
 use tokio::process::Command;
 use tollgate_testkit::process::Guard;
 
@@ -12,6 +14,8 @@ use crate::run::site::Site;
 
 /// Busy neighbours for each core.
 const NEIGHBOURS: usize = 3;
+/// How often somebody is stopped in search of one with work.
+const LOOKS: usize = 60;
 /// The steps of a job and of a payout, as the worker names them.
 const POINTS: [&str; 12] = [
     "after_fetch",
@@ -28,6 +32,13 @@ const POINTS: [&str; 12] = [
     "after_record",
 ];
 
+/// One line of `worker ls`.
+#[derive(Deserialize)]
+struct Row {
+    pid: Option<u32>,
+    pending: u64,
+}
+
 pub(super) async fn begin(
     fault: Fault,
     site: &Site,
@@ -36,10 +47,7 @@ pub(super) async fn begin(
     let number = random.random_range(0..site.fleet.len());
     let on = format!("worker {}", number + 1);
     let undo = match fault {
-        Fault::StopWorker => {
-            site.fleet.stop(number).await;
-            Undo::Workers(vec![number])
-        }
+        Fault::StopWorker => return stop_with_work(site, number).await,
         Fault::StarveWorkers => {
             let cores = std::thread::available_parallelism().map_or(2, usize::from);
             let busy = || {
@@ -76,4 +84,23 @@ pub(super) async fn begin(
         }
     };
     Ok((on, undo))
+}
+
+/// Stops one that has something in its hands: looks again and again, since it is there for a moment only.
+async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, Undo)> {
+    for number in (0..site.fleet.len()).cycle().skip(first).take(LOOKS) {
+        site.fleet.stop(number).await;
+        let pid = site.fleet.pids().await[number];
+        let listed = site.producer(&site.direct(), &["worker", "ls", "--json"], None).await;
+        let rows: Vec<Row> = serde_json::from_str(&listed.stdout).unwrap_or_default();
+        let in_hand: u64 = rows.iter().filter(|row| row.pid == pid).map(|row| row.pending).sum();
+        if in_hand > 0 {
+            return Ok((
+                format!("worker {} with {in_hand} in hand", number + 1),
+                Undo::Workers(vec![number]),
+            ));
+        }
+        site.fleet.bring_back(number).await;
+    }
+    bail!("no worker had anything in its hands")
 }

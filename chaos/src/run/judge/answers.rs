@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::record::{Line, Record};
 use super::{Finding, Found};
-use crate::run::history::{Answer, Job, Request};
+use crate::run::history::{Answer, Event, Job, Request};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let book = Book::of(record);
@@ -14,6 +14,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         book.not_applied(record),
         book.order(record),
         book.looked(record),
+        book.parked(record),
     ]
     .into_iter()
     .flatten()
@@ -157,6 +158,26 @@ impl<'a> Book<'a> {
                         found.add(what, vec![before.place(), line.place(), record.around(at_us)]);
                     }
                 }
+            }
+        }
+        vec![found]
+    }
+
+    /// Whoever comes under the id of a parked job with another request is told so, and changes nothing.
+    fn parked(&self, record: &Record) -> Vec<Found> {
+        let mut found = Found::new(6, "G6 a parked id is taken by the same request alone");
+        for entry in &record.entries {
+            let Event::Parked { id } = &entry.event else { continue };
+            let Some((first, _)) = record.by_id.get(id).and_then(|sends| sends.first()) else { continue };
+            let parked = &record.calls[*first].jobs[0].request;
+            if let Some(line) = self.decided.get(id.as_str())
+                && !is_line(parked, line)
+                && !record.may_be_lost(entry.at_us)
+            {
+                found.add(
+                    format!("{id} was parked, and another request took it"),
+                    vec![line.place(), record.around(entry.at_us)],
+                );
             }
         }
         vec![found]

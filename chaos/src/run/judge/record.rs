@@ -15,6 +15,7 @@ use crate::run::history::{self, Answer, Beginning, Entry, Event, Job};
 pub(in crate::run) struct Line {
     pub(in crate::run) partition: u64,
     pub(in crate::run) seq: u64,
+    pub(in crate::run) at_ms: u64,
     pub(in crate::run) id: String,
     pub(in crate::run) kind: String,
     pub(in crate::run) class: String,

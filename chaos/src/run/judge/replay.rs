@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::record::{Line, Record};
 use super::{Finding, Found};
+use crate::run::ground::PAYOUT_TIMEOUT_MS;
 use crate::run::history::Event;
 
 /// The largest amount there is.
@@ -37,6 +38,8 @@ struct Model {
     campaigns: BTreeMap<(u64, String), Campaign>,
     accounts: BTreeMap<(u64, String), Account>,
     holds: HashMap<(u64, String), Hold>,
+    /// When the last attempt of a payout began, if no step has come since.
+    paying: HashMap<(u64, String), u64>,
     over_issue: Found,
     overdraft: Found,
     once: Found,
@@ -50,6 +53,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         campaigns: BTreeMap::new(),
         accounts: BTreeMap::new(),
         holds: HashMap::new(),
+        paying: HashMap::new(),
         over_issue: Found::new(1, "G1 no over-issue"),
         overdraft: Found::new(2, "G2 no overdraft, no double spend"),
         once: Found::new(3, "G3 one effect per id and resource"),
@@ -184,6 +188,9 @@ impl Model {
     fn payout(&mut self, line: &Line, key: (u64, String)) {
         let hold = (line.partition, line.id.clone());
         let state = self.holds.get(&hold).copied();
+        if line.code != "paying" {
+            self.paying.remove(&hold);
+        }
         match line.code.as_str() {
             "held" if line.kind == "payout" => {
                 let Some(account) = self.accounts.get_mut(&key) else { return };
@@ -218,6 +225,17 @@ impl Model {
                 } else {
                     account.available += amount;
                 }
+            }
+            "paying" if matches!(state, Some(Hold::Open(_))) => {
+                // What ended since: nothing, and so the last attempt may still be paying.
+                let last = self.paying.insert(hold, line.at_ms);
+                if last.is_some_and(|last| line.at_ms < last + PAYOUT_TIMEOUT_MS) {
+                    self.holds_found.add(
+                        format!("{} is tried again while the last try may still pay", line.id),
+                        vec![line.place()],
+                    );
+                }
+                return;
             }
             // Held again: an attempt that has sent nothing is taken back.
             "paying" | "needs_review" | "held" if !matches!(state, Some(Hold::Open(_))) => {

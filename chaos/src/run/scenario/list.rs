@@ -14,6 +14,7 @@ fn workers() -> Vec<Scenario> {
     vec![
         scenario("worker-kill", "workers die at random", &["worker SIGKILL at random"])
             .fault(KillWorker, 250, 0)
+            .fault(SlowWay, 1_300, 900)
             .bites(Bite::Reclaim),
         Scenario {
             may_end: &["SIGABRT"],

@@ -1,7 +1,7 @@
 //! Requests, drawn from a seed.
 
 use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -154,6 +154,12 @@ pub(super) fn unpack(job: &Job, at: Option<&str>) -> String {
         line["at"] = at.into();
     }
     format!("{line}\n")
+}
+
+/// RFC 3339, so many milliseconds from now.
+pub(super) fn soon(ms: u64) -> String {
+    let at = SystemTime::now() + Duration::from_millis(ms);
+    humantime::format_rfc3339_millis(at.max(UNIX_EPOCH)).to_string()
 }
 
 #[cfg(test)]

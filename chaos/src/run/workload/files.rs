@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rand::RngExt;
 use tokio::sync::watch;
 
-use super::draw::{Pool, QUEUES, unpack};
+use super::draw::{Pool, QUEUES, soon, unpack};
 use super::{Load, pause};
 use crate::run::client::Client;
 use crate::run::history::{Answer, Job};
@@ -86,10 +86,4 @@ async fn interrupted(client: &Client, words: &[&str], jobs: Vec<Job>, after: Dur
     }
     client.history.told(op, Answer::Unknown { why: "killed".to_owned() });
     Ok(())
-}
-
-/// RFC 3339, so many milliseconds from now.
-fn soon(ms: u64) -> String {
-    let at = SystemTime::now() + Duration::from_millis(ms);
-    humantime::format_rfc3339_millis(at.max(UNIX_EPOCH)).to_string()
 }

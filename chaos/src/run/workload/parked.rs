@@ -1,0 +1,60 @@
+//! An id that is parked is taken by the same request alone: a job is sent for later, seen to be scheduled, and then
+//! another request comes under its id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::watch;
+
+use super::asker::words;
+use super::draw::{Pool, soon, unpack};
+use super::{answer, pause};
+use crate::run::client::Client;
+use crate::run::history::{Answer, Event, Job, Request};
+
+const PAUSE: Duration = Duration::from_millis(400);
+/// When the job is due: late enough to be looked at before.
+const LATER_MS: u64 = 2_500;
+const SEEN_WITHIN: u32 = 20;
+
+pub(super) async fn run(client: Arc<Client>, mut ends: watch::Receiver<bool>) {
+    let mut pool = Pool::new(client.seed ^ 0x9a4b);
+    while pause(&mut ends, PAUSE).await {
+        if !client.quiet() {
+            probe(&client, &mut pool, &mut ends).await;
+        }
+    }
+}
+
+async fn probe(client: &Client, pool: &mut Pool, ends: &mut watch::Receiver<bool>) {
+    let id = format!("parked-{:016x}", pool.random().random_range(0..u64::MAX));
+    let request =
+        |quantity| Request::Redeem { campaign: "plenty".to_owned(), customer: id.clone(), quantity };
+    let job = Job { id: id.clone(), request: request(1) };
+    let op = client.history.sent(vec![job.clone()]);
+    let line = unpack(&job, Some(&soon(LATER_MS)));
+    let sent = client
+        .producer(&client.way(), &["enqueue", "-", "--overload-wait", "1s", "--json"], Some(line))
+        .await;
+    let accepted = sent.last().is_some_and(|counts| counts["accepted"] == 1);
+    client
+        .history
+        .told(op, if accepted { Answer::Accepted } else { Answer::Unknown { why: sent.complaint() } });
+    for _ in 0..SEEN_WITHIN {
+        let looked = client.producer(&client.way(), &["lookup", &id, "--json"], None).await;
+        if looked.last().is_some_and(|looked| looked["code"] == "scheduled") {
+            client.history.add(Event::Parked { id: id.clone() });
+            let other = Job { id: id.clone(), request: request(2) };
+            let typed = words(&other, "default");
+            let op = client.history.sent(vec![other]);
+            let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+            let told = answer(&client.producer(&client.way(), &typed, None).await);
+            client.history.told(op, told);
+            return;
+        }
+        if !pause(ends, Duration::from_millis(50)).await {
+            return;
+        }
+    }
+}
