@@ -2,18 +2,21 @@
 -- payouts_due: open payouts that somebody should look at now, by server time.
 --
 -- KEYS     payouts
--- ARGV     nonce limit
+-- ARGV     nonce from limit
 -- returns  nonce, status, and for status
---            due                 at_ms, due_at_ms of the next one or '', then account TAB id of each, the
---                                longest due first
+--            due                 at_ms, due_at_ms of the next one or '', how many are due, then account TAB id of
+--                                each from the from-th on (from 0), the longest due first
 --            corrupt_partition   payouts is no sorted set
 -- repeat   the same, later.
 local payouts_key = KEYS[1]
-local nonce, limit = ARGV[1], ARGV[2]
+local nonce, from, limit = ARGV[1], ARGV[2] + 0, ARGV[3] + 0
 
 local time = redis.call('TIME')
 local now = digits(time[1] * 1000 + math.floor(time[2] / 1000))
-local due = redis.pcall('ZRANGE', payouts_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
-if due.err then return { nonce, 'corrupt_partition' } end
+local count = redis.pcall('ZCOUNT', payouts_key, '-inf', now)
+if type(count) ~= 'number' then return { nonce, 'corrupt_partition' } end
+local due = {}
+-- By rank: past a member in front it costs no more than the first.
+if from < count then due = redis.call('ZRANGE', payouts_key, from, math.min(from + limit, count) - 1) end
 local next_due = redis.call('ZRANGE', payouts_key, '(' .. now, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-return { nonce, 'due', now, next_due[2] or '', unpack(due) }
+return { nonce, 'due', now, next_due[2] or '', digits(count), unpack(due) }

@@ -176,6 +176,11 @@ impl Failure {
         matches!(self, Self::Unknown { detail } if detail == NO_ANSWER)
     }
 
+    /// Whether a key held another type than the command is for.
+    pub fn is_wrong_type(&self) -> bool {
+        matches!(self, Self::Server { code, .. } if code == "WRONGTYPE")
+    }
+
     /// Was the connection lost, other than by waiting in vain for an answer? Often it broke long before the call.
     pub fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Unknown { detail } if detail != NO_ANSWER)

@@ -124,7 +124,7 @@ mod tests {
             &lock::LOCK_RELEASE,
             &lookup::LOOKUP,
             &park::PARK,
-            &payout::PAYOUTS_DUE,
+            &payout::open::PAYOUTS_DUE,
             &pending::PENDING,
             &promote::PROMOTE,
             &queue::QUEUE,

@@ -6,6 +6,7 @@
 //! A visit in progress is finished; it is cut off only when all is over, and every visit is safe to cut off and to
 //! repeat.
 
+pub(crate) mod expirer;
 pub(crate) mod finder;
 pub(crate) mod heartbeater;
 pub(crate) mod observer;

@@ -54,7 +54,7 @@ mod armed {
         "after_record",
     ];
 
-    const AGENTS: [&str; 9] = [
+    const AGENTS: [&str; 10] = [
         "heartbeat",
         "observe",
         "promote",
@@ -63,6 +63,7 @@ mod armed {
         "reclaim",
         "survey",
         "find_queues",
+        "expire",
         "pay",
     ];
     const TASKS: [&str; 5] = ["fetch", "http", "signals", "remind", "inspect"];

@@ -11,6 +11,7 @@ pub(crate) mod breaker;
 pub(crate) mod gateway;
 pub(crate) mod links;
 pub(crate) mod options;
+pub(crate) mod setbacks;
 pub(crate) mod verdict;
 
 use std::time::{Duration, Instant};
@@ -66,6 +67,16 @@ pub(crate) enum Outcome {
     Misconfigured { note: String },
     /// The gateway cannot be reached, and nothing was sent: likewise.
     NotSent { note: String },
+    /// A key of it is damaged: nobody can go on with it.
+    Damaged { what: String },
+}
+
+/// What came of a begin.
+enum Begun {
+    /// An attempt of ours: its hold, and the instant from which its lease counts.
+    Ours(Box<Hold>, Instant),
+    /// None may begin now.
+    Not(Outcome),
 }
 
 /// One payout in this process's hands.
@@ -89,7 +100,12 @@ impl Attempt<'_> {
     /// # Cancel safety
     /// Dropped anywhere, the attempt is unknown, which is what Redis says of it already.
     pub(crate) async fn run(&self) -> Result<Outcome, ScriptError> {
-        let Some(hold) = self.hold().await? else { return Ok(Outcome::NotOurs) };
+        let hold = match self.hold().await {
+            Ok(Some(hold)) => hold,
+            Ok(None) => return self.missing().await,
+            Err(ScriptError::CorruptPartition(what)) => return Ok(Outcome::Damaged { what }),
+            Err(error) => return Err(error),
+        };
         if hold.state == Code::NeedsReview {
             return Ok(Outcome::NotOurs);
         }
@@ -103,7 +119,10 @@ impl Attempt<'_> {
             }
         }
         failpoint!("before_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
-        let Some((hold, begun)) = self.begin(&hold).await? else { return Ok(Outcome::NotOurs) };
+        let (hold, begun) = match self.begin(&hold).await? {
+            Begun::Ours(hold, begun) => (hold, begun),
+            Begun::Not(outcome) => return Ok(outcome),
+        };
         failpoint!("after_begin", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         // The lease runs on Redis's clock from some time after `begun`; ours may be slower by the drift.
         let drift = self.rules.lease / DRIFT.0 + DRIFT.1;
@@ -133,8 +152,17 @@ impl Attempt<'_> {
         }
     }
 
-    /// Records an attempt; its hold, and the instant from which its lease counts. `None` if none may begin now.
-    async fn begin(&self, hold: &Hold) -> Result<Option<(Hold, Instant)>, ScriptError> {
+    /// What a payout without a hold is: it has ended since it was listed, or is damaged.
+    async fn missing(&self) -> Result<Outcome, ScriptError> {
+        let mut link = self.links.take().await?;
+        let is_listed = payout::is_listed(&mut link, self.keys, self.account, self.id).await?;
+        self.links.put_back(link);
+        let what = format!("{} is gone", self.keys.hold(self.id));
+        Ok(if is_listed { Outcome::Damaged { what } } else { Outcome::NotOurs })
+    }
+
+    /// Records an attempt, if one may begin now.
+    async fn begin(&self, hold: &Hold) -> Result<Begun, ScriptError> {
         let key = uuid::Uuid::now_v7().to_string();
         let begun = Instant::now();
         let step = Step::Begin(Begin {
@@ -151,16 +179,22 @@ impl Attempt<'_> {
             Answer::Decided { code: Code::NeedsReview, .. } => {
                 self.health.metrics.payout(Code::NeedsReview.name());
                 warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
-                return Ok(None);
+                return Ok(Begun::Not(Outcome::NotOurs));
             }
             Answer::Undecided(Code::HoldExpired) => {
-                self.record(Step::Expire).await?;
-                return Ok(None);
+                return self.record(Step::Expire).await.map(|_| Begun::Not(Outcome::NotOurs));
             }
-            _ => return Ok(None),
+            Answer::Undecided(Code::CorruptState) => return Ok(Begun::Not(self.damaged())),
+            _ => return Ok(Begun::Not(Outcome::NotOurs)),
         }
-        let hold = self.hold().await?;
-        Ok(hold.filter(|hold| hold.begin_key == key).map(|hold| (hold, begun)))
+        let hold = self.hold().await?.filter(|hold| hold.begin_key == key);
+        Ok(hold.map_or(Begun::Not(Outcome::NotOurs), |hold| Begun::Ours(Box::new(hold), begun)))
+    }
+
+    /// What settle does not say more of.
+    fn damaged(&self) -> Outcome {
+        let [hold, account] = [self.keys.hold(self.id), self.keys.account(self.account)];
+        Outcome::Damaged { what: format!("{hold}, {account} or {} is damaged", self.keys.payouts()) }
     }
 
     /// Writes down what an answer proves.
@@ -178,6 +212,8 @@ impl Attempt<'_> {
             Code::NeedsReview => {
                 warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
             }
+            // What the gateway says of it can be asked again.
+            Code::CorruptState => return Ok(self.damaged()),
             _ => {}
         }
         failpoint!("after_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
@@ -216,6 +252,11 @@ impl Attempt<'_> {
                 Ok(answer) => {
                     retry.succeeded();
                     return Ok(answer);
+                }
+                // Nothing was begun, and this partition has to be looked at first: the others need our hands.
+                Err(error) if until < Phase::Over && !matches!(error, ScriptError::Failure(_)) => {
+                    retry.gave_up();
+                    return Err(error);
                 }
                 Err(error) if retry.after(&error).await.is_err() => return Err(error),
                 Err(_) => {}

@@ -22,7 +22,7 @@ use tracing::{error, info};
 
 use crate::agents::payer::Payer;
 use crate::agents::{
-    self, finder, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer, surveyor,
+    self, expirer, finder, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer, surveyor,
 };
 use crate::cli::{Config, Queues, SETTLES_MAX};
 use crate::hand::Hand;
@@ -186,6 +186,7 @@ async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Control, 
     agents::start(supervisor, worker, surveyor::Surveyor::default);
     agents::start(supervisor, worker, finder::Finder::default);
     agents::start(supervisor, worker, receipt_dropper::ReceiptDropper::default);
+    agents::start(supervisor, worker, expirer::Expirer::default);
     if let Some(payer) = payer {
         takers.push(agents::start(supervisor, worker, move || payer.clone()));
     }

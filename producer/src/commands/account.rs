@@ -118,11 +118,13 @@ async fn show(context: &Context, id: &AccountId) -> anyhow::Result<Exit> {
         return Ok(Exit::Refused);
     };
     let state = held.state();
-    let holds = match state {
+    let listed = match state {
         Some(state) if state.held.minor() > 0 => of_account(&mut link, keys, id, PAYOUTS_SHOWN_MAX).await?,
         _ => Vec::new(),
     };
-    let payouts = holds.iter().map(|hold| payout::View::of(partition, hold)).collect();
+    let payouts: Vec<payout::View<'_>> =
+        listed.iter().map(|listed| payout::View::of(partition, listed)).collect();
+    payout::hint_at_damage(payouts.iter().any(payout::View::is_damaged));
     let shown = AccountShown { account: AccountState::view(id.as_str(), state, status), payouts };
     context.output().data(&shown, || {
         let line = listing::line(id.as_str(), state, status);
@@ -171,7 +173,7 @@ impl Shown for AccountState {
     }
 
     fn text(&self) -> String {
-        let (available, held) = (self.available.decimal(self.currency), self.held.decimal(self.currency));
-        format!("{available} {} available, {held} held", self.currency)
+        let [available, held] = [self.available, self.held].map(|amount| amount.in_currency(self.currency));
+        format!("{available} available, {held} held")
     }
 }

@@ -5,14 +5,17 @@
 
 use serde::Serialize;
 use tollgate::Tollgate;
+use tollgate::amount::money;
 use tollgate::code::{Class, Code};
 use tollgate::ids::{AccountId, JobId};
+use tollgate::input::InputError;
 use tollgate::instant::Instant;
 use tollgate::job::Request;
 use tollgate::journal;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
-use tollgate::scripts::payout::{self, Hold, NOTE_BYTES_MAX, Step};
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::payout::{self, Damaged, Hold, Listed, NOTE_BYTES_MAX, Step};
 use tollgate::scripts::settle::Answer;
 
 use crate::arguments;
@@ -45,6 +48,9 @@ enum Verb {
         /// The id of its job
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
+        /// Of this account, where the id is used for several
+        #[arg(long, value_name = "ID")]
+        account: Option<AccountId>,
     },
     /// Say that it was paid: the held money leaves the account
     Post(Word),
@@ -58,6 +64,9 @@ struct Word {
     /// The id of its job
     #[arg(value_name = "ID", value_parser = arguments::stored_id)]
     id: JobId,
+    /// Of this account, where the id is used for several
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
     /// Why; the journal keeps it for ever
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
@@ -71,62 +80,107 @@ fn reason(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// An open payout as `--json` shows it; amounts in minor units, instants in milliseconds since the Unix epoch.
+/// An open payout as `--json` shows it; amounts in minor units, instants in milliseconds since the Unix epoch. What
+/// cannot be read is null.
 #[derive(Serialize)]
 pub(super) struct View<'a> {
     id: &'a str,
     partition: u16,
-    account: &'a str,
-    amount: u64,
-    currency: &'a str,
-    destination: &'a str,
+    account: Option<&'a str>,
+    amount: Option<u64>,
+    currency: Option<&'a str>,
+    destination: Option<&'a str>,
     state: &'static str,
-    attempts: u64,
-    refused: u64,
-    fence: u64,
-    lease_until_ms: u64,
-    since_ms: u64,
+    attempts: Option<u64>,
+    refused: Option<u64>,
+    fence: Option<u64>,
+    lease_until_ms: Option<u64>,
+    since_ms: Option<u64>,
     reason: &'a str,
-    gateway: &'a str,
-    idempotency_key: &'a str,
+    gateway: Option<&'a str>,
+    idempotency_key: Option<&'a str>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(partition: Partition, hold: &'a Hold) -> Self {
-        Self {
-            id: hold.id.as_str(),
-            partition: partition.number(),
-            account: hold.account.as_str(),
-            amount: hold.amount,
-            currency: &hold.currency,
-            destination: &hold.destination,
-            state: hold.state.name(),
-            attempts: hold.attempts,
-            refused: hold.refused,
-            fence: hold.fence,
-            lease_until_ms: hold.lease_until_ms,
-            since_ms: hold.since_ms,
-            reason: &hold.reason,
-            gateway: &hold.gateway,
-            idempotency_key: &hold.idempotency_key,
+    pub(super) fn of(partition: Partition, listed: &'a Listed) -> Self {
+        match listed {
+            Listed::Open(hold) => Self::of_hold(partition, hold),
+            Listed::Damaged(damaged) => Self {
+                id: &damaged.id,
+                partition: partition.number(),
+                account: damaged.account.as_ref().map(AccountId::as_str),
+                amount: None,
+                currency: None,
+                destination: None,
+                state: DAMAGED,
+                attempts: None,
+                refused: None,
+                fence: None,
+                lease_until_ms: None,
+                since_ms: None,
+                reason: &damaged.what,
+                gateway: None,
+                idempotency_key: None,
+            },
         }
     }
 
-    fn cells(&self) -> [String; 8] {
+    fn of_hold(partition: Partition, hold: &'a Hold) -> Self {
+        Self {
+            id: hold.id.as_str(),
+            partition: partition.number(),
+            account: Some(hold.account.as_str()),
+            amount: Some(hold.amount),
+            currency: Some(&hold.currency),
+            destination: Some(&hold.destination),
+            state: hold.state.name(),
+            attempts: Some(hold.attempts),
+            refused: Some(hold.refused),
+            fence: Some(hold.fence),
+            lease_until_ms: Some(hold.lease_until_ms),
+            since_ms: Some(hold.since_ms),
+            reason: &hold.reason,
+            gateway: Some(&hold.gateway),
+            idempotency_key: Some(&hold.idempotency_key),
+        }
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.state == DAMAGED
+    }
+
+    fn cells(&self) -> [String; 7] {
+        let amount = self.amount.zip(self.currency);
         [
             self.id.to_owned(),
-            self.account.to_owned(),
-            self.amount.to_string(),
-            self.currency.to_owned(),
+            self.account.unwrap_or("?").to_owned(),
+            amount.map_or("?".to_owned(), |(amount, currency)| money(u128::from(amount), currency)),
             self.state.to_owned(),
-            self.attempts.to_string(),
-            age(Some(Instant::now().ms().saturating_sub(self.since_ms))),
+            self.attempts.map_or("?".to_owned(), |attempts| attempts.to_string()),
+            age(self.since_ms.map(|since_ms| Instant::now().ms().saturating_sub(since_ms))),
             self.reason.to_owned(),
         ]
     }
+
+    /// What a line of the table does not say.
+    fn details(&self) -> String {
+        let [Some(destination), Some(gateway), Some(key)] =
+            [self.destination, self.gateway, self.idempotency_key]
+        else {
+            return String::new();
+        };
+        let (fence, refused) = (self.fence.unwrap_or_default(), self.refused.unwrap_or_default());
+        match key {
+            "" => format!("\nto {destination}, no attempt yet"),
+            key => format!("\nto {destination}, fence {fence}, {refused} refused, at {gateway} under {key}"),
+        }
+    }
 }
 
-const COLUMNS: [&str; 8] = ["id", "account", ">amount", "currency", "state", ">attempts", ">since", "reason"];
+/// The state of a payout that cannot be read.
+const DAMAGED: &str = "damaged";
+
+const COLUMNS: [&str; 7] = ["id", "account", ">amount", "state", ">attempts", ">since", "reason"];
 
 /// Open payouts for people.
 pub(super) fn table(payouts: &[View<'_>]) -> Table {
@@ -135,26 +189,23 @@ pub(super) fn table(payouts: &[View<'_>]) -> Table {
     table
 }
 
+/// What to do about damage, once.
+pub(super) fn hint_at_damage(any: bool) {
+    if any {
+        hint(
+            "nobody goes on with a damaged payout until it is repaired: `audit` says what the journal has of it, \
+             docs/operating.md how to repair it",
+        );
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
     let mut link = tollgate.server().link().await?;
     match args.verb {
         Verb::Ls { needs_review } => ls(context, &tollgate, &mut link, needs_review).await,
-        Verb::Show { id } => match find(&tollgate, &mut link, &id).await? {
-            Some((partition, hold)) => {
-                let view = View::of(partition, &hold);
-                context.output().data(&view, || {
-                    let table = table(std::slice::from_ref(&view));
-                    format!(
-                        "{table}\nto {}, fence {}, {} refused",
-                        hold.destination, hold.fence, hold.refused
-                    )
-                })?;
-                Ok(Exit::Done)
-            }
-            None => not_open(context, &id),
-        },
+        Verb::Show { id, account } => show(context, &tollgate, &mut link, &id, account.as_ref()).await,
         Verb::Post(word) => say(context, &context.acting(tollgate).await?, &mut link, word, Say::Post).await,
         Verb::Void(word) => say(context, &context.acting(tollgate).await?, &mut link, word, Say::Void).await,
     }
@@ -167,25 +218,25 @@ async fn ls(
     needs_review: bool,
 ) -> anyhow::Result<Exit> {
     let mut list = context.output().list();
-    let mut table = Table::new(&COLUMNS);
+    let (mut table, mut any_damaged) = (Table::new(&COLUMNS), false);
+    let is_wanted = |listed: &&Listed| {
+        !needs_review || !matches!(listed, Listed::Open(hold) if hold.state != Code::NeedsReview)
+    };
     let exit = each_partition(tollgate, async |partition, keys| {
         let mut from = 0;
-        loop {
-            let holds = payout::open(link, keys, from, PAGE).await?;
+        while let Some(page) = payout::listed(link, keys, from, PAGE).await? {
             from += PAGE;
-            let is_last = holds.is_empty();
-            for hold in holds.iter().filter(|hold| !needs_review || hold.state == Code::NeedsReview) {
-                let view = View::of(partition, hold);
+            for listed in page.iter().filter(is_wanted) {
+                let view = View::of(partition, listed);
+                any_damaged |= view.is_damaged();
                 if context.output().is_json() {
                     list.item(&view, String::new)?;
                 } else {
                     table.row(view.cells());
                 }
             }
-            if is_last {
-                return Ok(());
-            }
         }
+        Ok(())
     })
     .await?;
     if context.output().is_json() {
@@ -193,17 +244,57 @@ async fn ls(
     } else {
         context.output().line(table)?;
     }
+    hint_at_damage(any_damaged);
     Ok(exit)
 }
 
-/// The open payout of this id, wherever it is.
-async fn find(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow::Result<Option<(Partition, Hold)>> {
+async fn show(
+    context: &Context,
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &JobId,
+    account: Option<&AccountId>,
+) -> anyhow::Result<Exit> {
+    let mut found = Vec::new();
     for partition in tollgate.partitions().iter() {
-        if let Some(hold) = payout::hold(link, tollgate.keys(partition), id).await? {
-            return Ok(Some((partition, hold)));
+        let listed = match payout::hold(link, tollgate.keys(partition), id).await {
+            Ok(None) => continue,
+            Ok(Some(hold)) => Listed::Open(hold),
+            Err(ScriptError::CorruptPartition(what)) => {
+                Listed::Damaged(Damaged { account: None, id: id.to_string(), what })
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let owner = match &listed {
+            Listed::Open(hold) => Some(&hold.account),
+            Listed::Damaged(_) => None,
+        };
+        if account.is_none() || owner.is_none() || owner == account {
+            found.push((partition, listed));
         }
     }
-    Ok(None)
+    let views: Vec<View<'_>> = found.iter().map(|(partition, listed)| View::of(*partition, listed)).collect();
+    let view = match views.as_slice() {
+        [] => return not_open(context, id),
+        [view] => view,
+        several => {
+            let accounts = several.iter().map(|view| view.account.unwrap_or("?").to_owned());
+            return Err(ambiguous(id, accounts.collect()).into());
+        }
+    };
+    context.output().data(view, || format!("{}{}", table(std::slice::from_ref(view)), view.details()))?;
+    hint_at_damage(view.is_damaged());
+    Ok(if view.is_damaged() { Exit::Refused } else { Exit::Done })
+}
+
+/// One id may belong to payouts of several accounts: nobody guesses which is meant.
+fn ambiguous(id: &JobId, mut accounts: Vec<String>) -> InputError {
+    accounts.sort();
+    let rule = format!(
+        "a payout of one account; there is one of each of {}: say which by --account",
+        accounts.join(", ")
+    );
+    InputError::new(Code::IdMalformed, "id", id.as_str(), &rule)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -230,11 +321,13 @@ async fn say(
     say: Say,
 ) -> anyhow::Result<Exit> {
     crate::output::say(format_args!("id {}", word.id));
-    let found = match find(tollgate, link, &word.id).await? {
-        Some((partition, hold)) => Some((partition, hold.account)),
-        None => ended(tollgate, link, &word.id).await?,
-    };
-    let Some((partition, account)) = found else {
+    let mut found = candidates(tollgate, link, &word.id).await?;
+    found.retain(|payout| word.account.as_ref().is_none_or(|account| *account == payout.account));
+    if found.len() > 1 {
+        let accounts = found.iter().map(|payout| payout.account.to_string());
+        return Err(ambiguous(&word.id, accounts.collect()).into());
+    }
+    let Some(Candidate { partition, account, hold }) = found.pop() else {
         return not_open(context, &word.id);
     };
     let step = match say {
@@ -251,26 +344,44 @@ async fn say(
     let code = answer.code();
     let said = Said { id: word.id.as_str(), class: code.class().name(), code: code.name(), seq, replayed };
     let again = if replayed { " (replayed: decided before)" } else { "" };
-    let told = context.output().answer(&said, format!("{code}: {}{again}", code.meaning()));
+    let terms = hold.map_or_else(String::new, |hold| {
+        let amount = money(u128::from(hold.amount), &hold.currency);
+        format!(" ({amount} from {account} to {})", hold.destination)
+    });
+    let told = context.output().answer(&said, format!("{code}: {}{terms}{again}", code.meaning()));
     // Both words are done when they are in the journal, whatever class their code has for the sender.
     Ok(if seq.is_some() { Exit::Done } else { Exit::Refused }.combine(told))
 }
 
-/// Where a payout was that has ended, by the journal line of its receipt.
-async fn ended(
-    tollgate: &Tollgate,
-    link: &mut Link,
-    id: &JobId,
-) -> anyhow::Result<Option<(Partition, AccountId)>> {
+/// A payout of the id that somebody speaks of.
+struct Candidate {
+    partition: Partition,
+    account: AccountId,
+    /// `None` if it has ended.
+    hold: Option<Hold>,
+}
+
+/// The payouts of this id, open ones and those that have ended, wherever they are: a word that is said again belongs
+/// to the one that it ended, and to no other account's.
+async fn candidates(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow::Result<Vec<Candidate>> {
+    let mut found = Vec::new();
+    for partition in tollgate.partitions().iter() {
+        if let Some(hold) = payout::hold(link, tollgate.keys(partition), id).await? {
+            found.push(Candidate { partition, account: hold.account.clone(), hold: Some(hold) });
+        }
+    }
     for outcome in tollgate.lookup(link, std::slice::from_ref(id)).await?.into_iter().flatten() {
         let (Some(partition), Some(seq)) = (outcome.partition, outcome.seq) else { continue };
+        if found.iter().any(|payout| payout.partition == partition) {
+            continue;
+        }
         let line = journal::line_at(link, tollgate.keys(partition), seq).await??;
         let request = line.map(|line| line.request);
         if let Some(Request::Payout { account, .. } | Request::PayoutStep { account, .. }) = request {
-            return Ok(Some((partition, account)));
+            found.push(Candidate { partition, account, hold: None });
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn not_open(context: &Context, id: &JobId) -> anyhow::Result<Exit> {

@@ -80,7 +80,7 @@ fn states_are_shown_by_contract() {
         "{\"account\":\"a1\",\"available\":9007199254740991,\"held\":0,\"currency\":\"USD\",\"status\":\"open\",\
          \"payouts\":[]}\n"
     );
-    assert_eq!(cli.run(&["account", "show", "yen"]).exits(0), "yen  open  7 JPY available, 0 held\n");
+    assert_eq!(cli.run(&["account", "show", "yen"]).exits(0), "yen  open  7 JPY available, 0 JPY held\n");
     let list = cli.run(&["account", "ls", "--json"]);
     assert_eq!(list.json().as_array().unwrap().len(), 2);
     assert_eq!(cli.run(&["campaign", "ls"]).exits(0).lines().count(), 1);

@@ -21,9 +21,38 @@ fn a_sound_namespace_passes_and_a_changed_balance_is_exit_5() {
     ran.exits(5);
     let violation = &ran.json()["violations"][0];
     assert_eq!(violation["resource"], "account:a1");
-    assert_eq!((&violation["expected"], &violation["found"]), (&"\"1000\"".into(), &"\"1001\"".into()));
+    assert_eq!(
+        (&violation["expected"], &violation["found"]),
+        (&"\"1000\" (10.00 USD)".into(), &"\"1001\" (10.01 USD)".into())
+    );
     let words = cli.run(&["audit"]);
     assert!(words.exits(5).contains("\nG2 account:a1 (partition 0, seq 1): available"), "{words:?}");
+}
+
+#[test]
+fn damaged_money_is_told_in_the_currency_of_its_account() {
+    for (currency, decimals, damaged) in [
+        ("USD", "12.50 USD", "12.51 USD"),
+        ("JPY", "1250 JPY", "1251 JPY"),
+        ("KWD", "1.250 KWD", "1.251 KWD"),
+    ] {
+        let cli = Cli::new();
+        let (balance, _) = decimals.split_once(' ').unwrap();
+        cli.run(&["account", "open", "a1", "--balance", balance, "--currency", currency]).exits(0);
+        let key = format!("{{{}.0}}:account:a1", cli.namespace);
+        cli.redis(&["HSET", &key, "available", "1251", "held", "x"]);
+        let ran = cli.run(&["audit"]);
+        let said = ran.exits(5);
+        let available = format!("expected \"1250\" ({decimals}), found \"1251\" ({damaged})");
+        let zero = match currency {
+            "USD" => "0.00 USD",
+            "JPY" => "0 JPY",
+            _ => "0.000 KWD",
+        };
+        for words in [available, format!("expected \"0\" ({zero}), found \"x\"")] {
+            assert!(said.contains(&words), "{words}: {said}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod killed;
 mod lost_replies;
 mod operate;
 mod partitions;
+mod payouts;
 mod problems;
 mod proxy;
 mod run;

@@ -101,6 +101,11 @@ impl Campaign {
 }
 
 impl Account {
+    /// In which currency it is; empty where its opening is not in the journal.
+    pub(super) fn currency(&self) -> &'static str {
+        self.currency
+    }
+
     /// What its key must hold, in the order of [`ACCOUNT_FIELDS`].
     pub(super) fn fields(&self) -> [String; 5] {
         let held = self.held.to_string();

@@ -3,6 +3,7 @@
 //!
 //! Stops at a given seq, so that what was read at that seq can be compared; called again it goes on from there.
 
+use crate::amount::money;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
@@ -203,7 +204,10 @@ impl Replay {
             let said = |code, after: Option<u64>| match (resource, after) {
                 (_, None) => format!("{code}"),
                 (Resource::Campaign(_), Some(issued)) => format!("{code}, issued {issued}"),
-                (Resource::Account(_), Some(available)) => format!("{code}, available {available}"),
+                (Resource::Account(id), Some(available)) => {
+                    let currency = self.model.accounts.get(id).map_or("", |account| account.currency());
+                    format!("{code}, {} available", money(u128::from(available), currency))
+                }
             };
             let (expected, found) = (said(decision.code, decision.after), said(line.code, line.after));
             let by = if line.by.is_empty() { String::new() } else { format!(" (by {})", line.by) };

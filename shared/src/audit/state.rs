@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use redis::{Pipeline, Value};
 
+use crate::amount::money;
 use crate::failure::Failure;
 use crate::ids::{AccountId, CampaignId, JobId};
 use crate::job::Resource;
@@ -179,15 +180,25 @@ fn compare(findings: &mut Findings, name: &str, expected: &Expected, found: &[Fi
             what,
         );
     }
+    let currency = expected.names.iter().position(|name| *name == "currency");
+    let currency = currency.and_then(|at| expected.values.get(at)).map_or("", String::as_str);
     for ((name_of_field, expected_value), found) in expected.names.iter().zip(&expected.values).zip(found) {
         if found.as_deref() != Some(expected_value.as_bytes()) {
             let what = format!("{name_of_field} is not what the journal says");
-            let (positions, shown) = ([expected.seq], shown(found));
+            let positions = [expected.seq];
+            let in_words = |value: Option<u64>| match value {
+                Some(value) if matches!(*name_of_field, "available" | "held" | "amount") => {
+                    format!(" ({})", money(u128::from(value), currency))
+                }
+                _ => String::new(),
+            };
+            let expected_words = in_words(expected_value.parse().ok());
+            let shown = format!("{}{}", shown(found), in_words(number(found)));
             findings.violation(
                 check_of(name_of_field),
                 name,
                 &positions,
-                format!("{expected_value:?}"),
+                format!("{expected_value:?}{expected_words}"),
                 shown,
                 what,
             );

@@ -64,6 +64,7 @@ kinds! {
     // Payouts and locks.
     GatewayRefuses "gateway_refuses" Some("check --payout-url and the token");
     GatewayUnavailable "gateway_unavailable" None;
+    PayoutDamaged "payout_damaged" Some("`tollgate-producer payout ls` lists it, `audit` says what the journal has of it");
     LocksUnavailable "locks_unavailable" None;
     AccountLocked "account_locked" None;
     // The process itself.

@@ -2,15 +2,13 @@
 //!
 //! Every worker with a gateway has one. It begins none after the drain began; those under way are finished.
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tollgate::ids::{AccountId, JobId, Namespace};
-use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::lock::WorkError;
 use tollgate::scripts::{ScriptError, payout};
@@ -23,6 +21,7 @@ use crate::payout::account_locks::AccountLocks;
 use crate::payout::breaker::Breaker;
 use crate::payout::gateway::Gateway;
 use crate::payout::links::Links;
+use crate::payout::setbacks::Setbacks;
 use crate::payout::{Attempt, Outcome, Rules};
 use crate::process::Worker;
 use crate::process::inspector::may_pay;
@@ -48,8 +47,9 @@ struct Shared {
     /// Accounts with a payout in this process's hands.
     accounts: Mutex<HashSet<AccountId>>,
     breaker: Breaker,
-    /// Whether an attempt was made since the last round.
-    moved: AtomicBool,
+    setbacks: Setbacks,
+    /// Told after each attempt that came to something.
+    moved: Notify,
 }
 
 #[derive(Clone)]
@@ -58,6 +58,8 @@ pub(crate) struct Payer {
     hands: Arc<Semaphore>,
     /// What is due, as far as this round has looked.
     due: Vec<(Arc<Lane>, AccountId, JobId)>,
+    /// By partition: from which payout on the next round looks.
+    from: HashMap<u16, usize>,
 }
 
 impl Payer {
@@ -74,9 +76,10 @@ impl Payer {
             rules: config.rules,
             accounts: Mutex::default(),
             breaker: Breaker::new(config.rules.pauses, &worker.health.incidents),
-            moved: AtomicBool::new(false),
+            setbacks: Setbacks::new(&worker.health.incidents),
+            moved: Notify::new(),
         });
-        Ok(Some(Self { shared, hands: worker.payouts.clone(), due: Vec::new() }))
+        Ok(Some(Self { shared, hands: worker.payouts.clone(), due: Vec::new(), from: HashMap::new() }))
     }
 
     /// Whether the lock servers are fit, as far as they answer.
@@ -101,12 +104,23 @@ impl Agent for Payer {
         if self.shared.breaker.pauses() {
             return Ok(REST_MAX);
         }
-        let due = payout::due(link, &lane.keys, LOOK_AHEAD).await?;
+        let from = self.from.entry(lane.partition.number()).or_default();
+        let due = payout::due_from(link, &lane.keys, *from, LOOK_AHEAD).await?;
+        // Those in front may belong to accounts that are busy for long: the next round looks past them, and after the
+        // last it begins with the first.
+        *from = if *from + LOOK_AHEAD < due.count { *from + LOOK_AHEAD } else { 0 };
         let mut rest = if due.payouts.is_empty() { REST_MAX } else { REST_BUSY };
         if let Some(due_ms) = due.next_due_ms {
             rest = rest.min(Duration::from_millis(due_ms.saturating_sub(due.at_ms).max(1)));
         }
-        self.due.extend(due.payouts.into_iter().map(|(account, id)| (lane.clone(), account, id)));
+        let (setbacks, incidents) = (&self.shared.setbacks, &self.shared.health.incidents);
+        let (mut payouts, mut damaged) = (due.payouts, due.damaged);
+        setbacks.filter(incidents, lane.partition, &mut payouts, |(account, id)| member(account, id));
+        setbacks.filter(incidents, lane.partition, &mut damaged, |broken| broken.id.clone());
+        for broken in damaged {
+            setbacks.note(incidents, lane.partition, &broken.id, &broken.what);
+        }
+        self.due.extend(payouts.into_iter().map(|(account, id)| (lane.clone(), account, id)));
         Ok(rest)
     }
 
@@ -118,8 +132,10 @@ impl Agent for Payer {
         // Workers that all begin with the oldest would only find each other's locks.
         payouts.shuffle(&mut rand::rng());
         let list_ends_at = Instant::now() + LIST_AGE_MAX;
+        // Of each account one a round: if its lock is taken for this one, it is for the next.
+        let mut tried = HashSet::new();
         for (lane, account, id) in payouts {
-            if !self.shared.locks.may_try(&account) {
+            if !self.shared.locks.may_try(&account) || !tried.insert(account.clone()) {
                 continue;
             }
             let Some(turn) = Turn::take(&self.shared, &account) else { continue };
@@ -128,11 +144,14 @@ impl Agent for Payer {
                 break;
             }
             let leave = Leave { shared: self.shared.clone(), outcome: Outcome::NotOurs };
-            tokio::spawn(pay(leave, lane.keys.clone(), account, id, hand, turn));
+            tokio::spawn(pay(leave, lane, account, id, hand, turn));
         }
         self.shared.locks.count();
-        // Hands that are free again find no rest in between, as long as the work comes to something.
-        self.shared.moved.swap(false, Ordering::Relaxed).then_some(Duration::ZERO)
+        if tried.is_empty() {
+            return None;
+        }
+        // An account that is free again finds no rest, as long as the work comes to something.
+        tokio::time::timeout(REST_BUSY, self.shared.moved.notified()).await.is_ok().then_some(Duration::ZERO)
     }
 }
 
@@ -182,7 +201,7 @@ impl Drop for Leave {
 
 async fn pay(
     mut leave: Leave,
-    keys: Keys,
+    lane: Arc<Lane>,
     account: AccountId,
     id: JobId,
     _hand: OwnedSemaphorePermit,
@@ -190,20 +209,34 @@ async fn pay(
 ) {
     let shared = leave.shared.clone();
     let Shared { namespace, links, gateway, rules, health, .. } = &*shared;
-    let (keys, account, id) = (&keys, &account, &id);
+    let (keys, account, id) = (&lane.keys, &account, &id);
     let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
     match shared.locks.with(account, |_lease| attempt.run()).await {
         Ok(outcome) => leave.outcome = outcome,
-        Err(WorkError::Work(error)) => warn!(%id, "a payout waits: {error}"),
+        Err(WorkError::Work(ScriptError::Failure(failure))) => warn!(%id, "a payout waits: {failure}"),
+        Err(WorkError::Work(error)) => leave.outcome = Outcome::Damaged { what: error.to_string() },
         // Another worker is paying from this account, or nobody can: `account_locks` says so.
         Err(WorkError::Lock(_)) => {}
     }
+    let (setbacks, incidents, member) = (&shared.setbacks, &health.incidents, member(account, id));
+    match &leave.outcome {
+        Outcome::Damaged { what } => setbacks.note(incidents, lane.partition, &member, what),
+        // Whether it could go on is not known.
+        Outcome::NotOurs => {}
+        _ => setbacks.clear(incidents, lane.partition, &member),
+    }
+}
+
+/// As `payouts` lists it.
+fn member(account: &AccountId, id: &JobId) -> String {
+    format!("{account}\t{id}")
 }
 
 impl Shared {
     fn learn(&self, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Recorded(_) | Outcome::Unknown) {
-            self.moved.store(true, Ordering::Relaxed);
+        // One that is damaged rests from now on: that is a step as well.
+        if matches!(outcome, Outcome::Recorded(_) | Outcome::Unknown | Outcome::Damaged { .. }) {
+            self.moved.notify_one();
         }
         self.breaker.learn(outcome, &self.health.incidents);
     }

@@ -92,7 +92,7 @@ impl Breaker {
                 incidents.open(self.reporter, Incident::new(Kind::GatewayUnavailable, "", reason));
             }
             // A payout that did not reach the gateway says nothing about it: the next one may try.
-            Outcome::NotOurs if state.gate == Gate::Trying => {
+            Outcome::NotOurs | Outcome::Damaged { .. } if state.gate == Gate::Trying => {
                 state.gate = Gate::Open { until: Instant::now() };
             }
             Outcome::Recorded(_) | Outcome::Unknown if state.gate == Gate::Trying => {
@@ -100,7 +100,7 @@ impl Breaker {
                 state.backoff.reset();
                 incidents.resolve(self.reporter);
             }
-            Outcome::NotOurs | Outcome::Recorded(_) | Outcome::Unknown => {}
+            Outcome::NotOurs | Outcome::Damaged { .. } | Outcome::Recorded(_) | Outcome::Unknown => {}
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::proxy::Proxy;
 mod gateways;
 mod keys;
 mod locks;
+mod waiting;
 
 /// Every test has a server that forces each write to disk, as payouts want it.
 fn redis() -> Temporary {

@@ -20,7 +20,7 @@ async fn ready(worker: &Worker) -> (bool, String) {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
-    const TASKS: [&str; 12] = [
+    const TASKS: [&str; 13] = [
         "fetch",
         "heartbeat",
         "observe",
@@ -30,6 +30,7 @@ async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
         "reap",
         "drop_receipts",
         "reclaim",
+        "expire",
         "signals",
         "remind",
         "http",
@@ -58,7 +59,7 @@ async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_at_a_partition_stops_no_agent() {
-    const AGENTS: [&str; 9] = [
+    const AGENTS: [&str; 10] = [
         "pay",
         "heartbeat",
         "observe",
@@ -68,6 +69,7 @@ async fn a_panic_at_a_partition_stops_no_agent() {
         "reclaim",
         "survey",
         "find_queues",
+        "expire",
     ];
     futures_util::future::join_all(AGENTS.map(async |agent| {
         let space = Space::on(shared()).await;
