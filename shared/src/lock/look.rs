@@ -79,6 +79,21 @@ impl Look {
     }
 }
 
+impl Look {
+    /// Whether whatever stands on the nodes now is a left-over: no lock at all, or what an earlier look, so long ago,
+    /// has seen too, and nobody has extended or taken anew since.
+    pub(super) fn is_left_over(&self, before: Option<(Duration, &Self)>) -> bool {
+        let earlier = |index: usize| before.and_then(|(ago, look)| Some((ago, look.nodes.get(index)?)));
+        self.nodes.iter().enumerate().all(|(index, node)| match (&node.found, earlier(index)) {
+            (Ok(Found::Held { owner, left }), Some((ago, NodeLook { found: Ok(before), .. }))) => {
+                matches!(before, Found::Held { owner: other, left: more } if other == owner && *left + ago / 2 <= *more)
+            }
+            (Ok(Found::Held { .. }), _) => false,
+            _ => true,
+        })
+    }
+}
+
 /// `held by web-1:17 for at most 3.2s more; 3 of 3 nodes answer`
 impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,6 +159,18 @@ mod tests {
         assert_eq!(look(&[held("a", 3), held("b", 5), Ok(Found::Free)]).holder(), None);
         assert!(look(&[held("a", 3), Ok(Found::Free), Ok(Found::Free)]).is_free());
         assert!(!two.is_free());
+    }
+
+    #[test]
+    fn a_left_over_is_what_nobody_has_touched_since_the_look_before() {
+        let free = || Ok(Found::Free);
+        let ago = Duration::from_secs(2);
+        let now = look(&[held("a", 6), free(), free()]);
+        assert!(!now.is_left_over(None), "somebody may be on the way to the others");
+        assert!(now.is_left_over(Some((ago, &look(&[held("a", 8), free(), free()])))));
+        assert!(!now.is_left_over(Some((ago, &look(&[held("a", 6), free(), free()])))), "taken anew");
+        assert!(!now.is_left_over(Some((ago, &look(&[held("b", 8), free(), free()])))), "by another");
+        assert!(look(&[Ok(Found::Foreign { owner: "x".into() }), free(), free()]).is_left_over(None));
     }
 
     #[test]

@@ -246,11 +246,14 @@ impl Queue {
     /// Takes note of what the nodes say about who has it.
     pub(super) fn saw(&self, look: Look) {
         let mut state = self.state();
-        if look.is_free() {
-            // Only the node that is asked first says that it is taken: something is left on it.
-            state.first_blocked_until = Some(Instant::now() + FIRST_BLOCKED_FOR);
+        let now = Instant::now();
+        let before = state.seen.take();
+        let before = before.as_ref().map(|(at, look)| (now.saturating_duration_since(*at), look));
+        if look.is_free() && look.is_left_over(before) {
+            // Only the node that is asked first says that it is taken, and not by somebody on the way to the others.
+            state.first_blocked_until = Some(now + FIRST_BLOCKED_FOR);
         }
-        state.seen = Some((Instant::now(), look));
+        state.seen = Some((now, look));
     }
 
     /// Whether a wait that began at `since` has not been reported yet; asked once.
