@@ -71,7 +71,10 @@ pub(crate) fn of(overview: &Overview, workers: &[Row], more: Vec<Problem>) -> Ve
     }
     problems.extend(of_workers(overview, workers));
     if overview.counts.dead > 0 {
-        let what = format!("{} jobs are dead: nobody could decide them", count(overview.counts.dead));
+        let what = match overview.counts.dead {
+            1 => "1 job is dead: nobody could decide it".to_owned(),
+            dead => format!("{} jobs are dead: nobody could decide them", count(dead)),
+        };
         let with_dead = overview.partitions.iter().filter(|partition| partition.counts.dead > 0);
         let partitions = with_dead.map(|partition| partition.partition).collect();
         let problem = Problem::new(Kind::DeadJobs, what, "tollgate-producer dead ls");
@@ -148,7 +151,10 @@ fn of_queue(overview: &Overview, workers: &[Row], queue: &QueueCounts) -> Vec<Pr
         }
     }
     let is_served = workers.iter().any(|worker| worker.serves(name));
-    let waits = format!("{} jobs wait", count(queue.waiting));
+    let waits = match queue.waiting {
+        1 => "1 job waits".to_owned(),
+        waiting => format!("{} jobs wait", count(waiting)),
+    };
     let anywhere = partitions_where(overview, name, |queue| queue.waiting > 0);
     if queue.waiting == 0 || queue.problem.is_some() {
         if queue.pending > 0 && queue.oldest_age_ms.is_some_and(|age_ms| age_ms >= OLD_MS) {

@@ -74,6 +74,7 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
     line("expired", count(expired));
     line("discarded", count(discarded));
     line("overtaken", count(overtaken));
+    line("lost", count(lost));
     let Conservation { accepted, settled, holds } = overview.conservation;
     let verdict = if holds { "holds" } else { "BROKEN: run `tollgate-producer audit`" };
     let law = format!(

@@ -52,7 +52,7 @@ async fn stats_begins_with_what_is_wrong_worst_first() {
             "problem": "queue_unserved",
             "partitions": [0],
             "queue": "defualt",
-            "what": "queue defualt: 1 jobs wait, and no worker serves it",
+            "what": "queue defualt: 1 job waits, and no worker serves it",
             "command": "tollgate-worker -q defualt",
         })
     );

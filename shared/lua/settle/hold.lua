@@ -69,6 +69,14 @@ local function end_hold(hold, id, payouts, account, returned)
   loaded[hold.position] = false
 end
 
+-- Whether an attempt may still be under way. No lease is longer than this, so one that has more time left was begun
+-- before the clock went back, and is over as it would be had the clock gone forward: what protects a payout from its
+-- own first attempt is the gateway's key, never a clock.
+local LEASE_MS_MAX = 601000   -- the longest --payout-timeout and its margin
+local function lease_runs(hold)
+  return now_ms < hold.lease_until_ms and hold.lease_until_ms - now_ms <= LEASE_MS_MAX
+end
+
 -- Whether the latest attempt turned out to have sent nothing. A lease that has run keeps its time.
 local function was_taken_back(hold)
   return hold.fence > 0 and hold.lease_until_ms == 0

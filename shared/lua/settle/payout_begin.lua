@@ -26,7 +26,7 @@ kinds.payout_begin = {
     if hold.begin_key == begin_key and was_taken_back(hold) then return 'fenced' end
     if hold.begin_key == begin_key then return 'replayed:' .. hold.state .. ':' .. digits(hold.seq) end
     if hold.state == 'needs_review' then return 'replayed:needs_review:' .. digits(hold.seq) end
-    if now_ms < hold.lease_until_ms then return 'lease_running' end
+    if lease_runs(hold) then return 'lease_running' end
     if hold.attempts == 0 and hold.expires_at_ms and now_ms >= hold.expires_at_ms then return 'hold_expired' end
 
     if hold.attempts == 0 then hold.gateway, hold.idempotency_key = gateway, idempotency_key end

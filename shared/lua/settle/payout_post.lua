@@ -16,7 +16,7 @@ kinds.payout_post = {
       -- Paid although we gave the money back: an alarm in the journal, never silence. Nothing else changes.
       return 'paid_after_void', step_fields(account, source, note), account.available, match(receipt_of[id], '^%x+')
     end
-    if source ~= 'gateway' and now_ms < hold.lease_until_ms then return 'lease_running' end
+    if source ~= 'gateway' and lease_runs(hold) then return 'lease_running' end
     end_hold(hold, id, payouts, account, 0)
     return 'paid', step_fields(account, source, note), account.available, hold.fingerprint
   end,

@@ -11,7 +11,7 @@ kinds.payout_void = {
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id, 'payout_voided') end
-    if now_ms < hold.lease_until_ms then return 'lease_running' end
+    if lease_runs(hold) then return 'lease_running' end
     if source ~= 'operator'
         and (hold.attempts > 0 or not hold.expires_at_ms or now_ms < hold.expires_at_ms) then
       return 'hold_not_expired'

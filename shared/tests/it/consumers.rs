@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tollgate::ids::QueueName;
-use tollgate::scripts::claim::{Redelivered, claim};
+use tollgate::scripts::claim::{Holder, Redelivered, claim, claim_from};
 use tollgate::scripts::pending::pending;
 use tollgate::scripts::queue::{QueueStatus, queue};
 use tollgate::scripts::reap::{Reaped, reap};
@@ -152,4 +152,40 @@ async fn only_a_silent_consumer_that_holds_nothing_is_reaped() {
     let stream = keys.queue(&s.queue);
     assert_eq!(s.number(&["XGROUP", "CREATECONSUMER", &stream, "workers", "w"]).await, 1, "it was removed");
     assert!(s.dump().await.hash("workers").is_empty());
+}
+
+/// After the server's clock went back, what a dead worker holds is young for as long: then its silence counts, as the
+/// caller watched it.
+#[tokio::test]
+async fn what_a_silent_worker_holds_is_claimed_however_young_the_clock_says_it_is() {
+    const LONG: Duration = Duration::from_secs(7_200);
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let jobs: Vec<_> = (0..3).map(|i| fresh(redeem("c", &format!("u{i}"), 1))).collect();
+    s.deliver("dead", &jobs).await;
+    let beat_at = beat::beat(&mut s.link, &s.keys, "dead", "{}").await.unwrap();
+    let none = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, &[]).await.unwrap();
+    let dead = Holder { consumer: "dead".to_owned(), beat: beat_at.to_string() };
+    assert_eq!((none.entries.len(), none.holders), (0, vec![dead.clone()]), "it is told who holds what");
+    // Another beat, whichever time it tells: it lives.
+    let lives = Holder { beat: (beat_at + 7_200_000).to_string(), ..dead.clone() };
+    let none = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, &[lives]).await.unwrap();
+    assert_eq!(none.entries.len(), 0);
+    let taken = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, &[dead.clone()]).await.unwrap();
+    assert_eq!(taken.entries.len(), 3);
+    let again = claim_from(&mut s.link, &s.keys, &s.queue, "other", LONG, 9, &[dead]).await.unwrap();
+    assert_eq!((again.entries.len(), again.holders[0].consumer.as_str()), (0, "heir"));
+}
+
+#[tokio::test]
+async fn a_beat_from_before_the_clock_went_back_is_no_sign_of_life() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let names = s.queues().await;
+    let (workers, minute) = (s.keys.workers(), Duration::from_secs(60));
+    for (ahead_ms, reaped) in [(30_000, Reaped::Alive), (7_200_000, Reaped::Gone)] {
+        let at_ms = s.now_ms().await + ahead_ms;
+        s.run(&["HSET", &workers, "w", &format!("{at_ms}\t{{}}")]).await;
+        assert_eq!(reap(&mut s.link, &s.keys, &names, "w", minute).await.unwrap(), reaped, "{ahead_ms}");
+    }
 }

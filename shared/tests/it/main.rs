@@ -16,6 +16,7 @@ mod embedded;
 mod init;
 mod link;
 mod lock;
+mod lost_keys;
 mod model;
 mod park;
 mod payout;

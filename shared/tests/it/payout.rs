@@ -370,3 +370,24 @@ async fn another_gateway_gets_no_attempt_while_one_is_unknown() {
     assert_eq!((open.reason.as_str(), open.gateway.as_str()), ("other_gateway", "gateway"));
     bank.audited().await;
 }
+
+/// The clock went back by two hours: the lease of an attempt from before it would run for two hours more.
+#[tokio::test]
+async fn a_lease_that_the_clock_makes_impossible_is_over() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    bank.begin("b1").await;
+    let row = bank.keys.hold(&bank.id);
+    for (ahead_ms, over) in [(600_000, false), (7_200_000, true)] {
+        let at_ms = due(&mut bank.link, &bank.keys, 1).await.unwrap().at_ms;
+        let until_ms = (at_ms + ahead_ms).to_string();
+        let _: u64 = bank.link.query(&cmd(&["HSET", &row, "lease_until_ms", &until_ms])).await.unwrap();
+        let answer = bank.begin("b2").await;
+        if over {
+            assert_eq!(decided(answer), Code::Paying);
+        } else {
+            assert_eq!(answer, Answer::Undecided(Code::LeaseRunning));
+        }
+    }
+    assert_eq!(hold(&mut bank.link, &bank.keys, &bank.id).await.unwrap().unwrap().attempts, 2);
+}
