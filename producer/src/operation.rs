@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tollgate::Tollgate;
-use tollgate::code::{Class, Code};
+use tollgate::code::{Class, Code, Stored};
 use tollgate::failure::Failure;
 use tollgate::ids::JobId;
 use tollgate::job::{CampaignTerms, Request, Resource, Window};
@@ -42,6 +42,9 @@ pub(crate) struct Decision {
     /// The first field in which what exists differs from what was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'static str>,
+    /// What does not exist, where that is the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
     /// Whether what was asked for is so, by this request or by an earlier one.
     #[serde(skip)]
     is_so: bool,
@@ -64,6 +67,9 @@ impl fmt::Display for Decision {
             (Some(field), _) => write!(f, ": {}, and its {field} differs", self.code.meaning())?,
             (None, Class::Applied) => {}
             (None, _) => write!(f, ": {}", self.code.meaning())?,
+        }
+        if let Some(missing) = &self.missing {
+            write!(f, ": {missing}")?;
         }
         if self.is_so && self.code.class() != Class::Applied {
             f.write_str(" (by an earlier request: nothing is left to do)")?;
@@ -168,9 +174,25 @@ pub(crate) async fn explain(
         (request, code),
         (Request::AccountClose { .. }, Code::AccountClosed) | (Request::CampaignClose { .. }, Code::Ended)
     );
-    let class = code.class();
+    let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
+    let missing = missing(code, request);
     let is_so = class == Class::Applied || was_closed;
-    Decision { id, partition: partition.number(), class: class.name(), code, seq, replayed, field, is_so }
+    Decision {
+        id,
+        partition: partition.number(),
+        class: class.name(),
+        code,
+        seq,
+        replayed,
+        field,
+        missing,
+        is_so,
+    }
+}
+
+/// The id of what a request asks for, if the code says that it does not exist.
+pub(crate) fn missing(code: Code, request: &Request) -> Option<String> {
+    (code.stored() == Stored::PastBound).then(|| request.resource().id().to_owned())
 }
 
 /// What a mismatch means under an id that the resource itself gives: the resource exists, on other terms.

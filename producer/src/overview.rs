@@ -29,12 +29,21 @@ pub(crate) struct Overview {
     pub(crate) at_ms: u64,
     #[serde(flatten)]
     pub(crate) counts: Counts,
+    /// How many dead jobs there are of each reason.
+    pub(crate) dead_by_reason: Vec<Reason>,
     pub(crate) conservation: Conservation,
     pub(crate) queues: Vec<QueueCounts>,
     /// Those that could be read.
     pub(crate) partitions: Vec<PartitionCounts>,
     /// Those that could not: the sums above are without them.
     pub(crate) unread: Vec<Unread>,
+}
+
+/// Dead jobs of one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Reason {
+    pub(crate) reason: String,
+    pub(crate) count: u64,
 }
 
 /// A partition that cannot be read.
@@ -59,6 +68,10 @@ pub(crate) struct Counts {
     pub(crate) overtaken: u64,
     /// Entries that went with a stream, as its repair found.
     pub(crate) lost: u64,
+    /// Refused for good, since too many were dead because their resource does not exist.
+    pub(crate) dead_refused: u64,
+    /// Dead without their bytes, since too many were dead for the same reason.
+    pub(crate) dead_stripped: u64,
     /// Of the oldest entry that waits or is in some worker's hands.
     pub(crate) oldest_age_ms: Option<u64>,
 }
@@ -182,7 +195,22 @@ impl Overview {
             }
         }
         let at_ms = read.iter().map(|(_, whole)| whole.stats.at_ms).max().unwrap_or(0);
-        Self { at_ms, counts, conservation, queues: queues.into_values().collect(), partitions, unread }
+        let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+        for (reason, count) in read.iter().flat_map(|(_, whole)| &whole.stats.head.dead_by_reason) {
+            *reasons.entry(reason).or_default() += count;
+        }
+        let dead_by_reason = reasons.into_iter().filter(|(_, count)| *count > 0);
+        let dead_by_reason =
+            dead_by_reason.map(|(reason, count)| Reason { reason: reason.to_owned(), count }).collect();
+        Self {
+            at_ms,
+            counts,
+            dead_by_reason,
+            conservation,
+            queues: queues.into_values().collect(),
+            partitions,
+            unread,
+        }
     }
 }
 
@@ -223,6 +251,8 @@ fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCount
             discarded: stats.head.discarded,
             overtaken: stats.head.overtaken,
             lost: stats.head.lost,
+            dead_refused: stats.head.dead_refused,
+            dead_stripped: stats.head.dead_stripped,
             oldest_age_ms: queues.iter().filter_map(|queue| queue.oldest_age_ms).max(),
         },
         conservation: Conservation { accepted, settled: stats.settled(), holds: stats.is_conserved() },
@@ -247,6 +277,8 @@ impl Counts {
         self.discarded += other.discarded;
         self.overtaken += other.overtaken;
         self.lost += other.lost;
+        self.dead_refused += other.dead_refused;
+        self.dead_stripped += other.dead_stripped;
         // `None` is less than any age.
         self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
     }

@@ -265,7 +265,15 @@ mod tests {
             queues: queues.clone(),
             missing: Vec::new(),
         };
-        Overview { at_ms: 1, counts, conservation, queues, partitions: vec![partition], unread: Vec::new() }
+        Overview {
+            at_ms: 1,
+            counts,
+            dead_by_reason: Vec::new(),
+            conservation,
+            queues,
+            partitions: vec![partition],
+            unread: Vec::new(),
+        }
     }
 
     #[test]

@@ -25,7 +25,9 @@ if lacked then return lacked end
 local results = {}
 for i, id in ipairs(ids) do
   results[i] = 'absent'
+  local row = read_row(redis.call('HGET', parked_key, id))
   if redis.call('ZREM', dead_key, id) == 1 then
+    change_head_number(head_key, dead_field(row), -1)
     redis.call('HDEL', parked_key, id)
     counters.discarded = counters.discarded + 1
     results[i] = 'discarded'

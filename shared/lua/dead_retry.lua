@@ -4,7 +4,8 @@
 -- KEYS     head queues registered parked dead, then the stream of every queue
 -- ARGV     nonce queue_count, then the name of every queue in the order of KEYS, then the ids
 -- returns  nonce, status, and for status
---            done                for each id: requeued, absent (not in dead) or corrupt_state (its row is damaged)
+--            done                for each id: requeued, absent (not in dead) corrupt_state (its row is damaged) or
+--                                not_kept (there are no bytes to put back)
 --            stale_keys          a queue was added: read the list again
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   absent for what the first call put back.
@@ -25,8 +26,12 @@ if lacked then return lacked end
 
 local results = {}
 for i, id in ipairs(ids) do
+  local row = read_row(redis.call('HGET', parked_key, id))
   results[i] = requeue(dead_key, parked_key, streams, id)
-  if results[i] == 'requeued' then counters.requeued = counters.requeued + 1 end
+  if results[i] == 'requeued' then
+    counters.requeued = counters.requeued + 1
+    change_head_number(head_key, dead_field(row), -1)
+  end
 end
 write_counters(head_key, counters)
 return { nonce, 'done', unpack(results) }

@@ -2,13 +2,15 @@
 -- park: moves one entry out of its stream, undecided: to scheduled (not due yet) or to dead.
 --
 -- KEYS     head queue parked scheduled dead bucket kept hold
--- ARGV     nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason envelope
+-- ARGV     nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason excess envelope;
 --          hour is '' for a timeless id; destination is scheduled or dead; due_at_ms counts for scheduled; bucket
---          and hold are those of the id
+--          and hold are those of the id; excess says what becomes of it where DEAD_MAX are dead for the reason
+--          already: keep, strip (of poison: length and SHA-1 stand for its bytes) or refuse
 -- returns  nonce, status:
 --            parked          moved, and acknowledged
 --            already_parked  another entry of this id waits there; this one is only acknowledged
 --            due             not moved: it may be settled now
+--            dead_full       not moved, since there are too many dead for this reason: settle may refuse it
 --            not_owner       not moved: the entry is pending under another consumer, or settled
 --            replayed:<code>:<seq>, id_mismatch:<seq>, id_expired   answered, and acknowledged
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
@@ -18,8 +20,8 @@
 -- receipt or another owner, and can neither lose, double nor invent a job. Every type and right is checked
 -- before the acknowledgement, which is the first write; the writes after it cannot fail.
 local head_key, queue_key, parked_key, scheduled_key, dead_key, bucket_key, kept_key, hold_key = unpack(KEYS)
-local nonce, consumer, entry, id, fingerprint, hour, destination, due_at_ms, attempts, queue_name, reason, envelope =
-  unpack(ARGV)
+local nonce, consumer, entry, id, fingerprint, hour, destination, due_at_ms, attempts, queue_name, reason, excess,
+  envelope = unpack(ARGV)
 local GROUP = 'workers'
 
 local time = redis.call('TIME')
@@ -63,19 +65,26 @@ if counter then return answer(counter, known) end
 local row = read_row(row_text)
 if known == 'corrupt_state' then
   -- What is known of this id is damaged: it waits in dead for a repair, as settle would have it.
-  destination, reason = 'dead', 'corrupt_state'
+  destination, reason, excess = 'dead', 'corrupt_state', 'keep'
 elseif row and row.state ~= 'queued' then
   -- One row for an id: the copy that waits there stands for this one.
   return answer(nil, 'already_parked')
 end
 if destination == 'scheduled' and tonumber(due_at_ms) <= now_ms then return { nonce, 'due' } end
+local length = ''
+if destination == 'dead' and excess ~= 'keep' and head_number(head_key, 'dead:' .. reason) >= DEAD_MAX then
+  if excess == 'refuse' then return { nonce, 'dead_full' } end
+  length, envelope = digits(#envelope), redis.sha1hex(envelope)
+end
 
 acknowledge()
 local score = destination == 'scheduled' and due_at_ms or digits(now_ms)
 local added = redis.call('ZADD', destination == 'scheduled' and scheduled_key or dead_key, score, id)
 redis.call('HSET', parked_key, id, write_row({ state = destination, fingerprint = fingerprint, attempts = attempts,
-  queue = queue_name, reason = reason, at_ms = score, envelope = envelope }))
+  queue = queue_name, reason = reason, at_ms = score, length = length, envelope = envelope }))
 local counter = destination == 'scheduled' and 'to_scheduled' or 'to_dead'
 counters[counter] = counters[counter] + added
 write_counters(head_key, counters)
+if destination == 'dead' then change_head_number(head_key, 'dead:' .. reason, added) end
+if length ~= '' then change_head_number(head_key, 'dead_stripped', added) end
 return { nonce, 'parked' }

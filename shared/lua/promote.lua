@@ -37,7 +37,8 @@ for _, id in ipairs(due) do
     promoted = promoted + 1
   else
     redis.call('ZREM', scheduled_key, id)
-    redis.call('ZADD', dead_key, digits(now_ms), id)
+    local row = read_row(redis.call('HGET', parked_key, id))
+    change_head_number(head_key, dead_field(row), redis.call('ZADD', dead_key, digits(now_ms), id))
     damaged = damaged + 1
   end
 end

@@ -52,6 +52,8 @@ pub enum Stored {
     Yes,
     /// Nowhere: the same id may be sent again.
     No,
+    /// Nowhere, unless too many jobs are dead for it: then one that comes is refused for good.
+    PastBound,
 }
 
 macro_rules! codes {
@@ -131,7 +133,7 @@ codes! {
     CorruptState "corrupt_state" Undecidable No "the resource's keys hold something they cannot hold; repair them, then retry";
     CampaignExists "campaign_exists" Refused Yes "a campaign of this id exists";
     CodesIncomplete "codes_incomplete" Invalid No "the campaign's codes are not all there: upload them again";
-    CampaignNotFound "campaign_not_found" Refused Yes "no campaign of this id";
+    CampaignNotFound "campaign_not_found" Invalid PastBound "no campaign of this id";
     Ended "ended" Refused Yes "the campaign is closed or its time is over";
     NotStarted "not_started" Refused Yes "the campaign has not opened yet";
     CampaignLimitReached "campaign_limit_reached" Refused Yes "the campaign has not enough left";
@@ -140,7 +142,7 @@ codes! {
     LimitBelowIssued "limit_below_issued" Refused Yes "more has been issued than the new limit allows";
     LimitAboveCodes "limit_above_codes" Refused Yes "the campaign has fewer codes than the new limit";
     AccountExists "account_exists" Refused Yes "an account of this id exists";
-    AccountNotFound "account_not_found" Refused Yes "no account of this id";
+    AccountNotFound "account_not_found" Invalid PastBound "no account of this id";
     AccountClosed "account_closed" Refused Yes "the account is closed";
     CurrencyMismatch "currency_mismatch" Refused Yes "the account holds another currency";
     AccountNotEmpty "account_not_empty" Refused Yes "the account still holds money";
@@ -176,6 +178,14 @@ codes! {
 }
 
 impl Code {
+    /// What it means where it is the code of a decision.
+    pub fn class_of_decision(self) -> Class {
+        match self.class() {
+            decided @ (Class::Applied | Class::Pending) => decided,
+            _ => Class::Refused,
+        }
+    }
+
     /// The process exit code of a command whose outcome this is (exit codes: see docs/codes.md).
     pub fn exit_code(self) -> u8 {
         match self.class() {
@@ -202,7 +212,7 @@ mod tests {
             assert_eq!(Code::from_name(code.name()), Some(*code));
             // Only what was decided is stored.
             let decided = matches!(code.class(), Class::Applied | Class::Refused | Class::Pending);
-            assert!(code.stored() == Stored::No || decided, "{code}");
+            assert!(code.stored() != Stored::Yes || decided, "{code}");
         }
         assert_eq!(Code::from_name("nonsense"), None);
     }

@@ -79,7 +79,7 @@ impl Outcome {
     fn of_trace(id: &JobId, partition: Partition, trace: &Trace) -> Self {
         let (class, code, seq, fingerprint) = match trace {
             Trace::Receipt { fingerprint, code, seq } => {
-                let class = match code.class() {
+                let class = match code.class_of_decision() {
                     Class::Applied => OutcomeClass::Applied,
                     Class::Pending => OutcomeClass::Pending,
                     _ => OutcomeClass::Refused,

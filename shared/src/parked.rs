@@ -30,14 +30,16 @@ pub struct Row {
     pub reason: String,
     /// When it is due, or when it gave up, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// The bytes as they came.
+    /// The bytes as they came; if they were not kept, their SHA-1 in hex.
     pub envelope: Vec<u8>,
+    /// How long they were, if they were not kept: too many were dead for this reason when it came.
+    pub stripped_bytes: Option<u64>,
 }
 
 impl Row {
     /// Reads a row as `lua/parts/parked_row.lua` writes it; `None` if it is damaged.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut words = bytes.splitn(7, |byte| *byte == b'\t');
+        let mut words = bytes.splitn(8, |byte| *byte == b'\t');
         let mut text = || std::str::from_utf8(words.next()?).ok();
         let row = Self {
             state: ParkedState::from_name(text()?)?,
@@ -46,6 +48,10 @@ impl Row {
             queue: QueueName::parse(text()?).ok()?,
             reason: text()?.to_owned(),
             at_ms: text()?.parse().ok()?,
+            stripped_bytes: match text()? {
+                "" => None,
+                length => Some(length.parse().ok()?),
+            },
             envelope: Vec::new(),
         };
         Some(Self { envelope: words.next()?.to_vec(), ..row })
@@ -119,13 +125,16 @@ mod tests {
 
     #[test]
     fn a_row_keeps_its_bytes_whatever_they_are() {
-        let row = Row::parse(b"dead\t0123456789abcdef\t2\tdefault\tmalformed_json\t17\t\xff\tx\ny").unwrap();
+        let row =
+            Row::parse(b"dead\t0123456789abcdef\t2\tdefault\tmalformed_json\t17\t\t\xff\tx\ny").unwrap();
         assert_eq!((row.state, row.attempts, row.at_ms), (ParkedState::Dead, 2, 17));
         assert_eq!(row.code(), Some(Code::MalformedJson));
         assert_eq!(row.envelope, b"\xff\tx\ny");
-        for bad in
-            [&b""[..], b"dead\t0123456789abcdef\t2\tdefault\tx\t17", b"lost\t0123456789abcdef\t2\tq\tx\t1\t"]
-        {
+        for bad in [
+            &b""[..],
+            b"dead\t0123456789abcdef\t2\tdefault\tx\t17\t",
+            b"lost\t0123456789abcdef\t2\tq\tx\t1\t\t",
+        ] {
             assert_eq!(Row::parse(bad), None);
         }
     }

@@ -20,6 +20,7 @@ pub(crate) mod parts {
     pub(crate) const NUMBERS: &str = include_str!("../lua/parts/numbers.lua");
     pub(crate) const CHECKS: &str = include_str!("../lua/parts/checks.lua");
     pub(crate) const PARKED_ROW: &str = include_str!("../lua/parts/parked_row.lua");
+    pub(crate) const DEAD_COUNT: &str = include_str!("../lua/parts/dead_count.lua");
     pub(crate) const RECEIPT: &str = include_str!("../lua/parts/receipt.lua");
     pub(crate) const QUEUE_ACKED: &str = include_str!("../lua/parts/queue_acked.lua");
     pub(crate) const FORMAT: &str = include_str!("../lua/parts/format.lua");

@@ -20,6 +20,7 @@ use tollgate::scripts::settle::Answer;
 type Label = [(&'static str, &'static str); 1];
 /// Partition and queue.
 type QueueLabels = [(&'static str, String); 2];
+type PartitionLabel = [(&'static str, String); 1];
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -44,6 +45,8 @@ pub(crate) struct Metrics {
     queue_waiting: Family<QueueLabels, Gauge>,
     queue_pending: Family<QueueLabels, Gauge>,
     queue_oldest_age_ms: Family<QueueLabels, Gauge>,
+    dead_refused: Family<PartitionLabel, Gauge>,
+    dead_stripped: Family<PartitionLabel, Gauge>,
 }
 
 /// What is read at the moment of asking.
@@ -81,6 +84,8 @@ impl Default for Metrics {
             queue_waiting: Family::default(),
             queue_pending: Family::default(),
             queue_oldest_age_ms: Family::default(),
+            dead_refused: Family::default(),
+            dead_stripped: Family::default(),
         }
     }
 }
@@ -163,6 +168,13 @@ impl Metrics {
         self.queue_oldest_age_ms.get_or_create(&labels).set(oldest_age.as_millis() as i64);
     }
 
+    /// How many jobs a partition refused, and how many it keeps without their bytes, since too many were dead.
+    pub(crate) fn dead_past_bound(&self, partition: u16, refused: u64, stripped: u64) {
+        let label = [("partition", partition.to_string())];
+        self.dead_refused.get_or_create(&label).set(refused as i64);
+        self.dead_stripped.get_or_create(&label).set(stripped as i64);
+    }
+
     /// A queue that cannot be read any more: old figures would pass for new ones.
     pub(crate) fn forget_queue(&self, partition: u16, queue: &str) {
         let labels = [("partition", partition.to_string()), ("queue", queue.to_owned())];
@@ -243,6 +255,16 @@ impl Metrics {
             "queue_oldest_age_ms",
             "Age of the oldest unsettled job",
             self.queue_oldest_age_ms.clone(),
+        );
+        registry.register(
+            "jobs_refused_past_bound",
+            "Refused for good, since too many were dead because their resource does not exist",
+            self.dead_refused.clone(),
+        );
+        registry.register(
+            "jobs_dead_stripped",
+            "Dead without their bytes, since too many were dead for the same reason",
+            self.dead_stripped.clone(),
         );
         let mut page = String::new();
         match encode(&mut page, &registry) {

@@ -32,6 +32,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tollgate::code::Code;
 use tollgate::scripts::park::Destination;
+use tollgate::scripts::settle::Missing;
 use tracing::{error, warn};
 
 use crate::failpoint::failpoint;
@@ -129,7 +130,7 @@ async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {
 
     trace::settling(desk, &due);
     let sent = Instant::now();
-    let answers = settle::settle(desk, &plans).await?;
+    let answers = settle::settle(desk, &plans, Missing::Undecided).await?;
     let answered = Instant::now();
     failpoint!("after_settle", batch.jobs());
 

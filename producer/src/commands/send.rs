@@ -28,6 +28,7 @@ use crate::arguments;
 use crate::context::Context;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupt;
+use crate::operation;
 use crate::output::{hint, say};
 use crate::progress::Progress;
 use crate::repeat::ChangeId;
@@ -79,6 +80,9 @@ struct Answer {
     /// The first field in which the request known under this id differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'static str>,
+    /// What does not exist, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
     /// The coupon code that a redemption was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     coupon: Option<String>,
@@ -117,6 +121,12 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
         exit = match waiting.answer(&tollgate, &mut link, &job, &mut interrupt).await {
             Ok(answer) => {
                 let told = context.output().answer(&answer, &answer);
+                if answer.missing.is_some() && answer.outcome.class == OutcomeClass::Dead {
+                    let id = &job.id;
+                    hint(format_args!(
+                        "it is kept: when it exists, `tollgate-producer dead retry {id}`, or send it again with `--id {id}`"
+                    ));
+                }
                 Exit::of_outcome(answer.outcome.class).combine(told)
             }
             // It was sent, whatever else failed.
@@ -235,11 +245,13 @@ impl Waiting {
             let field = line.and_then(|line| request.first_difference(&line.request));
             let (class, code) = (OutcomeClass::Refused, Some(Code::IdMismatch.name()));
             let outcome = Outcome { class, code, ..outcome };
-            return Ok(Answer { outcome, replayed: false, field, coupon: None });
+            return Ok(Answer { outcome, replayed: false, field, missing: None, coupon: None });
         }
         let replayed = outcome.seq.is_some_and(|seq| seq <= self.seq);
         let coupon = Coupons::Asked.of(tollgate, link, &outcome).await?;
-        Ok(Answer { outcome, replayed, field: None, coupon })
+        let code = outcome.code.and_then(Code::from_name);
+        let missing = code.and_then(|code| operation::missing(code, request));
+        Ok(Answer { outcome, replayed, field: None, missing, coupon })
     }
 }
 
@@ -259,6 +271,9 @@ impl fmt::Display for Answer {
         }
         if let Some(meaning) = Code::from_name(code).filter(|code| code.exit_code() != 0).map(Code::meaning) {
             write!(f, ": {meaning}")?;
+        }
+        if let Some(missing) = &self.missing {
+            write!(f, ": {missing}")?;
         }
         if let Some(field) = self.field {
             write!(f, ", and its {field} differs")?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::worker;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::overview::{Conservation, Counts, Overview, QueueCounts};
+use crate::overview::{Conservation, Counts, Overview, QueueCounts, Reason};
 use crate::problems::{self, Listed, Problem, wrapped};
 use crate::table::{Table, age, count};
 
@@ -75,6 +75,24 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
     line("discarded", count(discarded));
     line("overtaken", count(overtaken));
     line("lost", count(lost));
+    for Reason { reason, count: dead } in &overview.dead_by_reason {
+        _ = writeln!(text, "  dead as {reason}: {}", count(*dead));
+    }
+    let Counts { dead_refused, dead_stripped, .. } = overview.counts;
+    if dead_refused > 0 {
+        _ = writeln!(
+            text,
+            "ALARM: {} jobs were REFUSED FOR GOOD: their campaign or account does not exist, and too many waited in dead for that already",
+            count(dead_refused)
+        );
+    }
+    if dead_stripped > 0 {
+        _ = writeln!(
+            text,
+            "ALARM: of {} dead jobs only length and digest are kept: too many were dead for the same reason",
+            count(dead_stripped)
+        );
+    }
     let Conservation { accepted, settled, holds } = overview.conservation;
     let verdict = if holds { "holds" } else { "BROKEN: run `tollgate-producer audit`" };
     let law = format!(

@@ -132,17 +132,19 @@ fn refused_operations_are_counted_and_named() {
         r#"{"kind":"account_open","account":"a","balance":1}"#,
         r#"{"kind":"account_open","account":"a","balance":1}"#,
         r#"{"kind":"account_open","account":"a","balance":2}"#,
-        r#"{"kind":"deposit","id":"d","account":"none","amount":2}"#,
-        r#"{"kind":"deposit","id":"d","account":"none","amount":3}"#,
+        r#"{"kind":"deposit","id":"none","account":"none","amount":2}"#,
+        r#"{"kind":"deposit","id":"d","account":"a","amount":2}"#,
+        r#"{"kind":"deposit","id":"d","account":"a","amount":3}"#,
     ]
     .join("\n");
     let ran = cli.run_with(&["--json", "enqueue"], file.as_bytes());
     ran.exits(1);
-    assert_eq!((&ran.json()["accepted"], &ran.json()["refused"]), (&json!(2), &json!(3)));
+    assert_eq!((&ran.json()["accepted"], &ran.json()["refused"]), (&json!(3), &json!(2)));
+    assert_eq!(ran.json()["invalid"], 1, "what does not exist decides nothing");
     for line in [
         "line 3: account:a: account_exists: an account of this id exists, and its balance differs",
-        "line 4: account:none: account_not_found",
-        "line 5: account:none: id_mismatch: this id was used for another request, and its amount differs",
+        "line 4: account:none: account_not_found: no account of this id: none",
+        "line 6: account:a: id_mismatch: this id was used for another request, and its amount differs",
     ] {
         assert!(ran.stderr.contains(line), "{line}: {}", ran.stderr);
     }

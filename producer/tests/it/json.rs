@@ -197,6 +197,8 @@ fn admin_commands() {
 async fn sending() {
     let cli = fresh("1");
     check(&cli, "enqueue", &[], 0);
+    cli.run(&["campaign", "create", "c", "--limit", "0"]).exits(0);
+    cli.run(&["account", "open", "a", "--balance", "0"]).exits(0);
     let redeem = ["--campaign", "c", "--customer", "x", "--id", "r1"];
     let withdraw = ["--account", "a", "--amount", "1", "--id", "w1"];
     check(&cli, "redeem", &redeem, 0);

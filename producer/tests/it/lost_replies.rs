@@ -30,7 +30,7 @@ async fn what_lost_its_answer_is_sent_again_and_has_one_effect() {
 #[tokio::test]
 async fn what_never_gets_an_answer_is_unknown() {
     let cli = Cli::new();
-    cli.run(&["init"]).exits(0);
+    cli.run(&["campaign", "create", "c", "--limit", "1"]).exits(0);
     let lossy = Proxy::new(&cli.url, "XADD", Loss::Break(u32::MAX));
     let through = Cli { url: lossy.url(), namespace: cli.namespace.clone() };
     let dir = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ async fn what_never_gets_an_answer_is_unknown() {
     assert!(through.run(&single).complains(4).contains("it may have been sent"));
     let (tollgate, mut link) = opened(&cli).await;
     assert!(drain(&tollgate, &mut link).await > 0);
-    assert_eq!(cli.run(&["lookup", "r1", "--json"]).json()["code"], "campaign_not_found");
+    assert_eq!(cli.run(&["lookup", "r1", "--json"]).json()["code"], "campaign_limit_reached");
 }
 
 #[tokio::test]

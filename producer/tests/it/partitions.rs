@@ -21,7 +21,9 @@ fn a_damaged_partition_is_named_and_hides_no_other() {
         for n in 0..8 {
             cli.run(&["campaign", "create", &format!("c{n}"), "--limit", "1"]).exits(0);
         }
-        let key = format!("{{{}.0}}:{key}", cli.namespace);
+        let tags = cli.redis(&["HGET", &format!("{}:meta", cli.namespace), "tags"]);
+        let first = tags.split_whitespace().next().unwrap();
+        let key = format!("{first}:{key}");
         cli.redis(&["DEL", &key]);
         if how == "set" {
             cli.redis(&["SET", &key, "oops"]);

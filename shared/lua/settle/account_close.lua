@@ -9,7 +9,7 @@ kinds.account_close = {
     local id = name_at(position)
     local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
-    if not account then return 'account_not_found', id end
+    if not account then return not_found('account_not_found', id) end
     if account.status == 'closed' then return 'account_closed', id, account.available end
     if account.available + account.held > 0 then return 'account_not_empty', id, account.available end
 

@@ -9,7 +9,7 @@ kinds.campaign_close = {
     local id = name_at(position)
     local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
-    if not campaign then return 'campaign_not_found', id end
+    if not campaign then return not_found('campaign_not_found', id) end
     if campaign.status == 'closed' then return 'ended', id, campaign.issued end
 
     campaign.status = 'closed'

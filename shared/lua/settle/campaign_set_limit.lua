@@ -12,7 +12,7 @@ kinds.campaign_set_limit = {
     local campaign = load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
     local request = name_at(position) .. '\t' .. limit_text .. '\t' .. expected_text
-    if not campaign then return 'campaign_not_found', request end
+    if not campaign then return not_found('campaign_not_found', request) end
     if expected and expected ~= campaign.limit then return 'limit_not_as_expected', request, campaign.issued end
     if limit < campaign.issued then return 'limit_below_issued', request, campaign.issued end
     if campaign.codes ~= '' and limit > campaign.codes_count then return 'limit_above_codes', request, campaign.issued end

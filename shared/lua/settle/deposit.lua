@@ -13,7 +13,7 @@ kinds.deposit = {
     local account = load_account(position)
     if account == CORRUPT then return 'corrupt_state' end
     local request = name_at(position) .. '\t' .. amount_text .. '\t' .. currency
-    if not account then return 'account_not_found', request end
+    if not account then return not_found('account_not_found', request) end
     if account.status == 'closed' then return 'account_closed', request, account.available end
     if account.currency ~= currency then return 'currency_mismatch', request, account.available end
     if account.available + account.held + amount > NUMBER_MAX then

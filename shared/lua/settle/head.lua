@@ -25,3 +25,4 @@ if not (floor and floor_highest and seq and chain and acked and answered.replaye
   return refuse('corrupt_partition', 'head: a counter is missing or no number')
 end
 local seq_before, acked_before = seq, acked
+local refused_missing = 0   -- jobs refused because too many were dead already

@@ -3,10 +3,11 @@
 --
 -- KEYS     head queue journal parked scheduled dead kept resources, then every receipt bucket and
 --          resource key of the batch, once; jobs name them by their position in KEYS
--- ARGV     nonce by, then what each key after the first eight is of: a bucket its hour, a resource its id, else '';
+-- ARGV     nonce by missing, then what each key after the first eight is of: a bucket its hour, a resource its id, else '';
 --          then the jobs, in runs of one kind and one bucket: kind bucket count, then for each job:
 --          entry id fingerprint, then the kind's own fields (see its file). entry is '' for what is settled
---          directly; the bucket of a timeless id is kept. by is who asks, '' for workers.
+--          directly; the bucket of a timeless id is kept. by is who asks, '' for workers;
+--          missing is refuse where a job is to be refused for good whose resource does not exist, else ''.
 -- returns  nonce, status, and for status
 --            settled           at_ms, seq before, then for each job: its code if this call decided it, or
 --                              replayed:<code>:<seq>, id_mismatch:<seq>, or the code of what stays undecided
@@ -19,10 +20,10 @@
 local KEYS, ARGV = KEYS, ARGV
 local head_key, queue_key, journal_key, parked_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local scheduled_key, dead_key, kept_key, resources_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local nonce, by = ARGV[1], ARGV[2]
+local nonce, by, missing = ARGV[1], ARGV[2], ARGV[3]
 
 local KEYS_COMMON = 8                             -- KEYS that every call has
-local NAMES_FIRST = 3                             -- where the names of the keys begin in ARGV
+local NAMES_FIRST = 4                             -- where the names of the keys begin in ARGV
 local RUNS_FIRST = NAMES_FIRST + #KEYS - KEYS_COMMON        -- where the first run begins in ARGV
 local KEPT_POSITION = '7'                         -- in KEYS, as jobs name it
 local COMMON_FIELDS = 3                           -- entry id fingerprint

@@ -23,7 +23,7 @@ kinds.payout = {
     local account_id, account = name_at(position), load_account(position)
     if account == CORRUPT or type(pcall_redis('ZCARD', payouts)) ~= 'number' then return 'corrupt_state' end
     local request = concat({ account_id, amount_text, currency, destination }, '\t')
-    if not account then return 'account_not_found', request end
+    if not account then return not_found('account_not_found', request) end
     if account.status == 'closed' then return 'account_closed', request, account.available end
     if account.currency ~= currency then return 'currency_mismatch', request, account.available end
     if account.available < amount then return 'insufficient_funds', request, account.available end

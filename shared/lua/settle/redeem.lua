@@ -26,7 +26,7 @@ kinds.redeem = {
     local campaign = loaded[position] or load_campaign(position)
     if campaign == CORRUPT then return 'corrupt_state' end
     local request = (campaign and campaign.id or name_at(position)) .. '\t' .. customer .. '\t' .. quantity_text
-    if not campaign then return 'campaign_not_found', request end
+    if not campaign then return not_found('campaign_not_found', request) end
     if campaign.codes ~= '' and quantity ~= 1 then return 'quantity_out_of_range' end
 
     if not campaign.held then

@@ -24,7 +24,9 @@ if #lines > 0 then
     -- Decided while parked: another copy of the job got here first.
     for _, id in ipairs(unparked) do
       call('HDEL', parked_key, id)
-      overtaken = overtaken + call('ZREM', scheduled_key, id) + call('ZREM', dead_key, id)
+      local was_dead = call('ZREM', dead_key, id)
+      overtaken = overtaken + call('ZREM', scheduled_key, id) + was_dead
+      if was_dead == 1 then change_head_number(head_key, dead_field(read_row(parked_row_of[id])), -1) end
     end
   end
 end
@@ -51,6 +53,7 @@ if settled_count > 0 then
   call('HSET', head_key, 'seq', digits(seq), 'hash', chain, 'acked', digits(acked),
     'replayed', digits(answered.replayed), 'mismatched', digits(answered.mismatched),
     'expired', digits(answered.expired), 'overtaken', digits(overtaken))
+  if refused_missing > 0 then change_head_number(head_key, 'dead_refused', refused_missing) end
   if acked > acked_before then call('HSET', head_key, queue_counter, digits(queue_acked + acked - acked_before)) end
 end
 return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) }

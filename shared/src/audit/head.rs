@@ -211,6 +211,11 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
                 let what = "the conservation law does not hold: jobs were lost, invented or counted twice";
                 room.findings.violation(Check::G10, "head", &[], expected, found, what);
             }
+            let by_reason: u64 = head.dead_by_reason.values().sum();
+            if by_reason != stats.dead {
+                let what = "the head counts other dead jobs by reason than there are";
+                room.findings.violation(Check::G10, "head", &[], stats.dead, by_reason, what);
+            }
             if let Some(queue) = stats.contradicted_queue() {
                 let resource = format!("queue:{}", queue.name);
                 let found = if queue.has_unfetched { "entries" } else { "none" };

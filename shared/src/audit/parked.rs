@@ -126,6 +126,9 @@ fn judge_one(row: &Field, scheduled: &Field, dead: &Field) -> Option<(String, St
     if expected != place {
         return Some((expected, place, "row and place do not agree: the job would be lost or run early"));
     }
+    if row.stripped_bytes.is_some() {
+        return None;
+    }
     let poison = Fingerprint::of_poison(&row.envelope);
     let request = Envelope::decode(&row.envelope).ok().map(|envelope| Fingerprint::of(&envelope.request));
     if row.fingerprint != poison && Some(row.fingerprint) != request {
@@ -141,7 +144,7 @@ mod tests {
 
     fn row(state: &str) -> Field {
         let fingerprint = Fingerprint::of_poison(b"junk");
-        Some(format!("{state}\t{fingerprint}\t0\tdefault\tmalformed_json\t17\tjunk").into_bytes())
+        Some(format!("{state}\t{fingerprint}\t0\tdefault\tmalformed_json\t17\t\tjunk").into_bytes())
     }
 
     #[test]
@@ -161,7 +164,7 @@ mod tests {
         ] {
             assert!(judge_one(&row, &scheduled, &dead).is_some(), "{row:?} {scheduled:?} {dead:?}");
         }
-        let other = Some(b"dead\t0000000000000000\t0\tdefault\tx\t17\tjunk".to_vec());
+        let other = Some(b"dead\t0000000000000000\t0\tdefault\tx\t17\t\tjunk".to_vec());
         assert!(judge_one(&other, &None, &at("17")).unwrap().2.contains("fingerprint"));
     }
 }

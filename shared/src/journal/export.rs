@@ -77,7 +77,7 @@ impl<'a> ExportLine<'a> {
             by: &line.by,
             id: line.id.as_str(),
             kind: line.request.kind().name(),
-            class: line.code.class().name(),
+            class: line.code.class_of_decision().name(),
             code: line.code.name(),
             campaign: None,
             account: None,

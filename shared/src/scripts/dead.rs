@@ -10,13 +10,14 @@ use super::{ScriptError, common_status, with_queues};
 
 script!(
     DEAD_RETRY, "dead_retry",
-    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
     keys [head queues registered parked dead],
     args [nonce queue_count]
 );
 
 script!(
-    DEAD_DISCARD, "dead_discard", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS],
+    DEAD_DISCARD, "dead_discard",
+    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::HEAD_COUNTERS],
     keys [head parked dead],
     args [nonce]
 );
@@ -33,6 +34,8 @@ pub enum DeadResult {
     Discarded,
     /// Not in dead.
     Absent,
+    /// There are no bytes to put back: too many were dead for the same reason when it came.
+    NotKept,
     /// Its row is damaged, or its queue is gone; left as it was.
     Damaged,
 }
@@ -81,6 +84,7 @@ fn read(mut reply: Reply, count: usize) -> Result<Vec<DeadResult>, ScriptError> 
             "requeued" => DeadResult::Requeued,
             "discarded" => DeadResult::Discarded,
             "absent" => DeadResult::Absent,
+            "not_kept" => DeadResult::NotKept,
             "corrupt_state" => DeadResult::Damaged,
             other => {
                 return Err(

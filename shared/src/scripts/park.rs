@@ -1,6 +1,6 @@
 //! `park`: moves one entry out of its stream, undecided, to scheduled or dead.
 
-use crate::code::Code;
+use crate::code::{Class, Code, Stored};
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Bucket, JobId, QueueName};
 use crate::instant::Instant;
@@ -12,9 +12,9 @@ use super::settle::Answer;
 use super::{ScriptError, common_status};
 
 script!(
-    PARK, "park", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT, parts::QUEUE_ACKED, parts::HEAD_COUNTERS],
+    PARK, "park", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED, parts::HEAD_COUNTERS],
     keys [head queue parked scheduled dead bucket kept hold],
-    args [nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason envelope]
+    args [nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason excess envelope]
 );
 
 /// One entry to move.
@@ -56,6 +56,10 @@ pub enum Parked {
     AlreadyParked,
     /// Not moved: it is due, settle it.
     Due,
+    /// Not moved: too many are dead for this reason; settle it by [`Missing::Refused`].
+    ///
+    /// [`Missing::Refused`]: super::settle::Missing::Refused
+    DeadFull,
     /// Not moved: it is someone else's, or settled.
     NotOwner,
     /// Answered from a receipt (or expired), and acknowledged.
@@ -73,9 +77,9 @@ pub async fn park(link: &mut Link, keys: &Keys, parking: Parking<'_>) -> Result<
         Bucket::Hour(hour) => hour.to_string(),
         Bucket::Kept => String::new(),
     };
-    let (destination, due_at_ms, reason) = match destination {
-        Destination::Scheduled(at) => ("scheduled", at.ms(), ""),
-        Destination::Dead(code) => ("dead", 0, code.name()),
+    let (destination, due_at_ms, reason, excess) = match destination {
+        Destination::Scheduled(at) => ("scheduled", at.ms(), "", "keep"),
+        Destination::Dead(code) => ("dead", 0, code.name(), excess(code)),
     };
     let mut reply = PARK
         .call()
@@ -97,6 +101,7 @@ pub async fn park(link: &mut Link, keys: &Keys, parking: Parking<'_>) -> Result<
         .arg(attempts)
         .arg(queue.as_str())
         .arg(reason)
+        .arg(excess)
         .arg(envelope)
         .run(link)
         .await?;
@@ -105,10 +110,24 @@ pub async fn park(link: &mut Link, keys: &Keys, parking: Parking<'_>) -> Result<
         "parked" => Parked::Moved,
         "already_parked" => Parked::AlreadyParked,
         "due" => Parked::Due,
+        "dead_full" => Parked::DeadFull,
         "not_owner" => Parked::NotOwner,
         other => match Answer::from_receipt(other) {
             Some(answer) => Parked::Answered(answer),
             None => return Err(common_status(other, &mut reply)),
         },
     })
+}
+
+/// How many jobs lie in dead for one reason in one partition, before those that come are refused or stripped.
+pub const DEAD_MAX: u64 = 10_000;
+
+/// What becomes of a job that is dead for this reason where [`DEAD_MAX`] are already. What a repair can bring back
+/// is always kept.
+fn excess(code: Code) -> &'static str {
+    match (code.stored(), code.class()) {
+        (Stored::PastBound, _) => "refuse",
+        (_, Class::Undecidable) if code != Code::WrongPartition => "keep",
+        _ => "strip",
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) mod open;
 
 pub use open::{Damaged, Due, Hold, Listed, due, due_from, expired, hold, is_listed, listed, of_account};
 
-use super::settle::{Answer, Assembly, read};
+use super::settle::{Answer, Assembly, Missing, Policy, read};
 use super::{ScriptError, common_status};
 
 /// Longest note in bytes; a journal line keeps it for ever.
@@ -139,7 +139,7 @@ pub async fn step_by(
     if status != "settled" {
         return Err(common_status(&status, &mut reply));
     }
-    let settlement = read(&mut reply, 1).inspect_err(|_| link.poison())?;
+    let settlement = read(&mut reply, 1, Missing::Undecided).inspect_err(|_| link.poison())?;
     settlement.answers.first().copied().ok_or_else(|| Failure::unknown("a reply without an answer").into())
 }
 
@@ -152,7 +152,7 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: 
         Step::NotSent { .. } => Kind::PayoutNotSent,
         Step::VoidByHand { .. } | Step::Expire => Kind::PayoutVoid,
     };
-    let mut assembly = Assembly::new(keys, &QueueName::default(), by);
+    let mut assembly = Assembly::new(keys, &QueueName::default(), Policy { by, ..Policy::default() });
     // A step has no fingerprint of its own: the receipt keeps the job's.
     assembly.push_job(kind, "", id, "");
     assembly.push_resource(Resource::Account(account));

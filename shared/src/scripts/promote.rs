@@ -9,7 +9,7 @@ use super::{ScriptError, common_status, with_queues};
 
 script!(
     PROMOTE, "promote",
-    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
     keys [head queues registered parked scheduled dead],
     args [nonce limit]
 );

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::code::Code;
+use crate::code::{Code, Stored};
 use crate::failure::Failure;
 use crate::fetch::is_entry;
 use crate::fingerprint::Fingerprint;
@@ -46,9 +46,9 @@ script!(
         include_str!("../../lua/settle/decide.lua"),
         include_str!("../../lua/settle/write.lua"),
     ),
-    [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT, parts::QUEUE_ACKED],
+    [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED],
     keys [head queue journal parked scheduled dead kept resources],
-    args [nonce by]
+    args [nonce by missing]
 );
 
 /// Most jobs in one call: what Lua's stack takes, and 5 ms of Redis's time.
@@ -156,6 +156,18 @@ pub struct Policy<'a> {
     pub hold_ttl: Option<Duration>,
     /// Who asks, for the journal; nobody for jobs of a queue.
     pub by: Option<&'a Actor>,
+    /// What becomes of a job whose resource does not exist.
+    pub missing: Missing,
+}
+
+/// What becomes of a job whose resource does not exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is not decided: it may be asked again when the resource is there.
+    #[default]
+    Undecided,
+    /// It is refused for good: too many wait in dead for the same reason.
+    Refused,
 }
 
 /// [`settle`], with a [`Policy`].
@@ -189,11 +201,11 @@ pub async fn settle_with(
     if status != "settled" {
         return Err(common_status(&status, &mut reply));
     }
-    read(&mut reply, items.len()).inspect_err(|_| link.poison()).map_err(ScriptError::from)
+    read(&mut reply, items.len(), policy.missing).inspect_err(|_| link.poison()).map_err(ScriptError::from)
 }
 
 fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy<'_>) -> Call {
-    let mut assembly = Assembly::new(keys, queue, policy.by);
+    let mut assembly = Assembly::new(keys, queue, policy);
     for Item { entry, id, request, fingerprint } in items {
         assembly.push_job(request.kind(), entry.unwrap_or_default(), id, &fingerprint.to_string());
         assembly.push_request(id, request, policy);
@@ -201,7 +213,7 @@ fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy<
     assembly.finish()
 }
 
-pub(super) fn read(reply: &mut Reply, count: usize) -> Result<Settlement, Failure> {
+pub(super) fn read(reply: &mut Reply, count: usize, missing: Missing) -> Result<Settlement, Failure> {
     let at = reply.number("at_ms")?;
     let at = Instant::from_ms(at).ok_or_else(|| Failure::unknown(format!("a server time of {at} ms")))?;
     let seq_before = reply.number("seq")?;
@@ -210,7 +222,10 @@ pub(super) fn read(reply: &mut Reply, count: usize) -> Result<Settlement, Failur
     for _ in 0..count {
         let text = reply.text("answer")?;
         let answer = match Code::from_name(&text) {
-            Some(code) if code.stored() == crate::code::Stored::Yes => {
+            Some(code)
+                if code.stored() == Stored::Yes
+                    || (code.stored() == Stored::PastBound && missing == Missing::Refused) =>
+            {
                 seq += 1;
                 Answer::Decided { code, seq }
             }

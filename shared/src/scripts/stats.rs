@@ -1,6 +1,6 @@
 //! `stats`: the counters of one partition and its queues, all of one instant.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::failure::Failure;
@@ -58,6 +58,9 @@ pub struct Head {
     pub requeued: u64,
     pub discarded: u64,
     pub overtaken: u64,
+    pub dead_by_reason: BTreeMap<String, u64>,
+    pub dead_refused: u64,
+    pub dead_stripped: u64,
     pub added_before: u64,
     pub lost: u64,
     pub replayed: u64,
@@ -276,6 +279,10 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
     let number =
         |name: &str| fields.get(name).and_then(|text| text.parse().ok()).ok_or_else(|| corrupt(name));
     // Written by the first repair of a queue.
+    let by_reason = fields.keys().filter_map(|name| {
+        let reason = name.strip_prefix("dead:")?.to_owned();
+        Some(number(name).map(|count| (reason, count)))
+    });
     let later = |name: &str| if fields.contains_key(name) { number(name) } else { Ok(0) };
     let format = fields.get("format").map_or("none", String::as_str);
     if format != FORMAT {
@@ -297,6 +304,9 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
         requeued: number("requeued")?,
         discarded: number("discarded")?,
         overtaken: number("overtaken")?,
+        dead_by_reason: by_reason.collect::<Result<_, _>>()?,
+        dead_refused: later("dead_refused")?,
+        dead_stripped: later("dead_stripped")?,
         added_before: later("added_before")?,
         lost: later("lost")?,
         replayed: number("replayed")?,

@@ -15,6 +15,7 @@ fn table() -> String {
         let stored = match code.stored() {
             Stored::Yes => "yes",
             Stored::No => "no",
+            Stored::PastBound => "past the bound",
         };
         let (class, exit, meaning) = (code.class(), code.exit_code(), code.meaning());
         writeln!(table, "| {} | `{code}` | {class} | {stored} | {exit} | {meaning} |", place + 1).unwrap();

@@ -21,7 +21,8 @@ async fn what_waits_is_still_known_after_redis_restarted() {
     for rewrite in [false, true] {
         let mut space = Space::on(TestRedis::server(&redis)).await;
         let s = &mut space;
-        let jobs: Vec<_> = (0..30).map(|i| fresh(redeem("none", &format!("u{i}"), 1))).collect();
+        s.make(create("c", 99)).await;
+        let jobs: Vec<_> = (0..30).map(|i| fresh(redeem("c", &format!("u{i}"), 1))).collect();
         s.enqueue(&jobs).await;
         let entries = s.fetch("w", 10).await;
         s.settle_entries(&entries[..6]).await;

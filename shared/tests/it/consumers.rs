@@ -131,6 +131,7 @@ async fn only_a_silent_consumer_that_holds_nothing_is_reaped() {
     let other = QueueName::parse("other").unwrap();
     queue(&mut s.link, &s.keys, &other, None).await.unwrap();
     let queues = s.queues().await;
+    s.make(create("c", 9)).await;
     let entries = s.deliver("w", &[fresh(redeem("c", "u", 1))]).await;
     let (minute, keys) = (Duration::from_secs(60), s.keys.clone());
     let at_ms = beat::beat(&mut s.link, &keys, "w", "{}").await.unwrap();

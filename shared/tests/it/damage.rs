@@ -413,7 +413,8 @@ async fn full_effect(
     })?;
     expect(grown("expired") == count(|answer| matches!(answer, Answer::Expired)), || "expired".into())?;
     let own = ["seq", "hash", "acked", "acked:default", "replayed", "mismatched", "expired", "overtaken"];
-    for (field, value) in head_before.iter().filter(|(field, _)| !own.contains(&field.as_str())) {
+    let is_own = |field: &str| own.contains(&field) || field.starts_with("dead:");
+    for (field, value) in head_before.iter().filter(|(field, _)| !is_own(field)) {
         expect(head.get(field) == Some(value), || format!("head: {field} changed"))?;
     }
 
@@ -482,6 +483,14 @@ async fn full_effect(
                 "a parked row of a decided id".into()
             })?;
         }
+        let dead_before = before.members_or_none("dead");
+        let left =
+            dead_before.iter().filter(|id| !after.members_or_none("dead").contains(id)).count() as i128;
+        let counted = |head: &BTreeMap<String, String>| -> i128 {
+            head.keys().filter(|field| field.starts_with("dead:")).map(|field| number(head, field)).sum()
+        };
+        // One whose reason was damaged is counted with the damaged ones, of which there were none.
+        expect((counted(&head_before) - counted(&head)..=left).contains(&left), || "dead by reason".into())?;
         expect(grown("overtaken") == overtaken, || format!("overtaken grew by {}", grown("overtaken")))?;
         for (bucket, expected) in receipts {
             expect(rows(after, &bucket) == expected, || format!("{bucket}: {:?}", rows(after, &bucket)))?;

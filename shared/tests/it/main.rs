@@ -18,6 +18,7 @@ mod link;
 mod lock;
 mod lost_keys;
 mod model;
+mod not_found;
 mod park;
 mod payout;
 mod pinned;

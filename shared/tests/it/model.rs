@@ -35,7 +35,9 @@ impl Model {
             return if first == request { *code } else { Code::IdMismatch };
         }
         let code = self.decide(request);
-        self.decided.insert(id.clone(), (request.clone(), code));
+        if !matches!(code, Code::CampaignNotFound | Code::AccountNotFound) {
+            self.decided.insert(id.clone(), (request.clone(), code));
+        }
         code
     }
 

@@ -30,10 +30,10 @@ async fn an_entry_moves_to_scheduled_or_to_dead() {
     assert_eq!(after.members("dead"), [entries[1].1.id.as_str()]);
     let Destination::Scheduled(at) = later else { panic!() };
     let row = &after.hash("parked")[entries[0].1.id.as_str()];
-    let words: Vec<&str> = row.splitn(7, '\t').collect();
+    let words: Vec<&str> = row.splitn(8, '\t').collect();
     let due = at.ms().to_string();
     assert_eq!([words[0], words[2], words[3], words[4], words[5]], ["scheduled", "0", "default", "", &due]);
-    assert_eq!(words[6], entries[0].1.encode());
+    assert_eq!((words[6], words[7]), ("", entries[0].1.encode().as_str()));
     assert!(after.hash("parked")[entries[1].1.id.as_str()].contains("\tworker_lost\t"));
     let stats = s.stats().await;
     assert_eq!((stats.head.acked, stats.head.to_scheduled, stats.head.to_dead), (2, 1, 1));

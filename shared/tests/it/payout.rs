@@ -56,7 +56,7 @@ impl Bank {
         let request = self.request();
         let item =
             Item { entry: None, id: &self.id, request: &request, fingerprint: Fingerprint::of(&request) };
-        let policy = Policy { hold_ttl, by: None };
+        let policy = Policy { hold_ttl, ..Policy::default() };
         let queue = QueueName::default();
         let settled = settle_with(&mut self.link, &self.keys, &queue, &[item], policy).await.unwrap();
         settled.answers[0]

@@ -271,6 +271,14 @@ impl Dump {
         }
     }
 
+    /// The members of a sorted set; none if the key holds something else.
+    pub(crate) fn members_or_none(&self, key: &str) -> Vec<String> {
+        match self.0.get(key) {
+            Some(Content::Zset(rows)) => rows.iter().map(|(member, _)| member.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// How many entries a stream has.
     pub(crate) fn stream_len(&self, key: &str) -> usize {
         match self.0.get(key) {

@@ -33,6 +33,11 @@ impl Agent for Observer {
     ) -> Result<Duration, ScriptError> {
         let metrics = &worker.health.metrics;
         let partition = stats::read(link, &lane.keys).await?;
+        metrics.dead_past_bound(
+            lane.partition.number(),
+            partition.head.dead_refused,
+            partition.head.dead_stripped,
+        );
         let mut shown = Vec::with_capacity(partition.queues.len());
         for queue in partition.queues {
             let age_ms = queue.oldest_at_ms.map_or(0, |oldest_ms| partition.at_ms.saturating_sub(oldest_ms));

@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use tollgate::code::Code;
 use tollgate::journal;
-use tollgate::scripts::park::Destination;
-use tollgate::scripts::settle::Answer;
+use tollgate::scripts::park::{Destination, Parked};
+use tollgate::scripts::settle::{Answer, Missing};
 use tracing::warn;
 
 use super::Desk;
 use super::decode::{Decoded, Parcel};
 use super::park::park;
+use super::plan::plan;
+use super::settle::settle;
 use crate::retry_loop::GaveUp;
 
 /// Most mismatches of a batch that are looked up; the metric counts them all.
@@ -26,18 +28,48 @@ pub(crate) fn count(desk: &Desk<'_>, sent: Instant, answered: Instant, answers: 
     }
 }
 
+/// Moves what could not be decided to dead. Where too many are dead already because their resource does not exist,
+/// those that come are refused for good instead: each step may be repeated, and if the process dies in between the
+/// entries are pending, are claimed, and take the same way.
 pub(crate) async fn bury_undecided(
     desk: &mut Desk<'_>,
     jobs: &[Decoded<'_>],
     answers: &[Answer],
 ) -> Result<(), GaveUp> {
-    for (Decoded { delivered, job, fingerprint }, answer) in jobs.iter().zip(answers) {
-        if let Answer::Undecided(code) = answer {
-            let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
-            park(desk, &parcel, Destination::Dead(*code)).await?;
+    let mut too_many = Vec::new();
+    for (decoded, answer) in jobs.iter().zip(answers) {
+        if let Answer::Undecided(code) = answer
+            && bury_job(desk, decoded, *code).await? == Parked::DeadFull
+        {
+            too_many.push(decoded);
         }
     }
+    if too_many.is_empty() {
+        return Ok(());
+    }
+    let plans: Vec<_> = too_many.iter().map(|decoded| plan(decoded)).collect();
+    let sent = Instant::now();
+    let answers = settle(desk, &plans, Missing::Refused).await?;
+    desk.worker.health.metrics.settled(sent.elapsed(), &answers);
+    let mut refused = 0;
+    for (decoded, answer) in too_many.iter().zip(&answers) {
+        match answer {
+            // Something else is wrong with it by now.
+            Answer::Undecided(code) => _ = bury_job(desk, decoded, *code).await?,
+            _ => refused += 1,
+        }
+    }
+    if refused > 0 && desk.worker.health.mismatch_lines.may_write() {
+        let queue = &desk.batch.queue;
+        warn!(%queue, refused, "jobs refused for good: too many are dead whose campaign or account does not exist");
+    }
     Ok(())
+}
+
+async fn bury_job(desk: &mut Desk<'_>, decoded: &Decoded<'_>, code: Code) -> Result<Parked, GaveUp> {
+    let Decoded { delivered, job, fingerprint } = decoded;
+    let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
+    park(desk, &parcel, Destination::Dead(code)).await
 }
 
 pub(crate) async fn bury_refused(desk: &mut Desk<'_>, refused: &[(Parcel<'_>, Code)]) -> Result<(), GaveUp> {

@@ -4,17 +4,22 @@
 //! without our hearing of it answers `replayed`. The entries stay pending meanwhile. Dies the process before the
 //! call: nothing happened; after it: the jobs are decided and acknowledged, and nobody sees them again.
 
-use tollgate::scripts::settle::{self, Answer, Item, Policy};
+use tollgate::scripts::settle::{self, Answer, Item, Missing, Policy};
 
 use super::Desk;
 use super::retry::Retry;
 use crate::retry_loop::GaveUp;
 
-pub(crate) async fn settle(desk: &mut Desk<'_>, plans: &[Item<'_>]) -> Result<Vec<Answer>, GaveUp> {
+/// `missing` says what becomes of jobs whose resource does not exist.
+pub(crate) async fn settle(
+    desk: &mut Desk<'_>,
+    plans: &[Item<'_>],
+    missing: Missing,
+) -> Result<Vec<Answer>, GaveUp> {
     if plans.is_empty() {
         return Ok(Vec::new());
     }
-    let policy = Policy { hold_ttl: desk.worker.config.payout.hold_ttl, by: None };
+    let policy = Policy { hold_ttl: desk.worker.config.payout.hold_ttl, missing, ..Policy::default() };
     let mut retry = Retry::new(desk.worker, desk.lane, "settle");
     loop {
         let settled = match desk.slot.link().await {

@@ -42,7 +42,7 @@ pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyh
             },
         );
         exit = exit.combine(told);
-        if !was_done && matches!(result, DeadResult::Absent | DeadResult::Damaged) {
+        if !was_done && matches!(result, DeadResult::Absent | DeadResult::Damaged | DeadResult::NotKept) {
             exit = exit.combine(Exit::Refused);
         }
     }
@@ -63,6 +63,7 @@ fn name(result: DeadResult) -> &'static str {
         DeadResult::Discarded => "discarded",
         DeadResult::Absent => "absent",
         DeadResult::Damaged => "corrupt_state",
+        DeadResult::NotKept => "not_kept",
     }
 }
 
@@ -120,7 +121,7 @@ async fn all(
                 for result in apply(link, keys, chunk, change).await? {
                     match result {
                         DeadResult::Requeued | DeadResult::Discarded => done += 1,
-                        DeadResult::Damaged => {
+                        DeadResult::Damaged | DeadResult::NotKept => {
                             damaged += 1;
                             from += 1;
                         }
@@ -137,7 +138,11 @@ async fn all(
     };
     let told = match damaged {
         0 => format!("{} {verb}", count(done)),
-        _ => format!("{} {verb}, {} left: their rows are damaged", count(done), count(damaged)),
+        _ => format!(
+            "{} {verb}, {} left: their rows are damaged, or their bytes were not kept",
+            count(done),
+            count(damaged)
+        ),
     };
     let told = context.output().answer(&json!({ verb: done, "corrupt_state": damaged }), told);
     Ok(if damaged > 0 { Exit::Refused } else { Exit::Done }.combine(told))

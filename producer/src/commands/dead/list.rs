@@ -37,7 +37,7 @@ impl<'a> Item<'a> {
             at_ms: dead.at_ms,
             queue: row.map(|row| row.queue.as_str()),
             attempts: row.map(|row| row.attempts),
-            bytes: row.map(|row| row.envelope.len() as u64),
+            bytes: row.map(|row| row.stripped_bytes.unwrap_or(row.envelope.len() as u64)),
         }
     }
 
@@ -108,11 +108,17 @@ struct Shown<'a> {
     fingerprint: String,
     envelope: Option<&'a str>,
     envelope_hex: Option<String>,
+    /// Of bytes that were not kept: how many they were, and their SHA-1; both of the above are null then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stripped_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stripped_sha1: Option<&'a str>,
 }
 
 impl<'a> Shown<'a> {
     fn of(id: &'a JobId, partition: Partition, row: &'a Row) -> Self {
-        let envelope = std::str::from_utf8(&row.envelope).ok();
+        let text = std::str::from_utf8(&row.envelope).ok();
+        let envelope = text.filter(|_| row.stripped_bytes.is_none());
         let hex = || row.envelope.iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
             id: id.as_str(),
@@ -125,7 +131,9 @@ impl<'a> Shown<'a> {
             attempts: row.attempts,
             fingerprint: row.fingerprint.to_string(),
             envelope,
-            envelope_hex: envelope.is_none().then(hex),
+            envelope_hex: text.is_none().then(hex),
+            stripped_bytes: row.stripped_bytes,
+            stripped_sha1: text.filter(|_| row.stripped_bytes.is_some()),
         }
     }
 
@@ -137,10 +145,13 @@ impl<'a> Shown<'a> {
         };
         // Escaped, so that whatever lies there cannot speak to the terminal.
         let printable = |text: &&str| !text.chars().any(char::is_control);
-        let bytes = self
-            .envelope
-            .filter(printable)
-            .map_or_else(|| envelope.escape_ascii().to_string(), str::to_owned);
+        let bytes = match (self.stripped_bytes, self.stripped_sha1) {
+            (Some(length), Some(sha1)) => format!("not kept: {length} bytes with SHA-1 {sha1}"),
+            _ => self
+                .envelope
+                .filter(printable)
+                .map_or_else(|| envelope.escape_ascii().to_string(), str::to_owned),
+        };
         format!(
             "id         {}\npartition  {}\nstate      {}\nreason     {reason}\nat         {}\nqueue      {}\nattempts   {}\nenvelope   {bytes}",
             self.id,

@@ -297,6 +297,7 @@ pub(super) mod tests {
             overview: Overview {
                 at_ms: 1_000_000,
                 counts,
+                dead_by_reason: Vec::new(),
                 conservation: Conservation { accepted: 0, settled: 0, holds: true },
                 queues: vec![queue],
                 partitions: Vec::new(),

@@ -12,7 +12,7 @@ use crate::job::{Kind, Request, Resource};
 use crate::keys::Keys;
 use crate::script::{Call, Words, millis};
 
-use super::{Policy, SETTLE};
+use super::{Missing, Policy, SETTLE};
 
 /// Where `kept` is in KEYS; a timeless id names no other bucket.
 const KEPT_POSITION: usize = 7;
@@ -42,8 +42,7 @@ enum Type {
 }
 
 impl<'a> Assembly<'a> {
-    /// `by` is who asks, if it is not a worker.
-    pub(in crate::scripts) fn new(keys: &'a Keys, queue: &QueueName, by: Option<&Actor>) -> Self {
+    pub(in crate::scripts) fn new(keys: &'a Keys, queue: &QueueName, policy: Policy<'_>) -> Self {
         let call = SETTLE
             .call()
             .key(keys.head())
@@ -54,7 +53,11 @@ impl<'a> Assembly<'a> {
             .key(keys.dead())
             .key(keys.receipts(Bucket::Kept))
             .key(keys.resources())
-            .arg(by.map_or("", Actor::as_str));
+            .arg(policy.by.map_or("", Actor::as_str))
+            .arg(match policy.missing {
+                Missing::Undecided => "",
+                Missing::Refused => "refuse",
+            });
         Self { call, runs: Vec::new(), keys, buckets: HashMap::new(), resources: HashMap::new() }
     }
 

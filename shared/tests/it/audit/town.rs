@@ -125,7 +125,7 @@ impl Town {
             ("j8", deposit("a1", 50)),
             ("j9", withdraw("a2", 500)),
             ("j10", Request::AccountClose { account: AccountId::parse("a2").unwrap() }),
-            ("j11", withdraw("nobody", 1)),
+            ("j11", withdraw("a1", 10_000)),
             ("j12", set_limit("summer", 6)),
         ] {
             town.settle(job, &request).await;
