@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tollgate::ids::{AccountId, JobId, Namespace};
+use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
 use tollgate::lock::WorkError;
 use tollgate::scripts::{ScriptError, payout};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::Agent;
 use crate::health::Health;
@@ -48,6 +49,8 @@ struct Shared {
     accounts: Mutex<HashSet<AccountId>>,
     breaker: Breaker,
     setbacks: Setbacks,
+    /// Who says that the gateway's secrets cannot be read.
+    secrets: Reporter,
     /// Told after each attempt that came to something.
     moved: Notify,
 }
@@ -60,6 +63,8 @@ pub(crate) struct Payer {
     due: Vec<(Arc<Lane>, AccountId, JobId)>,
     /// By partition: from which payout on the next round looks.
     from: HashMap<u16, usize>,
+    /// When secrets are to be read again.
+    reloads: watch::Receiver<u64>,
 }
 
 impl Payer {
@@ -77,9 +82,17 @@ impl Payer {
             accounts: Mutex::default(),
             breaker: Breaker::new(config.rules.pauses, &worker.health.incidents),
             setbacks: Setbacks::new(&worker.health.incidents),
+            secrets: worker.health.incidents.reporter(),
             moved: Notify::new(),
         });
-        Ok(Some(Self { shared, hands: worker.payouts.clone(), due: Vec::new(), from: HashMap::new() }))
+        let reloads = worker.health.reloads.subscribe();
+        Ok(Some(Self {
+            shared,
+            hands: worker.payouts.clone(),
+            due: Vec::new(),
+            from: HashMap::new(),
+            reloads,
+        }))
     }
 
     /// Whether the lock servers are fit, as far as they answer.
@@ -101,6 +114,10 @@ impl Agent for Payer {
         lane: &Arc<Lane>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
+        if self.reloads.has_changed().unwrap_or(false) {
+            self.reloads.mark_unchanged();
+            self.shared.reload();
+        }
         if self.shared.breaker.pauses() {
             return Ok(REST_MAX);
         }
@@ -239,5 +256,29 @@ impl Shared {
             self.moved.notify_one();
         }
         self.breaker.learn(outcome, &self.health.incidents);
+        // Perhaps the token or the authorities were rotated.
+        if matches!(outcome, Outcome::Misconfigured { .. } | Outcome::NotSent { .. }) {
+            self.reload();
+        }
+    }
+
+    /// Reads the gateway's secrets again; if they are others than before, paying goes on at once.
+    fn reload(&self) {
+        match self.gateway.reload() {
+            Ok(has_changed) => {
+                self.health.incidents.resolve(self.secrets);
+                if has_changed {
+                    info!(
+                        "the payout gateway's token or authorities have changed: they are used from now on"
+                    );
+                    self.breaker.try_now();
+                }
+            }
+            Err(error) => {
+                let reason = format!("the old ones are used further: {error:#}");
+                let incident = Incident::new(Kind::SecretUnreadable, "payout gateway", reason);
+                self.health.incidents.open(self.secrets, incident.degraded());
+            }
+        }
     }
 }

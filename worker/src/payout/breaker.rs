@@ -70,6 +70,14 @@ impl Breaker {
         }
     }
 
+    /// Something has changed that may help: one payout tries without waiting for the pause to end.
+    pub(crate) fn try_now(&self) {
+        let gate = &mut self.state.lock().unwrap_or_else(PoisonError::into_inner).gate;
+        if matches!(gate, Gate::Open { .. }) {
+            *gate = Gate::Open { until: Instant::now() };
+        }
+    }
+
     /// Takes note of what came of a payout.
     pub(crate) fn learn(&self, outcome: &Outcome, incidents: &Incidents) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +17,7 @@ use reqwest::{Client, RequestBuilder, Url, redirect};
 use tollgate::ids::{AccountId, GatewayName, JobId, KeyPrefix, Namespace};
 use tollgate::payout_key::PayoutKey;
 
+use super::options::read_token;
 use super::verdict::{Payment, Question, Verdict, judge, shorten};
 
 /// Most of an answer that is read, in bytes; what is longer proves nothing.
@@ -39,6 +41,8 @@ pub(crate) struct GatewayOptions {
     pub(crate) keeps_connections: bool,
     /// The bearer token.
     pub(crate) token: Option<String>,
+    /// Where it was read from, and is read again.
+    pub(crate) token_file: Option<PathBuf>,
     /// Authorities to trust instead of the system's, in PEM.
     pub(crate) ca_file: Option<PathBuf>,
 }
@@ -72,34 +76,63 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
 pub(crate) struct Gateway {
     name: GatewayName,
     key_prefix: Option<KeyPrefix>,
-    client: Client,
+    options: GatewayOptions,
     payouts: String,
     timeout: Duration,
+    secrets: Arc<RwLock<Secrets>>,
+}
+
+/// What may be rotated while the worker runs.
+#[derive(Clone)]
+struct Secrets {
+    client: Client,
     token: Option<String>,
+    /// The authorities' file, as it was read.
+    authorities: Option<Vec<u8>>,
+}
+
+impl Secrets {
+    fn read(options: &GatewayOptions, token: Option<String>) -> anyhow::Result<Self> {
+        let authorities = options.ca_file.as_deref().map(read_file).transpose()?;
+        let client = client(options, authorities.as_deref())?;
+        Ok(Self { client, token, authorities })
+    }
 }
 
 impl Gateway {
     pub(crate) fn new(options: GatewayOptions) -> anyhow::Result<Self> {
         // The client takes the process-wide TLS provider; whoever installed one first wins.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(if options.keeps_connections { usize::MAX } else { 0 })
-            // Half of the time at most, so that a connection that does not come about is told from an answer that does
-            // not: nothing was sent then.
-            .connect_timeout(options.timeout / 2)
-            // A payment goes where we were told, and is shown to nobody in between.
-            .no_proxy()
-            .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &options.ca_file {
-            builder = builder.tls_certs_only(read_authorities(path)?);
-        }
+        let secrets = Secrets::read(&options, options.token.clone())?;
         let payouts = format!("{}/payouts", options.url.as_str().trim_end_matches('/'));
-        let client = builder.build().context("the payout gateway's client")?;
-        let GatewayOptions { name, key_prefix, timeout, token, .. } = options;
-        Ok(Self { name, key_prefix, client, payouts, timeout, token })
+        Ok(Self {
+            name: options.name.clone(),
+            key_prefix: options.key_prefix.clone(),
+            payouts,
+            timeout: options.timeout,
+            secrets: Arc::new(RwLock::new(secrets)),
+            options,
+        })
+    }
+
+    /// Reads the token's and the authorities' files again; whether something has changed. What cannot be read leaves
+    /// things as they are.
+    pub(crate) fn reload(&self) -> anyhow::Result<bool> {
+        let before = self.secrets();
+        let token = match &self.options.token_file {
+            Some(file) => read_token(Some(file)).map_err(anyhow::Error::msg)?,
+            None => before.token.clone(),
+        };
+        let after = Secrets::read(&self.options, token)?;
+        let has_changed = (&after.token, &after.authorities) != (&before.token, &before.authorities);
+        if has_changed {
+            *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = after;
+        }
+        Ok(has_changed)
+    }
+
+    fn secrets(&self) -> Secrets {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn name(&self) -> &GatewayName {
@@ -118,6 +151,7 @@ impl Gateway {
     pub(crate) async fn pay(&self, payment: &Payment, remaining: Duration) -> Verdict {
         let body = serde_json::to_vec(payment).unwrap_or_default();
         let request = self
+            .secrets()
             .client
             .post(&self.payouts)
             .header("Idempotency-Key", &payment.key)
@@ -132,7 +166,7 @@ impl Gateway {
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&payment.key);
         }
-        self.send(Question::Ask, payment, self.client.get(url), self.timeout).await
+        self.send(Question::Ask, payment, self.secrets().client.get(url), self.timeout).await
     }
 
     async fn send(
@@ -142,7 +176,7 @@ impl Gateway {
         mut request: RequestBuilder,
         remaining: Duration,
     ) -> Verdict {
-        if let Some(token) = &self.token {
+        if let Some(token) = self.secrets().token {
             request = request.bearer_auth(token);
         }
         // reqwest's own timeout covers the request from connecting to the last byte of the answer.
@@ -179,9 +213,30 @@ fn describe(problem: reqwest::Error) -> String {
     shorten(&cause.to_string())
 }
 
-fn read_authorities(path: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
-    let pem = std::fs::read(path).with_context(|| format!("--payout-ca {}", path.display()))?;
-    let authorities = reqwest::Certificate::from_pem_bundle(&pem)
+fn client(options: &GatewayOptions, authorities: Option<&[u8]>) -> anyhow::Result<Client> {
+    let mut builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .pool_idle_timeout(IDLE_MAX)
+        .pool_max_idle_per_host(if options.keeps_connections { usize::MAX } else { 0 })
+        // Half of the time at most, so that a connection that does not come about is told from an answer that does
+        // not: nothing was sent then.
+        .connect_timeout(options.timeout / 2)
+        // A payment goes where we were told, and is shown to nobody in between.
+        .no_proxy()
+        .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
+    if let (Some(path), Some(pem)) = (&options.ca_file, authorities) {
+        builder = builder.tls_certs_only(parse_authorities(path, pem)?);
+    }
+    builder.build().context("the payout gateway's client")
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("--payout-ca {}", path.display()))
+}
+
+fn parse_authorities(path: &Path, pem: &[u8]) -> anyhow::Result<Vec<reqwest::Certificate>> {
+    let authorities = reqwest::Certificate::from_pem_bundle(pem)
         .with_context(|| format!("--payout-ca {}: must hold certificates in PEM", path.display()))?;
     anyhow::ensure!(!authorities.is_empty(), "--payout-ca {}: holds no certificate", path.display());
     Ok(authorities)

@@ -107,7 +107,7 @@ impl PayoutConfig {
                 args.payout_timeout
             ));
         }
-        let token = token(args.payout_token_file.as_ref())?;
+        let token = read_token(args.payout_token_file.as_ref())?;
         let gateway = args.payout_url.map(|url| GatewayOptions {
             name: args.payout_gateway.unwrap_or_else(|| GatewayName::of_address(url.as_str())),
             key_prefix: args.payout_key_prefix,
@@ -115,6 +115,7 @@ impl PayoutConfig {
             url,
             timeout: args.payout_timeout,
             token,
+            token_file: args.payout_token_file,
             ca_file: args.payout_ca,
         });
         let urls = if args.lock_urls.is_empty() { LockNodes::urls_from_env() } else { args.lock_urls };
@@ -141,7 +142,7 @@ impl PayoutConfig {
 }
 
 /// The file's content, or the variable's.
-fn token(file: Option<&PathBuf>) -> Result<Option<String>, String> {
+pub(crate) fn read_token(file: Option<&PathBuf>) -> Result<Option<String>, String> {
     let token = match file {
         None => env::text(env::TOLLGATE_PAYOUT_TOKEN),
         Some(path) => {

@@ -167,3 +167,40 @@ async fn dying_before_the_begin_is_taken_back_leaves_it_unknown() {
     payouts.until_fate("p1", "paid").await;
     assert_eq!(bank.payments(), ["p1"]);
 }
+
+#[tokio::test]
+async fn a_rotated_token_is_read_again_when_refused_and_on_sighup() {
+    let redis = redis();
+    for by_signal in [false, true] {
+        let refused = Answer::Say(401, r#"{"error":"unauthorized"}"#);
+        let payouts = Payouts::open(&redis, &[refused, refused, Answer::Pay]).await;
+        payouts.open_account("a2").await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "old\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        // Only a changed token ends an hour's pause.
+        let pause = if by_signal { "1h" } else { "300ms" };
+        let args = ["--payout-token-file", path, "--payout-pause", pause, "--listen", "0"];
+        let worker = payouts.worker(&args, "");
+        payouts.withdraw(&["p1"], "a1").await;
+        worker.says("credentials are wrong").await;
+        assert!(worker.page("/readyz").await.0.contains("503"), "a worker that cannot pay is not ready");
+        std::fs::write(file.path(), "new\n").unwrap();
+        if by_signal {
+            worker.signal(rustix::process::Signal::HUP);
+        }
+        worker.says("they are used from now on").await;
+        until("the new token", async || {
+            (payouts.bank.token().as_deref() == Some("Bearer new")).then_some(())
+        })
+        .await;
+        if !by_signal {
+            payouts.until_fate("p1", "paid").await;
+            worker.says("resumed").await;
+            until("readiness", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
+        }
+        for secret in ["old", "new"] {
+            assert!(!worker.log().contains(&format!("Bearer {secret}")));
+        }
+    }
+}
