@@ -14,7 +14,7 @@ use tollgate::ids::{Actor, DEFAULT_NAMESPACE, Namespace};
 use crate::commands::watch;
 use crate::commands::{
     account, audit, burst, campaign, dead, enqueue, init, journal, lookup, payout, queue, receipts, redeem,
-    redis, stats, withdraw, worker,
+    redis, repair, stats, withdraw, worker,
 };
 
 /// Coupons and money, each spent exactly once: the command line of Tollgate
@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Watch(watch::Args),
     /// Receipts of old ids
     Receipts(receipts::Args),
+    /// Put right what was changed past the scripts, from what the journal proves
+    Repair(repair::Args),
     /// The private redis-server that is used where no URL is given
     Redis(redis::Args),
 }

@@ -15,6 +15,7 @@ pub(crate) mod queue;
 pub(crate) mod receipts;
 pub(crate) mod redeem;
 pub(crate) mod redis;
+pub(crate) mod repair;
 mod send;
 pub(crate) mod stats;
 #[cfg(feature = "watch")]
@@ -47,6 +48,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         #[cfg(feature = "watch")]
         Command::Watch(args) => watch::run(context, args).await,
         Command::Receipts(args) => receipts::run(context, args).await,
+        Command::Repair(args) => repair::run(context, args).await,
         Command::Redis(args) => redis::run(context, args).await,
     }
 }

@@ -67,7 +67,9 @@ if known == 'corrupt_state' then
   -- What is known of this id is damaged: it waits in dead for a repair, as settle would have it.
   destination, reason, excess = 'dead', 'corrupt_state', 'keep'
 elseif row and row.state ~= 'queued' then
-  -- One row for an id: the copy that waits there stands for this one.
+  -- One row for an id: the copy that waits there stands for this one. It waits only where its set says so too.
+  local place = row.state == 'dead' and dead_key or scheduled_key
+  if not redis.call('ZSCORE', place, id) then redis.call('ZADD', place, row.at_ms, id) end
   return answer(nil, 'already_parked')
 end
 if destination == 'scheduled' and tonumber(due_at_ms) <= now_ms then return { nonce, 'due' } end

@@ -18,6 +18,7 @@ mod holders;
 mod keyspace;
 mod model;
 mod parked;
+pub(crate) mod proof;
 mod read;
 mod receipts;
 mod replay;

@@ -38,6 +38,11 @@ pub struct Entry {
     pub hash: String,
     /// The parked jobs that went with these decisions, as they are stored: see [`Entry::overtaken`].
     pub overtaken_text: String,
+    /// What a repair says of itself: what, of which key, why. Such an entry has no lines and stands behind the entry
+    /// of the last line.
+    pub note: Option<String>,
+    /// The second half of its stream id: 0, or the number of the note behind that line.
+    pub part: u64,
 }
 
 /// A job that waited in scheduled or dead when another copy of it was decided.
@@ -82,9 +87,18 @@ pub struct JournalDamage {
 impl Entry {
     /// The hash that this entry must have after an entry with `previous` (empty at the beginning).
     pub fn expected_hash(&self, previous: &str) -> String {
+        if let Some(note) = &self.note {
+            let Self { seq_last, at_ms, by, .. } = self;
+            return sha1_hex(&format!("{previous}\n{seq_last}\n{at_ms}\n{by}\nnote\n{}", sha1_hex(note)));
+        }
         let lines = sha1_hex(&self.text);
         let Self { seq_last, at_ms, by, overtaken_text, .. } = self;
         sha1_hex(&format!("{previous}\n{seq_last}\n{at_ms}\n{by}\n{lines}\n{overtaken_text}"))
+    }
+
+    /// Its id in the stream.
+    pub fn stream_id(&self) -> String {
+        format!("{}-{}", self.seq_last, self.part)
     }
 
     /// The parked jobs that went with these decisions; `None` for one that cannot be read.
@@ -97,6 +111,9 @@ impl Entry {
 
     /// Its seq of the first line.
     pub fn seq_first(&self) -> u64 {
+        if self.note.is_some() {
+            return self.seq_last + 1;
+        }
         (self.seq_last + 1).saturating_sub(self.text.split('\n').count() as u64)
     }
 
@@ -110,7 +127,7 @@ impl Entry {
 
     /// Its lines in order, each as far as it can be read.
     pub fn each_line(&self) -> impl Iterator<Item = Result<Line, JournalDamage>> + '_ {
-        let lines = self.text.split('\n').zip(self.seq_first()..);
+        let lines = self.text.split('\n').zip(self.seq_first()..).filter(|_| self.note.is_none());
         lines.map(|(text, seq)| {
             read_line(text, seq, self.at_ms, &self.by).ok_or_else(|| JournalDamage {
                 entry: format!("{}-0", self.seq_last),
@@ -270,16 +287,23 @@ async fn range(
 
 fn read_entry(id: &str, fields: Value) -> Option<Entry> {
     let mut fields = Reply::of(fields).ok()?;
-    let seq_last = id.strip_suffix("-0")?.parse().ok()?;
+    let (seq_last, part) = id.split_once('-')?;
+    let (seq_last, part): (u64, u64) = (seq_last.parse().ok()?, part.parse().ok()?);
     let field = |fields: &mut Reply, expected: &str| match fields.text("name").ok()? {
         name if name == expected => fields.text("value").ok(),
         _ => None,
     };
     let at_ms = field(&mut fields, "at_ms")?.parse().ok()?;
     let by = field(&mut fields, "by")?;
+    if part > 0 {
+        let (note, hash) = (field(&mut fields, "note")?, field(&mut fields, "hash")?);
+        let (text, overtaken_text) = (String::new(), String::new());
+        let entry = Entry { seq_last, at_ms, by, text, hash, overtaken_text, note: Some(note), part };
+        return fields.is_empty().then_some(entry);
+    }
     let (text, hash) = (field(&mut fields, "lines")?, field(&mut fields, "hash")?);
     let overtaken_text = if fields.is_empty() { String::new() } else { field(&mut fields, "overtaken")? };
-    fields.is_empty().then_some(Entry { seq_last, at_ms, by, text, hash, overtaken_text })
+    fields.is_empty().then_some(Entry { seq_last, at_ms, by, text, hash, overtaken_text, note: None, part })
 }
 
 /// The line at `seq`, if the journal still has it.
@@ -340,6 +364,8 @@ mod tests {
             by: String::new(),
             hash: String::new(),
             overtaken_text: String::new(),
+            note: None,
+            part: 0,
         };
         assert_eq!(entry.seq_first(), 5);
     }

@@ -151,6 +151,11 @@ impl Keys {
         self.key("resources")
     }
 
+    /// What a repair fills before it moves it over a key (hash): gone afterwards.
+    pub fn repair(&self) -> String {
+        self.key("repair")
+    }
+
     /// Consumer -> last beat by server time, and what it runs (hash).
     pub fn workers(&self) -> String {
         self.key("workers")

@@ -39,6 +39,7 @@ pub mod audit;
 pub mod codes;
 pub mod outcome;
 pub mod pressure;
+pub mod repair;
 pub mod resources;
 
 pub mod tag;

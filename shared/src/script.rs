@@ -29,6 +29,7 @@ pub(crate) mod parts {
     pub(crate) const ENTRIES: &str = include_str!("../lua/parts/entries.lua");
     pub(crate) const QUEUE_STATE: &str = include_str!("../lua/parts/queue_state.lua");
     pub(crate) const PARTITION_STATS: &str = include_str!("../lua/parts/partition_stats.lua");
+    pub(crate) const JOURNAL_NOTE: &str = include_str!("../lua/parts/journal_note.lua");
     pub(crate) const QUEUE_STREAMS: &str = include_str!("../lua/parts/queue_streams.lua");
     pub(crate) const REQUEUE: &str = include_str!("../lua/parts/requeue.lua");
 }

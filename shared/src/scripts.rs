@@ -18,6 +18,7 @@ pub mod queue;
 pub mod reap;
 pub mod receipts_drop;
 pub mod receipts_lower;
+pub mod repair;
 pub mod settle;
 pub mod stats;
 pub mod survey;
@@ -132,6 +133,8 @@ mod tests {
             &reap::REAP,
             &receipts_drop::RECEIPTS_DROP,
             &receipts_lower::RECEIPTS_LOWER,
+            &repair::REPAIR,
+            &repair::REPAIR_PARKED,
             &settle::SETTLE,
             &stats::STATS,
             &survey::SURVEY,

@@ -2,9 +2,9 @@
 
 use crate::harness::{Cli, Ran};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "init", "campaign", "account", "redeem", "withdraw", "enqueue", "burst", "lookup", "stats", "dead",
-    "queue", "worker", "journal", "audit", "watch", "receipts", "redis",
+    "queue", "worker", "journal", "audit", "watch", "receipts", "repair", "redis",
 ];
 
 #[test]

@@ -15,6 +15,7 @@ mod empty_settings;
 mod enqueue;
 mod failing_streams;
 mod frame;
+mod full_disk;
 mod json;
 mod killed;
 mod lost_replies;
@@ -23,6 +24,7 @@ mod partitions;
 mod payouts;
 mod problems;
 mod proxy;
+mod repair;
 mod run;
 mod send;
 #[cfg(feature = "watch")]

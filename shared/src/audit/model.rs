@@ -377,7 +377,16 @@ mod tests {
     fn contradicted(model: &mut Model, lines: &[&str]) -> Vec<u64> {
         let text = lines.join("\n").replace(' ', "\t");
         let (by, hash, overtaken_text) = Default::default();
-        let entry = Entry { seq_last: lines.len() as u64, at_ms: 1_000, by, text, hash, overtaken_text };
+        let entry = Entry {
+            seq_last: lines.len() as u64,
+            at_ms: 1_000,
+            by,
+            text,
+            hash,
+            overtaken_text,
+            note: None,
+            part: 0,
+        };
         let lines = entry.lines().unwrap();
         lines.iter().filter(|line| model.apply(line, |_| 1).is_some()).map(|line| line.seq).collect()
     }

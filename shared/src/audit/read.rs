@@ -114,7 +114,7 @@ pub(super) async fn each_line(
                             return Ok(());
                         }
                     }
-                    after = Some(format!("{}-0", entry.seq_last));
+                    after = Some(entry.stream_id());
                 }
                 Err(damage) => after = Some(damage.entry),
             }

@@ -108,7 +108,8 @@ impl Replay {
 
     fn entry(&mut self, room: &mut Room<'_>, entry: Entry) {
         let (first, next) = (entry.seq_first(), self.seq + 1);
-        let is_contiguous = first == next && entry.seq_last >= next;
+        // A note behind the first half of its stream id names the last line before it, and has none itself.
+        let is_contiguous = first == next && (entry.seq_last >= next || entry.note.is_some());
         if !is_contiguous {
             let (expected, found) =
                 (format!("line {next} next"), format!("lines {first} to {}", entry.seq_last));
@@ -150,7 +151,7 @@ impl Replay {
             }
         }
         self.overtaken(room, &entry);
-        self.after = Some(format!("{}-0", entry.seq_last));
+        self.after = Some(entry.stream_id());
         self.seq = entry.seq_last;
         self.hash = entry.hash;
         self.expectations(room);

@@ -269,8 +269,11 @@ fn no_answer() -> Failure {
 /// or wants a login is noticed before a call of ours is on the way (and is then a definite refusal).
 async fn greet(connection: &mut MultiplexedConnection, inspection: &Inspection) -> Result<(), RedisError> {
     match connection.send_packed_command(&redis::cmd("PING")).await? {
-        // An ACL user without PING: the server answered, that is all we want to know.
-        Value::ServerError(error) if error.code() != "NOPERM" => return Err(error.into()),
+        // An ACL user without PING, or a full disk, on which Redis refuses PING as it does writes: the server answered,
+        // that is all we want to know. Whoever writes is told; whoever reads goes on.
+        Value::ServerError(error) if !matches!(error.code(), "NOPERM" | "MISCONF") => {
+            return Err(error.into());
+        }
         _ => {}
     }
     inspection.ask(connection).await.map_err(|failure| {

@@ -1,0 +1,166 @@
+//! `repair`: each key is damaged or deleted in turn; a dry run shows it and changes nothing, with --yes it is what it
+//! was, the audit passes, and the journal says who and why.
+
+use serde_json::{Value, json};
+use tollgate::amount::Amount;
+use tollgate::job::Request;
+
+use crate::harness::{Cli, drain, opened};
+use crate::operate::{fresh, id, settle_job};
+
+async fn prepared() -> Cli {
+    let cli = fresh("1");
+    cli.run(&["account", "open", "a", "--balance", "100"]).exits(0);
+    cli.run(&["campaign", "create", "c", "--limit", "5", "--per-customer", "1"]).exits(0);
+    cli.run(&["redeem", "--campaign", "c", "--customer", "x", "--id", "r1"]).exits(0);
+    cli.run(&["withdraw", "--account", "a", "--amount", "7", "--id", "w1"]).exits(0);
+    let payout = Request::Payout {
+        account: "a".parse().unwrap(),
+        amount: Amount::from_minor(100).unwrap(),
+        currency: "USD".parse().unwrap(),
+        destination: "iban:1".parse().unwrap(),
+    };
+    settle_job(&cli, "p1", &payout).await;
+    let (tollgate, mut link) = opened(&cli).await;
+    drain(&tollgate, &mut link).await;
+    cli.run(&["audit"]).exits(0);
+    cli
+}
+
+async fn key(cli: &Cli, name: &str) -> String {
+    let (tollgate, _) = opened(cli).await;
+    let head = tollgate.keys(tollgate.partitions().get(0).unwrap()).head();
+    format!("{}{name}", head.strip_suffix("head").unwrap())
+}
+
+#[tokio::test]
+async fn what_the_journal_proves_is_restored() {
+    // Damage: the command on the key, and the noun that restores it.
+    let cases: [(&str, &[&str], &[&str]); 13] = [
+        ("account:a", &["DEL"], &["account", "a"]),
+        ("account:a", &["HSET", "available", "999999"], &["account", "a"]),
+        ("account:a", &["HDEL", "currency"], &["account", "a"]),
+        ("account:a", &["SET", "x"], &["account", "a"]),
+        ("account:ghost", &["HSET", "available", "5"], &["account", "ghost"]),
+        ("campaign:c", &["DEL"], &["campaign", "c"]),
+        ("campaign:c", &["HSET", "issued", "0"], &["campaign", "c"]),
+        ("holders:c", &["DEL"], &["holders", "c"]),
+        ("holders:c", &["HSET", "x", "9"], &["holders", "c"]),
+        ("hold:p1", &["DEL"], &["hold", "p1"]),
+        ("payouts", &["DEL"], &["payouts"]),
+        ("resources", &["DEL"], &["resources"]),
+        ("resources", &["ZADD", "0", "campaign:ghost"], &["resources"]),
+    ];
+    for (name, damage, noun) in cases {
+        let cli = prepared().await;
+        let case = format!("{name} {damage:?}");
+        let key = key(&cli, name).await;
+        if damage[0] == "SET" {
+            cli.redis(&["DEL", &key]);
+        }
+        cli.redis(&[&[damage[0], &key], &damage[1..]].concat());
+        cli.run(&["audit"]).complains(5);
+        let (head, journal) = (self::key(&cli, "head").await, key_of_journal(&cli).await);
+        let digest = || cli.redis(&["DEBUG", "DIGEST-VALUE", &key, &head, &journal]);
+        let before = digest();
+        let words = [&["repair"], noun].concat();
+        let dry = cli.run(&words);
+        assert!(dry.exits(0).contains("to be repaired"), "{case}: {dry:?}");
+        assert!(dry.stderr.contains("hint: nothing was changed"), "{case}: {dry:?}");
+        assert_eq!(digest(), before, "{case}: a dry run changed something");
+
+        let yes = ["--yes", "--reason", "somebody ran DEL", "--by", "ann", "--json"];
+        let done = cli.run(&[&words[..], &yes].concat());
+        done.exits(0);
+        assert_eq!(done.json()["applied"], true, "{case}: {done:?}");
+        cli.run(&["audit"]).exits(0);
+        let again = cli.run(&[&words[..], &yes].concat());
+        assert_eq!(again.json(), json!({"changes": [], "applied": false}), "{case}");
+        let entries = cli.redis(&["XREVRANGE", &journal, "+", "-", "COUNT", "1"]);
+        assert!(entries.contains("ann") && entries.contains("somebody ran DEL"), "{case}: {entries}");
+
+        // Everything works on, and the payout that was open still is.
+        cli.run(&["account", "deposit", "a", "1", "--id", "d1"]).exits(0);
+        assert_eq!(cli.run(&["account", "show", "a", "--json"]).json()["available"], 9_300, "{case}");
+        cli.run(&["payout", "void", "p1", "--reason", "done"]).exits(0);
+        let twice = cli.run(&["redeem", "--campaign", "c", "--customer", "x", "--id", "r2"]);
+        twice.exits(0);
+        let (tollgate, mut link) = opened(&cli).await;
+        drain(&tollgate, &mut link).await;
+        assert_eq!(cli.run(&["lookup", "r2", "--json"]).json()["code"], "customer_limit_reached", "{case}");
+        cli.run(&["audit"]).exits(0);
+    }
+}
+
+async fn key_of_journal(cli: &Cli) -> String {
+    key(cli, "journal").await
+}
+
+#[tokio::test]
+async fn parked_jobs_go_back_to_where_their_rows_say() {
+    let cli = prepared().await;
+    let later = ["redeem", "--campaign", "c", "--customer", "y", "--id", "later", "--in", "1h"];
+    cli.run(&later).exits(0);
+    let worker = cli.worker(&[]);
+    let parked = || cli.run(&["stats", "--json"]).json();
+    let begun = std::time::Instant::now();
+    while parked()["scheduled"] != 1 {
+        assert!(begun.elapsed() < crate::harness::SOON);
+    }
+    drop(worker);
+    cli.bury(&id("d1"), b"{}", tollgate::code::Code::MissingField).await;
+    let [scheduled, dead, rows] =
+        [key(&cli, "scheduled").await, key(&cli, "dead").await, key(&cli, "parked").await];
+    cli.redis(&["DEL", &scheduled, &dead]);
+    for noun in ["parked", "scheduled", "dead"] {
+        let dry = cli.run(&["repair", noun, "--json"]).json();
+        assert_eq!(dry["changes"].as_array().unwrap().len(), 2, "{dry}");
+    }
+    cli.run(&["repair", "scheduled", "--yes", "--reason", "lost"]).exits(0);
+    let stats = parked();
+    assert_eq!((&stats["scheduled"], &stats["dead"]), (&json!(1), &json!(1)), "{stats}");
+    assert_eq!(stats["conservation"]["holds"], true, "{stats}");
+    cli.run(&["audit"]).exits(0);
+
+    // The rows themselves: what they held cannot be had back, and is counted.
+    cli.redis(&["DEL", &rows]);
+    let lost = cli.run(&["repair", "parked", "--yes", "--reason", "lost", "--json"]).json();
+    let ids: Vec<&Value> = lost["changes"].as_array().unwrap().iter().map(|row| &row["key"]).collect();
+    assert!(ids.contains(&&json!("parked:later")) && ids.contains(&&json!("parked:d1")), "{lost}");
+    let stats = parked();
+    assert_eq!((&stats["scheduled"], &stats["discarded"]), (&json!(0), &json!(2)), "{stats}");
+    cli.run(&["audit"]).exits(0);
+}
+
+#[tokio::test]
+async fn a_job_sent_again_after_its_place_was_lost_still_runs() {
+    let cli = prepared().await;
+    let later = ["redeem", "--campaign", "c", "--customer", "y", "--id", "later", "--in", "2s"];
+    let _worker = cli.worker(&[]);
+    cli.run(&later).exits(0);
+    let begun = std::time::Instant::now();
+    while cli.run(&["lookup", "later", "--json"]).json()["code"] != "scheduled" {
+        assert!(begun.elapsed() < crate::harness::SOON);
+    }
+    let scheduled = key(&cli, "scheduled").await;
+    cli.redis(&["DEL", &scheduled]);
+    cli.run(&later).exits(0);
+    while cli.run(&["lookup", "later", "--json"]).json()["code"] != "redeemed" {
+        assert!(begun.elapsed() < crate::harness::SOON, "it was acknowledged and never ran");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_proved_is_not_written() {
+    let cli = prepared().await;
+    let journal = key_of_journal(&cli).await;
+    let account = key(&cli, "account:a").await;
+    cli.redis(&["DEL", &account]);
+    cli.run(&["repair", "account", "a", "--yes"]).complains(2);
+    // An entry is gone: nothing after it is proved.
+    let first = cli.redis(&["XRANGE", &journal, "-", "+", "COUNT", "1"]);
+    cli.redis(&["XDEL", &journal, first.lines().next().unwrap()]);
+    let refused = cli.run(&["repair", "account", "a", "--yes", "--reason", "lost"]);
+    assert!(refused.complains(1).contains("not proved: "), "{refused:?}");
+    assert_eq!(cli.redis(&["EXISTS", &account]).trim(), "0");
+}

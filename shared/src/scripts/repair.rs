@@ -1,0 +1,184 @@
+//! `repair` and `repair_parked`: put right what was changed past the scripts, and note in the journal who did it and
+//! why. What is right, the caller has proved ([`crate::repair`]); that it still is, the scripts check.
+
+use crate::failure::Failure;
+use crate::ids::{Actor, JobId};
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::queue::Apply;
+use super::{ScriptError, common_status};
+
+script!(
+    REPAIR, "repair", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::JOURNAL_NOTE],
+    keys [head journal],
+    args [nonce by seq hash note]
+);
+
+script!(
+    REPAIR_PARKED, "repair_parked",
+    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::JOURNAL_NOTE],
+    keys [head journal parked scheduled dead],
+    args [nonce by note apply]
+);
+
+/// Most ids of one [`parked`] call.
+pub const IDS_MAX: usize = 200;
+
+/// One write of a repair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// Deletes a key, and sets these fields if there are any.
+    Hash(String, Vec<(String, String)>),
+    /// Puts a member into a sorted set.
+    Add { key: String, score: u64, member: String },
+    /// Takes a member out of a sorted set.
+    Remove { key: String, member: String },
+    /// Moves a key that was filled before over another.
+    Rename { from: String, to: String },
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Everything is written.
+    Repaired,
+    /// Nothing is: the history went on since.
+    Moved,
+}
+
+/// Where a partition's history was when the values were proved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) seq: u64,
+    pub(crate) hash: &'a str,
+}
+
+/// Writes what was proved at this place of the history.
+pub(crate) async fn write(
+    link: &mut Link,
+    keys: &Keys,
+    at: At<'_>,
+    by: Option<&Actor>,
+    note: &str,
+    writes: &[Write],
+) -> Result<Written, ScriptError> {
+    let mut call = REPAIR.call().key(keys.head()).key(keys.journal());
+    call.push_arg(by.map(Actor::as_str).unwrap_or_default());
+    call.push_arg(at.seq);
+    call.push_arg(at.hash);
+    call.push_arg(note);
+    for write in writes {
+        let mut command = |name: &str, key: &str, words: &[&str]| {
+            let position = call.push_key(key.to_owned());
+            call.push_arg(words.len() + 2);
+            call.push_arg(name);
+            call.push_arg(position);
+            words.iter().for_each(|word| call.push_arg(*word));
+        };
+        match write {
+            Write::Hash(key, fields) => {
+                command("DEL", key, &[]);
+                if !fields.is_empty() {
+                    let words: Vec<&str> =
+                        fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect();
+                    command("HSET", key, &words);
+                }
+            }
+            Write::Add { key, score, member } => command("ZADD", key, &[&score.to_string(), member]),
+            Write::Remove { key, member } => command("ZREM", key, &[member]),
+            Write::Rename { from, to } => {
+                let to = call.push_key(to.clone()).to_string();
+                let from = call.push_key(from.clone());
+                call.push_arg(3);
+                call.push_arg("RENAME");
+                call.push_arg(from);
+                call.push_arg(to);
+            }
+        }
+    }
+    let mut reply = call.run(link).await?;
+    match reply.text("status")?.as_str() {
+        "repaired" => Ok(Written::Repaired),
+        "moved" => Ok(Written::Moved),
+        other => Err(common_status(other, &mut reply)),
+    }
+}
+
+/// What is the matter with the place of a parked job, and was or would be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParkedRepair {
+    /// Nothing.
+    Intact,
+    /// It goes back to `scheduled`.
+    ToScheduled,
+    /// It goes back to `dead`.
+    ToDead,
+    /// It is back in its stream and is taken out of the others.
+    Unlisted,
+    /// Its bytes are gone: it is counted as discarded.
+    Lost,
+    /// Its row cannot be read; left as it is.
+    Damaged,
+}
+
+impl ParkedRepair {
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intact => "intact",
+            Self::ToScheduled => "to_scheduled",
+            Self::ToDead => "to_dead",
+            Self::Unlisted => "unlisted",
+            Self::Lost => "lost",
+            Self::Damaged => "corrupt_state",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Intact, Self::ToScheduled, Self::ToDead, Self::Unlisted, Self::Lost, Self::Damaged]
+            .into_iter()
+            .find(|repair| repair.name() == name)
+    }
+}
+
+/// Puts parked jobs where their rows say; at most [`IDS_MAX`] ids.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle).
+pub async fn parked(
+    link: &mut Link,
+    keys: &Keys,
+    by: Option<&Actor>,
+    note: &str,
+    apply: Apply,
+    ids: &[JobId],
+) -> Result<Vec<ParkedRepair>, ScriptError> {
+    let mut call = REPAIR_PARKED
+        .call()
+        .key(keys.head())
+        .key(keys.journal())
+        .key(keys.parked())
+        .key(keys.scheduled())
+        .key(keys.dead())
+        .arg(by.map(Actor::as_str).unwrap_or_default())
+        .arg(note)
+        .arg(u8::from(apply == Apply::Yes));
+    ids.iter().for_each(|id| call.push_arg(id.as_str()));
+    let mut reply = call.run(link).await?;
+    match reply.text("status")?.as_str() {
+        "done" => {}
+        other => return Err(common_status(other, &mut reply)),
+    }
+    let mut results = Vec::with_capacity(ids.len());
+    for _ in ids {
+        let name = reply.text("result")?;
+        results.push(
+            ParkedRepair::from_name(&name).ok_or_else(|| {
+                Failure::unknown(format!("a result that this release does not know: {name}"))
+            })?,
+        );
+    }
+    Ok(results)
+}
