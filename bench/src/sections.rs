@@ -97,7 +97,9 @@ impl Section {
             Self::Fleet => "(g) worker processes",
             Self::Lock => "(h) lock: acquire and release, against one SET NX PX and DEL",
             Self::Payouts => "(i) payouts by -c, 1,000 accounts, a bank of 20 ms; limit: c / 20 ms",
-            Self::Contention => "(j) a lock that many want, against one holder right after the other",
+            Self::Contention => {
+                "(j) a lock that many want, on 1 / 3 / 5 nodes, against one holder right after the other"
+            }
             Self::Script => "settle alone, without a worker",
         }
     }
