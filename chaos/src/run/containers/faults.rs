@@ -80,13 +80,20 @@ async fn one(number: usize, whom: Whom, how: How, lasts: Duration, fleet: &Fleet
     fleet.history.add(Event::FaultBegins { number, fault: fault.clone() });
     fleet.history.add(Event::FaultHits { number, what });
     fleet.history.add(Event::Counted { name: format!("fault: {fault}"), count: 1 });
+    let mut broken = Vec::new();
     for container in &containers {
-        if let Err(problem) = begin(container, how, fleet).await {
-            fleet.history.add(Event::Unexpected { what: format!("{fault}: {problem:#}") });
+        match begin(container, how, fleet).await {
+            Ok(()) => broken.push(container),
+            // What the engine cannot do is no fault of ours, and of nobody else's.
+            Err(problem) => {
+                let words = format!("{problem:#}").lines().last().unwrap_or_default().to_owned();
+                let name = format!("fault that did not come about: {fault} ({words})");
+                fleet.history.add(Event::Counted { name, count: 1 });
+            }
         }
     }
     tokio::time::sleep(lasts).await;
-    for container in &containers {
+    for container in broken {
         if let Err(problem) = end(container, how, fleet).await {
             fleet.history.add(Event::Unexpected { what: format!("{fault} cannot be ended: {problem:#}") });
         }

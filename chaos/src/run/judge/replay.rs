@@ -188,7 +188,8 @@ impl Model {
     fn payout(&mut self, line: &Line, key: (u64, String)) {
         let hold = (line.partition, line.id.clone());
         let state = self.holds.get(&hold).copied();
-        if line.code != "paying" {
+        // What was never sent cannot pay any more.
+        if line.code != "paying" || line.kind == "payout_not_sent" {
             self.paying.remove(&hold);
         }
         match line.code.as_str() {
@@ -226,7 +227,7 @@ impl Model {
                     account.available += amount;
                 }
             }
-            "paying" if matches!(state, Some(Hold::Open(_))) => {
+            "paying" if line.kind == "payout_begin" && matches!(state, Some(Hold::Open(_))) => {
                 // What ended since: nothing, and so the last attempt may still be paying.
                 let last = self.paying.insert(hold, line.at_ms);
                 if last.is_some_and(|last| line.at_ms < last + PAYOUT_TIMEOUT_MS) {
