@@ -223,7 +223,7 @@ impl Attempt<'_> {
     /// Takes the begin of this fence back: nothing was sent. If the process dies before, the attempt stays unknown; if
     /// the reply is lost, the step repeats as itself; after a newer begin it is fenced.
     async fn take_back(&self, fence: u64, note: &str) -> Result<(), ScriptError> {
-        let step = Step::NotSent { fence, note, pause: self.rules.backoff };
+        let step = Step::NotSent { fence, note, pause: self.rules.backoff.min(BACKOFF_MAX) };
         if matches!(self.insist(&step, Phase::Over).await?, Answer::Decided { .. }) {
             self.health.metrics.payout("not_sent");
         }

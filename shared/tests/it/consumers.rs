@@ -172,7 +172,9 @@ async fn what_a_silent_worker_holds_is_claimed_however_young_the_clock_says_it_i
     let lives = Holder { beat: (beat_at + 7_200_000).to_string(), ..dead.clone() };
     let none = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, &[lives]).await.unwrap();
     assert_eq!(none.entries.len(), 0);
-    let taken = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, &[dead.clone()]).await.unwrap();
+    let taken = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, std::slice::from_ref(&dead))
+        .await
+        .unwrap();
     assert_eq!(taken.entries.len(), 3);
     let again = claim_from(&mut s.link, &s.keys, &s.queue, "other", LONG, 9, &[dead]).await.unwrap();
     assert_eq!((again.entries.len(), again.holders[0].consumer.as_str()), (0, "heir"));

@@ -391,3 +391,19 @@ async fn a_lease_that_the_clock_makes_impossible_is_over() {
     }
     assert_eq!(hold(&mut bank.link, &bank.keys, &bank.id).await.unwrap().unwrap().attempts, 2);
 }
+
+/// The same of when to look again: nobody waits for so long.
+#[tokio::test]
+async fn a_payout_that_is_due_later_than_any_can_be_is_due_now() {
+    let mut bank = Bank::open().await;
+    bank.hold(None).await;
+    let (payouts, member) = (bank.keys.payouts(), format!("{}\t{}", bank.account, bank.id));
+    let at_ms = due(&mut bank.link, &bank.keys, 1).await.unwrap().at_ms;
+    for (score, is_due) in
+        [(at_ms + 900_000, false), (at_ms + 7_200_000, true), (9_007_199_254_740_991, false)]
+    {
+        let _: u64 = bank.link.query(&cmd(&["ZADD", &payouts, &score.to_string(), &member])).await.unwrap();
+        let listed = due(&mut bank.link, &bank.keys, 10).await.unwrap().payouts;
+        assert_eq!(listed.len(), usize::from(is_due), "{score}");
+    }
+}
