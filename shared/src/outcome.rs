@@ -9,6 +9,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use crate::code::{Class, Code};
 use crate::fingerprint::Fingerprint;
 use crate::ids::JobId;
+use crate::incidents::Kind;
 use crate::link::Link;
 use crate::partition::Partition;
 use crate::scripts::ScriptError;
@@ -148,16 +149,31 @@ impl Tollgate {
     /// asked. Nearly always that gives one outcome; an id that was used in several partitions has one for each
     /// of them. If none knows it: expired if one of them has dropped the receipts of its time, else not decided.
     ///
+    /// A partition that is damaged hides no outcome that another one knows.
+    ///
     /// # Errors
-    /// As [`lookup`]; asking again is safe.
+    /// As [`lookup`]; asking again is safe. Also where a partition is damaged and no other knows one of the ids: that it
+    /// is not decided cannot be said then.
     pub async fn lookup(&self, link: &mut Link, ids: &[JobId]) -> Result<Vec<Vec<Outcome>>, ScriptError> {
         let mut found: Vec<Vec<Outcome>> = ids.iter().map(|_| Vec::new()).collect();
+        let mut damage = None;
         for partition in self.partitions().iter() {
-            let (_, outcomes) = self.lookup_in(link, partition, ids).await?;
-            found.iter_mut().zip(outcomes).for_each(|(known, outcome)| known.push(outcome));
+            match self.lookup_in(link, partition, ids).await {
+                Ok((_, outcomes)) => {
+                    found.iter_mut().zip(outcomes).for_each(|(known, outcome)| known.push(outcome));
+                }
+                Err(error) if Kind::of(&error).is_of_partition() => damage = Some(error),
+                Err(error) => return Err(error),
+            }
         }
-        found.iter_mut().for_each(keep_what_is_known);
-        Ok(found)
+        let is_known = |outcomes: &Vec<Outcome>| outcomes.iter().any(|outcome| outcome.partition.is_some());
+        match damage {
+            Some(error) if !found.iter().all(is_known) => Err(error),
+            _ => {
+                found.iter_mut().for_each(keep_what_is_known);
+                Ok(found)
+            }
+        }
     }
 }
 

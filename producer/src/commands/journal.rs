@@ -12,6 +12,7 @@ use tollgate::link::Link;
 use tollgate::partition::Partition;
 
 use crate::context::Context;
+use crate::each::Failed;
 use crate::exit::Exit;
 use crate::output::{hint, say};
 
@@ -63,26 +64,31 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     };
     let mut link = tollgate.server().link().await?;
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let mut failed = Failed::default();
     for partition in partitions {
-        // The head alone is asked: a damaged queue or receipt must not hide the history.
-        let (head, _) = tollgate.lookup_in(&mut link, partition, &[]).await?;
-        let ended = export(&tollgate, &mut link, partition, from..=head, &mut out).await;
-        match ended {
+        let ended = async {
+            // The head alone is asked: a damaged queue or receipt must not hide the history.
+            let head = tollgate.lookup_in(&mut link, partition, &[]).await;
+            let (head, _) = head.map_err(|error| Stop::Other(error.into()))?;
+            export(&tollgate, &mut link, partition, from..=head, &mut out).await
+        };
+        match ended.await {
             Ok(()) => {}
             Err(Stop::ReaderGone) => return Ok(Exit::Done),
-            Err(Stop::Other(error)) => return Err(error),
+            Err(Stop::Other(error)) => failed.note(partition, Err(error))?,
             Err(Stop::Damage(damage)) => {
                 out.flush().or_else(gone_is_fine)?;
                 say(format_args!("error: partition {partition}: {damage}"));
                 hint(
                     "`tollgate-producer audit` says what else is damaged; restore the journal from a backup or a replica",
                 );
+                failed.complain();
                 return Ok(Exit::Violation);
             }
         }
     }
     out.flush().or_else(gone_is_fine)?;
-    Ok(Exit::Done)
+    Ok(failed.complain())
 }
 
 async fn export(

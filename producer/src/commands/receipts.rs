@@ -6,6 +6,7 @@ use tollgate::receipts::drop_old;
 use tollgate::scripts::receipts_drop::Pace;
 
 use crate::context::Context;
+use crate::each::each_partition;
 use crate::exit::Exit;
 
 /// What was typed.
@@ -30,8 +31,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
     let mut link = tollgate.server().link().await?;
     let mut all = Vec::with_capacity(usize::from(tollgate.partitions().count()));
-    for partition in tollgate.partitions().iter() {
-        let dropped = drop_old(&mut link, tollgate.keys(partition), Pace::ByHand).await?;
+    let exit = each_partition(&tollgate, async |partition, keys| {
+        let dropped = drop_old(&mut link, keys, Pace::ByHand).await?;
         // Told at the end: that nobody reads is no reason to stop in the middle.
         let json: Value = json!({
             "partition": partition.number(),
@@ -40,11 +41,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             "buckets": dropped.buckets,
         });
         all.push((json, format!("partition {partition}: {dropped}")));
-    }
+        Ok(())
+    })
+    .await?;
     let mut list = context.output().list();
     for (json, text) in &all {
         list.item(json, || text)?;
     }
     list.end()?;
-    Ok(Exit::Done)
+    Ok(exit)
 }

@@ -5,16 +5,17 @@ use serde_json::Value;
 use crate::harness::Cli;
 
 /// Keys of partition 0 that can be lost or hold what they cannot hold, each with the commands that see it.
-const DAMAGES: [(&str, &str, &[&str]); 5] = [
-    ("head", "del", &["stats", "queue ls", "worker ls", "dead ls"]),
-    ("head", "set", &["stats", "queue ls", "worker ls", "dead ls"]),
+const DAMAGES: [(&str, &str, &[&str]); 6] = [
+    ("head", "del", &["stats", "queue ls", "worker ls", "dead ls", "receipts drop", "journal export"]),
+    ("head", "set", &["stats", "queue ls", "worker ls", "dead ls", "receipts drop", "journal export"]),
+    ("dead", "set", &["dead ls", "dead retry --all", "dead discard --all", "dead retry absent"]),
     ("queues", "set", &["stats", "queue ls", "queue pause default", "queue resume default"]),
     ("workers", "set", &["worker ls"]),
     ("resources", "set", &["campaign ls"]),
 ];
 
-#[test]
-fn a_damaged_partition_is_named_and_hides_no_other() {
+#[tokio::test]
+async fn a_damaged_partition_is_named_and_hides_no_other() {
     for (key, how, commands) in DAMAGES {
         let cli = Cli::new();
         cli.run(&["init", "--partitions", "4"]).exits(0);
@@ -43,6 +44,14 @@ fn a_damaged_partition_is_named_and_hides_no_other() {
             assert_eq!(numbers(&stats["partitions"]), [1, 2, 3], "{stats}");
             assert_eq!(numbers(&stats["unread"]), [0], "{stats}");
             assert!(!stats["unread"][0]["error"].as_str().unwrap().is_empty());
+        }
+        if commands.contains(&"journal export") {
+            // What another partition knows is known; what none of them knows cannot be said.
+            let known =
+                (0..8).filter(|n| cli.run(&["lookup", &format!("create/c{n}")]).code == Some(0)).count();
+            assert!((1..8).contains(&known), "{known}");
+            assert_eq!(cli.run(&["lookup", "nobody"]).code, Some(1));
+            assert!(cli.run(&["lookup", "nobody"]).stdout.is_empty());
         }
         if commands.contains(&"queue pause default") {
             cli.run(&["queue", "pause", "default"]);

@@ -74,7 +74,8 @@ impl Four {
     }
 
     async fn damage(&self, key: &str, deleted: bool) {
-        let key = format!("{{{}.0}}:{key}", self.space.gate.namespace());
+        let head = self.keys(self.space.gate.partitions().iter().next().unwrap()).head();
+        let key = format!("{}{key}", head.strip_suffix("head").unwrap());
         self.space.cmd(&["DEL", &key]).await;
         if !deleted {
             self.space.cmd(&["SET", &key, "oops"]).await;

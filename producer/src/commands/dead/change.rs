@@ -4,6 +4,7 @@ use anyhow::bail;
 use serde_json::json;
 use tollgate::Tollgate;
 use tollgate::ids::JobId;
+use tollgate::incidents::Kind;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::parked::{self, PAGE_MAX};
@@ -12,6 +13,7 @@ use tollgate::scripts::{ScriptError, queue};
 
 use super::{Which, list};
 use crate::context::Context;
+use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::overview::Overview;
 use crate::table::count;
@@ -29,8 +31,7 @@ pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyh
     if which.all {
         return all(context, &tollgate, &mut link, &which, change).await;
     }
-    let results = by_id(&tollgate, &mut link, &which.ids, change).await?;
-    let mut exit = Exit::Done;
+    let (results, mut exit) = by_id(&tollgate, &mut link, &which.ids, change).await?;
     for (id, result) in which.ids.iter().zip(results) {
         let was_done = result == DeadResult::Absent && is_so(&tollgate, &mut link, id, change).await?;
         let name = if was_done { "replayed" } else { name(result) };
@@ -52,7 +53,11 @@ pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyh
 /// Whether what was asked for an id that is not dead is so already: it was put back (it waits, or was decided), or
 /// nothing is left of it, as after a discard. A repeat after a lost answer ends here.
 async fn is_so(tollgate: &Tollgate, link: &mut Link, id: &JobId, change: Change) -> anyhow::Result<bool> {
-    let outcomes = tollgate.lookup(link, std::slice::from_ref(id)).await?;
+    let outcomes = match tollgate.lookup(link, std::slice::from_ref(id)).await {
+        // A partition that may know it is damaged, which has been said.
+        Err(error) if Kind::of(&error).is_of_partition() => return Ok(false),
+        outcomes => outcomes?,
+    };
     let is_known = outcomes.iter().flatten().any(|outcome| outcome.partition.is_some());
     Ok(is_known == (change == Change::Retry))
 }
@@ -67,27 +72,29 @@ fn name(result: DeadResult) -> &'static str {
     }
 }
 
-/// One result for each id, in the order asked: of the partition where it was, if it was in one.
+/// One result for each id, in the order asked: of the partition where it was, if it was in one. The exit code says
+/// whether a partition could not be asked.
 async fn by_id(
     tollgate: &Tollgate,
     link: &mut Link,
     ids: &[JobId],
     change: Change,
-) -> anyhow::Result<Vec<DeadResult>> {
-    let mut results = Vec::with_capacity(ids.len());
+) -> anyhow::Result<(Vec<DeadResult>, Exit)> {
+    let (mut results, mut exit) = (Vec::with_capacity(ids.len()), Exit::Done);
     for chunk in ids.chunks(IDS_MAX) {
         let mut best = vec![DeadResult::Absent; chunk.len()];
-        for partition in tollgate.partitions().iter() {
-            let found = apply(link, tollgate.keys(partition), chunk, change).await?;
-            for (best, found) in best.iter_mut().zip(found) {
+        let asked = each_partition(tollgate, async |_, keys| {
+            for (best, found) in best.iter_mut().zip(apply(link, keys, chunk, change).await?) {
                 if found != DeadResult::Absent {
                     *best = found;
                 }
             }
-        }
+            Ok(())
+        });
+        exit = exit.combine(asked.await?);
         results.append(&mut best);
     }
-    Ok(results)
+    Ok((results, exit))
 }
 
 /// All that were dead when the command began. A job that fails again at once comes back with a later time, and
@@ -99,17 +106,17 @@ async fn all(
     which: &Which,
     change: Change,
 ) -> anyhow::Result<Exit> {
-    let begun_at_ms = Overview::read(tollgate).await?.at_ms;
+    let overview = Overview::read(tollgate).await?;
+    let begun_at_ms = overview.at_ms;
     let (mut done, mut damaged) = (0_u64, 0_u64);
-    for partition in tollgate.partitions().iter() {
-        let keys = tollgate.keys(partition);
+    let exit = each_partition(tollgate, async |_, keys| {
         // The position of the first job that is not done: those passed over stay in front of it.
         let mut from = 0;
         loop {
             let page = parked::dead_page(link, keys, from, PAGE_MAX).await?;
             let now: Vec<_> = page.into_iter().take_while(|dead| dead.at_ms <= begun_at_ms).collect();
             if now.is_empty() {
-                break;
+                return Ok(());
             }
             let meant: Vec<JobId> = now
                 .iter()
@@ -131,7 +138,8 @@ async fn all(
                 }
             }
         }
-    }
+    })
+    .await?;
     let verb = match change {
         Change::Retry => "requeued",
         Change::Discard => "discarded",
@@ -145,7 +153,8 @@ async fn all(
         ),
     };
     let told = context.output().answer(&json!({ verb: done, "corrupt_state": damaged }), told);
-    Ok(if damaged > 0 { Exit::Refused } else { Exit::Done }.combine(told))
+    let changed = if damaged > 0 { Exit::Refused } else { Exit::Done };
+    Ok(changed.combine(told).combine(exit).combine(overview.complain()))
 }
 
 async fn apply(
