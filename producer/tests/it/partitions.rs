@@ -8,7 +8,7 @@ use crate::harness::Cli;
 const DAMAGES: [(&str, &str, &[&str]); 6] = [
     ("head", "del", &["stats", "queue ls", "worker ls", "dead ls", "receipts drop", "journal export"]),
     ("head", "set", &["stats", "queue ls", "worker ls", "dead ls", "receipts drop", "journal export"]),
-    ("dead", "set", &["dead ls", "dead retry --all", "dead discard --all", "dead retry absent"]),
+    ("dead", "set", &["dead ls", "dead retry --all", "dead discard --all --yes", "dead retry absent"]),
     ("queues", "set", &["stats", "queue ls", "queue pause default", "queue resume default"]),
     ("workers", "set", &["worker ls"]),
     ("resources", "set", &["campaign ls"]),
@@ -21,6 +21,7 @@ async fn a_damaged_partition_is_named_and_hides_no_other() {
         cli.run(&["init", "--partitions", "4"]).exits(0);
         for n in 0..8 {
             cli.run(&["campaign", "create", &format!("c{n}"), "--limit", "1"]).exits(0);
+            cli.run(&["campaign", "set-limit", &format!("c{n}"), "2", "--id", &format!("more{n}")]).exits(0);
         }
         let tags = cli.redis(&["HGET", &format!("{}:meta", cli.namespace), "tags"]);
         let first = tags.split_whitespace().next().unwrap();
@@ -47,8 +48,7 @@ async fn a_damaged_partition_is_named_and_hides_no_other() {
         }
         if commands.contains(&"journal export") {
             // What another partition knows is known; what none of them knows cannot be said.
-            let known =
-                (0..8).filter(|n| cli.run(&["lookup", &format!("create/c{n}")]).code == Some(0)).count();
+            let known = (0..8).filter(|n| cli.run(&["lookup", &format!("more{n}")]).code == Some(0)).count();
             assert!((1..8).contains(&known), "{known}");
             assert_eq!(cli.run(&["lookup", "nobody"]).code, Some(1));
             assert!(cli.run(&["lookup", "nobody"]).stdout.is_empty());
