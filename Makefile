@@ -43,7 +43,7 @@ compose-chaos: ## two minutes of broken containers: six workers, Redis, lock nod
 	cargo build --release $(PROGRAMS)
 	@$(WITH_IMAGES) target/release/tollgate-chaos compose run --build --report target/chaos $(COMPOSE)
 
-test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests ## everything that CI checks
+test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
 	cargo build --workspace --bins $(FEATURES)

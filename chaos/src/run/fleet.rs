@@ -1,10 +1,11 @@
 //! The workers of a run: processes that are killed, stopped, drained and always started again.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,6 +19,9 @@ use crate::stage::Programs;
 const LOOK_EVERY: Duration = Duration::from_millis(60);
 /// How long a drain may take.
 const DRAINS_WITHIN: Duration = Duration::from_secs(30);
+/// Until when a worker may not listen to signals yet, on a busy machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(3);
+const SIGTERM: i32 = 15;
 /// How long a worker may take to say how it is.
 const METRICS_WITHIN: Duration = Duration::from_millis(300);
 
@@ -38,6 +42,7 @@ struct Slot {
     away: bool,
     stopped: bool,
     started: u64,
+    begun: Instant,
     port: u16,
     /// A fail point for its next start.
     failpoint: Option<String>,
@@ -103,6 +108,7 @@ impl Fleet {
     fn spawn(&self, number: usize, slot: &mut Slot) -> anyhow::Result<()> {
         slot.port = free_port()?;
         slot.started += 1;
+        slot.begun = Instant::now();
         let log = self.programs.dir().join(format!("worker-{}.log", number + 1));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let other =
@@ -206,11 +212,15 @@ impl Fleet {
             return;
         }
         let ended = process.wait(DRAINS_WITHIN).await;
-        self.judge_end(number, process.pid(), ended);
+        self.judge_end(number, process.pid(), slot.begun.elapsed(), ended);
     }
 
-    fn judge_end(&self, number: usize, pid: u32, ended: Option<ExitStatus>) {
+    /// One that was asked to end before it listened to signals has ended by the signal, with nothing in its hands.
+    fn judge_end(&self, number: usize, pid: u32, age: Duration, ended: Option<ExitStatus>) {
         match ended {
+            Some(status) if status.signal() == Some(SIGTERM) && age < STARTS_WITHIN => {
+                self.note(number, pid, "ended before it had started");
+            }
             Some(status) if status.success() => self.note(number, pid, "drained"),
             Some(status) => {
                 self.history
@@ -279,10 +289,10 @@ impl Fleet {
             }
         }
         for number in 0..self.len() {
-            let process = self.slots[number].lock().await.process.take();
-            if let Some(mut process) = process {
+            let mut slot = self.slots[number].lock().await;
+            if let Some(mut process) = slot.process.take() {
                 let ended = process.wait(DRAINS_WITHIN).await;
-                self.judge_end(number, process.pid(), ended);
+                self.judge_end(number, process.pid(), slot.begun.elapsed(), ended);
             }
         }
     }
@@ -290,7 +300,15 @@ impl Fleet {
 
 impl Slot {
     fn empty() -> Self {
-        Self { process: None, away: false, stopped: false, started: 0, port: 0, failpoint: None }
+        Self {
+            process: None,
+            away: false,
+            stopped: false,
+            started: 0,
+            begun: Instant::now(),
+            port: 0,
+            failpoint: None,
+        }
     }
 }
 

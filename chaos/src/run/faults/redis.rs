@@ -141,6 +141,8 @@ pub(super) async fn undo(undo: RedisUndo, site: &Site) -> anyhow::Result<()> {
             redis.kill().await;
             std::fs::remove_dir_all(&redis.settings.dir)?;
             std::fs::rename(kept, &redis.settings.dir)?;
+            // What came meanwhile goes with what was empty, as with any backup that is put back.
+            site.history.add(Event::Rollback { what: "the data was put back".to_owned() });
             redis.restart().await
         }
     }

@@ -45,18 +45,28 @@ fn total(record: &Record) -> Found {
 /// Bytes that are no job are among the dead, and decide nothing.
 fn poison(record: &Record) -> Found {
     let mut found = Found::new(14, "G18 poison is isolated");
+    let dead = marks(record);
     let decided: HashSet<&str> = record.journal.iter().map(|line| line.id.as_str()).collect();
     for entry in &record.entries {
         let Event::Poisoned { mark, arrived } = &entry.event else { continue };
         if decided.contains(mark.as_str()) {
             found.add(format!("{mark} was decided"), vec![record.around(entry.at_us)]);
         }
-        let there = record.dead_shown.contains(mark) || record.dead.iter().any(|dead| dead.id.contains(mark));
+        let there = dead.contains(mark.as_str());
         if *arrived && !there && !record.may_be_lost(entry.at_us) {
             found.add(format!("{mark} is not among the dead"), vec![record.around(entry.at_us)]);
         }
     }
     found
+}
+
+/// Every word among the ids and the bytes of the dead.
+fn marks(record: &Record) -> HashSet<&str> {
+    let ids = record.dead.iter().map(|dead| dead.id.as_str());
+    let texts = ids.chain([record.dead_shown.as_str()]);
+    texts
+        .flat_map(|text| text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-'))
+        .collect()
 }
 
 /// After the last fault everything ends within the published bound.
