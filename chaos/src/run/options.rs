@@ -19,7 +19,7 @@ pub(crate) struct Args {
     scenarios: Vec<String>,
     /// Every scenario, each for a few seconds, from fixed seeds
     #[arg(long, conflicts_with = "scenarios")]
-    smoke: bool,
+    pub(super) smoke: bool,
     /// The names of the scenarios, and no run
     #[arg(long)]
     pub(super) list: bool,
@@ -99,9 +99,19 @@ impl Args {
         Ok(chosen.into_iter().map(|scenario| self.plan(scenario, seed)).collect())
     }
 
+    /// The same for twice the time.
+    pub(super) fn for_longer(&self, plan: Plan) -> Plan {
+        let duration = plan.duration * 2;
+        self.plan_for(plan.scenario, plan.seed, duration)
+    }
+
     fn plan(&self, scenario: Scenario, seed: u64) -> Plan {
         let fallback = if self.smoke { scenario.smoke } else { DURATION };
         let duration = self.duration.unwrap_or(fallback);
+        self.plan_for(scenario, seed, duration)
+    }
+
+    fn plan_for(&self, scenario: Scenario, seed: u64, duration: Duration) -> Plan {
         let which = match scenario.name {
             "mix" => "--mix".to_owned(),
             name => format!("--scenario {name}"),
