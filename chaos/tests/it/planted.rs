@@ -69,8 +69,3 @@ fn a_trimmed_job_stream_is_caught() {
 fn a_deleted_job_stream_is_caught() {
     is_caught("entries_removed", "fleet-gone", "4s");
 }
-
-#[test]
-fn an_ignored_fence_is_caught() {
-    is_caught("fence_ignored", "locks-stolen", "5s");
-}
