@@ -39,6 +39,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
     stage.say_build();
     stage.say("redis", format_args!("a private server in {}", stage.redis().dir().display()));
 
+    stage.producer(&["init"]).await?;
     stage.enqueue(&burst.resources).await.context("creating the campaign and the accounts")?;
     stage.say(
         "resources",

@@ -92,6 +92,7 @@ async fn play(stage: &Stage, args: &Args) -> anyhow::Result<Report> {
     );
     let bank = Bank::open(stage, args).await?;
     stage.say("bank", format_args!("{}, seed {}", bank.url(), args.seed));
+    stage.producer(&["init"]).await?;
     stage.enqueue(&script.accounts).await.context("opening the accounts")?;
 
     let url = bank.url().to_owned();

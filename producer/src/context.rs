@@ -66,13 +66,9 @@ impl Context {
         Ok(Tollgate::open(server, self.namespace.clone()).await?)
     }
 
-    /// The namespace as it is, whatever is wrong with its heads: for the audit.
-    pub(crate) async fn open_unchecked(&self) -> anyhow::Result<Tollgate> {
-        let server = self.server().await?;
-        Ok(Tollgate::open_unchecked(server, self.namespace.clone()).await?)
-    }
-
-    /// The namespace, initialised with the defaults if it is completely empty: for commands that write.
+    /// The namespace, for commands that write. On the private server it is initialised with the defaults if it is
+    /// completely empty; on any other only `init` does that: a mistyped namespace or an emptied Redis must not begin
+    /// from zero.
     pub(crate) async fn open_or_init(&self) -> anyhow::Result<Tollgate> {
         let tollgate = self.open_or_initialised().await?;
         self.acting(tollgate).await
@@ -90,7 +86,7 @@ impl Context {
     async fn open_or_initialised(&self) -> anyhow::Result<Tollgate> {
         let server = self.server().await?;
         match Tollgate::open(server.clone(), self.namespace.clone()).await {
-            Err(OpenError::Empty(namespace)) => {
+            Err(OpenError::Empty(namespace)) if self.redis.url.is_none() => {
                 say(format_args!(
                     "namespace {namespace} is empty: initialised with 1 partition and a retention of 7 days"
                 ));

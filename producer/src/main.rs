@@ -9,6 +9,7 @@ mod commands;
 mod context;
 mod each;
 mod exit;
+mod expired;
 mod interrupt;
 mod lines;
 mod load;

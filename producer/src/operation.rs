@@ -22,6 +22,7 @@ use tollgate::scripts::settle::Answer;
 
 use crate::context::Context;
 use crate::exit::{self, Exit};
+use crate::expired::warn_if_young;
 use crate::interrupt::Interrupt;
 use crate::repeat::ChangeId;
 
@@ -107,6 +108,9 @@ pub(crate) async fn run(
         }
     };
     let decision = explain(tollgate, &mut link, id, request, answer).await;
+    if decision.code == Code::IdExpired {
+        warn_if_young(tollgate, &mut link, id).await;
+    }
     let told = format!("{decision}\n  {}, id {id}", request.resource());
     Ok(decision.exit().combine(context.output().answer(&decision, told)))
 }

@@ -44,4 +44,4 @@ pub mod resources;
 
 pub mod tag;
 mod tollgate;
-pub use tollgate::{OpenError, Packed, RETENTION_DEFAULT, Signpost, Tollgate};
+pub use tollgate::{Init, OpenError, Packed, RETENTION_DEFAULT, Signpost, Tollgate};

@@ -25,6 +25,14 @@ use crate::tag::Tag;
 /// How long receipts of timed ids are kept at least, if not said otherwise.
 pub const RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+mod remains;
+
+/// For messages: the first of some keys, and how many more there are.
+fn listed(found: &[String], count: usize) -> String {
+    let first = found.join(", ");
+    if count > found.len() { format!("{first} and {} more", count - found.len()) } else { first }
+}
+
 /// Why a namespace cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -61,6 +69,20 @@ pub enum OpenError {
         /// What it has.
         found: String,
     },
+    /// It is not initialised, and yet something of it is there.
+    #[error(
+        "namespace {namespace} is not initialised, but {count} of its keys are there: {}; restore what was lost, or \
+         begin over these with `init --over-remains`",
+        listed(found, *count)
+    )]
+    Remains {
+        /// The namespace.
+        namespace: Namespace,
+        /// The first of the keys.
+        found: Vec<String>,
+        /// How many there are.
+        count: usize,
+    },
     /// Keys that belong together are not all there.
     #[error("namespace {namespace} is damaged: {what}")]
     Corrupt {
@@ -87,6 +109,17 @@ pub struct Signpost {
 pub struct Packed {
     partition: Partition,
     envelope: String,
+}
+
+/// What an [`init`](Tollgate::init_with) is asked for; what is left out stays as it is, or becomes the default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Init {
+    /// How many partitions, for ever.
+    pub partitions: Option<Partitions>,
+    /// How long receipts of timed ids are kept at least.
+    pub retention: Option<Duration>,
+    /// Whether to begin although keys of the namespace are there.
+    pub over_remains: bool,
 }
 
 /// An initialised namespace. Cheap to clone.
@@ -221,29 +254,57 @@ impl Tollgate {
         }
     }
 
-    /// Initialises a namespace, or finishes what an interrupted call with the same `partitions` began, or changes
-    /// the retention of a ready one. Every step can be repeated; two at once do the same.
+    /// [`Tollgate::init_with`] exactly these.
     ///
     /// # Errors
-    /// [`OpenError::OtherPartitions`]; [`OpenError::Corrupt`] if a partition has history but no head.
+    /// As [`Tollgate::init_with`].
     pub async fn init(
         server: Server,
         namespace: Namespace,
         partitions: Partitions,
         retention: Duration,
     ) -> Result<Self, OpenError> {
+        let asked = Init { partitions: Some(partitions), retention: Some(retention), over_remains: false };
+        Self::init_with(server, namespace, asked).await
+    }
+
+    /// Initialises a namespace, or finishes what an interrupted call began, or changes the retention of a ready one,
+    /// or mends a lost signpost by what every head says. Every step can be repeated; two at once do the same.
+    ///
+    /// Goes over the names of all keys in Redis where there is no signpost: nothing may begin from zero beside what
+    /// is left of a namespace.
+    ///
+    /// # Errors
+    /// [`OpenError::OtherPartitions`]; [`OpenError::Remains`] if keys of the namespace are there without a signpost;
+    /// [`OpenError::Corrupt`] if a partition has history but no head.
+    pub async fn init_with(server: Server, namespace: Namespace, asked: Init) -> Result<Self, OpenError> {
         let mut link = server.link().await?;
-        let (identity, tags) = match Self::signpost(&server, &namespace).await? {
-            Some(found) if found.parameters.partitions == partitions => {
-                (found.parameters.identity, found.tags)
+        let known = match Self::signpost(&server, &namespace).await? {
+            Some(Signpost { parameters, tags, .. }) => Some((parameters, tags)),
+            None => {
+                let remains = remains::find(&mut link, &namespace).await?;
+                match remains.of_heads() {
+                    // The signpost alone is lost.
+                    Some(mended) => Some(mended),
+                    None if remains.count > 0 && !asked.over_remains => {
+                        let (found, count) = (remains.first, remains.count);
+                        return Err(OpenError::Remains { namespace, found, count });
+                    }
+                    None => None,
+                }
             }
-            Some(found) => {
-                let (found, asked) = (found.parameters.partitions.count().into(), partitions.count());
-                return Err(OpenError::OtherPartitions { namespace, found, asked });
-            }
-            None => (Identity::fresh(), Tag::all(&namespace, partitions)),
         };
-        let mut parameters = Parameters { identity, partitions, retention };
+        let (mut parameters, tags) = known.unwrap_or_else(|| {
+            let partitions = asked.partitions.unwrap_or(Partitions::ONE);
+            let (identity, retention) = (Identity::fresh(), RETENTION_DEFAULT);
+            (Parameters { identity, partitions, retention }, Tag::all(&namespace, partitions))
+        });
+        let partitions = parameters.partitions;
+        if let Some(asked) = asked.partitions.filter(|asked| *asked != partitions) {
+            let (found, asked) = (partitions.count().into(), asked.count());
+            return Err(OpenError::OtherPartitions { namespace, found, asked });
+        }
+        parameters.retention = asked.retention.unwrap_or(parameters.retention);
         // Of two that begin at once, both take the identity of the first.
         parameters.identity =
             write_meta(&mut link, &namespace, MetaState::Initialising, &parameters, &tags).await?;
@@ -292,6 +353,20 @@ impl Tollgate {
     /// What tells this namespace from one of the same name that was there before or comes after.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The identity of the namespace that has this name now; `None` if there is none that can be read.
+    ///
+    /// # Errors
+    /// Redis's.
+    pub async fn identity_now(&self, link: &mut Link) -> Result<Option<Identity>, Failure> {
+        let mut command = redis::cmd("HGET");
+        command.arg(Keys::meta(&self.namespace)).arg("identity");
+        match link.query::<Option<String>>(&command).await {
+            // Of another type: that is for whoever opens it.
+            Err(Failure::Server { .. }) => Ok(None),
+            found => Ok(found?.and_then(|text| Identity::parse(&text))),
+        }
     }
 
     fn corrupt(&self, partition: Partition, what: &str) -> OpenError {

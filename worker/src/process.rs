@@ -168,9 +168,11 @@ fn log_effective(config: &Config) {
     );
 }
 
-async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Control, payer: Option<Payer>) {
+async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Arc<Control>, payer: Option<Payer>) {
     start::say_new_queues(worker).await;
-    let heartbeat = agents::start(supervisor, worker, heartbeater::Heartbeater::default);
+    let for_beats = control.clone();
+    let beats = move || heartbeater::Heartbeater::new(for_beats.clone());
+    let heartbeat = agents::start(supervisor, worker, beats);
     start::read_queues(worker).await;
     worker.health.namespace_opened();
     info!(consumer = worker.consumer, partitions = worker.lanes.len(), "ready");

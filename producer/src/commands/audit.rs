@@ -8,9 +8,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tollgate::amount::money;
 use tollgate::audit::{Asked, Position, Report, Sums, Verdict, audit, reconcile};
 
+use tollgate::{OpenError, Tollgate};
+
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{hint, is_watched};
+use crate::output::{hint, is_watched, say};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -25,7 +27,15 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let tollgate = context.open_unchecked().await?;
+    let server = context.server().await?;
+    let tollgate = match Tollgate::open_unchecked(server, context.namespace().clone()).await {
+        Err(error @ OpenError::Empty(_)) if !args.expect.is_empty() => {
+            say(format_args!("error: {error}"));
+            say("error: timeline_regressed: all that --expect names is lost");
+            return Ok(Exit::Violation);
+        }
+        opened => opened?,
+    };
     let bar = bar();
     let report = audit(&tollgate, &args.expect, &|progress| {
         bar.set_prefix(format!("partition {}", progress.partition));

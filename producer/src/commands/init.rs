@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use serde::Serialize;
 use tollgate::partition::Partitions;
-use tollgate::{RETENTION_DEFAULT, Tollgate};
+use tollgate::scripts::init::Parameters;
+use tollgate::{Init, Signpost, Tollgate};
 
 use crate::arguments;
 use crate::context::Context;
@@ -19,6 +21,9 @@ pub(crate) struct Args {
     /// How long the receipts of timed ids are kept at least [default: what the namespace has, else 7d]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = arguments::duration)]
     retention: Option<Duration>,
+    /// Begin although keys of the namespace are there that no `init` of now made; lists what they are without it
+    #[arg(long)]
+    over_remains: bool,
 }
 
 #[derive(Serialize)]
@@ -31,16 +36,16 @@ struct Ready<'a> {
 /// Runs the command. Every step can be repeated, so an `init` that was killed is finished by the next.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let server = context.server().await?;
-    let before = Tollgate::signpost(&server, context.namespace()).await?;
-    let partitions = args
-        .partitions
-        .or(before.as_ref().map(|before| before.parameters.partitions))
-        .unwrap_or(Partitions::ONE);
-    let retention =
-        args.retention.or(before.map(|before| before.parameters.retention)).unwrap_or(RETENTION_DEFAULT);
-    let tollgate = Tollgate::init(server, context.namespace().clone(), partitions, retention).await?;
+    let Args { partitions, retention, over_remains } = args;
+    let namespace = context.namespace().clone();
+    let asked = Init { partitions, retention, over_remains };
+    Tollgate::init_with(server.clone(), namespace.clone(), asked).await?;
+    let Some(Signpost { parameters, .. }) = Tollgate::signpost(&server, &namespace).await? else {
+        bail!("namespace {namespace} was ready and is gone");
+    };
+    let Parameters { partitions, retention, .. } = parameters;
     let ready = Ready {
-        namespace: tollgate.namespace().as_str(),
+        namespace: namespace.as_str(),
         partitions: partitions.count(),
         retention_ms: u64::try_from(retention.as_millis())?,
     };

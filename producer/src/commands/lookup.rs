@@ -10,13 +10,14 @@ use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::JobId;
 use tollgate::instant::Instant;
 use tollgate::link::Link;
-use tollgate::outcome::Outcome;
+use tollgate::outcome::{Outcome, OutcomeClass};
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Hold};
 
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::expired::warn_if_young;
 use crate::output::{hint, say};
 use crate::table::{Table, age};
 
@@ -83,6 +84,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     for outcome in tollgate.lookup(&mut link, &args.ids).await?.into_iter().flatten() {
         exit = exit.combine(Exit::of_outcome(outcome.class));
+        if outcome.class == OutcomeClass::Expired {
+            warn_if_young(&tollgate, &mut link, &outcome.id).await;
+        }
         let coupon = coupons.of(&tollgate, &mut link, &outcome).await?;
         let payout = underway(&tollgate, &mut link, &outcome).await?;
         let found = Found { outcome, coupon, payout };

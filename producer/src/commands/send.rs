@@ -27,6 +27,7 @@ use super::lookup::Coupons;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::{self, Exit};
+use crate::expired::warn_if_young;
 use crate::interrupt::Interrupt;
 use crate::operation;
 use crate::output::{hint, say};
@@ -121,6 +122,9 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
         exit = match waiting.answer(&tollgate, &mut link, &job, &mut interrupt).await {
             Ok(answer) => {
                 let told = context.output().answer(&answer, &answer);
+                if answer.outcome.class == OutcomeClass::Expired {
+                    warn_if_young(&tollgate, &mut link, &job.id).await;
+                }
                 if answer.missing.is_some() && answer.outcome.class == OutcomeClass::Dead {
                     let id = &job.id;
                     hint(format_args!(

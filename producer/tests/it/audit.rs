@@ -94,3 +94,13 @@ fn a_history_that_went_back_is_exit_5_and_a_wrong_position_exit_2() {
         cli.run(&["audit", "--expect", wrong]).exits(2);
     }
 }
+
+/// An emptied Redis is no clean one for whoever kept a position.
+#[test]
+fn positions_of_what_is_gone_are_a_violation() {
+    let cli = Cli::empty();
+    let hash = "0".repeat(40);
+    assert!(cli.run(&["audit"]).complains(1).contains("not initialised"));
+    let lost = cli.run(&["audit", "--expect", &format!("0:7:{hash}")]);
+    assert!(lost.complains(5).contains("timeline_regressed"));
+}

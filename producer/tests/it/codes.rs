@@ -68,7 +68,7 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
 
 #[test]
 fn the_same_list_is_found_in_every_partition() {
-    let (cli, lists) = (Cli::new(), Lists::new());
+    let (cli, lists) = (Cli::empty(), Lists::new());
     cli.run(&["init", "--partitions", "8"]).exits(0);
     let file = lists.file("codes", "A1\nA2\n");
     cli.run(&create("first", &file)).exits(0);

@@ -279,6 +279,7 @@ async fn a_full_queue_is_waited_for_then_reported() {
 fn a_redis_that_fills_up_is_overloaded_before_it_is_full() {
     let small = tollgate::embedded::Temporary::start(&["--maxmemory", "4mb"]).unwrap();
     let cli = Cli::on(&small);
+    cli.run(&["init"]).exits(0);
     let file = long_file(60_000);
     let ran = cli.run_with(&["--json", "enqueue", "--overload-wait", "10ms"], file.as_bytes());
     ran.exits(1);

@@ -27,8 +27,15 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// A fresh namespace on the shared server.
+    /// A fresh namespace on the shared server, initialised with one partition.
     pub(crate) fn new() -> Self {
+        let cli = Self::empty();
+        cli.run(&["init"]).exits(0);
+        cli
+    }
+
+    /// A name on the shared server that nobody has initialised.
+    pub(crate) fn empty() -> Self {
         static SHARED: OnceLock<Temporary> = OnceLock::new();
         Self::on(SHARED.get_or_init(|| Temporary::start(&["--enable-debug-command", "yes"]).unwrap()))
     }

@@ -168,7 +168,7 @@ fn every_command_is_documented_and_nothing_else() {
 
 #[test]
 fn admin_commands() {
-    let cli = Cli::new();
+    let cli = Cli::empty();
     check(&cli, "init", &["--partitions", "2"], 0);
     let codes = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(codes.path(), "ALPHA\nBRAVO\n").unwrap();
@@ -271,6 +271,7 @@ async fn queues_workers_and_receipts() {
     check(&cli, "queue pause", &["default"], 0);
     check(&cli, "queue resume", &["default"], 0);
     check(&cli, "receipts drop", &[], 0);
+    check(&cli, "receipts lower", &[], 0);
     let tollgate = cli.tollgate().await;
     let keys = cli.keys(&tollgate);
     let stream = keys.queue(&QueueName::default());

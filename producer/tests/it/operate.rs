@@ -82,7 +82,7 @@ pub(crate) fn redeem(campaign: &str, customer: &str) -> Request {
 
 /// A namespace with `partitions` and nothing in it.
 pub(crate) fn fresh(partitions: &str) -> Cli {
-    let cli = Cli::new();
+    let cli = Cli::empty();
     cli.run(&["init", "--partitions", partitions]).exits(0);
     cli
 }
@@ -237,7 +237,7 @@ async fn stats_add_up_over_queues_and_partitions() {
 
 #[tokio::test]
 async fn a_damaged_or_missing_namespace_is_told_not_counted() {
-    let cli = Cli::new();
+    let cli = Cli::empty();
     assert!(cli.run(&["stats"]).complains(1).contains("is not initialised"));
     cli.run(&["init"]).exits(0);
     let tollgate = cli.tollgate().await;
@@ -484,7 +484,7 @@ async fn a_reader_that_goes_away_ends_an_export_quietly() {
 #[tokio::test]
 async fn receipts_are_dropped_by_the_rule_and_only_by_it() {
     let cli = fresh("2");
-    let nothing = cli.run(&["receipts", "drop", "--json"]).json();
+    let nothing = cli.run(&["receipts", "drop", "--yes", "--json"]).json();
     assert_eq!(nothing.as_array().unwrap().len(), 2);
     assert_eq!((&nothing[0]["partition"], &nothing[0]["buckets"]), (&json!(0), &json!(0)));
 
@@ -502,13 +502,13 @@ async fn receipts_are_dropped_by_the_rule_and_only_by_it() {
     let stream = keys.queue(&QueueName::default());
     let long_ago = tollgate::instant::Instant::now().ms() - 6 * tollgate::ids::HOUR_MS;
     cli.redis(&["XADD", &stream, &format!("{long_ago}-0"), "job", "{}"]);
-    let held = cli.run(&["receipts", "drop", "--json"]).json();
+    let held = cli.run(&["receipts", "drop", "--yes", "--json"]).json();
     assert_eq!(held[partition as usize]["buckets"], 0);
     cli.run(&["lookup", &old]).exits(0);
 
     cli.redis(&["XREADGROUP", "GROUP", "workers", "w", "STREAMS", &stream, ">"]);
     cli.redis(&["XACK", &stream, "workers", &format!("{long_ago}-0")]);
-    let dropped = cli.run(&["receipts", "drop", "--json"]).json();
+    let dropped = cli.run(&["receipts", "drop", "--yes", "--json"]).json();
     let row = &dropped[partition as usize];
     assert_eq!(row["buckets"], 1);
     assert!(row["floor_at_ms"].as_u64() > row["floor_before_at_ms"].as_u64());

@@ -17,7 +17,7 @@ const DAMAGES: [(&str, &str, &[&str]); 6] = [
 #[tokio::test]
 async fn a_damaged_partition_is_named_and_hides_no_other() {
     for (key, how, commands) in DAMAGES {
-        let cli = Cli::new();
+        let cli = Cli::empty();
         cli.run(&["init", "--partitions", "4"]).exits(0);
         for n in 0..8 {
             cli.run(&["campaign", "create", &format!("c{n}"), "--limit", "1"]).exits(0);

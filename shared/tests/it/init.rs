@@ -9,7 +9,7 @@ use tollgate::partition::Partitions;
 use tollgate::scripts::init::{HeadInit, MetaState, Parameters, head, meta};
 use tollgate::scripts::receipts_drop::Pace;
 use tollgate::tag::Tag;
-use tollgate::{OpenError, Tollgate};
+use tollgate::{Init, OpenError, Tollgate};
 
 use crate::harness::{TestRedis, cmd};
 use crate::space::*;
@@ -188,4 +188,55 @@ async fn the_metadata_lists_the_tags_and_the_identity() {
     link.run(&cmd(&["HSET", &Keys::meta(&namespace), "tags", &tags[..3].join(" ")])).await.unwrap();
     let refused = Tollgate::open(server, namespace).await.unwrap_err();
     assert!(matches!(refused, OpenError::Corrupt { .. }), "{refused}");
+}
+
+/// What is left of a namespace whose metadata is gone: nothing begins from zero beside it unasked.
+#[tokio::test]
+async fn init_begins_over_remains_only_if_told_so_and_lists_them() {
+    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+    let server = TestRedis::shared();
+    let mut link = server.link().await.unwrap();
+    let tag = format!("{{{namespace}.0}}");
+    let keys = [format!("{tag}:queue:default"), format!("{tag}:workers")];
+    link.run(&cmd(&["XADD", &keys[0], "*", "job", "{}"])).await.unwrap();
+    link.run(&cmd(&["HSET", &keys[1], "w", "1"])).await.unwrap();
+    let asked = Init::default();
+    let refused = Tollgate::init_with(server.clone(), namespace.clone(), asked).await.unwrap_err();
+    assert!(matches!(&refused, OpenError::Remains { count: 2, .. }), "{refused}");
+    assert!(keys.iter().all(|key| refused.to_string().contains(key)), "{refused}");
+    assert!(refused.to_string().contains("--over-remains"), "{refused}");
+    let meta: u64 = link.query(&cmd(&["EXISTS", &Keys::meta(&namespace)])).await.unwrap();
+    assert_eq!(meta, 0, "nothing was begun");
+    let asked = Init { over_remains: true, ..asked };
+    Tollgate::init_with(server.clone(), namespace.clone(), asked).await.unwrap();
+    let queue: u64 = link.query(&cmd(&["XLEN", &keys[0]])).await.unwrap();
+    assert_eq!(queue, 1, "what was sent before is a job");
+    // Another namespace whose name begins alike is none of ours.
+    let other = Namespace::parse(format!("{namespace}-b")).unwrap();
+    Tollgate::init_with(server, other, Init::default()).await.unwrap();
+}
+
+/// The heads say everything that the lost metadata said.
+#[tokio::test]
+async fn lost_metadata_alone_is_mended_by_what_the_heads_say() {
+    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+    let (server, partitions) = (TestRedis::shared(), Partitions::new(4).unwrap());
+    let tollgate = Tollgate::init(server.clone(), namespace.clone(), partitions, DAY).await.unwrap();
+    let mut link = server.link().await.unwrap();
+    let meta = Keys::meta(&namespace);
+    let before: std::collections::BTreeMap<String, String> =
+        link.query(&cmd(&["HGETALL", &meta])).await.unwrap();
+    link.run(&cmd(&["DEL", &meta])).await.unwrap();
+    let one = Init { partitions: Some(Partitions::ONE), ..Init::default() };
+    let refused = Tollgate::init_with(server.clone(), namespace.clone(), one).await.unwrap_err();
+    assert!(matches!(refused, OpenError::OtherPartitions { found: 4, asked: 1, .. }), "{refused}");
+    Tollgate::init_with(server.clone(), namespace.clone(), Init::default()).await.unwrap();
+    let after: std::collections::BTreeMap<String, String> =
+        link.query(&cmd(&["HGETALL", &meta])).await.unwrap();
+    assert_eq!(after, before);
+    // One head short, it is no longer the metadata alone.
+    link.run(&cmd(&["DEL", &meta])).await.unwrap();
+    link.run(&cmd(&["DEL", &tollgate.keys(partitions.get(2).unwrap()).head()])).await.unwrap();
+    let refused = Tollgate::init_with(server, namespace, Init::default()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Remains { .. }), "{refused}");
 }

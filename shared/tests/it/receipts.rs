@@ -8,6 +8,7 @@ use tollgate::partition::Partitions;
 use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
 use tollgate::scripts::park::Destination;
 use tollgate::scripts::receipts_drop::{BUCKETS_MAX, Floor, Pace, receipts_drop};
+use tollgate::scripts::receipts_lower::receipts_lower;
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{ScriptError, init, queue};
 
@@ -178,4 +179,74 @@ async fn lookup_tells_what_is_known_of_an_id() {
     let head = s.keys.head();
     s.run(&["DEL", &head]).await;
     assert_eq!(lookup(&mut s.link, &s.keys, &ids).await.unwrap_err(), ScriptError::Uninitialised);
+}
+
+/// A clock that is wrong for a while: workers raise the floor by what went by, an hour in a minute at most.
+#[tokio::test]
+async fn workers_raise_the_floor_at_the_pace_of_time() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let (head, hour) = (s.keys.head(), s.now_ms().await / HOUR_MS);
+    let floor = s.set_floor(-368).await;
+    let paced = async |s: &mut Space, from: u64| {
+        let queues = s.queues().await;
+        receipts_drop(&mut s.link, &s.keys, &queues, from, Pace::Paced, 9).await.unwrap().unwrap()
+    };
+    // The namespace was made just now, so no hour has gone by.
+    let raised = paced(s, floor).await;
+    assert_eq!((raised.floor_hour, raised.allowed_hour, raised.by_rule_hour), (floor, floor, hour - 168));
+    // As if it had last risen three hours ago, or if the clock were so far ahead.
+    let ago = (s.now_ms().await - 3 * HOUR_MS - 1_000).to_string();
+    s.run(&["HSET", &head, "floor_credit_ms", &ago]).await;
+    for n in 1..=3 {
+        let raised = paced(s, floor + n - 1).await;
+        assert_eq!(raised.floor_hour, floor + n, "an hour at a time");
+        assert_eq!(paced(s, floor + n).await.floor_hour, floor + n, "and not another within a minute");
+        s.run(&["HSET", &head, "floor_step_ms", "0"]).await;
+    }
+    assert_eq!(paced(s, floor + 3).await.floor_hour, floor + 3, "what went by is used up");
+    // By hand the rule alone counts.
+    assert_eq!(drop_at(s, floor + 3).await.unwrap().floor_hour, hour - 168);
+}
+
+/// What was raised wrongly is lowered as far as nothing was dropped, and no id executes twice by that.
+#[tokio::test]
+async fn a_floor_that_was_raised_wrongly_is_lowered_without_a_second_effect() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.make(create("c", 99)).await;
+    let floor = s.set_floor(-400).await;
+    let (head, request) = (s.keys.head(), redeem("c", "u", 1));
+    s.run(&["HSET", &head, "dropped_hour_highest", &(floor - 1).to_string()]).await;
+    // One is decided and loses its receipt; one is parked meanwhile, and one fresh one comes too late.
+    let (dropped, parked, fresh_id) = (timed_id(-390, 1), timed_id(-100, 2), timed_id(-50, 3));
+    assert_eq!(s.settle_as(&dropped, &request).await.code(), Code::Redeemed);
+    let entries = s.deliver("w", &[job(&parked, request.clone())]).await;
+    s.park("w", &entries[0], Destination::Dead(Code::WorkerLost)).await.unwrap();
+    retention(s, 1).await;
+    let raised = drop_at(s, floor).await.unwrap();
+    assert_eq!(raised.unlinked, 1);
+    assert_eq!(s.settle_as(&fresh_id, &request).await, Answer::Expired);
+    let Answer::Decided { seq, .. } = s.settle_as(&parked, &request).await else { panic!("it was parked") };
+    assert!(s.dump().await.hash("receipts:kept").contains_key(parked.as_str()));
+
+    let lowered = receipts_lower(&mut s.link, &s.keys).await.unwrap();
+    let Bucket::Hour(dropped_hour) = dropped.bucket() else { panic!() };
+    assert_eq!((lowered.floor_hour_before, lowered.floor_hour), (raised.floor_hour, dropped_hour + 1));
+    // The fresh one may execute now, the parked one has its receipt in kept, the dropped one stays expired.
+    assert_eq!(s.settle_as(&fresh_id, &request).await.code(), Code::Redeemed);
+    assert_eq!(s.settle_as(&parked, &request).await, Answer::Replayed { code: Code::Redeemed, seq });
+    assert_eq!(s.settle_as(&dropped, &request).await, Answer::Expired);
+    let ids = [fresh_id.clone(), parked.clone(), dropped.clone()];
+    let (_, traces) = lookup(&mut s.link, &s.keys, &ids).await.unwrap();
+    assert!(
+        matches!(traces[..], [Trace::Receipt { .. }, Trace::Receipt { .. }, Trace::Expired]),
+        "{traces:?}"
+    );
+    let entries = s.deliver("w", &[job(&parked, request.clone())]).await;
+    let told = s.park("w", &entries[0], Destination::Dead(Code::WorkerLost)).await.unwrap();
+    assert!(matches!(told, tollgate::scripts::park::Parked::Answered(Answer::Replayed { .. })), "{told:?}");
+    assert_eq!(s.dump().await.hash("campaign:c")["issued"], "3");
+    let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    assert_eq!(report.violations, []);
 }

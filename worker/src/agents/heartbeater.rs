@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use tollgate::link::Link;
 use tollgate::scripts::{ScriptError, beat};
+use tracing::error;
 
 use super::Agent;
 use crate::lane::Lane;
 use crate::process::Worker;
-use crate::shutdown::Phase;
+use crate::shutdown::{Control, Phase};
 
 /// Also how long a pause and a new queue take to be seen.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -26,9 +27,9 @@ pub(crate) fn every(partitions: usize) -> Duration {
     BEAT_EVERY.max(REST_PER_PARTITION * partitions as u32)
 }
 
-#[derive(Default)]
 pub(crate) struct Heartbeater {
     description: Option<(Instant, String)>,
+    control: Arc<Control>,
 }
 
 impl Agent for Heartbeater {
@@ -45,11 +46,25 @@ impl Agent for Heartbeater {
         let beaten = beat::beat(link, &lane.keys, &worker.consumer, self.description(worker)).await;
         lane.refresh(link, &worker.config.queues).await?;
         beaten?;
+        // One look a round: the metadata is one for all partitions.
+        let is_first = worker.lanes.first().is_some_and(|first| first.partition == lane.partition);
+        let now = if is_first { worker.tollgate.identity_now(link).await? } else { None };
+        if let Some(now) = now.filter(|now| now != worker.tollgate.identity()) {
+            // Nothing in hand is of this namespace: it is left, not settled.
+            let before = worker.tollgate.identity();
+            error!(%before, %now, "Redis was emptied and the namespace initialised anew; this worker ends: start it again");
+            self.control.fail();
+            self.control.advance(Phase::Over);
+        }
         Ok(every(worker.lanes.len()))
     }
 }
 
 impl Heartbeater {
+    pub(crate) fn new(control: Arc<Control>) -> Self {
+        Self { description: None, control }
+    }
+
     fn description(&mut self, worker: &Worker) -> &str {
         if self.description.as_ref().is_none_or(|(said_at, _)| said_at.elapsed() > DESCRIPTION_AGE_MAX) {
             self.description = None;

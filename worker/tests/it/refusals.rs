@@ -83,3 +83,18 @@ async fn it_waits_for_a_server_that_is_down_and_can_be_ended_meanwhile() {
     assert_eq!(space.issued().await, 10);
     assert_eq!(worker.said("unreachable"), 1);
 }
+
+/// A worker of a namespace that is gone touches nothing of the one that took its name.
+#[tokio::test]
+async fn it_ends_when_the_namespace_was_initialised_anew() {
+    let redis = private(&[]);
+    let space = Space::on(&redis).await;
+    let mut worker = space.worker(&[]);
+    worker.says("ready").await;
+    space.cmd(&["FLUSHALL"]).await;
+    let two = tollgate::partition::Partitions::new(2).unwrap();
+    let name = space.gate.namespace().clone();
+    tollgate::Tollgate::init(server(&redis), name, two, tollgate::RETENTION_DEFAULT).await.unwrap();
+    worker.says("initialised anew").await;
+    assert_eq!(worker.ended().await.code(), Some(1));
+}
