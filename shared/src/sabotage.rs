@@ -108,7 +108,7 @@ impl Sabotage {
                 "account.available = account.available - amount + 1\n    change_account",
             )],
             Self::FenceIgnored => &[
-                ("if now_ms < hold.lease_until_ms then return 'lease_running' end", ""),
+                ("if lease_runs(hold) then return 'lease_running' end", ""),
                 (
                     "and digits(hold.fence) == fence and not was_taken_back(hold)",
                     "and not was_taken_back(hold)",

@@ -28,7 +28,8 @@ pub const IDS_MAX: usize = 200;
 
 /// One write of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Write {
+#[allow(missing_docs)] // the fields are named by what they are
+pub enum Write {
     /// Deletes a key, and sets these fields if there are any.
     Hash(String, Vec<(String, String)>),
     /// Puts a member into a sorted set.
@@ -41,7 +42,7 @@ pub(crate) enum Write {
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Written {
+pub enum Written {
     /// Everything is written.
     Repaired,
     /// Nothing is: the history went on since.
@@ -50,13 +51,18 @@ pub(crate) enum Written {
 
 /// Where a partition's history was when the values were proved.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct At<'a> {
-    pub(crate) seq: u64,
-    pub(crate) hash: &'a str,
+pub struct At<'a> {
+    /// The seq of its last line.
+    pub seq: u64,
+    /// The hash of its last entry.
+    pub hash: &'a str,
 }
 
-/// Writes what was proved at this place of the history.
-pub(crate) async fn write(
+/// Writes what was proved at this place of the history, all of it or nothing.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle).
+pub async fn write(
     link: &mut Link,
     keys: &Keys,
     at: At<'_>,

@@ -16,7 +16,7 @@ use tollgate::scripts::queue::{Apply, Repair};
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{
     beat, claim, dead, init, integrity, lookup, pending, promote, queue, reap, receipts_drop, receipts_lower,
-    stats, survey,
+    repair, stats, survey,
 };
 use tollgate::tag::Tag;
 
@@ -192,6 +192,23 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
         due.next_due_ms
     });
     called.again("payouts_due", got.await, (None, None));
+
+    let head = s.dump().await.hash("head");
+    let seq = head["seq"].parse().unwrap();
+    let got = twice(s, async |s| {
+        let at = repair::At { seq, hash: &head["hash"] };
+        let writes =
+            [repair::Write::Add { key: s.keys.resources(), score: 0, member: "account:a".to_owned() }];
+        repair::write(&mut s.link, &s.keys, at, None, "a note", &writes).await.unwrap()
+    });
+    called.again("repair", got.await, (repair::Written::Repaired, repair::Written::Moved));
+    s.run(&["ZADD", &s.keys.dead(), "1", "no-row"]).await;
+    let got = twice(s, async |s| {
+        let ids = ["no-row".parse().unwrap()];
+        repair::parked(&mut s.link, &s.keys, None, "a note", Apply::Yes, &ids).await.unwrap()[0]
+    });
+    let lost = repair::ParkedRepair::Lost;
+    called.again("repair_parked", got.await, (lost, repair::ParkedRepair::Intact));
 
     let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/lua")).unwrap();
     let files: BTreeSet<String> = files
