@@ -305,6 +305,7 @@ mod tests {
         metrics.payout("paid");
         metrics.locks(0, Duration::ZERO, (3, 0));
         metrics.queue(0, "default", 0, 0, Duration::ZERO);
+        metrics.dead_past_bound(0, 0, 0);
         let page = metrics.page(Now {
             up: true,
             incidents: Vec::new(),

@@ -9,6 +9,7 @@ use crate::harness::{Cli, SOON};
 fn reads_go_on_and_writes_are_told() {
     let redis = Temporary::start(&["--save", "3600 1000000", "--enable-protected-configs", "yes"]).unwrap();
     let cli = Cli::on(&redis);
+    cli.run(&["init"]).exits(0);
     cli.run(&["account", "open", "a", "--balance", "5"]).exits(0);
     cli.run(&["campaign", "create", "c", "--limit", "5"]).exits(0);
     cli.run(&["redeem", "--campaign", "c", "--customer", "x", "--id", "r1"]).exits(0);

@@ -443,7 +443,7 @@ async fn the_journal_is_exported_in_order_and_damage_is_named() {
         json!({"partition": partition, "seq": seq, "at_ms": at_ms, "id": "last", "kind": "redeem", "class": "applied",
             "code": "redeemed", "campaign": "summer", "customer": "c9", "quantity": 1, "issued": 1})
     );
-    let opened = all.iter().find(|line| line["kind"] == "account_open").unwrap();
+    let opened = all.iter().find(|line| line["account"] == "a1").unwrap();
     assert_eq!((&opened["available"], &opened["currency"]), (&json!(1000), &json!("USD")));
 
     let part = partition.to_string();

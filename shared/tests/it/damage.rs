@@ -571,6 +571,9 @@ async fn imbalance(space: &mut Space) -> Option<i128> {
     if head.acked < head.to_scheduled + head.to_dead || added < head.requeued {
         return None; // the counters themselves are damaged, and clamped where they are read
     }
+    if stats.queues.iter().any(|queue| queue.problem.is_some()) {
+        return None; // what a lost queue held counts as lost only once it is repaired
+    }
     let (accepted, found) = stats.conservation();
     Some(i128::from(accepted) - i128::from(found))
 }

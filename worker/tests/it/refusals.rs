@@ -25,8 +25,9 @@ async fn a_wrong_command_line_is_exit_2() {
 
 #[tokio::test]
 async fn a_redis_that_evicts_is_refused_unless_that_is_asked_for() {
-    let redis = private(&["--maxmemory-policy", "allkeys-lru", "--maxmemory", "100mb"]);
+    let redis = private(&["--maxmemory", "100mb"]);
     let space = Space::on(&redis).await;
+    space.cmd(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     let (code, log) = exit_code(Worker::command().env("REDIS_URL", redis.url())).await;
     assert!(code == Some(1) && log.contains("allow-unsafe-redis"), "{code:?} {log}");
     let worker = space.worker(&["--allow-unsafe-redis"]);
