@@ -5,6 +5,7 @@
 //! all calls of a process by the variable [`VARIABLE`]. Must not be reachable in a release.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use redis::Value;
 use tokio::sync::Barrier;
@@ -140,10 +141,14 @@ pub async fn meeting_between_check_and_act<F: Future>(meeting: Arc<Barrier>, fut
     MEETING.scope(meeting, future).await
 }
 
-/// Waits for the others between check and act, where a meeting was called.
+/// Waits for the others between check and act, where a meeting was called; elsewhere for long enough that another
+/// process gets in between, which on a quiet machine would be left to chance.
 pub(crate) async fn meet() {
-    if let Ok(meeting) = MEETING.try_with(Arc::clone) {
-        meeting.wait().await;
+    /// Many times what a settle takes.
+    const GAP: Duration = Duration::from_millis(20);
+    match MEETING.try_with(Arc::clone) {
+        Ok(meeting) => _ = meeting.wait().await,
+        Err(_) => tokio::time::sleep(GAP).await,
     }
 }
 
