@@ -1,7 +1,7 @@
 //! `tollgate-chaos run` and `check`: real workers and producers on a real Redis, broken from a seed, healed, drained, read
 //! to the last id, and judged.
 //!
-//! The life of a run is [`play`]; what is asked is `workload.rs`, what breaks is `scenario.rs`, `schedule.rs` and
+//! The life of a run is [`play()`]; what is asked is `workload.rs`, what breaks is `scenario.rs`, `schedule.rs` and
 //! `faults/`; the verdict is [`judge`], over the files of the run alone. Exit code 0: PASS; 5: FAIL; 4: INVALID, since
 //! too little happened to show anything, or a part was left out since this machine has not what it takes; 1: it could
 //! not be run; 2: usage.
