@@ -15,7 +15,7 @@ use tollgate::ids::{Bucket, JobId};
 use tollgate::instant::Instant;
 use tollgate::job::{CampaignTerms, CodesName, Job, Request};
 use tollgate::scripts::ScriptError;
-use tollgate::scripts::park::Destination;
+use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::settle::{Answer, Settlement};
 use tollgate::scripts::{dead, promote};
 
@@ -578,6 +578,15 @@ async fn imbalance(space: &mut Space) -> Option<i128> {
     Some(i128::from(accepted) - i128::from(found))
 }
 
+/// Whether a parked job is not in the set that its row names.
+fn has_lost_its_place(dump: &Dump, id: &JobId) -> bool {
+    let rows = rows(dump, "parked");
+    let state = rows.get(id.as_str()).and_then(|row| row.split('\t').next());
+    state.is_some_and(|state| {
+        ["scheduled", "dead"].contains(&state) && !dump.members_or_none(state).contains(&id.to_string())
+    })
+}
+
 /// The moves: they change all that belongs together or nothing, and keep the conservation law as it was.
 #[test]
 fn moves_do_everything_or_nothing() {
@@ -597,13 +606,18 @@ fn moves_do_everything_or_nothing() {
             let space = &mut ground.space;
             let queues = [space.queue.clone()];
             let ids = [dead, due, JobId::fresh()];
+            let mut put_back = 0;
             let verdict = match script {
                 0 => dead::retry(&mut space.link, &space.keys, &queues, &ids).await.map(drop),
                 1 => dead::discard(&mut space.link, &space.keys, &ids).await.map(drop),
                 2 => promote::promote(&mut space.link, &space.keys, &queues, 10).await.map(drop),
                 _ => {
                     let parked = (entry, job(&ids[id], redeem("c0", "u0", 1)));
-                    space.park("w", &parked, Destination::Dead(Code::WorkerLost)).await.map(drop)
+                    let has_lost_its_place = has_lost_its_place(&space.dump().await, &ids[id]);
+                    let parked = space.park("w", &parked, Destination::Dead(Code::WorkerLost)).await;
+                    let is_put_back = has_lost_its_place && matches!(parked, Ok(Parked::AlreadyParked));
+                    put_back = i128::from(is_put_back);
+                    parked.map(drop)
                 }
             };
             let after = ground.photograph().await;
@@ -617,8 +631,10 @@ fn moves_do_everything_or_nothing() {
                         .filter(|(key, dump)| !own.contains(&key.as_str()) && before.get(*key) != Some(dump))
                         .collect();
                     let now = imbalance(&mut ground.space).await;
+                    // A job that gets its lost place back is found again.
+                    let expected = imbalance_before.map(|before| before - put_back);
                     expect(stray.is_empty(), || format!("{stray:?} changed too"))
-                        .and(expect(imbalance_before.is_none() || now == imbalance_before, || {
+                        .and(expect(expected.is_none() || now == expected, || {
                             format!("the law was off by {imbalance_before:?}, now by {now:?}")
                         }))
                 }
