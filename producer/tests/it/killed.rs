@@ -70,7 +70,9 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     let replayed = 2 * ROWS - ZERO_AMOUNTS;
     let decided = 1 + CUSTOMERS + 2 * ROWS - ZERO_AMOUNTS;
     let stats = until(&cli, |stats| stats["waiting"] == 0 && stats["pending"] == 0);
-    assert_eq!((&stats["decided"], &stats["replayed"]), (&json!(decided), &json!(replayed)), "{stats}");
+    assert_eq!(stats["decided"], decided, "{stats}");
+    // On a loaded machine a living worker's batch is claimed after 300 ms and settled twice: answered, not decided.
+    assert!(stats["replayed"].as_u64().unwrap() >= replayed as u64, "{stats}");
     assert_eq!((&stats["waiting"], &stats["dead"]), (&json!(0), &json!(0)), "{stats}");
     assert_eq!(stats["conservation"]["holds"], true, "{stats}");
 
