@@ -21,7 +21,7 @@ use crate::shutdown::Phase;
 /// Payouts that are looked at in one visit.
 const PAGE: usize = 500;
 /// After the last page.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two pages.
 const NEXT_PAGE_AFTER: Duration = Duration::from_millis(100);
 
