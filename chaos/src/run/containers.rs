@@ -44,6 +44,7 @@ const LOAD: Load = Load {
     payouts: true,
     poison: true,
     pauses: true,
+    unheard: None,
 };
 
 /// What is played.

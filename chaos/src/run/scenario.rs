@@ -87,8 +87,15 @@ const fn ms(ms: u64) -> Duration {
 /// What a worker says while the bank locks everybody out.
 pub(super) const LOCKED_OUT: &str = "credentials are wrong";
 
-const LOAD: Load =
-    Load { askers: 3, file: 60, file_every: ms(120), payouts: false, poison: true, pauses: true };
+const LOAD: Load = Load {
+    askers: 3,
+    file: 60,
+    file_every: ms(120),
+    payouts: false,
+    poison: true,
+    pauses: true,
+    unheard: None,
+};
 
 fn scenario(name: &'static str, about: &'static str, rows: &'static [&'static str]) -> Scenario {
     Scenario {

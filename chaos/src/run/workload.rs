@@ -9,6 +9,7 @@ mod operator;
 mod parked;
 mod poison;
 mod storm;
+mod unheard;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(super) struct Load {
     pub(super) payouts: bool,
     pub(super) poison: bool,
     pub(super) pauses: bool,
+    /// Of each client's calls the first and then every so-many-th: it runs, its reply is lost, and its sender with it.
+    pub(super) unheard: Option<u64>,
 }
 
 /// What a run begins with: campaigns and accounts.

@@ -163,13 +163,17 @@ fn redis() -> Vec<Scenario> {
 fn ways() -> Vec<Scenario> {
     use Fault::*;
     vec![
-        scenario(
-            "lost-replies",
-            "the command runs and its reply is lost",
-            &["the reply is dropped, the command ran"],
-        )
-        .fault(LoseReplies, 600, 500)
-        .bites(Bite::Counted("reply lost")),
+        Scenario {
+            load: Load { unheard: Some(4), ..LOAD },
+            ..scenario(
+                "lost-replies",
+                "the command runs and its reply is lost",
+                &["the reply is dropped, the command ran"],
+            )
+            .fault(LoseReplies, 600, 500)
+            .bites(Bite::Counted("reply lost"))
+            .bites(Bite::Counted("sender gone with its reply"))
+        },
         scenario("lost-requests", "the request never arrives", &["the request is dropped"])
             .fault(LoseRequests, 600, 500)
             .bites(Bite::Counted("request lost")),

@@ -9,7 +9,7 @@ use rand::RngExt;
 use tokio::sync::watch;
 
 use super::draw::{Pool, QUEUES, decimal};
-use super::{Load, answer, pause};
+use super::{Load, answer, pause, unheard};
 use crate::run::client::Client;
 use crate::run::history::{Answer, Job, Request};
 
@@ -19,35 +19,59 @@ const PAUSE: Duration = Duration::from_millis(15);
 
 pub(super) async fn run(client: Arc<Client>, load: Load, number: u64, mut ends: watch::Receiver<bool>) {
     let mut pool = Pool::new(client.seed.wrapping_mul(1_000_003).wrapping_add(number));
+    let mut calls = 0;
     while pause(&mut ends, PAUSE).await {
         if client.quiet() {
             continue;
         }
+        calls += 1;
+        if load.unheard.is_some_and(|every| calls % every == 1) {
+            let job = pool.once();
+            let name = format!("unheard-{number}-{calls}");
+            if let Answer::Unknown { .. } = ask(&client, &job, &mut pool, Way::Unheard(name)).await {
+                ask(&client, &job, &mut pool, Way::Again).await;
+            }
+            continue;
+        }
         let job = if pool.random().random_ratio(1, 8) { pool.deposit() } else { pool.queued(load.payouts) };
         let again = pool.random().random_ratio(1, 6);
-        let told = ask(&client, &job, &mut pool, false).await;
+        let told = ask(&client, &job, &mut pool, Way::First).await;
         // Whoever was not answered asks again, as the docs say; and sometimes also who was.
         if again || matches!(told, Answer::Unknown { .. }) {
-            ask(&client, &job, &mut pool, true).await;
+            ask(&client, &job, &mut pool, Way::Again).await;
         }
     }
 }
 
+/// How a request is sent.
+enum Way {
+    First,
+    Again,
+    /// So that its reply is lost; the name of a socket of its own.
+    Unheard(String),
+}
+
 /// Sends it and waits.
-async fn ask(client: &Client, job: &Job, pool: &mut Pool, retry: bool) -> Answer {
+async fn ask(client: &Client, job: &Job, pool: &mut Pool, way: Way) -> Answer {
     // Whatever is paused, somebody who waits chooses a queue that moves.
     let queue = QUEUES[pool.random().random_range(0..2)];
     let mut typed = job.clone();
-    if retry && client.sabotage_of_client() == Some("retry_under_new_id") {
+    if matches!(way, Way::Again) && client.sabotage_of_client() == Some("retry_under_new_id") {
         // The bug: what is the same request to its sender is another one to Tollgate.
         typed.id = pool.id(true);
     }
     let words = words(&typed, queue);
     let op = client.history.sent(vec![job.clone()]);
     client.load.asked.fetch_add(1, Ordering::Relaxed);
-    let ended =
-        client.producer(&client.way(), &words.iter().map(String::as_str).collect::<Vec<_>>(), None).await;
-    let mut told = answer(&ended);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut told = match way {
+        Way::Unheard(name) => match unheard::run(client, &name, &words).await {
+            Ok(None) => Answer::Unknown { why: "its reply was lost, and its sender is gone".to_owned() },
+            Ok(Some(ended)) => answer(&ended),
+            Err(problem) => Answer::NotApplied { why: format!("{problem:#}") },
+        },
+        Way::First | Way::Again => answer(&client.producer(&client.way(), &words, None).await),
+    };
     if matches!(told, Answer::Unknown { .. }) {
         client.load.unknown.fetch_add(1, Ordering::Relaxed);
         if client.sabotage_of_client() == Some("timeout_as_not_applied") {

@@ -65,6 +65,12 @@ impl Pool {
         self.remember(Job { id, request })
     }
 
+    /// One that will not come again, unless its sender repeats it.
+    pub(super) fn once(&mut self) -> Job {
+        let request = self.request(false);
+        Job { id: self.id(true), request }
+    }
+
     fn remember(&mut self, job: Job) -> Job {
         if self.earlier.len() == REMEMBERED {
             self.earlier.pop_front();
