@@ -1,10 +1,7 @@
 //! `audit` as a user meets it: what it prints, and how it exits.
 
-use tollgate::amount::Amount;
-use tollgate::job::Request;
-
 use crate::harness::Cli;
-use crate::operate::settle_job;
+use crate::operate::{payout, settle_job};
 
 #[test]
 fn a_sound_namespace_passes_and_a_changed_balance_is_exit_5() {
@@ -59,13 +56,7 @@ fn damaged_money_is_told_in_the_currency_of_its_account() {
 async fn what_was_posted_and_never_paid_is_exit_5() {
     let cli = Cli::new();
     cli.run(&["account", "open", "a1", "--balance", "100.00"]).exits(0);
-    let request = Request::Payout {
-        account: "a1".parse().unwrap(),
-        amount: Amount::from_minor(2_000).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: "iban".parse().unwrap(),
-    };
-    settle_job(&cli, "pay-8", &request).await;
+    settle_job(&cli, "pay-8", &payout("a1", 2_000, "USD")).await;
     cli.run(&["payout", "post", "pay-8", "--by", "ann", "--reason", "seen"]).exits(0);
     let ledger = tempfile::NamedTempFile::new().unwrap();
     let path = ledger.path().to_str().unwrap();

@@ -6,12 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
-use tollgate::amount::Amount;
 use tollgate::code::Code;
-use tollgate::job::Request;
 
 use crate::harness::{Cli, Ran, SOON, drain, opened};
-use crate::operate::{fresh, id, settle_job};
+use crate::operate::{fresh, id, payout, settle_job};
 use crate::proxy::{Loss, Proxy};
 
 /// How the answer is lost.
@@ -65,13 +63,7 @@ async fn prepared() -> Cli {
     cli.run(&["account", "open", "a", "--balance", "100"]).exits(0);
     cli.run(&["account", "open", "empty", "--balance", "0"]).exits(0);
     cli.run(&["campaign", "create", "c", "--limit", "5"]).exits(0);
-    let payout = Request::Payout {
-        account: "a".parse().unwrap(),
-        amount: Amount::from_minor(100).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: "iban:1".parse().unwrap(),
-    };
-    settle_job(&cli, "p1", &payout).await;
+    settle_job(&cli, "p1", &payout("a", 100, "USD")).await;
     let redeem = br#"{"v":1,"kind":"redeem","id":"d1","campaign":"c","customer":"y"}"#;
     cli.bury(&id("d1"), redeem, Code::WorkerLost).await;
     // The proxy loses the first answer, which must not be that the server does not know the script yet.

@@ -5,12 +5,10 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tollgate::amount::Amount;
 use tollgate::code::Code;
-use tollgate::job::Request;
 
 use crate::harness::{Cli, Ran, Running, SOON, drain, opened};
-use crate::operate::{fresh, id, settle_job};
+use crate::operate::{fresh, id, payout, settle_job};
 
 /// A stream on which every write fails.
 #[derive(Debug, Clone, Copy)]
@@ -76,13 +74,7 @@ async fn prepared() -> Cli {
     let cli = fresh("1");
     cli.run(&["account", "open", "a", "--balance", "100"]).exits(0);
     cli.run(&["campaign", "create", "c", "--limit", "5"]).exits(0);
-    let payout = Request::Payout {
-        account: "a".parse().unwrap(),
-        amount: Amount::from_minor(100).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: "iban:1".parse().unwrap(),
-    };
-    settle_job(&cli, "p1", &payout).await;
+    settle_job(&cli, "p1", &payout("a", 100, "USD")).await;
     let redeem = br#"{"v":1,"kind":"redeem","id":"d1","campaign":"c","customer":"y"}"#;
     cli.bury(&id("d1"), redeem, Code::WorkerLost).await;
     cli

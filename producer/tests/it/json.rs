@@ -4,17 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
-use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::ids::QueueName;
 use tollgate::job::{CodesName, Request};
 use tollgate::payout_key::PayoutKey;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
-use tollgate::workers::Description;
 
 use crate::harness::{Cli, Ran, drain, opened};
-use crate::operate::{create_campaign, fresh, id, open_account, redeem, settle_job};
+use crate::operate::{a_worker, create_campaign, fresh, id, open_account, payout, redeem, settle_job};
 
 const DOC: &str = include_str!("../../../docs/cli-json.md");
 
@@ -279,19 +277,8 @@ async fn queues_workers_and_receipts() {
     let stream = keys.queue(&QueueName::default());
     cli.redis(&["XGROUP", "CREATECONSUMER", &stream, "workers", "w-killed"]);
     check(&cli, "worker ls", &[], 0);
-    let description = Description {
-        host: "box".to_owned(),
-        pid: 42,
-        boot: "b".to_owned(),
-        queues: vec!["default".to_owned()],
-        every_queue: false,
-        concurrency: 2,
-        started_at_ms: 1,
-        version: "0.1.0".to_owned(),
-        fetching: true,
-    };
     let mut link = tollgate.server().link().await.unwrap();
-    beat(&mut link, &keys, "w-live", &description.encode()).await.unwrap();
+    beat(&mut link, &keys, "w-live", &a_worker().encode()).await.unwrap();
     check(&cli, "worker ls", &[], 0);
 }
 
@@ -299,14 +286,8 @@ async fn queues_workers_and_receipts() {
 async fn payouts() {
     let cli = fresh("1");
     open_account(&cli, "a1", 1000).await;
-    let request = Request::Payout {
-        account: "a1".parse().unwrap(),
-        amount: Amount::from_minor(100).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: "iban:1".parse().unwrap(),
-    };
     for job in ["p1", "p2"] {
-        settle_job(&cli, job, &request).await;
+        settle_job(&cli, job, &payout("a1", 100, "USD")).await;
     }
     check(&cli, "payout ls", &[], 0);
     check(&cli, "payout show", &["p1"], 0);

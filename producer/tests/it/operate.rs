@@ -121,6 +121,30 @@ pub(crate) async fn create_campaign(cli: &Cli, campaign: &str, limit: u64, codes
     assert_eq!(decide(cli, &job, &Request::CampaignCreate(terms)).await, Code::CampaignCreated);
 }
 
+/// A worker as its beats describe it.
+pub(crate) fn a_worker() -> Description {
+    Description {
+        host: "box".to_owned(),
+        pid: 42,
+        boot: "b".to_owned(),
+        queues: vec!["default".to_owned()],
+        every_queue: false,
+        concurrency: 2,
+        started_at_ms: 1,
+        version: "0.1.0".to_owned(),
+        fetching: true,
+    }
+}
+
+pub(crate) fn payout(account: &str, minor: u64, currency: &str) -> Request {
+    Request::Payout {
+        account: account.parse().unwrap(),
+        amount: Amount::from_minor(minor).unwrap(),
+        currency: currency.parse().unwrap(),
+        destination: "iban-1".parse().unwrap(),
+    }
+}
+
 fn lines(ran: &str) -> Vec<Value> {
     ran.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -379,17 +403,7 @@ async fn workers_are_told_by_their_beats_and_what_they_hold() {
     let tollgate = cli.tollgate().await;
     let keys = cli.keys(&tollgate);
     let mut link = tollgate.server().link().await.unwrap();
-    let description = Description {
-        host: "box".to_owned(),
-        pid: 42,
-        boot: "b".to_owned(),
-        queues: vec!["default".to_owned()],
-        every_queue: false,
-        concurrency: 2,
-        started_at_ms: 1,
-        version: "0.1.0".to_owned(),
-        fetching: true,
-    };
+    let description = a_worker();
     beat(&mut link, &keys, "w-live", &description.encode()).await.unwrap();
     let quiet = Description { fetching: false, ..description.clone() };
     beat(&mut link, &keys, "w-quiet", &quiet.encode()).await.unwrap();

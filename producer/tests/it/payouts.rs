@@ -1,21 +1,11 @@
 //! `payout ls|show|post|void` and `account show`: money as people write it, damage by its name, and one id of several
 //! accounts.
 
-use tollgate::amount::Amount;
 use tollgate::ids::AccountId;
-use tollgate::job::{Request, Resource};
+use tollgate::job::Resource;
 
 use crate::harness::Cli;
-use crate::operate::{fresh, settle_job};
-
-fn payout(account: &str, minor: u64, currency: &str) -> Request {
-    Request::Payout {
-        account: account.parse().unwrap(),
-        amount: Amount::from_minor(minor).unwrap(),
-        currency: currency.parse().unwrap(),
-        destination: "iban-1".parse().unwrap(),
-    }
-}
+use crate::operate::{fresh, payout, settle_job};
 
 #[tokio::test]
 async fn people_read_decimals_with_the_currency_and_programs_minor_units() {

@@ -2,11 +2,9 @@
 //! was, the audit passes, and the journal says who and why.
 
 use serde_json::{Value, json};
-use tollgate::amount::Amount;
-use tollgate::job::Request;
 
 use crate::harness::{Cli, drain, opened};
-use crate::operate::{fresh, id, settle_job};
+use crate::operate::{fresh, id, payout, settle_job};
 
 async fn prepared() -> Cli {
     let cli = fresh("1");
@@ -14,13 +12,7 @@ async fn prepared() -> Cli {
     cli.run(&["campaign", "create", "c", "--limit", "5", "--per-customer", "1"]).exits(0);
     cli.run(&["redeem", "--campaign", "c", "--customer", "x", "--id", "r1"]).exits(0);
     cli.run(&["withdraw", "--account", "a", "--amount", "7", "--id", "w1"]).exits(0);
-    let payout = Request::Payout {
-        account: "a".parse().unwrap(),
-        amount: Amount::from_minor(100).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: "iban:1".parse().unwrap(),
-    };
-    settle_job(&cli, "p1", &payout).await;
+    settle_job(&cli, "p1", &payout("a", 100, "USD")).await;
     let (tollgate, mut link) = opened(&cli).await;
     drain(&tollgate, &mut link).await;
     cli.run(&["audit"]).exits(0);
