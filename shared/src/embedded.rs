@@ -20,14 +20,18 @@ pub use dir::{DIR_NAME, find_dir, find_dir_from};
 pub use temporary::Temporary;
 
 use dir::{Layout, Lock};
-use process::{Ask, Health};
+use process::{Ask, Health, Rewrite};
 
 /// How long a started server may take until it answers at all.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long it may then take to read its data.
 const LOADED_WITHIN: Duration = Duration::from_secs(600);
+/// How long it may then take to write its append-only file anew.
+const REWRITTEN_WITHIN: Duration = Duration::from_secs(600);
 /// How long SHUTDOWN may take: it writes and syncs the append-only file.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+/// What Redis says in its log when it cuts a torn append-only file.
+const TRUNCATED: &str = "Truncating the AOF";
 /// Between two looks at a server that starts or stops.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Between two messages about a wait.
@@ -287,6 +291,7 @@ fn start_locked(
 ) -> Result<Embedded, EmbeddedError> {
     let binary = binary::find(options.binary.as_deref())?;
     let appendfsync = options.appendfsync.or_else(|| layout.appendfsync()).unwrap_or(AppendFsync::EverySec);
+    let log_begins = layout.log_length();
     let child = process::spawn(&binary, layout, appendfsync, &[], lock)?;
     layout.record(child.id(), appendfsync)?;
     let exited = process::reap(child);
@@ -297,7 +302,45 @@ fn start_locked(
         Err(_) => Ok(false),
     })?;
     debug_assert!(ready, "only a lock that got free ends the wait otherwise");
+    if layout.log_since(log_begins).contains(TRUNCATED) {
+        rewrite(layout)?;
+    }
     Ok(Embedded::at(layout, true))
+}
+
+/// Lets a server that cut its append-only file when it read it write that file anew, and waits for the end.
+///
+/// Redis 7.0 may cut a file inside a transaction. It starts well, but the next start would run that half together
+/// with whatever transaction was written behind it. If this process or the server dies before the new file is whole,
+/// the old one is read again: it then ends inside that transaction, which Redis takes back, or it refuses to start.
+/// A server that cannot write is ended for the same reason.
+fn rewrite(layout: &Layout) -> Result<(), EmbeddedError> {
+    tracing::warn!(
+        dir = %layout.dir().display(),
+        "a crash had torn the append-only file of the private redis: its last bytes are gone, and the file is \
+         written anew"
+    );
+    let begun = Instant::now();
+    let rewritten = Ask::open(layout.socket()).map_err(|error| error.to_string()).and_then(|mut ask| {
+        ask.rewrite().map_err(|error| error.to_string())?;
+        loop {
+            match ask.rewritten().map_err(|error| error.to_string())? {
+                Rewrite::Done => return Ok(()),
+                Rewrite::Failed => return Err("a rewrite that failed".to_owned()),
+                Rewrite::UnderWay if begun.elapsed() > REWRITTEN_WITHIN => {
+                    return Err("a rewrite that does not end".to_owned());
+                }
+                Rewrite::UnderWay => std::thread::sleep(LOOK_EVERY),
+            }
+        }
+    });
+    rewritten.map_err(|why| {
+        // Best effort: whether it obeys or not, the error says what is wrong.
+        let _ = Ask::open(layout.socket()).map(|mut ask| ask.shutdown());
+        let detail = format!("its append-only file was torn and must be written anew: {why}");
+        let (dir, log) = (layout.dir().to_path_buf(), layout.last_log_lines());
+        EmbeddedError::NotReady { dir, waited: begun.elapsed(), detail, log }
+    })
 }
 
 /// Waits until the server answers; `gone` tells that there is none to wait for any more (then: false).

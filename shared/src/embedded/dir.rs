@@ -126,7 +126,7 @@ impl Layout {
 
     /// The log, opened for the server to append to.
     pub(super) fn open_log(&self) -> Result<File, EmbeddedError> {
-        let path = self.dir.join("redis.log");
+        let path = self.log_path();
         if path.metadata().is_ok_and(|meta| meta.len() > LOG_BYTES_MAX) {
             std::fs::rename(&path, self.dir.join("redis.log.1")).map_err(|error| unusable(&path, &error))?;
         }
@@ -138,10 +138,26 @@ impl Layout {
             .map_err(|error| unusable(&path, &error))
     }
 
+    /// How long the log is that the next server appends to, in bytes.
+    pub(super) fn log_length(&self) -> u64 {
+        let length = self.log_path().metadata().map_or(0, |meta| meta.len());
+        if length > LOG_BYTES_MAX { 0 } else { length }
+    }
+
+    /// What was written to the log behind a length.
+    pub(super) fn log_since(&self, length: u64) -> String {
+        let bytes = std::fs::read(self.log_path()).unwrap_or_default();
+        let from = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+        String::from_utf8_lossy(&bytes[from..]).into_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("redis.log")
+    }
+
     /// The end of the log, for an error message.
     pub(super) fn last_log_lines(&self) -> String {
-        let bytes = std::fs::read(self.dir.join("redis.log")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
+        let text = self.log_since(0);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }

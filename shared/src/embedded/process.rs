@@ -63,6 +63,25 @@ pub(super) fn reap(mut child: Child) -> mpsc::Receiver<String> {
     exited
 }
 
+/// How far a rewrite of the append-only file is.
+pub(super) enum Rewrite {
+    /// It waits or runs.
+    UnderWay,
+    /// The new file is in use.
+    Done,
+    /// The old file is still in use.
+    Failed,
+}
+
+/// An answer of INFO.
+struct Info(String);
+
+impl Info {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+    }
+}
+
 /// What a socket says about its server.
 pub(super) enum Health {
     /// It answers.
@@ -98,13 +117,33 @@ impl Ask {
         Ok(Self(connection))
     }
 
+    fn info(&mut self, section: &str) -> Result<Info, RedisError> {
+        redis::cmd("INFO").arg(section).query(&mut self.0).map(Info)
+    }
+
     /// Process id and version.
     pub(super) fn who(&mut self) -> Option<(u32, String)> {
-        let info: String = redis::cmd("INFO").arg("server").query(&mut self.0).ok()?;
-        let field = |name: &str| {
-            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::to_string))
-        };
-        Some((field("process_id")?.parse().ok()?, field("redis_version")?))
+        let info = self.info("server").ok()?;
+        Some((info.field("process_id")?.parse().ok()?, info.field("redis_version")?.to_owned()))
+    }
+
+    /// Begins to write the append-only file anew.
+    pub(super) fn rewrite(&mut self) -> Result<(), RedisError> {
+        redis::cmd("BGREWRITEAOF").exec(&mut self.0)
+    }
+
+    /// How far that is.
+    pub(super) fn rewritten(&mut self) -> Result<Rewrite, RedisError> {
+        let info = self.info("persistence")?;
+        let busy = ["aof_rewrite_in_progress", "aof_rewrite_scheduled"];
+        if busy.iter().any(|name| info.field(name) == Some("1")) {
+            return Ok(Rewrite::UnderWay);
+        }
+        Ok(if info.field("aof_last_bgrewrite_status") == Some("ok") {
+            Rewrite::Done
+        } else {
+            Rewrite::Failed
+        })
     }
 
     pub(super) fn fsync_always(&mut self) -> Result<(), RedisError> {

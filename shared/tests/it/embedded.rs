@@ -50,6 +50,13 @@ fn signal(dir: &Path, signal: Signal) {
     kill_process(Pid::from_raw(text.trim().parse().unwrap()).unwrap(), signal).unwrap();
 }
 
+/// Kills its server, and waits until it is gone.
+async fn kill(dir: &Path) {
+    signal(dir, Signal::KILL);
+    until("the lock to be free", async || (!embedded::status(dir).await.unwrap().running).then_some(()))
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_starters_at_once_start_one_server() {
     let place = Place::new();
@@ -98,9 +105,7 @@ async fn after_kill_9_it_starts_again_with_what_was_answered() {
     let first = Embedded::start(&dir, options).await.unwrap();
     let mut held = link(&first).await;
     held.run(&cmd(&["SET", "k", "v"])).await.unwrap();
-    signal(&dir, Signal::KILL);
-    until("the lock to be free", async || (!embedded::status(&dir).await.unwrap().running).then_some(()))
-        .await;
+    kill(&dir).await;
     assert!(dir.join("redis.sock").exists() && dir.join("redis.pid").exists(), "left over by the killed one");
 
     // As it was started last: `always`, also where nothing is said.
@@ -112,6 +117,41 @@ async fn after_kill_9_it_starts_again_with_what_was_answered() {
     assert_eq!(fsync, ["appendfsync", "always"]);
     // The link of before the kill heals by itself, after one call whose answer is unknown or refused.
     until("the old link to work", async || held.run(&cmd(&["PING"])).await.ok()).await;
+    embedded::stop(&dir).await.unwrap();
+}
+
+/// Redis 7.0.15 cuts the file behind the last whole command, inside the transaction; without a rewrite the start after
+/// the next one would execute the first half of `torn` together with `later`.
+#[tokio::test]
+async fn a_transaction_that_a_crash_tore_is_not_executed_by_a_later_start() {
+    let place = Place::new();
+    let dir = place.dir();
+    let always = Options { appendfsync: Some(AppendFsync::Always), ..Options::default() };
+    let transaction = async |embedded: &Embedded, names: [&str; 2]| {
+        let script = "redis.call('SET', KEYS[1], 'v') redis.call('SET', KEYS[2], 'v')";
+        link(embedded).await.run(&cmd(&["EVAL", script, "2", names[0], names[1]])).await.unwrap();
+    };
+    let first = Embedded::start(&dir, always).await.unwrap();
+    transaction(&first, ["torn-1", "torn-2"]).await;
+    kill(&dir).await;
+    let files: Vec<_> =
+        std::fs::read_dir(dir.join("data/appendonlydir")).unwrap().map(Result::unwrap).collect();
+    let file =
+        files.iter().find(|file| file.file_name().to_string_lossy().contains(".incr.")).unwrap().path();
+    let bytes = std::fs::read(&file).unwrap();
+    let second_half = bytes.windows(6).position(|word| word == b"torn-2").unwrap();
+    std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(second_half as u64).unwrap();
+
+    let second = Embedded::start(&dir, Options::default()).await.unwrap();
+    transaction(&second, ["later-1", "later-2"]).await;
+    kill(&dir).await;
+    let third = Embedded::start(&dir, Options::default()).await.unwrap();
+    let names = ["torn-1", "torn-2", "later-1", "later-2"].map(|name| ["EXISTS", name]);
+    let mut there = Vec::new();
+    for name in &names {
+        there.push(link(&third).await.query::<u64>(&cmd(name)).await.unwrap());
+    }
+    assert_eq!(there, [0, 0, 1, 1]);
     embedded::stop(&dir).await.unwrap();
 }
 
