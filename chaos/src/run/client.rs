@@ -12,12 +12,15 @@ use anyhow::{Context, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::history::{Event, History};
+use super::history::{Event, Footprint, History};
 use super::sabotage::Planted;
 use crate::stage::Programs;
 
 /// How long one command of the producer may take before it is given up as unknown.
 const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long a look at the depth may take.
+const SAMPLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where producers run, if not beside this process: in containers.
 pub(super) trait Elsewhere: Send + Sync {
@@ -181,6 +184,23 @@ impl Client {
         let ended = self.producer(&self.direct(), words, None).await;
         ensure!(ended.code == Some(0), "tollgate-producer {}: {}", words.join(" "), ended.complaint());
         Ok(ended.stdout)
+    }
+
+    /// Notes depth and footprints as of now.
+    pub(super) async fn sample(&self, footprints: Vec<Footprint>) {
+        let direct = self.direct();
+        let read = self.producer(&direct, &["stats", "--json"], None);
+        // A Redis that stands still is no reason to look no more.
+        let read = tokio::time::timeout(SAMPLED_WITHIN, read).await;
+        let stats = read.ok().and_then(|ended| ended.last());
+        let number = |name: &str| stats.as_ref().and_then(|stats| stats[name].as_u64());
+        if let (Some(waiting), Some(decided)) = (number("waiting"), number("decided")) {
+            let pending = number("pending").or(number("in_flight")).unwrap_or(0);
+            let dead = number("dead").unwrap_or(0);
+            self.load.decided.store(decided, Ordering::Relaxed);
+            self.load.depth.store(waiting + pending, Ordering::Relaxed);
+            self.history.add(Event::Sample { waiting, pending, decided, dead, footprints });
+        }
     }
 
     pub(super) fn count(&self, name: &str, count: u64) {

@@ -162,20 +162,7 @@ fn beginning(plan: &Plan) -> Beginning {
 async fn sample(client: Arc<Client>, fleet: Arc<Fleet>, mut ends: watch::Receiver<bool>) {
     loop {
         let begun = Instant::now();
-        let footprints = fleet.footprints().await.unwrap_or_default();
-        let direct = client.direct();
-        let read = client.producer(&direct, &["stats", "--json"], None);
-        // A Redis that stands still is no reason to look no more.
-        let read = tokio::time::timeout(Duration::from_secs(1), read).await;
-        let stats = read.ok().and_then(|ended| ended.last());
-        let number = |name: &str| stats.as_ref().and_then(|stats| stats[name].as_u64());
-        if let (Some(waiting), Some(decided)) = (number("waiting"), number("decided")) {
-            let pending = number("pending").or(number("in_flight")).unwrap_or(0);
-            let dead = number("dead").unwrap_or(0);
-            client.load.decided.store(decided, Ordering::Relaxed);
-            client.load.depth.store(waiting + pending, Ordering::Relaxed);
-            client.history.add(Event::Sample { waiting, pending, decided, dead, footprints });
-        }
+        client.sample(fleet.footprints().await.unwrap_or_default()).await;
         let pause = SAMPLE_EVERY.saturating_sub(begun.elapsed()).max(Duration::from_millis(50));
         tokio::select! {
             _ = ends.wait_for(|end| *end) => return,

@@ -3,7 +3,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -180,19 +179,6 @@ async fn sample(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
         for number in 0..site.fleet.len() {
             site.fleet.read_metrics(number).await;
         }
-        let footprints = site.fleet.footprints().await;
-        let direct = site.direct();
-        let read = site.producer(&direct, &["stats", "--json"], None);
-        // A Redis that stands still is no reason to look no more.
-        let read = tokio::time::timeout(Duration::from_secs(1), read).await;
-        let stats = read.ok().and_then(|ended| ended.last());
-        let number = |name: &str| stats.as_ref().and_then(|stats| stats[name].as_u64());
-        if let (Some(waiting), Some(decided)) = (number("waiting"), number("decided")) {
-            let pending = number("pending").or(number("in_flight")).unwrap_or(0);
-            let dead = number("dead").unwrap_or(0);
-            site.load.decided.store(decided, Ordering::Relaxed);
-            site.load.depth.store(waiting + pending, Ordering::Relaxed);
-            site.history.add(Event::Sample { waiting, pending, decided, dead, footprints });
-        }
+        site.sample(site.fleet.footprints().await).await;
     }
 }
