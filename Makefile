@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -30,6 +30,17 @@ race: redis postgres ## build, then well-known races with every well-known cure 
 chaos: redis ## build for tests, then every fault in a scenario of its own, from fixed seeds, in under five minutes
 	cargo build --workspace --bins $(FEATURES)
 	@target/debug/tollgate-chaos run --smoke --at-once 3 --may-leave-out --report target/chaos
+
+# The worker that takes turns with the present one.
+BEFORE := HEAD~1
+chaos-versions: redis ## two versions of the worker exchanged under load: of the commit before (BEFORE=COMMIT) and of this one
+	cargo build --workspace --bins $(FEATURES)
+	@other=$$(sh scripts/other-worker.sh $(BEFORE)) && TOLLGATE_OTHER_WORKER=$$other \
+	  target/debug/tollgate-chaos run --scenario two-versions --report target/chaos
+
+chaos-release: redis ## every fault on release builds; scenarios that need fail points are left out, aloud
+	cargo build --release $(PROGRAMS)
+	@target/release/tollgate-chaos run --smoke --at-once 2 --may-leave-out --report target/chaos
 
 # Where no registry is reached: `make IMAGES=local compose-chaos` makes the base images here, by debootstrap.
 IMAGES := registry

@@ -81,7 +81,7 @@ async fn run_all(args: Arc<Args>, plans: Vec<Plan>) -> ExitCode {
         while tasks.len() < args.jobs {
             let Some(plan) = left.next() else { break };
             let args = Arc::clone(&args);
-            tasks.spawn(async move { one(&args, plan, alone).await });
+            tasks.spawn(async move { one(&args, &plan, alone).await });
         }
         let Some(ended) = tasks.join_next().await else { break };
         match ended.context("a scenario").and_then(|ended| ended) {
@@ -111,24 +111,8 @@ async fn run_all(args: Arc<Args>, plans: Vec<Plan>) -> ExitCode {
     ExitCode::from(code.unwrap_or(1))
 }
 
-/// How often a smoke run that showed nothing is made twice as long.
-const LONGER: usize = 2;
-
-/// Plays and judges one. A few seconds may be too short on a busy machine: in a smoke run, what showed nothing is
-/// played for longer. What failed is not.
-async fn one(args: &Args, mut plan: Plan, alone: bool) -> anyhow::Result<Done> {
-    for _ in 0..if args.smoke { LONGER } else { 0 } {
-        let done = once(args, &plan, alone).await?;
-        if done.verdict != Ok(Verdict::Invalid) {
-            return Ok(done);
-        }
-        plan = args.for_longer(plan);
-    }
-    once(args, &plan, alone).await
-}
-
 /// Plays and judges one; its directory is there afterwards.
-async fn once(args: &Args, plan: &Plan, alone: bool) -> anyhow::Result<Done> {
+async fn one(args: &Args, plan: &Plan, alone: bool) -> anyhow::Result<Done> {
     let name = plan.scenario.name;
     let dir = args.report.join(format!("{name}-{}", plan.seed));
     if dir.exists() {

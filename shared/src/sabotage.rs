@@ -1,7 +1,7 @@
 //! Planted bugs, so that a test can see the checkers turn red: a checker that cannot fail is a defect.
 //!
 //! Only with the feature `sabotage`, which tests turn on and no release has. A bug is an edit of the text of
-//! `settle`, planted for the calls of one task ([`Sabotage::plant`]) or, for programs that a test starts, for
+//! a script, nearly always `settle`, planted for the calls of one task ([`Sabotage::plant`]) or, for programs that a test starts, for
 //! all calls of a process by the variable [`VARIABLE`]. Must not be reachable in a release.
 
 use std::sync::{Arc, OnceLock};
@@ -30,6 +30,8 @@ pub enum Sabotage {
     FenceIgnored,
     /// A parked job is taken by whichever request comes under its id.
     ParkedJobTaken,
+    /// A lock is given back by whoever had it last, also when it is another's by now.
+    UnlockByPlainDel,
 }
 
 /// What is replaced in the script's text, wherever it occurs, and by what.
@@ -46,7 +48,7 @@ const ACT_ONLY: &[Edit] = &[
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ReceiptCheckRemoved,
         Self::CheckAndActSplit,
         Self::AcknowledgeBeforeEffect,
@@ -54,6 +56,7 @@ impl Sabotage {
         Self::BalanceOffByOne,
         Self::FenceIgnored,
         Self::ParkedJobTaken,
+        Self::UnlockByPlainDel,
     ];
 
     /// The value of [`VARIABLE`].
@@ -66,10 +69,16 @@ impl Sabotage {
             Self::BalanceOffByOne => "balance_off_by_one",
             Self::FenceIgnored => "fence_ignored",
             Self::ParkedJobTaken => "parked_job_taken",
+            Self::UnlockByPlainDel => "unlock_by_plain_del",
         }
     }
 
-    /// Plants the bug in every settle that `future` makes itself (not in tasks it spawns).
+    /// The script that it is an edit of.
+    pub(crate) fn script(self) -> &'static str {
+        if self == Self::UnlockByPlainDel { "lock_release" } else { "settle" }
+    }
+
+    /// Plants the bug in every call that `future` makes itself (not in tasks it spawns).
     pub async fn plant<F: Future>(self, future: F) -> F::Output {
         PLANTED.scope(self, future).await
     }
@@ -119,6 +128,7 @@ impl Sabotage {
                 "local receipt_is_all = not (hold_of or below_floor or parked_count > 0)",
                 "local receipt_is_all = true",
             )],
+            Self::UnlockByPlainDel => &[("if owner ~= token then", "if false then")],
         }
     }
 
@@ -145,7 +155,7 @@ pub async fn meeting_between_check_and_act<F: Future>(meeting: Arc<Barrier>, fut
 /// process gets in between, which on a quiet machine would be left to chance.
 pub(crate) async fn meet() {
     /// Many times what a settle takes.
-    const GAP: Duration = Duration::from_millis(20);
+    const GAP: Duration = Duration::from_millis(100);
     match MEETING.try_with(Arc::clone) {
         Ok(meeting) => _ = meeting.wait().await,
         Err(_) => tokio::time::sleep(GAP).await,
@@ -163,11 +173,14 @@ mod tests {
 
     #[test]
     fn every_edit_finds_its_place() {
-        let source = crate::scripts::settle::SETTLE.source;
+        let settle = crate::scripts::settle::SETTLE.source;
+        let release = crate::scripts::lock::LOCK_RELEASE.source;
         for sabotage in Sabotage::ALL {
-            for (find, _) in sabotage.edits().iter().chain(ACT_ONLY) {
-                assert!(source.contains(find), "{}: settle has no longer {find:?}", sabotage.name());
+            let source = if sabotage.script() == "settle" { settle } else { release };
+            for (find, _) in sabotage.edits() {
+                assert!(source.contains(find), "{}: the script has no longer {find:?}", sabotage.name());
             }
         }
+        assert!(ACT_ONLY.iter().all(|(find, _)| settle.contains(find)));
     }
 }

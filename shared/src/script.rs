@@ -169,7 +169,7 @@ impl Call {
         debug_assert!(self.args.len() + 1 >= self.script.args.len(), "{}: too few args", self.script.name);
         #[cfg(feature = "sabotage")]
         if let Some(sabotage) = crate::sabotage::Sabotage::planted()
-            && self.script.name == "settle"
+            && self.script.name == sabotage.script()
         {
             return self.run_sabotaged(sabotage, link).await;
         }

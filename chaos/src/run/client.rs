@@ -46,6 +46,8 @@ pub(super) struct Client {
     /// Where the primary listens now: another one after a promotion.
     direct: Mutex<String>,
     elsewhere: Option<Box<dyn Elsewhere>>,
+    /// What a producer is started with beside its words.
+    environment: Vec<(String, String)>,
 }
 
 /// What faults ask of the workload.
@@ -61,6 +63,8 @@ pub(super) struct Load {
     /// As of the last sample.
     pub(super) decided: AtomicU64,
     pub(super) depth: AtomicU64,
+    pub(super) replayed: AtomicU64,
+    pub(super) dead: AtomicU64,
 }
 
 /// How a command ended.
@@ -95,12 +99,18 @@ impl Client {
         (way, direct): (String, String),
     ) -> Self {
         let (load, direct) = (Load::default(), Mutex::new(direct));
-        Self { history, programs, seed, load, planted, way, direct, elsewhere: None }
+        Self { history, programs, seed, load, planted, way, direct, elsewhere: None, environment: Vec::new() }
     }
 
     /// The same, with producers that run elsewhere.
     pub(super) fn with_producers(mut self, elsewhere: impl Elsewhere + 'static) -> Self {
         self.elsewhere = Some(Box::new(elsewhere));
+        self
+    }
+
+    /// The same, with producers that are started with these variables.
+    pub(super) fn with_environment(mut self, environment: Vec<(String, String)>) -> Self {
+        self.environment = environment;
         self
     }
 
@@ -125,6 +135,7 @@ impl Client {
             _ => {
                 let mut command = self.programs.command("tollgate-producer", url);
                 command.args(words);
+                command.envs(self.environment.iter().map(|(name, value)| (name, value)));
                 command
             }
         };
@@ -199,6 +210,8 @@ impl Client {
             let dead = number("dead").unwrap_or(0);
             self.load.decided.store(decided, Ordering::Relaxed);
             self.load.depth.store(waiting + pending, Ordering::Relaxed);
+            self.load.replayed.store(number("replayed").unwrap_or(0), Ordering::Relaxed);
+            self.load.dead.store(dead, Ordering::Relaxed);
             self.history.add(Event::Sample { waiting, pending, decided, dead, footprints });
         }
     }

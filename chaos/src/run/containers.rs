@@ -45,6 +45,7 @@ const LOAD: Load = Load {
     poison: true,
     pauses: true,
     unheard: None,
+    backlog: 0,
 };
 
 /// What is played.

@@ -1,6 +1,8 @@
 //! The faults, each with a beginning and an end. What they do is in the files beside this; which happen when is drawn
 //! in `schedule.rs`.
 
+mod clock;
+mod data;
 mod load;
 mod redis;
 mod way;
@@ -13,13 +15,19 @@ use tollgate_testkit::process::Guard;
 
 use super::site::Site;
 
+pub(super) use self::clock::{Clock, make as make_clocks};
+pub(super) use self::data::STOLEN;
+pub(super) use self::load::KILLERS;
+
 /// What can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Fault {
     KillWorker,
+    KillWithWork,
     StopWorker,
     StarveWorkers,
     KillAllWorkers,
+    Backlog,
     TermWorker,
     TermThenKill,
     KillRedis,
@@ -38,6 +46,7 @@ pub(super) enum Fault {
     Failover,
     DeleteLocks,
     MoveTtls,
+    StepClock,
     DeliverTwice,
     LoseReplies,
     LoseRequests,
@@ -55,6 +64,8 @@ pub(super) enum Fault {
     Hostile,
     HugePayload,
     Poison,
+    PoisonJob,
+    RaceForLast,
     Flood,
     DiscardDead,
     FailPoint,
@@ -69,6 +80,7 @@ pub(super) enum Group {
     LockNodes,
     Bank,
     Clients,
+    Clock,
 }
 
 /// What its end has to undo.
@@ -81,6 +93,8 @@ pub(super) enum Undo {
     Flood,
     Bank,
     LockNodes(Vec<usize>),
+    /// The clock of this file goes right again.
+    Clock(PathBuf),
 }
 
 pub(super) enum RedisUndo {
@@ -97,9 +111,11 @@ impl Fault {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::KillWorker => "worker SIGKILL",
+            Self::KillWithWork => "worker SIGKILL with work in hand",
             Self::StopWorker => "worker SIGSTOP",
             Self::StarveWorkers => "CPU starvation",
             Self::KillAllWorkers => "all workers killed",
+            Self::Backlog => "all workers gone while much is sent",
             Self::TermWorker => "worker SIGTERM",
             Self::TermThenKill => "worker SIGTERM twice, then SIGKILL",
             Self::KillRedis => "Redis kill -9",
@@ -118,6 +134,7 @@ impl Fault {
             Self::Failover => "FAILOVER",
             Self::DeleteLocks => "locks deleted and stolen",
             Self::MoveTtls => "TTLs moved",
+            Self::StepClock => "clock stepped",
             Self::DeliverTwice => "entries delivered twice",
             Self::LoseReplies => "replies lost",
             Self::LoseRequests => "requests lost",
@@ -135,6 +152,8 @@ impl Fault {
             Self::Hostile => "hostile ids and numbers",
             Self::HugePayload => "huge payload",
             Self::Poison => "poison",
+            Self::PoisonJob => "jobs that kill their workers",
+            Self::RaceForLast => "many at once for the last one",
             Self::Flood => "flood",
             Self::DiscardDead => "dead jobs retried",
             Self::FailPoint => "fail point",
@@ -162,12 +181,16 @@ impl Fault {
             | Self::DeleteLocks
             | Self::MoveTtls
             | Self::DeliverTwice => Some(Group::Redis),
-            Self::StopWorker | Self::KillAllWorkers | Self::TermWorker | Self::TermThenKill => {
-                Some(Group::Workers)
-            }
+            Self::StopWorker
+            | Self::KillWithWork
+            | Self::KillAllWorkers
+            | Self::Backlog
+            | Self::TermWorker
+            | Self::TermThenKill => Some(Group::Workers),
+            Self::StepClock => Some(Group::Clock),
             Self::LockNodesDown => Some(Group::LockNodes),
             Self::StallBank => Some(Group::Bank),
-            Self::RepeatId | Self::Hostile => Some(Group::Clients),
+            Self::RepeatId | Self::RaceForLast | Self::Hostile => Some(Group::Clients),
             _ => None,
         }
     }
@@ -178,7 +201,9 @@ impl Fault {
             Self::KillWorker
             | Self::StopWorker
             | Self::StarveWorkers
+            | Self::KillWithWork
             | Self::KillAllWorkers
+            | Self::Backlog
             | Self::TermWorker
             | Self::TermThenKill
             | Self::FailPoint => workers::begin(self, site, random).await,
@@ -198,8 +223,11 @@ impl Fault {
             | Self::Hostile
             | Self::HugePayload
             | Self::Poison
+            | Self::PoisonJob
+            | Self::RaceForLast
             | Self::Flood
             | Self::DiscardDead => load::begin(self, site, random).await,
+            Self::StepClock => clock::step(site, random),
             _ => redis::begin(self, site, random).await,
         }
     }
@@ -218,6 +246,7 @@ impl Undo {
             Self::Redis(undo) => redis::undo(undo, site).await?,
             Self::Processes(processes) => drop(processes),
             Self::Flood => site.load.flood.store(false, std::sync::atomic::Ordering::Relaxed),
+            Self::Clock(file) => clock::set(&file, 0)?,
             Self::LockNodes(numbers) => {
                 for number in numbers {
                     site.lock_nodes[number].lock().await.restart().await?;

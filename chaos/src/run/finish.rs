@@ -1,5 +1,6 @@
 //! The end of a run: all is well again, everything is settled, and everything is read, past the proxies.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,8 @@ use super::workload::QUEUES;
 
 /// Ids in one `lookup`.
 const LOOKUP_AT_ONCE: usize = 400;
+/// What a fleet that was built for tests settles on a slow machine.
+const DRAINS_A_SECOND: u64 = 500;
 /// Dead jobs that are shown one by one.
 const SHOWN: usize = 10_000;
 const SHOWN_OF_EACH: usize = 200;
@@ -25,7 +28,8 @@ const SHOWN_OF_EACH: usize = 200;
 /// slow machine's rate, and the retries of payouts.
 pub(super) fn drains_within(plan: &Plan) -> Duration {
     let payouts = if plan.scenario.load.payouts { Duration::from_secs(20) } else { Duration::ZERO };
-    CLAIM_IDLE * 5 + Duration::from_secs(25) + payouts
+    let backlog = Duration::from_secs(plan.scenario.load.backlog as u64 / DRAINS_A_SECOND);
+    CLAIM_IDLE * 5 + Duration::from_secs(25) + payouts + backlog
 }
 
 /// Sees that everything is whole and everybody there.
@@ -96,11 +100,42 @@ pub(super) async fn read(client: &Client, dir: &Path) -> anyhow::Result<()> {
     }
     lookups(client, dir).await?;
     show_dead(client, dir).await?;
+    chains(client, dir).await?;
     let audit = client.producer(&client.direct(), &["audit", "--json"], None).await;
     std::fs::write(dir.join("audit.json"), audit.stdout)?;
     if let Ok(heads) = std::fs::read_to_string(client.programs.dir().join("expected-heads")) {
         expect(client, &heads).await;
     }
+    Ok(())
+}
+
+/// The journals as they are stored, and where each partition says that its chain ends.
+async fn chains(client: &Client, dir: &Path) -> anyhow::Result<()> {
+    type Page = Vec<(String, Vec<(String, String)>)>;
+    let mut link = redis::link(&client.direct()).await?;
+    let mut text = String::new();
+    for key in redis::keys(&mut link, "*:journal").await? {
+        let mut from = "-".to_owned();
+        loop {
+            let page: Page = redis::ask(&mut link, &["XRANGE", &key, &from, "+", "COUNT", "500"]).await?;
+            let Some((last, _)) = page.last() else { break };
+            from = format!("({last}");
+            for (id, fields) in &page {
+                let fields: BTreeMap<&String, &String> =
+                    fields.iter().map(|(name, value)| (name, value)).collect();
+                let _ =
+                    writeln!(text, "{}", serde_json::json!({ "journal": key, "id": id, "fields": fields }));
+            }
+        }
+        let head = format!("{}:head", key.trim_end_matches(":journal"));
+        let hash: Option<String> = redis::ask(&mut link, &["HGET", &head, "hash"]).await?;
+        let _ = writeln!(
+            text,
+            "{}",
+            serde_json::json!({ "journal": key, "id": "end", "fields": { "hash": hash } })
+        );
+    }
+    std::fs::write(dir.join("chains.ndjson"), text)?;
     Ok(())
 }
 

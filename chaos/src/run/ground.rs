@@ -11,6 +11,7 @@ use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
 
 use super::client::Client;
+use super::faults::{self, Clock};
 use super::fleet::{Fleet, Options};
 use super::history::History;
 use super::play::Plan;
@@ -34,8 +35,11 @@ const SLOW_FSYNC: &str = "inject=fdatasync:delay_enter=40000";
 pub(super) struct Prepared {
     pub(super) redis: Settings,
     pub(super) workers: Options,
-    /// What of it is left out all the same.
-    pub(super) left_out: Option<String>,
+    /// What producers are started with beside their words.
+    pub(super) producers: Vec<(String, String)>,
+    pub(super) clocks: Vec<Clock>,
+    /// The fail points of the worker.
+    pub(super) points: Vec<String>,
 }
 
 /// Looks for what the scenario needs; says what is missing.
@@ -55,7 +59,7 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
         may_end: plan.scenario.may_end.to_vec(),
         ..Options::default()
     };
-    let left_out = None;
+    let (mut producers, mut clocks, mut points) = (Vec::new(), Vec::new(), Vec::new());
     match plan.scenario.ground {
         Ground::Plain | Ground::LockNodes => {}
         Ground::SmallDisk => {
@@ -75,30 +79,20 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
             let with = with.iter().chain(&["-e", SLOW_FSYNC]).map(ToString::to_string).collect::<Vec<_>>();
             redis.command = [with, plan.server.clone()].concat();
         }
-        Ground::FailPoints => {
-            let said = Command::new(programs.program("tollgate-worker"))
-                .env("TOLLGATE_FAILPOINTS", "nowhere:abort")
-                .env("REDIS_URL", "unix:///nowhere")
-                .stdin(Stdio::null())
-                .output();
-            let has = said
-                .is_ok_and(|said| String::from_utf8_lossy(&said.stderr).contains("the point must be one of"));
-            if !has {
-                return Err(
-                    "this build of the worker has no fail points (cargo feature `failpoints`)".to_owned()
-                );
+        Ground::FailPoints | Ground::Killers => {
+            points = failpoints(programs)
+                .ok_or("this build of the worker has no fail points (cargo feature `failpoints`)")?;
+            if plan.scenario.ground == Ground::Killers {
+                let points = faults::KILLERS.map(|(id, point)| format!("{point}:id={id}")).join(";");
+                workers.environment.push(("TOLLGATE_FAILPOINTS".to_owned(), points));
             }
         }
-        Ground::WrongClock => {
-            let library = faketime().ok_or("a wrong clock needs libfaketime")?;
-            let offset = if plan.seed.is_multiple_of(2) { "+2h" } else { "-2h" };
-            for (name, value) in [
-                ("LD_PRELOAD", library.as_str()),
-                ("FAKETIME", offset),
-                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ] {
-                workers.environment.push((name.to_owned(), value.to_owned()));
-            }
+        Ground::Clocks => {
+            let made = faults::make_clocks(dir, ["server", "workers", "producers"])?;
+            redis.environment.extend(made[0].environment());
+            workers.environment.extend(made[1].environment());
+            producers.extend(made[2].environment());
+            clocks.extend(made);
         }
         Ground::TwoVersions => {
             let other = std::env::var("TOLLGATE_OTHER_WORKER").unwrap_or_default();
@@ -111,7 +105,7 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
     if let Some(name) = plan.sabotage.and_then(|planted| planted.in_programs()) {
         workers.environment.push(("TOLLGATE_SABOTAGE".to_owned(), name.to_owned()));
     }
-    Ok(Prepared { redis, workers, left_out })
+    Ok(Prepared { redis, workers, producers, clocks, points })
 }
 
 /// Sets everything up, up to workers that live.
@@ -119,10 +113,10 @@ pub(super) async fn build(
     plan: &Plan,
     programs: Arc<Programs>,
     history: Arc<History>,
-    settings: Settings,
-    mut workers: Options,
+    prepared: Prepared,
 ) -> anyhow::Result<Site> {
-    let redis = Redis::start(settings).await?;
+    let Prepared { redis, mut workers, producers, clocks, points } = prepared;
+    let redis = Redis::start(redis).await?;
     let socket = redis.socket().to_owned();
     let proxies = (0..=plan.workers)
         .map(|number| {
@@ -157,8 +151,9 @@ pub(super) async fn build(
     let urls = proxies.iter().skip(1).map(Proxy::url).collect();
     let fleet = Fleet::start(Arc::clone(&programs), Arc::clone(&history), urls, workers).await?;
     let ways = (proxies.first().map(Proxy::url).unwrap_or_default(), redis.url());
-    let client = Arc::new(Client::new(history, programs, plan.seed, plan.sabotage, ways));
-    Ok(Site { client, fleet, bank, proxies, redis: Mutex::new(redis), lock_nodes })
+    let client = Client::new(history, programs, plan.seed, plan.sabotage, ways).with_environment(producers);
+    let (client, backlog) = (Arc::new(client), plan.scenario.load.backlog);
+    Ok(Site { client, fleet, bank, proxies, redis: Mutex::new(redis), lock_nodes, clocks, points, backlog })
 }
 
 /// With two partitions, so that what holds within one is seen to hold within each.
@@ -205,15 +200,23 @@ async fn open_bank(programs: &Programs, seed: u64) -> anyhow::Result<Bank> {
     }
 }
 
+/// The steps at which the worker can be made to die: it names them where it is told one that is none. Those of its
+/// agents are left out, which are begun again.
+fn failpoints(programs: &Programs) -> Option<Vec<String>> {
+    let said = Command::new(programs.program("tollgate-worker"))
+        .env("TOLLGATE_FAILPOINTS", "nowhere:abort")
+        .env("REDIS_URL", "unix:///nowhere")
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&said.stderr);
+    let (_, names) = said.split_once("the point must be one of ")?;
+    let names = names.lines().next()?.split(", ").map(|name| name.trim_matches('"').trim().to_owned());
+    Some(names.filter(|name| name.starts_with("before_") || name.starts_with("after_")).collect())
+}
+
 fn succeeds(program: &str, words: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
-}
-
-/// Where distributions put it.
-fn faketime() -> Option<String> {
-    let places =
-        ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime", "/usr/lib/faketime"];
-    places.iter().map(|place| format!("{place}/libfaketime.so.1")).find(|path| Path::new(path).exists())
 }

@@ -1,6 +1,7 @@
 //! What happened, in the order in which this process saw it: one JSON object a line, so that a run can be judged
 //! again. Times are microseconds of one monotonic clock.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -96,6 +97,10 @@ pub(super) enum Event {
     Parked {
         id: String,
     },
+    /// A lock that another had taken was deleted or changed by whoever had it before.
+    LockGivenAway {
+        lock: String,
+    },
     /// A process came, or went without being told to.
     Process {
         name: String,
@@ -178,12 +183,17 @@ struct Inner {
     file: BufWriter<File>,
     next_op: u64,
     problem: Option<std::io::Error>,
+    /// How often each thing was counted so far, faults included.
+    counts: BTreeMap<String, u64>,
 }
 
 impl History {
     pub(super) fn create(dir: &Path) -> anyhow::Result<Self> {
         let file = BufWriter::new(File::create(dir.join(FILE))?);
-        Ok(Self { begun: Instant::now(), inner: Mutex::new(Inner { file, next_op: 0, problem: None }) })
+        Ok(Self {
+            begun: Instant::now(),
+            inner: Mutex::new(Inner { file, next_op: 0, problem: None, counts: BTreeMap::new() }),
+        })
     }
 
     pub(super) fn now_us(&self) -> u64 {
@@ -209,6 +219,12 @@ impl History {
         self.add(Event::Told { op, answer });
     }
 
+    /// How often this was counted so far, for whoever waits for it; the judge counts from the files.
+    pub(super) fn counted(&self, name: &str) -> u64 {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.counts.get(name).copied().unwrap_or(0)
+    }
+
     /// What was added so far can be read.
     pub(super) fn flush(&self) {
         // A problem is kept, and told by `close`.
@@ -226,8 +242,26 @@ impl History {
     }
 }
 
+impl Event {
+    /// Under which name it counts, and how much.
+    pub(super) fn counts(&self) -> Option<(&str, u64)> {
+        match self {
+            Self::Counted { name, count } => Some((name.strip_prefix(FAULT).unwrap_or(name), *count)),
+            Self::Rollback { .. } => Some(("rollbacks", 1)),
+            Self::Process { what, .. } if what.starts_with("ended by itself") => Some(("fail points hit", 1)),
+            _ => None,
+        }
+    }
+}
+
+/// What the count of a fault begins with.
+pub(super) const FAULT: &str = "fault: ";
+
 impl Inner {
     fn add(&mut self, at_us: u64, event: Event) {
+        if let Some((name, count)) = event.counts() {
+            *self.counts.entry(name.to_owned()).or_default() += count;
+        }
         let written = serde_json::to_vec(&Entry { at_us, event }).map_err(std::io::Error::from);
         let written = written.and_then(|line| self.file.write_all(&[line.as_slice(), b"\n"].concat()));
         if let Err(problem) = written {

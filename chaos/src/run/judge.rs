@@ -3,6 +3,7 @@
 
 mod answers;
 mod bank;
+mod chain;
 mod house;
 mod queue;
 mod record;
@@ -113,6 +114,7 @@ pub(super) fn judge(dir: &Path) -> anyhow::Result<(Record, Judgement)> {
         queue::check(&record),
         bank::check(&record),
         house::check(&record),
+        chain::check(&record),
     ]
     .concat();
     let bites: Vec<Bitten> = record

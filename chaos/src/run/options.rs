@@ -63,6 +63,8 @@ pub(crate) struct CheckArgs {
     pub(super) json: bool,
 }
 
+/// How many jobs wait for a fleet that is gone, in a smoke run.
+const SMOKE_BACKLOG: usize = 5_000;
 const DURATION: Duration = Duration::from_secs(20);
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -99,19 +101,12 @@ impl Args {
         Ok(chosen.into_iter().map(|scenario| self.plan(scenario, seed)).collect())
     }
 
-    /// The same for twice the time.
-    pub(super) fn for_longer(&self, plan: Plan) -> Plan {
-        let duration = plan.duration * 2;
-        self.plan_for(plan.scenario, plan.seed, duration)
-    }
-
-    fn plan(&self, scenario: Scenario, seed: u64) -> Plan {
+    fn plan(&self, mut scenario: Scenario, seed: u64) -> Plan {
+        if self.smoke {
+            scenario.load.backlog = scenario.load.backlog.min(SMOKE_BACKLOG);
+        }
         let fallback = if self.smoke { scenario.smoke } else { DURATION };
         let duration = self.duration.unwrap_or(fallback);
-        self.plan_for(scenario, seed, duration)
-    }
-
-    fn plan_for(&self, scenario: Scenario, seed: u64, duration: Duration) -> Plan {
         let which = match scenario.name {
             "mix" => "--mix".to_owned(),
             name => format!("--scenario {name}"),

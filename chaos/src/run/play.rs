@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use super::faults::Group;
 use super::finish;
-use super::ground::{self, Prepared};
-use super::history::{Beginning, Event, History};
+use super::ground;
+use super::history::{Beginning, Event, FAULT, History};
 use super::progress::Progress;
 use super::scenario::Scenario;
 use super::schedule::{self, Strike};
@@ -34,21 +34,35 @@ pub(super) struct Plan {
     pub(super) repeat: String,
 }
 
+/// How much longer a run goes on in which something has not happened yet that it is about.
+const LONGER: u32 = 8;
+const LONGER_MOST: Duration = Duration::from_secs(60);
+
+impl Plan {
+    /// The end of the faults, whatever has happened by then.
+    fn longest(&self) -> Duration {
+        self.duration + (self.duration * LONGER).min(LONGER_MOST)
+    }
+
+    /// What the scenario is about, and what a planted bug needs to be seen.
+    fn must_happen(&self) -> Vec<String> {
+        let shown = self.sabotage.and_then(super::sabotage::Planted::shown_by);
+        self.scenario.must_bite().into_iter().chain(shown.map(str::to_owned)).collect()
+    }
+}
+
 const SAMPLE_EVERY: Duration = Duration::from_millis(250);
 
 /// Plays it; its files are in `dir` afterwards. A part that cannot be played here answers why.
 pub(super) async fn play(plan: &Plan, dir: &Path, progress: &Progress) -> anyhow::Result<Option<String>> {
     let programs = Arc::new(Programs::new()?);
-    let Prepared { redis, workers, left_out } = match ground::prepare(plan, &programs) {
+    let prepared = match ground::prepare(plan, &programs) {
         Ok(prepared) => prepared,
         Err(why) => return Ok(Some(why)),
     };
     let history = Arc::new(History::create(dir)?);
     history.add(Event::Begins(Box::new(beginning(plan))));
-    if let Some(what) = left_out {
-        history.add(Event::LeftOut { what });
-    }
-    let site = Arc::new(ground::build(plan, programs, Arc::clone(&history), redis, workers).await?);
+    let site = Arc::new(ground::build(plan, programs, Arc::clone(&history), prepared).await?);
     workload::open(&site.client, &plan.scenario.load).await.context("opening campaigns and accounts")?;
 
     let (end, ends) = watch::channel(false);
@@ -101,14 +115,18 @@ fn beginning(plan: &Plan) -> Beginning {
 }
 
 /// Lets the faults begin when they are due, each in a task of its own that also ends it. All have ended afterwards.
+/// On a machine that is so slow that something has not happened yet without which a run shows nothing, they go on.
 async fn strike(plan: &Plan, site: &Arc<Site>, progress: &Progress) -> anyhow::Result<()> {
+    let longest = plan.longest();
+    let must = plan.must_happen();
+    let has_happened = || must.iter().all(|name| site.happened(name) > 0);
     let begun = Instant::now();
     let (over, is_over) = watch::channel(false);
     let busy: Busy = Arc::default();
     let mut tasks = JoinSet::new();
     let mut due: VecDeque<(usize, Strike)> =
-        schedule::of(&plan.scenario, plan.seed, plan.duration).into_iter().enumerate().collect();
-    while begun.elapsed() < plan.duration {
+        schedule::of(&plan.scenario, plan.seed, longest).into_iter().enumerate().collect();
+    while begun.elapsed() < plan.duration || (begun.elapsed() < longest && !has_happened()) {
         let now = begun.elapsed();
         let mut later = VecDeque::new();
         while let Some((number, strike)) = due.pop_front() {
@@ -154,7 +172,7 @@ async fn one(
     match strike.fault.begin(&site, &mut random).await {
         Ok((what, undo)) => {
             site.history.add(Event::FaultHits { number, what });
-            site.count(&format!("fault: {name}"), 1);
+            site.count(&format!("{FAULT}{name}"), 1);
             let _ = tokio::time::timeout(strike.lasts, over.wait_for(|over| *over)).await;
             if let Err(problem) = undo.undo(&site).await {
                 site.history.add(Event::Unexpected { what: format!("{name} cannot be ended: {problem:#}") });

@@ -4,10 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::redis::aio::MultiplexedConnection;
+use anyhow::Context;
 use tokio::sync::watch;
 
+use super::faults::STOLEN;
 use super::redis;
 use super::site::Site;
+use super::workload::{OTHER_SENT, UNHEARD};
 
 /// Where a bug is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +20,21 @@ pub(super) enum Place {
     Programs,
     /// In the client of the run.
     Client,
-    /// Somebody does this to Redis again and again.
-    Redis(&'static [&'static str]),
+    /// Somebody does this to the job streams in Redis again and again.
+    Redis(Deed),
+}
+
+/// What a bug does to a job stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Cut down to nothing.
+    Trim,
+    /// Deleted.
+    Delete,
+    /// Cut above what is under way.
+    TrimAbovePending,
+    /// Its consumers are deleted although entries are pending under them.
+    DeleteConsumers,
 }
 
 /// A bug.
@@ -25,26 +42,47 @@ pub(super) enum Place {
 pub(super) struct Planted {
     name: &'static str,
     place: Place,
+    /// What has to be counted before it can be seen, if not every run brings that about at once.
+    shown_by: Option<&'static str>,
 }
+
+const fn planted(name: &'static str, place: Place) -> Planted {
+    Planted { name, place, shown_by: None }
+}
+
+const fn shown(by: &'static str, name: &'static str, place: Place) -> Planted {
+    Planted { name, place, shown_by: Some(by) }
+}
+
+const LAST: &str = "many at once for the last one";
+const WITH_WORK: &str = "worker SIGKILL with work in hand";
 
 /// Every one that can be planted: those of the programs under the names that `tollgate::sabotage` knows.
 pub(super) const ALL: &[Planted] = &[
-    Planted { name: "receipt_check_removed", place: Place::Programs },
-    Planted { name: "check_and_act_split", place: Place::Programs },
-    Planted { name: "acknowledge_before_effect", place: Place::Programs },
-    Planted { name: "journal_line_skipped", place: Place::Programs },
-    Planted { name: "balance_off_by_one", place: Place::Programs },
-    Planted { name: "fence_ignored", place: Place::Programs },
-    Planted { name: "parked_job_taken", place: Place::Programs },
-    Planted { name: "timeout_as_not_applied", place: Place::Client },
-    Planted { name: "retry_under_new_id", place: Place::Client },
-    Planted { name: "stream_trimmed", place: Place::Redis(&["XTRIM", "KEY", "MAXLEN", "0"]) },
-    Planted { name: "entries_removed", place: Place::Redis(&["DEL", "KEY"]) },
+    shown("one id many times", "receipt_check_removed", Place::Programs),
+    shown(LAST, "check_and_act_split", Place::Programs),
+    planted("acknowledge_before_effect", Place::Programs),
+    planted("journal_line_skipped", Place::Programs),
+    planted("balance_off_by_one", Place::Programs),
+    shown(STOLEN, "fence_ignored", Place::Programs),
+    shown(STOLEN, "unlock_by_plain_del", Place::Programs),
+    shown(OTHER_SENT, "parked_job_taken", Place::Programs),
+    shown(UNHEARD, "timeout_as_not_applied", Place::Client),
+    shown(UNHEARD, "retry_under_new_id", Place::Client),
+    planted("stream_trimmed", Place::Redis(Deed::Trim)),
+    planted("entries_removed", Place::Redis(Deed::Delete)),
+    shown(WITH_WORK, "trimmed_above_pending", Place::Redis(Deed::TrimAbovePending)),
+    shown(WITH_WORK, "consumers_deleted", Place::Redis(Deed::DeleteConsumers)),
 ];
 
 impl Planted {
     pub(super) fn name(self) -> &'static str {
         self.name
+    }
+
+    /// What has to happen in a run that shows it.
+    pub(super) fn shown_by(self) -> Option<&'static str> {
+        self.shown_by
     }
 
     /// What the programs are told.
@@ -67,11 +105,12 @@ impl Planted {
     }
 }
 
-const EVERY: Duration = Duration::from_millis(400);
+/// Well below the claim idle time: what a dead worker held is met before another takes it over.
+const EVERY: Duration = Duration::from_millis(50);
 
 /// Does to Redis what a bug would do to it, until the end.
 pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
-    let Some(Planted { place: Place::Redis(words), .. }) = site.planted else { return };
+    let Some(Planted { place: Place::Redis(deed), .. }) = site.planted else { return };
     loop {
         tokio::select! {
             _ = ends.wait_for(|end| *end) => return,
@@ -79,9 +118,34 @@ pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
         }
         let Ok(mut link) = redis::link(&site.direct()).await else { continue };
         for stream in redis::keys(&mut link, "*:queue:*").await.unwrap_or_default() {
-            let words: Vec<&str> =
-                words.iter().map(|word| if *word == "KEY" { &stream } else { *word }).collect();
-            let _: Result<(), _> = redis::ask(&mut link, &words).await;
+            // A Redis that is away just now is met the next time.
+            let _ = deed.to(&mut link, &stream).await;
         }
+    }
+}
+
+impl Deed {
+    async fn to(self, link: &mut MultiplexedConnection, stream: &str) -> anyhow::Result<()> {
+        type Pending = Vec<(String, String, u64, u64)>;
+        let pending = async |link: &mut MultiplexedConnection| {
+            redis::ask::<Pending>(link, &["XPENDING", stream, "workers", "-", "+", "1000"]).await
+        };
+        match self {
+            Self::Trim => _ = redis::ask::<u64>(link, &["XTRIM", stream, "MAXLEN", "0"]).await?,
+            Self::Delete => _ = redis::ask::<u64>(link, &["DEL", stream]).await?,
+            Self::TrimAbovePending => {
+                if let Some((last, ..)) = pending(link).await?.last() {
+                    let (ms, number) = last.split_once('-').context("an entry's id")?;
+                    let above = format!("{ms}-{}", number.parse::<u64>()? + 1);
+                    redis::ask::<u64>(link, &["XTRIM", stream, "MINID", &above]).await?;
+                }
+            }
+            Self::DeleteConsumers => {
+                for (_, consumer, ..) in pending(link).await? {
+                    redis::ask::<u64>(link, &["XGROUP", "DELCONSUMER", stream, "workers", &consumer]).await?;
+                }
+            }
+        }
+        Ok(())
     }
 }

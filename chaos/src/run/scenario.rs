@@ -20,8 +20,10 @@ pub(super) enum Ground {
     FailPoints,
     /// An `fdatasync` that takes its time; needs strace.
     SlowFsync,
-    /// Workers whose clock is wrong; needs libfaketime.
-    WrongClock,
+    /// Clocks that step; needs a C compiler.
+    Clocks,
+    /// Workers that were built with fail points, and jobs that kill them.
+    Killers,
     /// Three lock servers of their own, which fail.
     LockNodes,
     /// Another build of the worker beside this one.
@@ -95,6 +97,7 @@ const LOAD: Load = Load {
     poison: true,
     pauses: true,
     unheard: None,
+    backlog: 0,
 };
 
 fn scenario(name: &'static str, about: &'static str, rows: &'static [&'static str]) -> Scenario {
@@ -157,7 +160,7 @@ pub(super) fn mix() -> Scenario {
 /// What a mix draws from: nothing that needs more than a plain ground, and nothing that may lose what was acknowledged.
 pub(super) const MIXED: &[(Fault, u64)] = &[
     (Fault::KillWorker, 0),
-    (Fault::KillWorker, 0),
+    (Fault::KillWithWork, 0),
     (Fault::StopWorker, 2_600),
     (Fault::StarveWorkers, 800),
     (Fault::KillAllWorkers, 900),
@@ -188,6 +191,7 @@ pub(super) const MIXED: &[(Fault, u64)] = &[
     (Fault::CutOffWorker, 1_200),
     (Fault::StallBank, 800),
     (Fault::RepeatId, 0),
+    (Fault::RaceForLast, 0),
     (Fault::HugePayload, 0),
     (Fault::Poison, 0),
     (Fault::Flood, 600),

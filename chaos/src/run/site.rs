@@ -3,12 +3,14 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
 
 use super::client::Client;
+use super::faults::Clock;
 use super::fleet::Fleet;
 use super::redis::Redis;
 
@@ -21,6 +23,12 @@ pub(super) struct Site {
     pub(super) redis: Mutex<Redis>,
     /// Servers for locks alone, where the scenario has some.
     pub(super) lock_nodes: Vec<Mutex<Redis>>,
+    /// Clocks that can be stepped, where the scenario has some.
+    pub(super) clocks: Vec<Clock>,
+    /// The fail points of the steps of a job and of a payout, as the worker names them.
+    pub(super) points: Vec<String>,
+    /// How many jobs are sent while all workers are gone.
+    pub(super) backlog: usize,
 }
 
 /// A bank and its own file.
@@ -28,6 +36,14 @@ pub(super) struct Bank {
     pub(super) process: Mutex<Guard>,
     pub(super) ledger: PathBuf,
     pub(super) url: String,
+}
+
+impl Bank {
+    /// How many transfers are in its file as paid.
+    fn paid(&self) -> u64 {
+        let text = std::fs::read_to_string(&self.ledger).unwrap_or_default();
+        text.lines().filter(|line| line.contains(r#""outcome":"paid""#)).count() as u64
+    }
 }
 
 impl Deref for Site {
@@ -39,6 +55,26 @@ impl Deref for Site {
 }
 
 impl Site {
+    /// How often something happened so far, by the name under which a scenario asks for it: until it has, the run goes
+    /// on. The verdict counts again, from the files.
+    pub(super) fn happened(&self, name: &str) -> u64 {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        match name {
+            "reclaimed" => self.fleet.reclaimed.sum(),
+            "unknown" => load(&self.load.unknown),
+            "replayed" => load(&self.load.replayed),
+            "dead" => load(&self.load.dead),
+            "payouts paid" => self.bank.as_ref().map_or(0, Bank::paid),
+            _ => self.history.counted(name) + self.fates(name),
+        }
+    }
+
+    /// How often the ways to Redis did so to a command.
+    fn fates(&self, name: &str) -> u64 {
+        let counts = self.proxies.iter().flat_map(Proxy::counts);
+        counts.filter(|(fate, _)| fate.name() == name).map(|(_, count)| count).sum()
+    }
+
     pub(super) fn lead_to(&self, socket: &Path) {
         self.client.lead_to(socket);
         self.proxies.iter().for_each(|proxy| proxy.lead_to(socket));

@@ -21,8 +21,11 @@ use super::client::{Client, Ended};
 use super::history::{Answer, Job, Request};
 
 pub(super) use self::draw::QUEUES;
-pub(super) use self::poison::{add as add_poison, put as put_poison};
-pub(super) use self::storm::{hostile, repeat_one_id};
+pub(super) use self::files::backlog;
+pub(super) use self::parked::OTHER_SENT;
+pub(super) use self::poison::{add as add_poison, add_killer, put as put_poison};
+pub(super) use self::storm::{hostile, race_for_last, repeat_one_id};
+pub(super) use self::unheard::UNHEARD;
 
 /// How much a scenario asks for.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,8 @@ pub(super) struct Load {
     pub(super) pauses: bool,
     /// Of each client's calls the first and then every so-many-th: it runs, its reply is lost, and its sender with it.
     pub(super) unheard: Option<u64>,
+    /// Jobs that are sent while all workers are gone.
+    pub(super) backlog: usize,
 }
 
 /// What a run begins with: campaigns and accounts.

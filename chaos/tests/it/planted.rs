@@ -27,7 +27,7 @@ fn a_removed_receipt_check_is_caught() {
 
 #[test]
 fn a_check_apart_from_its_act_is_caught() {
-    is_caught("check_and_act_split", "latency", "5s");
+    is_caught("check_and_act_split", "limits", "4s");
 }
 
 #[test]
@@ -68,4 +68,24 @@ fn a_trimmed_job_stream_is_caught() {
 #[test]
 fn a_deleted_job_stream_is_caught() {
     is_caught("entries_removed", "fleet-gone", "4s");
+}
+
+#[test]
+fn an_ignored_fence_is_caught() {
+    is_caught("fence_ignored", "locks-stolen", "5s");
+}
+
+#[test]
+fn a_lock_that_anybody_gives_back_is_caught() {
+    is_caught("unlock_by_plain_del", "locks-stolen", "5s");
+}
+
+#[test]
+fn a_trim_above_what_is_under_way_is_caught() {
+    is_caught("trimmed_above_pending", "worker-kill", "4s");
+}
+
+#[test]
+fn consumers_deleted_with_entries_pending_are_caught() {
+    is_caught("consumers_deleted", "worker-kill", "4s");
 }

@@ -61,7 +61,7 @@ fn a_run_passes_and_its_judge_sees_every_change_of_its_files() {
     let page = std::fs::read_to_string(played.join("index.html")).unwrap();
     assert!(page.contains("bank stalls") && page.contains("PASS") && !page.contains("http://"), "{page}");
 
-    let damages: [(u64, Damage); 10] = [
+    let damages: [(u64, Damage); 12] = [
         (9, ("journal.ndjson", |line| line["seq"] == 7, |_| false)),
         (
             1,
@@ -144,6 +144,20 @@ fn a_run_passes_and_its_judge_sees_every_change_of_its_files() {
             ),
         ),
         (17, ("bank.ndjson", |line| line["outcome"] == "paid", |_| false)),
+        // A byte of an entry, and a whole entry.
+        (
+            24,
+            (
+                "chains.ndjson",
+                |link| link["id"] == "9-0" || link["id"] == "10-0" || link["id"] == "11-0",
+                |link| {
+                    let lines = link["fields"]["lines"].as_str().unwrap().replacen('a', "b", 1);
+                    link["fields"]["lines"] = json!(lines);
+                    true
+                },
+            ),
+        ),
+        (24, ("chains.ndjson", |link| link["fields"]["by"].is_string(), |_| false)),
     ];
     for (check, (file, is, to)) in damages {
         let kept = std::fs::read(played.join(file)).unwrap();

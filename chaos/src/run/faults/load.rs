@@ -19,6 +19,10 @@ const TIMES: usize = 48;
 /// Past the limit of an envelope, and past what Redis takes for one string in a stream by a mile.
 const SIZES: [usize; 3] = [60_000, 70_000, 2_000_000];
 
+/// Jobs that are well formed and end whatever works on them, and how: each is a fail point of its own.
+pub(in crate::run) const KILLERS: [(&str, &str); 2] =
+    [("poison-panics", "before_settle:panic"), ("poison-aborts", "before_settle:abort")];
+
 #[derive(Deserialize)]
 struct Dead {
     id: String,
@@ -39,6 +43,16 @@ pub(super) async fn begin(
         Fault::RepeatId => {
             workload::repeat_one_id(site, &format!("again-{number:016x}"), TIMES).await;
             Ok((format!("{TIMES} times"), Undo::Nothing))
+        }
+        Fault::RaceForLast => {
+            workload::race_for_last(site, &format!("last-{number:016x}")).await;
+            Ok((String::new(), Undo::Nothing))
+        }
+        Fault::PoisonJob => {
+            for (id, _) in KILLERS {
+                workload::add_killer(site, id).await?;
+            }
+            Ok((KILLERS.map(|(id, _)| id).join(", "), Undo::Nothing))
         }
         Fault::Hostile => {
             workload::hostile(site, random.random_range(0..1_000_000)).await;

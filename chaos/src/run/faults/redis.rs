@@ -8,9 +8,9 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tollgate_testkit::process::Signal;
 
-use super::{Fault, RedisUndo, Undo};
+use super::{Fault, RedisUndo, Undo, data};
 use crate::run::history::Event;
-use crate::run::redis::{Redis, Settings, ask, keys, link};
+use crate::run::redis::{Redis, Settings, ask, link};
 use crate::run::site::Site;
 
 /// How long somebody else's script runs before Redis says BUSY.
@@ -116,9 +116,9 @@ pub(super) async fn begin(
         Fault::Promote => promote(site, &mut redis, true).await,
         Fault::Failover => promote(site, &mut redis, false).await,
         Fault::LockNodesDown => lock_nodes(site, random).await,
-        Fault::DeleteLocks => locks(&redis).await,
-        Fault::MoveTtls => move_ttls(&redis, random).await,
-        _ => deliver_twice(&redis).await,
+        Fault::DeleteLocks => data::locks(site, &redis, random).await,
+        Fault::MoveTtls => data::move_ttls(&redis, random).await,
+        _ => data::deliver_twice(site, &redis).await,
     }
 }
 
@@ -257,53 +257,6 @@ async fn lock_nodes(site: &Site, random: &mut ChaCha8Rng) -> anyhow::Result<(Str
         std::fs::create_dir_all(&node.settings.dir)?;
     }
     Ok((format!("{count} of {}", site.lock_nodes.len()), Undo::LockNodes(numbers)))
-}
-
-async fn locks(redis: &Redis) -> anyhow::Result<(String, Undo)> {
-    let mut link = redis.link().await?;
-    let locks = keys(&mut link, "*:lock:*").await?;
-    for (number, lock) in locks.iter().enumerate() {
-        // Deleted, or somebody else's now.
-        if number % 2 == 0 {
-            ask::<()>(&mut link, &["DEL", lock]).await?;
-        } else {
-            ask::<()>(&mut link, &["SET", lock, "stolen", "PX", "700"]).await?;
-        }
-    }
-    Ok((format!("{} of them", locks.len()), Undo::Nothing))
-}
-
-/// What a step of the server's clock does to everything that ends by itself.
-async fn move_ttls(redis: &Redis, random: &mut ChaCha8Rng) -> anyhow::Result<(String, Undo)> {
-    let mut link = redis.link().await?;
-    let mut moved = 0;
-    for key in keys(&mut link, "*").await? {
-        let left: i64 = ask(&mut link, &["PTTL", &key]).await?;
-        if left > 0 {
-            let to = if random.random_bool(0.5) { left / 10 + 1 } else { left + 1_000 };
-            ask::<i64>(&mut link, &["PEXPIRE", &key, &to.to_string()]).await?;
-            moved += 1;
-        }
-    }
-    Ok((format!("{moved} keys"), Undo::Nothing))
-}
-
-/// Adds a copy of what waits or is under way: the same job comes twice, whoever fetched the first.
-async fn deliver_twice(redis: &Redis) -> anyhow::Result<(String, Undo)> {
-    let mut link = redis.link().await?;
-    let mut twice = 0;
-    for stream in keys(&mut link, "*:queue:*").await? {
-        let entries: Vec<(String, Vec<Vec<u8>>)> =
-            ask(&mut link, &["XREVRANGE", &stream, "+", "-", "COUNT", "20"]).await?;
-        for (_, fields) in entries {
-            let mut command = ::redis::Cmd::new();
-            command.arg("XADD").arg(&stream).arg("*");
-            fields.iter().for_each(|field| _ = command.arg(field));
-            command.query_async::<String>(&mut link).await?;
-            twice += 1;
-        }
-    }
-    Ok((format!("{twice} entries"), Undo::Nothing))
 }
 
 fn free_port() -> anyhow::Result<u16> {

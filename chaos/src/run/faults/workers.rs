@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
@@ -11,27 +11,12 @@ use tollgate_testkit::process::Guard;
 
 use super::{Fault, Undo};
 use crate::run::site::Site;
+use crate::run::workload;
 
 /// Busy neighbours for each core.
 const NEIGHBOURS: usize = 3;
 /// How often somebody is stopped in search of one with work.
 const LOOKS: usize = 60;
-/// The steps of a job and of a payout, as the worker names them.
-const POINTS: [&str; 12] = [
-    "after_fetch",
-    "after_decode",
-    "before_settle",
-    "after_settle",
-    "before_park",
-    "after_park",
-    "after_claim",
-    "before_begin",
-    "after_begin",
-    "after_pay",
-    "before_record",
-    "after_record",
-];
-
 /// One line of `worker ls`.
 #[derive(Deserialize)]
 struct Row {
@@ -47,7 +32,10 @@ pub(super) async fn begin(
     let number = random.random_range(0..site.fleet.len());
     let on = format!("worker {}", number + 1);
     let undo = match fault {
-        Fault::StopWorker => return stop_with_work(site, number).await,
+        Fault::StopWorker => {
+            let (on, number) = stop_with_work(site, number).await?;
+            return Ok((on, Undo::Workers(vec![number])));
+        }
         Fault::StarveWorkers => {
             let cores = std::thread::available_parallelism().map_or(2, usize::from);
             let busy = || {
@@ -58,12 +46,25 @@ pub(super) async fn begin(
             let neighbours = (0..cores * NEIGHBOURS).map(|_| busy()).collect::<Result<_, _>>()?;
             return Ok((format!("{} busy neighbours", cores * NEIGHBOURS), Undo::Processes(neighbours)));
         }
+        Fault::KillWithWork => {
+            let (on, number) = stop_with_work(site, number).await?;
+            site.fleet.kill(number).await;
+            return Ok((on, Undo::Nothing));
+        }
         Fault::KillAllWorkers => {
-            let all: Vec<usize> = (0..site.fleet.len()).collect();
-            for number in &all {
-                site.fleet.take_away(*number).await;
+            // One of them has work in its hands, which somebody has to take over.
+            let (on, _) = stop_with_work(site, number).await?;
+            return Ok((format!("all, {on}"), take_all_away(site).await));
+        }
+        Fault::Backlog => {
+            let undo = take_all_away(site).await;
+            let sent = workload::backlog(site, site.backlog, random.random()).await;
+            // Whatever came of it, they come back.
+            if let Err(problem) = sent {
+                undo.undo(site).await?;
+                return Err(problem);
             }
-            return Ok(("all".to_owned(), Undo::Workers(all)));
+            return Ok((format!("{} jobs wait", site.backlog), undo));
         }
         Fault::TermWorker => {
             site.fleet.terminate(number, 1, false).await;
@@ -74,7 +75,8 @@ pub(super) async fn begin(
             Undo::Nothing
         }
         Fault::FailPoint => {
-            let point = POINTS[random.random_range(0..POINTS.len())];
+            let point = site.points.get(random.random_range(0..site.points.len().max(1)));
+            let point = point.context("the worker names no fail points")?;
             site.fleet.set_failpoint(number, format!("{point}:abort")).await;
             return Ok((format!("{on} at {point}"), Undo::Nothing));
         }
@@ -86,8 +88,16 @@ pub(super) async fn begin(
     Ok((on, undo))
 }
 
+async fn take_all_away(site: &Site) -> Undo {
+    let all: Vec<usize> = (0..site.fleet.len()).collect();
+    for number in &all {
+        site.fleet.take_away(*number).await;
+    }
+    Undo::Workers(all)
+}
+
 /// Stops one that has something in its hands: looks again and again, since it is there for a moment only.
-async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, Undo)> {
+async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, usize)> {
     for number in (0..site.fleet.len()).cycle().skip(first).take(LOOKS) {
         site.fleet.stop(number).await;
         let pid = site.fleet.pids().await[number];
@@ -95,10 +105,7 @@ async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, Un
         let rows: Vec<Row> = serde_json::from_str(&listed.stdout).unwrap_or_default();
         let in_hand: u64 = rows.iter().filter(|row| row.pid == pid).map(|row| row.pending).sum();
         if in_hand > 0 {
-            return Ok((
-                format!("worker {} with {in_hand} in hand", number + 1),
-                Undo::Workers(vec![number]),
-            ));
+            return Ok((format!("worker {} with {in_hand} in hand", number + 1), number));
         }
         site.fleet.bring_back(number).await;
     }

@@ -1,4 +1,4 @@
-//! Checks 16, 19, 20 and 21: what is left in Redis, what processes took and how they ended, what they said, and
+//! Checks 16 and 19 to 23: what is left in Redis, what processes took and how they ended, what they said, and
 //! whether the audit agrees.
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ const RESIDENT_KIB_MAX: u64 = 256 * 1024;
 const DESCRIPTORS_MAX: u64 = 256;
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
-    [storage(record), footprints(record), said(record), audit(record), loss(record)]
+    [storage(record), footprints(record), said(record), audit(record), loss(record), locks(record)]
         .into_iter()
         .flat_map(Found::done)
         .collect()
@@ -122,6 +122,17 @@ fn loss(record: &Record) -> Found {
     });
     if named.clone().next().is_some() && named.sum::<u64>() == 0 {
         found.add("the audit does not miss the end that it was told of", Vec::new());
+    }
+    found
+}
+
+/// Whoever has lost a lock leaves it to whoever has it now.
+fn locks(record: &Record) -> Found {
+    let mut found = Found::new(23, "G12 a lock is given back by its owner alone");
+    for entry in &record.entries {
+        if let Event::LockGivenAway { lock } = &entry.event {
+            found.add(format!("{lock} was another's, and is not any more"), vec![record.around(entry.at_us)]);
+        }
     }
     found
 }

@@ -86,6 +86,14 @@ pub(super) struct Key {
     pub(super) ttl_ms: i64,
 }
 
+/// An entry of a journal as it is stored; the last of each, `end`, is where the partition says that its chain ends.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Link {
+    pub(super) journal: String,
+    pub(super) id: String,
+    pub(super) fields: HashMap<String, Option<String>>,
+}
+
 /// A call, as its client saw it.
 #[derive(Debug, Clone)]
 pub(in crate::run) struct Call {
@@ -112,6 +120,7 @@ pub(in crate::run) struct Record {
     pub(super) bank: Vec<BankLine>,
     pub(super) lookups: Vec<Looked>,
     pub(super) census: Vec<Key>,
+    pub(super) chains: Vec<Link>,
     pub(super) logs: Vec<(String, String)>,
 }
 
@@ -146,6 +155,7 @@ impl Record {
             bank: lines(dir, "bank.ndjson")?,
             lookups: lines(dir, "lookups.ndjson")?,
             census: lines(dir, "census.ndjson")?,
+            chains: lines(dir, "chains.ndjson")?,
             logs: logs(dir)?,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 
 use super::record::Record;
-use crate::run::history::{Answer, Event};
+use crate::run::history::{Answer, Event, FAULT};
 
 #[derive(Debug, Clone, Default, Serialize)]
 pub(in crate::run) struct Summary {
@@ -87,13 +87,8 @@ impl Summary {
     fn count_events(&mut self, record: &Record) {
         for entry in &record.entries {
             match &entry.event {
-                Event::Counted { name, count } => match name.strip_prefix("fault: ") {
-                    Some(fault) => *self.faults.entry(fault.to_owned()).or_default() += count,
-                    None => *self.counts.entry(name.clone()).or_default() += count,
-                },
-                Event::Rollback { .. } => *self.counts.entry("rollbacks".to_owned()).or_default() += 1,
-                Event::Process { what, .. } if what.starts_with("ended by itself") => {
-                    *self.counts.entry("fail points hit".to_owned()).or_default() += 1;
+                Event::Counted { name, count } if name.starts_with(FAULT) => {
+                    *self.faults.entry(name[FAULT.len()..].to_owned()).or_default() += count;
                 }
                 Event::Sample { footprints, .. } => {
                     for one in footprints {
@@ -101,7 +96,11 @@ impl Summary {
                         self.descriptors_most = self.descriptors_most.max(one.descriptors);
                     }
                 }
-                _ => {}
+                event => {
+                    if let Some((name, count)) = event.counts() {
+                        *self.counts.entry(name.to_owned()).or_default() += count;
+                    }
+                }
             }
         }
     }

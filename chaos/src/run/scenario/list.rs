@@ -1,8 +1,8 @@
 //! The list of scenarios, in the order of docs/chaos.md.
 
 use super::{Bite, Ground, LOAD, Scenario, ms, scenario};
-use crate::run::faults::Fault;
-use crate::run::workload::Load;
+use crate::run::faults::{Fault, STOLEN};
+use crate::run::workload::{Load, UNHEARD};
 
 /// All of them, in the order of docs/chaos.md.
 pub(in crate::run) fn all() -> Vec<Scenario> {
@@ -14,6 +14,7 @@ fn workers() -> Vec<Scenario> {
     vec![
         scenario("worker-kill", "workers die at random", &["worker SIGKILL at random"])
             .fault(KillWorker, 250, 0)
+            .fault(KillWithWork, 1_100, 0)
             .fault(SlowWay, 1_300, 900)
             .bites(Bite::Reclaim),
         Scenario {
@@ -58,6 +59,16 @@ fn workers() -> Vec<Scenario> {
             )
             .fault(KillAllWorkers, 2_400, 1_500)
             .bites(Bite::Reclaim)
+        },
+        Scenario {
+            load: Load { backlog: 100_000, ..LOAD },
+            ..scenario(
+                "backlog",
+                "the fleet is gone, and 100,000 jobs wait for it (5,000 in a smoke run)",
+                &["all workers killed, started again later"],
+            )
+            .fault(Backlog, 600_000, 0)
+            .bites(Bite::Counted("jobs sent to nobody"))
         },
         scenario(
             "sigterm",
@@ -172,7 +183,7 @@ fn ways() -> Vec<Scenario> {
             )
             .fault(LoseReplies, 600, 500)
             .bites(Bite::Counted("reply lost"))
-            .bites(Bite::Counted("sender gone with its reply"))
+            .bites(Bite::Counted(UNHEARD))
         },
         scenario("lost-requests", "the request never arrives", &["the request is dropped"])
             .fault(LoseRequests, 600, 500)
@@ -230,17 +241,34 @@ fn locks_and_clocks() -> Vec<Scenario> {
             .fault(LockNodesDown, 900, 700)
             .bites(Bite::Counted("payouts paid"))
         },
-        scenario("locks-stolen", "locks are deleted and taken by others", &["lock deleted or stolen"])
-            .pays()
-            .fault(DeleteLocks, 90, 0)
-            .bites(Bite::Counted("payouts paid")),
+        scenario(
+            "locks-stolen",
+            "locks are deleted and taken by others, and every payout is due at once",
+            &["lock deleted or stolen"],
+        )
+        .pays()
+        .fault(DeleteLocks, 90, 0)
+        .fault(StallBank, 900, 450)
+        .bites(Bite::Counted(STOLEN))
+        .bites(Bite::Counted("payouts paid")),
         scenario("ttls-moved", "the server's clock jumps: every TTL is another", &["Redis clock moved"])
             .pays()
             .fault(MoveTtls, 70, 0)
             .bites(Bite::Counted("payouts paid")),
-        scenario("worker-clock", "the workers' clock is wrong", &["worker clock moved"])
-            .on(Ground::WrongClock)
-            .fault(KillWorker, 900, 0),
+        Scenario {
+            smoke: ms(6_000),
+            ..scenario(
+                "clocks",
+                "the clocks of server, workers and producers step, up to a day either way",
+                &["Redis clock moved", "worker clock moved"],
+            )
+            .on(Ground::Clocks)
+            .fault(StepClock, 350, 400)
+            .fault(KillWorker, 900, 0)
+            .bites(Bite::Counted("clock of the server stepped"))
+            .bites(Bite::Counted("clock of the workers stepped"))
+            .bites(Bite::Counted("clock of the producers stepped"))
+        },
     ]
 }
 
@@ -277,7 +305,8 @@ fn requests() -> Vec<Scenario> {
         )
         .fault(RepeatId, 900, 0),
         scenario("duplicate-delivery", "entries come twice, whoever has them", &["duplicate delivery"])
-            .fault(DeliverTwice, 350, 0),
+            .fault(DeliverTwice, 350, 0)
+            .bites(Bite::Counted("claimed while under way")),
         Scenario {
             load: Load { file: 30, ..LOAD },
             ..scenario(
@@ -288,6 +317,19 @@ fn requests() -> Vec<Scenario> {
             .fault(Poison, 500, 0)
             .fault(DiscardDead, 900, 0)
             .bites(Bite::Counted("dead"))
+        },
+        Scenario {
+            may_end: &["SIGABRT"],
+            expects: vec!["fail point", "a job panics whenever it is tried"],
+            ..scenario(
+                "poison-jobs",
+                "jobs that make their worker panic or abort",
+                &["poison: broken envelope, panic, abort, endless loop"],
+            )
+            .on(Ground::Killers)
+            .fault(PoisonJob, 600_000, 0)
+            .bites(Bite::Counted("dead"))
+            .bites(Bite::Counted("fail points hit"))
         },
         scenario("huge", "envelopes up to and past the limit", &["huge payload"])
             .fault(HugePayload, 800, 0)
@@ -301,6 +343,7 @@ fn requests() -> Vec<Scenario> {
                 "limits rise, fall and close while all redeem",
                 &["limit raised, lowered, closed while racing"],
             )
+            .fault(RaceForLast, 500, 0)
         },
         Scenario {
             load: Load { file_every: ms(40), ..LOAD },

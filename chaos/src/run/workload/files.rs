@@ -33,6 +33,19 @@ pub(super) async fn run(client: Arc<Client>, load: Load, mut ends: watch::Receiv
     }
 }
 
+/// Jobs in one file of a backlog.
+const PART: usize = 5_000;
+
+/// Sends so many jobs in large files.
+pub(in crate::run) async fn backlog(client: &Client, count: usize, seed: u64) -> anyhow::Result<()> {
+    let mut pool = Pool::new(seed);
+    for begin in (0..count).step_by(PART) {
+        send(client, &mut pool, QUEUES[0], PART.min(count - begin), false, None).await?;
+    }
+    client.count("jobs sent to nobody", count as u64);
+    Ok(())
+}
+
 /// Sends a file; kills the sender after so many milliseconds and sends the file again.
 pub(super) async fn send(
     client: &Client,

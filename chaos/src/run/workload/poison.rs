@@ -8,9 +8,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
+use super::draw::unpack;
 use super::pause;
 use crate::run::client::Client;
-use crate::run::history::Event;
+use crate::run::history::{Answer, Event, Job, Request};
 use crate::run::redis;
 
 const PAUSE: Duration = Duration::from_millis(250);
@@ -64,5 +65,19 @@ pub(in crate::run) async fn put(
     client.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: false });
     redis::ask::<String>(link, &["XADD", stream, "*", "job", bytes]).await?;
     client.history.add(Event::Poisoned { mark: mark.to_owned(), arrived: true });
+    Ok(())
+}
+
+/// Sends a job that is well formed, and whose worker does not survive it.
+pub(in crate::run) async fn add_killer(client: &Client, id: &str) -> anyhow::Result<()> {
+    let request = Request::Redeem { campaign: "plenty".to_owned(), customer: id.to_owned(), quantity: 1 };
+    let job = Job { id: id.to_owned(), request };
+    let op = client.history.sent(vec![job.clone()]);
+    client.history.add(Event::Poisoned { mark: id.to_owned(), arrived: false });
+    let ended =
+        client.producer(&client.direct(), &["enqueue", "-", "--json"], Some(unpack(&job, None))).await;
+    anyhow::ensure!(ended.code == Some(0), "enqueue: {}", ended.complaint());
+    client.history.told(op, Answer::Accepted);
+    client.history.add(Event::Poisoned { mark: id.to_owned(), arrived: true });
     Ok(())
 }

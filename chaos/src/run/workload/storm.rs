@@ -5,6 +5,10 @@ use crate::run::history::{Answer, Job, Request};
 
 use super::answer;
 use super::asker::words;
+use super::draw::QUEUES;
+
+/// So many processes at a time as the machine can bear.
+const AT_ONCE: usize = 8;
 
 /// Sends one id from many clients at once, every third with another body.
 pub(in crate::run) async fn repeat_one_id(client: &Client, id: &str, times: usize) {
@@ -19,11 +23,32 @@ pub(in crate::run) async fn repeat_one_id(client: &Client, id: &str, times: usiz
         let told = answer(&client.producer(&client.way(), &typed, None).await);
         client.history.told(op, told);
     };
-    // So many processes at a time as the machine can bear.
-    for begin in (0..times).step_by(8) {
-        let group: Vec<_> = (begin..times.min(begin + 8)).map(one).collect();
+    for begin in (0..times).step_by(AT_ONCE) {
+        let group: Vec<_> = (begin..times.min(begin + AT_ONCE)).map(one).collect();
         join_all(group).await;
     }
+}
+
+/// Many customers at once for the one thing that a campaign has.
+pub(in crate::run) async fn race_for_last(client: &Client, campaign: &str) {
+    let create = Request::CampaignCreate { campaign: campaign.to_owned(), limit: 1, per_customer: None };
+    let op = client.history.sent(vec![Job { id: format!("create/campaign/{campaign}"), request: create }]);
+    if client.must(&["campaign", "create", campaign, "--limit", "1"]).await.is_err() {
+        client.history.told(op, Answer::Unknown { why: "the campaign could not be created".to_owned() });
+        return;
+    }
+    client.history.told(op, Answer::Accepted);
+    let one = |number: usize| async move {
+        let customer = format!("customer-{number}");
+        let request = Request::Redeem { campaign: campaign.to_owned(), customer, quantity: 1 };
+        let job = Job { id: format!("{campaign}-{number}"), request };
+        let typed = words(&job, QUEUES[number % 2]);
+        let op = client.history.sent(vec![job]);
+        let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+        let told = answer(&client.producer(&client.way(), &typed, None).await);
+        client.history.told(op, told);
+    };
+    join_all((0..AT_ONCE).map(one).collect()).await;
 }
 
 /// Lets futures run side by side on this task.

@@ -10,6 +10,8 @@ use tollgate_testkit::proxy::{Fate, Proxy};
 
 use crate::run::client::{Client, Ended};
 
+/// What such a call is counted as.
+pub(in crate::run) const UNHEARD: &str = "sender gone with its reply";
 /// The command that adds a job to its stream.
 const ADDS: &str = "XADD";
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -33,7 +35,7 @@ pub(super) async fn run(client: &Client, name: &str, words: &[&str]) -> anyhow::
         biased;
         // The sender is killed with the future of its call, and whatever it came to know with it.
         () = lost => {
-            client.count("sender gone with its reply", 1);
+            client.count(UNHEARD, 1);
             Ok(None)
         }
         ended = client.producer(&url, words, None) => Ok(Some(ended)),
