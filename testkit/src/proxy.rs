@@ -6,28 +6,43 @@
 //! the clients repeat themselves. Bytes are flipped and replies doubled only where the reply of a script begins,
 //! which is where a client can notice: what a reply carries is protected by TCP and TLS, not by RESP.
 
+mod apart;
 mod connection;
 mod weather;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use apart::Apart;
 pub use weather::{Fate, Rates, Silence, Weather};
 
-/// What is lost once, on purpose.
+/// What happens to single commands, on purpose.
 #[derive(Debug, Clone)]
 struct Trap {
     fate: Fate,
-    word: Vec<u8>,
-    /// Of the commands that have the word, how many still pass.
+    /// In any word of the command.
+    text: Vec<u8>,
+    /// Of the commands that have it, how many still pass.
     after: u64,
+    /// To how many it happens then.
+    times: u64,
+    /// Nobody is let in any more afterwards.
+    then_refuses: bool,
 }
+
+/// Whether one of a command's words has this text in it.
+fn has(words: &[&[u8]], text: &[u8]) -> bool {
+    words.iter().any(|word| word.windows(text.len().max(1)).any(|part| part == text))
+}
+
+/// Bytes of a reply, and what comes in their place; as many.
+type Garbled = (Vec<u8>, Vec<u8>);
 
 struct Control {
     seed: u64,
@@ -36,6 +51,13 @@ struct Control {
     /// Connections of an earlier generation are closed.
     generation: watch::Sender<u64>,
     trap: Mutex<Option<Trap>>,
+    garbled: Mutex<Option<Garbled>>,
+    /// Commands with this text in one of their words wait.
+    held: watch::Sender<Option<Vec<u8>>>,
+    /// Connections with a lower number carry nothing any more.
+    swallowed: AtomicU64,
+    connections: AtomicU64,
+    refuses: AtomicBool,
     counts: Counts,
 }
 
@@ -62,12 +84,21 @@ impl Proxy {
             weather: watch::Sender::new(Weather::default()),
             generation: watch::Sender::new(0),
             trap: Mutex::default(),
+            garbled: Mutex::default(),
+            held: watch::Sender::new(None),
+            swallowed: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            refuses: AtomicBool::new(false),
             counts: Counts::default(),
         });
         let shared = Arc::clone(&control);
         let listener = tokio::spawn(async move {
-            for number in 0.. {
+            loop {
                 let Ok((client, _)) = listener.accept().await else { return };
+                if shared.refuses.load(Ordering::SeqCst) {
+                    return;
+                }
+                let number = shared.connections.fetch_add(1, Ordering::SeqCst);
                 let upstream = lock(&shared.upstream).clone();
                 // A server that is away refuses its clients itself: so does this one, by hanging up.
                 let Ok(server) = UnixStream::connect(&upstream).await else { continue };
@@ -112,9 +143,56 @@ impl Proxy {
         }
     }
 
-    /// Does this to the `after`-th next command that has `word` among its words, and to no other.
-    pub fn trap(&self, fate: Fate, word: &str, after: u64) {
-        *lock(&self.control.trap) = Some(Trap { fate, word: word.as_bytes().to_vec(), after });
+    /// The connections that there are carry nothing any more, and stay open. New ones work.
+    pub fn swallow(&self) {
+        self.control.swallowed.store(self.control.connections.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// Nothing passes any more, and nobody is let in.
+    pub fn cut(&self) {
+        self.control.refuses.store(true, Ordering::SeqCst);
+        // It fails only where it is gone already.
+        let _ = std::fs::remove_file(&self.socket);
+        self.swallow();
+    }
+
+    /// Commands that have `text` in one of their words wait here from now on.
+    pub fn hold(&self, text: &str) {
+        self.control.held.send_replace(Some(text.as_bytes().to_vec()));
+    }
+
+    /// What waits goes on, also of clients that are gone.
+    pub fn open(&self) {
+        self.control.held.send_replace(None);
+    }
+
+    /// Replaces these bytes once, in the first reply that has them, by as many others.
+    pub fn garble(&self, found: &[u8], instead: &[u8]) {
+        *lock(&self.control.garbled) = Some((found.to_vec(), instead.to_vec()));
+    }
+
+    /// Whether what was to be garbled has passed.
+    pub fn has_garbled(&self) -> bool {
+        lock(&self.control.garbled).is_none()
+    }
+
+    /// Does this to the `after`-th next command that has `text` in one of its words, and to no other.
+    pub fn trap(&self, fate: Fate, text: &str, after: u64) {
+        self.set_trap(Trap { fate, text: text.as_bytes().to_vec(), after, times: 1, then_refuses: false });
+    }
+
+    /// Does this to the next `times` commands that have `text` in one of their words: of each connection to one.
+    pub fn trap_times(&self, fate: Fate, text: &str, times: u64) {
+        self.set_trap(Trap { fate, text: text.as_bytes().to_vec(), after: 0, times, then_refuses: false });
+    }
+
+    /// Does this to the next such command, and lets nobody in from then on.
+    pub fn trap_then_refuse(&self, fate: Fate, text: &str) {
+        self.set_trap(Trap { fate, text: text.as_bytes().to_vec(), after: 0, times: 1, then_refuses: true });
+    }
+
+    fn set_trap(&self, trap: Trap) {
+        *lock(&self.control.trap) = Some(trap);
     }
 
     /// Whether the trap has closed.
@@ -138,14 +216,33 @@ impl Drop for Proxy {
 }
 
 impl Control {
-    /// What is to happen to a command.
-    fn fate(&self, connection: u64, number: u64, words: &[&[u8]]) -> Fate {
+    /// Replaces what was to be garbled, if this reply has it.
+    fn garble(&self, reply: &mut [u8]) {
+        let mut slot = lock(&self.garbled);
+        let Some((found, instead)) = slot.as_ref() else { return };
+        if let Some(at) = reply.windows(found.len().max(1)).position(|part| part == found.as_slice()) {
+            reply[at..at + found.len()].copy_from_slice(instead);
+            *slot = None;
+        }
+    }
+
+    /// What is to happen to a command. A connection that has lost one is closed, or silent: so it loses no more.
+    fn fate(&self, connection: u64, number: u64, words: &[&[u8]], has_lost: bool) -> Fate {
+        if has_lost {
+            return Fate::Pass;
+        }
         let mut slot = lock(&self.trap);
         if let Some(trap) = slot.as_mut()
-            && words.contains(&trap.word.as_slice())
+            && has(words, &trap.text)
         {
             if trap.after == 0 {
-                return slot.take().map_or(Fate::Pass, |trap| trap.fate);
+                let fate = trap.fate;
+                self.refuses.fetch_or(trap.then_refuses, Ordering::SeqCst);
+                trap.times -= 1;
+                if trap.times == 0 {
+                    *slot = None;
+                }
+                return fate;
             }
             trap.after -= 1;
         }

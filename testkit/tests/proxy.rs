@@ -120,3 +120,41 @@ async fn weather_delays_and_drips_and_spares_the_others() {
     }
     assert_eq!(silent, 2);
 }
+
+#[tokio::test]
+async fn what_is_lost_again_and_again_is_lost_once_a_connection() {
+    let bench = bench();
+    bench.proxy.trap_times(Fate::ReplyLost, "x", 2);
+    for ran in 1..=3 {
+        assert_eq!((bench.ask().await.is_empty(), bench.ran()), (ran < 3, ran));
+    }
+    bench.proxy.trap_times(Fate::Hold, "x", 1);
+    assert_eq!((bench.ask().await.as_slice(), bench.ran()), (&b""[..], 3));
+    bench.proxy.trap_times(Fate::Hang, "x", 1);
+    assert_eq!((bench.ask().await.as_slice(), bench.ran()), (&b""[..], 4));
+    bench.proxy.garble(b":1", b":2");
+    assert!(bench.ask().await.ends_with(b":2\r\n") && bench.proxy.has_garbled());
+    bench.proxy.trap_then_refuse(Fate::ReplyLost, "x");
+    assert!(bench.ask().await.is_empty());
+    // The listener goes with the next who knocks.
+    while let Ok(mut client) = UnixStream::connect(&bench.socket).await {
+        assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_waits_goes_on_and_what_is_swallowed_does_not() {
+    let bench = bench();
+    bench.proxy.hold("EVALSHA");
+    let mut gone = UnixStream::connect(&bench.socket).await.unwrap();
+    gone.write_all(COMMAND).await.unwrap();
+    assert_eq!((bench.ask().await.as_slice(), bench.ran()), (&b""[..], 0));
+    bench.proxy.open();
+    let mut reply = vec![0; REPLY.len()];
+    gone.read_exact(&mut reply).await.unwrap();
+    bench.proxy.swallow();
+    gone.write_all(COMMAND).await.unwrap();
+    assert_eq!(bench.ask().await, REPLY);
+    bench.proxy.cut();
+    assert!(UnixStream::connect(&bench.socket).await.is_err());
+}

@@ -1,12 +1,8 @@
 //! A way to Redis on which answers are lost.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::path::Path;
+
+use tollgate_testkit::proxy::{Apart, Fate};
 
 /// What happens to a request that holds the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,99 +17,39 @@ pub(crate) enum Loss {
     Hold,
 }
 
-/// A unix socket before another one.
+/// A unix socket before another one, on a thread of its own: these tests wait for processes.
 pub(crate) struct Proxy {
-    dir: tempfile::TempDir,
-    link: Arc<Link>,
+    proxy: Apart,
+    of: &'static str,
+    _dir: tempfile::TempDir,
 }
 
 impl Proxy {
     pub(crate) fn new(target: &str, of: &'static str, loss: Loss) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(dir.path().join("s")).unwrap();
-        let left = AtomicU32::new(match loss {
-            Loss::Break(times) => times,
-            _ => u32::MAX,
-        });
-        let link = Arc::new(Link { of: of.as_bytes(), loss, left, lost: AtomicU32::new(0) });
-        let (target, shared) = (PathBuf::from(target.strip_prefix("unix://").unwrap()), Arc::clone(&link));
-        // Ends with the process, like every connection of it.
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                if loss == Loss::BreakThenRefuse && shared.lost.load(SeqCst) > 0 {
-                    return;
-                }
-                let (client, target, link) = (client.unwrap(), target.clone(), Arc::clone(&shared));
-                std::thread::spawn(move || connection(client, &target, &link));
-            }
-        });
-        Self { dir, link }
+        let target = Path::new(target.strip_prefix("unix://").unwrap());
+        let proxy = Apart::listen(&dir.path().join("s"), target).unwrap();
+        match loss {
+            Loss::Break(times) => proxy.trap_times(Fate::ReplyLost, of, times.into()),
+            Loss::BreakThenRefuse => proxy.trap_then_refuse(Fate::ReplyLost, of),
+            Loss::Hang => proxy.trap_times(Fate::Hang, of, u64::MAX),
+            Loss::Hold => proxy.trap_times(Fate::Hold, of, u64::MAX),
+        }
+        Self { proxy, of, _dir: dir }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("unix://{}", self.dir.path().join("s").display())
+        self.proxy.url()
     }
 
     /// Loses the next `times`.
     pub(crate) fn lose_again(&self, times: u32) {
-        self.link.left.store(times, SeqCst);
+        self.proxy.trap_times(Fate::ReplyLost, self.of, times.into());
     }
 
-    /// How many answers were lost so far.
-    pub(crate) fn lost(&self) -> u32 {
-        self.link.lost.load(SeqCst)
+    /// How many answers were lost so far, or requests held back.
+    pub(crate) fn lost(&self) -> u64 {
+        let counts = self.proxy.counts().into_iter();
+        counts.filter(|(fate, _)| *fate != Fate::Pass).map(|(_, count)| count).sum()
     }
-}
-
-struct Link {
-    of: &'static [u8],
-    loss: Loss,
-    /// How many requests may still be lost.
-    left: AtomicU32,
-    /// How many answers were swallowed (or requests held back).
-    lost: AtomicU32,
-}
-
-fn connection(client: UnixStream, target: &Path, link: &Arc<Link>) {
-    let server = UnixStream::connect(target).unwrap();
-    let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let muted = Arc::new(AtomicBool::new(false));
-    let (answers, is_muted) = (Arc::clone(link), Arc::clone(&muted));
-    std::thread::spawn(move || pass_answers(server, client, &answers, &is_muted));
-    let mut buffer = vec![0; 65_536];
-    while let Ok(count @ 1..) = from_client.read(&mut buffer) {
-        let packet = &buffer[..count];
-        let loses = !muted.load(SeqCst)
-            && packet.windows(link.of.len()).any(|word| word == link.of)
-            && link.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-        if loses && link.loss == Loss::Hold {
-            link.lost.fetch_add(1, SeqCst);
-            continue;
-        }
-        // What is muted stays so: nothing that this connection asks is answered any more.
-        muted.fetch_or(loses, SeqCst);
-        if to_server.write_all(packet).is_err() {
-            return;
-        }
-    }
-    let _ = to_server.shutdown(Shutdown::Write);
-}
-
-/// Passes answers on; one that comes while muted is lost, and was executed.
-fn pass_answers(mut server: UnixStream, mut client: UnixStream, link: &Link, muted: &AtomicBool) {
-    let mut buffer = vec![0; 65_536];
-    while let Ok(count @ 1..) = server.read(&mut buffer) {
-        if !muted.load(SeqCst) {
-            if client.write_all(&buffer[..count]).is_err() {
-                return;
-            }
-            continue;
-        }
-        link.lost.fetch_add(1, SeqCst);
-        if link.loss != Loss::Hang {
-            let _ = client.shutdown(Shutdown::Both);
-            return;
-        }
-    }
-    let _ = client.shutdown(Shutdown::Both);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,11 +14,14 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use super::weather::source;
-use super::{Control, Fate, Silence, Weather, lock};
+use super::{Control, Fate, Silence, Weather, has, lock};
 use crate::resp::{Frame, frame, words};
 
 /// Where the nonce ends in the reply of a script: `*n`, `$16`, sixteen digits, each with its line end.
 const BEGINNING: usize = 4 + 5 + 16;
+
+/// What is carried at once.
+const PIECE: usize = 65_536;
 
 struct Connection {
     control: Arc<Control>,
@@ -51,7 +55,8 @@ impl Connection {
     async fn requests(mut self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<()> {
         let mut buffer = Vec::new();
         let mut random = source(!self.control.seed, self.number, 0);
-        let mut number = 0;
+        let (mut number, mut has_lost) = (0, false);
+        let mut held = self.control.held.subscribe();
         while read(&mut from, &mut buffer).await? {
             self.pause(&mut random).await;
             let mut passed = Vec::new();
@@ -62,8 +67,20 @@ impl Connection {
                     Frame::Garbage => buffer.len(),
                 };
                 let command: Vec<u8> = buffer.drain(..length).collect();
-                let fate = self.control.fate(self.number, number, &words(&command));
+                let waits =
+                    |held: &Option<Vec<u8>>| held.as_ref().is_some_and(|text| has(&words(&command), text));
+                // It fails only without its proxy, and then nobody holds anything any more.
+                let _ = held.wait_for(|held| !waits(held)).await;
+                let fate = self.control.fate(self.number, number, &words(&command), has_lost);
                 number += 1;
+                has_lost |= matches!(fate, Fate::ReplyLost | Fate::Hang | Fate::Cut);
+                if fate == Fate::Hold {
+                    self.control.count(fate);
+                    if buffer.is_empty() {
+                        break;
+                    }
+                    continue;
+                }
                 if fate == Fate::RequestLost {
                     self.control.count(fate);
                     to.write_all(&passed).await?;
@@ -99,7 +116,16 @@ impl Connection {
                 let mut reply: Vec<u8> = buffer.drain(..length).collect();
                 let fate = lock(&self.fates).pop_front().unwrap_or(Fate::Pass);
                 self.control.count(fate);
+                self.control.garble(&mut reply);
                 match fate {
+                    Fate::Hang => {
+                        self.send(&mut to, &passed).await?;
+                        // Its replies are read, and go nowhere.
+                        while read(&mut from, &mut buffer).await? {
+                            buffer.clear();
+                        }
+                        return Ok(());
+                    }
                     Fate::ReplyLost => return self.send(&mut to, &passed).await,
                     Fate::Cut => {
                         passed.extend(&reply[..random.random_range(0..reply.len())]);
@@ -110,7 +136,7 @@ impl Connection {
                         reply[place] ^= 1 << random.random_range(0..7);
                     }
                     Fate::Double => reply.extend(reply.clone()),
-                    Fate::Pass | Fate::RequestLost => {}
+                    Fate::Pass | Fate::RequestLost | Fate::Hold => {}
                 }
                 passed.extend(reply);
                 if buffer.is_empty() {
@@ -126,6 +152,9 @@ impl Connection {
 
     /// Whether nothing passes this way.
     fn is_silent(&self, of: &[Silence]) -> bool {
+        if self.number < self.control.swallowed.load(Ordering::SeqCst) {
+            return true;
+        }
         let weather = self.weather.borrow();
         weather.hits(self.number) && weather.silence.is_some_and(|silence| of.contains(&silence))
     }
@@ -147,6 +176,15 @@ impl Connection {
     }
 
     async fn send(&self, to: &mut OwnedWriteHalf, bytes: &[u8]) -> io::Result<()> {
+        let rate = self.weather.borrow().bytes_a_second;
+        if let Some(rate) = rate.filter(|_| self.weather.borrow().hits(self.number)) {
+            for piece in bytes.chunks(PIECE) {
+                let seconds = piece.len() as f64 / f64::from(rate.max(1));
+                tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+                to.write_all(piece).await?;
+            }
+            return Ok(());
+        }
         let drip = self.weather.borrow().drip.filter(|_| self.weather.borrow().hits(self.number));
         let Some((piece, pause)) = drip else { return to.write_all(bytes).await };
         for piece in bytes.chunks(piece.max(1)) {
@@ -161,7 +199,7 @@ impl Connection {
 
 /// Reads what has come, more onto `buffer`; false at the end.
 async fn read(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> io::Result<bool> {
-    let mut piece = vec![0; 65_536];
+    let mut piece = vec![0; PIECE];
     let count = from.read(&mut piece).await?;
     buffer.extend(&piece[..count]);
     Ok(count > 0)

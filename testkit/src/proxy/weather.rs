@@ -20,12 +20,24 @@ pub enum Fate {
     Flip,
     /// The reply comes twice.
     Double,
+    /// It runs; neither its reply nor any later one comes, and the connection stays open.
+    Hang,
+    /// It never reaches the server, and the connection stays open.
+    Hold,
 }
 
 impl Fate {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Pass, Self::RequestLost, Self::ReplyLost, Self::Cut, Self::Flip, Self::Double];
+    pub const ALL: [Self; 8] = [
+        Self::Pass,
+        Self::RequestLost,
+        Self::ReplyLost,
+        Self::Cut,
+        Self::Flip,
+        Self::Double,
+        Self::Hang,
+        Self::Hold,
+    ];
 
     /// As reports call it.
     pub fn name(self) -> &'static str {
@@ -36,6 +48,8 @@ impl Fate {
             Self::Cut => "reply cut",
             Self::Flip => "byte flipped",
             Self::Double => "reply doubled",
+            Self::Hang => "reply never comes",
+            Self::Hold => "request held back",
         }
     }
 }
@@ -73,6 +87,8 @@ pub struct Weather {
     pub delay: Option<(Duration, Duration)>,
     /// Replies come in small pieces, with a pause after each.
     pub drip: Option<(usize, Duration)>,
+    /// So many bytes of replies a second pass on each connection.
+    pub bytes_a_second: Option<u32>,
     /// What happens to single commands.
     pub rates: Rates,
     /// Nothing arrives.
@@ -135,6 +151,6 @@ mod tests {
             counts[draw(&[b"EVALSHA"], number) as usize] += 1;
             assert!(!matches!(draw(&[b"GET"], number), Fate::Flip | Fate::Double));
         }
-        assert!(counts[1..].iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
+        assert!(counts[1..6].iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
     }
 }

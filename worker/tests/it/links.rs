@@ -1,7 +1,8 @@
 //! Links that are slow, and replies that cannot be right.
 
 use crate::harness::{Space, private, redemptions, until};
-use crate::proxy::{Proxy, Replies};
+use crate::proxy::Proxy;
+use tollgate_testkit::proxy::Weather;
 
 /// Large jobs over a link on which a batch takes longer than an answer may: all of them are decided, each once.
 #[tokio::test(flavor = "multi_thread")]
@@ -9,7 +10,8 @@ async fn large_jobs_over_a_slow_link_are_decided() {
     let redis = private(&[]);
     let space = Space::on(&redis).await;
     // A hundred of 60 KB at a megabyte a second: six seconds, and an answer may take five.
-    let proxy = Proxy::start_with(redis.socket(), Replies { rate: Some(1_000_000), ..Replies::default() });
+    let proxy = Proxy::start(redis.socket());
+    proxy.set(Weather { bytes_a_second: Some(1_000_000), ..Weather::default() });
     for job in redemptions("j", 100) {
         let padded = job.encode().replacen('{', &format!("{{{}", " ".repeat(60_000)), 1);
         space.add("job", padded.as_bytes()).await;
@@ -32,7 +34,8 @@ async fn an_entry_whose_id_came_garbled_is_read_again_and_settled() {
     let redis = private(&[]);
     let space = Space::on(&redis).await;
     let garbled: (&[u8], &[u8]) = (b"-0\r\n*2\r\n$3\r\njob", b"x0\r\n*2\r\n$3\r\njob");
-    let proxy = Proxy::start_with(redis.socket(), Replies { garbled: Some(garbled), ..Replies::default() });
+    let proxy = Proxy::start(redis.socket());
+    proxy.garble(garbled.0, garbled.1);
     space.enqueue(&redemptions("j", 10)).await;
     let mut worker = space.worker_at(&proxy.url(), &["--claim-idle", "10m", "--listen", "0"], "");
     let stats = space.drained().await;

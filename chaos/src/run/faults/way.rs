@@ -36,7 +36,7 @@ pub(super) fn begin(fault: Fault, site: &Site, random: &mut ChaCha8Rng) -> anyho
         (Duration::ZERO, most)
     });
     let drip = (fault == Fault::Drip).then_some(DRIP);
-    let weather = Weather { delay, drip, rates, silence, every: None };
+    let weather = Weather { delay, drip, rates, silence, ..Weather::default() };
 
     // A single worker that is cut off shows more than all: the others take over.
     let one = matches!(fault, Fault::CutOffWorker) || random.random_ratio(1, 3);

@@ -133,7 +133,7 @@ async fn a_node_timeout_above_a_second_is_waited_for() {
 async fn more_locks_at_once_than_links_wait_for_their_links() {
     let servers = Fleet::start(3);
     let proxies: Vec<Proxy> = servers.iter().map(|server| Proxy::slow(server, ms(50))).collect();
-    let fleet = Fleet::at(proxies.iter().map(Proxy::url).collect());
+    let fleet = Fleet::at(proxies.iter().map(|proxy| proxy.url()).collect());
     let locks = fleet.locks();
     // More than there are links to a node, each for a name of its own; none waits for another's release.
     let options = LockOptions { node_timeout: ms(2_000), ..LockOptions::of_ttl(LONG) };

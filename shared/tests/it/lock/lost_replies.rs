@@ -20,7 +20,7 @@ fn behind(proxy: &Proxy) -> (Fleet, Locks) {
 }
 
 /// Occurs in a take and in nothing else that is sent.
-const TAKE: &str = "\r\nNX\r\n";
+const TAKE: &str = "NX";
 /// Occurs in every call about a lock, but not where a script is loaded.
 const CALL: &str = ":lock:user:";
 
