@@ -45,6 +45,14 @@ pub(super) struct Prepared {
 /// Looks for what the scenario needs; says what is missing.
 pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, String> {
     let dir = programs.dir();
+    let [server, words @ ..] = plan.server.as_slice() else { return Err("no server is named".to_owned()) };
+    let version: Vec<&str> = words.iter().map(String::as_str).chain(["--version"]).collect();
+    if !succeeds(server, &version) {
+        return Err(format!(
+            "`{} --version` does not run here: is the server installed?",
+            plan.server.join(" ")
+        ));
+    }
     let mut redis = Settings {
         command: plan.server.clone(),
         dir: dir.join("redis"),

@@ -178,6 +178,11 @@ fn what_is_no_scenario_is_told_before_anything_starts() {
     assert!(code == 2 && stderr.contains("earthquake"), "{code} {stderr}");
     let (code, stdout, _) = chaos(&["run", "--list"]);
     assert!(code == 0 && stdout.contains("lost-replies"), "{stdout}");
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let words = ["run", "--scenario", "sigterm", "--redis-server", "/nowhere/redis", "--report", place];
+    let (code, stdout, _) = chaos(&words);
+    assert!(code == 4 && stdout.contains("LEFT OUT") && stdout.contains("/nowhere/redis"), "{code} {stdout}");
     let (code, _, stderr) = chaos(&["check", "/nowhere"]);
     assert!(code == 1 && stderr.contains("/nowhere"), "{stderr}");
 }
