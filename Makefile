@@ -91,8 +91,9 @@ tools: ## install rustfmt and clippy if they are missing
 check-fmt: ## cargo fmt --check
 	cargo fmt --all --check
 
-check-clippy: ## clippy over all targets and features, warnings denied
+check-clippy: ## clippy over all targets and features, and over what a release is; warnings denied
 	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	cargo clippy --workspace --bins -- -D warnings
 
 check-docs: ## rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES)

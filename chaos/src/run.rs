@@ -19,6 +19,8 @@ mod play;
 mod progress;
 mod redis;
 mod report;
+// Without the feature nobody plants any.
+#[cfg_attr(not(feature = "sabotage"), expect(dead_code))]
 mod sabotage;
 mod scenario;
 mod schedule;

@@ -114,7 +114,7 @@ impl Args {
         #[cfg(feature = "sabotage")]
         let sabotage = self.sabotage;
         #[cfg(not(feature = "sabotage"))]
-        let sabotage = None;
+        let sabotage: Option<super::sabotage::Planted> = None;
         let planted = sabotage.map_or_else(String::new, |planted| format!(" --sabotage {}", planted.name()));
         let time = humantime::format_duration(duration).to_string().replace(' ', "");
         let repeat = format!(
