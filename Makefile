@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -12,7 +12,7 @@ PROGRAMS := -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 BUILD_DEMO := cargo build --profile demo --no-default-features $(PROGRAMS)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which is killed
 	$(BUILD_DEMO)
@@ -54,7 +54,11 @@ compose-chaos: ## two minutes of broken containers: six workers, Redis, lock nod
 	cargo build --release $(PROGRAMS)
 	@$(WITH_IMAGES) target/release/tollgate-chaos compose run --build --report target/chaos $(COMPOSE)
 
-test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks
+compose-smoke: ## both on what tests have built, for a minute with four workers: what CI plays
+	cargo build --workspace --bins $(FEATURES)
+	@sh scripts/ci-compose.sh target/debug
+
+test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks outside of containers
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
 	cargo build --workspace --bins $(FEATURES)

@@ -42,16 +42,20 @@ case $server in
     by_hand='this one is looked for where Debian has it, /usr/share/java/zookeeper.jar'
     ;;
   engine)
-    # Of containers, with compose; debootstrap makes images where no registry is reached (local-images.sh).
-    have_server() {
-      have dockerd && have docker && have iptables && { have docker-compose || docker compose version >/dev/null 2>&1; } &&
-        { [ ! -e /etc/debian_version ] || have debootstrap; }
-    }
+    # One that answers serves as it is. debootstrap makes images where no registry is reached (local-images.sh).
+    answers() { docker version >/dev/null 2>&1; }
+    have_engine() { answers || { have dockerd && have docker && have iptables && have ip; }; }
+    have_compose() { docker compose version >/dev/null 2>&1 || have docker-compose; }
+    have_trees() { [ ! -e /etc/debian_version ] || have debootstrap; }
+    have_server() { have_engine && have_compose && have_trees; }
     what='a container engine with compose' unit=docker
-    apt='docker.io docker-compose iptables debootstrap' dnf='moby-engine docker-compose iptables' apk='docker docker-cli-compose'
-    pacman='docker docker-compose'
+    # Only what is missing: the packages of another vendor's engine and Debian's shut each other out.
+    have_engine || apt='docker.io iptables iproute2'
+    have_compose || apt="$apt docker-compose"
+    have_trees || apt="$apt debootstrap"
+    dnf='moby-engine docker-compose iptables' apk='docker docker-cli-compose' pacman='docker docker-compose'
     # Later releases have the client apart.
-    if have apt-cache && apt-cache show docker-cli >/dev/null 2>&1; then apt="$apt docker-cli"; fi
+    if ! have docker && have apt-cache && apt-cache show docker-cli >/dev/null 2>&1; then apt="$apt docker-cli"; fi
     by_hand='https://docs.docker.com/engine/install/'
     ;;
   *)

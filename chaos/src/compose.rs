@@ -69,7 +69,7 @@ async fn promises(common: &Common) -> ExitCode {
         kept = promises::try_all(&project) => Some(kept),
         () = interrupted() => None,
     };
-    project.clear().await;
+    project.clear();
     match kept {
         Some(true) => ExitCode::SUCCESS,
         Some(false) => ExitCode::from(EXIT_FAIL),

@@ -17,7 +17,7 @@ const COMPOSE_WITHIN: Duration = Duration::from_secs(240);
 const BUILD_WITHIN: Duration = Duration::from_secs(1800);
 /// How long something may take that should be a matter of seconds.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) struct Project {
     name: String,
@@ -182,9 +182,9 @@ impl Project {
         Ok(found.into_iter().map(container).collect())
     }
 
-    /// A command of the producer in a container of its own; answers its stdout.
-    pub(crate) async fn producer(&self, words: &[&str]) -> anyhow::Result<String> {
-        self.compose(&[&["run", "--rm", "-T", "producer"], words].concat()).await
+    /// A command of the producer in a container of its own, of this name; answers its stdout.
+    pub(crate) async fn producer(&self, name: &str, words: &[&str]) -> anyhow::Result<String> {
+        self.compose(&[&["run", "--rm", "-T", "--name", name, "producer"], words].concat()).await
     }
 
     /// What a command of the producer that only reads prints as JSON. It is run in a container that is there anyway.
@@ -201,10 +201,8 @@ impl Project {
         self.compose(&["down", "--remove-orphans"]).await.map(drop)
     }
 
-    /// Takes it down with its data; what is left is removed by its label.
-    pub(crate) async fn clear(&self) {
-        // It may be half up; what this leaves, the teardown finds.
-        let _ = self.compose(&["down", "-v", "--remove-orphans", "-t", "5"]).await;
+    /// Takes it down with its data, whatever state it is in.
+    pub(crate) fn clear(&self) {
         self.teardown.remove();
     }
 }

@@ -1,17 +1,22 @@
 //! `tollgate-chaos compose promises`: what docker-compose.yml promises, tried in containers, one after the other.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
 use super::container::Container;
 use super::engine::docker;
-use super::project::{Project, until};
+use super::project::{LOOK_EVERY, Project, until};
 use crate::stage::{print, thousands};
 
 /// Jobs a second of each burst.
 const RATE: u64 = 1_000;
+/// A burst ends with what it is there for; this is more than any of that takes, on whatever machine.
+const BURST_SECONDS: u64 = 180;
+/// How long what was sent may wait without any of it being settled.
+const STANDS_STILL_FOR: Duration = Duration::from_secs(60);
 /// The grace period of a worker in the compose file.
 const GRACE: Duration = Duration::from_secs(40);
 
@@ -123,7 +128,7 @@ async fn is_fenced_in(container: &Container) -> anyhow::Result<()> {
 async fn stop_drains(project: &Project) -> anyhow::Result<String> {
     let workers = project.containers("worker").await?;
     let stopped = &workers[0];
-    let took = under_load(project, 6, async {
+    let took = under_load(project, async {
         let begun = Instant::now();
         let code = stopped.stop().await?;
         let took = begun.elapsed();
@@ -147,7 +152,7 @@ async fn stop_drains(project: &Project) -> anyhow::Result<String> {
 async fn killed_comes_back(project: &Project) -> anyhow::Result<String> {
     let workers = project.containers("worker").await?;
     let killed = &workers[0];
-    let (before, after, back) = under_load(project, 6, async {
+    let (before, after, back) = under_load(project, async {
         let before = killed.kill_process().await?;
         let begun = Instant::now();
         let another = async || Ok(killed.pid().await?.filter(|pid| *pid != before));
@@ -168,7 +173,7 @@ async fn killed_comes_back(project: &Project) -> anyhow::Result<String> {
 async fn outlives_an_outage(project: &Project) -> anyhow::Result<String> {
     let redis = project.containers("redis").await?.pop().context("no redis")?;
     let workers = project.containers("worker").await?;
-    under_load(project, 10, async {
+    under_load(project, async {
         redis.stop().await?;
         for worker in &workers {
             docker(["exec", &worker.id, "tollgate-worker", "--health-check"]).await?;
@@ -186,14 +191,14 @@ async fn outlives_an_outage(project: &Project) -> anyhow::Result<String> {
 }
 
 async fn scales(project: &Project) -> anyhow::Result<String> {
-    under_load(project, 14, async {
+    under_load(project, async {
         project.up(&[("worker", 4)]).await?;
         let four = project.containers("worker").await?;
         ensure!(four.len() == 4, "{} workers of 4", four.len());
         until("four workers to live", async || Ok((alive(project).await? == 4).then_some(()))).await
     })
     .await?;
-    under_load(project, 14, project.up(&[("worker", 1)])).await?;
+    under_load(project, project.up(&[("worker", 1)])).await?;
     let one = project.containers("worker").await?;
     ensure!(one.len() == 1, "{} workers of 1", one.len());
     ensure!(alive(project).await? == 1, "those that were taken away are on the list");
@@ -220,29 +225,29 @@ async fn data_survives(project: &Project) -> anyhow::Result<String> {
     ))
 }
 
-/// Does something while a burst of so many seconds comes in, from a container of its own.
+/// Does something while a burst comes in from a container of its own, which goes on until that is done.
 async fn under_load<T>(
     project: &Project,
-    seconds: u64,
     disturb: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let (jobs, rate) = ((RATE * seconds).to_string(), format!("{RATE}/s"));
+    let (jobs, rate) = ((RATE * BURST_SECONDS).to_string(), format!("{RATE}/s"));
     let words = ["burst", "redeem", "--jobs", &jobs, "--rate", &rate, "--duplicates", "5%", "--limit", &jobs];
+    let name = format!("{}-burst", project.name());
     let before = settled(project).await?;
-    let burst = async { project.producer(&words).await.context("the burst") };
+    let mut burst = pin!(project.producer(&name, &words));
     let disturbed = async {
         until("jobs to be settled", async || Ok((settled(project).await? > before + 100).then_some(())))
             .await?;
-        let shown = disturb.await?;
-        ensure!(
-            settled(project).await? < before + RATE * seconds,
-            "the burst was over too soon to show anything"
-        );
-        Ok(shown)
+        disturb.await
     };
-    let (sent, shown) = tokio::join!(burst, disturbed);
-    sent?;
-    shown
+    let shown = tokio::select! {
+        ended = &mut burst => bail!("the burst ended before that was done: {ended:?}"),
+        shown = disturbed => shown?,
+    };
+    docker(["stop", &name]).await?;
+    // Stopped, it says that it is not done.
+    let _ = burst.await;
+    Ok(shown)
 }
 
 async fn stats(project: &Project) -> anyhow::Result<Value> {
@@ -261,12 +266,21 @@ async fn alive(project: &Project) -> anyhow::Result<usize> {
 
 /// Waits until nothing is left to do; audits; answers how much was settled in all.
 async fn drained(project: &Project) -> anyhow::Result<u64> {
-    let stats = until("everything to be settled", async || {
+    let (mut seen, mut moved) = (0, Instant::now());
+    let stats = loop {
         let stats = stats(project).await?;
-        let left = ["waiting", "pending", "in_flight"].iter().filter_map(|name| stats[*name].as_u64());
-        Ok((left.sum::<u64>() == 0).then_some(stats))
-    })
-    .await?;
+        let left: u64 =
+            ["waiting", "pending", "in_flight"].iter().filter_map(|name| stats[*name].as_u64()).sum();
+        if left == 0 {
+            break stats;
+        }
+        let settled = stats["conservation"]["settled"].as_u64().unwrap_or(0);
+        if settled > seen {
+            (seen, moved) = (settled, Instant::now());
+        }
+        ensure!(moved.elapsed() < STANDS_STILL_FOR, "{left} jobs are left, and none is settled: {stats}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
     ensure!(stats["conservation"]["holds"] == true, "an accepted job is nowhere: {}", stats["conservation"]);
     ensure!(stats["dead"] == 0, "{} jobs are dead", stats["dead"]);
     audit(project).await?;

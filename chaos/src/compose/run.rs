@@ -93,6 +93,6 @@ pub(super) async fn run(args: &Args) -> ExitCode {
             ExitCode::FAILURE
         }
     };
-    project.clear().await;
+    project.clear();
     code
 }

@@ -14,7 +14,9 @@ const REMOVE_ALL: &str = r#"
 empty=0 round=0
 while [ "$empty" -lt 2 ] && [ "$round" -lt 60 ]; do
   round=$((round + 1)) found=
-  for container in $(docker ps -aq --filter "label=$1"); do found=1; docker rm -f -v "$container"; done
+  containers=$(docker ps -aq --filter "label=$1")
+  # One word an id: all of them at once.
+  if [ -n "$containers" ]; then found=1; docker rm -f -v $containers; fi
   for network in $(docker network ls -q --filter "label=$1"); do found=1; docker network rm "$network"; done
   for volume in $(docker volume ls -q --filter "label=$1"); do found=1; docker volume rm -f "$volume"; done
   if [ -n "$found" ]; then empty=0; else empty=$((empty + 1)); fi

@@ -16,6 +16,8 @@ use crate::run::history::Event;
 use crate::run::progress::Progress;
 
 const TICK: Duration = Duration::from_millis(100);
+/// How long a fault waits for containers that another one still has: on a busy machine scaling takes its time.
+const WAITS_FOR_ITS_TURN: Duration = Duration::from_secs(30);
 
 /// Begins each fault when it is due, and returns when the last has ended and the time is over.
 pub(super) async fn strike(
@@ -71,12 +73,9 @@ fn name(whom: Whom, how: How) -> String {
 
 /// One fault from its beginning to its end.
 async fn one(number: usize, whom: Whom, how: How, lasts: Duration, fleet: &Fleet) {
-    let containers = fleet.containers(whom);
-    if containers.is_empty() || !fleet.take(&containers) {
-        return;
-    }
-    let what = containers.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
     let fault = name(whom, how);
+    let Some(containers) = its_turn(&fault, fleet, || fleet.containers(whom)).await else { return };
+    let what = containers.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
     fleet.history.add(Event::FaultBegins { number, fault: fault.clone() });
     fleet.history.add(Event::FaultHits { number, what });
     fleet.history.add(Event::Counted { name: format!("fault: {fault}"), count: 1 });
@@ -86,9 +85,7 @@ async fn one(number: usize, whom: Whom, how: How, lasts: Duration, fleet: &Fleet
             Ok(()) => broken.push(container),
             // What the engine cannot do is no fault of ours, and of nobody else's.
             Err(problem) => {
-                let words = format!("{problem:#}").lines().last().unwrap_or_default().to_owned();
-                let name = format!("fault that did not come about: {fault} ({words})");
-                fleet.history.add(Event::Counted { name, count: 1 });
+                came_to_nothing(&fault, format!("{problem:#}").lines().last().unwrap_or_default(), fleet);
             }
         }
     }
@@ -100,6 +97,27 @@ async fn one(number: usize, whom: Whom, how: How, lasts: Duration, fleet: &Fleet
     }
     fleet.history.add(Event::FaultEnds { number });
     fleet.give_back(&containers);
+}
+
+/// Waits until nobody else breaks these containers, and takes them.
+async fn its_turn(fault: &str, fleet: &Fleet, whom: impl Fn() -> Vec<Container>) -> Option<Vec<Container>> {
+    let begun = Instant::now();
+    loop {
+        let containers = whom();
+        if !containers.is_empty() && fleet.take(&containers) {
+            return Some(containers);
+        }
+        if begun.elapsed() > WAITS_FOR_ITS_TURN {
+            came_to_nothing(fault, "another fault had its containers", fleet);
+            return None;
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+fn came_to_nothing(fault: &str, why: &str, fleet: &Fleet) {
+    let name = format!("fault that did not come about: {fault} ({why})");
+    fleet.history.add(Event::Counted { name, count: 1 });
 }
 
 async fn begin(container: &Container, how: How, fleet: &Fleet) -> anyhow::Result<()> {
@@ -132,10 +150,7 @@ async fn scale(
     project: &Project,
     fleet: &Fleet,
 ) {
-    let before = fleet.workers();
-    if !fleet.take(&before) {
-        return;
-    }
+    let Some(before) = its_turn("fleet scaled", fleet, || fleet.workers()).await else { return };
     let what = format!("from {workers} to {fewer} and back");
     fleet.history.add(Event::FaultBegins { number, fault: "fleet scaled".to_owned() });
     fleet.history.add(Event::FaultHits { number, what });

@@ -153,24 +153,27 @@ fn overlap(one: Whom, other: Whom) -> bool {
 mod tests {
     use super::*;
 
+    /// The run of `make compose-chaos`, and the shorter one of CI (scripts/ci-compose.sh).
+    const PLAYED: [(u64, usize); 2] = [(120, 6), (60, 4)];
+
     #[test]
-    fn a_seed_is_a_schedule_and_two_minutes_have_seen_everything() {
-        for seed in 0..50 {
-            let strikes = of(seed, Duration::from_secs(120), 6);
-            assert_eq!(strikes, of(seed, Duration::from_secs(120), 6));
-            assert!(strikes.len() > 40, "seed {seed}: {}", strikes.len());
-            let seen = |wanted: fn(&What) -> bool| strikes.iter().any(|one| wanted(&one.what));
-            assert!(seen(|what| matches!(what, What::Scale(_))), "seed {seed}");
-            for how in [How::Kill, How::Pause, How::Restart, How::Disconnect] {
-                let of = |wanted: fn(&Whom) -> bool| {
-                    let has =
-                        |one: &Strike| matches!(&one.what, What::Break(whom, h) if *h == how && wanted(whom));
-                    strikes.iter().any(has)
-                };
-                assert!(of(|whom| matches!(whom, Whom::Worker(_))), "seed {seed}: no worker {how:?}");
-                assert!(of(|whom| matches!(whom, Whom::Redis)), "seed {seed}: no Redis {how:?}");
-                assert!(of(|whom| matches!(whom, Whom::LockNode(_))), "seed {seed}: no lock node {how:?}");
-                assert!(of(|whom| matches!(whom, Whom::Bank)), "seed {seed}: no bank {how:?}");
+    fn a_seed_is_a_schedule_and_every_run_has_seen_everything() {
+        for (seconds, workers) in PLAYED {
+            for seed in 0..200 {
+                let strikes = of(seed, Duration::from_secs(seconds), workers);
+                assert_eq!(strikes, of(seed, Duration::from_secs(seconds), workers));
+                let seen = |wanted: &dyn Fn(&What) -> bool| strikes.iter().any(|one| wanted(&one.what));
+                assert!(seen(&|what| matches!(what, What::Scale(_))), "{seconds} s, seed {seed}");
+                for how in [How::Kill, How::Pause, How::Restart, How::Disconnect] {
+                    let of = |wanted: fn(&Whom) -> bool| {
+                        seen(&|what| matches!(what, What::Break(whom, h) if *h == how && wanted(whom)))
+                    };
+                    let missing = format!("{seconds} s, seed {seed}, {how:?}");
+                    assert!(of(|whom| matches!(whom, Whom::Worker(_))), "no worker: {missing}");
+                    assert!(of(|whom| matches!(whom, Whom::Redis)), "no Redis: {missing}");
+                    assert!(of(|whom| matches!(whom, Whom::LockNode(_))), "no lock node: {missing}");
+                    assert!(of(|whom| matches!(whom, Whom::Bank)), "no bank: {missing}");
+                }
             }
         }
     }
