@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::random;
+
 /// The pauses of one loop.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -28,7 +30,7 @@ impl Backoff {
     pub fn next_pause(&mut self) -> Duration {
         let pause = self.pause();
         self.failures = self.failures.saturating_add(1);
-        jittered(pause, rand::random())
+        jittered(pause, random::random())
     }
 
     /// There was a success: the next failure waits for the shortest pause again.

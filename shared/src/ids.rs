@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::code::Code;
 use crate::input::InputError;
 use crate::instant::Instant;
+use crate::random;
 
 /// Longest id in bytes; an id is a hash field and part of a key, so its length is paid for in memory.
 pub const ID_BYTES_MAX: usize = 128;
@@ -134,7 +135,7 @@ pub struct Identity(String);
 impl Identity {
     /// 128 bits that no other namespace has.
     pub fn fresh() -> Self {
-        Self(format!("{:032x}", rand::random::<u128>()))
+        Self(format!("{:032x}", random::random::<u128>()))
     }
 
     /// Reads 32 hex digits; `None` for anything else.

@@ -34,6 +34,7 @@ pub mod incidents;
 pub mod link;
 pub mod lock;
 pub mod preflight;
+pub mod random;
 
 pub mod audit;
 pub mod codes;

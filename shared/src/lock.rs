@@ -78,6 +78,7 @@ use attempt::Wanted;
 
 use crate::ids::{LockName, Namespace};
 use crate::keys::Keys;
+use crate::random;
 
 /// How long [`Locks::look`] waits for a node.
 const LOOK_WITHIN: Duration = Duration::from_secs(1);
@@ -194,6 +195,6 @@ impl Locks {
 
     /// A token that no other attempt anywhere has: who, then 128 random bits.
     fn token(&self) -> String {
-        format!("{}/{:032x}", self.owner, rand::random::<u128>())
+        format!("{}/{:032x}", self.owner, random::random::<u128>())
     }
 }

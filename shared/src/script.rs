@@ -14,6 +14,7 @@ use sha1::{Digest, Sha1};
 
 use crate::failure::Failure;
 use crate::link::Link;
+use crate::random;
 
 /// Lua that several scripts share; it goes between a script's first line and the rest of it.
 pub(crate) mod parts {
@@ -104,7 +105,12 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 /// 64 bits that no other call of this process has used: a counter from a random start.
 fn next_nonce() -> String {
     static NEXT: OnceLock<AtomicU64> = OnceLock::new();
-    let next = NEXT.get_or_init(|| AtomicU64::new(rand::random()));
+    // Several explored processes live in one: each has nonces of its own source.
+    #[cfg(feature = "explore")]
+    if crate::random::is_seeded() {
+        return format!("{:016x}", random::random::<u64>());
+    }
+    let next = NEXT.get_or_init(|| AtomicU64::new(random::random()));
     format!("{:016x}", next.fetch_add(1, Ordering::Relaxed))
 }
 

@@ -16,10 +16,10 @@ pub(crate) mod verdict;
 
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, JobId, Namespace};
 use tollgate::keys::Keys;
+use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Begin, Hold, Retry, Step};
 use tollgate::scripts::settle::Answer;
@@ -163,7 +163,7 @@ impl Attempt<'_> {
 
     /// Records an attempt, if one may begin now.
     async fn begin(&self, hold: &Hold) -> Result<Begun, ScriptError> {
-        let key = uuid::Uuid::now_v7().to_string();
+        let key = format!("{:032x}", random::random::<u128>());
         let begun = Instant::now();
         let step = Step::Begin(Begin {
             key: &key,
@@ -266,7 +266,7 @@ impl Attempt<'_> {
 
     fn backoff(&self, attempts: u64) -> Duration {
         let doubled = self.rules.backoff.saturating_mul(1 << attempts.min(16));
-        doubled.min(BACKOFF_MAX).mul_f64(rand::rng().random_range(0.5..=1.0))
+        doubled.min(BACKOFF_MAX).mul_f64(random::in_range(0.5..=1.0))
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tollgate::Tollgate;
 use tollgate::instant::Instant;
+use tollgate::random;
 use tollgate::workers::Description;
 use tracing::{error, info};
 
@@ -61,7 +62,7 @@ impl Worker {
             Arc::new(Lane::new(partition, tollgate.keys(partition).clone(), config.batch_max))
         });
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let (pid, boot) = (std::process::id(), format!("{:08x}", rand::random::<u32>()));
+        let (pid, boot) = (std::process::id(), format!("{:08x}", random::random::<u32>()));
         Arc::new(Self {
             consumer: format!("{host}-{pid}-{boot}"),
             health,

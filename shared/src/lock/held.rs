@@ -14,6 +14,7 @@ use super::lease::Lease;
 use super::options::{LockOptions, Renewal};
 use super::queue::Place;
 use super::quorum::{Standing, renew_at, valid_until};
+use crate::random;
 
 /// A lock that this process holds. Not re-entrant: a second acquire of the same name finds it taken.
 ///
@@ -190,7 +191,7 @@ async fn renew(extension: Extension, first_at: Instant) {
             }
             Err(error) => {
                 tracing::debug!(lock = %lease.name(), %error, "not extended yet");
-                Instant::now() + rand::random_range(*ttl / 40..=*ttl / 20)
+                Instant::now() + random::in_range(*ttl / 40..=*ttl / 20)
             }
         };
     }

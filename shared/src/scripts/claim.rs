@@ -24,7 +24,7 @@ pub struct Redelivered {
 }
 
 /// Another consumer that holds entries of the queue.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Holder {
     /// Its name.
     pub consumer: String,

@@ -1,6 +1,7 @@
 //! `fence_mint` and `fence_write`: a value that only the latest token may write. Used by [`crate::lock::Guarded`].
 
 use crate::link::Link;
+use crate::random;
 use crate::script::{parts, script};
 
 use super::{ScriptError, common_status};
@@ -15,7 +16,7 @@ const STEP_MAX: u32 = 1 << 16;
 /// Mints a token for the value at `key`; `None` if what is there cannot be a guarded value.
 pub(crate) async fn mint(link: &mut Link, key: &str) -> Result<Option<u64>, ScriptError> {
     let mut reply =
-        FENCE_MINT.call().key(key.to_owned()).arg(rand::random_range(1..=STEP_MAX)).run(link).await?;
+        FENCE_MINT.call().key(key.to_owned()).arg(random::in_range(1..=STEP_MAX)).run(link).await?;
     match reply.text("status")?.as_str() {
         "minted" => Ok(Some(reply.number("token")?)),
         "corrupt_state" => Ok(None),

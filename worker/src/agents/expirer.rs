@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::link::Link;
+use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::settle::Answer;
@@ -55,7 +56,7 @@ impl Agent for Expirer {
         *from = from.saturating_add(PAGE).saturating_sub(ended);
         if *from >= due.count.saturating_sub(ended) {
             *from = 0;
-            return Ok(LOOK_EVERY.mul_f64(rand::random_range(0.8..1.2)));
+            return Ok(LOOK_EVERY.mul_f64(random::in_range(0.8..1.2)));
         }
         Ok(NEXT_PAGE_AFTER)
     }

@@ -6,12 +6,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rand::seq::SliceRandom;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tollgate::ids::{AccountId, JobId, Namespace};
 use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
 use tollgate::lock::WorkError;
+use tollgate::random;
 use tollgate::scripts::{ScriptError, payout};
 use tracing::{info, warn};
 
@@ -147,7 +147,7 @@ impl Agent for Payer {
             return None;
         }
         // Workers that all begin with the oldest would only find each other's locks.
-        payouts.shuffle(&mut rand::rng());
+        random::shuffle(&mut payouts);
         let list_ends_at = Instant::now() + LIST_AGE_MAX;
         // Of each account one a round: if its lock is taken for this one, it is for the next.
         let mut tried = HashSet::new();

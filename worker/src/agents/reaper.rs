@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
+use tollgate::random;
 use tollgate::scripts::reap::{Reaped, reap};
 use tollgate::scripts::{ScriptError, queue};
 use tollgate::workers;
@@ -47,7 +48,7 @@ impl Agent for Reaper {
                 info!(consumer, partition = %lane.partition, "removed a worker that is gone");
             }
         }
-        Ok(LOOK_EVERY.mul_f64(rand::random_range(0.8..1.2)))
+        Ok(LOOK_EVERY.mul_f64(random::in_range(0.8..1.2)))
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::random;
 use tollgate::receipts;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::receipts_drop::Pace;
@@ -65,7 +66,7 @@ impl Agent for ReceiptDropper {
         Ok(match dropped.floor_hour > dropped.floor_hour_before {
             // There may be more to catch up with.
             true => WATCH_MIN,
-            false => DROP_EVERY.mul_f64(rand::random_range(0.9..1.1)),
+            false => DROP_EVERY.mul_f64(random::in_range(0.9..1.1)),
         })
     }
 }

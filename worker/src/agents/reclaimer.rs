@@ -17,6 +17,7 @@ use tollgate::fetch::Delivered;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::claim::{Claimed, Redelivered, claim_from};
 use tracing::info;
@@ -73,7 +74,7 @@ impl Agent for Reclaimer {
         }
         // Within idle + a quarter of it, an entry of a dead worker is found; fleets spread by the jitter.
         let rest = LOOK_EVERY.min(worker.config.claim_idle / 4);
-        Ok(rest.mul_f64(rand::random_range(0.8..1.2)))
+        Ok(rest.mul_f64(random::in_range(0.8..1.2)))
     }
 }
 

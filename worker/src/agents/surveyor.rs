@@ -12,6 +12,7 @@ use std::time::Duration;
 use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::stats::{PartitionStats, QueueStats, StreamIds};
@@ -64,7 +65,7 @@ impl Agent for Surveyor {
             let reporter = *self.reporters.entry(subject).or_insert_with(|| incidents.reporter());
             incidents.open(reporter, incident);
         }
-        Ok(rest.mul_f64(rand::random_range(0.8..1.2)))
+        Ok(rest.mul_f64(random::in_range(0.8..1.2)))
     }
 }
 

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use tollgate::fetch::{Delivered, FetchError, Wait, fetch};
 use tollgate::ids::QueueName;
 use tollgate::link::{BlockingLink, Link};
+use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::claim::Redelivered;
 use tollgate::scripts::pending::pending;
@@ -233,7 +234,7 @@ fn shuffled(queues: &[(QueueName, u32)]) -> Vec<QueueName> {
         return vec![only.clone()];
     }
     let drawn =
-        queues.iter().map(|(queue, weight)| (rand::random::<f64>().powf(1.0 / f64::from(*weight)), queue));
+        queues.iter().map(|(queue, weight)| (random::random::<f64>().powf(1.0 / f64::from(*weight)), queue));
     let mut drawn: Vec<_> = drawn.collect();
     drawn.sort_by(|a, b| b.0.total_cmp(&a.0));
     drawn.into_iter().map(|(_, queue)| queue.clone()).collect()

@@ -3,7 +3,7 @@
 //! How long an entry has been held is told by the server's clock; after that went back by two hours, what a dead
 //! worker held would wait for two hours. This watches whether beats change, whatever time they tell. Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tollgate::scripts::claim::Holder;
@@ -11,7 +11,7 @@ use tollgate::scripts::claim::Holder;
 /// Since when the holders of one queue's entries have been seen with the beat they have.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
-    since: HashMap<Holder, Instant>,
+    since: BTreeMap<Holder, Instant>,
 }
 
 impl Silence {
