@@ -5,8 +5,8 @@
 -- ARGV     nonce consumer idle_ms_min count, then for each consumer that is known to be silent: its name and the
 --          last beat that was seen of it, '' for none
 -- returns  nonce, status, and for status
---            claimed             how many others hold entries of the queue, then for each its name and its last beat
---                                ('' for none), then for each entry that was taken over: entry, deliveries before
+--            claimed             how many entries the caller itself has held for so long, how many others hold entries of
+--                                the queue, then for each its name and its last beat ('' for none), then for each entry that was taken over: entry, deliveries before
 --                                this claim, job (or what it has instead)
 --            corrupt_partition   what was found: no stream or no group
 -- repeat   claims nothing, since the first call reset the idle time; the caller re-reads its own (pending).
@@ -43,10 +43,10 @@ end
 
 local holders = redis.pcall('XPENDING', queue_key, GROUP)
 if holders.err then return { nonce, 'corrupt_partition', holders.err } end
-local reply = { nonce, 'claimed', 0 }
+local reply = { nonce, 'claimed', 0, 0 }
 for _, row in ipairs(holders[4] or {}) do
-  if row[1] ~= consumer and reply[3] < HOLDERS_MAX then
-    reply[3] = reply[3] + 1
+  if row[1] ~= consumer and reply[4] < HOLDERS_MAX then
+    reply[4] = reply[4] + 1
     reply[#reply + 1] = row[1]
     reply[#reply + 1] = beat_of(row[1])
   end
@@ -69,7 +69,7 @@ local from = '-'
 for _ = 1, PAGES_MAX do
   local page = redis.call('XPENDING', queue_key, GROUP, 'IDLE', idle_ms_min, from, '+', count)
   for _, row in ipairs(page) do
-    if row[2] ~= consumer then want(row[1], row[4]) end
+    if row[2] ~= consumer then want(row[1], row[4]) else reply[3] = reply[3] + 1 end
   end
   from = #page == count and #wanted < count and behind(page[#page][1])
   if not from then break end

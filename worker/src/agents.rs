@@ -19,10 +19,11 @@ pub(crate) mod surveyor;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tollgate::failure::Failure;
 use tollgate::incidents::Kind;
 use tollgate::link::Link;
@@ -109,7 +110,7 @@ async fn rounds<A: Agent>(worker: &Arc<Worker>, mut agent: A) {
         }
         let next_at = partitions.iter().map(|partition| partition.due_at).min().unwrap_or(now);
         tokio::select! {
-            () = tokio::time::sleep_until(next_at.into()) => {}
+            () = tokio::time::sleep_until(next_at) => {}
             () = shutdown.reached(A::UNTIL) => {}
         }
     }

@@ -27,7 +27,7 @@ pub(crate) mod suspicion;
 mod trace;
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use futures_util::FutureExt;
 use tollgate::code::Code;

@@ -35,6 +35,8 @@ pub struct Holder {
 /// What a claim brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
+    /// How many entries the caller itself has held for so long.
+    pub own: u64,
     /// Who else held entries of the queue before it.
     pub holders: Vec<Holder>,
     /// What was taken over.
@@ -85,12 +87,13 @@ pub async fn claim_from(
     if status != "claimed" {
         return Err(common_status(&status, &mut reply));
     }
+    let own = reply.number("count of own entries")?;
     let mut holders = Vec::new();
     for _ in 0..reply.number("count of holders")? {
         holders.push(Holder { consumer: reply.text("holder")?, beat: reply.text("beat")? });
     }
     let entries = entries(reply).inspect_err(|_| link.poison())?;
-    Ok(Claimed { holders, entries })
+    Ok(Claimed { own, holders, entries })
 }
 
 /// The entries at the end of a reply.

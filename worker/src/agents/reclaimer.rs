@@ -4,15 +4,17 @@
 //! workers (see `pipeline/suspicion.rs`); one claim is settled before the next. Paused queues too: what is in a worker's
 //! hands is settled, whoever's they are. If the owner lives after all (it was paused, or is slow), both settle and one is
 //! told `replayed`. If the process dies after a claim, the next one claims after the same time.
+//! What it holds itself for so long without having it in hand was served to a read that it had given up: it is read again.
 //! How long is too long is told by the server's clock and, in case that goes back, by watching who beats (`silence`).
 
 mod silence;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tollgate::fetch::Delivered;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
@@ -113,7 +115,7 @@ async fn take(
     let silent = silence.silent(silent_for, Instant::now());
     let claimed = claim_from(link, &lane.keys, queue, &worker.consumer, idle, count, &silent).await;
     // After a lost reply the entries may be ours.
-    let Claimed { holders, entries: claimed } = claimed.inspect_err(|error| {
+    let Claimed { own, holders, entries: claimed } = claimed.inspect_err(|error| {
         lane.reply_was_lost();
         if is_time_out(error) {
             lane.read_size().timed_out(count);
@@ -121,6 +123,11 @@ async fn take(
     })?;
     lane.read_size().answered(count, claimed.len(), claimed.iter().map(|entry| entry.job.len()).sum());
     silence.observe(holders, Instant::now());
+    // A read that was given up may be served later, when what its reply had lost was read again already: then entries
+    // are held under our name that nobody has in hand, and where there is no other worker nobody would take them over.
+    if own > worker.hand.of_queue(lane.partition, queue).len() as u64 {
+        lane.reply_was_lost();
+    }
     let deliveries = claimed.iter().map(|entry| entry.deliveries).max();
     let Some(deliveries) = deliveries else { return Ok(None) };
     worker.health.metrics.reclaimed.inc_by(claimed.len() as u64);

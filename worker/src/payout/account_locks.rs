@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tollgate::backoff::Backoff;
 use tollgate::connect::Safety;
 use tollgate::ids::{AccountId, LockName, Namespace};

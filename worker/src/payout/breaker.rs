@@ -4,8 +4,9 @@
 //! begins and once when it is over, and `/readyz` shows it: a worker that cannot pay is not ready.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tollgate::backoff::Backoff;
 use tollgate::incidents::{Incident, Incidents, Kind, Reporter};
 

@@ -4,7 +4,9 @@
 //! answer on; of the waits behind other workers, the shortest of the last calls has the least. Only batches of some size teach: in a small one, the round trip is the most of it.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 const SCRIPT_TIME_TARGET: Duration = Duration::from_millis(1);
 /// How many calls are remembered.

@@ -3,7 +3,7 @@
 //! Decided, replayed and expired jobs are acknowledged already: they are counted. What cannot be decided moves to
 //! dead with its code as the reason. A mismatch is explained from the journal.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use tollgate::code::Code;
 use tollgate::journal;

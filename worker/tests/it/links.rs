@@ -44,3 +44,21 @@ async fn an_entry_whose_id_came_garbled_is_read_again_and_settled() {
     assert!(proxy.has_garbled(), "this run shows nothing");
     assert_eq!(worker.drained().await, Some(0));
 }
+
+/// A read that was given up may be served later, when what its reply had lost was read again already.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_late_read_was_served_is_read_again_by_the_only_worker() {
+    const LATE_READ: &str = "local consumer = redis.call('XINFO', 'CONSUMERS', KEYS[1], 'workers')[1][2]
+      redis.call('XADD', KEYS[1], '*', 'job', ARGV[1])
+      return #redis.call('XREADGROUP', 'GROUP', 'workers', consumer, 'STREAMS', KEYS[1], '>')";
+    let redis = private(&[]);
+    let space = Space::on(&redis).await;
+    let mut worker = space.worker(&["--claim-idle", "200ms"]);
+    space.enqueue(&redemptions("j", 1)).await;
+    space.drained().await;
+    let late = redemptions("late", 1).remove(0);
+    space.cmd(&["EVAL", LATE_READ, "1", &space.queue_key(), &late.encode()]).await;
+    until("the late one", async || (space.issued().await == 2).then_some(())).await;
+    assert_eq!(space.drained().await.head.seq, 3);
+    assert_eq!(worker.drained().await, Some(0));
+}

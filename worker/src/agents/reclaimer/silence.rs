@@ -4,8 +4,9 @@
 //! worker held would wait for two hours. This watches whether beats change, whatever time they tell. Pure.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tollgate::scripts::claim::Holder;
 
 /// Since when the holders of one queue's entries have been seen with the beat they have.
