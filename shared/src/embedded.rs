@@ -292,7 +292,7 @@ fn start_locked(
     let binary = binary::find(options.binary.as_deref())?;
     let appendfsync = options.appendfsync.or_else(|| layout.appendfsync()).unwrap_or(AppendFsync::EverySec);
     let log_begins = layout.log_length();
-    let child = process::spawn(&binary, layout, appendfsync, &[], lock)?;
+    let child = process::spawn(&binary, layout, appendfsync, &[], &[], lock)?;
     layout.record(child.id(), appendfsync)?;
     let exited = process::reap(child);
     let ready = wait_ready(layout, begun, || match exited.try_recv() {

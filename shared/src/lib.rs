@@ -30,6 +30,8 @@ pub mod embedded;
 pub mod env;
 pub mod failure;
 pub mod fetch;
+#[cfg(feature = "explore")]
+pub mod gate;
 pub mod incidents;
 pub mod link;
 pub mod lock;

@@ -21,6 +21,9 @@ use crate::failure::{Failure, Refusal, classify, classify_reply};
 pub struct Link {
     server: Server,
     held: Option<deadpool_redis::Connection>,
+    /// The script that is called next, for the gate.
+    #[cfg(feature = "explore")]
+    pub(crate) script: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Link {
@@ -31,7 +34,18 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     pub(crate) fn new(server: Server, connection: deadpool_redis::Connection) -> Self {
-        Self { server, held: Some(connection) }
+        Self {
+            server,
+            held: Some(connection),
+            #[cfg(feature = "explore")]
+            script: None,
+        }
+    }
+
+    /// A link whose calls wait at its server's gate.
+    #[cfg(feature = "explore")]
+    pub(crate) fn gated(server: Server) -> Self {
+        Self { server, held: None, script: None }
     }
 
     /// Sends one command and returns its reply.
@@ -42,6 +56,11 @@ impl Link {
     /// # Cancel safety
     /// If the future is dropped the command may or may not be executed; the connection is closed.
     pub async fn run(&mut self, command: &Cmd) -> Result<Value, Failure> {
+        #[cfg(feature = "explore")]
+        if let Some(gate) = self.server.gate() {
+            let replies = crate::gate::pass(&*gate, self.script.take(), std::iter::once(command)).await?;
+            return checked(replies.into_iter().next().unwrap_or(Value::Nil));
+        }
         let mut lent = self.lend().await?;
         let reply = reply(lent.connection()?.send_packed_command(command).await);
         self.take_back(lent, reply.as_ref().err());
@@ -77,6 +96,11 @@ impl Link {
         }
         if pipeline.is_empty() {
             return Ok(Vec::new());
+        }
+        #[cfg(feature = "explore")]
+        if let Some(gate) = self.server.gate() {
+            let replies = crate::gate::pass(&*gate, None, pipeline.cmd_iter()).await?;
+            return Ok(replies.into_iter().map(checked).collect());
         }
         let mut lent = self.lend().await?;
         let replies = lent.connection()?.send_packed_commands(pipeline, 0, pipeline.len()).await;
@@ -182,6 +206,12 @@ impl BlockingLink {
         Self { server, block, held: Some(connection) }
     }
 
+    /// A link whose calls wait at its server's gate.
+    #[cfg(feature = "explore")]
+    pub(crate) fn gated(server: Server, block: Duration) -> Self {
+        Self { server, block, held: None }
+    }
+
     /// Sends one command, which may block for [`BlockingLink::block`], and returns its reply.
     ///
     /// # Errors
@@ -191,6 +221,11 @@ impl BlockingLink {
     /// # Cancel safety
     /// As [`Link::run`].
     pub async fn run(&mut self, command: &Cmd) -> Result<Value, Failure> {
+        #[cfg(feature = "explore")]
+        if let Some(gate) = self.server.gate() {
+            let replies = crate::gate::pass(&*gate, None, std::iter::once(command)).await?;
+            return checked(replies.into_iter().next().unwrap_or(Value::Nil));
+        }
         let mut connection = match self.held.take() {
             Some(connection) => connection,
             None => self.server.dedicated(self.block).await?,

@@ -32,6 +32,11 @@ pub enum Sabotage {
     ParkedJobTaken,
     /// A lock is given back by whoever had it last, also when it is another's by now.
     UnlockByPlainDel,
+    /// Entries are acknowledged by one call, and the effect is made by the next. Harmless, unless somebody dies in
+    /// between: only an exploration of every order sees it for certain.
+    AcknowledgeFirst,
+    /// The stream is trimmed up to what was delivered last, also above what others have in hand. Likewise.
+    TrimAboveInFlight,
 }
 
 /// What is replaced in the script's text, wherever it occurs, and by what.
@@ -45,10 +50,20 @@ const ACT_ONLY: &[Edit] = &[
     ("if issued + quantity > campaign.limit then", "if false then"),
     ("if account.available < amount then", "if false then"),
 ];
+const ACKNOWLEDGE_ONLY: &[Edit] = &[(
+    "-- Second pass.",
+    "if #entries > 0 then
+       acked = acked + call('XACK', queue_key, GROUP, unpack(entries))
+       call('HSET', head_key, 'acked', digits(acked))
+       if acked > acked_before then call('HSET', head_key, queue_counter, digits(queue_acked + acked - acked_before)) end
+     end
+     do return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) } end
+     -- Second pass.",
+)];
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::ReceiptCheckRemoved,
         Self::CheckAndActSplit,
         Self::AcknowledgeBeforeEffect,
@@ -57,6 +72,8 @@ impl Sabotage {
         Self::FenceIgnored,
         Self::ParkedJobTaken,
         Self::UnlockByPlainDel,
+        Self::AcknowledgeFirst,
+        Self::TrimAboveInFlight,
     ];
 
     /// The value of [`VARIABLE`].
@@ -70,6 +87,8 @@ impl Sabotage {
             Self::FenceIgnored => "fence_ignored",
             Self::ParkedJobTaken => "parked_job_taken",
             Self::UnlockByPlainDel => "unlock_by_plain_del",
+            Self::AcknowledgeFirst => "acknowledge_first",
+            Self::TrimAboveInFlight => "trim_above_in_flight",
         }
     }
 
@@ -83,6 +102,12 @@ impl Sabotage {
         PLANTED.scope(self, future).await
     }
 
+    /// Plants the bug in every settle of this thread, in whichever task; `None` removes it.
+    #[cfg(feature = "explore")]
+    pub fn plant_in_thread(sabotage: Option<Self>) {
+        OF_THREAD.set(sabotage);
+    }
+
     /// The bug planted here, if any.
     pub(crate) fn planted() -> Option<Self> {
         static OF_PROCESS: OnceLock<Option<Sabotage>> = OnceLock::new();
@@ -92,10 +117,14 @@ impl Sabotage {
             tracing::warn!(%name, known = planted.is_some(), "sabotage");
             planted
         };
+        #[cfg(feature = "explore")]
+        if let Some(sabotage) = OF_THREAD.get() {
+            return Some(sabotage);
+        }
         PLANTED.try_with(|planted| *planted).ok().or_else(|| *OF_PROCESS.get_or_init(of_process))
     }
 
-    /// The edits that make the bug. [`Sabotage::CheckAndActSplit`] is two calls: these are the first one's.
+    /// The edits that make the bug; of one that is two calls, those of the first.
     pub(crate) fn edits(self) -> &'static [Edit] {
         match self {
             Self::ReceiptCheckRemoved => &[("local receipt = receipt_of[id]", "local receipt = false")],
@@ -129,14 +158,32 @@ impl Sabotage {
                 "local receipt_is_all = true",
             )],
             Self::UnlockByPlainDel => &[("if owner ~= token then", "if false then")],
+            Self::AcknowledgeFirst => ACKNOWLEDGE_ONLY,
+            Self::TrimAboveInFlight => &[(
+                "call('XTRIM', queue_key, 'MINID', '~', settled_below)",
+                "call('XTRIM', queue_key, 'MINID', group_info()['last-delivered-id'])",
+            )],
         }
     }
 
-    /// The edits of the second call of [`Sabotage::CheckAndActSplit`], after the first has answered `checked`.
-    pub(crate) fn edits_of_act(checked: &[Value]) -> &'static [Edit] {
+    /// Whether it is two calls.
+    pub(crate) fn is_split(self) -> bool {
+        matches!(self, Self::CheckAndActSplit | Self::AcknowledgeFirst)
+    }
+
+    /// The edits of the second call, after the first has answered `checked`.
+    pub(crate) fn edits_of_act(self, checked: &[Value]) -> &'static [Edit] {
+        if self != Self::CheckAndActSplit {
+            return &[];
+        }
         let refused = |value: &Value| matches!(value, Value::BulkString(code) if code == b"campaign_limit_reached" || code == b"insufficient_funds");
         if checked.iter().any(refused) { &[] } else { ACT_ONLY }
     }
+}
+
+#[cfg(feature = "explore")]
+thread_local! {
+    static OF_THREAD: std::cell::Cell<Option<Sabotage>> = const { std::cell::Cell::new(None) };
 }
 
 tokio::task_local! {

@@ -189,14 +189,14 @@ impl Call {
         sabotage: crate::sabotage::Sabotage,
         link: &mut Link,
     ) -> Result<Reply, Failure> {
-        use crate::sabotage::{Sabotage, edited, meet};
+        use crate::sabotage::{edited, meet};
         let edit = |edits| Assembled::of(&edited(self.script.source, edits), self.script.parts);
         let reply = self.run_text(&edit(sabotage.edits()), link).await?;
-        if sabotage != Sabotage::CheckAndActSplit {
+        if !sabotage.is_split() {
             return Ok(reply);
         }
         meet().await;
-        let act = edit(Sabotage::edits_of_act(reply.0.as_slice()));
+        let act = edit(sabotage.edits_of_act(reply.0.as_slice()));
         self.run_text(&act, link).await
     }
 
@@ -209,9 +209,13 @@ impl Call {
         command.arg(&self.nonce);
         self.args.iter().for_each(|arg| _ = command.arg(arg));
 
+        #[cfg(feature = "explore")]
+        link.script.replace(self.script.name);
         let value = match link.run(&command).await {
             Err(failure) if failure.is_no_script() => {
                 link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(text)).await?;
+                #[cfg(feature = "explore")]
+                link.script.replace(self.script.name);
                 link.run(&command).await?
             }
             other => other?,

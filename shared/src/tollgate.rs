@@ -376,6 +376,12 @@ impl Tollgate {
         }
     }
 
+    /// The same namespace, reached through another server's links: those behind a gate.
+    #[cfg(feature = "explore")]
+    pub fn through(&self, server: Server) -> Self {
+        Self { server, ..self.clone() }
+    }
+
     /// The server it lives on.
     pub fn server(&self) -> &Server {
         &self.server

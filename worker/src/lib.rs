@@ -12,6 +12,8 @@ mod pipeline;
 
 mod agents;
 
+#[cfg(feature = "explore")]
+pub mod explore;
 mod failpoint;
 mod hand;
 mod health;

@@ -14,8 +14,9 @@ pub(crate) mod options;
 pub(crate) mod setbacks;
 pub(crate) mod verdict;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, JobId, Namespace};
 use tollgate::keys::Keys;

@@ -8,7 +8,7 @@ mod drain;
 pub(crate) mod inspector;
 mod reminder;
 mod signals;
-mod start;
+pub(crate) mod start;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -58,13 +58,27 @@ pub(crate) struct Worker {
 
 impl Worker {
     fn new(config: Config, tollgate: Tollgate, health: Arc<Health>) -> Arc<Self> {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let consumer = format!("{host}-{}-{:08x}", std::process::id(), random::random::<u32>());
+        Self::named(consumer, config, tollgate, health)
+    }
+
+    /// A worker of this name, `<host>-<pid>-<boot>`, which no other has or had.
+    pub(crate) fn named(
+        consumer: String,
+        config: Config,
+        tollgate: Tollgate,
+        health: Arc<Health>,
+    ) -> Arc<Self> {
         let lanes = tollgate.partitions().iter().map(|partition| {
             Arc::new(Lane::new(partition, tollgate.keys(partition).clone(), config.batch_max))
         });
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let (pid, boot) = (std::process::id(), format!("{:08x}", random::random::<u32>()));
+        let mut words = consumer.rsplitn(3, '-');
+        let boot = words.next().unwrap_or_default().to_owned();
+        let pid = words.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+        let host = words.next().unwrap_or_default().to_owned();
         Arc::new(Self {
-            consumer: format!("{host}-{pid}-{boot}"),
+            consumer,
             health,
             slots: Slots::new(tollgate.server().clone(), config.concurrency.min(SETTLES_MAX)),
             payouts: Arc::new(Semaphore::new(config.concurrency)),

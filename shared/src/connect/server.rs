@@ -37,6 +37,8 @@ struct Inner {
     /// Replaced as a whole when a password or a certificate was read again and has changed.
     opened: RwLock<Arc<Opened>>,
     inspection: Arc<Inspection>,
+    #[cfg(feature = "explore")]
+    gate: Option<Arc<dyn crate::gate::Gate>>,
 }
 
 struct Opened {
@@ -57,7 +59,28 @@ impl Server {
         install_tls_provider();
         let inspection = Arc::new(Inspection::new());
         let opened = RwLock::new(Arc::new(Opened::new(endpoint, inspection.clone())));
-        Self { inner: Arc::new(Inner { opened, inspection }) }
+        Self {
+            inner: Arc::new(Inner {
+                opened,
+                inspection,
+                #[cfg(feature = "explore")]
+                gate: None,
+            }),
+        }
+    }
+
+    /// The same server behind a gate: no connection is opened, and every call waits there.
+    #[cfg(feature = "explore")]
+    pub fn gated(&self, gate: Arc<dyn crate::gate::Gate>) -> Self {
+        let opened = RwLock::new(self.opened());
+        Self {
+            inner: Arc::new(Inner { opened, inspection: self.inner.inspection.clone(), gate: Some(gate) }),
+        }
+    }
+
+    #[cfg(feature = "explore")]
+    pub(crate) fn gate(&self) -> Option<Arc<dyn crate::gate::Gate>> {
+        self.inner.gate.clone()
     }
 
     /// A link from the pool, connected and greeted.
@@ -65,6 +88,10 @@ impl Server {
     /// # Errors
     /// Always [`Failure::NotApplied`]: nothing was sent yet.
     pub async fn link(&self) -> Result<Link, Failure> {
+        #[cfg(feature = "explore")]
+        if self.gate().is_some() {
+            return Ok(Link::gated(self.clone()));
+        }
         Ok(Link::new(self.clone(), self.pooled().await?))
     }
 
@@ -73,6 +100,10 @@ impl Server {
     /// # Errors
     /// As [`Server::link`].
     pub async fn blocking_link(&self, block: Duration) -> Result<BlockingLink, Failure> {
+        #[cfg(feature = "explore")]
+        if self.gate().is_some() {
+            return Ok(BlockingLink::gated(self.clone(), block));
+        }
         Ok(BlockingLink::new(self.clone(), block, self.dedicated(block).await?))
     }
 

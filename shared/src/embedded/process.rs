@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub(super) fn spawn(
     layout: &Layout,
     appendfsync: AppendFsync,
     extra: &[String],
+    variables: &[(String, PathBuf)],
     lock: File,
 ) -> Result<Child, EmbeddedError> {
     let log = layout.open_log()?;
@@ -44,6 +45,7 @@ pub(super) fn spawn(
         .args(["--appendonly", "yes", "--appendfsync", appendfsync.as_str(), "--save", ""])
         .args(["--maxmemory-policy", "noeviction", "--proto-max-bulk-len", BULK_BYTES_MAX])
         .args(extra)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         // Ctrl-C goes to the group of the terminal: the server must outlive a worker that drains.
         .process_group(0)
         .stdin(Stdio::from(lock))

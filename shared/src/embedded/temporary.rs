@@ -22,6 +22,7 @@ const WATCHDOG: &str = r#"read -r _; kill -9 "$1"; rm -rf "$2" "$3""#;
 pub struct Temporary {
     layout: Layout,
     extra: Vec<String>,
+    variables: Vec<(String, PathBuf)>,
     running: Option<Running>,
 }
 
@@ -38,10 +39,20 @@ impl Temporary {
     /// # Errors
     /// See [`EmbeddedError`].
     pub fn start(extra: &[&str]) -> Result<Self, EmbeddedError> {
+        Self::start_with(extra, &[])
+    }
+
+    /// The same, with variables in its environment: a file to preload, and what that reads.
+    ///
+    /// # Errors
+    /// See [`EmbeddedError`].
+    pub fn start_with(extra: &[&str], variables: &[(&str, &Path)]) -> Result<Self, EmbeddedError> {
         let dir = std::env::temp_dir().join(format!("tollgate-{}", uuid::Uuid::now_v7().simple()));
         let layout = Layout::prepare(&dir)?;
         let extra = extra.iter().map(ToString::to_string).collect();
-        let mut temporary = Self { layout, extra, running: None };
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.to_path_buf())).collect();
+        let mut temporary = Self { layout, extra, variables, running: None };
         temporary.restart()?;
         Ok(temporary)
     }
@@ -90,7 +101,8 @@ impl Temporary {
             }
         };
         let binary = binary::find(None)?;
-        let mut server = process::spawn(&binary, &self.layout, AppendFsync::EverySec, &self.extra, lock)?;
+        let mut server =
+            process::spawn(&binary, &self.layout, AppendFsync::EverySec, &self.extra, &self.variables, lock)?;
         let watchdog = watch(&server, &self.layout).inspect_err(|_| end(&mut server))?;
         self.running = Some(Running { server, watchdog });
         let layout = &self.layout;

@@ -185,20 +185,21 @@ async fn a_healthy_run_has_no_complaint() {
 #[tokio::test]
 async fn every_planted_bug_is_found() {
     let expected = |sabotage| match sabotage {
-        Sabotage::ReceiptCheckRemoved => "G3",
-        Sabotage::CheckAndActSplit => "G1",
-        Sabotage::AcknowledgeBeforeEffect => "G10",
-        Sabotage::JournalLineSkipped => "G9",
-        Sabotage::BalanceOffByOne => "G2",
-        Sabotage::FenceIgnored => "G28",
-        Sabotage::ParkedJobTaken => "G5",
+        Sabotage::ReceiptCheckRemoved => Some("G3"),
+        Sabotage::CheckAndActSplit => Some("G1"),
+        Sabotage::AcknowledgeBeforeEffect => Some("G10"),
+        Sabotage::JournalLineSkipped => Some("G9"),
+        Sabotage::BalanceOffByOne => Some("G2"),
+        Sabotage::FenceIgnored => Some("G28"),
+        Sabotage::ParkedJobTaken => Some("G5"),
         // No settle: see below.
-        Sabotage::UnlockByPlainDel => "",
+        Sabotage::UnlockByPlainDel => None,
+        // Somebody has to die at one moment: `tollgate-chaos explore` finds them.
+        Sabotage::AcknowledgeFirst | Sabotage::TrimAboveInFlight => None,
     };
-    for sabotage in Sabotage::ALL.into_iter().filter(|sabotage| *sabotage != Sabotage::UnlockByPlainDel) {
+    for (sabotage, guarantee) in Sabotage::ALL.into_iter().filter_map(|bug| Some((bug, expected(bug)?))) {
         let mut run = sabotage.plant(run()).await;
         let found = complaints(&mut run).await;
-        let guarantee = expected(sabotage);
         assert!(found.iter().any(|complaint| complaint.starts_with(guarantee)), "{sabotage:?}: {found:#?}");
     }
 }

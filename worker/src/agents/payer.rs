@@ -4,9 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 use tollgate::ids::{AccountId, JobId, Namespace};
 use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
@@ -179,7 +180,7 @@ impl Payer {
             biased;
             () = worker.health.shutdown.reached(Self::UNTIL) => None,
             hand = self.hands.clone().acquire_owned() => hand.ok(),
-            () = tokio::time::sleep_until(list_ends_at.into()) => None,
+            () = tokio::time::sleep_until(list_ends_at) => None,
         }
     }
 }
@@ -228,7 +229,15 @@ async fn pay(
     let Shared { namespace, links, gateway, rules, health, .. } = &*shared;
     let (keys, account, id) = (&lane.keys, &account, &id);
     let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
-    match shared.locks.with(account, |_lease| attempt.run()).await {
+    #[cfg(feature = "explore")]
+    let locked = match gateway.is_explored() {
+        // Everybody has every lock: a superset of what locks let happen.
+        true => attempt.run().await.map_err(WorkError::Work),
+        false => shared.locks.with(account, |_lease| attempt.run()).await,
+    };
+    #[cfg(not(feature = "explore"))]
+    let locked = shared.locks.with(account, |_lease| attempt.run()).await;
+    match locked {
         Ok(outcome) => leave.outcome = outcome,
         Err(WorkError::Work(ScriptError::Failure(failure))) => warn!(%id, "a payout waits: {failure}"),
         Err(WorkError::Work(error)) => leave.outcome = Outcome::Damaged { what: error.to_string() },

@@ -45,6 +45,9 @@ pub(crate) struct GatewayOptions {
     pub(crate) token_file: Option<PathBuf>,
     /// Authorities to trust instead of the system's, in PEM.
     pub(crate) ca_file: Option<PathBuf>,
+    /// What stands in for the gateway, at which questions wait.
+    #[cfg(feature = "explore")]
+    pub(crate) bank: Option<Arc<dyn crate::explore::Bank>>,
 }
 
 impl fmt::Debug for GatewayOptions {
@@ -135,6 +138,11 @@ impl Gateway {
         self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    #[cfg(feature = "explore")]
+    pub(crate) fn is_explored(&self) -> bool {
+        self.options.bank.is_some()
+    }
+
     pub(crate) fn name(&self) -> &GatewayName {
         &self.name
     }
@@ -176,6 +184,18 @@ impl Gateway {
         mut request: RequestBuilder,
         remaining: Duration,
     ) -> Verdict {
+        #[cfg(feature = "explore")]
+        if let Some(bank) = &self.options.bank {
+            let asked = crate::explore::Question {
+                key: payment.key.clone(),
+                payment: (question == Question::Pay)
+                    .then(|| serde_json::to_string(payment).unwrap_or_default()),
+            };
+            return match bank.ask(asked).await {
+                Some((status, body)) => judge(question, payment, status, body.as_bytes()),
+                None => Verdict::Unknown { note: "no answer in time".to_owned() },
+            };
+        }
         if let Some(token) = self.secrets().token {
             request = request.bearer_auth(token);
         }
@@ -214,6 +234,12 @@ fn describe(problem: reqwest::Error) -> String {
 }
 
 fn client(options: &GatewayOptions, authorities: Option<&[u8]>) -> anyhow::Result<Client> {
+    #[cfg(feature = "explore")]
+    if options.bank.is_some() {
+        // Never used, and slow to make.
+        static ONE: std::sync::OnceLock<Client> = std::sync::OnceLock::new();
+        return Ok(ONE.get_or_init(Client::new).clone());
+    }
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())

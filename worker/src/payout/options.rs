@@ -117,6 +117,8 @@ impl PayoutConfig {
             token,
             token_file: args.payout_token_file,
             ca_file: args.payout_ca,
+            #[cfg(feature = "explore")]
+            bank: None,
         });
         let urls = if args.lock_urls.is_empty() { LockNodes::urls_from_env() } else { args.lock_urls };
         let lock_nodes = match urls.as_slice() {

@@ -127,7 +127,7 @@ pub(super) async fn say_new_queues(worker: &Worker) {
 
 /// Learns which queues there are before the first fetch. A partition that is damaged does not hold up the others: the
 /// heartbeat goes on trying, and says so.
-pub(super) async fn read_queues(worker: &Worker) {
+pub(crate) async fn read_queues(worker: &Worker) {
     let mut unread: Vec<_> = worker.lanes.iter().collect();
     let read = async || {
         let mut link = worker.tollgate.server().link().await?;
