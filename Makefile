@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -41,6 +41,10 @@ chaos-versions: redis ## two versions of the worker exchanged under load: of the
 chaos-release: redis ## every fault on release builds; scenarios that need fail points are left out, aloud
 	cargo build --release $(PROGRAMS)
 	@target/release/tollgate-chaos run --smoke --at-once 2 --may-leave-out --report target/chaos
+
+explore: redis ## build, then every order of the calls of small fleets, and what can happen to each call; ten minutes
+	cargo build --profile demo --no-default-features --features explore -p tollgate-chaos --bin tollgate-chaos
+	@target/demo/tollgate-chaos explore $(EXPLORE)
 
 # Where no registry is reached: `make IMAGES=local compose-chaos` makes the base images here, by debootstrap.
 IMAGES := registry

@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 mod bank;
 mod compose;
 mod demo;
+#[cfg(feature = "explore")]
+mod explore;
 mod payouts;
 #[cfg(feature = "race")]
 mod race;
@@ -37,6 +39,9 @@ enum Command {
     #[cfg(feature = "run")]
     /// The verdict on a run that was played before
     Check(run::CheckArgs),
+    #[cfg(feature = "explore")]
+    /// Every order of the calls of a small fleet, and what can happen to each call
+    Explore(explore::Args),
     #[cfg(feature = "race")]
     /// Well-known races with every well-known cure, on real stores, and the damage counted
     Race(race::Args),
@@ -68,6 +73,8 @@ async fn run() -> ExitCode {
         Command::Run(args) => run::run(args).await,
         #[cfg(feature = "run")]
         Command::Check(args) => run::check(&args),
+        #[cfg(feature = "explore")]
+        Command::Explore(args) => explore::run(args).await,
         #[cfg(feature = "race")]
         Command::Race(args) => race::run(args).await,
         #[cfg(feature = "race")]

@@ -13,7 +13,7 @@ mod finish;
 mod fleet;
 mod ground;
 mod history;
-mod judge;
+pub(crate) mod judge;
 mod options;
 mod play;
 mod progress;

@@ -104,6 +104,16 @@ pub(super) struct Judgement {
     pub(super) summary: Summary,
 }
 
+/// Replays a journal, as `journal export` has it, against the campaigns and accounts that there are.
+pub(crate) fn replay(
+    journal: Vec<serde_json::Value>,
+    campaigns: Vec<serde_json::Value>,
+    accounts: Vec<serde_json::Value>,
+) -> anyhow::Result<Vec<String>> {
+    let findings = replay::check(&Record::of_journal(journal, campaigns, accounts)?);
+    Ok(findings.into_iter().map(|found| format!("{}: {}", found.guarantee, found.what)).collect())
+}
+
 /// Judges what lies in a run's directory.
 pub(super) fn judge(dir: &Path) -> anyhow::Result<(Record, Judgement)> {
     let record = Record::read(dir)?;

@@ -6,6 +6,8 @@
 
 mod bank;
 mod compose;
+#[cfg(feature = "explore")]
+mod explore;
 mod leftovers;
 #[cfg(feature = "sabotage")]
 mod planted;

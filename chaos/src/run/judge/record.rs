@@ -102,6 +102,7 @@ pub(in crate::run) struct Call {
     pub(in crate::run) told: Option<(u64, Answer)>,
 }
 
+#[derive(Default)]
 pub(in crate::run) struct Record {
     pub(in crate::run) beginning: Beginning,
     pub(in crate::run) entries: Vec<Entry>,
@@ -157,6 +158,20 @@ impl Record {
             census: lines(dir, "census.ndjson")?,
             chains: lines(dir, "chains.ndjson")?,
             logs: logs(dir)?,
+        })
+    }
+
+    /// What the journal and the resources alone say, from somewhere else than a run's directory.
+    pub(super) fn of_journal(
+        journal: Vec<Value>,
+        campaigns: Vec<Value>,
+        accounts: Vec<Value>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            journal: serde_json::from_value(journal.into())?,
+            campaigns: serde_json::from_value(campaigns.into())?,
+            accounts: serde_json::from_value(accounts.into())?,
+            ..Self::default()
         })
     }
 

@@ -1,0 +1,135 @@
+//! The verdict on the end of one order: the audit, the journal's own replay of the chaos runs, the bank, and what
+//! people were told.
+
+use std::collections::BTreeMap;
+
+use tollgate::Tollgate;
+use tollgate::audit;
+use tollgate::code::Code;
+use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::journal;
+use tollgate::link::Link;
+use tollgate::outcome::OutcomeClass;
+use tollgate::partition::Partition;
+
+use super::bank::Bank;
+use super::scenario::{Scenario, Word};
+
+/// What is wrong; nothing if all is well.
+pub(super) async fn judge(
+    tollgate: &Tollgate,
+    scenario: &Scenario,
+    bank: &Bank,
+    words: &[Word],
+) -> anyhow::Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    let report = audit::audit(tollgate, &[], &|_| ()).await?;
+    wrong.extend(
+        report.violations.iter().map(|found| format!("{:?} {}: {}", found.check, found.resource, found.what)),
+    );
+
+    let mut link = tollgate.server().link().await?;
+    let partition = Partition::of("c", tollgate.partitions());
+    let mut lines = Vec::new();
+    for entry in journal::page(&mut link, tollgate.keys(partition), None, 1_000).await? {
+        match entry.map(|entry| entry.lines()) {
+            Ok(Ok(more)) => lines.extend(more),
+            _ => wrong.push("the journal has an entry that cannot be read".to_owned()),
+        }
+    }
+    wrong.extend(replayed(tollgate, &mut link, partition, &lines).await?);
+
+    let steps = |line: &journal::Line| line.request.kind().name().starts_with("payout_");
+    let mut last: BTreeMap<&str, Code> = BTreeMap::new();
+    for line in &lines {
+        last.insert(line.id.as_str(), line.code);
+    }
+    for word in words {
+        match word {
+            Word::Enqueued(id) => {
+                let known = tollgate.lookup(&mut link, &[JobId::parse(*id)?]).await?;
+                if known.iter().flatten().all(|outcome| outcome.class == OutcomeClass::NotDecided) {
+                    wrong.push(format!("G10 {id} was told to be sent and is lost"));
+                }
+            }
+            Word::Discarded(id) => {
+                if lines.iter().any(|line| line.id.as_str() == *id && !steps(line)) {
+                    wrong.push(format!("G11 {id} was discarded and is decided all the same"));
+                }
+            }
+        }
+    }
+    // What was there at the beginning was sent.
+    for id in scenario
+        .jobs
+        .iter()
+        .filter_map(|text| scenario.ids.iter().find(|id| text.contains(&format!("\"{id}\""))))
+    {
+        let discarded = words.contains(&Word::Discarded(id));
+        let known = tollgate.lookup(&mut link, &[JobId::parse(*id)?]).await?;
+        if !discarded && known.iter().flatten().all(|outcome| outcome.class == OutcomeClass::NotDecided) {
+            wrong.push(format!("G10 {id} was sent and is lost"));
+        }
+    }
+    wrong.extend(paid(bank, &last));
+    Ok(wrong)
+}
+
+/// What the bank paid against what the journal says of it.
+fn paid(bank: &Bank, last: &BTreeMap<&str, Code>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    for payment in bank.paid.values() {
+        let id = serde_json::from_str::<serde_json::Value>(payment)
+            .ok()
+            .and_then(|payment| Some(payment["id"].as_str()?.to_owned()));
+        *times.entry(id.unwrap_or_default()).or_default() += 1;
+    }
+    for (id, times) in &times {
+        if *times > 1 {
+            wrong.push(format!("G28 {id} was paid {times} times"));
+        }
+        match last.get(id.as_str()) {
+            Some(Code::Paid | Code::Paying | Code::Held | Code::NeedsReview) => {}
+            other => wrong.push(format!("G28 the bank has paid {id}, and the journal says {other:?}")),
+        }
+    }
+    for (id, _) in last.iter().filter(|(_, code)| **code == Code::Paid) {
+        if !times.contains_key(*id) {
+            wrong.push(format!("G28 {id} is paid by the journal, and not by the bank"));
+        }
+    }
+    wrong
+}
+
+/// The checkers of the chaos runs over the journal: written from the guarantees, and sharing nothing with the audit.
+async fn replayed(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    partition: Partition,
+    lines: &[journal::Line],
+) -> anyhow::Result<Vec<String>> {
+    let keys = tollgate.keys(partition);
+    let exported = lines.iter().map(|line| serde_json::to_value(journal::ExportLine::of(partition, line)));
+    let exported = exported.collect::<Result<_, _>>()?;
+    let mut fields = async |key: String, names: [&str; 2]| -> anyhow::Result<Option<[u64; 2]>> {
+        let mut command = redis::Cmd::new();
+        command.arg("HMGET").arg(key).arg(&names);
+        let [first, second]: [Option<u64>; 2] = link.query(&command).await?;
+        Ok(first.zip(second).map(|(first, second)| [first, second]))
+    };
+    let (mut campaigns, mut accounts) = (Vec::new(), Vec::new());
+    for name in ["c", "new"] {
+        if let Some([limit, issued]) =
+            fields(keys.campaign(&CampaignId::parse(name)?), ["limit", "issued"]).await?
+        {
+            campaigns.push(serde_json::json!({ "campaign": name, "limit": limit, "issued": issued }));
+        }
+    }
+    if let Some([available, held]) =
+        fields(keys.account(&AccountId::parse("a")?), ["available", "held"]).await?
+    {
+        accounts.push(serde_json::json!({ "account": "a", "available": available, "held": held }));
+    }
+    crate::run::judge::replay(exported, campaigns, accounts)
+}

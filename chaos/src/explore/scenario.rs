@@ -1,0 +1,269 @@
+//! The small fleets that are explored: who takes part, what there is at the beginning, how much may go wrong.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tollgate::Tollgate;
+use tollgate::envelope::Envelope;
+use tollgate::failure::Failure;
+use tollgate::ids::{JobId, QueueName};
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::dead::{self, DeadResult};
+use tollgate_worker::explore::LEASE;
+
+use super::bound::Bound;
+use super::process::Life;
+
+/// Who takes part.
+pub(super) enum Role {
+    Worker,
+    /// A producer or an operator: calls of the library, one after the other.
+    Script(fn(Tollgate, Diary) -> Life),
+}
+
+/// What somebody was told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Word {
+    Enqueued(&'static str),
+    Discarded(&'static str),
+}
+
+/// What producers and operators were told, in the order in which they heard it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Diary(Arc<Mutex<Vec<Word>>>);
+
+impl Diary {
+    fn add(&self, word: Word) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(word);
+    }
+
+    pub(super) fn words(&self) -> Vec<Word> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) fleet: Vec<(char, Role)>,
+    /// Jobs in one settle call at most.
+    pub(super) batch: usize,
+    /// Whether workers pay.
+    pub(super) pays: bool,
+    /// Operations before the beginning, as JSON.
+    pub(super) operations: &'static [&'static str],
+    /// Jobs that wait at the beginning, as JSON.
+    pub(super) jobs: &'static [&'static str],
+    /// The ids of all jobs.
+    pub(super) ids: Vec<&'static str>,
+    /// What the server's clock is stepped by.
+    pub(super) tick_ms: i64,
+    pub(super) bound: Bound,
+    /// What is known to go wrong in it, by a part of what is found; every other finding is one.
+    pub(super) known: Option<&'static str>,
+}
+
+const CAMPAIGN: &str = r#"{"id":"open-c","kind":"campaign_create","campaign":"c","limit":1}"#;
+const ACCOUNT: &str =
+    r#"{"id":"open-a","kind":"account_open","account":"a","balance":1000,"currency":"USD"}"#;
+const FIRST: &str = r#"{"id":"first","kind":"redeem","campaign":"c","customer":"x"}"#;
+const SECOND: &str = r#"{"id":"second","kind":"redeem","campaign":"c","customer":"y"}"#;
+const LATER: &str = r#"{"id":"later","kind":"withdraw","account":"a","amount":400,"currency":"USD","at":"2026-08-29T10:40:05Z"}"#;
+const OTHER_LATER: &str = r#"{"id":"later","kind":"withdraw","account":"a","amount":900,"currency":"USD"}"#;
+const PAYOUT: &str =
+    r#"{"id":"payout","kind":"withdraw","account":"a","amount":400,"currency":"USD","destination":"iban"}"#;
+const TAKE: &str = r#"{"id":"take","kind":"withdraw","account":"a","amount":600,"currency":"USD"}"#;
+const POISON: &str = r#"{"id":"poison","kind":"redeem"}"#;
+const EARLY: &str = r#"{"id":"early","kind":"redeem","campaign":"new","customer":"x"}"#;
+const NEW: &str = r#"{"id":"open-new","kind":"campaign_create","campaign":"new","limit":1}"#;
+
+/// How much may go wrong in one order, if not said otherwise: so that every fleet is walked whole in ten minutes.
+pub(super) const TOGETHER: u8 = 3;
+
+const BOUND: Bound = Bound {
+    deaths: 1,
+    faults: 1,
+    flushes: 1,
+    preemptions: 2,
+    takeovers: 1,
+    looks: 0,
+    ticks: 0,
+    all: TOGETHER,
+};
+
+impl Scenario {
+    pub(super) fn all() -> Vec<Self> {
+        vec![
+            Self::duplicates(),
+            Self::batch(),
+            Self::producer(),
+            Self::delayed(),
+            Self::payout(),
+            Self::discard(),
+        ]
+    }
+
+    fn two_workers(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            fleet: vec![('A', Role::Worker), ('B', Role::Worker)],
+            batch: 1,
+            pays: false,
+            operations: &[CAMPAIGN, ACCOUNT],
+            jobs: &[],
+            ids: vec!["first", "second", "later", "payout", "take", "poison", "early"],
+            tick_ms: 0,
+            bound: BOUND,
+            known: None,
+        }
+    }
+
+    fn duplicates() -> Self {
+        let about = "two workers; one coupon, a job for it that was sent twice";
+        Self { jobs: &[FIRST, FIRST], ..Self::two_workers("duplicates", about) }
+    }
+
+    fn batch() -> Self {
+        let about = "two workers that take two at once; one coupon, two who want it, a job that is none";
+        Self { jobs: &[FIRST, POISON, SECOND], batch: 2, ..Self::two_workers("batch", about) }
+    }
+
+    fn producer() -> Self {
+        Self {
+            fleet: vec![
+                ('A', Role::Worker),
+                ('P', Role::Script(|tollgate, diary| Box::pin(produce(tollgate, diary)))),
+            ],
+            jobs: &[],
+            ..Self::two_workers(
+                "producer",
+                "a worker, and a producer that sends a job, an operation and the job again",
+            )
+        }
+    }
+
+    fn delayed() -> Self {
+        Self {
+            jobs: &[LATER, OTHER_LATER],
+            tick_ms: 10_000,
+            bound: Bound { ticks: 1, flushes: 0, ..BOUND },
+            ..Self::two_workers("delayed", "two workers; a job for later, and another request under its id")
+        }
+    }
+
+    fn payout() -> Self {
+        Self {
+            jobs: &[PAYOUT],
+            pays: true,
+            tick_ms: LEASE.as_millis() as i64 + 600_000,
+            bound: Bound { ticks: 1, looks: 3, flushes: 0, preemptions: 1, ..BOUND },
+            ..Self::two_workers("payout", "two workers that pay, and one payout")
+        }
+    }
+
+    fn discard() -> Self {
+        Self {
+            fleet: vec![
+                ('A', Role::Worker),
+                ('B', Role::Worker),
+                ('O', Role::Script(|tollgate, diary| Box::pin(discard(tollgate, diary)))),
+            ],
+            jobs: &[EARLY],
+            bound: Bound { flushes: 0, deaths: 0, faults: 0, preemptions: 2, ..BOUND },
+            known: Some("was discarded and is decided all the same"),
+            ..Self::two_workers(
+                "discard",
+                "two workers, a job whose campaign does not exist yet; an operator discards it and creates the campaign",
+            )
+        }
+    }
+
+    /// Everything that is there before the first call.
+    pub(super) async fn set_up(&self, tollgate: &Tollgate) -> anyhow::Result<()> {
+        let mut link = tollgate.server().link().await?;
+        for text in self.operations {
+            operate(tollgate, &mut link, text).await.map_err(|error| anyhow!("{text}: {error}"))?;
+        }
+        let queue = QueueName::default();
+        for text in self.jobs {
+            match Envelope::decode_job(text.as_bytes()) {
+                Ok(job) => tollgate
+                    .enqueue(&mut link, &queue, [&job])
+                    .await?
+                    .into_iter()
+                    .collect::<Result<_, _>>()?,
+                Err(_) => {
+                    let mut command = redis::Cmd::new();
+                    let stream = tollgate
+                        .keys(tollgate::partition::Partitions::ONE.iter().next().context("a partition")?)
+                        .queue(&queue);
+                    command.arg("XADD").arg(stream).arg("*").arg("job").arg(*text);
+                    link.run(&command).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn operate(
+    tollgate: &Tollgate,
+    link: &mut tollgate::link::Link,
+    text: &str,
+) -> Result<(), ScriptError> {
+    let envelope =
+        Envelope::decode(text.as_bytes()).map_err(|poison| Failure::unknown(poison.to_string()))?;
+    let id = envelope.id.unwrap_or_else(JobId::fresh);
+    tollgate.settle_one(link, &id, &envelope.request).await.map(drop)
+}
+
+/// Asks again until there is an answer, as `producer` does.
+macro_rules! insist {
+    ($call:expr) => {
+        loop {
+            match $call.await {
+                Ok(done) => break done,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+}
+
+async fn produce(tollgate: Tollgate, diary: Diary) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    let (Ok(first), Ok(take)) =
+        (Envelope::decode_job(FIRST.as_bytes()), Envelope::decode_job(TAKE.as_bytes()))
+    else {
+        return;
+    };
+    let queue = QueueName::default();
+    insist!(tollgate.enqueue(&mut link, &queue, [&first, &take]));
+    diary.add(Word::Enqueued("first"));
+    diary.add(Word::Enqueued("take"));
+    insist!(operate(
+        &tollgate,
+        &mut link,
+        r#"{"id":"deposit","kind":"deposit","account":"a","amount":100,"currency":"USD"}"#
+    ));
+    insist!(tollgate.enqueue(&mut link, &queue, [&first]));
+}
+
+/// Waits until the job is dead, discards it, and then creates the campaign that it lacked.
+async fn discard(tollgate: Tollgate, diary: Diary) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    let Ok(id) = JobId::parse("early") else { return };
+    let Some(keys) = tollgate.partitions().iter().next().map(|partition| tollgate.keys(partition).clone())
+    else {
+        return;
+    };
+    // An operator discards what `dead ls` shows: two looks, so that the discard is a step of its own.
+    for _ in 0..3 {
+        if insist!(dead::discard(&mut link, &keys, std::slice::from_ref(&id))) == [DeadResult::Discarded] {
+            diary.add(Word::Discarded("early"));
+            insist!(operate(&tollgate, &mut link, NEW));
+            return;
+        }
+    }
+}
