@@ -1,9 +1,10 @@
 //! A fleet in the middle of an order: what can happen next, and what happens when it does.
 
+mod drain;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Context, anyhow};
-use redis::Value;
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
 use tollgate::sabotage::Sabotage;
@@ -17,11 +18,6 @@ use super::ground::{Ground, Look};
 use super::process::{Asked, Process, Told};
 use super::scenario::{Diary, Role, Scenario};
 use super::step::{Call, Step};
-
-/// Steps that a drain may take: many times what any here needs.
-const DRAIN_STEPS_MAX: usize = 300;
-/// How often the clock is stepped for what is still open.
-const DRAIN_TICKS_MAX: usize = 6;
 
 /// What a step may be, and what it costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,102 +256,11 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// What nobody stops any more: what is late arrives, who died is started again, and all go on until nothing is left
-    /// to do. Answers what is still undone in the end.
-    pub(super) fn drain(&mut self) -> anyhow::Result<Option<String>> {
-        let (mut ticks, mut gave_time, mut idle) = (0, false, false);
-        while let Some((call, _)) = self.late.first() {
-            self.make(Step::Arrive(*call))?;
-        }
-        let dead: Vec<(char, &Role)> = self
-            .processes
-            .iter()
-            .filter(|(.., process)| !process.lives())
-            .map(|(name, role, _)| (*name, *role))
-            .collect();
-        for (name, role) in dead {
-            self.drawing.add(name, "is started again".to_owned());
-            let next = char::from_u32(u32::from(name) + 8).unwrap_or('Z');
-            self.start(next, role)?;
-            self.drawing.rename(name, next);
-        }
-        for _ in 0..DRAIN_STEPS_MAX {
-            let look = self.ground.look()?;
-            let mut next = None;
-            for (name, _, process) in self.processes.iter().filter(|(.., process)| process.lives()) {
-                debug_assert!(process.lives());
-                for (no, nature) in self.enabled(*name, &look) {
-                    if next.is_none_or(|(_, poll)| poll && !nature.is_poll()) {
-                        next = Some((Call { process: *name, no }, nature.is_poll()));
-                    }
-                }
-            }
-            if let Some((call, is_poll)) = next {
-                // A look for payouts that are under way finds them again and again.
-                let is_look = is_poll && Nature::of(&self.asked(call)?) == Nature::Look;
-                if !(is_look && gave_time) {
-                    idle &= is_poll;
-                    self.make(Step::Run(call))?;
-                    gave_time = is_look;
-                    continue;
-                }
-            }
-            gave_time = false;
-            if look.holders.is_empty() && !look.is_open && !look.waits {
-                return Ok(None);
-            }
-            // Time goes by: every agent looks, and every read that blocks ends.
-            if !idle {
-                idle = true;
-                self.poll_all()?;
-                self.end_blocking_reads()?;
-                continue;
-            }
-            idle = false;
-            if ticks == DRAIN_TICKS_MAX {
-                break;
-            }
-            ticks += 1;
-            self.ground.clock.step(self.scenario.tick_ms.max(10_000))?;
-        }
-        let look = self.ground.look()?;
-        let held = if look.holders.is_empty() { "" } else { "entries are still held; " };
-        Ok(Some(format!("it does not come to an end: {held}what waits: {}", self.what_waits())))
-    }
-
     fn what_waits(&self) -> String {
         let all = self.processes.iter().flat_map(|(name, _, process)| {
             process.waiting(|waiting| format!("{name}{} {}", waiting.no, call::asks(&waiting.asked, &[])))
         });
         all.collect::<Vec<_>>().join(", ")
-    }
-
-    /// Every agent makes the call that it waits for.
-    fn poll_all(&mut self) -> anyhow::Result<()> {
-        for name in self.names() {
-            for (no, nature) in self.calls(name) {
-                if nature.is_poll() {
-                    self.make(Step::Run(Call { process: name, no }))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Every read that blocks ends, with nothing.
-    fn end_blocking_reads(&mut self) -> anyhow::Result<()> {
-        for name in self.names() {
-            for (no, nature) in self.calls(name) {
-                if nature == Nature::Fetch {
-                    self.tell(Call { process: name, no }, Told::Redis(Ok(vec![Value::Nil])))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn names(&self) -> Vec<char> {
-        self.processes.iter().filter(|(.., process)| process.lives()).map(|(name, ..)| *name).collect()
     }
 
     /// Whether it has a call that is no agent's poll and can come to something.
