@@ -79,7 +79,7 @@ const EARLY: &str = r#"{"id":"early","kind":"redeem","campaign":"new","customer"
 const NEW: &str = r#"{"id":"open-new","kind":"campaign_create","campaign":"new","limit":1}"#;
 
 /// How much may go wrong in one order, if not said otherwise: so that every fleet is walked whole in ten minutes.
-pub(super) const TOGETHER: u8 = 3;
+pub(super) const TOGETHER: u8 = 1;
 
 const BOUND: Bound = Bound {
     deaths: 1,

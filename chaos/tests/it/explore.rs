@@ -36,7 +36,8 @@ fn no_order_is_wrong_as_far_as_a_test_has_time() {
 }
 
 fn is_found(sabotage: &str, fleet: &str, wrong: &str) -> String {
-    let (code, said, complaint) = explore(&["--fleet", fleet, "--sabotage", sabotage, "--json"]);
+    let (code, said, complaint) =
+        explore(&["--fleet", fleet, "--sabotage", sabotage, "--together", "3", "--json"]);
     assert_eq!(code, Some(5), "{said}{complaint}");
     let (order, found, drawing) = found(&said);
     assert!(found.contains(wrong), "{found}\n{drawing}");
@@ -78,7 +79,7 @@ fn a_trim_above_what_is_in_flight_is_found() {
 /// With ranges in flight it is answered `not_owner`, and this test is turned round: nothing is found.
 #[test]
 fn a_discarded_job_is_executed_by_a_stale_worker_until_there_are_ranges_in_flight() {
-    let (code, said, complaint) = explore(&["--fleet", "discard", "--json"]);
+    let (code, said, complaint) = explore(&["--fleet", "discard", "--together", "3", "--json"]);
     assert_eq!(code, Some(0), "what is known is found: {said}{complaint}");
     let (_, wrong, drawing) = found(&said);
     assert_eq!(wrong, "G11 early was discarded and is decided all the same");
