@@ -38,6 +38,12 @@ impl Keys {
         format!("{namespace}:lock:{}", name.key_part())
     }
 
+    /// Who is next in line for a lock, on the lock node that is asked first (string, with a TTL). No lock is called so:
+    /// the first part of a lock's name is one of a few.
+    pub fn lock_next(namespace: &Namespace, name: &LockName) -> String {
+        format!("{namespace}:lock:next:{}", name.key_part())
+    }
+
     /// One value of the library's user with the fence that guards it (hash): outside every tag, since fence
     /// and value share the key.
     pub fn guarded(namespace: &Namespace, name: &LockName) -> String {

@@ -49,6 +49,7 @@ mod guarded;
 mod health;
 mod held;
 mod lease;
+mod line;
 mod look;
 #[cfg(test)]
 mod model;
@@ -164,8 +165,9 @@ impl Locks {
     pub async fn acquire(&self, name: &LockName, options: &LockOptions) -> Result<HeldLock, LockError> {
         let options = options.checked()?;
         let key = Keys::lock(&self.namespace, name);
-        let wanted = Wanted { locks: self, name, key: &key, options: &options };
-        let queue = self.nodes.queues().of(&key, name);
+        let next_key = Keys::lock_next(&self.namespace, name);
+        let wanted = Wanted { locks: self, name, key: &key, next_key, options: &options };
+        let queue = self.nodes.queues().of(&key, name, &self.owner);
         wanted.acquire(&queue).await
     }
 
@@ -192,9 +194,10 @@ impl Locks {
     pub async fn finish(&self, within: Duration) -> usize {
         self.nodes.background().done(Instant::now() + within).await
     }
+}
 
-    /// A token that no other attempt anywhere has: who, then 128 random bits.
-    fn token(&self) -> String {
-        format!("{}/{:032x}", self.owner, random::random::<u128>())
-    }
+/// A token that no other attempt anywhere has: who, since when by the clock here (to be shown, nothing rests on it), and
+/// 128 random bits.
+fn token(owner: &str) -> String {
+    format!("{owner}/{}-{:032x}", crate::instant::Instant::now().ms(), random::random::<u128>())
 }

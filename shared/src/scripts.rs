@@ -121,6 +121,7 @@ mod tests {
             &integrity::INTEGRITY,
             &init::INIT_HEAD,
             &lock::LOCK_EXTEND,
+            &lock::LOCK_LINE,
             &lock::LOCK_LOOK,
             &lock::LOCK_RELEASE,
             &lookup::LOOKUP,

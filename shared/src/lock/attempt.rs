@@ -14,26 +14,29 @@ use super::claim::{Claim, Round};
 use super::error::{Against, LockError};
 use super::held::HeldLock;
 use super::lease::Lease;
+use super::line::{Line, Way};
 use super::look::{Look, NodeLook};
 use super::node::Node;
 use super::nodes::LockNodes;
 use super::options::LockOptions;
 use super::queue::Queue;
 use super::quorum::{Standing, Tally, Vote, valid_until};
+use super::seat::Subject;
 use crate::backoff::Backoff;
 use crate::failure::Failure;
 use crate::ids::LockName;
 use crate::scripts::ScriptError;
 use crate::scripts::lock;
 
-/// Of the attempts of one waiter, every fourth is followed by a look at who has it; the first after the second.
-const LOOK_EVERY: u32 = 4;
+/// Of the attempts of one waiter, every eighth is followed by a look at who has it; the first after the second.
+const LOOK_EVERY: u32 = 8;
 
 /// A lock that somebody wants.
 pub(super) struct Wanted<'a> {
     pub(super) locks: &'a Locks,
     pub(super) name: &'a LockName,
     pub(super) key: &'a str,
+    pub(super) next_key: String,
     pub(super) options: &'a LockOptions,
 }
 
@@ -60,7 +63,9 @@ impl Wanted<'_> {
                     return self.in_turn(queue, began_at, true).await;
                 }
                 let longest = queue.retry_delay_max(self.options.retry_delay_max);
-                if queue.lets_others_in(longest) && Instant::now() + longest < ends_at {
+                // Where there is a line, others have their turn by that.
+                let in_line = self.has_line() && queue.line.is_contended();
+                if !in_line && queue.lets_others_in(longest) && Instant::now() + longest < ends_at {
                     tokio::time::sleep(longest).await;
                 }
                 // Whoever has come to the front too late is content with what the others were told.
@@ -71,18 +76,27 @@ impl Wanted<'_> {
                     Err(error) => error,
                 };
                 attempts += 1;
-                let pause = backoff.next_pause().min(longest);
+                let pause = queue.line.pause().unwrap_or_else(|| backoff.next_pause()).min(longest);
                 if Instant::now() + pause >= ends_at {
                     return Err(error);
                 }
                 tracing::trace!(%error, ?pause, "trying again");
-                tokio::join!(tokio::time::sleep(pause), self.report(queue, began_at, attempts));
+                if queue.line.has_time() {
+                    tokio::join!(tokio::time::sleep(pause), self.report(queue, began_at, attempts));
+                } else {
+                    tokio::time::sleep(pause).await;
+                }
                 if !matches!(error, LockError::Taken { .. }) {
                     // It failed on what these options ask for, perhaps: others need not wait behind it.
                     break;
                 }
             }
         }
+    }
+
+    /// The votes of one node are never split: whoever comes first has it, and nobody has to wait for a turn.
+    fn has_line(&self) -> bool {
+        self.locks.nodes.iter().count() > 1
     }
 
     /// One attempt, after those of others in this process that are under way. What one that began after `since` was
@@ -94,21 +108,35 @@ impl Wanted<'_> {
         }
         let began_at = Instant::now();
         // Whoever tries only once is told by a majority, not by the one node that is asked first.
-        let contended = waits && queue.asks_one_first();
-        let result = self.attempt(queue, contended).await;
+        let in_line = waits && self.has_line() && !queue.goes_on(self.options.retry_delay_max);
+        let way = if in_line { queue.line.way() } else { Way::All };
+        let result = self.attempt(queue, way).await;
         if let Err(error) = &result {
             queue.failed(began_at, self.options, error);
         }
         result
     }
 
-    async fn attempt(&self, queue: &Arc<Queue>, contended: bool) -> Result<HeldLock, LockError> {
+    async fn attempt(&self, queue: &Arc<Queue>, way: Way) -> Result<HeldLock, LockError> {
         let LockOptions { ttl, node_timeout, max_hold, .. } = *self.options;
         let began_at = Instant::now();
-        let claim = Claim::new(&self.locks.nodes, (self.key, &self.locks.token()), (ttl, node_timeout));
-        let Round { tally, sent_at } = claim.take(contended).await;
-        if tally.votes.iter().any(|vote| matches!(vote, Some(Vote::Taken { .. }))) {
+        let longest_pause = queue.retry_delay_max(self.options.retry_delay_max);
+        let subject = Subject {
+            key: self.key.to_owned(),
+            next_key: self.next_key.clone(),
+            token: super::token(&self.locks.owner),
+            waiter: queue.line.waiter(),
+            kept: Line::kept(longest_pause, node_timeout),
+        };
+        let claim = Claim::new(&self.locks.nodes, subject, (ttl, node_timeout));
+        let Round { tally, sent_at } = claim.take(way).await;
+        let anothers =
+            |vote: &Option<Vote>| matches!(vote, Some(Vote::Taken { token }) if queue.is_anothers(token));
+        if tally.votes.iter().any(anothers) {
             queue.met_others();
+        }
+        if way != Way::All {
+            queue.line.told(claim.first(), longest_pause);
         }
         let error = match tally.standing() {
             Standing::Ours => {
@@ -116,7 +144,10 @@ impl Wanted<'_> {
                 let lease = Lease::new(self.name.clone(), ttl, granted, max_hold);
                 match lease.check() {
                     Ok(()) => {
-                        let place = queue.held(&lease, self.options);
+                        let place = queue.held(&lease, self.options, claim.token());
+                        if way != Way::All {
+                            claim.settle_place(&lease);
+                        }
                         return Ok(HeldLock::new(claim, place, lease, self.options, sent_at));
                     }
                     Err(_) => LockError::TooLate { name: self.name.clone(), ttl, took: sent_at.elapsed() },

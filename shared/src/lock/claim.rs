@@ -18,21 +18,29 @@ use tokio::time::{timeout, timeout_at};
 
 use super::give_back::Background;
 use super::lease::Lease;
+use super::line::Way;
 use super::node::Permit;
 use super::nodes::LockNodes;
 use super::queue::Place;
 use super::quorum::{Standing, Tally, Vote};
-use super::seat::{Call, Seat};
+use super::seat::{Call, Seat, Subject};
 use crate::failure::Failure;
 
 /// A failed attempt waits at least so long for nodes that have not answered to hear its release.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_millis(50);
 
+/// For so large a part of the TTL nodes are asked again that are about to be free: what a quorum has granted is worth
+/// less by that.
+const ASKED_AGAIN_FOR: u32 = 8;
+/// So many rounds that gain no node end an attempt: what it waits for is no release.
+const ROUNDS_WITHOUT_GAIN: u32 = 2;
+
 /// A token on all nodes. Dropped, it is given back in the background.
 #[derive(Debug)]
 pub(super) struct Claim {
     seats: Arc<[Arc<Seat>]>,
-    /// Which node is asked first where others want the same lock.
+    subject: Arc<Subject>,
+    /// Which node keeps the line.
     first: usize,
     /// The runtime that took it, since a drop may happen outside of any.
     runtime: Handle,
@@ -50,39 +58,93 @@ pub(super) struct Round {
 }
 
 impl Claim {
-    /// Prepares one on the current runtime; nothing is sent yet. `token` must be used for this claim alone.
+    /// Prepares one on the current runtime; nothing is sent yet. Its token must be used for this claim alone.
     pub(super) fn new(
         nodes: &LockNodes,
-        (key, token): (&str, &str),
+        subject: Subject,
         (ttl, node_timeout): (Duration, Duration),
     ) -> Self {
-        let seat = |node| Arc::new(Seat::new(node, (key, token), (ttl, node_timeout), nodes.background()));
+        let subject = Arc::new(subject);
+        let seat = |node| Arc::new(Seat::new(node, &subject, (ttl, node_timeout), nodes.background()));
         let seats = nodes.iter().map(seat).collect();
         let runtime = Handle::current();
-        Self { seats, first: nodes.asked_first(), runtime, open: true, place: None }
+        Self { seats, subject, first: nodes.asked_first(), runtime, open: true, place: None }
     }
 
-    /// Asks every node for it, and ends as soon as the result stands.
+    /// Asks the nodes for it, and ends as soon as the result stands.
     ///
-    /// Where others want the same lock (`contended`), one node is asked alone first, the same for everybody: whoever
-    /// gets it goes on to the others, and the rest have cost one call and left nothing behind. So no votes are
-    /// split, however many there are. It only orders who asks; a quorum is needed all the same.
-    pub(super) async fn take(&self, contended: bool) -> Round {
+    /// In line, one node says whether it is our turn at all (`line.rs`). If it is, and only a part of the nodes is ours,
+    /// the rest still have to hear of the last holder's release: these are asked again, for a while, and what has been
+    /// granted is kept meanwhile. All of it counts from before the first call, and nobody waits for a part that we have
+    /// but those behind us in line; so it makes the lease shorter at most.
+    pub(super) async fn take(&self, way: Way) -> Round {
         let mut tally = Tally::new(self.seats.len());
         let sent_at = FirstSent::default();
-        if contended && self.seats.len() > 1 {
-            self.ask(Call::Take, &mut tally, &sent_at, |index| index == self.first).await;
+        if way == Way::All {
+            self.ask(&mut tally, &sent_at, |_| Call::Take, |_| true).await;
+            return Round { tally, sent_at: sent_at.get() };
+        }
+        let call = |index| if index == self.first { Call::TakeInLine } else { Call::Take };
+        if way == Way::OneFirst {
+            self.ask(&mut tally, &sent_at, call, |index| index == self.first).await;
             if matches!(tally.votes[self.first], Some(Vote::Taken { .. })) {
                 return Round { tally, sent_at: sent_at.get() };
             }
         }
-        self.ask(Call::Take, &mut tally, &sent_at, |_| true).await;
-        Round { tally, sent_at: sent_at.get() }
+        let began_at = Instant::now();
+        let (mut most, mut without_gain) = (0, 0);
+        loop {
+            self.ask(&mut tally, &sent_at, call, |_| true).await;
+            let ours = tally.ours();
+            without_gain = if ours > most { 0 } else { without_gain + 1 };
+            most = most.max(ours);
+            let waits = ours > 0 && matches!(tally.standing(), Standing::NotOurs | Standing::Split);
+            let over = began_at.elapsed() > self.ttl() / ASKED_AGAIN_FOR;
+            if !waits || over || without_gain >= ROUNDS_WITHOUT_GAIN {
+                return Round { tally, sent_at: sent_at.get() };
+            }
+            tokio::time::sleep((self.round_trip() / 4).max(Duration::from_millis(1))).await;
+            for vote in tally.votes.iter_mut().filter(|vote| matches!(vote, Some(Vote::Taken { .. }))) {
+                *vote = None;
+            }
+        }
     }
 
-    /// Asks the nodes that `which` names and that have not voted, until the result stands or all of them have.
-    async fn ask(&self, call: Call, tally: &mut Tally, sent_at: &FirstSent, which: impl Fn(usize) -> bool) {
-        ask(&self.seats, call, tally, sent_at, which).await;
+    /// Asks the nodes that `which` names and that have not voted, until the result stands or all of them have. In line,
+    /// a part that is ours has to be known: an answer that comes a little later is waited for.
+    async fn ask(
+        &self,
+        tally: &mut Tally,
+        sent_at: &FirstSent,
+        call: impl Fn(usize) -> Call,
+        which: impl Fn(usize) -> bool,
+    ) {
+        let in_line = call(self.first) == Call::TakeInLine;
+        ask(&self.seats, call, (tally, sent_at), which, in_line).await;
+    }
+
+    /// The node that keeps the line.
+    pub(super) fn first(&self) -> &Arc<Seat> {
+        &self.seats[self.first]
+    }
+
+    pub(super) fn token(&self) -> &str {
+        &self.subject.token
+    }
+
+    fn ttl(&self) -> Duration {
+        self.first().ttl()
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.first().round_trip()
+    }
+
+    /// After it was granted: where the node that keeps the line was not among those that granted it.
+    pub(super) fn settle_place(&self, lease: &Lease) {
+        if !self.first().stands() {
+            self.runtime.spawn(Arc::clone(self.first()).settle_place(lease.clone()));
+        }
     }
 
     /// What is needed to extend it, without the duty to give it back.
@@ -106,7 +168,7 @@ impl Claim {
         let calls = self.releases();
         let place = self.place.take();
         quorum_heard(calls, self.seats.len(), self.node_timeout()).await;
-        drop(place);
+        Place::left(place, self.first());
     }
 
     /// Like [`Claim::release`] after a failure, where each node may have a part: waits for all that said so, and a
@@ -167,9 +229,10 @@ impl Drop for Claim {
             );
         }
         if place.is_some() {
+            let first = Arc::clone(self.first());
             self.runtime.spawn(async move {
                 quorum_heard(calls, nodes, node_timeout).await;
-                drop(place);
+                Place::left(place, &first);
             });
         }
     }
@@ -204,7 +267,7 @@ impl Extender {
     pub(super) async fn extend(&self) -> Round {
         let mut tally = Tally::new(self.seats.len());
         let sent_at = FirstSent::default();
-        ask(&self.seats, Call::Extend, &mut tally, &sent_at, |_| true).await;
+        ask(&self.seats, |_| Call::Extend, (&mut tally, &sent_at), |_| true, false).await;
         Round { tally, sent_at: sent_at.get() }
     }
 
@@ -248,20 +311,32 @@ impl FirstSent {
     }
 }
 
+/// Asks the nodes that `which` names and that have not voted, until the result stands or all of them have; if
+/// `all_of_them`, for as long again as it took until the result stood.
 async fn ask(
     seats: &[Arc<Seat>],
-    call: Call,
-    tally: &mut Tally,
-    sent_at: &FirstSent,
+    call: impl Fn(usize) -> Call,
+    (tally, sent_at): (&mut Tally, &FirstSent),
     which: impl Fn(usize) -> bool,
+    all_of_them: bool,
 ) {
     let open = seats.iter().enumerate().filter(|(index, _)| tally.votes[*index].is_none() && which(*index));
-    let mut answers: FuturesUnordered<_> =
-        open.map(|(index, seat)| async move { (index, ask_one(seat, call, sent_at).await) }).collect();
+    let calls = open.map(|(index, seat)| {
+        let call = call(index);
+        async move { (index, ask_one(seat, call, sent_at).await) }
+    });
+    let mut answers: FuturesUnordered<_> = calls.collect();
+    let began_at = Instant::now();
     while tally.standing() == Standing::Open
         && let Some((index, vote)) = answers.next().await
     {
         tally.votes[index] = Some(vote);
+    }
+    if all_of_them && tally.standing() != Standing::Ours {
+        let until = Instant::now() + began_at.elapsed();
+        while let Ok(Some((index, vote))) = timeout_at(until.into(), answers.next()).await {
+            tally.votes[index] = Some(vote);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::quorum::quorum;
 use crate::failure::Failure;
+use crate::instant::Instant;
 use crate::scripts::lock::Seen;
 
 /// What the nodes said about who has a lock, each for itself and a moment ago. Nothing may rest on it: ask for the
@@ -33,6 +34,8 @@ pub enum Found {
     Held {
         /// The owner.
         owner: String,
+        /// Since when, by the owner's own clock; `None` if its token does not say.
+        since: Option<Instant>,
         /// For how long still.
         left: Duration,
     },
@@ -52,7 +55,7 @@ impl Look {
     /// Who has it on so many nodes that nobody else can have it, and for how long at most.
     pub fn holder(&self) -> Option<(&str, Duration)> {
         let held = |node: &NodeLook| match &node.found {
-            Ok(Found::Held { owner, left }) => Some((owner.clone(), *left)),
+            Ok(Found::Held { owner, left, .. }) => Some((owner.clone(), *left)),
             _ => None,
         };
         let all: Vec<(String, Duration)> = self.nodes.iter().filter_map(held).collect();
@@ -63,6 +66,15 @@ impl Look {
                 let most = lefts.iter().max()?;
                 (lefts.len() >= quorum(self.nodes.len())).then_some((owner.as_str(), *most))
             }
+            _ => None,
+        })
+    }
+
+    /// Since when whoever has it has had it, by that owner's own clock; `None` if nobody has it, or did not say.
+    pub fn held_since(&self) -> Option<Instant> {
+        let (holder, _) = self.holder()?;
+        self.nodes.iter().find_map(|node| match &node.found {
+            Ok(Found::Held { owner, since, .. }) if owner == holder => *since,
             _ => None,
         })
     }
@@ -79,26 +91,15 @@ impl Look {
     }
 }
 
-impl Look {
-    /// Whether whatever stands on the nodes now is a left-over: no lock at all, or what an earlier look, so long ago,
-    /// has seen too, and nobody has extended or taken anew since.
-    pub(super) fn is_left_over(&self, before: Option<(Duration, &Self)>) -> bool {
-        let earlier = |index: usize| before.and_then(|(ago, look)| Some((ago, look.nodes.get(index)?)));
-        self.nodes.iter().enumerate().all(|(index, node)| match (&node.found, earlier(index)) {
-            (Ok(Found::Held { owner, left }), Some((ago, NodeLook { found: Ok(before), .. }))) => {
-                matches!(before, Found::Held { owner: other, left: more } if other == owner && *left + ago / 2 <= *more)
-            }
-            (Ok(Found::Held { .. }), _) => false,
-            _ => true,
-        })
-    }
-}
-
-/// `held by web-1:17 for at most 3.2s more; 3 of 3 nodes answer`
+/// `held by web-1:17 since 2026-11-23T10:00:00.123Z for at most 3.2s more; 3 of 3 nodes answer`
 impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((owner, left)) = self.holder() {
-            write!(f, "held by {owner} for at most {left:.1?} more")?;
+            write!(f, "held by {owner}")?;
+            if let Some(since) = self.held_since() {
+                write!(f, " since {since}")?;
+            }
+            write!(f, " for at most {left:.1?} more")?;
         } else if self.is_free() {
             f.write_str("held by nobody")?;
         } else {
@@ -126,7 +127,9 @@ impl From<Seen> for Found {
             Seen::Free => Self::Free,
             Seen::Held(token, None) => Self::Foreign { owner: token },
             Seen::Held(token, Some(_)) if token.is_empty() => Self::Foreign { owner: token },
-            Seen::Held(token, Some(left)) => Self::Held { owner: owner_of(&token).to_owned(), left },
+            Seen::Held(token, Some(left)) => {
+                Self::Held { owner: owner_of(&token).to_owned(), since: since_of(&token), left }
+            }
         }
     }
 }
@@ -134,6 +137,12 @@ impl From<Seen> for Found {
 /// Who took a token, as that owner calls itself; empty if it is none of a lock's.
 pub(super) fn owner_of(token: &str) -> &str {
     token.rsplit_once('/').map_or("", |(owner, _)| owner)
+}
+
+/// Since when a token is its owner's, if it says so.
+fn since_of(token: &str) -> Option<Instant> {
+    let (_, own) = token.rsplit_once('/')?;
+    Instant::from_ms(own.split_once('-')?.0.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -149,7 +158,11 @@ mod tests {
     }
 
     fn held(owner: &str, secs: u64) -> Result<Found, Failure> {
-        Ok(Found::Held { owner: owner.into(), left: Duration::from_secs(secs) })
+        Ok(Found::Held {
+            owner: owner.into(),
+            since: Instant::from_ms(1_000),
+            left: Duration::from_secs(secs),
+        })
     }
 
     #[test]
@@ -162,22 +175,25 @@ mod tests {
     }
 
     #[test]
-    fn a_left_over_is_what_nobody_has_touched_since_the_look_before() {
-        let free = || Ok(Found::Free);
-        let ago = Duration::from_secs(2);
-        let now = look(&[held("a", 6), free(), free()]);
-        assert!(!now.is_left_over(None), "somebody may be on the way to the others");
-        assert!(now.is_left_over(Some((ago, &look(&[held("a", 8), free(), free()])))));
-        assert!(!now.is_left_over(Some((ago, &look(&[held("a", 6), free(), free()])))), "taken anew");
-        assert!(!now.is_left_over(Some((ago, &look(&[held("b", 8), free(), free()])))), "by another");
-        assert!(look(&[Ok(Found::Foreign { owner: "x".into() }), free(), free()]).is_left_over(None));
+    fn a_token_says_since_when_and_an_older_one_does_not() {
+        let before = Instant::now();
+        let token = super::super::token("eu/web-1:17");
+        assert_eq!(owner_of(&token), "eu/web-1:17");
+        assert!(since_of(&token).unwrap() >= before);
+        for other in ["web-1:17/00ff", "by hand", "", "a/-", "a/99999999999999999999-1", "a/x-1"] {
+            assert_eq!(since_of(other), None, "{other}");
+        }
     }
 
     #[test]
     fn the_text_says_who_until_when_and_how_many_answer() {
         let text =
             look(&[held("web-1:17", 3), held("web-1:17", 2), Err(Failure::unknown("lost"))]).to_string();
-        for part in ["held by web-1:17 for at most 3.0s", "redis://2: unknown", "2 of 3 nodes answer"] {
+        for part in [
+            "held by web-1:17 since 1970-01-01T00:00:01Z for at most 3.0s",
+            "redis://2: unknown",
+            "2 of 3 nodes answer",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let foreign = look(&[Ok(Found::Foreign { owner: "me".into() })]).to_string();

@@ -97,7 +97,7 @@ impl Node {
         let within = if failing { node_timeout } else { OWN_LINK_WITHIN };
         let permit = async {
             let take = match call {
-                Call::Take => Some(Arc::clone(&self.takes).acquire_owned().await.ok()?),
+                Call::Take | Call::TakeInLine => Some(Arc::clone(&self.takes).acquire_owned().await.ok()?),
                 Call::Extend | Call::Release => None,
             };
             Some(Permit { _call: Arc::clone(&self.calls).acquire_owned().await.ok()?, _take: take })

@@ -52,9 +52,9 @@ pub struct LockNodes {
 #[derive(Debug)]
 struct Shared {
     nodes: Vec<Arc<Node>>,
-    /// The one that is asked first where others want the same lock: for everybody the same, in whatever order they
+    /// In this order one of them is asked first where others want the same lock: for everybody the same, however they
     /// name the servers.
-    asked_first: usize,
+    order: Vec<usize>,
     peers: Arc<Peers>,
     placement: Placement,
     queues: Queues,
@@ -115,9 +115,10 @@ impl LockNodes {
         let count = servers.len();
         let node = |(index, server)| Arc::new(Node::new(server, index, count, &peers));
         let nodes: Vec<_> = servers.into_iter().enumerate().map(node).collect();
-        let asked_first = (0..count).min_by_key(|index| nodes[*index].place()).unwrap_or_default();
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|index| nodes[*index].place());
         let (queues, background) = (Queues::default(), Background::default());
-        Self { shared: Arc::new(Shared { nodes, asked_first, peers, placement, queues, background }) }
+        Self { shared: Arc::new(Shared { nodes, order, peers, placement, queues, background }) }
     }
 
     /// The servers at these URLs; if there are none, the data Redis.
@@ -180,8 +181,11 @@ impl LockNodes {
         self.shared.nodes.iter()
     }
 
+    /// Which node is asked first: of those that do not fail, as far as this process knows.
     pub(super) fn asked_first(&self) -> usize {
-        self.shared.asked_first
+        let Shared { nodes, order, .. } = &*self.shared;
+        let answers = |index: &&usize| !nodes[**index].health.is_failing();
+        order.iter().find(answers).or(order.first()).copied().unwrap_or_default()
     }
 
     pub(super) fn queues(&self) -> &Queues {

@@ -12,16 +12,17 @@ use tokio::sync::watch;
 
 use super::error::{LockError, LostCause};
 use super::lease::Lease;
+use super::line::Line;
 use super::look::Look;
 use super::options::LockOptions;
+use super::seat::Seat;
 use crate::ids::LockName;
 
-/// For so long after another was met at a name, one node is asked alone first.
-const CONTENDED_FOR: Duration = Duration::from_secs(10);
-/// For so long the node that is asked first is not, after it alone kept others from a free lock.
-const FIRST_BLOCKED_FOR: Duration = Duration::from_secs(10);
 /// After holding a lock for this many longest pauses almost without a break, a process leaves it free for one.
 const STREAK_PAUSES: u32 = 20;
+/// For this part of the longest pause a process takes a lock again and again before it gets in line behind others: to
+/// hand it over each time costs more than the work, where both are short.
+const OWN_TURN: u32 = 16;
 /// So many names are kept before those that nobody uses are forgotten.
 const NAMES_KEPT: usize = 1024;
 
@@ -51,16 +52,17 @@ struct Names {
 }
 
 impl Queues {
-    pub(super) fn of(&self, key: &str, name: &LockName) -> Arc<Queue> {
+    /// The queue of a lock; `owner` is who this process is to others, should they see it in line.
+    pub(super) fn of(&self, key: &str, name: &LockName, owner: &str) -> Arc<Queue> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = names.by_key.get(key) {
             return Arc::clone(queue);
         }
         if names.by_key.len() >= names.forget_at.max(NAMES_KEPT) {
-            names.by_key.retain(|_, queue| Arc::strong_count(queue) > 1 || queue.is_contended());
+            names.by_key.retain(|_, queue| Arc::strong_count(queue) > 1 || queue.line.is_contended());
             names.forget_at = names.by_key.len() * 2;
         }
-        let queue = Arc::new(Queue::new(name.clone()));
+        let queue = Arc::new(Queue::new(name.clone(), owner));
         names.by_key.insert(key.to_owned(), Arc::clone(&queue));
         queue
     }
@@ -75,6 +77,8 @@ impl Queues {
 #[derive(Debug)]
 pub(super) struct Queue {
     name: LockName,
+    /// The line behind processes that want the same lock.
+    pub(super) line: Line,
     /// Held by the waiter at the front.
     pub(super) front: tokio::sync::Mutex<()>,
     /// Held during an attempt.
@@ -90,9 +94,11 @@ struct State {
     holder: Option<(u64, Lease)>,
     waiters: BTreeMap<u64, Waiter>,
     last_failure: Option<Failed>,
-    contended_until: Option<Instant>,
-    first_blocked_until: Option<Instant>,
+    /// The last token that was given back here: nodes may have it for a moment longer.
+    given_back: Option<String>,
     streak: Option<Streak>,
+    /// Since when nobody but this process has had it, as far as it knows.
+    own_since: Option<Instant>,
     seen: Option<(Instant, Look)>,
     /// When somebody's wait was last reported.
     reported_at: Option<Instant>,
@@ -124,6 +130,7 @@ struct Streak {
 pub(super) struct Place {
     queue: Arc<Queue>,
     number: u64,
+    token: String,
 }
 
 /// The place of a waiter, in the list of those who wait.
@@ -134,9 +141,10 @@ pub(super) struct Listed {
 }
 
 impl Queue {
-    fn new(name: LockName) -> Self {
+    fn new(name: LockName, owner: &str) -> Self {
         Self {
             name,
+            line: Line::new(owner),
             front: tokio::sync::Mutex::new(()),
             attempt: tokio::sync::Mutex::new(()),
             left: watch::Sender::new(0),
@@ -179,7 +187,7 @@ impl Queue {
     }
 
     /// Takes note of an attempt that was granted; how others of this process are kept from asking meanwhile.
-    pub(super) fn held(self: &Arc<Self>, lease: &Lease, options: &LockOptions) -> Place {
+    pub(super) fn held(self: &Arc<Self>, lease: &Lease, options: &LockOptions, token: &str) -> Place {
         let mut state = self.state();
         let now = Instant::now();
         state.numbers += 1;
@@ -187,11 +195,12 @@ impl Queue {
         state.holder = Some((number, lease.clone()));
         state.last_failure = None;
         state.seen = None;
+        state.own_since.get_or_insert(now);
         let goes_on =
             |streak: &Streak| now.saturating_duration_since(streak.last_at) < options.retry_delay_max;
         let began_at = state.streak.filter(goes_on).map_or(now, |streak| streak.began_at);
         state.streak = Some(Streak { began_at, last_at: now });
-        Place { queue: Arc::clone(self), number }
+        Place { queue: Arc::clone(self), number, token: token.to_owned() }
     }
 
     fn leave(&self, number: u64) {
@@ -229,31 +238,25 @@ impl Queue {
         (last.began_at >= since && same).then(|| last.error.clone())
     }
 
+    /// Whether this process may take it again without regard to others in line.
+    pub(super) fn goes_on(&self, longest_pause: Duration) -> bool {
+        self.state().own_since.is_some_and(|since| since.elapsed() < longest_pause / OWN_TURN)
+    }
+
+    /// Another process has it, or is before this one.
     pub(super) fn met_others(&self) {
-        self.state().contended_until = Some(Instant::now() + CONTENDED_FOR);
+        self.state().own_since = None;
+        self.line.met_others();
     }
 
-    fn is_contended(&self) -> bool {
-        self.state().contended_until.is_some_and(|until| Instant::now() < until)
-    }
-
-    /// Whether one node is to be asked alone first.
-    pub(super) fn asks_one_first(&self) -> bool {
-        let blocked = self.state().first_blocked_until.is_some_and(|until| Instant::now() < until);
-        self.is_contended() && !blocked
+    /// Whether another process has it under this token, and not this one, which has just given it back.
+    pub(super) fn is_anothers(&self, token: &str) -> bool {
+        self.state().given_back.as_deref() != Some(token)
     }
 
     /// Takes note of what the nodes say about who has it.
     pub(super) fn saw(&self, look: Look) {
-        let mut state = self.state();
-        let now = Instant::now();
-        let before = state.seen.take();
-        let before = before.as_ref().map(|(at, look)| (now.saturating_duration_since(*at), look));
-        if look.is_free() && look.is_left_over(before) {
-            // Only the node that is asked first says that it is taken, and not by somebody on the way to the others.
-            state.first_blocked_until = Some(now + FIRST_BLOCKED_FOR);
-        }
-        state.seen = Some((now, look));
+        self.state().seen = Some((Instant::now(), look));
     }
 
     /// Whether a wait that began at `since` has not been reported yet; asked once.
@@ -283,14 +286,33 @@ impl Queue {
     }
 }
 
+impl Place {
+    /// Its token was given back; `first` is the node that keeps the line.
+    pub(super) fn left(place: Option<Self>, first: &Seat) {
+        if let Some(place) = place
+            && first.is_awaited()
+        {
+            place.queue.line.met_others();
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
+        self.queue.state().given_back = Some(std::mem::take(&mut self.token));
         self.queue.leave(self.number);
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.queue.state().waiters.remove(&self.number);
+        let last = {
+            let mut state = self.queue.state();
+            state.waiters.remove(&self.number);
+            state.waiters.is_empty()
+        };
+        if last {
+            self.queue.line.leave();
+        }
     }
 }

@@ -82,10 +82,15 @@ impl Tally {
         self.votes.iter().filter(|vote| kind(vote)).count()
     }
 
+    /// How many nodes granted it to us.
+    pub(super) fn ours(&self) -> usize {
+        self.count(|vote| *vote == Some(Vote::Ours))
+    }
+
     pub(super) fn standing(&self) -> Standing {
         let nodes = self.votes.len();
         let spare = nodes - quorum(nodes);
-        let ours = self.count(|vote| *vote == Some(Vote::Ours));
+        let ours = self.ours();
         let open = self.count(Option::is_none);
         let broken = self.count(|vote| matches!(vote, Some(Vote::Broken(_))));
         let not_ours = nodes - ours - open - broken;

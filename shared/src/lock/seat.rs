@@ -5,9 +5,10 @@
 //! later (`give_back.rs`); if the process dies, the TTL ends it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::give_back::{Background, GiveBack};
@@ -16,7 +17,7 @@ use super::node::{Node, NodeLink, Permit};
 use super::quorum::Vote;
 use crate::failure::{Failure, Refusal};
 use crate::scripts::ScriptError;
-use crate::scripts::lock::{Word, extend, release, take};
+use crate::scripts::lock::{LineWord, LockKeys, Waiter, Word, extend, leave, line, release, take};
 
 /// How long a late answer is waited for in the background at least, to give a late grant back.
 const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -25,8 +26,28 @@ const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     Take,
+    /// The same, for somebody in line.
+    TakeInLine,
     Extend,
     Release,
+}
+
+impl Call {
+    pub(super) fn takes(self) -> bool {
+        matches!(self, Self::Take | Self::TakeInLine)
+    }
+}
+
+/// What a token is of, and whose.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) key: String,
+    /// The key of who is next in line for it.
+    pub(super) next_key: String,
+    pub(super) token: String,
+    /// Who this process is in that line, and for how long its place is kept.
+    pub(super) waiter: Arc<str>,
+    pub(super) kept: Duration,
 }
 
 /// What one more release came to.
@@ -42,8 +63,7 @@ pub(super) enum Released {
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) node: Arc<Node>,
-    key: String,
-    token: String,
+    subject: Arc<Subject>,
     ttl: Duration,
     node_timeout: Duration,
     background: Background,
@@ -52,6 +72,13 @@ pub(super) struct Seat {
     stands: AtomicU8,
     /// A take was never answered, and may be executed at any time.
     uncertain: AtomicBool,
+    /// Whether the node said last that this process is next in line.
+    next: AtomicBool,
+    /// Whether somebody was in line when it was given back.
+    awaited: AtomicBool,
+    /// How many microseconds the last answer took.
+    round_trip: AtomicU64,
+    runtime: Handle,
 }
 
 /// Whether the token is on the node, as far as is known.
@@ -67,20 +94,23 @@ enum Stands {
 impl Seat {
     pub(super) fn new(
         node: &Arc<Node>,
-        (key, token): (&str, &str),
+        subject: &Arc<Subject>,
         (ttl, node_timeout): (Duration, Duration),
         background: &Background,
     ) -> Self {
         Self {
             node: Arc::clone(node),
-            key: key.to_owned(),
-            token: token.to_owned(),
+            subject: Arc::clone(subject),
             ttl,
             node_timeout,
             background: background.clone(),
             turn: tokio::sync::Mutex::new(()),
             stands: AtomicU8::new(Stands::No as u8),
             uncertain: AtomicBool::new(false),
+            next: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
+            round_trip: AtomicU64::new(0),
+            runtime: Handle::current(),
         }
     }
 
@@ -110,6 +140,21 @@ impl Seat {
         self.uncertain.load(Ordering::Relaxed)
     }
 
+    /// Whether this process is next in line, as the node said last.
+    pub(super) fn is_next(&self) -> bool {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody was next in line when it was given back.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// How long the last answer took.
+    pub(super) fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.round_trip.load(Ordering::Relaxed))
+    }
+
     /// Takes or extends it. Once more if the answer was lost while somebody may still wait for it.
     pub(super) async fn call(self: Arc<Self>, call: Call, _permit: Permit) -> Vote {
         // A turn that is free is taken at once, whatever else this task has done: see `UnderWay`.
@@ -120,7 +165,7 @@ impl Seat {
                 let detail = "an earlier call has no answer yet";
                 return Vote::Broken(Failure::not_applied(Refusal::Unreachable, detail));
             }
-            (Err(_), Call::Take | Call::Release) => self.turn.lock().await,
+            (Err(_), Call::Take | Call::TakeInLine | Call::Release) => self.turn.lock().await,
         };
         self.in_turn(call).await
     }
@@ -179,8 +224,41 @@ impl Seat {
         }
     }
 
+    /// After the lock was granted by the other nodes: takes it here too, or leaves the place in line, which would keep
+    /// it from everybody else once it is given back. It is safe for the same reason as [`Seat::take_again`].
+    pub(super) async fn settle_place(self: Arc<Self>, lease: Lease) {
+        let _turn = self.turn.lock().await;
+        if self.is_next() && lease.check().is_ok() {
+            let Ok(_permit) = self.node.permit(Call::Take, self.node_timeout).await else { return };
+            self.in_turn(Call::TakeInLine).await;
+        }
+        self.leave_line().await;
+    }
+
+    /// Leaves the place in line, in the background; if that fails, it ends by itself.
+    pub(super) fn leave_line_later(self: &Arc<Self>) {
+        let (seat, busy) = (Arc::clone(self), self.background.busy());
+        self.runtime.spawn(async move {
+            let _turn = seat.turn.lock().await;
+            seat.leave_line().await;
+            drop(busy);
+        });
+    }
+
+    async fn leave_line(&self) {
+        if !self.next.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let Ok(_permit) = self.node.permit(Call::Release, self.node_timeout).await else { return };
+        let Ok(mut link) = self.node.link(true).await else { return };
+        let within = self.node_timeout.max(LATE_ANSWER_WITHIN);
+        if let Ok(Ok(())) = timeout(within, leave(&mut link.link, self.keys(), &self.subject.waiter)).await {
+            self.node.put_back(link);
+        }
+    }
+
     async fn in_turn(&self, call: Call) -> Vote {
-        if call == Call::Take {
+        if call.takes() {
             self.know(Stands::Perhaps);
         }
         let begun = Instant::now();
@@ -191,14 +269,16 @@ impl Seat {
         }
         self.node.note(&vote);
         match (call, &vote) {
-            (Call::Take | Call::Extend, Vote::Ours) => self.know(Stands::Yes),
+            (Call::Take | Call::TakeInLine | Call::Extend, Vote::Ours) => self.know(Stands::Yes),
             (Call::Release, Vote::Ours) => {
                 self.uncertain.store(false, Ordering::Relaxed);
                 self.know(Stands::No);
             }
             (_, Vote::Gone | Vote::Taken { .. }) => self.know(Stands::No),
             // Nothing was sent, not even before: what may have been sent is uncertain.
-            (Call::Take, Vote::Broken(failure)) if !failure.may_have_happened() => self.know(Stands::No),
+            (Call::Take | Call::TakeInLine, Vote::Broken(failure)) if !failure.may_have_happened() => {
+                self.know(Stands::No)
+            }
             (_, Vote::Broken(_)) => {}
         }
         vote
@@ -214,12 +294,15 @@ impl Seat {
             Err(failure) => return Vote::Broken(failure),
         };
         let within = self.node_timeout.max(LATE_ANSWER_WITHIN);
+        let asked_at = Instant::now();
         let word = match timeout(within, self.speak(call, &mut link)).await {
             Ok(word) => word,
             Err(_) => Err(Failure::unknown(format!("no answer within {within:?}"))),
         };
         match word {
             Ok(word) => {
+                let took = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.round_trip.store(took, Ordering::Relaxed);
                 self.node.put_back(link);
                 match word {
                     Word::Ours => Vote::Ours,
@@ -233,7 +316,7 @@ impl Seat {
                 } else {
                     self.node.put_back(link);
                 }
-                if call == Call::Take && failure.may_have_happened() {
+                if call.takes() && failure.may_have_happened() {
                     self.uncertain.store(true, Ordering::Relaxed);
                 }
                 Vote::Broken(failure)
@@ -241,12 +324,29 @@ impl Seat {
         }
     }
 
+    fn keys(&self) -> LockKeys<'_> {
+        LockKeys { lock: &self.subject.key, next: &self.subject.next_key }
+    }
+
     async fn speak(&self, call: Call, NodeLink { link, .. }: &mut NodeLink) -> Result<Word, Failure> {
-        let Self { key, token, ttl, .. } = self;
+        let Subject { key, token, waiter, kept, .. } = &*self.subject;
         let word = match call {
-            Call::Take => return take(link, key, token, *ttl).await,
-            Call::Extend => extend(link, key, token, *ttl).await,
-            Call::Release => release(link, key, token).await,
+            Call::Take => return take(link, key, token, self.ttl).await,
+            Call::TakeInLine => {
+                let waiter = Waiter { id: waiter, kept: *kept };
+                line(link, self.keys(), (token, self.ttl), waiter).await.map(|word| {
+                    self.next.store(matches!(word, LineWord::Next(_)), Ordering::Relaxed);
+                    match word {
+                        LineWord::Word(word) => word,
+                        LineWord::Next(owner) => Word::Taken(owner),
+                    }
+                })
+            }
+            Call::Extend => extend(link, key, token, self.ttl).await,
+            Call::Release => release(link, self.keys(), token).await.map(|(word, awaited)| {
+                self.awaited.store(awaited, Ordering::Relaxed);
+                word
+            }),
         };
         word.map_err(|error| match error {
             ScriptError::Failure(failure) => failure,

@@ -1,5 +1,5 @@
-//! `lock_extend`, `lock_release` and `lock_look`: what the owner of a lock may do on one node, and who it is; and the
-//! plain command that takes it. Must not be called but by [`crate::lock`], which counts the nodes.
+//! `lock_extend`, `lock_release`, `lock_line` and `lock_look`: what the owner of a lock and those who wait for it may do
+//! on one node, and who they are; and the plain command that takes it. Must not be called but by [`crate::lock`], which counts the nodes.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::script::{Reply, millis, script};
 use super::{ScriptError, common_status};
 
 script!(LOCK_EXTEND, "lock_extend", [], keys [lock], args [nonce token ttl_ms]);
-script!(LOCK_RELEASE, "lock_release", [], keys [lock], args [nonce token]);
+script!(LOCK_RELEASE, "lock_release", [], keys [lock next], args [nonce token]);
+script!(LOCK_LINE, "lock_line", [], keys [lock next], args [nonce token ttl_ms waiter kept_ms]);
 script!(LOCK_LOOK, "lock_look", [], keys[lock], args[nonce]);
 
 /// What one node said to the owner of `token`.
@@ -26,6 +27,31 @@ pub(crate) enum Word {
     Taken(String),
 }
 
+/// The keys of a lock on each node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LockKeys<'a> {
+    /// Whose it is.
+    pub(crate) lock: &'a str,
+    /// Who is next in line for it.
+    pub(crate) next: &'a str,
+}
+
+/// Who is in line, and for how long a place is kept for whoever is next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiter<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) kept: Duration,
+}
+
+/// What one node said to somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LineWord {
+    /// Whether it is ours.
+    Word(Word),
+    /// The owner of this token has it, and we are next.
+    Next(String),
+}
+
 /// Who has a lock on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -37,7 +63,9 @@ pub(crate) enum Seen {
 
 /// Adds the commands that make the scripts known to a server.
 pub(crate) fn load(pipeline: &mut Pipeline) {
-    [&LOCK_EXTEND, &LOCK_RELEASE, &LOCK_LOOK].into_iter().for_each(|script| script.load(pipeline));
+    [&LOCK_EXTEND, &LOCK_RELEASE, &LOCK_LINE, &LOCK_LOOK]
+        .into_iter()
+        .for_each(|script| script.load(pipeline));
 }
 
 /// Takes the lock if nobody has it. `Ours` is also the answer to a second call with the same token.
@@ -69,12 +97,44 @@ pub(crate) async fn extend(
     ttl: Duration,
 ) -> Result<Word, ScriptError> {
     let call = LOCK_EXTEND.call().key(key.to_owned()).arg(token).arg(millis(ttl));
-    word("extended", call.run(link).await?)
+    word("extended", &mut call.run(link).await?)
 }
 
-/// Gives the lock back, if it is ours.
-pub(crate) async fn release(link: &mut Link, key: &str, token: &str) -> Result<Word, ScriptError> {
-    word("released", LOCK_RELEASE.call().key(key.to_owned()).arg(token).run(link).await?)
+/// Gives the lock back, if it is ours; then also whether somebody is next in line for it.
+pub(crate) async fn release(
+    link: &mut Link,
+    keys: LockKeys<'_>,
+    token: &str,
+) -> Result<(Word, bool), ScriptError> {
+    let call = LOCK_RELEASE.call().key(keys.lock.to_owned()).key(keys.next.to_owned()).arg(token);
+    let mut reply = call.run(link).await?;
+    let word = word("released", &mut reply)?;
+    let awaited = word == Word::Ours && reply.text("whether another is next")? == "1";
+    Ok((word, awaited))
+}
+
+/// Takes the lock if nobody has it and nobody else is next; gets in line where nobody is.
+pub(crate) async fn line(
+    link: &mut Link,
+    keys: LockKeys<'_>,
+    (token, ttl): (&str, Duration),
+    waiter: Waiter<'_>,
+) -> Result<LineWord, ScriptError> {
+    let call = LOCK_LINE.call().key(keys.lock.to_owned()).key(keys.next.to_owned());
+    let call = call.arg(token).arg(millis(ttl)).arg(waiter.id).arg(millis(waiter.kept));
+    let mut reply = call.run(link).await?;
+    Ok(match reply.text("status")?.as_str() {
+        "granted" => LineWord::Word(Word::Ours),
+        "taken" => LineWord::Word(Word::Taken(owner(&mut reply)?)),
+        "next" => LineWord::Next(owner(&mut reply)?),
+        other => return Err(common_status(other, &mut reply)),
+    })
+}
+
+/// Leaves the place in line, if it is ours: the same as giving a lock back, of another key.
+pub(crate) async fn leave(link: &mut Link, keys: LockKeys<'_>, waiter: &str) -> Result<(), ScriptError> {
+    let place = LockKeys { lock: keys.next, next: keys.next };
+    release(link, place, waiter).await.map(drop)
 }
 
 /// Who has the lock, and for how long.
@@ -92,11 +152,15 @@ pub(crate) async fn look(link: &mut Link, key: &str) -> Result<Seen, ScriptError
     }
 }
 
-fn word(done: &str, mut reply: Reply) -> Result<Word, ScriptError> {
+fn word(done: &str, reply: &mut Reply) -> Result<Word, ScriptError> {
     match reply.text("status")?.as_str() {
         status if status == done => Ok(Word::Ours),
         "gone" => Ok(Word::Gone),
-        "taken" => Ok(Word::Taken(String::from_utf8_lossy(&reply.bytes("owner")?).into_owned())),
-        other => Err(common_status(other, &mut reply)),
+        "taken" => Ok(Word::Taken(owner(reply)?)),
+        other => Err(common_status(other, reply)),
     }
+}
+
+fn owner(reply: &mut Reply) -> Result<String, ScriptError> {
+    Ok(String::from_utf8_lossy(&reply.bytes("owner")?).into_owned())
 }

@@ -1,9 +1,11 @@
 //! Locks on real servers: contended, occupied, black-holed, killed, restarted empty, with lost replies.
 
 mod basics;
+mod clock;
 mod contention;
 mod failing_nodes;
 mod fence;
+mod line;
 mod links;
 mod lost_replies;
 mod nodes;
@@ -61,6 +63,11 @@ impl Fleet {
 
     fn key(&self, name: &LockName) -> String {
         tollgate::keys::Keys::lock(&self.ns, name)
+    }
+
+    /// The key of who is next in line.
+    fn next_key(&self, name: &LockName) -> String {
+        tollgate::keys::Keys::lock_next(&self.ns, name)
     }
 
     async fn run<T: redis::FromRedisValue>(&self, node: usize, words: &[&str]) -> T {

@@ -173,16 +173,40 @@ async fn the_data_redis_is_one_node_and_says_so() {
 async fn the_login_of_the_documentation_is_enough_and_reaches_nothing_else() {
     let page = include_str!("../../../../docs/locks.md");
     let line = page.lines().find(|line| line.starts_with("ACL SETUSER locks")).unwrap();
-    let redis = TestRedis::private(&[]);
-    let fleet = Fleet::of(std::slice::from_ref(&redis));
+    let servers = Fleet::start(3);
+    let fleet = Fleet::of(&servers);
     let line = line.replace("~tollgate:", &format!("~{}:", fleet.ns));
-    let () = super::query(&redis.url(), &line.split(' ').collect::<Vec<_>>()).await;
-    let url = format!("unix://{}?user=locks&pass=secret", redis.socket().display());
-    let locks = Locks::new(LockNodes::open(&[&url], None).unwrap(), fleet.ns.clone());
+    let mut urls = Vec::new();
+    for server in &servers {
+        let () = super::query(&server.url(), &line.split(' ').collect::<Vec<_>>()).await;
+        urls.push(format!("unix://{}?user=locks&pass=secret", server.socket().display()));
+    }
+    let open = || Locks::new(LockNodes::open(&urls, None).unwrap(), fleet.ns.clone());
+    let (locks, others) = (open(), open());
     let lock = locks.acquire(&name(), &long()).await.unwrap();
     lock.extend().await.unwrap();
+    let waiting = tokio::spawn({
+        let others = others.clone();
+        async move { others.acquire(&name(), &long().wait(SOON)).await.unwrap().release().await }
+    });
+    until("the other to have looked", async || {
+        others.waiting().iter().any(|waiting| waiting.seen.is_some()).then_some(())
+    })
+    .await;
+    assert!(others.look(&name()).await.holder().is_some());
     lock.release().await.unwrap();
-    let stranger = Locks::new(LockNodes::open(&[&url], None).unwrap(), Fleet::of(&[]).ns);
+    waiting.await.unwrap().unwrap();
+    for locks in [&locks, &others] {
+        assert_eq!(locks.finish(SOON).await, 0);
+        let states = locks.nodes().states();
+        assert!(states.iter().all(|state| state.failing.is_none()), "no command is refused: {states:?}");
+    }
+    // Nor one that a script calls, which would be hidden by the call that follows.
+    for node in 0..3 {
+        let errors: String = fleet.run(node, &["INFO", "errorstats"]).await;
+        assert!(!errors.contains("errorstat_ERR") && !errors.contains("errorstat_NOPERM"), "{errors}");
+    }
+    let stranger = Locks::new(LockNodes::open(&urls, None).unwrap(), Fleet::of(&[]).ns);
     let error = stranger.acquire(&name(), &long()).await.unwrap_err();
     let LockError::Broken { against, .. } = &error else { panic!("{error}") };
     assert_eq!(against.broken[0].failure.refusal(), Some(Refusal::NoPermission));

@@ -1,0 +1,182 @@
+//! A lock node whose clock is set, and a lock node that is slow: what a holder and a waiter notice of it.
+//!
+//! The clock is moved by a library that is loaded before the server's own (`clock.c`), and which a C compiler makes
+//! here: redis-server counts its TTLs by it. The process that locks, and this test, go by the real one.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tollgate::lock::{LockOptions, Renewal};
+
+use super::proxy::Proxy;
+use super::{Fleet, by_hand, long, ms, name};
+use crate::harness::{SOON, TestRedis, until};
+
+/// Long enough that no slow machine lets it end by itself.
+const TTL: Duration = Duration::from_secs(120);
+const FORWARD_S: i64 = 3_600;
+
+/// The library, made once.
+fn shim() -> &'static Path {
+    static SHIM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, library) = SHIM.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("clock.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/lock/clock.c");
+        let made =
+            Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+        assert!(made.unwrap().success(), "cc makes {source}");
+        (dir, library)
+    });
+    library
+}
+
+/// A redis-server with a clock of its own.
+struct Node {
+    server: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Node {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let offset = dir.path().join("offset");
+        std::fs::write(&offset, "0").unwrap();
+        let server = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+            .arg(dir.path().join("s"))
+            .arg("--dir")
+            .arg(dir.path())
+            .env("LD_PRELOAD", shim())
+            .env("CLOCK_OFFSET_FILE", &offset)
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let node = Self { server, dir };
+        until("the server", async || {
+            let options = tollgate::connect::RedisOptions { url: Some(node.url()), ..Default::default() };
+            let endpoint = tollgate::connect::Endpoint::parse(&options).unwrap();
+            tollgate::connect::Server::open(endpoint).link().await.ok().map(drop)
+        })
+        .await;
+        node
+    }
+
+    fn url(&self) -> String {
+        format!("unix://{}", self.dir.path().join("s").display())
+    }
+
+    /// Its clock is the real one and so many seconds.
+    fn set_clock(&self, offset_s: i64) {
+        // Replaced at once: the server reads it in between.
+        let new = self.dir.path().join("new");
+        std::fs::write(&new, offset_s.to_string()).unwrap();
+        std::fs::rename(new, self.dir.path().join("offset")).unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+async fn nodes() -> (Vec<Node>, Fleet) {
+    let mut nodes = Vec::new();
+    for _ in 0..3 {
+        nodes.push(Node::start().await);
+    }
+    let fleet = Fleet::at(nodes.iter().map(Node::url).collect());
+    (nodes, fleet)
+}
+
+#[tokio::test]
+async fn one_clock_set_forward_ends_the_lock_on_one_node_which_is_taken_again() {
+    let (nodes, fleet) = nodes().await;
+    let lock = fleet.locks().acquire(&name(), &by_hand(TTL)).await.unwrap();
+    until("all nodes", async || (lock.stands_on() == (3, 3)).then_some(())).await;
+    nodes[0].set_clock(FORWARD_S);
+    until("its key to end", async || fleet.owners(&name()).await[0].is_none().then_some(())).await;
+    let other = fleet.locks();
+    assert_eq!(other.acquire(&name(), &long()).await.unwrap_err().code(), "lock_taken");
+    other.finish(SOON).await;
+    lock.extend().await.unwrap();
+    until("the node again", async || fleet.owners(&name()).await[0].is_some().then_some(())).await;
+    lock.release().await.unwrap();
+}
+
+/// What a lock cannot help, and the page says: only a fence in the effect keeps the two apart.
+#[tokio::test]
+async fn a_majority_of_clocks_set_forward_lets_a_second_holder_in_until_the_next_extension() {
+    let (nodes, fleet) = nodes().await;
+    let first = fleet.locks().acquire(&name(), &by_hand(TTL)).await.unwrap();
+    until("all nodes", async || (first.stands_on() == (3, 3)).then_some(())).await;
+    nodes[0].set_clock(FORWARD_S);
+    nodes[1].set_clock(FORWARD_S);
+    let second = fleet.locks().acquire(&name(), &by_hand(TTL)).await.unwrap();
+    first.lease().check().unwrap();
+    let lost = first.extend().await.unwrap_err();
+    assert_eq!(lost.code(), "lock_lost", "{lost}");
+    first.lease().check().unwrap_err();
+    second.lease().check().unwrap();
+    second.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn clocks_set_back_take_nothing_from_a_holder_and_keep_what_a_dead_one_left() {
+    let (nodes, fleet) = nodes().await;
+    let options = LockOptions { renewal: Renewal::Background, ..by_hand(TTL) };
+    let lock = fleet.locks().acquire(&name(), &options).await.unwrap();
+    until("all nodes", async || (lock.stands_on() == (3, 3)).then_some(())).await;
+    nodes.iter().for_each(|node| node.set_clock(-FORWARD_S));
+    lock.lease().check().unwrap();
+    lock.extend().await.unwrap();
+    lock.release().await.unwrap();
+    until("nothing to be left", async || (fleet.left_overs().await == 0).then_some(())).await;
+    // A holder that is gone: what it left lasts for longer than its TTL by as much as the clocks are set back.
+    nodes.iter().for_each(|node| node.set_clock(0));
+    for node in 0..3 {
+        let () = fleet.run(node, &["SET", &fleet.key(&name()), "dead/1", "PX", "120000"]).await;
+    }
+    nodes.iter().for_each(|node| node.set_clock(-FORWARD_S));
+    let longer = async || {
+        let look = fleet.locks().look(&name()).await;
+        look.holder().is_some_and(|(owner, left)| owner == "dead" && left > TTL).then_some(())
+    };
+    until("the left-over to last for longer than its TTL", longer).await;
+    nodes.iter().for_each(|node| node.set_clock(FORWARD_S));
+    fleet.locks().acquire(&name(), &long().wait(SOON)).await.unwrap().release().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_slow_node_costs_neither_an_acquire_nor_an_extension_nor_a_release() {
+    let servers: Vec<_> = (0..3).map(|_| TestRedis::private(&["--appendonly", "no"])).collect();
+    let slow = Proxy::slow(&servers[2], Duration::from_secs(8));
+    let fleet = Fleet::at(vec![servers[0].url(), servers[1].url(), slow.url()]);
+    let options = LockOptions { node_timeout: Duration::from_secs(30), ..by_hand(TTL) };
+    let locks = fleet.locks();
+    let begun = Instant::now();
+    for _ in 0..3 {
+        let lock = locks.acquire(&name(), &options).await.unwrap();
+        assert_eq!(lock.stands_on(), (2, 3));
+        lock.extend().await.unwrap();
+        lock.release().await.unwrap();
+        // Nobody else is met by it either: what is still on its way is this process's own.
+        assert!(locks.waiting().is_empty());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    // A waiter goes by the two that answer as well.
+    let held = locks.acquire(&name(), &options).await.unwrap();
+    let patient = LockOptions { retry_delay_max: ms(50), ..options }.wait(SOON);
+    let waiting = tokio::spawn({
+        let locks = fleet.locks();
+        async move { locks.acquire(&name(), &patient).await.unwrap().release().await }
+    });
+    held.release().await.unwrap();
+    waiting.await.unwrap().unwrap();
+}
