@@ -147,13 +147,15 @@ impl Locks {
 
     /// Takes the lock `name`, trying for as long as [`LockOptions::wait`] says.
     ///
-    /// One attempt asks all nodes at once, under a token of its own. Where others want the same lock, it asks one of
-    /// them first and the others only if that grants it. It lasts at most two time-outs per node, and once more that
-    /// to give back what a failed one got; a node that does not answer is not waited for then.
+    /// One attempt asks all nodes at once, under a token of its own. Where others want the same lock on several nodes,
+    /// one node says whose turn it is: whoever is next in line asks them all, the others that one. An attempt lasts at
+    /// most two time-outs per node, an eighth of the TTL more where a part of the nodes is ours and our turn, and once
+    /// more two time-outs to give back what a failed one got; a node that does not answer is not waited for then.
     ///
     /// In one process, only the first in line makes attempts, after growing random pauses; the others wait behind it,
-    /// first come, first served, and while the lock is held in this process nobody asks the nodes at all. A process
-    /// that has had a lock for twenty of the longest pauses, almost without a break, leaves it to others for one.
+    /// first come, first served, and while the lock is held in this process nobody asks the nodes at all. On one node
+    /// a process that has had a lock for twenty of the longest pauses, almost without a break, leaves it to others for
+    /// one.
     ///
     /// # Errors
     /// What the last attempt within [`LockOptions::wait`] failed on, of this caller or of another that asked for the

@@ -3,6 +3,8 @@
 //! An operator's word goes into the journal with who and why. It is refused while an attempt's lease runs: that
 //! attempt may still be paying. Said again after its answer was lost, it is answered by the job's receipt.
 
+mod account_lock;
+
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::amount::money;
@@ -24,6 +26,8 @@ use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::hint;
 use crate::table::{Table, age};
+
+use account_lock::LockView;
 
 /// Open payouts read at a time.
 const PAGE: usize = 500;
@@ -99,6 +103,15 @@ pub(super) struct View<'a> {
     reason: &'a str,
     gateway: Option<&'a str>,
     idempotency_key: Option<&'a str>,
+}
+
+/// One payout as `show --json` shows it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    payout: &'a View<'a>,
+    /// `None` if nobody can say of which account it is.
+    lock: Option<LockView>,
 }
 
 impl<'a> View<'a> {
@@ -282,7 +295,20 @@ async fn show(
             return Err(ambiguous(id, accounts.collect()).into());
         }
     };
-    context.output().data(view, || format!("{}{}", table(std::slice::from_ref(view)), view.details()))?;
+    let account = match found.as_slice() {
+        [(_, Listed::Open(hold))] => Some(&hold.account),
+        _ => account,
+    };
+    let lock = match account {
+        Some(account) => Some(account_lock::look(context, account).await?),
+        None => None,
+    };
+    let text = |lock: &Option<LockView>| {
+        let lock = lock.as_ref().map_or_else(String::new, |lock| format!("\n{lock}"));
+        format!("{}{}{lock}", table(std::slice::from_ref(view)), view.details())
+    };
+    let shown = Shown { payout: view, lock };
+    context.output().data(&shown, || text(&shown.lock))?;
     hint_at_damage(view.is_damaged());
     Ok(if view.is_damaged() { Exit::Refused } else { Exit::Done })
 }

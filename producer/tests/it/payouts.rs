@@ -1,10 +1,15 @@
 //! `payout ls|show|post|void` and `account show`: money as people write it, damage by its name, and one id of several
 //! accounts.
 
-use tollgate::ids::AccountId;
-use tollgate::job::Resource;
+use std::time::Duration;
 
-use crate::harness::Cli;
+use tollgate::embedded::Temporary;
+use tollgate::ids::{AccountId, LockName};
+use tollgate::instant::Instant;
+use tollgate::job::Resource;
+use tollgate::lock::{LockNodes, LockOptions, Locks};
+
+use crate::harness::{Cli, Ran};
 use crate::operate::{fresh, payout, settle_job};
 
 #[tokio::test]
@@ -31,6 +36,53 @@ async fn people_read_decimals_with_the_currency_and_programs_minor_units() {
         let ran = cli.run(&["payout", "void", "p1", "--reason", "no"]);
         assert!(ran.exits(0).contains(&format!("({held} from a1 to iban-1)")), "{ran:?}");
     }
+}
+
+#[tokio::test]
+async fn a_payout_shows_who_has_the_lock_of_its_account_since_when_and_until_when() {
+    let cli = Cli::new();
+    cli.run(&["account", "open", "a1", "--balance", "100.00"]).exits(0);
+    settle_job(&cli, "p1", &payout("a1", 100, "USD")).await;
+    let free = cli.run(&["payout", "show", "p1", "--json"]).json();
+    assert_eq!((&free["lock"]["owner"], &free["lock"]["answering"]), (&serde_json::Value::Null, &1.into()));
+    let server = cli.tollgate().await.server().clone();
+    let locks = Locks::new(LockNodes::with_data(server), cli.namespace.parse().unwrap()).owned_by("w-7");
+    let options = LockOptions::of_ttl(Duration::from_secs(600));
+    let (before, name) = (Instant::now().ms(), LockName::payouts(&"a1".parse().unwrap()));
+    let lock = locks.acquire(&name, &options).await.unwrap();
+    let after = Instant::now().ms();
+    let shown = cli.run(&["payout", "show", "p1", "--json"]).json()["lock"].clone();
+    assert_eq!(
+        (&shown["owner"], &shown["answering"], &shown["servers"]),
+        (&"w-7".into(), &1.into(), &1.into())
+    );
+    assert!((before..=after).contains(&shown["since_ms"].as_u64().unwrap()), "{shown}");
+    assert!(shown["until_ms"].as_u64().unwrap() > after + 300_000, "{shown}");
+    let ran = cli.run(&["payout", "show", "p1"]);
+    for words in ["on the data Redis", "held by w-7 since 20", "for at most ", "1 of 1 nodes answer"] {
+        assert!(ran.exits(0).contains(words), "{words}: {ran:?}");
+    }
+    lock.release().await.unwrap();
+    // A key that never ends is none of ours, and says so.
+    let key = tollgate::keys::Keys::lock(&cli.namespace.parse().unwrap(), &name);
+    cli.redis(&["SET", &key, "by hand"]);
+    let ran = cli.run(&["payout", "show", "p1"]);
+    assert!(ran.exits(0).contains("is no lock of ours: `by hand`"), "{ran:?}");
+    // Servers of their own, of which one does not answer.
+    let show = |args: &[&str], urls: &str| {
+        Ran::of(cli.command(args).env("TOLLGATE_LOCK_URLS", urls).output().unwrap())
+    };
+    let nodes: Vec<_> = (0..2).map(|_| Temporary::start(&[]).unwrap()).collect();
+    let urls = format!("{},{},unix:///nowhere/at/all", nodes[0].url(), nodes[1].url());
+    let shown = show(&["payout", "show", "p1", "--json"], &urls).json();
+    let lock = &shown["lock"];
+    assert_eq!(
+        (&lock["owner"], &lock["answering"], &lock["servers"]),
+        (&serde_json::Value::Null, &2.into(), &3.into())
+    );
+    assert!(lock["detail"].as_str().unwrap().contains("/nowhere/at/all: "), "{lock}");
+    let ran = show(&["payout", "show", "p1"], "redis://a,redis://b");
+    assert!(ran.complains(1).contains("TOLLGATE_LOCK_URLS: 2 lock servers"), "{ran:?}");
 }
 
 #[tokio::test]

@@ -75,8 +75,8 @@ impl Claim {
     ///
     /// In line, one node says whether it is our turn at all (`line.rs`). If it is, and only a part of the nodes is ours,
     /// the rest still have to hear of the last holder's release: these are asked again, for a while, and what has been
-    /// granted is kept meanwhile. All of it counts from before the first call, and nobody waits for a part that we have
-    /// but those behind us in line; so it makes the lease shorter at most.
+    /// granted is kept meanwhile. All of it counts from before the first call: for everybody else a node that is asked
+    /// again is one whose answer took longer, so a lease gets shorter by it at most, and what it excludes stays excluded.
     pub(super) async fn take(&self, way: Way) -> Round {
         let mut tally = Tally::new(self.seats.len());
         let sent_at = FirstSent::default();

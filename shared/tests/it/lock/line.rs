@@ -16,7 +16,7 @@ fn patient() -> LockOptions {
 
 /// Who is next keeps its place for longer than any of these tests waits.
 fn sticky() -> LockOptions {
-    LockOptions { retry_delay_max: SOON, ..patient() }
+    LockOptions { retry_delay_max: SOON / 2 + ms(1_000), ..long() }.wait(LONG)
 }
 
 fn wait_for(locks: &Locks) -> JoinHandle<Result<HeldLock, LockError>> {
@@ -118,9 +118,11 @@ async fn what_is_no_place_in_line_keeps_nobody_out() {
     for words in [&["SET", &key, "without an end"][..], &["LPUSH", &key, "a list"]] {
         let held = held(&fleet).await;
         let waiting = wait_for(&fleet.locks());
+        // At once: the waiter may ask in between.
+        let instead = "redis.call('DEL', KEYS[1]); return redis.call(unpack(ARGV))";
         for node in 0..3 {
-            let _: i64 = fleet.run(node, &["DEL", &key]).await;
-            let _: redis::Value = fleet.run(node, words).await;
+            let words = [&["EVAL", instead, "1", &key][..], words].concat();
+            let _: redis::Value = fleet.run(node, &words).await;
         }
         held.release().await.unwrap();
         waiting.await.unwrap().unwrap().release().await.unwrap();
