@@ -105,6 +105,7 @@ pub(super) struct Judgement {
 }
 
 /// Replays a journal, as `journal export` has it, against the campaigns and accounts that there are.
+#[cfg(feature = "explore")]
 pub(crate) fn replay(
     journal: Vec<serde_json::Value>,
     campaigns: Vec<serde_json::Value>,

@@ -162,6 +162,7 @@ impl Record {
     }
 
     /// What the journal and the resources alone say, from somewhere else than a run's directory.
+    #[cfg(feature = "explore")]
     pub(super) fn of_journal(
         journal: Vec<Value>,
         campaigns: Vec<Value>,
