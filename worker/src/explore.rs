@@ -1,6 +1,6 @@
 //! Whole workers whose every call waits at a gate: for `tollgate-chaos explore` alone (feature `explore`).
 //!
-//! What is started here is what [`process`](crate::process) starts: the fetch, the pipeline behind it, the reclaimer, the
+//! What is started here is what `process` starts: the fetch, the pipeline behind it, the reclaimer, the
 //! promoter and the payer, unchanged. Left out is what decides nothing about jobs: beats, surveys, figures, signals.
 //! The locks of accounts are granted to everybody, since nothing may rest on them (G12).
 
