@@ -6,7 +6,6 @@ pub(crate) mod container;
 pub(crate) mod engine;
 pub(crate) mod project;
 mod promises;
-#[cfg(feature = "run")]
 mod run;
 mod teardown;
 
@@ -33,7 +32,6 @@ enum Command {
     /// Try what docker-compose.yml promises: drains, restarts, scaling, data that stays
     Promises(Common),
     /// Break containers at random from a seed, heal, drain, and judge
-    #[cfg(feature = "run")]
     Run(run::Args),
 }
 
@@ -52,7 +50,6 @@ struct Common {
 pub(crate) async fn run(args: Args) -> ExitCode {
     match args.command {
         Command::Promises(common) => promises(&common).await,
-        #[cfg(feature = "run")]
         Command::Run(args) => run::run(&args).await,
     }
 }

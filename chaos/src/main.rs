@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bank;
+#[cfg(feature = "run")]
 mod compose;
 mod demo;
 #[cfg(feature = "explore")]
@@ -50,6 +51,7 @@ enum Command {
     #[command(hide = true)]
     RaceHolder,
     /// The fleet of docker-compose.yml, in containers
+    #[cfg(feature = "run")]
     Compose(compose::Args),
     /// A payout gateway with a ledger of its own, which can be told to misbehave
     Bank(bank::Args),
@@ -85,6 +87,7 @@ async fn run() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        #[cfg(feature = "run")]
         Command::Compose(args) => compose::run(args).await,
         Command::Bank(args) => bank::run(args).await,
     }
