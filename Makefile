@@ -99,9 +99,10 @@ tools: ## install rustfmt and clippy if they are missing
 check-fmt: ## cargo fmt --check
 	cargo fmt --all --check
 
-check-clippy: ## clippy over all targets and features, and over what a release is; warnings denied
+check-clippy: ## clippy over all targets and features, over what a release is, and what the demo is; warnings denied
 	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	cargo clippy --workspace --bins -- -D warnings
+	cargo clippy --no-default-features $(PROGRAMS) -- -D warnings
 
 check-docs: ## rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES)

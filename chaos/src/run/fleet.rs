@@ -16,6 +16,9 @@ use super::history::{Event, Footprint, History};
 use crate::stage::Programs;
 
 /// How often the keeper looks whether a worker has ended, and how long it is away after a kill.
+/// A process that takes less has not begun: for some microseconds after it was started it still has the descriptors of
+/// this one, whose number says nothing of a worker.
+const BEGUN_KIB: u64 = 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(60);
 /// How long a drain may take.
 const DRAINS_WITHIN: Duration = Duration::from_secs(30);
@@ -256,6 +259,9 @@ impl Fleet {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
             let resident_kib = resident.split_whitespace().next()?.parse().ok()?;
+            if resident_kib < BEGUN_KIB {
+                return None;
+            }
             let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
             Some(Footprint { slot, pid, resident_kib, descriptors })
         };
