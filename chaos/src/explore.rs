@@ -29,9 +29,9 @@ use tollgate::partition::{Partition, Partitions};
 use tollgate::random::Seeded;
 use tollgate::sabotage::Sabotage;
 use tollgate::{RETENTION_DEFAULT, Tollgate};
+use tollgate_testkit::clock::NotMade;
 
 use self::bound::Bound;
-use self::clock::NoCompiler;
 use self::ground::Ground;
 use self::scenario::Scenario;
 use self::search::{Failing, Figures, Search, written};
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
             complain(format_args!("error: {error:#}"));
-            let is_undecided = error.downcast_ref::<NoCompiler>().is_some();
+            let is_undecided = matches!(error.downcast_ref(), Some(NotMade::NoCompiler(_)));
             ExitCode::from(if is_undecided { EXIT_UNDECIDED } else { 1 })
         }
         Err(panic) => {

@@ -1,52 +1,31 @@
 //! The clock of the explored Redis: stands still until it is stepped.
 //!
-//! A small C file is preloaded into redis-server and reads the time from a file of eight bytes; it is compiled here
-//! and now. Without a C compiler nothing can be explored, and that is said.
+//! Without a C compiler there is none, nothing can be explored, and that is said.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::Context;
+use tollgate_testkit::clock::{self, Library};
 
 /// When every order begins: a Monday in 2026, in microseconds since 1970.
 const BEGIN_US: i64 = 1_788_000_000_000_000;
 
 pub(super) struct Clock {
-    file: File,
-    path: PathBuf,
-    shim: PathBuf,
+    clock: clock::Clock,
     now_us: i64,
 }
 
-/// There is no C compiler.
-#[derive(Debug, thiserror::Error)]
-#[error("no C compiler (cc) in PATH: install gcc or clang; the server's clock is stepped by a small C file")]
-pub(super) struct NoCompiler;
-
 impl Clock {
     pub(super) fn in_dir(dir: &Path) -> anyhow::Result<Self> {
-        let (source, shim, path) = (dir.join("clock.c"), dir.join("clock.so"), dir.join("clock"));
-        std::fs::write(&source, include_str!("clock.c"))?;
-        let compiled = Command::new("cc")
-            .args(["-O1", "-shared", "-fPIC", "-o"])
-            .arg(&shim)
-            .arg(&source)
-            .output()
-            .map_err(|_| NoCompiler)?;
-        let words = String::from_utf8_lossy(&compiled.stderr);
-        anyhow::ensure!(compiled.status.success(), "the server's clock does not compile: {words}");
-        let file =
-            File::options().write(true).create(true).truncate(true).open(&path).context("the clock")?;
-        let mut clock = Self { file, path, shim, now_us: 0 };
+        let clock = Library::compile(dir)?.still(dir.join("clock")).context("the server's clock")?;
+        let mut clock = Self { clock, now_us: 0 };
         clock.reset()?;
         Ok(clock)
     }
 
     /// What redis-server needs in its environment.
     pub(super) fn variables(&self) -> [(&'static str, &Path); 2] {
-        [("LD_PRELOAD", &self.shim), ("TOLLGATE_CLOCK", &self.path)]
+        self.clock.environment()
     }
 
     /// To when every order begins.
@@ -64,6 +43,6 @@ impl Clock {
 
     fn set(&mut self, now_us: i64) -> anyhow::Result<()> {
         self.now_us = now_us;
-        self.file.write_all_at(&now_us.to_ne_bytes(), 0).context("the server's clock cannot be set")
+        self.clock.set(now_us).context("the server's clock cannot be set")
     }
 }

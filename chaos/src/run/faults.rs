@@ -93,8 +93,8 @@ pub(super) enum Undo {
     Flood,
     Bank,
     LockNodes(Vec<usize>),
-    /// The clock of this file goes right again.
-    Clock(PathBuf),
+    /// This clock goes right again.
+    Clock(Clock),
 }
 
 pub(super) enum RedisUndo {
@@ -246,7 +246,7 @@ impl Undo {
             Self::Redis(undo) => redis::undo(undo, site).await?,
             Self::Processes(processes) => drop(processes),
             Self::Flood => site.load.flood.store(false, std::sync::atomic::Ordering::Relaxed),
-            Self::Clock(file) => clock::set(&file, 0)?,
+            Self::Clock(clock) => clock.right()?,
             Self::LockNodes(numbers) => {
                 for number in numbers {
                     site.lock_nodes[number].lock().await.restart().await?;

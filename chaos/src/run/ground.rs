@@ -96,7 +96,7 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
             }
         }
         Ground::Clocks => {
-            let made = faults::make_clocks(dir, ["server", "workers", "producers"])?;
+            let made = faults::make_clocks(dir, &["server", "workers", "producers"])?;
             redis.environment.extend(made[0].environment());
             workers.environment.extend(made[1].environment());
             producers.extend(made[2].environment());

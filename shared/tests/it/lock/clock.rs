@@ -1,15 +1,14 @@
 //! A lock node whose clock is set, and a lock node that is slow: what a holder and a waiter notice of it.
 //!
-//! The clock is moved by a library that is loaded before the server's own (`clock.c`), and which a C compiler makes
-//! here: redis-server counts its TTLs by it. The process that locks, and this test, go by the real one.
+//! redis-server counts its TTLs by a clock that is set here. The process that locks, and this test, go by the real one.
 
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tollgate::lock::{LockOptions, Renewal};
+use tollgate_testkit::clock::{Clock, Library};
 
 use super::proxy::Proxy;
 use super::{Fleet, by_hand, long, ms, name};
@@ -19,16 +18,12 @@ use crate::harness::{SOON, TestRedis, until};
 const TTL: Duration = Duration::from_secs(120);
 const FORWARD_S: i64 = 3_600;
 
-/// The library, made once.
-fn shim() -> &'static Path {
-    static SHIM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, library) = SHIM.get_or_init(|| {
+/// The library that sets clocks, made once.
+fn library() -> &'static Library {
+    static LIBRARY: OnceLock<(tempfile::TempDir, Library)> = OnceLock::new();
+    let (_, library) = LIBRARY.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
-        let library = dir.path().join("clock.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/lock/clock.c");
-        let made =
-            Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
-        assert!(made.unwrap().success(), "cc makes {source}");
+        let library = Library::compile(dir.path()).unwrap();
         (dir, library)
     });
     library
@@ -38,25 +33,24 @@ fn shim() -> &'static Path {
 struct Node {
     server: Child,
     dir: tempfile::TempDir,
+    clock: Clock,
 }
 
 impl Node {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let offset = dir.path().join("offset");
-        std::fs::write(&offset, "0").unwrap();
+        let clock = library().moving(dir.path().join("clock")).unwrap();
         let server = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
             .arg(dir.path().join("s"))
             .arg("--dir")
             .arg(dir.path())
-            .env("LD_PRELOAD", shim())
-            .env("CLOCK_OFFSET_FILE", &offset)
+            .envs(clock.environment())
             .stdout(Stdio::null())
             .process_group(0)
             .spawn()
             .unwrap();
-        let node = Self { server, dir };
+        let node = Self { server, dir, clock };
         until("the server", async || {
             let options = tollgate::connect::RedisOptions { url: Some(node.url()), ..Default::default() };
             let endpoint = tollgate::connect::Endpoint::parse(&options).unwrap();
@@ -72,10 +66,7 @@ impl Node {
 
     /// Its clock is the real one and so many seconds.
     fn set_clock(&self, offset_s: i64) {
-        // Replaced at once: the server reads it in between.
-        let new = self.dir.path().join("new");
-        std::fs::write(&new, offset_s.to_string()).unwrap();
-        std::fs::rename(new, self.dir.path().join("offset")).unwrap();
+        self.clock.set(offset_s * 1_000_000).unwrap();
     }
 }
 
