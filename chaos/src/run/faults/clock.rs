@@ -38,9 +38,7 @@ pub(in crate::run) fn make(dir: &Path, whose: &[&'static str]) -> Result<Vec<Clo
     let library = Library::compile(dir).map_err(|problem| format!("clocks that step: {problem}"))?;
     let one = |whose: &&'static str| {
         let clock = library.moving(dir.join(format!("clock-{whose}")));
-        clock
-            .map(|clock| Clock { whose, clock })
-            .map_err(|problem| format!("clocks that step: {problem}"))
+        clock.map(|clock| Clock { whose, clock }).map_err(|problem| format!("clocks that step: {problem}"))
     };
     whose.iter().map(one).collect()
 }
