@@ -36,8 +36,12 @@ pub(crate) use armed::{check_environment, hit, hit_task, quoted};
 mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     use tollgate::env::TOLLGATE_FAILPOINTS;
+
+    /// A signal to a process may be taken by another of its threads, which stops the others a moment later.
+    const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
     const POINTS: [&str; 12] = [
         "after_fetch",
@@ -153,6 +157,8 @@ mod armed {
             Some(Action::Stop) => {
                 let _ =
                     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+                // On purpose not an await: this thread must not go a step further before the stop has reached it.
+                std::thread::sleep(STOPS_WITHIN);
             }
         }
     }
