@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs cdnow build fmt tools redis postgres etcd zookeeper engine compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions cdnow build fmt tools redis postgres etcd zookeeper engine callgrind compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -75,6 +75,10 @@ bench-docs: redis build ## the same, its tables into docs/benchmarks.md
 	@target/release/tollgate-bench --markdown $(BENCH) > target/figures.md
 	@sed -i '/^<!-- figures/q' docs/benchmarks.md && { echo; cat target/figures.md; } >> docs/benchmarks.md
 
+bench-instructions: redis callgrind ## instructions of redis-server a job, against the bare batch and the record
+	cargo build --workspace --bins $(FEATURES)
+	@TOLLGATE_REDIS_SERVER=$(CURDIR)/scripts/redis-counted.sh target/debug/tollgate-bench $(BENCH) instructions
+
 build: ## the release binaries, in target/release
 	cargo build --release --workspace --bins
 
@@ -88,7 +92,8 @@ postgres: ## the same with PostgreSQL, for the race lab
 etcd: ## the same with etcd
 zookeeper: ## the same with ZooKeeper
 engine: ## the same with a container engine and compose; nothing else installs one
-redis postgres etcd zookeeper engine:
+callgrind: ## the same with valgrind, whose callgrind counts instructions
+redis postgres etcd zookeeper engine callgrind:
 	@sh scripts/install-server.sh $@
 
 tools: ## install rustfmt and clippy if they are missing

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs a server by the system's package manager, where it is missing:
 #
-#   sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine
+#   sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine|callgrind
 #
 # Does nothing where it is there, so it may run before every demo and test. It never starts the distribution's own
 # server: Tollgate's private servers are started by Tollgate, on addresses of their own.
@@ -58,8 +58,14 @@ case $server in
     if ! have docker && have apt-cache && apt-cache show docker-cli >/dev/null 2>&1; then apt="$apt docker-cli"; fi
     by_hand='https://docs.docker.com/engine/install/'
     ;;
+  callgrind)
+    have_server() { have valgrind && have callgrind_control; }
+    what='valgrind' unit=''
+    apt=valgrind dnf=valgrind apk=valgrind pacman=valgrind
+    by_hand='https://valgrind.org/'
+    ;;
   *)
-    echo "usage: sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine" >&2
+    echo "usage: sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine|callgrind" >&2
     exit 2
     ;;
 esac

@@ -133,6 +133,11 @@ impl Gate {
         Ok(gate)
     }
 
+    /// Decides these without a queue.
+    pub(crate) fn settle_directly(&mut self, jobs: &[Job]) -> Result<()> {
+        self.admit(&jobs.iter().map(|job| (job.id.clone(), job.request.clone())).collect::<Vec<_>>())
+    }
+
     /// Settles these without a queue.
     fn admit(&mut self, requests: &[(JobId, Request)]) -> Result<()> {
         for requests in requests.chunks(100) {

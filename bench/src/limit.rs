@@ -76,7 +76,7 @@ pub(crate) fn drain(workload: Workload, jobs: u64, connections: usize, batch: us
     })
 }
 
-fn load(private: &mut Private, workload: Workload, jobs: u64) -> Result<()> {
+pub(crate) fn load(private: &mut Private, workload: Workload, jobs: u64) -> Result<()> {
     let mut connection = private.connect()?;
     redis::cmd("XGROUP").arg(&["CREATE", STREAM, GROUP, "0", "MKSTREAM"]).exec(&mut connection)?;
     for first in (0..jobs).step_by(LOAD_CHUNK as usize) {
@@ -95,7 +95,12 @@ fn load(private: &mut Private, workload: Workload, jobs: u64) -> Result<()> {
     Ok(())
 }
 
-fn read_all(mut link: Connection, consumer: &str, workload: Workload, batch: usize) -> Result<u64> {
+pub(crate) fn read_all(
+    mut link: Connection,
+    consumer: &str,
+    workload: Workload,
+    batch: usize,
+) -> Result<u64> {
     let (script, keys) = match workload {
         Workload::Redeem => (REDEEM, vec![STREAM, "counter", "list"]),
         Workload::Withdraw { .. } => (WITHDRAW, vec![STREAM, "list"]),

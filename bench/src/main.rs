@@ -25,6 +25,7 @@ mod report;
 mod sections;
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -36,7 +37,7 @@ use crate::sections::{Scale, Section};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Which to run; without any: all but `script`.
+    /// Which to run; without any: all but `script` and `instructions`.
     #[arg(value_enum)]
     sections: Vec<Section>,
     /// A tenth of the jobs and fewer rounds: to see that it works, not to quote.
@@ -50,7 +51,7 @@ struct Args {
     markdown: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let args: Args = tollgate_cli::parse();
     let scale = Scale::new(args.quick, args.rounds);
     let sections = if args.sections.is_empty() { Section::PUBLISHED.to_vec() } else { args.sections };
@@ -61,5 +62,10 @@ fn main() -> Result<()> {
     }
     let text = if args.markdown { report.markdown() } else { report.text() };
     let mut stdout = std::io::stdout();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
+    if report.is_worse() {
+        crate::talk!("FAIL: more than 3 % worse than bench/instructions.txt has it");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
 }

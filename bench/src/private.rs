@@ -5,6 +5,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "what is measured here is Redis itself, beside Tollgate")]
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use redis::{Client, Connection, FromRedisValue};
 use tollgate::embedded::Temporary;
@@ -16,15 +18,16 @@ pub(crate) struct Private {
 
 impl Private {
     pub(crate) fn start() -> Result<Self> {
-        Self::start_with(&[])
+        Self::with(&[])
     }
 
     /// One that forces each write to disk before it answers, as payouts want it.
     pub(crate) fn forced() -> Result<Self> {
-        Self::start_with(&["--appendfsync", "always"])
+        Self::with(&["--appendfsync", "always"])
     }
 
-    fn start_with(settings: &[&str]) -> Result<Self> {
+    /// One with settings of its own, as on its command line.
+    pub(crate) fn with(settings: &[&str]) -> Result<Self> {
         let server = Temporary::start(&[&["--auto-aof-rewrite-percentage", "0"], settings].concat())?;
         let connection = Client::open(server.url())?.get_connection()?;
         Ok(Self { server, connection })
@@ -36,6 +39,16 @@ impl Private {
 
     pub(crate) fn socket(&self) -> &std::path::Path {
         self.server.socket()
+    }
+
+    /// Its process, if it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.server.pid()
+    }
+
+    /// Where it writes.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.server.dir().join("data")
     }
 
     /// Another connection, for a thread of its own.
@@ -65,6 +78,11 @@ impl Private {
     /// Bytes that it has allocated.
     pub(crate) fn memory(&mut self) -> Result<u64> {
         self.info("memory", "used_memory")?.parse().context("INFO memory")
+    }
+
+    /// Bytes of its append-only file.
+    pub(crate) fn aof_bytes(&mut self) -> Result<u64> {
+        self.info("persistence", "aof_current_size")?.parse().context("INFO persistence")
     }
 
     pub(crate) fn version(&mut self) -> Result<String> {

@@ -14,6 +14,8 @@ pub(crate) struct Row {
     /// Seconds of client CPU for 100,000 jobs: ours / limit.
     pub(crate) client_cpu: String,
     pub(crate) aim: String,
+    /// Below what was reached before.
+    pub(crate) is_worse: bool,
 }
 
 const HEADINGS: [&str; 7] =
@@ -42,6 +44,11 @@ impl Report {
 
     pub(crate) fn add(&mut self, title: &'static str, rows: Vec<Row>) {
         self.tables.push((title, rows));
+    }
+
+    /// Whether any row is below what was reached before.
+    pub(crate) fn is_worse(&self) -> bool {
+        self.tables.iter().flat_map(|(_, rows)| rows).any(|row| row.is_worse)
     }
 
     pub(crate) fn markdown(&self) -> String {

@@ -5,6 +5,7 @@ mod contention;
 mod drain;
 mod enqueue;
 mod fleet;
+mod instructions;
 mod latency;
 mod lock;
 mod memory;
@@ -69,6 +70,8 @@ pub(crate) enum Section {
     Contention,
     /// settle alone, called in-process, against the bare batch: for tuning the script.
     Script,
+    /// (k) Instructions of a redis-server that runs under callgrind, against the bare batch.
+    Instructions,
 }
 
 impl Section {
@@ -101,6 +104,7 @@ impl Section {
                 "(j) a lock that many want, on 1 / 3 / 5 nodes, against one holder right after the other"
             }
             Self::Script => "settle alone, without a worker",
+            Self::Instructions => "(k) redis-server for one job, against the bare batch; batches of 100",
         }
     }
 
@@ -117,6 +121,7 @@ impl Section {
             Self::Payouts => payouts::run(scale),
             Self::Contention => contention::run(scale),
             Self::Script => script::run(scale),
+            Self::Instructions => instructions::run(scale),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const CONCURRENCY_MAX: usize = 1_000;
 /// queue and nowhere else.
 pub(crate) const SETTLES_MAX: usize = 2;
 const BATCH_DEFAULT: usize = 256;
+/// Smaller batches than this cost more per job than they save others in waiting.
+const BATCH_MIN_DEFAULT: usize = 64;
 /// A claim idle below this would take entries from workers that are merely busy.
 const CLAIM_IDLE_MIN: Duration = Duration::from_millis(100);
 const WEIGHT_MAX: u32 = 1_000;
@@ -43,6 +46,10 @@ struct Args {
     /// Jobs in one settle call at most, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = BATCH_DEFAULT)]
     batch: usize,
+
+    /// Jobs in one settle call, if as many wait, however long it takes [default: 64, or --batch]
+    #[arg(long, value_name = "N")]
+    batch_min: Option<usize>,
 
     /// Take over what another worker has held for this long
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -124,7 +131,7 @@ pub(crate) struct Config {
     pub(crate) namespace: Namespace,
     pub(crate) queues: Queues,
     pub(crate) concurrency: usize,
-    pub(crate) batch_max: usize,
+    pub(crate) batch: RangeInclusive<usize>,
     pub(crate) claim_idle: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) listen: Option<SocketAddr>,
@@ -163,6 +170,8 @@ impl Config {
         if args.claim_idle < CLAIM_IDLE_MIN {
             return Err(format!("--claim-idle {:?}: must be at least {CLAIM_IDLE_MIN:?}", args.claim_idle));
         }
+        let batch_max = in_range("--batch", args.batch, BATCH_MAX)?;
+        let batch_min = args.batch_min.map(|min| in_range("--batch-min", min, batch_max)).transpose()?;
         let redis = RedisOptions { url: args.redis_url, ca_file: args.redis_ca, ..RedisOptions::from_env() };
         Ok(Self {
             redis,
@@ -170,7 +179,7 @@ impl Config {
             namespace: args.namespace,
             queues: queues(&args.queues)?,
             concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,
-            batch_max: in_range("--batch", args.batch, BATCH_MAX)?,
+            batch: batch_min.unwrap_or(BATCH_MIN_DEFAULT.min(batch_max))..=batch_max,
             claim_idle: args.claim_idle,
             drain_timeout: args.drain_timeout,
             listen: args.listen,
@@ -212,12 +221,16 @@ mod tests {
         assert_eq!(config.queues.to_string(), "mail,3 b,1");
         assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9090");
         assert_eq!((config.concurrency, config.claim_idle), (3, Duration::from_secs(60)));
+        let batch = |words: &[&str]| self::config(words).unwrap().batch;
+        assert_eq!((batch(&[]), batch(&["--batch", "5"])), (64..=256, 5..=5));
+        assert_eq!(batch(&["--batch", "100", "--batch-min", "100"]), 100..=100);
     }
 
     #[test]
     fn a_wrong_flag_is_named_with_what_is_allowed() {
         for (words, named) in [
             (&["--batch", "1001"][..], "--batch 1001: must be 1 to 1000"),
+            (&["--batch-min", "300"], "--batch-min 300: must be 1 to 256"),
             (&["-c", "0"], "--concurrency 0"),
             (&["-q", "a,0"], "--queue a,0: the weight must be 1 to 1000"),
             (&["-q", "a", "-q", "a,2"], "--queue a: given twice"),

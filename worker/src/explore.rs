@@ -107,7 +107,7 @@ fn config(tollgate: &Tollgate, batch_max: usize, bank: Option<Arc<dyn Bank>>) ->
         namespace: tollgate.namespace().clone(),
         queues: Queues::All,
         concurrency: 2,
-        batch_max,
+        batch: batch_max..=batch_max,
         // Zero for the script, which counts milliseconds: a takeover is the explorer's choice, at any moment.
         claim_idle: Duration::from_micros(100),
         drain_timeout: Duration::from_secs(25),

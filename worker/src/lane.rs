@@ -4,6 +4,7 @@
 //! for Redis to heal, and whether a reply was lost.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::time::Instant;
@@ -52,13 +53,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(partition: Partition, keys: Keys, batch_max: usize) -> Self {
+    pub(crate) fn new(partition: Partition, keys: Keys, batch: RangeInclusive<usize>) -> Self {
         Self {
             partition,
             keys,
             queues: RwLock::default(),
             lost: Mutex::default(),
-            batch_size: Mutex::new(BatchSize::new(batch_max)),
+            batch_size: Mutex::new(BatchSize::new(batch)),
             read_size: Mutex::new(ReadSize::new()),
             stuck: watch::Sender::new(0),
             // A name is never used twice, so at the start nothing can be pending under it.

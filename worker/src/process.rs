@@ -71,7 +71,7 @@ impl Worker {
         health: Arc<Health>,
     ) -> Arc<Self> {
         let lanes = tollgate.partitions().iter().map(|partition| {
-            Arc::new(Lane::new(partition, tollgate.keys(partition).clone(), config.batch_max))
+            Arc::new(Lane::new(partition, tollgate.keys(partition).clone(), config.batch.clone()))
         });
         let mut words = consumer.rsplitn(3, '-');
         let boot = words.next().unwrap_or_default().to_owned();
@@ -174,11 +174,11 @@ fn exit_code(control: &Control) -> ExitCode {
 
 /// The secrets are in `redis`, whose `Debug` hides them.
 fn log_effective(config: &Config) {
-    let Config { redis, unsafe_redis, namespace, queues, concurrency, batch_max, .. } = config;
+    let Config { redis, unsafe_redis, namespace, queues, concurrency, batch, .. } = config;
     let Config { claim_idle, drain_timeout, listen, payout, .. } = config;
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        %namespace, %queues, concurrency, batch_max, ?claim_idle, ?drain_timeout, ?listen, %payout, ?unsafe_redis, ?redis,
+        %namespace, %queues, concurrency, ?batch, ?claim_idle, ?drain_timeout, ?listen, %payout, ?unsafe_redis, ?redis,
         "configuration"
     );
 }

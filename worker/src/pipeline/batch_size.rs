@@ -4,6 +4,7 @@
 //! answer on; of the waits behind other workers, the shortest of the last calls has the least. Only batches of some size teach: in a small one, the round trip is the most of it.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,21 +12,24 @@ use tokio::time::Instant;
 const SCRIPT_TIME_TARGET: Duration = Duration::from_millis(1);
 /// How many calls are remembered.
 const CALLS: usize = 32;
-/// Smaller batches than this cost more per job than they save others in waiting.
-const TARGET_MIN: usize = 64;
 
 /// The size that the next batch should have.
 #[derive(Debug)]
 pub(crate) struct BatchSize {
-    max: usize,
+    allowed: RangeInclusive<usize>,
     target: usize,
     nanos_per_job: VecDeque<u64>,
     answered: Option<Instant>,
 }
 
 impl BatchSize {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { max, target: max, nanos_per_job: VecDeque::with_capacity(CALLS), answered: None }
+    pub(crate) fn new(allowed: RangeInclusive<usize>) -> Self {
+        Self {
+            target: *allowed.end(),
+            allowed,
+            nanos_per_job: VecDeque::with_capacity(CALLS),
+            answered: None,
+        }
     }
 
     pub(crate) fn target(&self) -> usize {
@@ -37,7 +41,8 @@ impl BatchSize {
         let begun = self.answered.map_or(sent, |before| before.max(sent));
         self.answered = Some(answered.max(begun));
         let took = answered.saturating_duration_since(begun);
-        if jobs < TARGET_MIN.min(self.max) {
+        let (min, max) = (*self.allowed.start(), *self.allowed.end());
+        if jobs < min {
             return;
         }
         if self.nanos_per_job.len() == CALLS {
@@ -46,7 +51,7 @@ impl BatchSize {
         self.nanos_per_job.push_back((took.as_nanos() as u64 / jobs as u64).max(1));
         let least = self.nanos_per_job.iter().min().copied().unwrap_or(1);
         let target = SCRIPT_TIME_TARGET.as_nanos() as u64 / least;
-        self.target = (target as usize).clamp(TARGET_MIN.min(self.max), self.max);
+        self.target = (target as usize).clamp(min, max);
     }
 }
 
@@ -62,7 +67,7 @@ mod tests {
 
     #[test]
     fn aims_at_a_millisecond_within_the_bounds() {
-        let mut size = BatchSize::new(256);
+        let mut size = BatchSize::new(64..=256);
         assert_eq!(size.target(), 256);
         observe(&mut size, 100, Duration::from_millis(1));
         assert_eq!(size.target(), 100);
@@ -73,15 +78,15 @@ mod tests {
         for _ in 0..CALLS {
             observe(&mut size, 100, Duration::from_secs(1));
         }
-        assert_eq!(size.target(), TARGET_MIN);
-        let mut small = BatchSize::new(5);
+        assert_eq!(size.target(), 64);
+        let mut small = BatchSize::new(5..=5);
         observe(&mut small, 5, Duration::from_secs(1));
         assert_eq!(small.target(), 5);
     }
 
     #[test]
     fn two_calls_in_flight_are_not_counted_twice() {
-        let mut size = BatchSize::new(256);
+        let mut size = BatchSize::new(64..=256);
         let begun = Instant::now();
         for n in 0..CALLS as u32 {
             // Each is sent when the one before the last is answered, and waits for the last.
