@@ -30,6 +30,7 @@ mod receipt_rule;
 mod receipts;
 mod refusals;
 mod repeat;
+mod rows_model;
 mod sabotage;
 mod settle;
 mod space;
