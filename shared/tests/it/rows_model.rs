@@ -29,8 +29,8 @@ enum Variant {
     TrimAboveRows,
     /// A suspected row is not split.
     NoSplit,
-    /// A row keeps its count when its first entry has passed.
-    PassKeepsCount,
+    /// What is behind a suspect counts as delivered as often.
+    RestIsSuspect,
     /// A row that is handed back keeps the delivery that ended without harm.
     HandBackCounts,
     /// A suspect is taken over while other batches are worked on.
@@ -64,15 +64,9 @@ struct Batch {
     key: u32,
     token: u32,
     left: BTreeSet<u32>,
-    /// One entry a call, and nothing beside it.
-    singly: bool,
+    /// Nothing else is worked on beside it.
+    alone: bool,
     executing: bool,
-}
-
-impl Batch {
-    fn next(&self) -> BTreeSet<u32> {
-        self.left.iter().copied().take(if self.singly { 1 } else { usize::MAX }).collect()
-    }
 }
 
 /// A settle call that is under way.
@@ -196,7 +190,7 @@ impl Run {
         self.rows.insert(key, Row { token, worker: self.workers[w].name, deliveries: 1, entries, truth });
         (self.taken, self.taken_count) = (last, self.taken_count + counted);
         if is_answered {
-            self.workers[w].hand.push(Batch { key, token, left: reply, singly: false, executing: false });
+            self.workers[w].hand.push(Batch { key, token, left: reply, alone: false, executing: false });
         }
     }
 
@@ -278,18 +272,13 @@ impl Run {
                 (ids.len(), new, (ids - &named).len())
             }
         };
-        let is_smaller = new.len() < old;
         self.acked = (self.acked + old).saturating_sub(new.len());
         self.vanished += vanished;
-        let keeps = self.is(Variant::PassKeepsCount);
         let mut row = self.rows.remove(&call.key).unwrap();
         for entry in row.truth.difference(&new) {
             *self.left_rows.entry(*entry).or_default() += 1;
         }
         if !new.is_empty() {
-            if is_smaller && !keeps {
-                row.deliveries = row.deliveries.min(2);
-            }
             (row.truth, row.entries) = (new.clone(), Entries::Ids(new));
             self.rows.insert(call.key, row);
         }
@@ -305,7 +294,7 @@ impl Run {
     fn alone_with(&self, w: usize) -> Option<u32> {
         let mut executing = self.workers[w].hand.iter().filter(|batch| batch.executing);
         let batch = executing.next()?;
-        (batch.singly && executing.next().is_none()).then(|| batch.left.first().copied())?
+        (batch.alone && executing.next().is_none()).then(|| batch.left.first().copied())?
     }
 
     /// Dies, or is stopped for so long that it is the same to the others; then its calls come late.
@@ -318,7 +307,7 @@ impl Run {
         self.gone.insert(dead.name);
         if is_stopped {
             self.late.extend(dead.hand.into_iter().map(|batch| {
-                let jobs = batch.next();
+                let jobs = batch.left.clone();
                 Call { key: batch.key, token: batch.token, left: &batch.left - &jobs, jobs }
             }));
         }
@@ -342,11 +331,11 @@ impl Run {
             return;
         }
         let n = waiting[self.below(waiting.len())];
-        if self.workers[w].hand[n].singly && self.is_busy(w) {
+        if self.workers[w].hand[n].alone && self.is_busy(w) {
             return;
         }
         self.workers[w].hand[n].executing = true;
-        let next = self.workers[w].hand[n].next();
+        let next = self.workers[w].hand[n].left.clone();
         if next.iter().any(|entry| self.poison.contains(entry) && !self.decided.contains(entry)) {
             self.die(w, false);
         }
@@ -361,7 +350,7 @@ impl Run {
         }
         let n = executing[self.below(executing.len())];
         let batch = self.workers[w].hand[n].clone();
-        let jobs = if batch.singly { batch.next() } else { self.some(&batch.left, 70) };
+        let jobs = if batch.alone { batch.left.clone() } else { self.some(&batch.left, 70) };
         let call = Call { key: batch.key, token: batch.token, left: &batch.left - &jobs, jobs };
         let is_parked = self.chance(20);
         match self.below(10) {
@@ -394,12 +383,12 @@ impl Run {
             return;
         }
         let deliveries = row.deliveries + u32::from(!is_own);
-        let singly = deliveries > 2;
-        if singly && self.is_busy(w) && !self.is(Variant::SuspectInCompany) {
+        let alone = deliveries > 2;
+        if alone && self.is_busy(w) && !self.is(Variant::SuspectInCompany) {
             return;
         }
         if is_own {
-            return self.read(w, key, singly);
+            return self.read(w, key, alone);
         }
         if row.deliveries >= 5 {
             // Alone with three that died.
@@ -415,15 +404,16 @@ impl Run {
             return self.shrink(&call);
         }
         let token = self.fresh();
-        if row.deliveries >= 3 && !self.is(Variant::NoSplit) {
+        if row.deliveries >= 2 && !self.is(Variant::NoSplit) {
             self.split(key);
         }
         let Some(row) = self.rows.get_mut(&key) else { return };
         (row.token, row.worker, row.deliveries) = (token, name, deliveries);
-        self.read(w, key, singly);
+        self.read(w, key, alone);
     }
 
-    /// The first entry of a row becomes a row of its own; the rest may be taken over by whoever comes.
+    /// The first entry of a row that has killed two workers becomes a row of its own; the rest, as it was, may be taken
+    /// over by whoever comes.
     fn split(&mut self, key: u32) {
         let row = self.rows[&key].clone();
         let first = match &row.entries {
@@ -435,7 +425,8 @@ impl Run {
             return self.shrink(&call);
         };
         let (alone, rest) = match row.entries {
-            Entries::Range { count: 1, .. } => return,
+            // Behind the last there is nothing: what the row counts beside it was deleted, and the next row's key is this.
+            Entries::Range { last, count } if count == 1 || last == first => return,
             Entries::Range { last, count } => {
                 (Entries::Range { last: first, count: 1 }, Entries::Range { last, count: count - 1 })
             }
@@ -452,26 +443,27 @@ impl Run {
         }
         self.was_split = true;
         let token = self.fresh();
+        let deliveries = row.deliveries + u32::from(self.is(Variant::RestIsSuspect));
         self.rows.insert(key, Row { entries: alone, truth: own, ..row });
-        self.rows.insert(first, Row { token, worker: row.worker, deliveries: 1, entries: rest, truth });
+        self.rows.insert(first, Row { token, worker: row.worker, deliveries, entries: rest, truth });
     }
 
-    fn read(&mut self, w: usize, key: u32, singly: bool) {
+    fn read(&mut self, w: usize, key: u32, alone: bool) {
         let row = &self.rows[&key];
         let left: BTreeSet<u32> = match &row.entries {
             Entries::Range { last, .. } => self.between(key, *last),
             Entries::Ids(ids) => ids & &self.stream,
         };
-        let batch = Batch { key, token: row.token, left, singly, executing: false };
+        let batch = Batch { key, token: row.token, left, alone, executing: false };
         if batch.left.is_empty() {
             let call = Call { key, token: batch.token, jobs: BTreeSet::new(), left: BTreeSet::new() };
             return self.shrink(&call);
         }
         self.workers[w].hand.push(batch);
-        if singly {
+        if alone {
             // It has waited for the others before it took the row over.
             self.workers[w].hand.last_mut().unwrap().executing = true;
-            let first = self.workers[w].hand.last().unwrap().next();
+            let first = self.workers[w].hand.last().unwrap().left.clone();
             if first.iter().any(|entry| self.poison.contains(entry) && !self.decided.contains(entry)) {
                 self.die(w, false);
             }
@@ -542,7 +534,7 @@ impl Run {
             self.execute(0);
             while let Some(n) = self.workers[0].hand.iter().position(|batch| batch.executing) {
                 let batch = self.workers[0].hand[n].clone();
-                let jobs = batch.next();
+                let jobs = batch.left.clone();
                 let call = Call { key: batch.key, token: batch.token, left: &batch.left - &jobs, jobs };
                 self.settle(&call);
                 let batch = &mut self.workers[0].hand[n];
@@ -624,7 +616,7 @@ fn each_rule_that_is_left_out_is_missed() {
         (Variant::RowIsLeft, "counted twice"),
         (Variant::TrimAboveRows, "trimmed unsettled"),
         (Variant::NoSplit, DEAD),
-        (Variant::PassKeepsCount, DEAD),
+        (Variant::RestIsSuspect, DEAD),
         (Variant::HandBackCounts, DEAD),
         (Variant::SuspectInCompany, DEAD),
     ] {
