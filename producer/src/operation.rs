@@ -156,7 +156,7 @@ pub(crate) async fn explain(
     let (seq, replayed) = match answer {
         Answer::Decided { seq, .. } => (Some(seq), false),
         Answer::Replayed { seq, .. } => (Some(seq), true),
-        Answer::Mismatch { .. } | Answer::Expired | Answer::Undecided(_) => (None, false),
+        _ => (None, false),
     };
     let (code, field) = match answer {
         Answer::Mismatch { seq } => {
@@ -165,7 +165,7 @@ pub(crate) async fn explain(
             let field = line.and_then(|line| request.first_difference(&line.request));
             (exists_code(id, request).unwrap_or(Code::IdMismatch), field)
         }
-        other => match other.code() {
+        other => match other.direct_code() {
             code @ (Code::CampaignExists | Code::AccountExists) => {
                 (code, difference_to_what_exists(tollgate, link, partition, request).await.ok().flatten())
             }

@@ -232,7 +232,7 @@ fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCount
             lost: queue.lost,
             ids: queue.ids,
             waiting: queue.waiting,
-            pending: queue.pending,
+            pending: queue.in_flight,
             oldest_age_ms: queue.oldest_at_ms.map(age),
         })
         .collect();

@@ -316,7 +316,7 @@ impl<'a> Sender<'a> {
     }
 
     async fn count(&mut self, number: u64, operation: &Operation, answer: Answer) {
-        match answer.code().class() {
+        match answer.direct_code().class() {
             Class::Applied => return self.tally.accepted += 1,
             Class::Invalid => self.tally.invalid += 1,
             Class::Undecidable | Class::NotApplied => self.tally.not_applied += 1,

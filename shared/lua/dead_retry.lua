@@ -1,7 +1,7 @@
 #!lua
 -- dead_retry: puts dead jobs back into their streams, undecided as they are.
 --
--- KEYS     head queues registered parked dead, then the stream of every queue
+-- KEYS     head queues registered parked dead, then the stream and the rows in flight of every queue
 -- ARGV     nonce queue_count, then the name of every queue in the order of KEYS, then the ids
 -- returns  nonce, status, and for status
 --            done                for each id: requeued, absent (not in dead) corrupt_state (its row is damaged) or

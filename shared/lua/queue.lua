@@ -1,7 +1,7 @@
 #!lua
 -- queue: makes sure that a queue and its group exist, and sets whether it is paused.
 --
--- KEYS     head queues queue
+-- KEYS     head queues queue in_flight
 -- ARGV     nonce name status; status is active, paused, or '' to leave it (active if the queue is new)
 -- returns  nonce, status: the queue's status now
 --            queue_lost          something of it had been there and is gone: what (see queue_state); nothing was
@@ -9,9 +9,9 @@
 --            uninitialised, corrupt_partition: what was found; nothing was written
 -- repeat   the same.
 --
--- The group begins at 0, never at the end of the stream: jobs sent before any worker came are jobs. It is made
+-- The group of a new queue begins at 0, never at the end of the stream: jobs sent before any worker came are jobs. It is made
 -- before the name is listed, so a listed queue has its group. A lost queue that is listed can be paused.
-local head_key, queues_key, queue_key = KEYS[1], KEYS[2], KEYS[3]
+local head_key, queues_key, queue_key, in_flight_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local nonce, name, status = unpack(ARGV)
 
 local list = redis.pcall('HGETALL', head_key)
@@ -21,13 +21,16 @@ local problem = wrong_type('HLEN', queues_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
 local time = redis.call('TIME')
 local listed = redis.call('HGET', queues_key, name)
-local state = queue_state(queue_key, name, named(list), listed, time[1] * 1000 + math.floor(time[2] / 1000))
+local state = queue_state(queue_key, in_flight_key, name, named(list), listed, time[1] * 1000 + math.floor(time[2] / 1000))
 if state.damaged then return { nonce, 'corrupt_partition', state.damaged } end
 
 if state.problem ~= '' then
   if not (listed and status == 'paused') then return { nonce, 'queue_lost', state.problem, state.lost } end
 elseif not (redis.call('EXISTS', queue_key) == 1 and group_of(queue_key)) then
-  redis.call('XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM')
+  -- Where it was, if it was there before: only the group is gone then.
+  local head = named(list)
+  redis.call('XGROUP', 'CREATE', queue_key, GROUP, head[queue_taken_field(name)] or '0', 'MKSTREAM',
+    'ENTRIESREAD', head[queue_taken_count_field(name)] or '0')
 end
 if status == '' then status = listed or 'active' end
 if not listed then

@@ -2,7 +2,7 @@
 -- queue_repair: makes a lost queue whole again. Whatever is in its stream waits again, from the beginning: what had
 -- been settled of it is answered from its receipt. What is gone is counted as lost.
 --
--- KEYS     head queues queue
+-- KEYS     head queues queue in_flight
 -- ARGV     nonce name apply; apply is 1, or 0 to say only what would be done
 -- returns  nonce, status, and for status
 --            repaired            what was wrong, how many entries wait again, how many are counted as lost by this
@@ -13,34 +13,43 @@
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   intact.
 --
--- Safe at any time: an entry that a worker has in hand meanwhile is settled once, for its receipt says so, and that
--- worker's acknowledgement counts nothing, for the entry is not pending under it any more.
+-- Safe at any time: the rows in flight are gone, so what a worker has in hand meanwhile decides nothing any more. It
+-- waits again like everything else in the stream, and what was settled of it is answered from its receipt.
 -- The sums stay true: the queue's share of the law is afterwards what is left in it, and the difference to what was
 -- ever added is kept in the head (`added_before`, `lost`).
-local head_key, queues_key, queue_key = KEYS[1], KEYS[2], KEYS[3]
+local head_key, queues_key, queue_key, in_flight_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local nonce, name, apply = unpack(ARGV)
 local MOVED_MAX = 1000
 
-local counters, status, detail = read_counters(head_key, { queue_acked_field(name) })
+local counters, status, detail = read_counters(head_key, { queue_acked_field(name), 'acked' })
 if not counters then return { nonce, status, detail } end
 local head = named(redis.call('HGETALL', head_key))
 local added_before, lost_before = integer(head.added_before or '0'), integer(head.lost or '0')
-if not added_before or not lost_before then return { nonce, 'corrupt_partition', 'head: added_before or lost' } end
+local vanished = integer(head.vanished or '0')
+if not added_before or not lost_before or not vanished then return { nonce, 'corrupt_partition', 'head: added_before or lost' } end
 local problem = wrong_type('HLEN', queues_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
 local lacked = lacks_right({ { 'XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM' },
-  { 'XGROUP', 'DESTROY', queue_key, GROUP }, { 'DEL', queue_key },
+  { 'XGROUP', 'DESTROY', queue_key, GROUP }, { 'DEL', queue_key }, { 'DEL', in_flight_key },
   { 'XADD', queue_key, '*', 'job', '' }, { 'HSET', head_key, 'lost', '0' }, { 'HSET', queues_key, name, 'active' } })
 if lacked then return lacked end
 
 local time = redis.call('TIME')
 local listed = redis.call('HGET', queues_key, name)
-local state = queue_state(queue_key, name, head, listed, time[1] * 1000 + math.floor(time[2] / 1000))
+local state = queue_state(queue_key, in_flight_key, name, head, listed, time[1] * 1000 + math.floor(time[2] / 1000))
 if state.damaged then return { nonce, 'corrupt_partition', state.damaged } end
 local wrong = state.problem
 if wrong == 'wrong_type' then return { nonce, 'foreign_key' } end
-if wrong == '' and (state.waiting > 0) ~= state.has_unfetched then wrong = 'contradicted' end
+if wrong == '' and (state.waiting > 0) ~= state.has_waiting then wrong = 'contradicted' end
 if wrong == '' and state.ids ~= '' then wrong = 'ids_' .. state.ids end
+if wrong == '' and vanished > 0 then
+  -- Somebody has looked: what was deleted past the scripts, in whichever queue, counts as lost from now on.
+  if apply ~= '0' then
+    redis.call('HSET', head_key, 'vanished', '0', 'lost', digits(lost_before + vanished),
+      'acked', digits(counters.acked - vanished))
+  end
+  return { nonce, 'repaired', 'vanished', 0, vanished }
+end
 if wrong == '' then return { nonce, 'intact' } end
 
 -- Of a stream whose ids are ahead only what is not settled is kept: from its oldest on.
@@ -63,9 +72,12 @@ elseif is_there and group_of(queue_key) then
   redis.call('XGROUP', 'DESTROY', queue_key, GROUP)
 end
 redis.call('XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM')
+redis.call('DEL', in_flight_key)
 local added = named(redis.call('XINFO', 'STREAM', queue_key))['entries-added']
+redis.call('XGROUP', 'SETID', queue_key, GROUP, '0', 'ENTRIESREAD', digits(added - left))
 local ever = counters[queue_acked_field(name)] + left + lost
-redis.call('HSET', head_key, queue_acked_field(name), digits(added - left), queue_added_field(name), digits(added),
+redis.call('HSET', head_key, queue_acked_field(name), digits(added - left), queue_taken_field(name), '0-0',
+  queue_taken_count_field(name), digits(added - left), queue_rows_field(name), '0', queue_added_field(name), digits(added),
   queue_oldest_field(name), '', queue_opened_field(name), '1', 'added_before', digits(added_before + ever - added),
   'lost', digits(lost_before + lost))
 redis.call('HSET', queues_key, name, listed or 'active')

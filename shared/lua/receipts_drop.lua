@@ -2,7 +2,7 @@
 -- receipts_drop: raises the receipts floor as far as the rule and the declared buckets allow, and unlinks what
 -- is below.
 --
--- KEYS     head queues registered, then the stream of every queue, then the buckets of the hours from the floor on
+-- KEYS     head queues registered, then the stream and the rows in flight of every queue, then the buckets of the hours from the floor on
 -- ARGV     nonce floor_hour bucket_count pace, then the name of every queue; floor_hour is the floor that the
 --          caller read and for which it declared the buckets; pace is paced, or by_hand
 -- returns  nonce, status, and for status
@@ -33,8 +33,8 @@ local oldest_ms = now_ms
 local head, status, detail = read_counters(head_key, { 'receipts_floor', 'floor_highest', 'dropped_hour_highest',
   'floor_credit_ms', 'floor_step_ms', 'retention_ms' })
 if not head then return { nonce, status, detail } end
-local streams, problem, what = queue_streams(queues_key, registered_key, names, 4)
-if not streams then return { nonce, problem, what } end
+local streams, in_flight, what = queue_streams(queues_key, registered_key, names, 4)
+if not streams then return { nonce, in_flight, what } end
 if head.receipts_floor ~= floor_hour then return { nonce, 'moved', digits(head.receipts_floor) } end
 
 local is_dated = true
@@ -42,13 +42,14 @@ for name, key in pairs(streams) do
   local length = redis.pcall('XLEN', key)
   if type(length) ~= 'number' then return { nonce, 'corrupt_partition', key .. ': ' .. length.err } end
   local is_there = redis.call('EXISTS', key) == 1
-  local group = is_there and group_of(key)
   -- What was lost may still be repaired, and its ids be needed.
-  if not group and redis.call('HEXISTS', queues_key, name) == 1 then
-    return { nonce, 'corrupt_partition', key .. ': no stream or no group' }
+  if not is_there and redis.call('HEXISTS', queues_key, name) == 1 then
+    return { nonce, 'corrupt_partition', key .. ': no stream' }
   end
+  local rows, problem = rows_of(in_flight[name], integer(redis.call('HGET', head_key, queue_rows_field(name)) or '0'))
+  if not rows then return { nonce, 'corrupt_partition', problem } end
   if is_there then
-    local oldest = unsettled(key, group)
+    local oldest = unsettled(key, rows, redis.call('HGET', head_key, queue_taken_field(name)))
     if oldest then
       is_dated = is_dated and entry_ms(oldest) <= now_ms
       oldest_ms = math.min(oldest_ms, entry_ms(oldest))
@@ -64,7 +65,7 @@ if pace == 'paced' then
   allowed = math.min(by_rule, floor_hour + math.min(credit, 1))
 end
 local reached = math.min(allowed, floor_hour + bucket_count)
-local first_bucket = 4 + #names
+local first_bucket = 4 + 2 * #names
 local unlinked = 0
 if reached > floor_hour then
   head.receipts_floor, head.floor_highest = reached, math.max(head.floor_highest, reached)

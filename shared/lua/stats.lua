@@ -1,15 +1,15 @@
 #!lua flags=no-writes
 -- stats: the counters of one partition and its queues, all of one instant.
 --
--- KEYS     head queues registered scheduled dead parked, then the stream of every queue
--- ARGV     nonce, then the name of every queue, in the order of its stream in KEYS
+-- KEYS     head queues registered scheduled dead parked, then the stream and the rows in flight of every queue
+-- ARGV     nonce, then the name of every queue, in the order of their keys
 -- returns  nonce, status, and for status
 --            stats               at_ms, then the head as HGETALL gives it (a list), scheduled, dead, parked,
 --                                then for each queue a list: name, status (active, paused or unopened), problem
---                                (see queue_state) or '', length, entries_added, waiting, pending, at_ms of its
+--                                (see queue_state) or '', length, entries_added, waiting, in_flight, at_ms of its
 --                                oldest unsettled entry ('' if none), 1 if that time is the entry's own (0 if
---                                the entry's id is ahead of the clock), 1 if the stream has entries that were
---                                never fetched, how many entries were lost with an earlier stream, and its ids:
+--                                the entry's id is ahead of the clock), 1 if the stream has entries that
+--                                wait, how many entries were lost with an earlier stream, and its ids:
 --                                ahead (of the clock), full (nothing can be added any more) or ''
 --            uninitialised, stale_keys, corrupt_partition: what was found
 -- repeat   the same, later.

@@ -116,6 +116,21 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What an error reply to EXEC means: a transaction that was discarded has done nothing, for the reason it names.
+    pub(crate) fn of_exec(self) -> Self {
+        const DISCARDED: &str = "Transaction discarded because of: ";
+        match &self {
+            Self::Server { code, detail } if code == "EXECABORT" => {
+                let reason = detail.strip_prefix(DISCARDED).unwrap_or_default();
+                match Refusal::of_server_code(reason.split_whitespace().next().unwrap_or_default()) {
+                    Some(refusal) => Self::not_applied(refusal, reason),
+                    None => self,
+                }
+            }
+            _ => self,
+        }
+    }
+
     /// A definite refusal.
     pub fn not_applied(reason: Refusal, detail: impl Into<String>) -> Self {
         Self::NotApplied { reason, detail: detail.into() }

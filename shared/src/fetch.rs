@@ -1,24 +1,38 @@
 //! Fetch: a worker takes entries from the streams of one partition.
 //!
-//! An entry is pending under the consumer from the moment it is served, also if the reply is lost. So after any
-//! error the reader looks at its own pending entries ([`pending`](mod@crate::scripts::pending)) before it goes on.
-//! Must not acknowledge: that is part of settling.
+//! A take is one transaction: it reads a batch and notes it as one row in flight (`lua/take.lua`). The row is there from
+//! the moment at which Redis served it, also if the reply is lost: then it is found under its worker by
+//! [`recover`](mod@crate::scripts::recover) and read again. Waiting is apart from taking: what a blocking read serves is
+//! a wake-up, never a batch. Must not settle: what leaves a row is decided there.
 
-use redis::Value;
+use std::time::Duration;
+
+use redis::{Cmd, Value};
 
 use crate::failure::Failure;
 use crate::ids::QueueName;
-use crate::keys::{GROUP, Keys};
-use crate::link::BlockingLink;
+use crate::keys::{CONSUMER, GROUP, Keys};
+use crate::link::{BlockingLink, Link};
 use crate::script::Reply;
+use crate::scripts::ScriptError;
+use crate::scripts::take::{Begun, Noted, begin, note};
 
-/// Whether a read waits for entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Answer at once.
-    No,
-    /// Wait as long as the link may block.
-    ForEntries,
+/// The row in flight that a batch comes from: who shows key and token may settle what lies in it, nobody else.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// The entry before it: an exclusive lower bound.
+    pub key: String,
+    /// Of whoever took it last.
+    pub token: String,
+}
+
+/// A batch that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The row that notes it.
+    pub row: Row,
+    /// What it brought, in the order of the stream.
+    pub entries: Vec<Delivered>,
 }
 
 /// One entry as it was delivered.
@@ -33,78 +47,180 @@ pub struct Delivered {
 /// What stands for the `job` field where there is none.
 pub const NO_JOB: &str = "no field \"job\":";
 
-/// Why a read brought nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FetchError {
-    /// A stream or its group is gone: open the queue again.
-    #[error("a queue has no stream or no group")]
-    NoGroup,
-    /// Redis refused the read, or its answer did not come.
-    #[error(transparent)]
-    Failure(#[from] Failure),
-}
-
-/// Takes up to `count` entries of each of `queues` that nobody was served before; a queue without any is left out.
-///
-/// # Errors
-/// See [`FetchError`]. After any of them entries may be pending under `consumer` that it has not seen.
-///
-/// # Cancel safety
-/// If the future is dropped, likewise.
-pub async fn fetch(
-    link: &mut BlockingLink,
-    keys: &Keys,
-    queues: &[QueueName],
-    consumer: &str,
+/// A take that has not been sent yet. Its token is known before, so that the row is recognised if the reply is lost.
+pub struct Take<'a> {
+    keys: &'a Keys,
+    queue: &'a QueueName,
     count: usize,
-    wait: Wait,
-) -> Result<Vec<(QueueName, Vec<Delivered>)>, FetchError> {
-    let mut command = redis::cmd("XREADGROUP");
-    command.arg("GROUP").arg(GROUP).arg(consumer).arg("COUNT").arg(count);
-    if wait == Wait::ForEntries {
-        command.arg("BLOCK").arg(link.block().as_millis().max(1) as u64);
-    }
-    command.arg("STREAMS");
-    queues.iter().for_each(|queue| _ = command.arg(keys.queue(queue)));
-    queues.iter().for_each(|_| _ = command.arg(">"));
-    let reply = match link.run(&command).await {
-        // UNBLOCKED: the stream was deleted while we waited for it.
-        Err(Failure::Server { code, .. }) if code == "NOGROUP" || code == "UNBLOCKED" => {
-            return Err(FetchError::NoGroup);
-        }
-        other => other?,
-    };
-    read(reply, keys, queues).map_err(|failure| {
-        link.poison();
-        failure.into()
-    })
+    begin: crate::script::Call,
+    note: crate::script::Call,
 }
 
-fn read(
-    reply: Value,
-    keys: &Keys,
-    queues: &[QueueName],
-) -> Result<Vec<(QueueName, Vec<Delivered>)>, Failure> {
+impl std::fmt::Debug for Take<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Take")
+            .field("queue", &self.queue)
+            .field("token", &self.token())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Take<'a> {
+    /// A take of up to `count` entries of `queue` for `worker`.
+    pub fn new(keys: &'a Keys, queue: &'a QueueName, worker: &str, count: usize) -> Self {
+        let (begin, note) = (begin(keys, queue, worker, count), note(keys, queue, worker, count));
+        Self { keys, queue, count, begin, note }
+    }
+
+    /// The token of the row that it notes.
+    pub fn token(&self) -> &str {
+        self.note.nonce()
+    }
+
+    /// Takes; `None` if nothing waits, or the queue is paused.
+    ///
+    /// # Errors
+    /// As any script. After [`Failure::Unknown`] there may be a row with this token.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, likewise.
+    pub async fn run(&self, link: &mut Link) -> Result<Option<Taken>, ScriptError> {
+        match self.attempt(link).await {
+            // Nothing was noted, and the next begin puts the group back.
+            Err(ScriptError::Failure(failure)) if failure.is_no_script() => {
+                crate::scripts::take::TAKE.make_known(link).await?;
+                self.attempt(link).await
+            }
+            other => other,
+        }
+    }
+
+    async fn attempt(&self, link: &mut Link) -> Result<Option<Taken>, ScriptError> {
+        let mut read = Cmd::new();
+        read.arg("XREADGROUP").arg("GROUP").arg(GROUP).arg(CONSUMER).arg("COUNT").arg(self.count);
+        read.arg("NOACK").arg("STREAMS").arg(self.keys.queue(self.queue)).arg(">");
+        #[cfg(feature = "explore")]
+        link.script.replace(crate::scripts::take::TAKE.name);
+        let replies = link.run_transaction(&[self.begin.command(), read, self.note.command()]).await?;
+        let mut replies = replies.into_iter();
+        let mut next = move || replies.next().unwrap_or_else(|| Err(Failure::unknown("a reply is missing")));
+        let (begun, read, noted) = (next(), next(), next());
+        let poison = |link: &mut Link, failure: ScriptError| {
+            link.poison();
+            failure
+        };
+        Begun::read(self.queue, self.begin.read(begun?).map_err(|failure| poison(link, failure.into()))?)?;
+        let noted = self.note.read(noted?).map_err(|failure| poison(link, failure.into()))?;
+        let Noted::Taken { key, last, .. } = Noted::read(self.queue, noted)? else { return Ok(None) };
+        let entries = of_one(read?).map_err(|failure| poison(link, failure.into()))?;
+        // Whatever else moved the group: what was noted is what was read.
+        if entries.last().map(|delivered| delivered.entry.as_str()) != Some(last.as_str()) {
+            return Err(Failure::unknown("a row that ends elsewhere than the read").into());
+        }
+        Ok(Some(Taken { row: Row { key, token: self.token().to_owned() }, entries }))
+    }
+}
+
+/// The entries of a read of one stream.
+fn of_one(reply: Value) -> Result<Vec<Delivered>, Failure> {
     if reply == Value::Nil {
         return Ok(Vec::new());
     }
-    let mut streams = Reply::of(reply)?;
-    let mut fetched = Vec::new();
-    while !streams.is_empty() {
-        let mut stream = streams.list("stream")?;
-        let key = stream.text("stream key")?;
-        let queue = queues.iter().find(|queue| keys.queue(queue) == key);
-        let queue =
-            queue.ok_or_else(|| Failure::unknown(format!("a stream that was not asked for: {key}")))?;
-        let mut rows = stream.list("entries")?;
-        let mut entries = Vec::with_capacity(rows.len());
-        while !rows.is_empty() {
-            let mut row = rows.list("entry")?;
-            entries.push(Delivered { entry: entry_id(&mut row)?, job: job_of(row.next("fields")?)? });
-        }
-        fetched.push((queue.clone(), entries));
+    let mut stream = Reply::of(reply)?.list("stream")?;
+    stream.text("stream key")?;
+    entries(stream.list("entries")?)
+}
+
+fn entries(mut rows: Reply) -> Result<Vec<Delivered>, Failure> {
+    let mut entries = Vec::with_capacity(rows.len());
+    while !rows.is_empty() {
+        let mut row = rows.list("entry")?;
+        entries.push(Delivered { entry: entry_id(&mut row)?, job: job_of(row.next("fields")?)? });
     }
-    Ok(fetched)
+    Ok(entries)
+}
+
+/// What a wait brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Woken {
+    /// Something came into this queue; somebody else may have taken it by now.
+    By(QueueName),
+    /// Nothing within the time.
+    No,
+    /// A stream or its group is gone: a take makes the group again, or names the loss.
+    NoGroup,
+}
+
+/// Waits until something comes into one of `queues`, for `block` at most (no longer than the link may block). What is served is nobody's: the next
+/// take puts the group back.
+///
+/// # Errors
+/// See [`Failure`].
+///
+/// # Cancel safety
+/// If the future is dropped, a wake-up is lost, never a job.
+pub async fn wait(
+    link: &mut BlockingLink,
+    keys: &Keys,
+    queues: &[QueueName],
+    block: Duration,
+) -> Result<Woken, Failure> {
+    let block = block.min(link.block());
+    let mut command = redis::cmd("XREADGROUP");
+    command.arg("GROUP").arg(GROUP).arg(CONSUMER).arg("COUNT").arg(1);
+    command.arg("BLOCK").arg(block.as_millis().max(1) as u64).arg("NOACK").arg("STREAMS");
+    queues.iter().for_each(|queue| _ = command.arg(keys.queue(queue)));
+    queues.iter().for_each(|_| _ = command.arg(">"));
+    match link.run(&command).await {
+        // UNBLOCKED: the stream was deleted while we waited for it.
+        Err(Failure::Server { code, .. }) if code == "NOGROUP" || code == "UNBLOCKED" => Ok(Woken::NoGroup),
+        Err(failure) => Err(failure),
+        Ok(Value::Nil) => Ok(Woken::No),
+        Ok(reply) => {
+            let key = Reply::of(reply).and_then(|mut streams| streams.list("stream")?.text("stream key"));
+            let queue = key.map(|key| queues.iter().find(|queue| keys.queue(queue) == key).cloned());
+            match queue {
+                Ok(Some(queue)) => Ok(Woken::By(queue)),
+                Ok(None) | Err(_) => {
+                    link.poison();
+                    Err(Failure::unknown("a wake-up by a stream that was not asked for"))
+                }
+            }
+        }
+    }
+}
+
+/// Reads up to `count` entries of a row that was recovered, behind the entry `after`: by plain commands, for a script
+/// would convert each entry. What was deleted from the stream is left out. The answer is short only at the end of the
+/// row.
+///
+/// # Errors
+/// As any read.
+pub async fn read_row(
+    link: &mut Link,
+    keys: &Keys,
+    queue: &QueueName,
+    row: &crate::scripts::recover::Recovered,
+    after: Option<&str>,
+    count: usize,
+) -> Result<Vec<Delivered>, Failure> {
+    let stream = keys.queue(queue);
+    if row.ids.is_empty() {
+        let from = format!("({}", after.unwrap_or(&row.row.key));
+        let mut command = redis::cmd("XRANGE");
+        command.arg(stream).arg(from).arg(&row.last).arg("COUNT").arg(count);
+        return entries(Reply::of(link.run(&command).await?)?);
+    }
+    let skipped = after.and_then(|after| row.ids.iter().position(|id| id == after)).map_or(0, |at| at + 1);
+    let mut delivered = Vec::new();
+    let mut pipeline = redis::Pipeline::new();
+    for id in row.ids.iter().skip(skipped) {
+        pipeline.cmd("XRANGE").arg(&stream).arg(id).arg(id);
+    }
+    for reply in link.run_pipeline(&pipeline).await? {
+        delivered.extend(entries(Reply::of(reply?)?)?);
+    }
+    Ok(delivered)
 }
 
 /// Whether `text` is an id as Redis gives them to entries: `<ms>-<seq>`, 64 bits each.

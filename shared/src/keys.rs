@@ -7,8 +7,11 @@ use crate::job::{CodesName, Resource};
 use crate::partition::{Partition, Partitions};
 use crate::tag::Tag;
 
-/// The consumer group of every queue.
-pub const GROUP: &str = "workers";
+/// The consumer group of every queue: how far it has been read. What is in flight is noted beside it.
+pub const GROUP: &str = "cursor";
+
+/// The one consumer of the group: nothing is ever pending under it.
+pub const CONSUMER: &str = "fleet";
 
 /// The keys of one partition.
 #[derive(Debug, Clone)]
@@ -83,6 +86,11 @@ impl Keys {
     /// Ready jobs of one queue (stream).
     pub fn queue(&self, name: &QueueName) -> String {
         self.key(&format!("queue:{name}"))
+    }
+
+    /// What was taken from a queue and is not settled, one row a batch (hash).
+    pub fn in_flight(&self, name: &QueueName) -> String {
+        self.key(&format!("in_flight:{name}"))
     }
 
     /// Ids by due time (sorted set).

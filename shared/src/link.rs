@@ -80,7 +80,7 @@ impl Link {
     }
 
     /// Sends all commands in one go and returns one result for each, in order: an error reply to one does
-    /// not lose the others. Not for transactions (`atomic`): a script is the way to be atomic here.
+    /// not lose the others. Not for transactions: [`Link::run_transaction`] is.
     ///
     /// # Errors
     /// The outer error is about the connection: then nothing is known of any of the commands.
@@ -99,7 +99,7 @@ impl Link {
         }
         #[cfg(feature = "explore")]
         if let Some(gate) = self.server.gate() {
-            let replies = crate::gate::pass(&*gate, None, pipeline.cmd_iter()).await?;
+            let replies = crate::gate::pass(&*gate, self.script.take(), pipeline.cmd_iter()).await?;
             return Ok(replies.into_iter().map(checked).collect());
         }
         let mut lent = self.lend().await?;
@@ -119,6 +119,46 @@ impl Link {
         };
         self.take_back(lent, spoilt);
         replies
+    }
+
+    /// Sends the commands as one transaction (MULTI, EXEC): all of them are executed, with nothing in between, or none.
+    /// Answers one result for each, in order: an error reply of one does not undo the others.
+    ///
+    /// # Errors
+    /// The outer error is about the transaction: where Redis refused to queue one of the commands, nothing was
+    /// executed, and it is that refusal; else as [`Link::run`]: the transaction may have happened.
+    ///
+    /// # Cancel safety
+    /// As [`Link::run`].
+    pub async fn run_transaction(
+        &mut self,
+        commands: &[Cmd],
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let mut pipeline = Pipeline::with_capacity(commands.len() + 2);
+        pipeline.cmd("MULTI");
+        commands.iter().for_each(|command| _ = pipeline.add_command(command.clone()));
+        pipeline.cmd("EXEC");
+        let mut replies = self.run_pipeline(&pipeline).await?;
+        let executed = replies.pop().unwrap_or_else(|| Err(Failure::unknown("no reply to EXEC")));
+        // MULTI itself, then each command as it was queued. Without MULTI each was executed by itself.
+        let begun = replies.first().is_some_and(Result::is_ok);
+        if let Some(refused) = replies.into_iter().find_map(Result::err) {
+            return Err(if begun { refused } else { Failure::unknown(format!("no transaction: {refused}")) });
+        }
+        match executed.map_err(Failure::of_exec)? {
+            Value::Array(values) if values.len() == commands.len() => {
+                let values: Vec<_> = values.into_iter().map(checked).collect();
+                let spoilt = values.iter().filter_map(|value| value.as_ref().err());
+                if spoilt.into_iter().any(Failure::spoils_connection) {
+                    self.poison();
+                }
+                Ok(values)
+            }
+            other => {
+                self.poison();
+                Err(Failure::unknown(format!("EXEC answered {other:?} to {} commands", commands.len())))
+            }
+        }
     }
 
     /// Throws the connection away: its last reply was not the answer to its last question.
@@ -215,8 +255,7 @@ impl BlockingLink {
     /// Sends one command, which may block for [`BlockingLink::block`], and returns its reply.
     ///
     /// # Errors
-    /// See [`Failure`]. After `Unknown` the server may have served entries to nobody:
-    /// a reader of a stream reads its own pending entries next.
+    /// See [`Failure`]. After `Unknown` the server may have served something to nobody.
     ///
     /// # Cancel safety
     /// As [`Link::run`].

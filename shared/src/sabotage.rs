@@ -20,8 +20,8 @@ pub enum Sabotage {
     ReceiptCheckRemoved,
     /// Limits and balances are checked in one call and changed by the next.
     CheckAndActSplit,
-    /// Entries are acknowledged first; before every third effect the caller dies.
-    AcknowledgeBeforeEffect,
+    /// Entries leave their row first; before every third effect the caller dies.
+    RowRemovedBeforeEffect,
     /// One decision in seven leaves no line in the journal.
     JournalLineSkipped,
     /// A withdrawal takes one minor unit too little.
@@ -30,12 +30,18 @@ pub enum Sabotage {
     FenceIgnored,
     /// A parked job is taken by whichever request comes under its id.
     ParkedJobTaken,
+    /// A row is whoever's that names it.
+    TokenIgnored,
+    /// What does not lie in the caller's row is decided all the same.
+    StaleWorkerDecides,
+    /// A row becomes what the caller leaves of it, whatever it was.
+    RowIsWhatIsLeft,
     /// A lock is given back by whoever had it last, also when it is another's by now.
     UnlockByPlainDel,
-    /// Entries are acknowledged by one call, and the effect is made by the next. Harmless, unless somebody dies in
+    /// Entries leave their row by one call, and the effect is made by the next. Harmless, unless somebody dies in
     /// between: only an exploration of every order sees it for certain.
     AcknowledgeFirst,
-    /// The stream is trimmed up to what was delivered last, also above what others have in hand. Likewise.
+    /// The stream is trimmed up to the last entry that was taken, also above what others have in hand.
     TrimAboveInFlight,
 }
 
@@ -52,25 +58,29 @@ const ACT_ONLY: &[Edit] = &[
 ];
 const ACKNOWLEDGE_ONLY: &[Edit] = &[(
     "-- Second pass.",
-    "if #entries > 0 then
-       acked = acked + call('XACK', queue_key, GROUP, unpack(entries))
-       call('HSET', head_key, 'acked', digits(acked))
-       if acked > acked_before then call('HSET', head_key, queue_counter, digits(queue_acked + acked - acked_before)) end
+    "if left and leaving > 0 then
+       rows = rows + write_left(in_flight_key, row_key, row, left)
+       acked, queue_acked = acked + leaving, queue_acked + leaving
+       call('HSET', head_key, 'acked', digits(acked), queue_counter, digits(queue_acked), rows_field, digits(rows))
      end
      do return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) } end
      -- Second pass.",
 )];
+const EFFECT_ONLY: &[Edit] = &[("if row_key ~= '' then", "if false then")];
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::ReceiptCheckRemoved,
         Self::CheckAndActSplit,
-        Self::AcknowledgeBeforeEffect,
+        Self::RowRemovedBeforeEffect,
         Self::JournalLineSkipped,
         Self::BalanceOffByOne,
         Self::FenceIgnored,
         Self::ParkedJobTaken,
+        Self::TokenIgnored,
+        Self::StaleWorkerDecides,
+        Self::RowIsWhatIsLeft,
         Self::UnlockByPlainDel,
         Self::AcknowledgeFirst,
         Self::TrimAboveInFlight,
@@ -81,11 +91,14 @@ impl Sabotage {
         match self {
             Self::ReceiptCheckRemoved => "receipt_check_removed",
             Self::CheckAndActSplit => "check_and_act_split",
-            Self::AcknowledgeBeforeEffect => "acknowledge_before_effect",
+            Self::RowRemovedBeforeEffect => "row_removed_before_effect",
             Self::JournalLineSkipped => "journal_line_skipped",
             Self::BalanceOffByOne => "balance_off_by_one",
             Self::FenceIgnored => "fence_ignored",
             Self::ParkedJobTaken => "parked_job_taken",
+            Self::TokenIgnored => "token_ignored",
+            Self::StaleWorkerDecides => "stale_worker_decides",
+            Self::RowIsWhatIsLeft => "row_is_what_is_left",
             Self::UnlockByPlainDel => "unlock_by_plain_del",
             Self::AcknowledgeFirst => "acknowledge_first",
             Self::TrimAboveInFlight => "trim_above_in_flight",
@@ -129,12 +142,13 @@ impl Sabotage {
         match self {
             Self::ReceiptCheckRemoved => &[("local receipt = receipt_of[id]", "local receipt = false")],
             Self::CheckAndActSplit => CHECK_ONLY,
-            Self::AcknowledgeBeforeEffect => &[(
+            Self::RowRemovedBeforeEffect => &[(
                 "-- Second pass.",
-                "if #entries > 0 then
-                   acked = acked + call('XACK', queue_key, GROUP, unpack(entries))
-                   call('HSET', head_key, 'acked', digits(acked))
-                   entries = {}
+                "if left and leaving > 0 then
+                   rows = rows + write_left(in_flight_key, row_key, row, left)
+                   acked, queue_acked = acked + leaving, queue_acked + leaving
+                   call('HSET', head_key, 'acked', digits(acked), queue_counter, digits(queue_acked), rows_field, digits(rows))
+                   left = nil
                    if acked % 3 == 0 then return redis.error_reply('ERR died before the effect') end
                  end
                  -- Second pass.",
@@ -157,12 +171,22 @@ impl Sabotage {
                 "local receipt_is_all = not (hold_of or below_floor or parked_count > 0)",
                 "local receipt_is_all = true",
             )],
+            Self::TokenIgnored => &[(
+                "row_of(in_flight_key, rows, row_key, token)",
+                "row_of(in_flight_key, rows, row_key, match(tostring(call('HGET', in_flight_key, row_key)), '^%x*'))",
+            )],
+            Self::StaleWorkerDecides => &[("local is_owned = owns_all", "local is_owned = true or owns_all")],
+            Self::RowIsWhatIsLeft => &[(
+                "left, leaving, vanishing = left_of(row, row_key, named, named_set, stay)",
+                "left, leaving, vanishing, row.count = stay, row.count - #stay, 0, NUMBER_MAX",
+            )],
             Self::UnlockByPlainDel => &[("if owner ~= token then", "if false then")],
             Self::AcknowledgeFirst => ACKNOWLEDGE_ONLY,
-            Self::TrimAboveInFlight => &[(
-                "call('XTRIM', queue_key, 'MINID', '~', settled_below)",
-                "call('XTRIM', queue_key, 'MINID', group_info()['last-delivered-id'])",
-            )],
+            Self::TrimAboveInFlight => &[
+                ("local minimum = settled_below(in_flight_key, taken)", "local minimum = taken"),
+                ("math.floor(queue_acked / TRIM_EVERY) > trims_before", "true"),
+                ("'MINID', '~', minimum", "'MINID', '=', minimum"),
+            ],
         }
     }
 
@@ -173,8 +197,8 @@ impl Sabotage {
 
     /// The edits of the second call, after the first has answered `checked`.
     pub(crate) fn edits_of_act(self, checked: &[Value]) -> &'static [Edit] {
-        if self != Self::CheckAndActSplit {
-            return &[];
+        if self == Self::AcknowledgeFirst {
+            return EFFECT_ONLY;
         }
         let refused = |value: &Value| matches!(value, Value::BulkString(code) if code == b"campaign_limit_reached" || code == b"insufficient_funds");
         if checked.iter().any(refused) { &[] } else { ACT_ONLY }
@@ -228,6 +252,6 @@ mod tests {
                 assert!(source.contains(find), "{}: the script has no longer {find:?}", sabotage.name());
             }
         }
-        assert!(ACT_ONLY.iter().all(|(find, _)| settle.contains(find)));
+        assert!(ACT_ONLY.iter().chain(EFFECT_ONLY).all(|(find, _)| settle.contains(find)));
     }
 }

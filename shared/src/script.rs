@@ -27,6 +27,7 @@ pub(crate) mod parts {
     pub(crate) const FORMAT: &str = include_str!("../lua/parts/format.lua");
     pub(crate) const HEAD_COUNTERS: &str =
         concat!(include_str!("../lua/parts/format.lua"), include_str!("../lua/parts/head_counters.lua"));
+    pub(crate) const IN_FLIGHT: &str = include_str!("../lua/parts/in_flight.lua");
     pub(crate) const ENTRIES: &str = include_str!("../lua/parts/entries.lua");
     pub(crate) const QUEUE_STATE: &str = include_str!("../lua/parts/queue_state.lua");
     pub(crate) const PARTITION_STATS: &str = include_str!("../lua/parts/partition_stats.lua");
@@ -87,6 +88,11 @@ impl Script {
     /// Adds the command that makes the script known to a server.
     pub(crate) fn load(&self, pipeline: &mut redis::Pipeline) {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(&self.assembled().text);
+    }
+
+    /// Makes the script known to the server that the link leads to.
+    pub(crate) async fn make_known(&self, link: &mut Link) -> Result<(), Failure> {
+        link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(&self.assembled().text)).await.map(drop)
     }
 
     /// Begins a call. The nonce is added as the first of ARGV.
@@ -201,31 +207,48 @@ impl Call {
     }
 
     async fn run_text(&self, assembled: &Assembled, link: &mut Link) -> Result<Reply, Failure> {
-        let Assembled { text, sha, reads_only } = assembled;
-        let mut command = Cmd::with_capacity(4 + self.keys.len() + self.args.len(), 64 * self.args.len());
-        // EVALSHA_RO needs no right to write: a user who may only look up can be given just that.
-        command.arg(if *reads_only { "EVALSHA_RO" } else { "EVALSHA" }).arg(sha).arg(self.keys.len());
-        self.keys.iter().for_each(|key| _ = command.arg(key));
-        command.arg(&self.nonce);
-        self.args.iter().for_each(|arg| _ = command.arg(arg));
-
+        let command = self.command_of(assembled);
         #[cfg(feature = "explore")]
         link.script.replace(self.script.name);
         let value = match link.run(&command).await {
             Err(failure) if failure.is_no_script() => {
-                link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(text)).await?;
+                link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(&assembled.text)).await?;
                 #[cfg(feature = "explore")]
                 link.script.replace(self.script.name);
                 link.run(&command).await?
             }
             other => other?,
         };
-        let mut reply = Reply::of(value).inspect_err(|_| link.poison())?;
+        self.read(value).inspect_err(|_| link.poison())
+    }
+
+    fn command_of(&self, Assembled { sha, reads_only, .. }: &Assembled) -> Cmd {
+        let mut command = Cmd::with_capacity(4 + self.keys.len() + self.args.len(), 64 * self.args.len());
+        // EVALSHA_RO needs no right to write: a user who may only look up can be given just that.
+        command.arg(if *reads_only { "EVALSHA_RO" } else { "EVALSHA" }).arg(sha).arg(self.keys.len());
+        self.keys.iter().for_each(|key| _ = command.arg(key));
+        command.arg(&self.nonce);
+        self.args.iter().for_each(|arg| _ = command.arg(arg));
+        command
+    }
+
+    /// The call as one command of a transaction; its reply is read by [`Call::read`].
+    pub(crate) fn command(&self) -> Cmd {
+        self.command_of(self.script.assembled())
+    }
+
+    /// What the script answered to this call; a reply with another nonce answers another.
+    pub(crate) fn read(&self, value: Value) -> Result<Reply, Failure> {
+        let mut reply = Reply::of(value)?;
         if reply.bytes("nonce").ok().as_deref() != Some(self.nonce.as_bytes()) {
-            link.poison();
             return Err(Failure::unknown("a reply that answers another call"));
         }
         Ok(reply)
+    }
+
+    /// The value by which this call is known.
+    pub(crate) fn nonce(&self) -> &str {
+        &self.nonce
     }
 }
 

@@ -3,25 +3,28 @@
 //! A test parses each script's header and compares it with its wrapper. Only this crate calls Redis.
 
 pub mod beat;
-pub mod claim;
 pub mod dead;
 pub(crate) mod fence;
+pub mod hand_back;
 pub mod init;
 pub mod integrity;
 pub(crate) mod lock;
 pub mod lookup;
 pub mod park;
 pub mod payout;
-pub mod pending;
 pub mod promote;
 pub mod queue;
+pub mod ready;
 pub mod reap;
 pub mod receipts_drop;
 pub mod receipts_lower;
+pub mod recover;
 pub mod repair;
 pub mod settle;
 pub mod stats;
 pub mod survey;
+pub(crate) mod take;
+pub mod trim;
 
 use crate::failure::Failure;
 use crate::ids::QueueName;
@@ -85,10 +88,19 @@ fn common_status(status: &str, reply: &mut Reply) -> ScriptError {
     }
 }
 
-/// Adds the streams of `queues` to KEYS and their names to ARGV, as scripts over all queues want them.
+/// What a `queue_lost` says.
+fn queue_lost(queue: &QueueName, reply: &mut Reply) -> Result<ScriptError, Failure> {
+    let problem = reply.text("problem")?;
+    let problem = stats::QueueProblem::from_name(&problem)
+        .ok_or_else(|| Failure::unknown(format!("a problem that this release does not know: {problem}")))?;
+    Ok(ScriptError::QueueLost { queue: queue.clone(), problem })
+}
+
+/// Adds streams and rows in flight of `queues` to KEYS and their names to ARGV, as scripts over all queues want them.
 fn with_queues(mut call: Call, keys: &Keys, queues: &[QueueName]) -> Call {
     for queue in queues {
         call.push_key(keys.queue(queue));
+        call.push_key(keys.in_flight(queue));
         call.push_arg(queue.as_str());
     }
     call
@@ -112,11 +124,11 @@ mod tests {
     fn every_header_says_what_its_wrapper_sends() {
         let scripts = [
             &beat::BEAT,
-            &claim::CLAIM,
             &dead::DEAD_RETRY,
             &dead::DEAD_DISCARD,
             &fence::FENCE_MINT,
             &fence::FENCE_WRITE,
+            &hand_back::HAND_BACK,
             &init::INIT_META,
             &integrity::INTEGRITY,
             &init::INIT_HEAD,
@@ -127,18 +139,21 @@ mod tests {
             &lookup::LOOKUP,
             &park::PARK,
             &payout::open::PAYOUTS_DUE,
-            &pending::PENDING,
             &promote::PROMOTE,
             &queue::QUEUE,
             &queue::QUEUE_REPAIR,
+            &ready::READY,
             &reap::REAP,
             &receipts_drop::RECEIPTS_DROP,
             &receipts_lower::RECEIPTS_LOWER,
+            &recover::RECOVER,
             &repair::REPAIR,
             &repair::REPAIR_PARKED,
             &settle::SETTLE,
             &stats::STATS,
             &survey::SURVEY,
+            &take::TAKE,
+            &trim::TRIM,
         ];
         for script in scripts {
             assert_eq!(header(script, "KEYS"), script.keys, "{}", script.name);

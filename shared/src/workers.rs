@@ -1,4 +1,4 @@
-//! Who works: what each worker says of itself with every beat, and what the queues' groups know of it.
+//! Who works: what each worker says of itself with every beat, and what it has in flight.
 //!
 //! A beat is written by [`beat`](mod@crate::scripts::beat). Reading only; whoever removes a dead consumer does
 //! that by [`reap`](mod@crate::scripts::reap).
@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::ids::QueueName;
-use crate::keys::{GROUP, Keys};
+use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::Reply;
 
 /// A worker that has not beaten for so long is called silent: several beats are missing by then.
 pub const SILENT_AFTER: Duration = Duration::from_secs(15);
@@ -60,7 +59,7 @@ impl Description {
 /// The last beat of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beat {
-    /// The consumer's name in every group.
+    /// The worker's name, in rows in flight too.
     pub consumer: String,
     /// When it was, by server time, in milliseconds since the Unix epoch; 0 if the entry cannot be read.
     pub at_ms: u64,
@@ -96,43 +95,38 @@ pub async fn beats(link: &mut Link, keys: &Keys) -> Result<Vec<Beat>, Failure> {
     Ok(beats)
 }
 
-/// A consumer as the group of one queue knows it.
+/// What a worker has in flight: a row of one queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consumer {
-    /// Its name.
-    pub name: String,
-    /// Entries in its hands.
-    pub pending: u64,
-    /// How long ago it last spoke to the group, in milliseconds.
-    pub idle_ms: u64,
+pub struct InFlight {
+    /// The worker that holds it.
+    pub worker: String,
+    /// When it took it, in milliseconds since the Unix epoch by server time; 0 if it has given it up.
+    pub taken_at_ms: u64,
+    /// How many workers had it.
+    pub deliveries: u64,
+    /// How many entries it has.
+    pub entries: u64,
 }
 
-/// The consumers of a queue's group; none if there is no such queue yet.
+/// The rows in flight of a queue, in no order. One that cannot be read is left out: `stats` names the damage.
 ///
 /// # Errors
 /// As any read: [`Failure`].
-pub async fn consumers(link: &mut Link, keys: &Keys, queue: &QueueName) -> Result<Vec<Consumer>, Failure> {
-    let reply = link.run(redis::cmd("XINFO").arg("CONSUMERS").arg(keys.queue(queue)).arg(GROUP)).await;
-    let mut rows = match reply {
-        Err(Failure::Server { code, detail }) if code == "NOGROUP" || detail.contains("no such key") => {
-            return Ok(Vec::new());
-        }
-        other => Reply::of(other?)?,
+pub async fn in_flight(link: &mut Link, keys: &Keys, queue: &QueueName) -> Result<Vec<InFlight>, Failure> {
+    let rows: Vec<Vec<u8>> = match link.query(redis::cmd("HVALS").arg(keys.in_flight(queue))).await {
+        Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => Vec::new(),
+        other => other?,
     };
-    let mut consumers = Vec::new();
-    while !rows.is_empty() {
-        let mut row = rows.list("consumer")?;
-        let mut consumer = Consumer { name: String::new(), pending: 0, idle_ms: 0 };
-        while !row.is_empty() {
-            match row.text("field name")?.as_str() {
-                "name" => consumer.name = row.text("name")?,
-                "pending" => consumer.pending = row.number("pending")?,
-                "idle" => consumer.idle_ms = row.number("idle")?,
-                // Later releases of Redis add fields.
-                other => drop(row.next(other)?),
-            }
-        }
-        consumers.push(consumer);
-    }
-    Ok(consumers)
+    Ok(rows.iter().filter_map(|row| read_in_flight(std::str::from_utf8(row).ok()?)).collect())
+}
+
+/// See `lua/parts/in_flight.lua`.
+fn read_in_flight(text: &str) -> Option<InFlight> {
+    let mut words = text.split('\t').skip(1);
+    Some(InFlight {
+        worker: words.next()?.to_owned(),
+        taken_at_ms: words.next()?.parse().ok()?,
+        deliveries: words.next()?.parse().ok()?,
+        entries: words.nth(1)?.parse().ok()?,
+    })
 }

@@ -63,7 +63,7 @@ pub struct Member {
     pub bank: Option<Arc<dyn Bank>>,
 }
 
-/// Lives until it is dropped: that is its death. Whatever it holds stays pending, whatever it sent is on its way.
+/// Lives until it is dropped: that is its death. Whatever it holds stays in flight, whatever it sent is on its way.
 ///
 /// # Panics
 /// If a gateway's address or name of its own is refused.

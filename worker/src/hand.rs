@@ -1,26 +1,84 @@
 //! What this process has in hand: batches that were delivered to it and are not done.
 //!
-//! Two uses: after a lost reply the entries that are pending here but not in hand are the ones that were lost;
-//! and a drain is over when the hand is empty.
+//! Three uses: after a lost reply the rows that are this worker's but not in hand are the ones that were lost; what is in
+//! hand and goes on is kept from others; and a drain is over when the hand is empty.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tollgate::fetch::Delivered;
+use tokio::time::Instant;
+use tollgate::fetch::{Delivered, Row};
 use tollgate::ids::QueueName;
 use tollgate::partition::Partition;
+use tollgate::scripts::recover::HeldRow;
 
 use crate::pipeline::suspicion::Suspicion;
 
 /// Entries of one queue that are decided by one settle call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Batch {
     pub(crate) partition: Partition,
     pub(crate) queue: QueueName,
+    /// The row in flight that they come from.
+    pub(crate) row: Row,
     pub(crate) entries: Vec<Delivered>,
     pub(crate) suspicion: Suspicion,
+    /// What of the row has not left it yet, as far as we know.
+    pub(crate) left: Left,
+    /// When it last went on: was taken, entered a stage, or tried again.
+    pub(crate) went_on: WentOn,
+}
+
+/// The entries of a row that have not left it. Shared where a batch is taken through its life in parts.
+#[derive(Debug, Clone)]
+pub(crate) struct Left(Arc<Mutex<Vec<String>>>);
+
+impl Left {
+    pub(crate) fn of(entries: &[Delivered]) -> Self {
+        Self(Arc::new(Mutex::new(entries.iter().map(|delivered| delivered.entry.clone()).collect())))
+    }
+
+    /// All but these, in their order.
+    pub(crate) fn without(&self, entries: &[&str]) -> Vec<String> {
+        let left = self.lock();
+        // As a rule a call names everything that is left, in the same order.
+        if left.len() == entries.len() && left.iter().zip(entries).all(|(left, entry)| left == entry) {
+            return Vec::new();
+        }
+        let named: std::collections::HashSet<&str> = entries.iter().copied().collect();
+        left.iter().filter(|entry| !named.contains(entry.as_str())).cloned().collect()
+    }
+
+    /// These have left the row, or are somebody else's.
+    pub(crate) fn remove(&self, entries: &[&str]) {
+        let left = self.without(entries);
+        *self.lock() = left;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When a batch last went on.
+#[derive(Debug, Clone)]
+pub(crate) struct WentOn(Arc<Mutex<Instant>>);
+
+impl WentOn {
+    pub(crate) fn now() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    pub(crate) fn again(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
 }
 
 impl Batch {
@@ -35,13 +93,16 @@ impl Batch {
 #[derive(Debug)]
 pub(crate) struct Hand {
     next: AtomicU64,
-    batches: Mutex<HashMap<u64, Arc<Batch>>>,
+    batches: Mutex<BTreeMap<u64, Arc<Batch>>>,
+    /// Rows that are ours, or will be, and are being taken or read.
+    expected: Mutex<BTreeMap<u64, (Partition, QueueName, String)>>,
     entries: watch::Sender<usize>,
 }
 
 impl Hand {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { next: AtomicU64::new(0), batches: Mutex::default(), entries: watch::Sender::new(0) })
+        let (batches, expected) = Default::default();
+        Arc::new(Self { next: AtomicU64::new(0), batches, expected, entries: watch::Sender::new(0) })
     }
 
     /// Takes a batch in hand.
@@ -53,11 +114,25 @@ impl Hand {
         Held { hand: self.clone(), number, batch }
     }
 
-    /// The entries of one queue that are in hand.
-    pub(crate) fn of_queue(&self, partition: Partition, queue: &QueueName) -> HashSet<String> {
-        let batches = self.lock();
-        let batches = batches.values().filter(|batch| batch.partition == partition && batch.queue == *queue);
-        batches.flat_map(|batch| batch.entries.iter().map(|delivered| delivered.entry.clone())).collect()
+    /// Counts a row as held while it is taken or read.
+    pub(crate) fn expect(self: &Arc<Self>, partition: Partition, queue: &QueueName, token: &str) -> Expected {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.expected().insert(number, (partition, queue.clone(), token.to_owned()));
+        Expected { hand: self.clone(), number }
+    }
+
+    /// The rows of one queue that are in hand. One that has stood still for longer than `idle` is not kept from others.
+    pub(crate) fn rows(&self, partition: Partition, queue: &QueueName, idle: Duration) -> Vec<HeldRow> {
+        let mut rows: Vec<HeldRow> = self
+            .lock()
+            .values()
+            .filter(|batch| batch.partition == partition && batch.queue == *queue)
+            .map(|batch| HeldRow { token: batch.row.token.clone(), is_alive: batch.went_on.elapsed() < idle })
+            .collect();
+        let expected = self.expected();
+        let expected = expected.values().filter(|(of, name, _)| *of == partition && name == queue);
+        rows.extend(expected.map(|(.., token)| HeldRow { token: token.clone(), is_alive: false }));
+        rows
     }
 
     /// How many entries are in hand.
@@ -70,12 +145,29 @@ impl Hand {
         let _ = self.entries.subscribe().wait_for(|entries| *entries == 0).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Batch>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Batch>>> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expected(&self) -> MutexGuard<'_, BTreeMap<u64, (Partition, QueueName, String)>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A batch that is in hand until this is dropped. What was not settled by then stays pending in Redis.
+/// A row that is being taken or read, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    hand: Arc<Hand>,
+    number: u64,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.hand.expected().remove(&self.number);
+    }
+}
+
+/// A batch that is in hand until this is dropped. What was not settled by then stays in its row.
 #[derive(Debug)]
 pub(crate) struct Held {
     hand: Arc<Hand>,

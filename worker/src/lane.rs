@@ -46,10 +46,10 @@ pub(crate) struct Lane {
     read_size: Mutex<ReadSize>,
     /// How many batches wait for Redis to heal.
     stuck: watch::Sender<usize>,
-    /// Entries may be pending under us that we have not seen.
+    /// Rows may be ours that we have not heard of.
     reply_lost: AtomicBool,
-    /// Held while entries are taken by another way than the fetch: a re-read must not see a claim half done.
-    pub(crate) taking: tokio::sync::Mutex<()>,
+    /// Counts up whenever the queues that may be fetched from are others.
+    queues_changed: watch::Sender<u64>,
 }
 
 impl Lane {
@@ -62,9 +62,9 @@ impl Lane {
             batch_size: Mutex::new(BatchSize::new(batch)),
             read_size: Mutex::new(ReadSize::new()),
             stuck: watch::Sender::new(0),
-            // A name is never used twice, so at the start nothing can be pending under it.
+            // A name is never used twice, so at the start no row can be under it.
             reply_lost: AtomicBool::new(false),
-            taking: tokio::sync::Mutex::default(),
+            queues_changed: watch::Sender::new(0),
         }
     }
 
@@ -114,7 +114,13 @@ impl Lane {
             }
             queues.all.push(queue);
         }
-        *self.queues.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(queues);
+        let before = std::mem::replace(
+            &mut *self.queues.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(queues),
+        );
+        if before.active != self.queues().active {
+            self.queues_changed.send_modify(|count| *count += 1);
+        }
         Ok(())
     }
 
@@ -124,6 +130,11 @@ impl Lane {
         let lost = stats.queues.iter().filter_map(|queue| Some((queue.name.clone(), queue.problem?)));
         *self.lost() = lost.collect();
         Ok(stats)
+    }
+
+    /// Hears when the queues that may be fetched from are others.
+    pub(crate) fn queue_changes(&self) -> watch::Receiver<u64> {
+        self.queues_changed.subscribe()
     }
 
     /// How much one read may ask for.

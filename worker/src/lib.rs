@@ -60,7 +60,7 @@ pub fn main() -> ExitCode {
             }
         };
     let code = runtime.block_on(process::run(config));
-    // What is still going on was given up (second signal, drain timeout); its entries stay pending for others.
+    // What is still going on was given up (second signal, drain timeout); its entries stay in flight, for others.
     runtime.shutdown_timeout(Duration::from_millis(100));
     log::flush();
     code

@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) replayed: Counter,
     pub(crate) mismatched: Counter,
     pub(crate) expired: Counter,
+    not_owned: Counter,
     parked: Family<Label, Counter>,
     pub(crate) reclaimed: Counter,
     pub(crate) promoted: Counter,
@@ -43,7 +44,7 @@ pub(crate) struct Metrics {
     tasks_restarted: Counter,
     pub(crate) redis_changed: Counter,
     queue_waiting: Family<QueueLabels, Gauge>,
-    queue_pending: Family<QueueLabels, Gauge>,
+    queue_in_flight: Family<QueueLabels, Gauge>,
     queue_oldest_age_ms: Family<QueueLabels, Gauge>,
     dead_refused: Family<PartitionLabel, Gauge>,
     dead_stripped: Family<PartitionLabel, Gauge>,
@@ -66,6 +67,7 @@ impl Default for Metrics {
             replayed: Counter::default(),
             mismatched: Counter::default(),
             expired: Counter::default(),
+            not_owned: Counter::default(),
             parked: Family::default(),
             reclaimed: Counter::default(),
             promoted: Counter::default(),
@@ -82,7 +84,7 @@ impl Default for Metrics {
             tasks_restarted: Counter::default(),
             redis_changed: Counter::default(),
             queue_waiting: Family::default(),
-            queue_pending: Family::default(),
+            queue_in_flight: Family::default(),
             queue_oldest_age_ms: Family::default(),
             dead_refused: Family::default(),
             dead_stripped: Family::default(),
@@ -96,22 +98,26 @@ impl Metrics {
         self.settle_duration.observe(took.as_secs_f64());
         self.batch_size.observe(answers.len() as f64);
         let mut decided = [0_u64; Code::ALL.len()];
-        let (mut replayed, mut mismatched, mut expired) = (0, 0, 0);
+        let (mut replayed, mut mismatched, mut expired, mut not_owned) = (0, 0, 0, 0);
         for answer in answers {
             match answer {
                 Answer::Decided { code, .. } => decided[*code as usize] += 1,
                 Answer::Replayed { .. } => replayed += 1,
                 Answer::Mismatch { .. } => mismatched += 1,
                 Answer::Expired => expired += 1,
+                Answer::NotOwner => not_owned += 1,
                 Answer::Undecided(_) => {}
             }
         }
         for (code, count) in Code::ALL.iter().zip(decided).filter(|(_, count)| *count > 0) {
             self.decided.get_or_create(&[("code", code.name())]).inc_by(count);
         }
-        for (counter, count) in
-            [(&self.replayed, replayed), (&self.mismatched, mismatched), (&self.expired, expired)]
-        {
+        for (counter, count) in [
+            (&self.replayed, replayed),
+            (&self.mismatched, mismatched),
+            (&self.expired, expired),
+            (&self.not_owned, not_owned),
+        ] {
             counter.inc_by(count);
         }
     }
@@ -159,12 +165,12 @@ impl Metrics {
         partition: u16,
         queue: &str,
         waiting: u64,
-        pending: u64,
+        in_flight: u64,
         oldest_age: Duration,
     ) {
         let labels = [("partition", partition.to_string()), ("queue", queue.to_owned())];
         self.queue_waiting.get_or_create(&labels).set(waiting as i64);
-        self.queue_pending.get_or_create(&labels).set(pending as i64);
+        self.queue_in_flight.get_or_create(&labels).set(in_flight as i64);
         self.queue_oldest_age_ms.get_or_create(&labels).set(oldest_age.as_millis() as i64);
     }
 
@@ -178,7 +184,7 @@ impl Metrics {
     /// A queue that cannot be read any more: old figures would pass for new ones.
     pub(crate) fn forget_queue(&self, partition: u16, queue: &str) {
         let labels = [("partition", partition.to_string()), ("queue", queue.to_owned())];
-        for figure in [&self.queue_waiting, &self.queue_pending, &self.queue_oldest_age_ms] {
+        for figure in [&self.queue_waiting, &self.queue_in_flight, &self.queue_oldest_age_ms] {
             figure.remove(&labels);
         }
     }
@@ -208,10 +214,15 @@ impl Metrics {
             self.mismatched.clone(),
         );
         registry.register("jobs_expired", "Ids below the receipts floor", self.expired.clone());
+        registry.register(
+            "jobs_not_owned",
+            "Not decided: another worker had taken them over",
+            self.not_owned.clone(),
+        );
         registry.register("jobs_parked", "Jobs moved to scheduled or dead, by reason", self.parked.clone());
-        registry.register("entries_reclaimed", "Taken over from silent workers", self.reclaimed.clone());
+        registry.register("entries_reclaimed", "Taken over from other workers", self.reclaimed.clone());
         registry.register("jobs_promoted", "Scheduled jobs put back when due", self.promoted.clone());
-        registry.register("consumers_reaped", "Dead workers removed", self.reaped.clone());
+        registry.register("workers_reaped", "Dead workers removed from the list", self.reaped.clone());
         registry.register("settle_duration_seconds", "Settle calls", self.settle_duration.clone());
         registry.register("settle_batch_jobs", "Jobs in a settle call", self.batch_size.clone());
         registry.register("redis_failures", "Calls that failed, by kind", self.redis_failures.clone());
@@ -249,8 +260,8 @@ impl Metrics {
         let dropped: Counter = Counter::default();
         dropped.inc_by(now.log_lines_dropped);
         registry.register("log_lines_dropped", "Log lines that could not be written", dropped);
-        registry.register("queue_waiting_jobs", "Not fetched yet", self.queue_waiting.clone());
-        registry.register("queue_pending_jobs", "In some worker's hands", self.queue_pending.clone());
+        registry.register("queue_waiting_jobs", "Not taken yet", self.queue_waiting.clone());
+        registry.register("queue_in_flight_jobs", "Taken, not settled", self.queue_in_flight.clone());
         registry.register(
             "queue_oldest_age_ms",
             "Age of the oldest unsettled job",

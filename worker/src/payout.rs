@@ -202,7 +202,7 @@ impl Attempt<'_> {
     async fn record(&self, step: Step<'_>) -> Result<Outcome, ScriptError> {
         failpoint!("before_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         let answer = self.insist(&step, Phase::Over).await?;
-        let code = answer.code();
+        let code = answer.direct_code();
         if matches!(answer, Answer::Decided { .. }) {
             self.health.metrics.payout(code.name());
         }

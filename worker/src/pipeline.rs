@@ -1,17 +1,17 @@
 //! The life of a job.
 //!
 //! ```text
-//! fetch    entries become pending under this consumer     process dies: another worker claims them
+//! fetch    a batch is noted as a row in flight             process dies: another worker takes it over
 //! decode   bytes become jobs; what is no job is refused   "
 //! schedule a job that is not due yet moves to scheduled   moved or not: one script
 //! plan     what settle is to decide                       nothing has happened yet
-//! settle   decided, journaled, receipted, acknowledged    all of it or nothing: one script
+//! settle   decided, journaled, receipted, out of its row  all of it or nothing: one script
 //! outcome  counted; what cannot be decided moves to dead  moved or not: one script
 //! ```
 //!
 //! Every call to Redis here may be repeated: a settled job answers `replayed`, a moved one `not_owner`. So a stage
 //! that does not get its answer asks again, and a second worker with the same entries does no harm.
-//! A stage that panics loses nothing: its entries are pending until they are settled.
+//! A stage that panics loses nothing: its entries are in flight until they are settled.
 
 pub(crate) mod batch_size;
 mod decode;
@@ -56,7 +56,8 @@ struct Desk<'a> {
 }
 
 /// Takes a batch through its life. Returns when each of its entries is settled or moved, or when trying is over.
-pub(crate) async fn run(worker: &Worker, lane: &Lane, held: Held, mut slot: Slot) {
+/// Answers the slot.
+pub(crate) async fn run(worker: &Worker, lane: &Lane, held: Held, mut slot: Slot) -> Option<Slot> {
     let ended = take_through(worker, lane, held.batch(), &mut slot).await;
     // Out of hand first: what is in hand is not read again.
     drop(held);
@@ -64,6 +65,7 @@ pub(crate) async fn run(worker: &Worker, lane: &Lane, held: Held, mut slot: Slot
         warn!("what was served cannot be settled as it came: it is forgotten, and read again");
         lane.reply_was_lost();
     }
+    Some(slot)
 }
 
 async fn take_through(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) -> Result<(), GaveUp> {
@@ -76,7 +78,7 @@ async fn take_through(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Sl
     // One of them makes a stage panic: find it by taking each alone, and let the others pass.
     for entry in &batch.entries {
         let entries = vec![entry.clone()];
-        let batch = Batch { queue: batch.queue.clone(), entries, ..*batch };
+        let batch = Batch { entries, ..batch.clone() };
         let mut panics = 1;
         let ended = loop {
             if let Some(ended) = survived(life(&mut Desk { worker, lane, batch: &batch, slot })).await {
@@ -97,14 +99,12 @@ async fn take_through(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Sl
 async fn bury(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) -> Result<(), GaveUp> {
     let mut desk = Desk { worker, lane, batch, slot };
     let buried = async {
-        for delivered in &batch.entries {
-            let parcel = decode::identify(delivered, batch);
-            park::park(&mut desk, &parcel, Destination::Dead(Code::WorkerLost)).await?;
-        }
-        Ok(())
+        let lost = |delivered| (decode::identify(delivered, batch), Destination::Dead(Code::WorkerLost));
+        let parcels: Vec<_> = batch.entries.iter().map(lost).collect();
+        park::park(&mut desk, &parcels).await.map(drop)
     };
     survived(buried).await.unwrap_or_else(|| {
-        error!(queue = %batch.queue, "entries that can be neither settled nor moved stay pending");
+        error!(queue = %batch.queue, "entries that can be neither settled nor moved stay in flight");
         Ok(())
     })
 }
@@ -136,8 +136,7 @@ async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {
 
     trace::answered(&due, &answers);
     outcome::count(desk, sent, answered, &answers);
-    outcome::bury_undecided(desk, &due, &answers).await?;
-    outcome::bury_refused(desk, &decoded.refused).await?;
+    outcome::bury(desk, &due, &answers, decoded.refused).await?;
     outcome::explain_mismatches(desk, &due, &answers).await;
     Ok(())
 }

@@ -100,11 +100,6 @@ impl Worker {
         })
     }
 
-    /// How long it is from one beat to the next.
-    pub(crate) fn beat_every(&self) -> Duration {
-        heartbeater::every(self.lanes.len())
-    }
-
     /// What it says of itself now.
     pub(crate) fn describe(&self) -> Description {
         let mut queues: Vec<String> = Vec::new();

@@ -15,7 +15,7 @@ pub(crate) enum Phase {
     Quiet,
     /// No new entries; what is in hand is settled, then the process ends (SIGTERM, SIGINT, SIGQUIT).
     Draining,
-    /// Whatever is not done stays pending for others (all done, drain timeout, or a second signal).
+    /// Whatever is not done stays in flight, for others (all done, drain timeout, or a second signal).
     Over,
 }
 

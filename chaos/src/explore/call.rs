@@ -8,10 +8,12 @@ use super::process::{Asked, Told};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nature {
-    /// A blocking read of a stream.
-    Fetch,
-    /// A takeover from another worker.
-    Claim,
+    /// A blocking read that waits for work.
+    Wait,
+    /// Takes a batch.
+    Take,
+    /// An agent's look at the rows in flight: takes one over from another worker.
+    Recover,
     /// Puts back what is due.
     Promote,
     /// Looks for payouts that are due.
@@ -27,10 +29,11 @@ impl Nature {
         let Asked::Redis(Request { script, commands }) = asked else { return Self::Change };
         let name = commands.first().and_then(|command| command.first()).map(Vec::as_slice);
         match (script, name) {
-            (Some("claim"), _) => Self::Claim,
+            (Some("take"), Some(b"MULTI")) => Self::Take,
+            (Some("recover"), _) if !commands.iter().any(reads_own) => Self::Recover,
             (Some("promote"), _) => Self::Promote,
             (Some("payouts_due"), _) => Self::Look,
-            (None, Some(b"XREADGROUP")) => Self::Fetch,
+            (None, Some(b"XREADGROUP")) => Self::Wait,
             (
                 _,
                 Some(
@@ -44,21 +47,25 @@ impl Nature {
 
     /// Whether an agent asks it again and again, whatever the process is at.
     pub(super) fn is_poll(self) -> bool {
-        matches!(self, Self::Claim | Self::Promote | Self::Look)
+        matches!(self, Self::Recover | Self::Promote | Self::Look)
     }
 
     /// Whether it can come to something now. What cannot changes nothing, and is not tried.
-    ///
-    /// A claim holds up the re-read of what was lost: where nothing else of its process waits, it is `alone` and goes on.
-    pub(super) fn is_enabled(self, look: &Look, consumer: &str, alone: bool) -> bool {
+    pub(super) fn is_enabled(self, look: &Look, consumer: &str) -> bool {
         match self {
-            Self::Fetch => look.waits,
-            Self::Claim => alone || look.holders.iter().any(|holder| holder != consumer),
+            Self::Wait | Self::Take => look.waits,
+            Self::Recover => look.holders.iter().any(|holder| holder != consumer),
             Self::Promote => look.is_scheduled_due,
             Self::Look => look.is_payout_due,
             Self::Read | Self::Change => true,
         }
     }
+}
+
+/// Whether a recovery looks for what the worker lost: a reader does, once; an agent also asks for more, or less, again
+/// and again.
+fn reads_own(words: &Words) -> bool {
+    words.iter().any(|word| word == b"own")
 }
 
 /// The commands as they are sent here: nothing blocks.
@@ -85,7 +92,7 @@ pub(super) fn asks(asked: &Asked, ids: &[&str]) -> String {
             let name = match (script, command.as_str()) {
                 (Some(name), "SCRIPT") => format!("load {name}"),
                 (Some(name), _) => (*name).to_owned(),
-                (None, "XREADGROUP") => "fetch".to_owned(),
+                (None, "XREADGROUP") => "wait".to_owned(),
                 (None, "SADD") => "enqueue".to_owned(),
                 (None, _) => command.to_lowercase(),
             };
@@ -108,6 +115,9 @@ pub(super) fn says(told: &Told, ids: &[&str]) -> String {
         Told::Redis(Err(failure)) => failure.to_string(),
         Told::Redis(Ok(values)) => {
             let mut words = Vec::new();
+            // Of a transaction only what it executed says something.
+            let queued = |value: &Value| *value == Value::SimpleString("QUEUED".to_owned());
+            let values = if values.iter().any(queued) { &values[values.len() - 1..] } else { values };
             values.iter().for_each(|value| collect(value, ids, &mut words));
             words.dedup();
             words.truncate(6);

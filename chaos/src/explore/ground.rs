@@ -15,26 +15,21 @@ use tollgate::keys::Keys;
 
 use super::clock::Clock;
 
-/// What of the state decides which calls can come to something, and a hash of all of it. `DUMP` sees consumer groups
-/// and their pending entries.
+/// What of the state decides which calls can come to something, and a hash of all of it. `DUMP` sees consumer groups.
 const LOOK: &str = r"
 local keys = redis.call('KEYS', '*')
 table.sort(keys)
 local dumps = {}
 for i, key in ipairs(keys) do dumps[i] = key .. '\0' .. redis.call('DUMP', key) end
-local queue, scheduled, payouts = unpack(KEYS)
+local queue, scheduled, payouts, head, in_flight = unpack(KEYS)
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local waiting, pending = 0, {}
-if redis.call('EXISTS', queue) == 1 then
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', queue)) do
-    waiting = #redis.call('XRANGE', queue, '(' .. group[8], '+', 'COUNT', 1)
-    for _, row in ipairs(redis.call('XPENDING', queue, group[2])[4] or {}) do pending[#pending + 1] = row[1] end
-  end
-end
+local taken = redis.call('HGET', head, 'taken:' .. string.match(queue, '[^:]*$')) or '0-0'
+local waiting, holders = #redis.call('XRANGE', queue, '(' .. taken, '+', 'COUNT', 1), {}
+for _, row in ipairs(redis.call('HVALS', in_flight)) do holders[#holders + 1] = string.match(row, '^%x*\t([^\t]*)') end
 local function due(key) return #redis.call('ZRANGEBYSCORE', key, '-inf', now_ms, 'LIMIT', 0, 1) end
 return { redis.sha1hex(table.concat(dumps, '\0')), waiting, due(scheduled), due(payouts),
-  redis.call('ZCARD', scheduled), redis.call('ZCOUNT', payouts, '-inf', now_ms + 86400000), pending }
+  redis.call('ZCARD', scheduled), redis.call('ZCOUNT', payouts, '-inf', now_ms + 86400000), holders }
 ";
 
 /// What a look at the server shows.
@@ -42,13 +37,13 @@ return { redis.sha1hex(table.concat(dumps, '\0')), waiting, due(scheduled), due(
 pub(super) struct Look {
     /// Of every key's content.
     pub(super) digest: String,
-    /// Whether an entry was served to nobody yet.
+    /// Whether an entry was taken by nobody yet.
     pub(super) waits: bool,
     pub(super) is_scheduled_due: bool,
     pub(super) is_payout_due: bool,
     /// Whether anything is scheduled, or to be paid within a day.
     pub(super) is_open: bool,
-    /// Who holds entries.
+    /// Who holds rows in flight.
     pub(super) holders: Vec<String>,
 }
 
@@ -58,7 +53,7 @@ pub(super) struct Ground {
     pub(super) clock: Clock,
     /// Every key at the beginning of an order.
     start: Vec<(Vec<u8>, Vec<u8>)>,
-    keys: [String; 3],
+    keys: [String; 5],
     /// The scripts that were ever loaded, by their text.
     scripts: BTreeMap<Vec<u8>, ()>,
     /// Whether the server has forgotten scripts.
@@ -112,7 +107,9 @@ impl Ground {
             self.start.push((name, dump.first().and_then(bytes).context("DUMP answered nothing")?));
         }
         self.start.sort();
-        self.keys = [keys.queue(&QueueName::default()), keys.scheduled(), keys.payouts()];
+        let queue = QueueName::default();
+        self.keys =
+            [keys.queue(&queue), keys.scheduled(), keys.payouts(), keys.head(), keys.in_flight(&queue)];
         Ok(())
     }
 
@@ -172,7 +169,7 @@ impl Ground {
     }
 
     pub(super) fn look(&mut self) -> anyhow::Result<Look> {
-        let mut command: Words = vec![b"EVAL".to_vec(), LOOK.as_bytes().to_vec(), b"3".to_vec()];
+        let mut command: Words = vec![b"EVAL".to_vec(), LOOK.as_bytes().to_vec(), b"5".to_vec()];
         command.extend(self.keys.iter().map(|key| key.clone().into_bytes()));
         let replies = self.line.ask(&[command])?;
         let [Value::Array(items)] = &replies[..] else {

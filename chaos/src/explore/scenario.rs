@@ -172,7 +172,6 @@ impl Scenario {
             ],
             jobs: &[EARLY],
             bound: Bound { flushes: 0, deaths: 0, faults: 0, preemptions: 2, ..BOUND },
-            known: Some("was discarded and is decided all the same"),
             ..Self::two_workers(
                 "discard",
                 "two workers, a job whose campaign does not exist yet; an operator discards it and creates the campaign",

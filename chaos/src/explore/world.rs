@@ -94,9 +94,13 @@ impl<'a> World<'a> {
         self.processes.push((name, role, process));
         self.processes.sort_by_key(|(name, ..)| *name);
         if matches!(role, Role::Worker) {
-            while let Some(call) =
-                self.calls(name).into_iter().find(|(_, nature)| !nature.is_poll() && *nature != Nature::Fetch)
-            {
+            let waits = self.ground.look()?.waits;
+            let goes_on = |nature: Nature| match nature {
+                Nature::Wait => false,
+                Nature::Take => !waits,
+                other => !other.is_poll(),
+            };
+            while let Some(call) = self.calls(name).into_iter().find(|(_, nature)| goes_on(*nature)) {
                 let call = Call { process: name, no: call.0 };
                 let asked = self.asked(call)?;
                 let told = self.execute(&asked)?;
@@ -141,7 +145,7 @@ impl<'a> World<'a> {
                 let mut cost =
                     Bound { preemptions: u8::from(preempts && !nature.is_poll()), ..Bound::default() };
                 match nature {
-                    Nature::Claim => cost.takeovers = u8::from(self.takes_from_the_living(look, *name)),
+                    Nature::Recover => cost.takeovers = u8::from(self.takes_from_the_living(look, *name)),
                     Nature::Look => cost.looks = 1,
                     _ => {}
                 }
@@ -151,7 +155,7 @@ impl<'a> World<'a> {
                 if nature != Nature::Read {
                     others.push(Choice { step: Step::LoseReply(call), cost });
                     others.push(Choice { step: Step::Delay(call), cost });
-                    if nature != Nature::Fetch && !nature.is_poll() {
+                    if nature != Nature::Wait && !nature.is_poll() {
                         may_be_sending.push(call);
                     }
                 }
@@ -271,17 +275,16 @@ impl<'a> World<'a> {
     /// The calls that can come to something.
     fn enabled(&self, name: char, look: &Look) -> Vec<(u32, Nature)> {
         let mut calls = self.calls(name);
-        let alone = calls.iter().all(|(_, nature)| nature.is_poll());
-        calls.retain(|(_, nature)| nature.is_enabled(look, &consumer(name), alone));
+        calls.retain(|(_, nature)| nature.is_enabled(look, &consumer(name)));
         calls
     }
 
-    /// Whether a claim would take something, and from nobody who is dead.
-    fn takes_from_the_living(&self, look: &Look, claimer: char) -> bool {
+    /// Whether a recovery would take something over, and from nobody who is dead.
+    fn takes_from_the_living(&self, look: &Look, taker: char) -> bool {
         let is_dead = |holder: &str| {
             self.processes.iter().any(|(name, _, process)| consumer(*name) == holder && !process.lives())
         };
-        let mut others = look.holders.iter().filter(|holder| **holder != consumer(claimer)).peekable();
+        let mut others = look.holders.iter().filter(|holder| **holder != consumer(taker)).peekable();
         others.peek().is_some() && !others.any(|holder| is_dead(holder))
     }
 
@@ -344,7 +347,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// The name of a worker in its group.
+/// The name of a worker.
 pub(super) fn consumer(name: char) -> String {
     format!("worker-1-{name}")
 }

@@ -31,10 +31,10 @@ pub(super) enum Deed {
     Trim,
     /// Deleted.
     Delete,
-    /// Cut above what is under way.
-    TrimAbovePending,
-    /// Its consumers are deleted although entries are pending under them.
-    DeleteConsumers,
+    /// Cut above what is in flight.
+    TrimAboveInFlight,
+    /// Its rows in flight are removed, as if what lies in them were settled.
+    RemoveRows,
 }
 
 /// A bug.
@@ -61,18 +61,19 @@ const WITH_WORK: &str = "worker SIGKILL with work in hand";
 pub(super) const ALL: &[Planted] = &[
     shown("one id many times", "receipt_check_removed", Place::Programs),
     shown(LAST, "check_and_act_split", Place::Programs),
-    planted("acknowledge_before_effect", Place::Programs),
+    planted("row_removed_before_effect", Place::Programs),
     planted("journal_line_skipped", Place::Programs),
     planted("balance_off_by_one", Place::Programs),
     shown(STOLEN, "fence_ignored", Place::Programs),
     shown(STOLEN, "unlock_by_plain_del", Place::Programs),
     shown(OTHER_SENT, "parked_job_taken", Place::Programs),
+    shown(WITH_WORK, "trim_above_in_flight", Place::Programs),
     shown(UNHEARD, "timeout_as_not_applied", Place::Client),
     shown(UNHEARD, "retry_under_new_id", Place::Client),
     planted("stream_trimmed", Place::Redis(Deed::Trim)),
     planted("entries_removed", Place::Redis(Deed::Delete)),
-    shown(WITH_WORK, "trimmed_above_pending", Place::Redis(Deed::TrimAbovePending)),
-    shown(WITH_WORK, "consumers_deleted", Place::Redis(Deed::DeleteConsumers)),
+    shown(WITH_WORK, "trimmed_above_in_flight", Place::Redis(Deed::TrimAboveInFlight)),
+    shown(WITH_WORK, "rows_removed", Place::Redis(Deed::RemoveRows)),
 ];
 
 impl Planted {
@@ -126,23 +127,26 @@ pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
 
 impl Deed {
     async fn to(self, link: &mut MultiplexedConnection, stream: &str) -> anyhow::Result<()> {
-        type Pending = Vec<(String, String, u64, u64)>;
-        let pending = async |link: &mut MultiplexedConnection| {
-            redis::ask::<Pending>(link, &["XPENDING", stream, "workers", "-", "+", "1000"]).await
-        };
+        let (tag, queue) = stream.split_once(":queue:").context("a job stream")?;
+        let (head, rows) = (format!("{tag}:head"), format!("{tag}:in_flight:{queue}"));
         match self {
             Self::Trim => _ = redis::ask::<u64>(link, &["XTRIM", stream, "MAXLEN", "0"]).await?,
             Self::Delete => _ = redis::ask::<u64>(link, &["DEL", stream]).await?,
-            Self::TrimAbovePending => {
-                if let Some((last, ..)) = pending(link).await?.last() {
-                    let (ms, number) = last.split_once('-').context("an entry's id")?;
+            Self::TrimAboveInFlight => {
+                // The last entry that was taken goes too, if it still lies in a row.
+                let taken: Option<String> =
+                    redis::ask(link, &["HGET", &head, &format!("taken:{queue}")]).await?;
+                if let Some((ms, number)) = taken.as_deref().and_then(|last| last.split_once('-')) {
                     let above = format!("{ms}-{}", number.parse::<u64>()? + 1);
                     redis::ask::<u64>(link, &["XTRIM", stream, "MINID", &above]).await?;
                 }
             }
-            Self::DeleteConsumers => {
-                for (_, consumer, ..) in pending(link).await? {
-                    redis::ask::<u64>(link, &["XGROUP", "DELCONSUMER", stream, "workers", &consumer]).await?;
+            Self::RemoveRows => {
+                for row in redis::ask::<Vec<String>>(link, &["HKEYS", &rows]).await? {
+                    let of_queue = format!("rows:{queue}");
+                    if redis::ask::<u64>(link, &["HDEL", &rows, &row]).await? > 0 {
+                        redis::ask::<i64>(link, &["HINCRBY", &head, &of_queue, "-1"]).await?;
+                    }
                 }
             }
         }

@@ -75,25 +75,36 @@ fn a_trim_above_what_is_in_flight_is_found() {
     is_found("trim_above_in_flight", "batch", "is lost");
 }
 
-/// Settle does not ask whose an entry is: a worker that was overtaken executes what an operator discarded meanwhile.
-/// With ranges in flight it is answered `not_owner`, and this test is turned round: nothing is found.
 #[test]
-fn a_discarded_job_is_executed_by_a_stale_worker_until_there_are_ranges_in_flight() {
-    let (code, said, complaint) = explore(&["--fleet", "discard", "--together", "3", "--json"]);
-    assert_eq!(code, Some(0), "what is known is found: {said}{complaint}");
-    let (_, wrong, drawing) = found(&said);
-    assert_eq!(wrong, "G11 early was discarded and is decided all the same");
+fn a_row_that_is_removed_before_the_effect_is_found() {
+    is_found("row_removed_before_effect", "batch", "was sent and is lost");
+}
+
+/// A worker that was overtaken executes what an operator discarded meanwhile.
+#[test]
+fn a_stale_worker_that_decides_is_found() {
+    let drawing =
+        is_found("stale_worker_decides", "discard", "G11 early was discarded and is decided all the same");
     let at = |words: &str| drawing.find(words).unwrap_or_else(|| panic!("no {words:?} in\n{drawing}"));
-    assert!(at("claim -> claimed early") < at("dead_discard early -> done discarded"), "{drawing}");
+    assert!(at("recover -> recovered") < at("dead_discard early -> done discarded"), "{drawing}");
     assert!(at("dead_discard early -> done discarded") < at("settle early -> settled redeemed"), "{drawing}");
 }
 
-/// A read was given up and what its reply had lost was read again; then the read was served. The only worker there is
-/// held the entry under its name and did not know of it. The order was found by `explore`.
+/// Whose an entry is, settle asks: whoever was overtaken is told `not_owner`.
 #[test]
-fn what_a_late_read_was_served_is_not_left_by_the_only_worker() {
-    let order = "P1,A4,A6,A7,A9,P2,P3,A8~,A5,A10,~A8";
-    let (code, said, complaint) = explore(&["--fleet", "producer", "--order", order]);
+fn a_discarded_job_is_not_executed_by_a_stale_worker() {
+    let (code, said, complaint) = explore(&["--fleet", "discard", "--together", "3", "--json"]);
+    assert_eq!(code, Some(0), "{said}{complaint}");
+    let document: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(document["fleets"][0]["figures"]["is_whole"], true, "{said}");
+    assert_eq!(found(&said).1, "");
+}
+
+/// A take was given up and what its reply had lost was read again; then the take was executed. The only worker there is
+/// had a row that it had not heard of. The order was found by `explore`, when a batch was a list of pending entries.
+#[test]
+fn what_a_late_take_brought_is_not_left_by_the_only_worker() {
+    let (code, said, complaint) = explore(&["--fleet", "producer", "--order", "P1,A6,A7~,A8,~A7"]);
     assert_eq!(code, Some(0), "{said}{complaint}");
     assert!(said.contains("late, heard by nobody"), "{said}");
 }
@@ -101,9 +112,9 @@ fn what_a_late_read_was_served_is_not_left_by_the_only_worker() {
 #[test]
 fn the_same_order_again_is_the_same_calls() {
     let orders = [
-        ("payout", "A5,A8,A4,A9,A10,A11,A12,A13"),
-        ("duplicates", "A4,B4,A6?,flush,B6,A!"),
-        ("delayed", "A4,A6~,B4,tick,~A6"),
+        ("payout", "A6,A8,A5,A9,A10,A11,A13,A14"),
+        ("duplicates", "A5,B5,A7?,flush,B7,A!"),
+        ("delayed", "A5,A6~,B5,tick,~A6"),
     ];
     for (fleet, order) in orders {
         let once = explore(&["--fleet", fleet, "--order", order]);
@@ -125,5 +136,5 @@ fn without_a_c_compiler_it_says_so() {
 fn a_step_that_does_not_fit_is_told_with_what_waits() {
     let (code, _, complaint) = explore(&["--fleet", "duplicates", "--order", "A99"]);
     assert_eq!(code, Some(1));
-    assert!(complaint.contains("A99 does not wait") && complaint.contains("A4 fetch"), "{complaint}");
+    assert!(complaint.contains("A99 does not wait") && complaint.contains("A5 take"), "{complaint}");
 }

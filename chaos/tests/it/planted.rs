@@ -32,7 +32,7 @@ fn a_check_apart_from_its_act_is_caught() {
 
 #[test]
 fn an_acknowledgement_before_the_effect_is_caught() {
-    is_caught("acknowledge_before_effect", "limits", "3s");
+    is_caught("row_removed_before_effect", "limits", "3s");
 }
 
 #[test]
@@ -48,6 +48,11 @@ fn a_balance_off_by_one_is_caught() {
 #[test]
 fn a_parked_id_taken_by_another_request_is_caught() {
     is_caught("parked_job_taken", "limits", "4s");
+}
+
+#[test]
+fn a_trim_above_what_is_in_flight_is_caught() {
+    is_caught("trim_above_in_flight", "worker-kill", "4s");
 }
 
 #[test]
@@ -81,11 +86,11 @@ fn a_lock_that_anybody_gives_back_is_caught() {
 }
 
 #[test]
-fn a_trim_above_what_is_under_way_is_caught() {
-    is_caught("trimmed_above_pending", "worker-kill", "4s");
+fn a_trim_by_hand_above_what_is_in_flight_is_caught() {
+    is_caught("trimmed_above_in_flight", "worker-kill", "4s");
 }
 
 #[test]
-fn consumers_deleted_with_entries_pending_are_caught() {
-    is_caught("consumers_deleted", "worker-kill", "4s");
+fn rows_removed_by_hand_are_caught() {
+    is_caught("rows_removed", "worker-kill", "4s");
 }

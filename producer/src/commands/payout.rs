@@ -367,7 +367,7 @@ async fn say(
         Answer::Replayed { seq, .. } => (Some(seq), true),
         _ => (None, false),
     };
-    let code = answer.code();
+    let code = answer.direct_code();
     let said = Said { id: word.id.as_str(), class: code.class().name(), code: code.name(), seq, replayed };
     let again = if replayed { " (replayed: decided before)" } else { "" };
     let terms = hold.map_or_else(String::new, |hold| {

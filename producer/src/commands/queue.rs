@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 struct Row {
     #[serde(flatten)]
     counts: QueueCounts,
-    /// Workers that fetch from it, or did and were not reaped yet.
+    /// Workers that beat and take from it, or have something of it in flight.
     consumers: u64,
 }
 
@@ -63,10 +63,15 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
     let mut consumers_of: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut link = tollgate.server().link().await?;
     let exit = each_partition(tollgate, async |_, keys| {
+        let beats = workers::beats(&mut link, keys).await?;
         for queue in &overview.queues {
             let name = QueueName::parse(queue.queue.as_str())?;
-            let consumers = workers::consumers(&mut link, keys, &name).await?;
-            consumers_of.entry(&queue.queue).or_default().extend(consumers.into_iter().map(|one| one.name));
+            let holders = workers::in_flight(&mut link, keys, &name).await?.into_iter().map(|row| row.worker);
+            let takers = beats.iter().filter(|beat| beat.is_alive(overview.at_ms));
+            let takers =
+                takers.filter(|beat| beat.description.as_ref().is_some_and(|says| says.serves(&name)));
+            let takers = takers.map(|beat| beat.consumer.clone());
+            consumers_of.entry(&queue.queue).or_default().extend(holders.chain(takers));
         }
         Ok(())
     })

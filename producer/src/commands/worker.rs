@@ -106,9 +106,10 @@ async fn read_partition(
     let counts = overview.partitions.iter().find(|counts| counts.partition == partition.number());
     for queue in counts.map(|counts| counts.queues.as_slice()).unwrap_or_default() {
         let name = QueueName::parse(queue.queue.as_str())?;
-        for consumer in workers::consumers(link, keys, &name).await? {
-            rows.entry(consumer.name).or_insert_with_key(|name| Row::silent(name)).pending +=
-                consumer.pending;
+        // A row that was handed back is nobody's.
+        for row in workers::in_flight(link, keys, &name).await?.into_iter().filter(|row| row.taken_at_ms > 0)
+        {
+            rows.entry(row.worker).or_insert_with_key(|name| Row::silent(name)).pending += row.entries;
         }
     }
     Ok(())

@@ -147,8 +147,8 @@ async fn the_enqueuer_can_neither_print_money_nor_write_history() {
         &["XTRIM", &queue, "MAXLEN", "0"],
         &["XDEL", &queue, "1-1"],
         &["XACK", &queue, "workers", "1-1"],
-        &["XREADGROUP", "GROUP", "workers", "me", "STREAMS", &queue, ">"],
-        &["XGROUP", "DESTROY", &queue, "workers"],
+        &["XREADGROUP", "GROUP", "cursor", "me", "STREAMS", &queue, ">"],
+        &["XGROUP", "DESTROY", &queue, "cursor"],
         &["EVAL", "return 1", "0"],
         &["EVALSHA", &settle, "1", &queue],
         &["FUNCTION", "FLUSH"],
@@ -207,7 +207,7 @@ async fn the_auditor_reads_everything_and_changes_nothing() {
     let queue = key("queue:default");
     for words in [
         &["XADD", &queue, "*", "job", "x"][..],
-        &["XREADGROUP", "GROUP", "workers", "me", "STREAMS", &queue, ">"],
+        &["XREADGROUP", "GROUP", "cursor", "me", "STREAMS", &queue, ">"],
         &["HSET", &key("account:a1"), "available", "1"],
         &["EVAL", "return 1", "0"],
         &["HGETALL", "{other.0}:head"],

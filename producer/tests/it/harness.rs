@@ -11,11 +11,12 @@ use tollgate::Tollgate;
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::envelope::Envelope;
+use tollgate::fetch::Take;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::Namespace;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
-use tollgate::scripts::settle::{Item, settle};
+use tollgate::scripts::settle::{Item, Policy, Source, settle_with};
 
 /// How long a test waits for anything.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -184,20 +185,13 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Opt
 pub(crate) async fn drain(tollgate: &Tollgate, link: &mut Link) -> u64 {
     let keys = tollgate.keys(tollgate.partitions().get(0).unwrap());
     let queue = QueueName::default();
-    let stream = keys.queue(&queue);
     let mut count = 0;
     loop {
-        let mut read = ::redis::Cmd::new();
-        read.arg("XREADGROUP").arg("GROUP").arg("workers").arg("w").arg("COUNT").arg(500);
-        read.arg("STREAMS").arg(&stream).arg(">");
-        type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
-        let reply: Option<Vec<(String, Entries)>> = link.query(&read).await.unwrap();
-        let Some(entries) = reply.and_then(|mut streams| streams.pop()).map(|(_, entries)| entries) else {
-            return count;
-        };
-        let jobs: Vec<(String, tollgate::job::Job)> = entries
+        let Some(taken) = Take::new(keys, &queue, "w", 500).run(link).await.unwrap() else { return count };
+        let jobs: Vec<(String, tollgate::job::Job)> = taken
+            .entries
             .into_iter()
-            .map(|(entry, mut fields)| (entry, Envelope::decode_job(&fields.remove(0).1).unwrap()))
+            .map(|delivered| (delivered.entry, Envelope::decode_job(&delivered.job).unwrap()))
             .collect();
         let items: Vec<Item<'_>> = jobs
             .iter()
@@ -209,7 +203,9 @@ pub(crate) async fn drain(tollgate: &Tollgate, link: &mut Link) -> u64 {
             })
             .collect();
         count += items.len() as u64;
-        settle(link, keys, &queue, &items).await.unwrap();
+        let source = Some(Source { row: &taken.row, left: &[] });
+        let policy = Policy { source, ..Policy::default() };
+        settle_with(link, keys, &queue, &items, policy).await.unwrap();
     }
 }
 

@@ -274,8 +274,7 @@ async fn queues_workers_and_receipts() {
     check(&cli, "receipts lower", &[], 0);
     let tollgate = cli.tollgate().await;
     let keys = cli.keys(&tollgate);
-    let stream = keys.queue(&QueueName::default());
-    cli.redis(&["XGROUP", "CREATECONSUMER", &stream, "workers", "w-killed"]);
+    cli.redis(&["HSET", &keys.in_flight(&QueueName::default()), "0-0", "0\tw-killed\t1\t1\t1-0\t1\t"]);
     check(&cli, "worker ls", &[], 0);
     let mut link = tollgate.server().link().await.unwrap();
     beat(&mut link, &keys, "w-live", &a_worker().encode()).await.unwrap();
@@ -323,7 +322,7 @@ async fn begin(cli: &Cli, job: &str) {
         idempotency_key: &PayoutKey::of(None, tollgate.namespace(), &account, &id(job)),
     };
     let begun = step(&mut link, &cli.keys(&tollgate), &account, &id(job), &Step::Begin(attempt)).await;
-    assert_eq!(begun.unwrap().code(), Code::Paying);
+    assert_eq!(begun.unwrap().direct_code(), Code::Paying);
 }
 
 /// Waits until an operator may speak.

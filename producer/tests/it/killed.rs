@@ -46,12 +46,13 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     let mut enqueue = feed(&cli);
     for (number, part) in jobs.chunks(jobs.len().div_ceil(PARTS)).enumerate() {
         if number > 0 {
-            // Frozen, then killed: Redis still serves the read in which it waited, so it dies with entries in hand.
-            let victim = &mut workers[number % WORKERS];
-            signal(&victim.0, "-STOP");
+            // Alone with the part, and frozen again and again until it has work in hand.
+            workers.iter().for_each(|worker| signal(&worker.0, "-STOP"));
             write(&mut enqueue, part);
-            killed_with_entries += u64::from(eventually_in_hand(&cli, victim.0.id()));
-            *victim = start();
+            let victim = number % WORKERS;
+            killed_with_entries += u64::from(frozen_with_work(&cli, &workers[victim].0));
+            workers[victim] = start();
+            workers.iter().for_each(|worker| signal(&worker.0, "-CONT"));
         } else {
             write(&mut enqueue, part);
         }
@@ -119,13 +120,16 @@ fn signal(child: &Child, signal: &str) {
     assert!(status.unwrap().success());
 }
 
-/// Whether a frozen worker is served entries soon; its read may have ended just before.
-fn eventually_in_hand(cli: &Cli, pid: u32) -> bool {
+/// Lets a frozen worker go on for a moment, until it is frozen with work in hand; whether that came about soon.
+fn frozen_with_work(cli: &Cli, worker: &Child) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(1) {
+    while begun.elapsed() < Duration::from_secs(3) {
+        signal(worker, "-CONT");
+        std::thread::sleep(Duration::from_millis(2));
+        signal(worker, "-STOP");
         let workers = cli.run(&["worker", "ls", "--json"]).json();
         let mut rows = workers.as_array().unwrap().iter();
-        if rows.any(|row| row["pid"] == pid && row["pending"].as_u64() > Some(0)) {
+        if rows.any(|row| row["pid"] == worker.id() && row["pending"].as_u64() > Some(0)) {
             return true;
         }
     }

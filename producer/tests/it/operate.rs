@@ -10,6 +10,7 @@ use tollgate::Tollgate;
 use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
+use tollgate::fetch::Take;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{JobId, QueueName};
 use tollgate::job::{CampaignTerms, CodesName, Job, Limit, Request, Window};
@@ -17,7 +18,7 @@ use tollgate::keys::Keys;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::queue::{Apply, repair};
-use tollgate::scripts::settle::{self, Item};
+use tollgate::scripts::settle::{self, Item, Source};
 use tollgate::workers::Description;
 
 use crate::harness::{Cli, Ran};
@@ -48,23 +49,19 @@ impl Cli {
         let stream = keys.queue(&queue);
         let [add, any, field] = ["XADD", "*", "job"].map(OsStr::new);
         let entry = self.redis_bytes(&[add, OsStr::new(&stream), any, field, OsStr::from_bytes(envelope)]);
-        self.redis(&["XREADGROUP", "GROUP", "workers", "w1", "STREAMS", &stream, ">"]);
-        let parked = park(
-            &mut link,
-            &keys,
-            Parking {
-                queue: &queue,
-                entry: &entry,
-                consumer: "w1",
-                id,
-                fingerprint: Envelope::decode_job(envelope)
-                    .map_or_else(|_| Fingerprint::of_poison(envelope), |job| Fingerprint::of(&job.request)),
-                attempts: 2,
-                envelope,
-                destination: Destination::Dead(reason),
-            },
-        );
-        assert_eq!(parked.await.unwrap(), Parked::Moved);
+        let taken = Take::new(&keys, &queue, "w1", 1).run(&mut link).await.unwrap().unwrap();
+        let parking = Parking {
+            entry: &entry,
+            id,
+            fingerprint: Envelope::decode_job(envelope)
+                .map_or_else(|_| Fingerprint::of_poison(envelope), |job| Fingerprint::of(&job.request)),
+            attempts: 2,
+            envelope,
+            destination: Destination::Dead(reason),
+        };
+        let source = Source { row: &taken.row, left: &[] };
+        let parked = park(&mut link, &keys, &queue, source, &[parking]).await.unwrap();
+        assert_eq!(parked, [Parked::Moved]);
     }
 }
 
@@ -102,7 +99,7 @@ pub(crate) async fn settle_job(cli: &Cli, job: &str, request: &Request) -> Code 
 pub(crate) async fn decide(cli: &Cli, job: &JobId, request: &Request) -> Code {
     let tollgate = cli.tollgate().await;
     let mut link = tollgate.server().link().await.unwrap();
-    tollgate.settle_one(&mut link, job, request).await.unwrap().code()
+    tollgate.settle_one(&mut link, job, request).await.unwrap().direct_code()
 }
 
 pub(crate) async fn open_account(cli: &Cli, account: &str, balance: u64) {
@@ -410,7 +407,7 @@ async fn workers_are_told_by_their_beats_and_what_they_hold() {
     cli.redis(&["HSET", &keys.workers(), "w-old", &format!("1000\t{}", description.encode())]);
     let stream = keys.queue(&QueueName::default());
     cli.redis(&["XADD", &stream, "*", "job", "{}"]);
-    cli.redis(&["XREADGROUP", "GROUP", "workers", "w-killed", "STREAMS", &stream, ">"]);
+    Take::new(&keys, &QueueName::default(), "w-killed", 9).run(&mut link).await.unwrap().unwrap();
 
     let listed = cli.run(&["worker", "ls", "--json"]).json();
     let told: Vec<_> = listed
@@ -520,8 +517,21 @@ async fn receipts_are_dropped_by_the_rule_and_only_by_it() {
     assert_eq!(held[partition as usize]["buckets"], 0);
     cli.run(&["lookup", &old]).exits(0);
 
-    cli.redis(&["XREADGROUP", "GROUP", "workers", "w", "STREAMS", &stream, ">"]);
-    cli.redis(&["XACK", &stream, "workers", &format!("{long_ago}-0")]);
+    let mut link = tollgate.server().link().await.unwrap();
+    let (keys, queue) =
+        (tollgate.keys(tollgate.partitions().get(partition as u16).unwrap()), QueueName::default());
+    let taken = Take::new(keys, &queue, "w", 9).run(&mut link).await.unwrap().unwrap();
+    let (entry, poison) = (&taken.entries[0].entry, JobId::poison(&queue, &taken.entries[0].entry));
+    let parking = Parking {
+        entry,
+        id: &poison,
+        fingerprint: Fingerprint::of_poison(b"{}"),
+        attempts: 0,
+        envelope: b"{}",
+        destination: Destination::Dead(Code::MissingField),
+    };
+    let source = Source { row: &taken.row, left: &[] };
+    park(&mut link, keys, &queue, source, &[parking]).await.unwrap();
     let dropped = cli.run(&["receipts", "drop", "--yes", "--json"]).json();
     let row = &dropped[partition as usize];
     assert_eq!(row["buckets"], 1);

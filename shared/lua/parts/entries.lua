@@ -1,7 +1,6 @@
 
 -- Entries of a queue's stream. An entry's id begins with the server's time at XADD, unless the clock went back since
 -- or the sender chose the id: then it is ahead of the clock and is no time at all.
-local GROUP = 'workers'
 local LAST_ENTRY = '18446744073709551615-18446744073709551615'   -- nothing can be added or asked for behind it
 
 -- The start of a range that begins behind an entry; nil where nothing can be.
@@ -21,23 +20,28 @@ local function named(reply)
   return fields
 end
 
--- The group of a stream that exists; nil if there is none.
+-- The group of a stream; nil if there is none, or no stream.
 local function group_of(key)
-  for _, reply in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+  for _, reply in ipairs(redis.pcall('XINFO', 'GROUPS', key)) do
     local group = named(reply)
     if group.name == GROUP then return group end
   end
 end
 
--- The oldest entry that is not settled, and the first that was never fetched; nil where there is none. Without a
--- group, whatever is in the stream.
-local function unsettled(key, group)
-  local pending = group and redis.call('XPENDING', key, GROUP, '-', '+', 1)[1]
-  local from = '-'
-  if group then from = behind(group['last-delivered-id']) end
-  local unfetched = from and redis.call('XRANGE', key, from, '+', 'COUNT', 1)[1]
-  pending, unfetched = pending and pending[1], unfetched and unfetched[1]
-  local oldest = pending or unfetched
-  if pending and unfetched and entry_ms(unfetched) < entry_ms(pending) then oldest = unfetched end
-  return oldest, unfetched
+-- The oldest entry that is not settled, and the first that waits; nil where there is none. `rows` are those in flight,
+-- the oldest first; `taken` is the last entry that was taken, or nil where none ever was.
+local function unsettled(key, rows, taken)
+  local from = behind(taken or '0-0')
+  local waiting = from and redis.call('XRANGE', key, from, '+', 'COUNT', 1)[1]
+  waiting = waiting and waiting[1]
+  local oldest, row = waiting, rows[1]
+  if row then
+    local held = string.match(row.ids, '^%S+')
+    if not held then
+      local first = redis.call('XRANGE', key, behind(row.key), row.last, 'COUNT', 1)[1]
+      held = first and first[1] or row.last
+    end
+    if not waiting or entry_ms(held) <= entry_ms(waiting) then oldest = held end
+  end
+  return oldest, waiting
 end

@@ -11,9 +11,9 @@ local function partition_stats(now_ms, first_stream)
   local list = redis.pcall('HGETALL', head_key)
   if list.err then return nil, 'corrupt_partition', 'head: ' .. list.err end
   if #list == 0 then return nil, 'uninitialised', 'no head' end
-  local streams, problem, what = queue_streams(queues_key, registered_key, names, first_stream)
-  if not streams then return nil, problem, what end
-  problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
+  local streams, in_flight, what = queue_streams(queues_key, registered_key, names, first_stream)
+  if not streams then return nil, in_flight, what end
+  local problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
   if problem then return nil, 'corrupt_partition', problem end
 
   local head, states = named(list), {}
@@ -21,12 +21,12 @@ local function partition_stats(now_ms, first_stream)
     redis.call('ZCARD', dead_key), redis.call('HLEN', parked_key) }
   for _, name in ipairs(names) do
     local listed = redis.call('HGET', queues_key, name)
-    local state = queue_state(streams[name], name, head, listed, now_ms)
+    local state = queue_state(streams[name], in_flight[name], name, head, listed, now_ms)
     if state.damaged then return nil, 'corrupt_partition', state.damaged end
     state.listed, states[name] = listed, state
     reply[#reply + 1] = { name, listed or 'unopened', state.problem, state.length, state.added, state.waiting,
-      state.pending, state.oldest_at_ms and digits(state.oldest_at_ms) or '', state.dated and 1 or 0,
-      state.has_unfetched and 1 or 0, state.lost, state.ids }
+      state.in_flight, state.oldest_at_ms and digits(state.oldest_at_ms) or '', state.dated and 1 or 0,
+      state.has_waiting and 1 or 0, state.lost, state.ids }
   end
   return reply, head, states
 end

@@ -1,9 +1,8 @@
 
 -- What the head remembers of each queue, under the queue's name.
 --
--- acked    how many of its entries were acknowledged. So `entries-added` less these less the pending ones have not
---          been fetched yet. Redis counts fetched entries itself (`entries-read`), but 7.0 writes that count neither
---          to the append-only file nor to replicas: after a restart it is behind for ever.
+-- acked    how many of its entries are settled: those that have left their rows in flight. Beside it stand taken,
+--          taken_count and rows (see in_flight).
 -- opened   present once someone made its group and listed it.
 -- added    how many entries its stream had been given when someone last looked: a stream that is gone by now, or
 --          counts less, was lost.

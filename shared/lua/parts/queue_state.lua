@@ -3,19 +3,24 @@
 -- false. The answer has a problem where something that had been there is gone or is another:
 --   wrong_type   the stream is a key of another type
 --   no_stream    it is gone
---   no_group     it has lost its group: nobody knows what was fetched
---   replaced     it counts fewer entries than it had been given: it was deleted and begun anew
+--   replaced     it counts fewer entries than it had been given, or has more waiting than it counts: it was deleted
+--                and begun anew
+--   rows         its rows in flight are not what the head counts, or one cannot be read
 --   unlisted     the queue was open and is not in the list of queues
 -- Then `lost` is how many entries are known to have gone with it, and what is in the stream counts as waiting.
 -- `damaged` is a counter of the head that is no number.
 local IDS_AHEAD_MS = 60000   -- clocks are set right in small steps all the time
 
-local function queue_state(key, name, head, listed, now_ms)
+local function queue_state(key, in_flight_key, name, head, listed, now_ms)
   local acked = integer(head[queue_acked_field(name)] or '0')
   local added_before = integer(head[queue_added_field(name)] or '0')
-  if not acked or not added_before then return { damaged = 'head: a counter of queue ' .. name } end
-  local opened = head[queue_opened_field(name)] or acked > 0
-  local state = { problem = '', length = 0, added = 0, waiting = 0, pending = 0, has_unfetched = false, lost = 0,
+  local taken_count, row_count = integer(head[queue_taken_count_field(name)] or '0'), integer(head[queue_rows_field(name)] or '0')
+  local taken = head[queue_taken_field(name)] or '0-0'
+  if not (acked and added_before and taken_count and row_count and taken_count >= acked
+      and string.match(taken, '^%d+%-%d+$')) then return { damaged = 'head: a counter of queue ' .. name } end
+  local opened = head[queue_opened_field(name)] or taken_count > 0
+  local known_before = math.max(added_before, taken_count)
+  local state = { problem = '', length = 0, added = 0, waiting = 0, in_flight = 0, has_waiting = false, lost = 0,
     ids = '', dated = true }
 
   local stream = redis.pcall('XINFO', 'STREAM', key)
@@ -23,30 +28,37 @@ local function queue_state(key, name, head, listed, now_ms)
     local is_gone = redis.call('EXISTS', key) == 0
     if is_gone and not (listed or opened or head[queue_added_field(name)]) then return state end
     state.problem = is_gone and 'no_stream' or 'wrong_type'
-    state.added = math.max(added_before, acked)
+    state.added = known_before
     state.lost = state.added - acked
     return state
   end
   stream = named(stream)
-  local group = group_of(key)
-  state.length, state.added, state.pending = stream.length, stream['entries-added'], group and group.pending or 0
+  state.length, state.added = stream.length, stream['entries-added']
+  local rows, rows_wrong = rows_of(in_flight_key, row_count)
+  local first = stream['first-entry']
   if opened and not listed then
     state.problem = 'unlisted'
-  elseif state.added < math.max(added_before, acked) then
+  elseif state.added < known_before or is_before(stream['last-generated-id'], taken)
+      or (first and is_before(taken, first[1]) and state.length > state.added - taken_count) then
     state.problem = 'replaced'
-  elseif (listed or opened) and not group then
-    state.problem = 'no_group'
+  elseif rows_wrong then
+    state.problem = 'rows'
+  else
+    -- The second witness of what is in flight.
+    local in_rows = 0
+    for _, row in ipairs(rows) do in_rows = in_rows + row.count end
+    if in_rows ~= taken_count - acked then state.problem = 'rows' end
   end
-  if state.added < math.max(added_before, acked) then
-    local before = math.max(added_before, acked)
-    state.lost, state.added = before - acked, before + state.added
+  state.in_flight = taken_count - acked
+  if state.problem == 'replaced' then
+    state.lost, state.added, state.in_flight = known_before - acked, known_before + state.added, 0
+    rows, taken = {}, '0-0'
   end
-  state.waiting = math.max(0, state.added - state.lost - acked - state.pending)
-  if not group then state.waiting = state.length end
+  state.waiting = math.max(0, state.added - state.lost - acked - state.in_flight)
 
-  local unfetched
-  state.oldest, unfetched = unsettled(key, group)
-  state.has_unfetched = unfetched and true or false
+  local waiting
+  state.oldest, waiting = unsettled(key, rows or {}, taken)
+  state.has_waiting = waiting and true or false
   if state.oldest then
     state.oldest_at_ms = entry_ms(state.oldest)
     if state.oldest_at_ms > now_ms then

@@ -10,7 +10,7 @@ while ARGV[at] do
   local first, width = at + 3, COMMON_FIELDS + kind.fields
   local last = first + (count - 1) * width
   local ids = bucket.ids
-  for job = first, last, width do ids[#ids + 1] = ARGV[job + 1] end
+  for job = first, last, width do ids[#ids + 1] = ARGV[job] end
   if kind.gather then kind.gather(first + COMMON_FIELDS, last + COMMON_FIELDS, width) end
   runs[#runs + 1] = { kind_name = kind_name, kind = kind, bucket = bucket, first = first, last = last, width = width }
   at = last + width
@@ -35,7 +35,7 @@ end
 
 local answers = {}     -- one for each job, in order
 local lines = {}       -- journal lines of what this call decided
-local entries = {}     -- stream entries to acknowledge
+local undecided = {}   -- positions of the jobs that stay in the row
 local unparked = {}    -- decided ids that were parked
 local overtaken_ids = {}   -- of these, id and fingerprint of those that waited in scheduled or dead
 local settled_count = 0
@@ -48,6 +48,8 @@ local function unpark(id)
   if row and row.state ~= 'queued' then overtaken_ids[#overtaken_ids + 1] = id .. '\t' .. row.fingerprint end
 end
 
+-- Of a row that is a range the caller has read all; what serves no queue has no row.
+local owns_all = row == nil or (row and not row_ids)
 for _, run in ipairs(runs) do
   local kind_name, bucket, kind = run.kind_name, run.bucket, run.kind
   local step, decide, hold_of = kind.step, kind.decide, kind.hold_of
@@ -55,21 +57,23 @@ for _, run in ipairs(runs) do
   -- Where nothing is parked and the bucket is current, an id without a receipt may execute.
   local receipt_is_all = not (hold_of or below_floor or parked_count > 0)
   for job = run.first, run.last, run.width do
-    local entry, id, fingerprint, fields = ARGV[job], ARGV[job + 1], ARGV[job + 2], job + COMMON_FIELDS
+    local id, fingerprint, fields = ARGV[job], ARGV[job + 1], job + COMMON_FIELDS
+    local is_owned = owns_all or (row and row_ids[entry_ids[#answers + 1]])
     local answer, settled
     if not step then
       local receipt = receipt_of[id]
-      if receipt or not receipt_is_all then
+      if receipt or not (receipt_is_all and is_owned) then
         local counter
         answer, counter = answer_from_known(receipt, not receipt and hold_of and hold_of(fields),
           parked_row_of[id], below_floor, fingerprint)
-        if counter then
+        if counter and is_owned then
           answered[counter] = answered[counter] + 1
           settled = true
         end
       end
       if from_future and not answer then answer = 'id_from_future' end
     end
+    if not is_owned and not answer then answer = 'not_owner' end
     if not answer then
       local request, after, job_fingerprint
       answer, request, after, job_fingerprint = decide(fields, id, fingerprint)
@@ -85,44 +89,37 @@ for _, run in ipairs(runs) do
     end
     if settled then
       settled_count = settled_count + 1
-      if entry ~= '' then entries[#entries + 1] = entry end
+    elseif row and is_owned then
+      undecided[#undecided + 1] = #answers + 1
     end
     answers[#answers + 1] = answer
   end
 end
 
--- XINFO answers a flat list of names and values.
-local function named(reply)
-  local fields = {}
-  for i = 1, #reply, 2 do fields[reply[i]] = reply[i + 1] end
-  return fields
-end
-
-local function group_info()
-  for _, reply in ipairs(call('XINFO', 'GROUPS', queue_key)) do
-    local group = named(reply)
-    if group.name == GROUP then return group end
+-- What is left of the row: what the caller leaves, and what could not be decided.
+local left, leaving, vanishing
+if row then
+  local stay = ids_of(left_text)
+  local named = #answers + #stay
+  local named_set
+  if row_ids then
+    named_set = set_of(stay)
+    for _, entry in ipairs(entry_ids) do named_set[entry] = true end
   end
-end
-
--- Whether one old pending entry keeps so many settled ones from being trimmed that they are deleted singly.
-local function is_pinned()
-  local length = call('XLEN', queue_key)
-  if length <= PINNED_MAX then return false end
-  local added = named(call('XINFO', 'STREAM', queue_key))['entries-added']
-  return length - (added - queue_acked) > PINNED_MAX
-end
-
-local delete_singly = false
-if #entries > 0 then
-  -- A wrong type or a missing group must show before the first write.
-  local probe = pcall_redis('XPENDING', queue_key, GROUP, '-', '+', 1)
-  if probe.err then return refuse('corrupt_partition', 'queue: ' .. probe.err) end
-  delete_singly = is_pinned()
+  if #undecided > 0 then
+    entry_ids = entry_ids or ids_of(entries_text)
+    if #entry_ids ~= #answers then return refuse('corrupt_partition', 'call: not one entry for each job') end
+    for _, position in ipairs(undecided) do stay[#stay + 1] = entry_ids[position] end
+  end
+  left, leaving, vanishing = left_of(row, row_key, named, named_set, stay)
+  if not left then
+    return refuse('corrupt_partition', 'in flight: row ' .. row_key .. ' has ' .. digits(row.count) .. ' entries, not ' .. named)
+  end
 end
 local lacked = lacks_right({
   { 'XADD', journal_key, '*', 'x', 'x' }, { 'HSET', head_key, 'x', 'x' }, { 'ZADD', resources_key, '0', 'x' },
-  { 'HDEL', parked_key, 'x' }, { 'ZREM', scheduled_key, 'x' }, { 'XACK', queue_key, GROUP, '0-0' },
-  { 'XDEL', queue_key, '0-0' }, { 'XTRIM', queue_key, 'MINID', '0' },
+  { 'HDEL', parked_key, 'x' }, { 'ZREM', scheduled_key, 'x' }, { 'HDEL', in_flight_key, 'x' },
+  { 'HSET', in_flight_key, 'x', 'x' }, { 'XTRIM', queue_key, 'MINID', '0' },
 })
 if lacked then return lacked end
+if left and type(pcall_redis('XLEN', queue_key)) ~= 'number' then return refuse('corrupt_partition', 'queue: no stream') end

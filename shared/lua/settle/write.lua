@@ -31,22 +31,15 @@ if #lines > 0 then
   end
 end
 
-if #entries > 0 then
-  if delete_singly then
-    for _, entry in ipairs(entries) do
-      if call('XACK', queue_key, GROUP, entry) == 1 then
-        acked = acked + 1
-        call('XDEL', queue_key, entry)
-      end
-    end
-  else
-    acked = acked + call('XACK', queue_key, GROUP, unpack(entries))
+if left then
+  rows = rows + write_left(in_flight_key, row_key, row, left)
+  acked, vanished = acked + leaving, vanished + vanishing
+  local trims_before = math.floor(queue_acked / TRIM_EVERY)
+  queue_acked = queue_acked + leaving
+  if math.floor(queue_acked / TRIM_EVERY) > trims_before then
+    local minimum = settled_below(in_flight_key, taken)
+    if minimum then call('XTRIM', queue_key, 'MINID', '~', minimum) end
   end
-  -- Everything before the first pending entry was delivered and settled. Read here, not by the caller: a trim
-  -- above an entry that became pending meanwhile would lose it.
-  local first_pending = call('XPENDING', queue_key, GROUP, '-', '+', 1)[1]
-  local settled_below = first_pending and first_pending[1] or group_info()['last-delivered-id']
-  call('XTRIM', queue_key, 'MINID', '~', settled_below)
 end
 
 if settled_count > 0 then
@@ -54,6 +47,9 @@ if settled_count > 0 then
     'replayed', digits(answered.replayed), 'mismatched', digits(answered.mismatched),
     'expired', digits(answered.expired), 'overtaken', digits(overtaken))
   if refused_missing > 0 then change_head_number(head_key, 'dead_refused', refused_missing) end
-  if acked > acked_before then call('HSET', head_key, queue_counter, digits(queue_acked + acked - acked_before)) end
+end
+if left and leaving > 0 then
+  call('HSET', head_key, 'acked', digits(acked), queue_counter, digits(queue_acked), rows_field, digits(rows))
+  if vanishing > 0 then call('HSET', head_key, 'vanished', digits(vanished)) end
 end
 return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) }

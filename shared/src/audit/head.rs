@@ -185,23 +185,24 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
             let queues = &stats.queues;
             let added: Vec<u64> = queues.iter().map(|queue| queue.entries_added).collect();
             let in_queues: Vec<u64> =
-                queues.iter().flat_map(|queue| [queue.waiting, queue.pending]).collect();
+                queues.iter().flat_map(|queue| [queue.waiting, queue.in_flight]).collect();
             let accepted = sum(&added) + i128::from(head.added_before) - i128::from(head.requeued);
-            let settled = i128::from(head.acked) - sum(&[head.to_scheduled, head.to_dead]);
-            let gone = sum(&[head.discarded, head.overtaken, head.lost]);
+            let settled = i128::from(head.acked) - sum(&[head.to_scheduled, head.to_dead, head.vanished]);
+            let gone = sum(&[head.discarded, head.overtaken, head.lost, head.vanished]);
             let places = settled + sum(&in_queues) + sum(&[stats.scheduled, stats.dead]) + gone;
             for queue in queues {
                 lost_queue(room, queue);
             }
             if accepted != places {
                 let found = format!(
-                    "{places} = {settled} settled + {} in queues + {} scheduled + {} dead + {} discarded + {} overtaken + {} lost",
+                    "{places} = {settled} settled + {} in queues + {} scheduled + {} dead + {} discarded + {} overtaken + {} lost + {} vanished",
                     sum(&in_queues),
                     stats.scheduled,
                     stats.dead,
                     head.discarded,
                     head.overtaken,
-                    head.lost
+                    head.lost,
+                    head.vanished
                 );
                 let expected = format!(
                     "{accepted} accepted = {} added - {} requeued",
@@ -211,6 +212,10 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
                 let what = "the conservation law does not hold: jobs were lost, invented or counted twice";
                 room.findings.violation(Check::G10, "head", &[], expected, found, what);
             }
+            if head.vanished > 0 {
+                let what = "jobs were deleted from their streams past the scripts, undecided: nobody can settle them";
+                room.findings.violation(Check::G10, "head", &[], 0, head.vanished, what);
+            }
             let by_reason: u64 = head.dead_by_reason.values().sum();
             if by_reason != stats.dead {
                 let what = "the head counts other dead jobs by reason than there are";
@@ -218,10 +223,9 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
             }
             if let Some(queue) = stats.contradicted_queue() {
                 let resource = format!("queue:{}", queue.name);
-                let found = if queue.has_unfetched { "entries" } else { "none" };
-                let expected = format!("{} that were never fetched", queue.waiting);
-                let what =
-                    "entries were taken out of the stream, or out of a worker's hands, past the scripts";
+                let found = if queue.has_waiting { "entries" } else { "none" };
+                let expected = format!("{} that were never taken", queue.waiting);
+                let what = "entries were taken out of the stream past the scripts";
                 room.findings.violation(Check::G10, resource, &[], expected, found, what);
             }
             return Ok(());

@@ -24,7 +24,7 @@ script!(
 );
 
 /// The format of heads and of `meta` that this release reads and writes (`lua/parts/format.lua`).
-pub const FORMAT: &str = "2";
+pub const FORMAT: &str = "3";
 
 /// What a namespace is initialised with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
-//! `park`: moves one entry out of its stream, undecided, to scheduled or dead.
+//! `park`: moves entries of one row out of their stream, undecided, to scheduled or dead.
 
 use crate::code::{Class, Code, Stored};
+use crate::failure::{Failure, Refusal};
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Bucket, JobId, QueueName};
 use crate::instant::Instant;
@@ -8,24 +9,24 @@ use crate::keys::Keys;
 use crate::link::Link;
 use crate::script::{parts, script};
 
-use super::settle::Answer;
+use super::settle::{Answer, Source};
 use super::{ScriptError, common_status};
 
 script!(
-    PARK, "park", [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED, parts::HEAD_COUNTERS],
-    keys [head queue parked scheduled dead bucket kept hold],
-    args [nonce consumer entry id fingerprint hour destination due_at_ms attempts queue_name reason excess envelope]
+    PARK, "park",
+    [
+        parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED,
+        parts::IN_FLIGHT, parts::HEAD_COUNTERS
+    ],
+    keys [head queue in_flight parked scheduled dead kept],
+    args [nonce queue_name row token left]
 );
 
 /// One entry to move.
 #[derive(Debug, Clone, Copy)]
 pub struct Parking<'a> {
-    /// The queue it lies in.
-    pub queue: &'a QueueName,
-    /// The entry, which must be pending under `consumer`.
+    /// The entry.
     pub entry: &'a str,
-    /// Who moves it.
-    pub consumer: &'a str,
     /// The job's id, or [`JobId::poison`].
     pub id: &'a JobId,
     /// Of its request, or of its bytes if it is poison.
@@ -52,7 +53,7 @@ pub enum Destination {
 pub enum Parked {
     /// Moved.
     Moved,
-    /// Another entry of the same job waits there already; this one was acknowledged.
+    /// Another entry of the same job waits there already; this one has left its row.
     AlreadyParked,
     /// Not moved: it is due, settle it.
     Due,
@@ -60,62 +61,86 @@ pub enum Parked {
     ///
     /// [`Missing::Refused`]: super::settle::Missing::Refused
     DeadFull,
-    /// Not moved: it is someone else's, or settled.
+    /// Not moved: it does not lie in the caller's row any more.
     NotOwner,
     /// Answered from a receipt (or expired), and acknowledged.
     Answered(Answer),
 }
 
-/// Moves one entry; safe to call again: then the entry is no longer ours (`NotOwner`).
+/// Most entries in one call.
+pub const PARKED_MAX: usize = 500;
+
+/// Moves entries of one row of `queue`; answers one for each, in order. Safe to call again: what was moved is no longer
+/// in the row ([`Parked::NotOwner`]).
 ///
 /// # Errors
 /// As [`settle`](super::settle::settle).
-pub async fn park(link: &mut Link, keys: &Keys, parking: Parking<'_>) -> Result<Parked, ScriptError> {
-    let Parking { queue, entry, consumer, id, fingerprint, attempts, envelope, destination } = parking;
-    let bucket = id.bucket();
-    let hour = match bucket {
-        Bucket::Hour(hour) => hour.to_string(),
-        Bucket::Kept => String::new(),
-    };
-    let (destination, due_at_ms, reason, excess) = match destination {
-        Destination::Scheduled(at) => ("scheduled", at.ms(), "", "keep"),
-        Destination::Dead(code) => ("dead", 0, code.name(), excess(code)),
-    };
-    let mut reply = PARK
+pub async fn park(
+    link: &mut Link,
+    keys: &Keys,
+    queue: &QueueName,
+    source: Source<'_>,
+    parkings: &[Parking<'_>],
+) -> Result<Vec<Parked>, ScriptError> {
+    if parkings.len() > PARKED_MAX {
+        let detail = format!("{} entries to park in one call; at most {PARKED_MAX}", parkings.len());
+        return Err(Failure::not_applied(Refusal::Client, detail).into());
+    }
+    let mut call = PARK
         .call()
         .key(keys.head())
         .key(keys.queue(queue))
+        .key(keys.in_flight(queue))
         .key(keys.parked())
         .key(keys.scheduled())
         .key(keys.dead())
-        .key(keys.receipts(bucket))
         .key(keys.receipts(Bucket::Kept))
-        .key(keys.hold(id))
-        .arg(consumer)
-        .arg(entry)
-        .arg(id.as_str())
-        .arg(fingerprint.to_string())
-        .arg(hour)
-        .arg(destination)
-        .arg(due_at_ms)
-        .arg(attempts)
         .arg(queue.as_str())
-        .arg(reason)
-        .arg(excess)
-        .arg(envelope)
-        .run(link)
-        .await?;
+        .arg(&source.row.key)
+        .arg(&source.row.token)
+        .arg(source.left.join(" "));
+    for Parking { entry, id, fingerprint, attempts, envelope, destination } in parkings {
+        let bucket = id.bucket();
+        let hour = match bucket {
+            Bucket::Hour(hour) => hour.to_string(),
+            Bucket::Kept => String::new(),
+        };
+        let (destination, due_at_ms, reason, excess) = match destination {
+            Destination::Scheduled(at) => ("scheduled", at.ms(), "", "keep"),
+            Destination::Dead(code) => ("dead", 0, code.name(), excess(*code)),
+        };
+        call.push_key(keys.receipts(bucket));
+        call.push_key(keys.hold(id));
+        call.push_arg(*entry);
+        call.push_arg(id.as_str());
+        call.push_arg(fingerprint.to_string());
+        call.push_arg(hour);
+        call.push_arg(destination);
+        call.push_arg(due_at_ms);
+        call.push_arg(*attempts);
+        call.push_arg(reason);
+        call.push_arg(excess);
+        call.push_arg(*envelope);
+    }
+    let mut reply = call.run(link).await?;
     let status = reply.text("status")?;
-    Ok(match status.as_str() {
+    if status != "done" {
+        return Err(common_status(&status, &mut reply));
+    }
+    let answers = parkings.iter().map(|_| read(&reply.text("answer")?));
+    answers.collect::<Result<_, _>>().inspect_err(|_| link.poison()).map_err(ScriptError::from)
+}
+
+fn read(answer: &str) -> Result<Parked, Failure> {
+    Ok(match answer {
         "parked" => Parked::Moved,
         "already_parked" => Parked::AlreadyParked,
         "due" => Parked::Due,
         "dead_full" => Parked::DeadFull,
         "not_owner" => Parked::NotOwner,
-        other => match Answer::from_receipt(other) {
-            Some(answer) => Parked::Answered(answer),
-            None => return Err(common_status(other, &mut reply)),
-        },
+        other => Parked::Answered(Answer::from_receipt(other).ok_or_else(|| {
+            Failure::unknown(format!("an answer that this release does not know: {other}"))
+        })?),
     })
 }
 

@@ -152,9 +152,9 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: 
         Step::NotSent { .. } => Kind::PayoutNotSent,
         Step::VoidByHand { .. } | Step::Expire => Kind::PayoutVoid,
     };
-    let mut assembly = Assembly::new(keys, &QueueName::default(), Policy { by, ..Policy::default() });
+    let mut assembly = Assembly::new(keys, &QueueName::default(), Policy { by, ..Policy::default() }, "");
     // A step has no fingerprint of its own: the receipt keeps the job's.
-    assembly.push_job(kind, "", id, "");
+    assembly.push_job(kind, id, "");
     assembly.push_resource(Resource::Account(account));
     assembly.push_hold(id);
     let call = &mut assembly;

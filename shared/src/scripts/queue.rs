@@ -8,19 +8,18 @@ use crate::keys::Keys;
 use crate::link::Link;
 use crate::script::{parts, script};
 
-use super::stats::QueueProblem;
-use super::{ScriptError, common_status};
+use super::{ScriptError, common_status, queue_lost};
 
 script!(
-    QUEUE, "queue", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::ENTRIES, parts::QUEUE_STATE],
-    keys [head queues queue],
+    QUEUE, "queue", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES, parts::QUEUE_STATE],
+    keys [head queues queue in_flight],
     args [nonce name status]
 );
 
 script!(
     QUEUE_REPAIR, "queue_repair",
-    [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::ENTRIES, parts::QUEUE_STATE],
-    keys [head queues queue],
+    [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES, parts::QUEUE_STATE],
+    keys [head queues queue in_flight],
     args [nonce name apply]
 );
 
@@ -67,21 +66,16 @@ pub async fn queue(
         .key(keys.head())
         .key(keys.queues())
         .key(keys.queue(queue))
+        .key(keys.in_flight(queue))
         .arg(queue.as_str())
         .arg(status.map_or("", QueueStatus::name))
         .run(link)
         .await?;
     let text = reply.text("status")?;
     if text == "queue_lost" {
-        let problem = reply.text("problem")?;
-        let problem = QueueProblem::from_name(&problem).ok_or_else(|| unknown_problem(&problem))?;
-        return Err(ScriptError::QueueLost { queue: queue.clone(), problem });
+        return Err(queue_lost(queue, &mut reply)?);
     }
     QueueStatus::from_name(&text).ok_or_else(|| common_status(&text, &mut reply))
-}
-
-fn unknown_problem(problem: &str) -> Failure {
-    Failure::unknown(format!("a problem that this release does not know: {problem}"))
 }
 
 /// Whether a repair is done, or only told.
@@ -100,7 +94,7 @@ pub enum Repair {
     Intact,
     /// It is whole again.
     Repaired {
-        /// What was wrong: a [`QueueProblem`]'s name, `contradicted`, `ids_ahead` or `ids_full`.
+        /// What was wrong: a [`QueueProblem`](super::stats::QueueProblem)'s name, `contradicted`, `ids_ahead` or `ids_full`.
         wrong: String,
         /// Entries that wait again, from the beginning of what is left.
         waiting: u64,
@@ -128,6 +122,7 @@ pub async fn repair(
         .key(keys.head())
         .key(keys.queues())
         .key(keys.queue(queue))
+        .key(keys.in_flight(queue))
         .arg(queue.as_str())
         .arg(u8::from(apply == Apply::Yes))
         .run(link)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::code::{Code, Stored};
 use crate::failure::Failure;
-use crate::fetch::is_entry;
+use crate::fetch::{Row, is_entry};
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Actor, JobId, QueueName};
 use crate::instant::Instant;
@@ -46,9 +46,10 @@ script!(
         include_str!("../../lua/settle/decide.lua"),
         include_str!("../../lua/settle/write.lua"),
     ),
-    [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED],
-    keys [head queue journal parked scheduled dead kept resources],
-    args [nonce by missing]
+    [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED,
+     parts::IN_FLIGHT],
+    keys [head queue in_flight journal parked scheduled dead kept resources],
+    args [nonce by missing row token entries left]
 );
 
 /// Most jobs in one call: what Lua's stack takes, and 5 ms of Redis's time.
@@ -57,7 +58,7 @@ pub const BATCH_MAX: usize = 1_000;
 /// One job of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Item<'a> {
-    /// The stream entry to acknowledge when the job is settled; `None` for what is settled directly.
+    /// The stream entry that leaves its row when the job is settled; `None` for what is settled directly.
     pub entry: Option<&'a str>,
     /// The job's id.
     pub id: &'a JobId,
@@ -102,18 +103,27 @@ pub enum Answer {
     },
     /// The id is below the receipts floor; acknowledged.
     Expired,
-    /// Not decided, not acknowledged, nothing written: the entry belongs in dead.
+    /// Not decided, and nothing written: its entry does not lie in the caller's row any more, and nothing is known of
+    /// its id. Somebody else has it, or an operator gave it up.
+    NotOwner,
+    /// Not decided, nothing written: its entry stays in the row, and belongs in dead.
     Undecided(Code),
 }
 
 impl Answer {
-    /// The code to tell: of a replay, the stored one.
-    pub fn code(self) -> Code {
+    /// The code to tell: of a replay, the stored one; `None` if nothing is known of the job.
+    pub fn code(self) -> Option<Code> {
         match self {
-            Self::Decided { code, .. } | Self::Replayed { code, .. } | Self::Undecided(code) => code,
-            Self::Mismatch { .. } => Code::IdMismatch,
-            Self::Expired => Code::IdExpired,
+            Self::Decided { code, .. } | Self::Replayed { code, .. } | Self::Undecided(code) => Some(code),
+            Self::Mismatch { .. } => Some(Code::IdMismatch),
+            Self::Expired => Some(Code::IdExpired),
+            Self::NotOwner => None,
         }
+    }
+
+    /// The code of what was settled directly: it comes from no row, so it is never another worker's.
+    pub fn direct_code(self) -> Code {
+        self.code().unwrap_or(Code::CorruptPartition)
     }
 
     /// Reads `replayed:<code>:<seq>`, `id_mismatch:<seq>` or `id_expired`: what a receipt makes a script say.
@@ -130,7 +140,8 @@ impl Answer {
     }
 }
 
-/// Settles `items`, which all belong to the partition of `keys` and whose entries all lie in `queue`.
+/// Settles `items` directly; they all belong to the partition of `keys`. Jobs of a queue: [`settle_with`], with their
+/// [`Source`].
 ///
 /// At most [`BATCH_MAX`] items; more is a bug of the caller and answered as such. An empty list asks nothing.
 ///
@@ -158,6 +169,17 @@ pub struct Policy<'a> {
     pub by: Option<&'a Actor>,
     /// What becomes of a job whose resource does not exist.
     pub missing: Missing,
+    /// The row that the jobs come from; none for what is settled directly.
+    pub source: Option<Source<'a>>,
+}
+
+/// Where the jobs of a call come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The row in flight.
+    pub row: &'a Row,
+    /// The other entries that the caller read from it, which it does not settle by this call.
+    pub left: &'a [&'a str],
 }
 
 /// What becomes of a job whose resource does not exist.
@@ -192,8 +214,12 @@ pub async fn settle_with(
         let detail = format!("a batch of {} jobs; at most {BATCH_MAX}", items.len());
         return refused(detail);
     }
-    // Redis would find it only when it acknowledges, after the effect.
-    if let Some(entry) = items.iter().filter_map(|item| item.entry).find(|entry| !is_entry(entry)) {
+    if items.iter().any(|item| item.entry.is_some() != policy.source.is_some()) {
+        return refused("jobs of a row name their entries, and no others do".to_owned());
+    }
+    let left = policy.source.iter().flat_map(|source| source.left.iter().copied());
+    if let Some(entry) = items.iter().filter_map(|item| item.entry).chain(left).find(|entry| !is_entry(entry))
+    {
         return refused(format!("{entry:?} is no stream entry"));
     }
     let mut reply = assembled(keys, queue, items, policy).run(link).await?;
@@ -205,9 +231,10 @@ pub async fn settle_with(
 }
 
 fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy<'_>) -> Call {
-    let mut assembly = Assembly::new(keys, queue, policy);
-    for Item { entry, id, request, fingerprint } in items {
-        assembly.push_job(request.kind(), entry.unwrap_or_default(), id, &fingerprint.to_string());
+    let entries: Vec<&str> = items.iter().filter_map(|item| item.entry).collect();
+    let mut assembly = Assembly::new(keys, queue, policy, &entries.join(" "));
+    for Item { id, request, fingerprint, .. } in items {
+        assembly.push_job(request.kind(), id, &fingerprint.to_string());
         assembly.push_request(id, request, policy);
     }
     assembly.finish()
@@ -230,6 +257,7 @@ pub(super) fn read(reply: &mut Reply, count: usize, missing: Missing) -> Result<
                 Answer::Decided { code, seq }
             }
             Some(Code::IdExpired) => Answer::Expired,
+            None if text == "not_owner" => Answer::NotOwner,
             Some(code) => Answer::Undecided(code),
             None => Answer::from_receipt(&text).ok_or_else(|| {
                 Failure::unknown(format!("an answer that this release does not know: {text}"))

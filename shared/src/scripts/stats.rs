@@ -16,7 +16,8 @@ use super::{ScriptError, common_status, with_queues};
 script!(
     STATS, "stats",
     [
-        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::ENTRIES, parts::QUEUE_STREAMS, parts::QUEUE_STATE,
+        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES,
+        parts::QUEUE_STREAMS, parts::QUEUE_STATE,
         parts::PARTITION_STATS
     ],
     keys [head queues registered scheduled dead parked],
@@ -63,6 +64,7 @@ pub struct Head {
     pub dead_stripped: u64,
     pub added_before: u64,
     pub lost: u64,
+    pub vanished: u64,
     pub replayed: u64,
     pub mismatched: u64,
     pub expired: u64,
@@ -83,12 +85,12 @@ pub struct QueueStats {
     pub length: u64,
     /// Entries ever added, as far as is known: also those of an earlier stream that was lost.
     pub entries_added: u64,
-    /// Entries no worker has fetched yet.
+    /// Entries no worker has taken yet.
     pub waiting: u64,
-    /// Entries in some worker's hands.
-    pub pending: u64,
-    /// Whether there is an entry behind the last one that was fetched, as the stream itself says.
-    pub has_unfetched: bool,
+    /// Entries that were taken and are not settled.
+    pub in_flight: u64,
+    /// Whether there is an entry behind the last one that was taken, as the stream itself says.
+    pub has_waiting: bool,
     /// When its oldest unsettled entry was added, in milliseconds since the Unix epoch.
     pub oldest_at_ms: Option<u64>,
     /// Whether that is the time in the entry's id. If not, the id is ahead of the clock, and the time is the one at
@@ -105,24 +107,24 @@ pub enum QueueProblem {
     WrongType,
     /// The stream is gone.
     NoStream,
-    /// The stream has lost its group, so nobody knows what of it was fetched.
-    NoGroup,
     /// The stream counts fewer entries than it had been given: it was deleted and begun anew.
     Replaced,
+    /// Its rows in flight are not what the head counts, or one cannot be read.
+    Rows,
     /// It was open and is not in the list of queues.
     Unlisted,
 }
 
 impl QueueProblem {
-    const ALL: [Self; 5] = [Self::WrongType, Self::NoStream, Self::NoGroup, Self::Replaced, Self::Unlisted];
+    const ALL: [Self; 5] = [Self::WrongType, Self::NoStream, Self::Replaced, Self::Rows, Self::Unlisted];
 
     /// The name in Redis and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::WrongType => "wrong_type",
             Self::NoStream => "no_stream",
-            Self::NoGroup => "no_group",
             Self::Replaced => "replaced",
+            Self::Rows => "rows",
             Self::Unlisted => "unlisted",
         }
     }
@@ -138,8 +140,8 @@ impl fmt::Display for QueueProblem {
         f.write_str(match self {
             Self::WrongType => "its stream is a key of another type",
             Self::NoStream => "its stream is gone",
-            Self::NoGroup => "its stream has lost its group",
             Self::Replaced => "its stream was deleted and begun anew",
+            Self::Rows => "what it has in flight is damaged",
             Self::Unlisted => "it is gone from the list of queues",
         })
     }
@@ -163,15 +165,15 @@ impl PartitionStats {
         (added + self.head.added_before).saturating_sub(self.head.requeued)
     }
 
-    /// Entries that are settled: acknowledged, less those that only moved.
+    /// Entries that are settled: gone from their rows, less those that only moved, or vanished.
     pub fn settled(&self) -> u64 {
-        self.head.acked.saturating_sub(self.head.to_scheduled + self.head.to_dead)
+        self.head.acked.saturating_sub(self.head.to_scheduled + self.head.to_dead + self.head.vanished)
     }
 
     /// The two sides of the conservation law: accepted, and the sum of all places where an accepted entry can be.
     pub fn conservation(&self) -> (u64, u64) {
-        let in_queues: u64 = self.queues.iter().map(|queue| queue.waiting + queue.pending).sum();
-        let gone = self.head.discarded + self.head.overtaken + self.head.lost;
+        let in_queues: u64 = self.queues.iter().map(|queue| queue.waiting + queue.in_flight).sum();
+        let gone = self.head.discarded + self.head.overtaken + self.head.lost + self.head.vanished;
         (self.accepted(), self.settled() + in_queues + self.scheduled + self.dead + gone)
     }
 
@@ -179,7 +181,7 @@ impl PartitionStats {
     /// entries were taken out of its stream or out of someone's hands past the scripts.
     pub fn contradicted_queue(&self) -> Option<&QueueStats> {
         let sound = self.queues.iter().filter(|queue| queue.problem.is_none());
-        sound.into_iter().find(|queue| (queue.waiting > 0) != queue.has_unfetched)
+        sound.into_iter().find(|queue| (queue.waiting > 0) != queue.has_waiting)
     }
 
     /// Whether every accepted entry is somewhere, and once.
@@ -260,10 +262,10 @@ fn read_queue(mut row: Reply) -> Result<QueueStats, ScriptError> {
         length: row.number("length")?,
         entries_added: row.number("entries added")?,
         waiting: row.number("waiting")?,
-        pending: row.number("pending")?,
+        in_flight: row.number("in flight")?,
         oldest_at_ms: row.text("oldest")?.parse().ok(),
         is_dated: row.number("is dated")? == 1,
-        has_unfetched: row.number("has unfetched")? == 1,
+        has_waiting: row.number("has waiting")? == 1,
         lost: row.number("lost")?,
         ids: match row.text("ids")?.as_str() {
             "ahead" => StreamIds::Ahead,
@@ -309,6 +311,7 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
         dead_stripped: later("dead_stripped")?,
         added_before: later("added_before")?,
         lost: later("lost")?,
+        vanished: later("vanished")?,
         replayed: number("replayed")?,
         mismatched: number("mismatched")?,
         expired: number("expired")?,

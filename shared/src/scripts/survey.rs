@@ -11,7 +11,8 @@ use super::stats::{PartitionStats, Read, ask, read_by};
 script!(
     SURVEY, "survey",
     [
-        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::ENTRIES, parts::QUEUE_STREAMS, parts::QUEUE_STATE,
+        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES,
+        parts::QUEUE_STREAMS, parts::QUEUE_STATE,
         parts::PARTITION_STATS
     ],
     keys [head queues registered scheduled dead parked resources],

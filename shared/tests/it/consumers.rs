@@ -1,21 +1,32 @@
-//! What consumers do with a queue: `queue`, `claim`, `pending`, `beat`, `reap`.
+//! What workers do with a queue: `queue`, `take`, `recover`, `hand_back`, `trim`, `beat`, `reap`.
 
 use std::time::Duration;
 
+use tollgate::failure::Failure;
+use tollgate::fetch::Take;
 use tollgate::ids::QueueName;
-use tollgate::scripts::claim::{Holder, Redelivered, claim, claim_from};
-use tollgate::scripts::pending::pending;
+use tollgate::scripts::park::Destination;
 use tollgate::scripts::queue::{QueueStatus, queue};
 use tollgate::scripts::reap::{Reaped, reap};
+use tollgate::scripts::recover::{Company, HeldRow, Recovery, Rows, recover};
+use tollgate::scripts::settle::Answer;
 use tollgate::scripts::stats::QueueProblem;
-use tollgate::scripts::{ScriptError, beat};
+use tollgate::scripts::{ScriptError, beat, dead, hand_back};
 
 use crate::space::*;
 
 const NOW: Duration = Duration::ZERO;
+const LONG: Duration = Duration::from_secs(3_600);
 
-async fn claims(s: &mut Space, consumer: &str, idle: Duration, count: usize) -> Vec<Redelivered> {
-    claim(&mut s.link, &s.keys, &s.queue, consumer, idle, count).await.unwrap()
+/// As many jobs, of as many customers.
+fn jobs(count: usize) -> Vec<tollgate::job::Job> {
+    (0..count).map(|n| fresh(redeem("c", &format!("u{n}"), 1))).collect()
+}
+
+/// What a worker finds of its own.
+async fn own(s: &mut Space, worker: &str, held: &[HeldRow]) -> Rows {
+    let (keys, name) = (s.keys.clone(), s.queue.clone());
+    recover(&mut s.link, &keys, &name, worker, Recovery::Own, Company::Others, held).await.unwrap()
 }
 
 #[tokio::test]
@@ -45,150 +56,261 @@ async fn a_queue_is_opened_once_and_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn a_claim_takes_what_others_held_too_long_and_counts_it() {
+async fn a_take_is_noted_as_one_row_and_a_paused_queue_gives_nothing() {
     let mut space = Space::new().await;
     let s = &mut space;
-    let jobs: Vec<_> = (0..5).map(|i| fresh(redeem("c", &format!("u{i}"), 1))).collect();
-    let entries = s.deliver("dead", &jobs).await;
-    let long = Duration::from_secs(3600);
-    assert!(claims(s, "heir", long, 10).await.is_empty(), "held for a moment only");
-    assert!(claims(s, "dead", NOW, 10).await.is_empty(), "its own");
-    let first = claims(s, "heir", NOW, 2).await;
-    let expected: Vec<_> = entries
-        .iter()
-        .map(|(entry, job)| Redelivered { entry: entry.clone(), deliveries: 1, job: job.encode().into() })
-        .collect();
-    assert_eq!(first, expected[..2]);
-    // The heir's own lie in front and are passed over.
-    assert_eq!(claims(s, "heir", NOW, 2).await, expected[2..4]);
-    assert_eq!(claims(s, "heir", NOW, 2).await, expected[4..]);
-    assert!(claims(s, "heir", NOW, 2).await.is_empty());
-    // Delivered twice, they are suspects: each is claimed by itself.
-    for entry in &expected {
-        let alone = Redelivered { deliveries: 2, ..entry.clone() };
-        assert_eq!(claims(s, "third", NOW, 10).await, [alone]);
-    }
-    // An entry without a job field is claimed like any other, and before the suspects: it is poison, not invisible.
+    s.enqueue(&jobs(5)).await;
+    assert_eq!(s.fetch("w", 3).await.len(), 3);
+    let row = s.dump().await.hash("in_flight:default").into_iter().next().unwrap();
+    assert!(row.0 == "0-0" && row.1.split('\t').nth(5) == Some("3"), "{row:?}");
+    let stats = s.stats().await;
+    assert_eq!((stats.queues[0].waiting, stats.queues[0].in_flight), (2, 3));
+    let name = s.queue.clone();
+    queue(&mut s.link, &s.keys, &name, Some(QueueStatus::Paused)).await.unwrap();
+    assert_eq!(s.fetch("w", 9).await, []);
+    assert_eq!(s.stats().await.queues[0].waiting, 2, "the read is undone");
+    queue(&mut s.link, &s.keys, &name, Some(QueueStatus::Active)).await.unwrap();
+    assert_eq!(s.fetch("w", 9).await.len(), 2);
+    assert_eq!(s.fetch("w", 9).await, []);
+}
+
+/// Somebody else reads the group, moves it, deletes it, and the scripts are forgotten: every job is taken once.
+#[tokio::test]
+async fn whoever_moves_the_group_moves_no_job() {
+    let redis = crate::harness::TestRedis::private(&[]);
+    let mut space = Space::on(crate::harness::TestRedis::server(&redis)).await;
+    let s = &mut space;
+    s.enqueue(&jobs(60)).await;
     let stream = s.keys.queue(&s.queue);
-    s.run(&["XADD", &stream, "*", "other", "x", "job", "{1", "job", "{2"]).await;
-    s.run(&["XADD", &stream, "*", "other", "x"]).await;
-    s.run(&["XREADGROUP", "GROUP", "workers", "fourth", "STREAMS", &stream, ">"]).await;
-    let odd: Vec<_> = claims(s, "fifth", NOW, 10).await.into_iter().map(|entry| entry.job).collect();
-    assert_eq!(odd, [&b"{1"[..], b"no field \"job\": other x"]);
-    let held = pending(&mut s.link, &s.keys, &s.queue, "fifth", None, 10).await.unwrap();
-    assert_eq!(held.iter().map(|entry| entry.job.clone()).collect::<Vec<_>>(), odd);
-    s.stats().await;
+    let mut taken = Vec::new();
+    let mischief: [&[&str]; 6] = [
+        &["XREADGROUP", "GROUP", "cursor", "hand", "COUNT", "3", "NOACK", "STREAMS", &stream, ">"],
+        &["XGROUP", "SETID", &stream, "cursor", "0"],
+        &["XGROUP", "SETID", &stream, "cursor", "$"],
+        &["XGROUP", "DESTROY", &stream, "cursor"],
+        &["SCRIPT", "FLUSH"],
+        &["XREADGROUP", "GROUP", "cursor", "hand", "COUNT", "3", "STREAMS", &stream, ">"],
+    ];
+    for round in 0..30 {
+        let words: Vec<&str> = mischief[round % 6].to_vec();
+        s.link.run(&crate::harness::cmd(&words)).await.ok();
+        taken.extend(s.take("w", 7).await.into_iter().map(|delivered| delivered.entry));
+        s.stats().await;
+    }
+    let mut once = taken.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!((taken.len(), once.len()), (60, 60));
 }
 
 #[tokio::test]
-async fn pending_reads_in_pages_without_counting() {
-    let mut space = Space::new().await;
+async fn a_transaction_that_is_refused_takes_nothing() {
+    let redis = crate::harness::TestRedis::private(&[]);
+    let mut space = Space::on(crate::harness::TestRedis::server(&redis)).await;
     let s = &mut space;
-    let jobs: Vec<_> = (0..5).map(|i| fresh(redeem("c", &format!("u{i}"), 1))).collect();
-    let entries = s.deliver("w", &jobs).await;
-    let before = s.dump().await;
-    let mut seen = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = pending(&mut s.link, &s.keys, &s.queue, "w", after.as_deref(), 2).await.unwrap();
-        assert!(page.iter().all(|entry| entry.deliveries == 1));
-        let Some(last) = page.last() else { break };
-        after = Some(last.entry.clone());
-        seen.extend(page.into_iter().map(|entry| entry.entry));
-    }
-    assert_eq!(seen, entries.iter().map(|(entry, _)| entry.clone()).collect::<Vec<_>>());
-    assert!(pending(&mut s.link, &s.keys, &s.queue, "nobody", None, 2).await.unwrap().is_empty());
-    assert!(before.changed(&s.dump().await).is_empty());
-    let stream = s.keys.queue(&s.queue);
-    s.run(&["XGROUP", "DESTROY", &stream, "workers"]).await;
-    let refused = pending(&mut s.link, &s.keys, &s.queue, "w", None, 2).await.unwrap_err();
-    assert!(matches!(refused, ScriptError::CorruptPartition(_)), "{refused}");
-    let refused = claim(&mut s.link, &s.keys, &s.queue, "w", NOW, 2).await.unwrap_err();
-    assert!(matches!(refused, ScriptError::CorruptPartition(_)), "{refused}");
+    s.enqueue(&jobs(3)).await;
+    s.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let (keys, name) = (s.keys.clone(), s.queue.clone());
+    let refused = Take::new(&keys, &name, "w", 9).run(&mut s.link).await.unwrap_err();
+    assert!(matches!(&refused, ScriptError::Failure(failure) if failure.is_oom()), "{refused}");
+    s.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(s.stats().await.queues[0].waiting, 3);
+    assert_eq!(s.fetch("w", 9).await.len(), 3);
 }
 
 #[tokio::test]
-async fn a_duplicate_delivery_settles_once() {
+async fn what_others_held_too_long_is_taken_over_and_their_token_is_worth_nothing() {
     let mut space = Space::new().await;
     let s = &mut space;
     s.make(create("c", 9)).await;
-    let entries = s.deliver("slow", &[fresh(redeem("c", "u", 1))]).await;
-    assert_eq!(claims(s, "heir", NOW, 1).await.len(), 1);
-    let by_heir = s.settle_entries(&entries).await.answers[0];
-    let by_zombie = s.settle_entries(&entries).await.answers[0];
-    use tollgate::scripts::settle::Answer::{Decided, Replayed};
-    let Decided { code, seq } = by_heir else { panic!("{by_heir:?}") };
-    assert_eq!(by_zombie, Replayed { code, seq });
+    let entries = s.deliver("dead", &jobs(5)).await;
+    let as_dead = s.known();
+    assert!(s.take_over("heir", LONG, Company::Others).await.is_none(), "held for a moment only");
+    assert!(s.take_over("dead", NOW, Company::Others).await.is_none(), "its own");
+    let (row, taken) = s.take_over("heir", NOW, Company::Others).await.unwrap();
+    assert_eq!((row.deliveries, &taken), (2, &entries));
+    assert!(s.take_over("heir", NOW, Company::Others).await.is_none());
+    let by_heir = s.settle_entries(&taken[..1]).await.answers[0];
+    let Answer::Decided { code, seq } = by_heir else { panic!("{by_heir:?}") };
+    // The one that was thought dead comes back with all five.
+    s.know_again(&as_dead);
+    let late = s.settle_entries(&entries).await.answers;
+    let mut expected = vec![Answer::NotOwner; 5];
+    expected[0] = Answer::Replayed { code, seq };
+    assert_eq!(late, expected);
     let stats = s.stats().await;
-    assert_eq!((stats.head.acked, stats.head.replayed), (1, 1), "the zombie acknowledged nothing");
+    assert_eq!((stats.head.acked, stats.head.replayed, stats.queues[0].in_flight), (1, 0, 4));
     assert_eq!(s.dump().await.hash("campaign:c")["issued"], "1");
 }
 
+/// What an operator gave up while a worker stood still stays given up.
 #[tokio::test]
-async fn only_a_silent_consumer_that_holds_nothing_is_reaped() {
+async fn a_discarded_job_is_not_executed_by_a_stale_worker() {
     let mut space = Space::new().await;
     let s = &mut space;
-    let other = QueueName::parse("other").unwrap();
-    queue(&mut s.link, &s.keys, &other, None).await.unwrap();
-    let queues = s.queues().await;
     s.make(create("c", 9)).await;
-    let entries = s.deliver("w", &[fresh(redeem("c", "u", 1))]).await;
+    let entries = s.deliver("stale", &jobs(2)).await;
+    let as_stale = s.known();
+    let (_, taken) = s.take_over("heir", NOW, Company::Others).await.unwrap();
+    s.park(&taken[0], Destination::Dead(tollgate::code::Code::WorkerLost)).await.unwrap();
+    let ids = [entries[0].1.id.clone()];
+    assert_eq!(dead::discard(&mut s.link, &s.keys, &ids).await.unwrap(), [dead::DeadResult::Discarded]);
+    s.know_again(&as_stale);
+    assert_eq!(s.settle_entries(&entries).await.answers, [Answer::NotOwner; 2]);
+    assert_eq!(s.dump().await.hash("campaign:c")["issued"], "0");
+    assert_eq!(s.stats().await.queues[0].in_flight, 1);
+}
+
+#[tokio::test]
+async fn what_a_reply_did_not_bring_is_found_and_not_counted_as_delivered() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let entries = s.deliver("w", &jobs(4)).await;
+    let found = own(s, "w", &[]).await.rows;
+    assert_eq!((found.len(), found[0].deliveries, found[0].was_taken_over), (1, 1, false));
+    let (keys, name) = (s.keys.clone(), s.queue.clone());
+    let page = async |s: &mut Space, after: Option<&str>| {
+        let read = tollgate::fetch::read_row(&mut s.link, &keys, &name, &found[0], after, 3).await.unwrap();
+        read.into_iter().map(|delivered| delivered.entry).collect::<Vec<_>>()
+    };
+    let names: Vec<String> = entries.iter().map(|(entry, _)| entry.clone()).collect();
+    assert_eq!(page(s, None).await, names[..3]);
+    assert_eq!(page(s, Some(&names[2])).await, names[3..]);
+    // What it works on is kept from others; what it does not is not.
+    let token = found[0].row.token.clone();
+    let in_flight = s.keys.in_flight(&s.queue);
+    let taken_at = async |s: &mut Space| {
+        let row = s.text(&["HGET", &in_flight, "0-0"]).await.unwrap();
+        row.split('\t').nth(2).unwrap().parse::<u64>().unwrap()
+    };
+    let before = taken_at(s).await;
+    crate::harness::until("time to pass", async || (s.now_ms().await > before + 5).then_some(())).await;
+    assert!(own(s, "w", &[HeldRow { token: token.clone(), is_alive: false }]).await.rows.is_empty());
+    assert_eq!(taken_at(s).await, before);
+    assert!(own(s, "w", &[HeldRow { token, is_alive: true }]).await.rows.is_empty());
+    assert!(taken_at(s).await > before);
+    assert!(own(s, "nobody", &[]).await.rows.is_empty());
+}
+
+/// Two workers are lost with a row of three; then each entry is taken over by itself, by one that is alone.
+#[tokio::test]
+async fn a_row_that_cost_two_workers_is_split_and_each_entry_goes_alone() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.make(create("c", 9)).await;
+    let entries = s.deliver("first", &jobs(3)).await;
+    assert_eq!(s.take_over("second", NOW, Company::Others).await.unwrap().0.deliveries, 2);
+    assert!(s.take_over("third", NOW, Company::Others).await.is_none(), "not beside others");
+    for (n, deliveries) in [(0, 3), (0, 4), (0, 5)] {
+        let (row, taken) = s.take_over(&format!("killed{n}{deliveries}"), NOW, Company::Alone).await.unwrap();
+        assert_eq!((row.deliveries, &taken[..]), (deliveries, &entries[..1]));
+        s.stats().await;
+    }
+    // Alone with three that died: for dead, and no reason to be alone.
+    let (lost, taken) = s.take_over("heir", NOW, Company::Others).await.unwrap();
+    assert_eq!((lost.deliveries, taken.len()), (6, 1));
+    s.park(&taken[0], Destination::Dead(tollgate::code::Code::WorkerLost)).await.unwrap();
+    for entry in &entries[1..] {
+        let (row, taken) = s.take_over("heir", NOW, Company::Alone).await.unwrap();
+        assert_eq!((row.deliveries, &taken[..]), (3, std::slice::from_ref(entry)));
+        s.settle_entries(&taken).await;
+    }
+    assert!(s.take_over("heir", NOW, Company::Alone).await.is_none());
+    let stats = s.stats().await;
+    assert_eq!((stats.dead, stats.queues[0].in_flight, stats.head.seq), (1, 0, 3));
+}
+
+#[tokio::test]
+async fn a_row_that_is_handed_back_is_free_and_keeps_no_count_of_it() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.deliver("old", &jobs(2)).await;
+    for restart in 0..9 {
+        let (keys, name) = (s.keys.clone(), s.queue.clone());
+        let holder = if restart == 0 { "old".to_owned() } else { format!("w{restart}") };
+        assert_eq!(hand_back::hand_back(&mut s.link, &keys, &name, &holder).await.unwrap(), 1);
+        let (row, taken) = s.take_over(&format!("w{}", restart + 1), LONG, Company::Others).await.unwrap();
+        assert_eq!((row.deliveries, taken.len()), (1, 2));
+    }
+}
+
+/// After the server's clock went back, what a dead worker holds would be young for as long.
+#[tokio::test]
+async fn what_was_taken_in_the_future_is_taken_over() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.deliver("dead", &jobs(3)).await;
+    let in_flight = s.keys.in_flight(&s.queue);
+    let row = s.text(&["HGET", &in_flight, "0-0"]).await.unwrap();
+    let mut words: Vec<String> = row.split('\t').map(str::to_owned).collect();
+    for (ahead_ms, is_stale) in [(500, false), (7_200_000, true)] {
+        words[2] = (s.now_ms().await + ahead_ms).to_string();
+        s.run(&["HSET", &in_flight, "0-0", &words.join("\t")]).await;
+        assert_eq!(s.take_over("heir", LONG, Company::Others).await.is_some(), is_stale, "{ahead_ms}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_is_gone_is_made_again_where_it_was_and_another_stream_is_named() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.make(create("c", 99)).await;
+    let entries = s.deliver("w", &jobs(3)).await;
+    s.enqueue(&jobs(2)).await;
+    let stream = s.keys.queue(&s.queue);
+    s.run(&["XGROUP", "DESTROY", &stream, "cursor"]).await;
+    assert_eq!(s.stats().await.queues[0].problem, None);
+    assert_eq!(s.fetch("w", 9).await.len(), 2);
+    s.settle_entries(&entries).await;
+    // Another stream, of more entries than had been taken: they are not the ones that were counted.
+    s.run(&["DEL", &stream]).await;
+    s.enqueue(&jobs(9)).await;
+    let (keys, name) = (s.keys.clone(), s.queue.clone());
+    let refused = Take::new(&keys, &name, "w", 9).run(&mut s.link).await.unwrap_err();
+    assert_eq!(refused, ScriptError::QueueLost { queue: name.clone(), problem: QueueProblem::Replaced });
+}
+
+#[tokio::test]
+async fn only_a_silent_worker_is_reaped() {
+    let mut space = Space::new().await;
+    let s = &mut space;
     let (minute, keys) = (Duration::from_secs(60), s.keys.clone());
     let at_ms = beat::beat(&mut s.link, &keys, "w", "{}").await.unwrap();
     let row = s.dump().await.hash("workers")["w"].clone();
     assert_eq!(row, format!("{at_ms}\t{{}}"));
-    let mut tries = Vec::new();
-    tries.push(reap(&mut s.link, &keys, &queues, "w", minute).await.unwrap());
-    tries.push(reap(&mut s.link, &keys, &queues, "w", NOW).await.unwrap());
-    let before = s.dump().await;
-    let stale = reap(&mut s.link, &keys, &queues[..1], "w", NOW).await.unwrap_err();
-    assert_eq!(stale, ScriptError::StaleKeys);
-    assert!(before.changed(&s.dump().await).is_empty());
-    s.settle_entries(&entries).await;
+    assert_eq!(reap(&mut s.link, &keys, "w", minute).await.unwrap(), Reaped::Alive);
     let workers = keys.workers();
     s.run(&["HSET", &workers, "w", "1000\t{}"]).await;
-    tries.push(reap(&mut s.link, &keys, &queues, "w", minute).await.unwrap());
-    tries.push(reap(&mut s.link, &keys, &queues, "w", minute).await.unwrap());
-    assert_eq!(tries, [Reaped::Alive, Reaped::Holding, Reaped::Gone, Reaped::Gone]);
-    let stream = keys.queue(&s.queue);
-    assert_eq!(s.number(&["XGROUP", "CREATECONSUMER", &stream, "workers", "w"]).await, 1, "it was removed");
+    for _ in 0..2 {
+        assert_eq!(reap(&mut s.link, &keys, "w", minute).await.unwrap(), Reaped::Gone);
+    }
     assert!(s.dump().await.hash("workers").is_empty());
-}
-
-/// After the server's clock went back, what a dead worker holds is young for as long: then its silence counts, as the
-/// caller watched it.
-#[tokio::test]
-async fn what_a_silent_worker_holds_is_claimed_however_young_the_clock_says_it_is() {
-    const LONG: Duration = Duration::from_secs(7_200);
-    let mut space = Space::new().await;
-    let s = &mut space;
-    let jobs: Vec<_> = (0..3).map(|i| fresh(redeem("c", &format!("u{i}"), 1))).collect();
-    s.deliver("dead", &jobs).await;
-    let beat_at = beat::beat(&mut s.link, &s.keys, "dead", "{}").await.unwrap();
-    let none = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, &[]).await.unwrap();
-    let dead = Holder { consumer: "dead".to_owned(), beat: beat_at.to_string() };
-    assert_eq!((none.entries.len(), none.holders), (0, vec![dead.clone()]), "it is told who holds what");
-    // Another beat, whichever time it tells: it lives.
-    let lives = Holder { beat: (beat_at + 7_200_000).to_string(), ..dead.clone() };
-    let none = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, &[lives]).await.unwrap();
-    assert_eq!(none.entries.len(), 0);
-    let taken = claim_from(&mut s.link, &s.keys, &s.queue, "heir", LONG, 9, std::slice::from_ref(&dead))
-        .await
-        .unwrap();
-    assert_eq!(taken.entries.len(), 3);
-    let again = claim_from(&mut s.link, &s.keys, &s.queue, "other", LONG, 9, &[dead]).await.unwrap();
-    assert_eq!((again.entries.len(), again.holders[0].consumer.as_str()), (0, "heir"));
+    beat::beat(&mut s.link, &keys, "w", "{}").await.unwrap();
+    assert_eq!(reap(&mut s.link, &keys, "w", NOW).await.unwrap(), Reaped::Gone, "it says so of itself");
 }
 
 #[tokio::test]
 async fn a_beat_from_before_the_clock_went_back_is_no_sign_of_life() {
     let mut space = Space::new().await;
     let s = &mut space;
-    let names = s.queues().await;
     let (workers, minute) = (s.keys.workers(), Duration::from_secs(60));
     for (ahead_ms, reaped) in [(30_000, Reaped::Alive), (7_200_000, Reaped::Gone)] {
         let at_ms = s.now_ms().await + ahead_ms;
         s.run(&["HSET", &workers, "w", &format!("{at_ms}\t{{}}")]).await;
-        assert_eq!(reap(&mut s.link, &s.keys, &names, "w", minute).await.unwrap(), reaped, "{ahead_ms}");
+        assert_eq!(reap(&mut s.link, &s.keys, "w", minute).await.unwrap(), reaped, "{ahead_ms}");
     }
+}
+
+#[tokio::test]
+async fn a_reply_that_is_lost_leaves_a_row_that_is_found() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.enqueue(&jobs(3)).await;
+    let (keys, name) = (s.keys.clone(), s.queue.clone());
+    let take = Take::new(&keys, &name, "w", 9);
+    let token = take.token().to_owned();
+    take.run(&mut s.link).await.unwrap();
+    assert_eq!(own(s, "w", &[]).await.rows[0].row.token, token);
+    let failure = Failure::unknown("lost");
+    assert!(failure.may_have_happened());
 }

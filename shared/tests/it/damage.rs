@@ -1,15 +1,16 @@
 //! Foreign types and values in any key of a partition, then a script: it does all of its work or nothing,
 //! and never raises an error half-way (design.md, section 2).
 //!
-//! "Nothing" is the same DUMP of every key, which for a stream holds its groups and pending entries too.
+//! "Nothing" is the same DUMP of every key, which for a stream holds its groups too.
 //! "All of its work" is judged from the answers: each has its receipt, its line, its acknowledgement and its
 //! resource as the line says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proptest::prelude::*;
 use redis::Value;
 use tollgate::code::Code;
+use tollgate::fetch::Row;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{Bucket, JobId};
 use tollgate::instant::Instant;
@@ -39,10 +40,11 @@ enum Damage {
     NoGroup,
 }
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "head",
     "queues",
     "queue:default",
+    "in_flight:default",
     "journal",
     "parked",
     "scheduled",
@@ -70,7 +72,7 @@ const TYPES: [&[&str]; 6] = [
     &["HSET", "", "mine", "text"],
     &["XADD", "", "5-0", "field", "value"],
 ];
-const FIELDS: [&str; 37] = [
+const FIELDS: [&str; 42] = [
     "format",
     "frozen",
     "receipts_floor",
@@ -78,6 +80,11 @@ const FIELDS: [&str; 37] = [
     "seq",
     "hash",
     "acked",
+    "acked:default",
+    "taken:default",
+    "taken_count:default",
+    "rows:default",
+    "0-0",
     "replayed",
     "mismatched",
     "expired",
@@ -109,7 +116,7 @@ const FIELDS: [&str; 37] = [
     "amount",
     "fingerprint",
 ];
-const VALUES: [&str; 26] = [
+const VALUES: [&str; 29] = [
     "",
     "0",
     "1",
@@ -136,6 +143,9 @@ const VALUES: [&str; 26] = [
     "dead\t0123456789abcdef\t0\tdefault\tworker_lost\t1\t{}",
     "queued\t0123456789abcdef\t0\tnone\t\t1\t",
     "x\0y\tz\n",
+    "0123456789abcdef\tw\t1\t1\t5-0\t3\t",
+    "0123456789abcdef\tw\t1\t1\t5-0\t1\t5-0",
+    "0123456789abcdef\tw\t1\t1\t5-0\t2\t5-0",
 ];
 const ENTRIES: [&str; 4] = ["0-1", "4-0", "9007199254740991-0", "18446744073709551615-18446744073709551615"];
 
@@ -193,7 +203,9 @@ fn codes() -> CodesName {
 struct Ground {
     space: Space,
     ids: Vec<JobId>,
-    entries: Vec<String>,
+    /// Of a row of which some have left, with one that lies nowhere; and of a row that is whole.
+    entries: [Vec<String>; 2],
+    known: (HashMap<String, Row>, HashMap<Row, Vec<String>>),
     dead: JobId,
     due: JobId,
     first: BTreeMap<String, Value>,
@@ -224,10 +236,11 @@ async fn ground() -> Ground {
         .map(|id| job(id, redeem("c0", "u0", 1)))
         .collect();
     let entries = s.deliver("w", &jobs[..5]).await;
-    s.enqueue(&jobs[5..]).await;
-    s.park("w", &entries[0], Destination::Dead(Code::WorkerLost)).await.unwrap();
+    let whole = s.deliver("w", &jobs[5..]).await;
+    s.enqueue(&jobs[..1]).await;
+    s.park(&entries[0], Destination::Dead(Code::WorkerLost)).await.unwrap();
     let soon = s.now_ms().await + 2;
-    s.park("w", &entries[1], Destination::Scheduled(Instant::from_ms(soon).unwrap())).await.unwrap();
+    s.park(&entries[1], Destination::Scheduled(Instant::from_ms(soon).unwrap())).await.unwrap();
     s.set_floor(-168).await;
     let ids = vec![
         JobId::fresh(),
@@ -239,9 +252,11 @@ async fn ground() -> Ground {
         expired,
         timed_id(30, 4),
     ];
-    // None, pending, another pending, and one that does not exist.
-    let entries = vec![String::new(), entries[2].0.clone(), entries[3].0.clone(), "1-1".to_owned()];
-    let mut ground = Ground { space, ids, entries, dead, due, first: BTreeMap::new() };
+    let name = |(entry, _): &(String, Job)| entry.clone();
+    let some = [name(&entries[2]), "1-1".to_owned(), name(&entries[3]), name(&entries[4])];
+    let entries = [some.to_vec(), whole.iter().map(name).collect()];
+    let known = space.known();
+    let mut ground = Ground { space, ids, entries, known, dead, due, first: BTreeMap::new() };
     ground.first = ground.photograph().await;
     ground
 }
@@ -278,7 +293,7 @@ impl Ground {
                 }
                 Damage::Gone(key) => push(&["DEL", &name(key)]),
                 Damage::Entry(key, entry) => push(&["XADD", &name(key), ENTRIES[entry], "job", "{}"]),
-                Damage::NoGroup => push(&["XGROUP", "DESTROY", &name(2), "workers"]),
+                Damage::NoGroup => push(&["XGROUP", "DESTROY", &name(2), "cursor"]),
             }
             // What does not fit the key's type is simply not done.
             self.space.link.run_pipeline(&pipeline).await.unwrap();
@@ -302,6 +317,7 @@ impl Ground {
 
     /// Puts every key back as it was at first.
     async fn restore(&mut self) {
+        self.space.know_again(&self.known);
         let now = self.photograph().await;
         let tag = self.space.keys.head().trim_end_matches("head").to_owned();
         let mut pipeline = redis::pipe();
@@ -337,26 +353,30 @@ fn settle_does_everything_or_nothing() {
         ground.damage(&damages).await;
         let requests: Vec<Request> = choices.iter().map(|choice| request(*choice)).collect();
         let ids: Vec<JobId> = choices.iter().map(|choice| ground.ids[choice.4].clone()).collect();
-        let mut used = BTreeSet::new();
-        let entries: Vec<Option<String>> = choices
-            .iter()
-            .map(|choice| ground.entries[choice.5].clone())
-            .map(|entry| (!entry.is_empty() && used.insert(entry.clone())).then_some(entry))
+        // Settled directly, or from one of the rows.
+        let entries: Vec<Option<String>> = match choices[0].5 {
+            0 => vec![None; choices.len()],
+            row => ground.entries[row % 2].iter().cloned().map(Some).collect(),
+        };
+        let jobs: Vec<_> = (0..choices.len().min(entries.len()))
+            .map(|i| (entries[i].as_deref(), &ids[i], &requests[i]))
             .collect();
-        let jobs: Vec<_> =
-            (0..choices.len()).map(|i| (entries[i].as_deref(), &ids[i], &requests[i])).collect();
         let before = ground.photograph().await;
         let typed_before = ground.space.dump().await;
         match ground.space.settle(&jobs).await {
             Err(error) => definite(&error).and(nothing_changed(&before, &ground.photograph().await)),
             Ok(settlement)
-                if settlement.answers.iter().all(|answer| matches!(answer, Answer::Undecided(_))) =>
+                if settlement
+                    .answers
+                    .iter()
+                    .all(|answer| matches!(answer, Answer::Undecided(_) | Answer::NotOwner)) =>
             {
                 nothing_changed(&before, &ground.photograph().await)
             }
             Ok(settlement) => {
                 let after = ground.space.dump().await;
-                full_effect(&mut ground.space, &jobs, &settlement, &typed_before, &after).await
+                full_effect(&mut ground.space, &jobs, &settlement, &ground.entries[1], &typed_before, &after)
+                    .await
             }
         }
     });
@@ -380,11 +400,23 @@ fn number(rows: &BTreeMap<String, String>, field: &str) -> i128 {
     rows.get(field).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn pending(dump: &Dump) -> BTreeSet<String> {
-    match dump.0.get("queue:default") {
-        Some(Content::Stream { pending, .. }) => pending.iter().map(|(entry, ..)| entry.clone()).collect(),
-        _ => BTreeSet::new(),
+/// The entries that lie in a row; `whole` are those of the one that nothing has left.
+fn in_flight(dump: &Dump, whole: &[String]) -> BTreeSet<String> {
+    let place = |entry: &str| {
+        let (ms, seq) = entry.split_once('-')?;
+        Some((ms.parse::<u64>().ok()?, seq.parse::<u64>().ok()?))
+    };
+    let mut found = BTreeSet::new();
+    for (key, row) in rows(dump, "in_flight:default") {
+        let words: Vec<&str> = row.split('\t').collect();
+        let (Some(last), Some(ids)) = (words.get(4), words.get(6)) else { continue };
+        let is_in = |entry: &&String| place(entry) > place(&key) && place(entry) <= place(last);
+        found.extend(ids.split_whitespace().map(str::to_owned));
+        if ids.is_empty() {
+            found.extend(whole.iter().filter(is_in).cloned());
+        }
     }
+    found
 }
 
 /// Judges what settle did by its answers.
@@ -392,6 +424,7 @@ async fn full_effect(
     space: &mut Space,
     jobs: &[(Option<&str>, &JobId, &Request)],
     settlement: &Settlement,
+    whole: &[String],
     before: &Dump,
     after: &Dump,
 ) -> Result<(), String> {
@@ -399,8 +432,14 @@ async fn full_effect(
     let (head_before, head) = (rows(before, "head"), rows(after, "head"));
     let floor = number(&head_before, "receipts_floor");
     let grown = |field: &str| number(&head, field) - number(&head_before, field);
-    let count =
-        |of: fn(&Answer) -> bool| settlement.answers.iter().filter(|answer| of(answer)).count() as i128;
+    // What does not lie in the caller's row is answered, and counts nothing.
+    let owned: Vec<bool> = jobs
+        .iter()
+        .map(|(entry, ..)| entry.is_none_or(|entry| in_flight(before, whole).contains(entry)))
+        .collect();
+    let count = |of: fn(&Answer) -> bool| {
+        settlement.answers.iter().zip(&owned).filter(|(answer, owned)| **owned && of(answer)).count() as i128
+    };
 
     // The head counts what was answered, and nothing else in it changes.
     let decided = count(|answer| matches!(answer, Answer::Decided { .. }));
@@ -412,25 +451,35 @@ async fn full_effect(
         "mismatched".into()
     })?;
     expect(grown("expired") == count(|answer| matches!(answer, Answer::Expired)), || "expired".into())?;
-    let own = ["seq", "hash", "acked", "acked:default", "replayed", "mismatched", "expired", "overtaken"];
+    let own = [
+        "seq",
+        "hash",
+        "acked",
+        "acked:default",
+        "rows:default",
+        "replayed",
+        "mismatched",
+        "expired",
+        "overtaken",
+    ];
     let is_own = |field: &str| own.contains(&field) || field.starts_with("dead:");
     for (field, value) in head_before.iter().filter(|(field, _)| !is_own(field)) {
         expect(head.get(field) == Some(value), || format!("head: {field} changed"))?;
     }
 
-    // Every settled entry, and no other, left the pending list, and was counted.
+    // Every settled entry, and no other, left its row, and was counted.
     let settled: BTreeSet<String> = jobs
         .iter()
         .zip(&settlement.answers)
-        .filter(|(_, answer)| !matches!(answer, Answer::Undecided(_)))
+        .filter(|(_, answer)| !matches!(answer, Answer::Undecided(_) | Answer::NotOwner))
         .filter_map(|((entry, ..), _)| entry.map(str::to_owned))
         .collect();
-    let acknowledged: BTreeSet<String> = pending(before).intersection(&settled).cloned().collect();
-    let expected: BTreeSet<String> = pending(before).difference(&settled).cloned().collect();
-    expect(pending(after) == expected, || format!("pending: {:?}", pending(after)))?;
+    let acknowledged: BTreeSet<String> = in_flight(before, whole).intersection(&settled).cloned().collect();
+    let expected: BTreeSet<String> = in_flight(before, whole).difference(&settled).cloned().collect();
+    expect(in_flight(after, whole) == expected, || format!("in flight: {:?}", in_flight(after, whole)))?;
     expect(grown("acked") == acknowledged.len() as i128, || format!("acked grew by {}", grown("acked")))?;
     if !settled.is_empty() {
-        allowed.insert("queue:default".to_owned());
+        allowed.extend(["queue:default".to_owned(), "in_flight:default".to_owned()]);
     }
 
     if decided > 0 {
@@ -591,7 +640,7 @@ fn has_lost_its_place(dump: &Dump, id: &JobId) -> bool {
 #[test]
 fn moves_do_everything_or_nothing() {
     holds(
-        (damages(), 0..4_usize, 0..3_usize, 0..4_usize),
+        (damages(), 0..4_usize, 0..3_usize, 0..6_usize),
         ground,
         async |ground, (damages, script, id, entry)| {
             ground.restore().await;
@@ -599,10 +648,7 @@ fn moves_do_everything_or_nothing() {
             let before = ground.photograph().await;
             let imbalance_before = imbalance(&mut ground.space).await;
             let (dead, due) = (ground.dead.clone(), ground.due.clone());
-            let entry = match ground.entries[entry].as_str() {
-                "" => "1-1".to_owned(),
-                entry => entry.to_owned(),
-            };
+            let entry = ground.entries.concat()[entry].clone();
             let space = &mut ground.space;
             let queues = [space.queue.clone()];
             let ids = [dead, due, JobId::fresh()];
@@ -614,7 +660,7 @@ fn moves_do_everything_or_nothing() {
                 _ => {
                     let parked = (entry, job(&ids[id], redeem("c0", "u0", 1)));
                     let has_lost_its_place = has_lost_its_place(&space.dump().await, &ids[id]);
-                    let parked = space.park("w", &parked, Destination::Dead(Code::WorkerLost)).await;
+                    let parked = space.park(&parked, Destination::Dead(Code::WorkerLost)).await;
                     let is_put_back = has_lost_its_place && matches!(parked, Ok(Parked::AlreadyParked));
                     put_back = i128::from(is_put_back);
                     parked.map(drop)
@@ -625,7 +671,7 @@ fn moves_do_everything_or_nothing() {
                 Err(ScriptError::StaleKeys) => nothing_changed(&before, &after),
                 Err(error) => definite(&error).and(nothing_changed(&before, &after)),
                 Ok(()) => {
-                    let own = ["head", "parked", "scheduled", "dead", "queue:default"];
+                    let own = ["head", "parked", "scheduled", "dead", "queue:default", "in_flight:default"];
                     let stray: Vec<_> = after
                         .iter()
                         .filter(|(key, dump)| !own.contains(&key.as_str()) && before.get(*key) != Some(dump))

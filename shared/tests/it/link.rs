@@ -30,6 +30,40 @@ async fn an_error_in_a_pipeline_does_not_lose_the_other_replies() {
 }
 
 #[tokio::test]
+async fn a_transaction_is_executed_as_a_whole_or_not_at_all() {
+    let redis = TestRedis::private(&[]);
+    let mut link = TestRedis::server(&redis).link().await.unwrap();
+    let done =
+        link.run_transaction(&[cmd(&["SET", "k", "v"]), cmd(&["INCR", "k"]), cmd(&["GET", "k"])]).await;
+    let done = done.unwrap();
+    assert_eq!((&done[0], &done[2]), (&Ok(Value::Okay), &Ok(Value::BulkString(b"v".to_vec()))));
+    assert!(matches!(&done[1], Err(Failure::Server { code, .. }) if code == "ERR"), "{done:?}");
+    let before = client_id(&mut link).await;
+    // What Redis refuses to queue: nothing is executed, and that is certain.
+    let refused = link.run_transaction(&[cmd(&["SET", "k", "other"]), cmd(&["GET"])]).await.unwrap_err();
+    assert!(!refused.may_have_happened(), "{refused}");
+    link.run(&cmd(&["CONFIG", "SET", "maxmemory", "1"])).await.unwrap();
+    let refused = link.run_transaction(&[cmd(&["GET", "k"]), cmd(&["SET", "k", "other"])]).await.unwrap_err();
+    assert!(refused.is_oom() && !refused.may_have_happened(), "{refused}");
+    link.run(&cmd(&["CONFIG", "SET", "maxmemory", "0"])).await.unwrap();
+    let kept: String = link.query(&cmd(&["GET", "k"])).await.unwrap();
+    assert_eq!(
+        (kept.as_str(), client_id(&mut link).await),
+        ("v", before),
+        "refusals leave the connection in place"
+    );
+    // One that is given up midway may have happened, and its connection is never seen again.
+    let mut other = TestRedis::server(&redis).link().await.unwrap();
+    other.run(&cmd(&["CLIENT", "PAUSE", "300", "ALL"])).await.unwrap();
+    let commands = [cmd(&["SET", "k", "late"]), cmd(&["GET", "k"])];
+    let cut = tokio::time::timeout(Duration::from_millis(30), link.run_transaction(&commands)).await;
+    assert!(cut.is_err(), "the call was to be cut off midway");
+    let echo: String = link.query(&cmd(&["ECHO", "mine"])).await.unwrap();
+    assert_eq!(echo, "mine");
+    assert_ne!(client_id(&mut link).await, before);
+}
+
+#[tokio::test]
 async fn a_cancelled_call_does_not_leak_its_reply() {
     let redis = TestRedis::private(&[]);
     let server = TestRedis::server(&redis);

@@ -39,19 +39,19 @@ async fn furnished(s: &mut Space) -> CodesName {
     terms.codes = Some(codes.clone());
     assert_eq!(s.make(Request::CampaignCreate(terms)).await, Code::CampaignCreated);
     assert_eq!(s.make(open("a", 100)).await, Code::AccountOpened);
-    assert_eq!(s.settle_as(&id("mine"), &redeem("c", "u", 1)).await.code(), Code::Redeemed);
+    assert_eq!(s.settle_as(&id("mine"), &redeem("c", "u", 1)).await.code(), Some(Code::Redeemed));
     let payout = Request::Payout {
         account: "a".parse().unwrap(),
         amount: tollgate::amount::Amount::from_minor(5).unwrap(),
         currency: "USD".parse().unwrap(),
         destination: "iban".parse().unwrap(),
     };
-    assert_eq!(s.settle_as(&id("payout"), &payout).await.code(), Code::Held);
+    assert_eq!(s.settle_as(&id("payout"), &payout).await.code(), Some(Code::Held));
     let entries =
         s.deliver("w", &[fresh(withdraw("a", 1)), fresh(withdraw("a", 1)), fresh(withdraw("a", 1))]).await;
     let later = tollgate::instant::Instant::from_ms(s.now_ms().await + 3_600_000).unwrap();
-    s.park("w", &entries[0], Destination::Scheduled(later)).await.unwrap();
-    s.park("w", &entries[1], Destination::Dead(Code::WorkerLost)).await.unwrap();
+    s.park(&entries[0], Destination::Scheduled(later)).await.unwrap();
+    s.park(&entries[1], Destination::Dead(Code::WorkerLost)).await.unwrap();
     s.settle_entries(&entries[2..]).await;
     beat::beat(&mut s.link, &s.keys, "w", "{}").await.unwrap();
     survey::read(&mut s.link, &s.keys).await.unwrap();
@@ -84,6 +84,7 @@ async fn whatever_key_is_deleted_is_seen_as_the_table_says() {
             let k = &s.keys;
             let key = match name.as_str() {
                 "queue:<name>" => k.queue(&s.queue),
+                "in_flight:<name>" => k.in_flight(&s.queue),
                 "campaign:<id>" => k.campaign(&"c".parse().unwrap()),
                 "account:<id>" => k.account(&"a".parse().unwrap()),
                 "holders:<id>" => k.holders(&"c".parse().unwrap()),
@@ -93,6 +94,9 @@ async fn whatever_key_is_deleted_is_seen_as_the_table_says() {
                 "receipts:kept" => k.receipts(Bucket::Kept),
                 plain => k.head().replace("head", plain),
             };
+            if name == "in_flight:<name>" {
+                s.deliver("w", &[fresh(withdraw("a", 1))]).await;
+            }
             if name == "repair" {
                 // It is there only while a repair runs.
                 s.number(&["HSET", &key, "u", "1"]).await;

@@ -1,14 +1,17 @@
 //! One slow entry at the head of a stream keeps the trim from everything behind it: past 50,000 settled entries
 //! they are deleted singly, and once the slow one is settled the trim takes the rest.
 
+use tollgate::scripts::trim;
+
 use crate::space::*;
 
 /// Adds entries, reads them as settled without their replies, and counts them as settle would.
 const FILL: &str = "#!lua
 for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'job', 'x') end
-redis.call('XREADGROUP', 'GROUP', 'workers', 'filler', 'COUNT', ARGV[1], 'NOACK', 'STREAMS', KEYS[1], '>')
 redis.call('HINCRBY', KEYS[2], 'acked', ARGV[1])
-redis.call('HINCRBY', KEYS[2], 'acked:default', ARGV[1])";
+redis.call('HINCRBY', KEYS[2], 'acked:default', ARGV[1])
+redis.call('HINCRBY', KEYS[2], 'taken_count:default', ARGV[1])
+redis.call('HSET', KEYS[2], 'taken:default', redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1])";
 
 #[tokio::test]
 async fn a_pinned_stream_stays_bounded_and_recovers() {
@@ -21,34 +24,50 @@ async fn a_pinned_stream_stays_bounded_and_recovers() {
     s.run(&["EVAL", FILL, "2", &stream, &head, "50000"]).await;
     let length = async |s: &mut Space| s.number(&["XLEN", &stream]).await;
 
-    // At the bound nothing is deleted; past it only what this call acknowledged.
-    let entries = s.deliver("w", &[fresh(redeem("c", "u", 1))]).await;
-    s.settle_entries(&entries).await;
-    assert_eq!(length(s).await, 50_002);
+    let name = s.queue.clone();
+    let trimmed = async |s: &mut Space| {
+        let mut removed = 0;
+        loop {
+            let trimmed = trim::trim(&mut s.link, &s.keys, &name, trim::KEPT_MAX).await.unwrap();
+            removed += trimmed.removed;
+            if !trimmed.is_unfinished {
+                return removed;
+            }
+        }
+    };
+
+    // At the bound nothing is deleted; past it only what is settled.
+    assert_eq!(trimmed(s).await, 0);
     let jobs: Vec<_> = (0..3).map(|_| fresh(redeem("c", "u", 1))).collect();
     let entries = s.deliver("w", &jobs).await;
     s.settle_entries(&entries[..2]).await;
-    assert_eq!(length(s).await, 50_003, "two of the three are gone");
-    // A second acknowledgement of the same, late, deletes nothing more.
-    s.settle_entries(&entries[..2]).await;
-    assert_eq!(length(s).await, 50_003);
+    assert_eq!(length(s).await, 50_004);
+    assert_eq!((trimmed(s).await, trimmed(s).await), (2, 0));
     let stats = s.stats().await;
-    assert_eq!((stats.queues[0].waiting, stats.queues[0].pending, stats.head.acked), (0, 2, 50_003));
+    assert_eq!((stats.queues[0].waiting, stats.queues[0].in_flight, stats.head.acked), (0, 2, 50_002));
 
-    // The pin goes: what was kept is trimmed, a node at a time, with each settle.
+    // The slow row goes: what it kept is trimmed, a node at a time.
     s.settle_entries(&slow).await;
-    for _ in 0..8 {
-        let entries = s.deliver("w", &[fresh(redeem("c", "u", 1))]).await;
-        s.settle_entries(&entries).await;
-    }
-    assert!(length(s).await > 0);
+    trimmed(s).await;
+    let left = length(s).await;
+    assert!(left < 300, "{left} entries are left, more than the nodes at both ends");
     s.settle_entries(&entries[2..]).await;
-    for _ in 0..8 {
-        let entries = s.deliver("w", &[fresh(redeem("c", "u", 1))]).await;
+    let stats = s.stats().await;
+    assert_eq!((stats.queues[0].waiting, stats.queues[0].in_flight), (0, 0));
+}
+
+/// A stream is trimmed as it is settled, without anybody's asking.
+#[tokio::test]
+async fn what_is_settled_is_trimmed_on_the_way() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.make(create("c", 99_999)).await;
+    for _ in 0..20 {
+        let jobs: Vec<_> = (0..100).map(|_| fresh(redeem("c", "u", 1))).collect();
+        let entries = s.deliver("w", &jobs).await;
         s.settle_entries(&entries).await;
     }
-    let length = length(s).await;
-    assert!(length < 300, "{length} entries are left, more than the node that the last one is in");
-    let stats = s.stats().await;
-    assert_eq!((stats.queues[0].waiting, stats.queues[0].pending), (0, 0));
+    let stream = s.keys.queue(&s.queue);
+    let length = s.number(&["XLEN", &stream]).await;
+    assert!(length <= 512 + 200, "{length} entries are left of 2,000 settled ones");
 }

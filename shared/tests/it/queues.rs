@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use tollgate::ids::QueueName;
 use tollgate::scripts::integrity::integrity;
 use tollgate::scripts::queue::{Apply, QueueStatus, Repair, queue, repair};
+use tollgate::scripts::recover::Company;
 use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, QueueStats, StreamIds};
-use tollgate::scripts::{ScriptError, claim, pending, promote, receipts_drop, survey};
+use tollgate::scripts::{ScriptError, promote, receipts_drop, survey};
 
 use crate::harness::TestRedis;
 use crate::space::*;
@@ -79,7 +80,7 @@ async fn the_receipts_floor_does_not_pass_what_waits_in_a_queue_that_nobody_open
 async fn whatever_is_deleted_of_a_queue_is_named_counted_and_made_again_by_a_repair_alone() {
     for settled in [0, 4] {
         for problem in
-            [QueueProblem::NoStream, QueueProblem::NoGroup, QueueProblem::Replaced, QueueProblem::Unlisted]
+            [QueueProblem::NoStream, QueueProblem::Rows, QueueProblem::Replaced, QueueProblem::Unlisted]
         {
             let mut space = Space::new().await;
             let s = &mut space;
@@ -92,13 +93,16 @@ async fn whatever_is_deleted_of_a_queue_is_named_counted_and_made_again_by_a_rep
             survey::read(&mut s.link, &s.keys).await.unwrap();
             let (stream, queues) = (s.keys.queue(&s.queue), s.keys.queues());
             match problem {
-                QueueProblem::NoGroup => s.run(&["XGROUP", "DESTROY", &stream, "workers"]).await,
+                QueueProblem::Rows => {
+                    let rows = s.keys.in_flight(&s.queue);
+                    s.run(&["HSET", &rows, "1-0", "damaged"]).await
+                }
                 QueueProblem::Unlisted => s.run(&["DEL", &queues]).await,
                 _ => s.run(&["DEL", &stream]).await,
             };
             if problem == QueueProblem::Replaced {
                 s.enqueue(&jobs(2)).await;
-                s.run(&["XGROUP", "CREATE", &stream, "workers", "0"]).await;
+                s.run(&["XGROUP", "CREATE", &stream, "cursor", "0"]).await;
             }
             let what = format!("{problem:?} after {settled}");
             let gone = if matches!(problem, QueueProblem::NoStream | QueueProblem::Replaced) {
@@ -147,7 +151,7 @@ async fn whatever_is_deleted_of_a_queue_is_named_counted_and_made_again_by_a_rep
                 s.settle_entries(&entries).await;
             }
             let after = s.stats().await;
-            assert_eq!((after.queues[0].waiting, after.queues[0].pending), (0, 0), "{what}");
+            assert_eq!((after.queues[0].waiting, after.queues[0].in_flight), (0, 0), "{what}");
             assert_eq!(audited(s).await, "", "{what}");
         }
     }
@@ -172,17 +176,18 @@ async fn what_a_worker_had_in_hand_during_a_repair_is_settled_once() {
     let s = &mut space;
     s.make(create("c", 100)).await;
     let held = s.deliver("w", &jobs(3)).await;
-    let (stream, name) = (s.keys.queue(&s.queue), s.queue.clone());
-    s.run(&["XGROUP", "DELCONSUMER", &stream, "workers", "w"]).await;
-    assert!(!stats_of(s).await.is_conserved());
+    let (rows, name) = (s.keys.in_flight(&s.queue), s.queue.clone());
+    s.run(&["DEL", &rows]).await;
+    assert_eq!(ours(s).await.problem, Some(QueueProblem::Rows));
     let repaired = repair(&mut s.link, &s.keys, &name, Apply::Yes).await.unwrap();
-    assert_eq!(repaired, Repair::Repaired { wrong: "contradicted".into(), waiting: 3, lost: 0 });
-    s.settle_entries(&held).await;
+    assert_eq!(repaired, Repair::Repaired { wrong: "rows".into(), waiting: 3, lost: 0 });
+    let late = s.settle_entries(&held).await.answers;
+    assert!(late.iter().all(|answer| *answer == tollgate::scripts::settle::Answer::NotOwner), "{late:?}");
     let again = s.fetch("heir", 9).await;
     assert_eq!(again.len(), 3);
     s.settle_entries(&again).await;
     let after = s.stats().await;
-    assert_eq!((after.head.replayed, after.queues[0].waiting), (3, 0));
+    assert_eq!((after.head.replayed, after.queues[0].waiting), (0, 0));
     assert_eq!(
         s.text(&["HGET", &s.keys.campaign(&"c".parse().unwrap()), "issued"]).await.as_deref(),
         Some("3")
@@ -216,10 +221,17 @@ async fn entries_whose_ids_are_ahead_of_the_clock_have_an_age_and_hold_the_floor
             .unwrap();
     assert_eq!(held.floor_hour, floor, "nobody knows how long it has waited");
     // Settled, it holds nothing back any more; and the repair lets the ids follow the clock again.
-    s.run(&["XREADGROUP", "GROUP", "workers", "w", "STREAMS", &stream, ">"]).await;
-    s.run(&["XACK", &stream, "workers", &next_year]).await;
-    let head = s.keys.head();
-    s.run(&["HSET", &head, "acked", "1", "acked:default", "1"]).await;
+    let entry = s.take("w", 9).await.remove(0);
+    let poison = tollgate::ids::JobId::poison(&s.queue, &entry.entry);
+    let parking = tollgate::scripts::park::Parking {
+        entry: &entry.entry,
+        id: &poison,
+        fingerprint: tollgate::fingerprint::Fingerprint::of_poison(b"{}"),
+        attempts: 0,
+        envelope: b"{}",
+        destination: tollgate::scripts::park::Destination::Dead(tollgate::code::Code::MissingField),
+    };
+    s.park_as(parking).await.unwrap();
     let raised =
         receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor, receipts_drop::Pace::ByHand, 1_000)
             .await
@@ -261,12 +273,10 @@ async fn the_highest_id_there_is_breaks_nothing_and_a_repair_takes_it_away() {
     everything(s, "waiting").await;
     let entries = s.fetch("w", 9).await;
     everything(s, "pending").await;
-    // Claimed and re-read up to its very end.
-    let zero = std::time::Duration::ZERO;
-    assert_eq!(claim::claim(&mut s.link, &s.keys, &name, "heir", zero, 4).await.unwrap().len(), 4);
-    assert_eq!(claim::claim(&mut s.link, &s.keys, &name, "heir", zero, 4).await.unwrap().len(), 0);
-    let behind = pending::pending(&mut s.link, &s.keys, &name, "heir", Some(HIGHEST), 4).await.unwrap();
-    assert_eq!(behind, []);
+    assert_eq!(entries.len(), 4);
+    // Taken over and read again up to its very end; behind it nothing is asked for.
+    let (_, entries) = s.take_over("heir", std::time::Duration::ZERO, Company::Others).await.unwrap();
+    assert_eq!((entries.len(), s.fetch("w", 9).await.len()), (4, 0));
     s.settle_entries(&entries[..2]).await;
     everything(s, "half settled").await;
 
@@ -278,7 +288,7 @@ async fn the_highest_id_there_is_breaks_nothing_and_a_repair_takes_it_away() {
     assert_eq!(entries.len(), 3);
     s.settle_entries(&entries).await;
     let after = s.stats().await;
-    assert_eq!((after.queues[0].waiting, after.queues[0].pending, after.head.lost), (0, 0, 0));
+    assert_eq!((after.queues[0].waiting, after.queues[0].in_flight, after.head.lost), (0, 0, 0));
     assert_eq!(
         s.text(&["HGET", &s.keys.campaign(&"c".parse().unwrap()), "issued"]).await.as_deref(),
         Some("5")
@@ -319,7 +329,7 @@ async fn a_right_that_is_missing_moves_no_job_to_dead() {
     let s = &mut space;
     let at = tollgate::instant::Instant::from_ms(s.now_ms().await + 100).unwrap();
     for entry in &s.deliver("w", &jobs(3)).await {
-        s.park("w", entry, tollgate::scripts::park::Destination::Scheduled(at)).await.unwrap();
+        s.park(entry, tollgate::scripts::park::Destination::Scheduled(at)).await.unwrap();
     }
     crate::harness::until("the jobs to be due", async || (s.now_ms().await > at.ms()).then_some(())).await;
     let names = s.queues().await;
@@ -376,7 +386,7 @@ async fn keys_that_are_gone_are_named_by_what_the_others_say() {
         s.make(create("c", 100)).await;
         s.make(open("a", 9)).await;
         let entry = s.deliver("w", &jobs(1)).await.remove(0);
-        s.park("w", &entry, tollgate::scripts::park::Destination::Dead(tollgate::code::Code::WorkerLost))
+        s.park(&entry, tollgate::scripts::park::Destination::Dead(tollgate::code::Code::WorkerLost))
             .await
             .unwrap();
         survey::read(&mut s.link, &s.keys).await.unwrap();

@@ -90,7 +90,7 @@ impl Ground {
             }
             Known::Hold => {
                 let request = self.request.clone();
-                assert_eq!(self.space.settle_as(&self.id, &request).await.code(), Code::Held);
+                assert_eq!(self.space.settle_as(&self.id, &request).await.code(), Some(Code::Held));
                 let bucket = self.space.keys.receipts(self.id.bucket());
                 self.space.run(&["DEL", &bucket]).await;
             }
@@ -121,7 +121,7 @@ impl Ground {
 
     async fn park(&mut self, destination: Destination) {
         let entries = self.space.deliver("w", &[job(&self.id, self.request.clone())]).await;
-        assert_eq!(self.space.park("w", &entries[0], destination).await.unwrap(), Parked::Moved);
+        assert_eq!(self.space.park(&entries[0], destination).await.unwrap(), Parked::Moved);
     }
 
     /// An entry of the id, asking for `request`, in the hands of `w`.
@@ -142,6 +142,7 @@ fn plain(answer: Answer) -> String {
         Answer::Mismatch { seq: 0 } => "mismatch of a row".to_owned(),
         Answer::Mismatch { .. } => "mismatch".to_owned(),
         Answer::Expired => "expired".to_owned(),
+        Answer::NotOwner => "not owner".to_owned(),
         Answer::Undecided(code) => code.name().to_owned(),
     }
 }
@@ -187,7 +188,7 @@ async fn by_settle(mut ground: Ground, request: Request, is_other: bool) -> Stri
 async fn by_park(mut ground: Ground, request: Request) -> String {
     let before = ground.space.dump().await.hash("parked");
     let entry = ground.entry(&request).await;
-    let parked = ground.space.park("w", &entry, DEAD).await.unwrap();
+    let parked = ground.space.park(&entry, DEAD).await.unwrap();
     let after = ground.space.dump().await.hash("parked");
     let what = match parked {
         Parked::Moved if after.values().any(|row| row.contains("\tcorrupt_state\t")) => {

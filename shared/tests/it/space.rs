@@ -1,22 +1,25 @@
 //! A namespace of one partition for one test: its calls with short names, and every key of it as a value
 //! that can be compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use redis::Value;
 use tollgate::Tollgate;
 use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::connect::Server;
+use tollgate::fetch::{Row, Take};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
 use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
-use tollgate::keys::{GROUP, Keys};
+use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
 use tollgate::scripts::init::Parameters;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
-use tollgate::scripts::settle::{Answer, Item, Settlement, settle};
+use tollgate::scripts::recover::{Company, HeldRow, Recovered, Recovery, recover};
+use tollgate::scripts::settle::{Answer, Item, Policy, Settlement, Source, settle_with};
 use tollgate::scripts::stats::{self, PartitionStats};
 use tollgate::scripts::{ScriptError, queue};
 
@@ -31,6 +34,10 @@ pub(crate) struct Space {
     pub(crate) keys: Keys,
     pub(crate) link: Link,
     pub(crate) queue: QueueName,
+    /// The row that each entry was last read from.
+    rows: HashMap<String, Row>,
+    /// What is known to be left of each row.
+    left: HashMap<Row, Vec<String>>,
 }
 
 impl Space {
@@ -44,7 +51,8 @@ impl Space {
         let tollgate = Tollgate::init(server.clone(), namespace, Partitions::ONE, RETENTION).await.unwrap();
         let keys = tollgate.keys(Partitions::ONE.get(0).unwrap()).clone();
         let link = server.link().await.unwrap();
-        Self { server, tollgate, keys, link, queue: QueueName::default() }
+        let (rows, left) = Default::default();
+        Self { server, tollgate, keys, link, queue: QueueName::default(), rows, left }
     }
 
     /// What it was initialised with, but for the retention.
@@ -66,7 +74,7 @@ impl Space {
 
     /// Settles one request directly, under an id of its own.
     pub(crate) async fn make(&mut self, request: Request) -> Code {
-        self.settle_as(&JobId::fresh(), &request).await.code()
+        self.settle_as(&JobId::fresh(), &request).await.code().unwrap()
     }
 
     pub(crate) async fn settle_as(&mut self, id: &JobId, request: &Request) -> Answer {
@@ -78,14 +86,74 @@ impl Space {
         &mut self,
         jobs: &[(Option<&str>, &JobId, &Request)],
     ) -> Result<Settlement, ScriptError> {
-        settle(&mut self.link, &self.keys, &self.queue, &items(jobs)).await
+        self.settle_with(jobs, Policy::default()).await
+    }
+
+    /// Settles jobs as a worker does: those of a row name it, and what else is in it.
+    pub(crate) async fn settle_with(
+        &mut self,
+        jobs: &[(Option<&str>, &JobId, &Request)],
+        policy: Policy<'_>,
+    ) -> Result<Settlement, ScriptError> {
+        let Some(entry) = jobs.first().and_then(|(entry, ..)| *entry) else {
+            return settle_with(&mut self.link, &self.keys, &self.queue, &items(jobs), policy).await;
+        };
+        let row = self.row(entry);
+        let named: Vec<&str> = jobs.iter().filter_map(|(entry, ..)| *entry).collect();
+        let all = self.left.get(&row).cloned().unwrap_or_default();
+        let left: Vec<&str> = all.iter().map(String::as_str).filter(|entry| !named.contains(entry)).collect();
+        let policy = Policy { source: Some(Source { row: &row, left: &left }), ..policy };
+        let settled = settle_with(&mut self.link, &self.keys, &self.queue, &items(jobs), policy).await?;
+        let undecided = |entry: &str| {
+            let at = named.iter().position(|named| *named == entry);
+            at.is_some_and(|at| matches!(settled.answers[at], Answer::Undecided(_)))
+        };
+        let now = all.iter().filter(|entry| left.contains(&entry.as_str()) || undecided(entry)).cloned();
+        self.left.insert(row, now.collect());
+        Ok(settled)
+    }
+
+    /// What is known of rows, to be put back later.
+    pub(crate) fn known(&self) -> (HashMap<String, Row>, HashMap<Row, Vec<String>>) {
+        (self.rows.clone(), self.left.clone())
+    }
+
+    pub(crate) fn know_again(&mut self, known: &(HashMap<String, Row>, HashMap<Row, Vec<String>>)) {
+        (self.rows, self.left) = known.clone();
+    }
+
+    /// The row that an entry was last read from.
+    pub(crate) fn row(&self, entry: &str) -> Row {
+        self.rows.get(entry).cloned().unwrap_or(Row { key: "0-0".to_owned(), token: "0".to_owned() })
+    }
+
+    /// From now on the entries are those of the row, as whoever read it knows it.
+    pub(crate) fn know(&mut self, row: &Row, entries: impl IntoIterator<Item = String>) {
+        let entries: Vec<String> = entries.into_iter().collect();
+        entries.iter().for_each(|entry| _ = self.rows.insert(entry.clone(), row.clone()));
+        self.left.insert(row.clone(), entries);
     }
 
     /// Settles fetched entries as a worker does.
     pub(crate) async fn settle_entries(&mut self, entries: &[(String, Job)]) -> Settlement {
-        let jobs: Vec<_> =
-            entries.iter().map(|(entry, job)| (Some(entry.as_str()), &job.id, &job.request)).collect();
-        self.settle(&jobs).await.unwrap()
+        let mut all: Option<Settlement> = None;
+        for of_row in entries
+            .chunk_by(|(a, _), (b, _)| self.row(a) == self.row(b))
+            .map(<[_]>::to_vec)
+            .collect::<Vec<_>>()
+        {
+            let jobs: Vec<_> =
+                of_row.iter().map(|(entry, job)| (Some(entry.as_str()), &job.id, &job.request)).collect();
+            let settled = self.settle(&jobs).await.unwrap();
+            match &mut all {
+                Some(all) => all.answers.extend(settled.answers),
+                empty => *empty = Some(settled),
+            }
+        }
+        match all {
+            Some(all) => all,
+            None => self.settle(&[]).await.unwrap(),
+        }
     }
 
     pub(crate) async fn enqueue(&mut self, jobs: &[Job]) {
@@ -95,26 +163,49 @@ impl Space {
         }
     }
 
-    /// Reads up to `count` new entries as `consumer`.
-    pub(crate) async fn fetch(&mut self, consumer: &str, count: usize) -> Vec<(String, Job)> {
-        let stream = self.keys.queue(&self.queue);
-        let reply = self
-            .run(&[
-                "XREADGROUP",
-                "GROUP",
-                GROUP,
-                consumer,
-                "COUNT",
-                &count.to_string(),
-                "STREAMS",
-                &stream,
-                ">",
-            ])
-            .await;
-        let Value::Array(mut streams) = reply else { return Vec::new() };
-        let Some(Value::Array(mut stream)) = streams.pop() else { panic!("{streams:?}") };
-        let Some(Value::Array(entries)) = stream.pop() else { panic!("{stream:?}") };
-        entries.into_iter().map(read_entry).collect()
+    /// Another client of the same namespace, with a connection of its own.
+    pub(crate) async fn another(&self) -> Self {
+        let (rows, left) = Default::default();
+        let (server, link) = (self.server.clone(), self.server.link().await.unwrap());
+        let (tollgate, keys, queue) = (self.tollgate.clone(), self.keys.clone(), self.queue.clone());
+        Self { server, tollgate, keys, link, queue, rows, left }
+    }
+
+    /// Takes up to `count` entries as `worker`, whatever they hold.
+    pub(crate) async fn take(&mut self, worker: &str, count: usize) -> Vec<tollgate::fetch::Delivered> {
+        let taken = Take::new(&self.keys, &self.queue, worker, count).run(&mut self.link).await.unwrap();
+        let Some(taken) = taken else { return Vec::new() };
+        self.know(&taken.row, taken.entries.iter().map(|delivered| delivered.entry.clone()));
+        taken.entries
+    }
+
+    /// Takes up to `count` entries as `worker`.
+    pub(crate) async fn fetch(&mut self, worker: &str, count: usize) -> Vec<(String, Job)> {
+        let decode = |job: &[u8]| tollgate::envelope::Envelope::decode_job(job).unwrap();
+        self.take(worker, count)
+            .await
+            .into_iter()
+            .map(|delivered| (delivered.entry, decode(&delivered.job)))
+            .collect()
+    }
+
+    /// Takes over, as `worker`, one row that another has held for `idle`, and reads it.
+    pub(crate) async fn take_over(
+        &mut self,
+        worker: &str,
+        idle: Duration,
+        company: Company,
+    ) -> Option<(Recovered, Vec<(String, Job)>)> {
+        let recovery = Recovery::Others(idle);
+        let held: Vec<HeldRow> = Vec::new();
+        let rows =
+            recover(&mut self.link, &self.keys, &self.queue, worker, recovery, company, &held).await.unwrap();
+        let row = rows.rows.into_iter().find(|row| row.was_taken_over)?;
+        let (link, keys, queue) = (&mut self.link, &self.keys, &self.queue);
+        let read = tollgate::fetch::read_row(link, keys, queue, &row, None, 1_000).await.unwrap();
+        self.know(&row.row, read.iter().map(|delivered| delivered.entry.clone()));
+        let decode = |job: &[u8]| tollgate::envelope::Envelope::decode_job(job).unwrap();
+        Some((row, read.into_iter().map(|delivered| (delivered.entry, decode(&delivered.job))).collect()))
     }
 
     /// Enqueues and fetches: entries that are pending under `consumer`.
@@ -127,22 +218,32 @@ impl Space {
 
     pub(crate) async fn park(
         &mut self,
-        consumer: &str,
         (entry, job): &(String, Job),
         destination: Destination,
     ) -> Result<Parked, ScriptError> {
         let envelope = job.encode();
         let parking = Parking {
-            queue: &self.queue,
             entry,
-            consumer,
             id: &job.id,
             fingerprint: Fingerprint::of(&job.request),
             attempts: 0,
             envelope: envelope.as_bytes(),
             destination,
         };
-        park(&mut self.link, &self.keys, parking).await
+        self.park_as(parking).await
+    }
+
+    pub(crate) async fn park_as(&mut self, parking: Parking<'_>) -> Result<Parked, ScriptError> {
+        let row = self.row(parking.entry);
+        let all = self.left.get(&row).cloned().unwrap_or_default();
+        let left: Vec<&str> =
+            all.iter().map(String::as_str).filter(|entry| *entry != parking.entry).collect();
+        let source = Source { row: &row, left: &left };
+        let parked = park(&mut self.link, &self.keys, &self.queue, source, &[parking]).await?[0];
+        if !matches!(parked, Parked::Due | Parked::DeadFull) {
+            self.left.insert(row, left.into_iter().map(str::to_owned).collect());
+        }
+        Ok(parked)
     }
 
     pub(crate) async fn queues(&mut self) -> Vec<QueueName> {
@@ -189,7 +290,6 @@ impl Space {
                 "stream" => {
                     reads.cmd("XRANGE").arg(name).arg(&["-", "+"]);
                     reads.cmd("XINFO").arg("GROUPS").arg(name);
-                    reads.cmd("XPENDING").arg(name).arg(&[GROUP, "-", "+", "1000000"]);
                 }
                 _ => _ = reads.cmd("DUMP").arg(name),
             }
@@ -199,28 +299,12 @@ impl Space {
         let contents = types.iter().map(|kind| match kind.as_str() {
             "hash" => Content::Hash(redis::from_redis_value(next().unwrap()).unwrap()),
             "zset" => Content::Zset(redis::from_redis_value(next().unwrap()).unwrap()),
-            "stream" => Content::Stream {
-                entries: next().unwrap(),
-                groups: next().unwrap(),
-                pending: next().map(pending_rows).unwrap_or_default(),
-            },
+            "stream" => Content::Stream { entries: next().unwrap(), groups: next().unwrap() },
             _ => Content::Other(next().unwrap()),
         });
         let contents: Vec<Content> = contents.collect();
         Dump(names.iter().map(|name| name.trim_start_matches(&tag).to_owned()).zip(contents).collect())
     }
-}
-
-/// Entry, consumer and deliveries of each pending entry, without the idle time, which moves by itself.
-fn pending_rows(reply: Value) -> Vec<(String, String, u64)> {
-    let rows: Vec<(String, String, u64, u64)> = redis::from_redis_value(reply).unwrap();
-    rows.into_iter().map(|(entry, owner, _idle, deliveries)| (entry, owner, deliveries)).collect()
-}
-
-fn read_entry(value: Value) -> (String, Job) {
-    let (entry, fields): (String, Vec<String>) = redis::from_redis_value(value).unwrap();
-    assert_eq!(fields[0], "job");
-    (entry, tollgate::envelope::Envelope::decode_job(fields[1].as_bytes()).unwrap())
 }
 
 pub(crate) fn items<'a>(jobs: &[(Option<&'a str>, &'a JobId, &'a Request)]) -> Vec<Item<'a>> {
@@ -238,7 +322,7 @@ pub(crate) fn items<'a>(jobs: &[(Option<&'a str>, &'a JobId, &'a Request)]) -> V
 pub(crate) enum Content {
     Hash(BTreeMap<String, String>),
     Zset(Vec<(String, String)>),
-    Stream { entries: Value, groups: Value, pending: Vec<(String, String, u64)> },
+    Stream { entries: Value, groups: Value },
     Other(Value),
 }
 

@@ -42,7 +42,7 @@ impl Agent for Observer {
         for queue in partition.queues {
             let age_ms = queue.oldest_at_ms.map_or(0, |oldest_ms| partition.at_ms.saturating_sub(oldest_ms));
             let (age, name) = (Duration::from_millis(age_ms), queue.name.as_str());
-            metrics.queue(lane.partition.number(), name, queue.waiting, queue.pending, age);
+            metrics.queue(lane.partition.number(), name, queue.waiting, queue.in_flight, age);
             shown.push(name.to_owned());
         }
         self.shown.insert(lane.partition, shown);

@@ -73,6 +73,14 @@ impl Agent for Surveyor {
 fn wrong(worker: &Worker, partition: Partition, stats: &PartitionStats) -> Vec<Incident> {
     let mut wrong: Vec<_> =
         stats.queues.iter().filter_map(|queue| queue_incident(worker, partition, queue)).collect();
+    if stats.head.vanished > 0 {
+        let gone = stats.head.vanished;
+        let reason =
+            format!("{gone} jobs were deleted from their streams past the scripts, before they were settled");
+        let incident = Incident::new(Kind::JobsMissing, format!("partition {partition}"), reason).degraded();
+        wrong.push(incident.hint("`tollgate-producer repair queue` counts them as lost"));
+        return wrong;
+    }
     // Where something is lost the sums cannot be right.
     if stats.queues.iter().all(|queue| queue.problem.is_none()) && !stats.is_conserved() {
         let (accepted, found) = stats.conservation();

@@ -76,7 +76,9 @@ fn poison_parcel<'a>(delivered: &'a Delivered, batch: &Batch, poison: Poison) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hand::{Left, WentOn};
     use crate::pipeline::suspicion::Suspicion;
+    use tollgate::fetch::Row;
     use tollgate::ids::QueueName;
 
     #[test]
@@ -93,7 +95,10 @@ mod tests {
         let entries =
             entries.map(|(n, body)| Delivered { entry: format!("{n}-0"), job: body.clone().into() });
         let (queue, suspicion) = (QueueName::default(), Suspicion::None);
-        let batch = Batch { partition, queue, entries: entries.collect(), suspicion };
+        let entries: Vec<Delivered> = entries.collect();
+        let (left, went_on) = (Left::of(&entries), WentOn::now());
+        let row = Row { key: "0-0".to_owned(), token: "0".to_owned() };
+        let batch = Batch { partition, queue, row, entries, suspicion, left, went_on };
 
         let decoded = decode(&batch, two);
         assert_eq!(decoded.jobs.iter().map(|job| job.job.id.as_str()).collect::<Vec<_>>(), ["here"]);

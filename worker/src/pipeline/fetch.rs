@@ -1,41 +1,58 @@
-//! Fetch: one reader per partition, on a connection of its own, takes entries and hands batches on.
+//! Fetch: one reader per partition takes batches and hands them on.
 //!
-//! The next batch is read while the last one settles. A read is never cancelled while it may still be served, except
-//! at the very end. After any error the entries that are pending under us but not in hand are those whose reply was
-//! lost: they are read again, without counting a delivery. Must not fetch while a batch waits for Redis to heal.
+//! The next batch is taken while the last one settles. A take notes its batch as a row in flight; after any error the
+//! rows that are ours but not in hand are those whose reply was lost: they are read again, without counting a delivery.
+//! Waiting is apart from taking, on a connection of its own, and only after every queue has given less than was asked
+//! for: what it brings is a wake-up, so it may be cut off at any time. Must not take while a batch waits for Redis to
+//! heal.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tollgate::fetch::{Delivered, FetchError, Wait, fetch};
+use tokio::time::Instant;
+use tollgate::fetch::{Delivered, Row, Take, Woken, read_row, wait};
 use tollgate::ids::QueueName;
 use tollgate::link::{BlockingLink, Link};
 use tollgate::random;
 use tollgate::scripts::ScriptError;
-use tollgate::scripts::claim::Redelivered;
-use tollgate::scripts::pending::pending;
+use tollgate::scripts::ready::ready;
+use tollgate::scripts::recover::{Company, Recovered, Recovery, recover};
+use tollgate::scripts::stats::QueueProblem;
 
 use crate::failpoint::failpoint;
-use crate::hand::{Batch, Held};
+use crate::hand::{Batch, Expected, Held, Left, WentOn};
 use crate::lane::Lane;
 use crate::pipeline::{self, suspicion::Suspicion};
 use crate::process::Worker;
 use crate::retry_loop::{GaveUp, RetryLoop};
 use crate::shutdown::Phase;
 
-/// How long a read waits: also how long an idle worker takes to end, and a pause to take hold.
-const BLOCK: Duration = Duration::from_millis(500);
+/// How long the first wait is after there was work, and the longest: each that brings nothing doubles it. It bounds what
+/// a wake-up costs that was lost, with a worker that died over it.
+const BLOCK_MIN: Duration = Duration::from_millis(500);
+const BLOCK_MAX: Duration = Duration::from_secs(5);
+/// How long a queue that gave less than was asked for is left alone while others have enough.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How often to look whether a queue is served again, while none is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Entries that one re-read asks for.
-const PENDING_PAGE: usize = 500;
+/// Entries that one read of a row asks for.
+const PAGE: usize = 500;
 
 /// Fetches until the worker drains.
 pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
-    let mut reader = Reader { worker: &worker, lane: &lane, link: None };
-    // The task may have died between a read and its handing on: what is pending and not in hand is read first.
+    let mut reader = Reader {
+        worker: &worker,
+        lane: &lane,
+        link: None,
+        waiting: None,
+        dry: BTreeSet::new(),
+        looked_at: Instant::now(),
+        block: BLOCK_MIN,
+    };
+    // The task may have died between a take and its handing on: what is ours and not in hand is read first.
     lane.reply_was_lost();
     let mut retry = RetryLoop::in_partition(&worker.health, Phase::Draining, "fetch", lane.partition);
     while reader.may_fetch().await {
@@ -59,7 +76,14 @@ pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
 struct Reader<'a> {
     worker: &'a Arc<Worker>,
     lane: &'a Arc<Lane>,
-    link: Option<BlockingLink>,
+    link: Option<Link>,
+    /// The connection that waits.
+    waiting: Option<BlockingLink>,
+    /// The queues that gave less than was asked for when they were last asked.
+    dry: BTreeSet<QueueName>,
+    /// When it was last looked whether something came into the dry ones.
+    looked_at: Instant,
+    block: Duration,
 }
 
 impl Reader<'_> {
@@ -80,129 +104,121 @@ impl Reader<'_> {
         if self.lane.take_reply_lost() {
             return self.read_again().await.inspect_err(|_| self.lane.reply_was_lost());
         }
-        let queues = shuffled(&self.lane.queues().active);
-        if queues.is_empty() {
+        let queues = self.lane.queues();
+        if queues.active.is_empty() {
             tokio::time::sleep(LOOK_EVERY).await;
             return Ok(Vec::new());
         }
-        match self.fetch(&queues).await {
-            Ok(fetched) => {
-                let held =
-                    fetched.into_iter().map(|(queue, entries)| self.take(queue, entries, Suspicion::None));
-                Ok(held.collect())
-            }
-            Err(FetchError::NoGroup) => {
-                let mut link = self.worker.tollgate.server().link().await?;
-                // Deleted, by whomever: it is not made again. The others are served without it.
-                self.lane.survey(&mut link).await?;
-                self.lane.refresh(&mut link, &self.worker.config.queues).await?;
-                Ok(Vec::new())
-            }
-            Err(FetchError::Failure(failure)) => Err(failure.into()),
+        if !self.dry.is_empty() && self.looked_at.elapsed() > LOOK_AGAIN_AFTER {
+            self.look_again().await?;
         }
+        // In the order of their weights, and again each time, so that none starves.
+        for queue in shuffled(&queues.active) {
+            if !self.dry.contains(&queue)
+                && let Some(held) = self.take(&queue).await?
+            {
+                return Ok(vec![held]);
+            }
+        }
+        self.wait(queues.active.iter().map(|(queue, _)| queue.clone()).collect()).await?;
+        Ok(Vec::new())
     }
 
-    /// The first queue that has entries, in the order given; if none has, whichever gets some first.
-    async fn fetch(&mut self, queues: &[QueueName]) -> Result<Vec<(QueueName, Vec<Delivered>)>, FetchError> {
-        if queues.len() > 1 {
-            for queue in queues {
-                let fetched = self.fetch_once(std::slice::from_ref(queue), Wait::No).await?;
-                if !fetched.is_empty() {
-                    return Ok(fetched);
+    /// Takes a batch of one queue.
+    async fn take(&mut self, queue: &QueueName) -> Result<Option<Held>, ScriptError> {
+        let (lane, worker) = (self.lane, self.worker);
+        let count = lane.read_size().count(lane.batch_target());
+        let take = Take::new(&lane.keys, queue, &worker.consumer, count);
+        // A recovery that meets its row before we have heard of it does not read it again.
+        let expected = worker.hand.expect(lane.partition, queue, take.token());
+        let taken = match take.run(self.link().await?).await {
+            // Deleted, by whomever: it is not made again. The others are served without it.
+            Err(ScriptError::QueueLost { problem, .. }) if problem != QueueProblem::WrongType => {
+                let link = self.link().await?;
+                lane.survey(link).await?;
+                lane.refresh(link, &worker.config.queues).await?;
+                return Ok(None);
+            }
+            Err(error) => {
+                if is_time_out(&error) {
+                    lane.read_size().timed_out(count);
                 }
+                return Err(error);
             }
-        }
-        self.fetch_once(queues, Wait::ForEntries).await
-    }
-
-    async fn fetch_once(
-        &mut self,
-        queues: &[QueueName],
-        wait: Wait,
-    ) -> Result<Vec<(QueueName, Vec<Delivered>)>, FetchError> {
-        let (keys, consumer) = (&self.lane.keys, &self.worker.consumer);
-        let count = self.lane.read_size().count(self.lane.batch_target());
-        let link = match &mut self.link {
-            Some(link) => link,
-            empty => empty.insert(self.worker.tollgate.server().blocking_link(BLOCK).await?),
+            Ok(taken) => taken,
         };
-        let fetched = fetch(link, keys, queues, consumer, count, wait).await;
-        match &fetched {
-            Ok(fetched) => {
-                let entries = || fetched.iter().flat_map(|(_, entries)| entries);
-                let bytes = entries().map(|delivered| delivered.job.len()).sum();
-                self.lane.read_size().answered(count, entries().count(), bytes);
-            }
-            Err(FetchError::Failure(failure)) if failure.is_time_out() => {
-                self.lane.read_size().timed_out(count);
-            }
-            Err(_) => {}
+        let Some(taken) = taken else {
+            self.dry.insert(queue.clone());
+            return Ok(None);
+        };
+        let bytes = taken.entries.iter().map(|delivered| delivered.job.len()).sum();
+        lane.read_size().answered(count, taken.entries.len(), bytes);
+        self.block = BLOCK_MIN;
+        if taken.entries.len() < count {
+            self.dry.insert(queue.clone());
         }
-        fetched
+        let held = in_hand(worker, lane, queue, taken.row, taken.entries, Suspicion::None);
+        drop(expected);
+        Ok(Some(held))
     }
 
-    /// What is pending under us and not in hand: it was served to us, and we did not hear of it. As much as one answer
-    /// has of it; the rest with the next call, so that what came over a slow link is not lost with what does not.
-    async fn read_again(&self) -> Result<Vec<Held>, ScriptError> {
-        let _nothing_is_taken_meanwhile = self.lane.taking.lock().await;
-        let mut link = self.worker.tollgate.server().link().await?;
+    /// Waits until something comes into one of the queues, or they are others, or it is time to look.
+    async fn wait(&mut self, queues: Vec<QueueName>) -> Result<(), ScriptError> {
+        let mut changes = self.lane.queue_changes();
+        let waiting = match &mut self.waiting {
+            Some(waiting) => waiting,
+            empty => empty.insert(self.worker.tollgate.server().blocking_link(BLOCK_MAX).await?),
+        };
+        let woken = tokio::select! {
+            woken = wait(waiting, &self.lane.keys, &queues, self.block) => woken?,
+            _ = changes.changed() => return Ok(()),
+            () = self.worker.health.shutdown.reached(Phase::Quiet) => return Ok(()),
+        };
+        match woken {
+            Woken::By(queue) => _ = self.dry.remove(&queue),
+            // A take makes the group again, or names what was lost.
+            Woken::NoGroup => self.dry.clear(),
+            Woken::No => {
+                self.block = (self.block * 2).min(BLOCK_MAX);
+                self.look_again().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks which of the dry queues have something by now.
+    async fn look_again(&mut self) -> Result<(), ScriptError> {
+        let dry: Vec<QueueName> = self.dry.iter().cloned().collect();
+        let keys = &self.lane.keys;
+        let ready = ready(self.link().await?, keys, &dry).await?;
+        ready.iter().for_each(|queue| _ = self.dry.remove(queue));
+        self.looked_at = Instant::now();
+        Ok(())
+    }
+
+    async fn link(&mut self) -> Result<&mut Link, ScriptError> {
+        match &mut self.link {
+            Some(link) => Ok(link),
+            empty => Ok(empty.insert(self.worker.tollgate.server().link().await?)),
+        }
+    }
+
+    /// What is ours and not in hand: it was served to us, and we did not hear of it. A suspect waits for the reclaimer,
+    /// which reads it when nothing else is worked on.
+    async fn read_again(&mut self) -> Result<Vec<Held>, ScriptError> {
+        let (worker, lane) = (self.worker, self.lane);
         let mut held = Vec::new();
-        for queue in &self.lane.queues().all {
-            let in_hand = self.worker.hand.of_queue(self.lane.partition, queue);
-            let mut after: Option<String> = None;
-            loop {
-                let (page, is_last) = self.page(&mut link, queue, after.as_deref()).await?;
-                after = page.last().map(|row| row.entry.clone());
-                let mut unsuspected = Vec::new();
-                for Redelivered { entry, deliveries, job } in page {
-                    let suspicion = Suspicion::of(deliveries.saturating_sub(1)); // one of them is to us
-                    let delivered = Delivered { entry, job };
-                    if in_hand.contains(&delivered.entry) {
-                    } else if suspicion == Suspicion::None {
-                        unsuspected.push(delivered);
-                    } else {
-                        held.push(self.take(queue.clone(), vec![delivered], suspicion));
-                    }
-                }
-                if !unsuspected.is_empty() {
-                    held.push(self.take(queue.clone(), unsuspected, Suspicion::None));
-                }
-                if is_last {
-                    break;
-                }
-                if !held.is_empty() {
-                    self.lane.reply_was_lost();
-                    return Ok(held);
-                }
+        for queue in &lane.queues().all {
+            let link = self.link().await?;
+            let found = find(worker, lane, queue, Recovery::Own, Company::Others, link).await?;
+            for row in found.rows {
+                held.push(row.read(worker, lane, queue, link).await?);
             }
         }
         Ok(held)
     }
 
-    /// One page of what is pending under us, and whether it is the last.
-    async fn page(
-        &self,
-        link: &mut Link,
-        queue: &QueueName,
-        after: Option<&str>,
-    ) -> Result<(Vec<Redelivered>, bool), ScriptError> {
-        let (keys, consumer) = (&self.lane.keys, &self.worker.consumer);
-        let count = self.lane.read_size().count(PENDING_PAGE);
-        let page = pending(link, keys, queue, consumer, after, count).await.inspect_err(|error| {
-            if is_time_out(error) {
-                self.lane.read_size().timed_out(count);
-            }
-        })?;
-        self.lane.read_size().answered(count, page.len(), page.iter().map(|row| row.job.len()).sum());
-        let is_last = page.len() < count;
-        Ok((page, is_last))
-    }
-
-    fn take(&self, queue: QueueName, entries: Vec<Delivered>, suspicion: Suspicion) -> Held {
-        self.worker.hand.take(Batch { partition: self.lane.partition, queue, entries, suspicion })
-    }
-
-    /// Each batch as soon as a slot is free. If all is over before, it stays pending for others.
+    /// Each batch as soon as a slot is free. If all is over before, its row is handed back.
     async fn hand_on(&self, batches: Vec<Held>) -> Result<(), GaveUp> {
         for held in batches {
             let slot = tokio::select! {
@@ -213,13 +229,115 @@ impl Reader<'_> {
             tokio::spawn(async move {
                 let run = AssertUnwindSafe(pipeline::run(&worker, &lane, held, slot));
                 if run.catch_unwind().await.is_err() {
-                    // Its entries are pending and not in hand any more: they are read again.
+                    // Its row is ours and not in hand any more: it is read again.
                     lane.reply_was_lost();
                 }
             });
         }
         Ok(())
     }
+}
+
+/// A row that is ours and has to be read.
+#[derive(Debug)]
+pub(crate) struct Found {
+    recovered: Recovered,
+    expected: Expected,
+}
+
+/// What a recovery found.
+#[derive(Debug)]
+pub(crate) struct AllFound {
+    pub(crate) rows: Vec<Found>,
+    /// How many suspects wait for somebody who is alone.
+    pub(crate) suspects: u64,
+    /// How many entries the stream has.
+    pub(crate) length: u64,
+}
+
+/// Finds the rows of one queue that are ours, or become it, and that nobody works on here.
+pub(crate) async fn find(
+    worker: &Worker,
+    lane: &Lane,
+    queue: &QueueName,
+    recovery: Recovery,
+    company: Company,
+    link: &mut Link,
+) -> Result<AllFound, ScriptError> {
+    let held = worker.hand.rows(lane.partition, queue, worker.config.claim_idle);
+    // After a lost reply a row may be ours: the next call names it.
+    let rows = recover(link, &lane.keys, queue, &worker.consumer, recovery, company, &held)
+        .await
+        .inspect_err(|_| lane.reply_was_lost())?;
+    let (suspects, length) = (rows.suspects, rows.length);
+    // What was taken or found at the same time is in hand by now, or is being read. Should it be settled already, it is
+    // read for nothing: its row is gone, and nothing is decided of it.
+    let known = worker.hand.rows(lane.partition, queue, worker.config.claim_idle);
+    let new = rows.rows.into_iter().filter(|row| known.iter().all(|known| known.token != row.row.token));
+    let expect = |recovered: Recovered| {
+        let expected = worker.hand.expect(lane.partition, queue, &recovered.row.token);
+        Found { recovered, expected }
+    };
+    Ok(AllFound { rows: new.map(expect).collect(), suspects, length })
+}
+
+impl Found {
+    pub(crate) fn was_taken_over(&self) -> bool {
+        self.recovered.was_taken_over
+    }
+
+    pub(crate) fn deliveries(&self) -> u64 {
+        self.recovered.deliveries
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.recovered.count
+    }
+
+    /// Reads its entries, in as many pages as the link wants; what is not read stays in its row, which is found again.
+    pub(crate) async fn read(
+        self,
+        worker: &Worker,
+        lane: &Lane,
+        queue: &QueueName,
+        link: &mut Link,
+    ) -> Result<Held, ScriptError> {
+        let Self { recovered, expected } = self;
+        let mut entries: Vec<Delivered> = Vec::new();
+        loop {
+            let (count, after) =
+                (lane.read_size().count(PAGE), entries.last().map(|last| last.entry.clone()));
+            let page = read_row(link, &lane.keys, queue, &recovered, after.as_deref(), count)
+                .await
+                .inspect_err(|failure| {
+                    if failure.is_time_out() {
+                        lane.read_size().timed_out(count);
+                    }
+                })?;
+            lane.read_size().answered(count, page.len(), page.iter().map(|row| row.job.len()).sum());
+            let is_last = page.len() < count;
+            entries.extend(page);
+            if is_last || !recovered.ids.is_empty() {
+                break;
+            }
+        }
+        let suspicion = Suspicion::of(recovered.deliveries.saturating_sub(1)); // one of them is ours
+        let held = in_hand(worker, lane, queue, recovered.row, entries, suspicion);
+        drop(expected);
+        Ok(held)
+    }
+}
+
+fn in_hand(
+    worker: &Worker,
+    lane: &Lane,
+    queue: &QueueName,
+    row: Row,
+    entries: Vec<Delivered>,
+    suspicion: Suspicion,
+) -> Held {
+    let (partition, queue, left) = (lane.partition, queue.clone(), Left::of(&entries));
+    worker.hand.take(Batch { partition, queue, row, entries, suspicion, left, went_on: WentOn::now() })
 }
 
 /// Did no answer come in time?

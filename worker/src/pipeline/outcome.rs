@@ -1,6 +1,6 @@
 //! Outcome: what is done with the answers.
 //!
-//! Decided, replayed and expired jobs are acknowledged already: they are counted. What cannot be decided moves to
+//! Decided, replayed and expired jobs have left their row already: they are counted. What cannot be decided moves to
 //! dead with its code as the reason. A mismatch is explained from the journal.
 
 use tokio::time::Instant;
@@ -28,22 +28,36 @@ pub(crate) fn count(desk: &Desk<'_>, sent: Instant, answered: Instant, answers: 
     }
 }
 
-/// Moves what could not be decided to dead. Where too many are dead already because their resource does not exist,
-/// those that come are refused for good instead: each step may be repeated, and if the process dies in between the
-/// entries are pending, are claimed, and take the same way.
-pub(crate) async fn bury_undecided(
+/// Moves what could not be decided, and what is no job, to dead, in one call. Where too many are dead already because
+/// their resource does not exist, those that come are refused for good instead: each step may be repeated, and if the
+/// process dies in between the entries are in their row, are taken over, and take the same way.
+pub(crate) async fn bury(
     desk: &mut Desk<'_>,
     jobs: &[Decoded<'_>],
     answers: &[Answer],
+    refused: Vec<(Parcel<'_>, Code)>,
 ) -> Result<(), GaveUp> {
-    let mut too_many = Vec::new();
-    for (decoded, answer) in jobs.iter().zip(answers) {
-        if let Answer::Undecided(code) = answer
-            && bury_job(desk, decoded, *code).await? == Parked::DeadFull
-        {
-            too_many.push(decoded);
-        }
+    let undecided: Vec<(&Decoded<'_>, Code)> = jobs
+        .iter()
+        .zip(answers)
+        .filter_map(|(decoded, answer)| match answer {
+            Answer::Undecided(code) => Some((decoded, *code)),
+            _ => None,
+        })
+        .collect();
+    let of_jobs = undecided.iter().map(|(decoded, code)| (parcel(decoded), Destination::Dead(*code)));
+    let of_refused = refused.into_iter().map(|(parcel, code)| (parcel, Destination::Dead(code)));
+    let parcels: Vec<_> = of_jobs.chain(of_refused).collect();
+    if parcels.is_empty() {
+        return Ok(());
     }
+    let parked = park(desk, &parcels).await?;
+    let too_many: Vec<_> = undecided
+        .iter()
+        .zip(parked)
+        .filter(|(_, parked)| *parked == Parked::DeadFull)
+        .map(|((decoded, _), _)| *decoded)
+        .collect();
     if too_many.is_empty() {
         return Ok(());
     }
@@ -51,13 +65,16 @@ pub(crate) async fn bury_undecided(
     let sent = Instant::now();
     let answers = settle(desk, &plans, Missing::Refused).await?;
     desk.worker.health.metrics.settled(sent.elapsed(), &answers);
-    let mut refused = 0;
+    let mut still = Vec::new();
     for (decoded, answer) in too_many.iter().zip(&answers) {
-        match answer {
-            // Something else is wrong with it by now.
-            Answer::Undecided(code) => _ = bury_job(desk, decoded, *code).await?,
-            _ => refused += 1,
+        // Something else is wrong with it by now.
+        if let Answer::Undecided(code) = answer {
+            still.push((parcel(decoded), Destination::Dead(*code)));
         }
+    }
+    let refused = answers.len() - still.len();
+    if !still.is_empty() {
+        park(desk, &still).await?;
     }
     if refused > 0 && desk.worker.health.mismatch_lines.may_write() {
         let queue = &desk.batch.queue;
@@ -66,17 +83,8 @@ pub(crate) async fn bury_undecided(
     Ok(())
 }
 
-async fn bury_job(desk: &mut Desk<'_>, decoded: &Decoded<'_>, code: Code) -> Result<Parked, GaveUp> {
-    let Decoded { delivered, job, fingerprint } = decoded;
-    let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
-    park(desk, &parcel, Destination::Dead(code)).await
-}
-
-pub(crate) async fn bury_refused(desk: &mut Desk<'_>, refused: &[(Parcel<'_>, Code)]) -> Result<(), GaveUp> {
-    for (parcel, code) in refused {
-        park(desk, parcel, Destination::Dead(*code)).await?;
-    }
-    Ok(())
+fn parcel<'a>(decoded: &Decoded<'a>) -> Parcel<'a> {
+    Parcel { delivered: decoded.delivered, id: decoded.job.id.clone(), fingerprint: decoded.fingerprint }
 }
 
 /// Names the first field in which a request differs from the one that has its id.

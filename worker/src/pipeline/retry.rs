@@ -3,8 +3,9 @@
 use tollgate::failure::Refusal;
 use tollgate::scripts::ScriptError;
 
+use super::Desk;
+use crate::hand::WentOn;
 use crate::lane::{Lane, Stuck};
-use crate::process::Worker;
 use crate::retry_loop::{GaveUp, RetryLoop};
 use crate::shutdown::Phase;
 use crate::slots::Slot;
@@ -13,19 +14,23 @@ pub(crate) struct Retry<'a> {
     lane: &'a Lane,
     retry: RetryLoop<'a>,
     stuck: Option<Stuck<'a>>,
+    went_on: WentOn,
 }
 
 impl<'a> Retry<'a> {
-    pub(crate) fn new(worker: &'a Worker, lane: &'a Lane, stage: &str) -> Self {
+    pub(crate) fn new(desk: &Desk<'a>, stage: &str) -> Self {
+        let Desk { worker, lane, batch, .. } = *desk;
+        batch.went_on.again();
         // Until all is over: a drain still tries to settle what is in hand.
         let retry = RetryLoop::in_partition(&worker.health, Phase::Over, stage, lane.partition);
-        Self { lane, retry, stuck: None }
+        Self { lane, retry, stuck: None, went_on: batch.went_on.clone() }
     }
 
     /// Waits until it is time to try again, if that is not in vain.
     pub(crate) async fn after(&mut self, error: &ScriptError, slot: &mut Slot) -> Result<(), GaveUp> {
         self.stuck.get_or_insert_with(|| self.lane.stuck());
         slot.while_others(self.retry.after(error)).await?;
+        self.went_on.again();
         if is_refused_by_us(error) {
             self.retry.gave_up();
             return Err(GaveUp::ReadAgain);

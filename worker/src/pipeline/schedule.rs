@@ -5,8 +5,7 @@
 //! someone added an entry under an id of his own choice. The time is read once for a batch, so that what was due
 //! (promoted, or late) costs no call of its own; what was not goes to the script, which asks the clock again and
 //! answers `due` if the time has come meanwhile.
-//! If the process dies before the script, the entry is pending as it was; after it, it waits in scheduled,
-//! acknowledged. If the reply is lost, the second call answers `not_owner`.
+//! If the process dies before the script, the entry is in its row as it was; after it, it waits in scheduled. If the reply is lost, the second call answers `not_owner`.
 
 use tollgate::instant::Instant;
 use tollgate::scripts::park::{Destination, Parked};
@@ -26,23 +25,26 @@ pub(crate) async fn schedule<'a>(
         return Ok(jobs);
     }
     let now = server_time(desk).await?;
-    let mut due = Vec::with_capacity(jobs.len());
-    for decoded in jobs {
-        let Some(at) = decoded.job.at.filter(|at| *at > now) else {
-            due.push(decoded);
-            continue;
-        };
-        let Decoded { delivered, job, fingerprint } = &decoded;
-        let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
-        if park(desk, &parcel, Destination::Scheduled(at)).await? == Parked::Due {
-            due.push(decoded);
-        }
+    let is_later = |decoded: &Decoded<'_>| decoded.job.at.filter(|at| *at > now);
+    let parcels: Vec<_> = jobs
+        .iter()
+        .filter_map(|decoded| {
+            let Decoded { delivered, job, fingerprint } = decoded;
+            let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
+            Some((parcel, Destination::Scheduled(is_later(decoded)?)))
+        })
+        .collect();
+    if parcels.is_empty() {
+        return Ok(jobs);
     }
-    Ok(due)
+    let mut parked = park(desk, &parcels).await?.into_iter();
+    let mut is_due =
+        |decoded: &Decoded<'_>| is_later(decoded).is_none() || parked.next() == Some(Parked::Due);
+    Ok(jobs.into_iter().filter(|decoded| is_due(decoded)).collect())
 }
 
 async fn server_time(desk: &mut Desk<'_>) -> Result<Instant, GaveUp> {
-    let mut retry = Retry::new(desk.worker, desk.lane, "read the time");
+    let mut retry = Retry::new(desk, "read the time");
     loop {
         let now = match desk.slot.link().await {
             Ok(link) => desk.worker.tollgate.now(link).await,

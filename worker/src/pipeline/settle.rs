@@ -1,10 +1,11 @@
 //! Settle: one call of one script decides the batch.
 //!
 //! Until there is an answer the same batch is sent again: what was not applied was no attempt, and what was applied
-//! without our hearing of it answers `replayed`. The entries stay pending meanwhile. Dies the process before the
-//! call: nothing happened; after it: the jobs are decided and acknowledged, and nobody sees them again.
+//! without our hearing of it answers `replayed`. The row stays ours meanwhile. If the process dies before the call, nothing
+//! happened; after it, the jobs are decided and have left their row, and nobody sees them again. If another worker has
+//! taken the row over, nothing of it is decided here.
 
-use tollgate::scripts::settle::{self, Answer, Item, Missing, Policy};
+use tollgate::scripts::settle::{self, Answer, Item, Missing, Policy, Source};
 
 use super::Desk;
 use super::retry::Retry;
@@ -16,19 +17,29 @@ pub(crate) async fn settle(
     plans: &[Item<'_>],
     missing: Missing,
 ) -> Result<Vec<Answer>, GaveUp> {
-    if plans.is_empty() {
+    // A row whose entries were all deleted from the stream has no jobs, and is settled as that.
+    if plans.is_empty() && !desk.batch.entries.is_empty() {
         return Ok(Vec::new());
     }
-    let policy = Policy { hold_ttl: desk.worker.config.payout.hold_ttl, missing, ..Policy::default() };
-    let mut retry = Retry::new(desk.worker, desk.lane, "settle");
-    loop {
+    let entries: Vec<&str> = plans.iter().filter_map(|plan| plan.entry).collect();
+    let left = desk.batch.left.without(&entries);
+    let left: Vec<&str> = left.iter().map(String::as_str).collect();
+    let source = Some(Source { row: &desk.batch.row, left: &left });
+    let policy =
+        Policy { hold_ttl: desk.worker.config.payout.hold_ttl, missing, source, ..Policy::default() };
+    let mut retry = Retry::new(desk, "settle");
+    let answers = loop {
         let settled = match desk.slot.link().await {
             Ok(link) => settle::settle_with(link, &desk.lane.keys, &desk.batch.queue, plans, policy).await,
             Err(failure) => Err(failure.into()),
         };
         match settled {
-            Ok(settlement) => return Ok(settlement.answers),
+            Ok(settlement) => break settlement.answers,
             Err(error) => retry.after(&error, desk.slot).await?,
         }
-    }
+    };
+    let stays = |answer: &Answer| matches!(answer, Answer::Undecided(_));
+    let gone = entries.iter().zip(&answers).filter(|(_, answer)| !stays(answer)).map(|(entry, _)| *entry);
+    desk.batch.left.remove(&gone.collect::<Vec<_>>());
+    Ok(answers)
 }

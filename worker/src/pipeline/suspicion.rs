@@ -1,7 +1,7 @@
-//! Suspicion: what a delivery count says of an entry. It raises suspicion, no more: living workers claim, too.
+//! Suspicion: what the deliveries of a row say of its entries. They raise suspicion, no more: slow workers lose rows, too.
 //!
-//! Delivered once before: it goes in a batch. Twice to four times: it goes alone, with the whole process to itself, so
-//! that if the process dies it was this job. Five times: it was alone with three workers that died.
+//! Two workers had it before: then each of its entries goes alone, with the whole process to itself, so that if the process
+//! dies it was this job. Five had it: it was alone with three of them. (`recover.lua` gives a suspect only to who is alone.)
 
 use crate::slots::Share;
 
@@ -10,7 +10,7 @@ const ALONE_FROM: u64 = 2;
 /// From this many on, it is given up.
 const LOST_FROM: u64 = 5;
 
-/// What to do with an entry that was delivered before.
+/// What to do with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Suspicion {
     /// Settle it with others.
@@ -22,7 +22,7 @@ pub(crate) enum Suspicion {
 }
 
 impl Suspicion {
-    /// By the number of deliveries before the one to us.
+    /// By the number of workers that had it before us.
     pub(crate) fn of(deliveries: u64) -> Self {
         match deliveries {
             LOST_FROM.. => Self::Lost,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tollgate::scripts::ScriptError;
+use tollgate::scripts::hand_back::hand_back;
 use tollgate::scripts::reap::reap;
-use tollgate::scripts::{ScriptError, queue};
 use tracing::{debug, info, warn};
 
 use super::Worker;
@@ -28,12 +29,12 @@ pub(super) async fn settle_what_is_in_hand(worker: &Worker, takers: Vec<JoinHand
         () = settled => info!("drained: nothing is left in hand"),
         () = worker.health.shutdown.reached(Phase::Over) => {
             let entries = worker.hand.len();
-            warn!(entries, "ended before all was settled: these entries stay pending for other workers");
+            warn!(entries, "ended before all was settled: these entries are handed back to other workers");
         }
     }
 }
 
-/// Removes this consumer where it holds nothing.
+/// Hands back what is still in flight here, and takes this worker off the lists.
 pub(super) async fn deregister(worker: &Worker) {
     let removed = async {
         for lane in &worker.lanes {
@@ -50,7 +51,12 @@ pub(super) async fn deregister(worker: &Worker) {
 
 async fn deregister_in(worker: &Worker, lane: &Lane) -> Result<(), ScriptError> {
     let mut link = worker.tollgate.server().link().await?;
-    let queues = queue::known(&mut link, &lane.keys).await?;
-    reap(&mut link, &lane.keys, &queues, &worker.consumer, Duration::ZERO).await?;
+    for queue in &lane.queues().all {
+        let rows = hand_back(&mut link, &lane.keys, queue, &worker.consumer).await?;
+        if rows > 0 {
+            info!(rows, %queue, "handed back");
+        }
+    }
+    reap(&mut link, &lane.keys, &worker.consumer, Duration::ZERO).await?;
     Ok(())
 }

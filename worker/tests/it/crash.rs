@@ -94,7 +94,7 @@ async fn a_job_that_kills_its_workers_ends_in_dead_and_no_other_does() {
             worker = space.worker_with(&[], "after_decode:abort:id=bad");
         }
         let stats = space.stats().await;
-        (stats.dead > 0 && Space::pending(&stats) == 0).then_some(stats)
+        (stats.dead > 0 && Space::in_flight(&stats) == 0).then_some(stats)
     })
     .await;
     assert_eq!((space.issued().await, stats.dead, stats.head.seq), (199, 1, 200));

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tollgate::Tollgate;
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
+use tollgate::fetch::Take;
 use tollgate::ids::{CampaignId, JobId, Namespace, QueueName};
 use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Resource, Window};
 use tollgate::keys::Keys;
@@ -141,15 +142,22 @@ impl Space {
         until("stats", async || self.try_stats().await).await
     }
 
-    pub(crate) fn pending(stats: &PartitionStats) -> u64 {
-        stats.queues.iter().map(|queue| queue.pending).sum()
+    pub(crate) fn in_flight(stats: &PartitionStats) -> u64 {
+        stats.queues.iter().map(|queue| queue.in_flight).sum()
     }
 
     pub(crate) fn waiting(stats: &PartitionStats) -> u64 {
         stats.queues.iter().map(|queue| queue.waiting).sum()
     }
 
-    /// Waits until nothing waits and nothing is pending; audits; answers the counters.
+    /// Takes up to `count` entries of a queue as another worker, which is never heard of again.
+    pub(crate) async fn take_as(&self, worker: &str, keys: &Keys, queue: &QueueName, count: usize) -> usize {
+        let mut link = self.gate.server().link().await.unwrap();
+        let taken = Take::new(keys, queue, worker, count).run(&mut link).await.unwrap();
+        taken.map_or(0, |taken| taken.entries.len())
+    }
+
+    /// Waits until nothing waits and nothing is in flight; audits; answers the counters.
     pub(crate) async fn drained(&self) -> PartitionStats {
         let stats = self.emptied().await;
         let report = tollgate::audit::audit(&self.gate, &[], &|_| {}).await.unwrap();
@@ -157,11 +165,11 @@ impl Space {
         stats
     }
 
-    /// Waits until nothing waits and nothing is pending; checks the conservation law; answers the counters.
+    /// Waits until nothing waits and nothing is in flight; checks the conservation law; answers the counters.
     pub(crate) async fn emptied(&self) -> PartitionStats {
         let stats = until("an empty queue", async || {
             let stats = self.try_stats().await?;
-            (Self::pending(&stats) + Self::waiting(&stats) == 0).then_some(stats)
+            (Self::in_flight(&stats) + Self::waiting(&stats) == 0).then_some(stats)
         });
         let stats = stats.await;
         let (accepted, accounted) = stats.conservation();

@@ -5,6 +5,8 @@ use tollgate::job::{Job, Request};
 use tollgate::parked::Row;
 use tollgate::scripts::dead;
 
+use tollgate::scripts::recover::{Company, Recovery, recover};
+
 use crate::harness::{Space, redeem, redemptions, shared, until};
 
 #[tokio::test]
@@ -135,22 +137,16 @@ async fn a_damaged_account_spares_the_others_and_its_job_can_be_retried_after_th
 async fn entries_taken_away_while_they_are_in_hand_are_settled_once() {
     let space = Space::on(shared()).await;
     let _worker = space.worker(&["--batch", "50"]);
-    // A thief takes over whatever is in hand, whenever it looks; after half a second it is silent enough.
-    let thief = "local rows = redis.call('XPENDING', KEYS[1], 'workers', '-', '+', 100) \
-         local stolen = 0 \
-         for _, row in ipairs(rows) do \
-           if row[2] ~= 'thief' then \
-             redis.call('XCLAIM', KEYS[1], 'workers', 'thief', 0, row[1]) stolen = stolen + 1 \
-           end \
-         end \
-         return stolen";
+    // A thief takes over whatever is in hand, whenever it looks; after half a second it has held it for too long.
     let (mut sent, mut stolen) = (0, 0);
+    let mut link = space.gate.server().link().await.unwrap();
     until("enough thefts", async || {
         space.enqueue(&redemptions(&format!("j{sent}-"), 300)).await;
         sent += 300;
-        if let redis::Value::Int(count) = space.cmd(&["EVAL", thief, "1", &space.queue_key()]).await {
-            stolen += count;
-        }
+        let (keys, queue) = (space.keys(), QueueName::default());
+        let recovery = Recovery::Others(std::time::Duration::ZERO);
+        let found = recover(&mut link, keys, &queue, "thief", recovery, Company::Others, &[]).await.unwrap();
+        stolen += found.rows.iter().filter(|row| row.was_taken_over).map(|row| row.count).sum::<u64>();
         (stolen > 200).then_some(())
     })
     .await;

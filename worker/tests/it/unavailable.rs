@@ -52,7 +52,7 @@ async fn out_of_memory_issues_nothing_and_heals_by_itself() {
     assert_eq!(space.issued().await, 0);
     let stats = space.stats().await;
     // Two in the slots, one that waits for a slot, one that was being read.
-    assert!(Space::pending(&stats) <= 400, "it goes on fetching: {stats:?}");
+    assert!(Space::in_flight(&stats) <= 400, "it goes on fetching: {stats:?}");
     assert_eq!(worker.said("it is tried again"), 1, "{}", worker.log());
     assert!(worker.page("/readyz").await.0.contains("503"));
     space.cmd(&["CONFIG", "SET", "maxmemory", "0"]).await;
@@ -91,7 +91,7 @@ async fn half_open_connections_are_noticed_and_what_was_served_on_them_is_not_lo
     // The reader waits in Redis: it is served, and does not hear of it.
     space.enqueue(&redemptions("lost", 100)).await;
     until("entries that were served to nobody", async || {
-        (Space::pending(&space.stats().await) > 0).then_some(())
+        (Space::in_flight(&space.stats().await) > 0).then_some(())
     })
     .await;
     space.enqueue(&redemptions("after", 100)).await;

@@ -45,9 +45,11 @@ impl<'a> World<'a> {
             }
             if let Some((call, is_poll)) = next {
                 // A look for payouts that are under way finds them again and again.
-                let is_look = is_poll && Nature::of(&self.asked(call)?) == Nature::Look;
+                let nature = Nature::of(&self.asked(call)?);
+                let is_look = nature == Nature::Look;
                 if !(is_look && gave_time) {
-                    idle &= is_poll;
+                    // A worker whose wait has ended looks whether anything has come.
+                    idle &= is_poll || nature == Nature::Read;
                     self.make(Step::Run(call))?;
                     gave_time = is_look;
                     continue;
@@ -72,7 +74,7 @@ impl<'a> World<'a> {
             self.ground.clock.step(self.scenario.tick_ms.max(10_000))?;
         }
         let look = self.ground.look()?;
-        let held = if look.holders.is_empty() { "" } else { "entries are still held; " };
+        let held = if look.holders.is_empty() { "" } else { "entries are still in flight; " };
         Ok(Some(format!("it does not come to an end: {held}what waits: {}", self.what_waits())))
     }
 
@@ -92,7 +94,7 @@ impl<'a> World<'a> {
     fn end_blocking_reads(&mut self) -> anyhow::Result<()> {
         for name in self.names() {
             for (no, nature) in self.calls(name) {
-                if nature == Nature::Fetch {
+                if nature == Nature::Wait {
                     self.tell(Call { process: name, no }, Told::Redis(Ok(vec![Value::Nil])))?;
                 }
             }

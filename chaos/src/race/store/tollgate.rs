@@ -87,7 +87,7 @@ impl Jobs {
                 .map(|(id, request)| Item { entry: None, id, request, fingerprint: Fingerprint::of(request) })
                 .collect();
             let settlement = settle(&mut self.link, keys, &queue, &items).await?;
-            let made = |answer: &Settled| answer.code().class() == Class::Applied;
+            let made = |answer: &Settled| answer.direct_code().class() == Class::Applied;
             ensure!(settlement.answers.iter().all(made), "not created: {:?}", settlement.answers);
             self.seq = settlement.seq_before;
         }

@@ -1,9 +1,9 @@
 //! Faults of what lies in Redis: locks, times and entries that somebody else changes.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ::redis::aio::MultiplexedConnection;
+use anyhow::Context;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -23,9 +23,9 @@ const DUE: &str =
     "for _, payout in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(9007199254740991')) do
   redis.call('ZADD', KEYS[1], 'XX', '1', payout)
 end";
-/// What it counts as that a lock was stolen, and that an entry was given to somebody else while it was under way.
+/// What it counts as that a lock was stolen, and that an entry was given to another worker while it was in flight.
 pub(in crate::run) const STOLEN: &str = "locks stolen";
-const GIVEN: &str = "claimed while under way";
+const GIVEN: &str = "given to another while in flight";
 
 /// Deletes the locks or takes them over, and makes every payout due, again and again: neither keeps two attempts apart
 /// meanwhile. Whoever had a lock that is stolen must leave it to the thief.
@@ -84,7 +84,7 @@ pub(super) async fn move_ttls(redis: &Redis, random: &mut ChaCha8Rng) -> anyhow:
     Ok((format!("{moved} keys"), Undo::Nothing))
 }
 
-/// Adds a copy of what waits or is under way, and gives what is under way to another worker as well: the same job comes
+/// Adds a copy of what waits or is in flight, and gives what is in flight to another worker as well: the same job comes
 /// twice, whoever fetched the first.
 pub(super) async fn deliver_twice(site: &Site, redis: &Redis) -> anyhow::Result<(String, Undo)> {
     let mut link = redis.link().await?;
@@ -105,24 +105,28 @@ pub(super) async fn deliver_twice(site: &Site, redis: &Redis) -> anyhow::Result<
     Ok((format!("{twice} entries again, {given} to somebody else"), Undo::Nothing))
 }
 
-/// Makes entries under way look abandoned by a worker other than theirs, so that a third takes them over at once while
-/// the first still works on them. Their count of deliveries stays: nobody has died.
+/// Gives rows in flight to a worker other than theirs, some under a token of nobody, and makes them look abandoned: while
+/// the first still works on them they are read again by their new owner, or taken over by a third. Nobody has died, so the
+/// delivery does not count.
 async fn give(link: &mut MultiplexedConnection, stream: &str) -> anyhow::Result<u64> {
-    type Pending = Vec<(String, String, u64, u64)>;
-    let pending: Pending =
-        ask(link, &["XPENDING", stream, "workers", "-", "+", "50"]).await.unwrap_or_default();
-    let consumers: Vec<HashMap<String, ::redis::Value>> =
-        ask(link, &["XINFO", "CONSUMERS", stream, "workers"]).await.unwrap_or_default();
-    let names: Vec<String> = consumers
-        .iter()
-        .filter_map(|consumer| ::redis::from_redis_value_ref(consumer.get("name")?).ok())
-        .collect();
-    let mut given = 0;
-    for (entry, owner, ..) in &pending {
-        let Some(other) = names.iter().find(|name| *name != owner) else { continue };
-        let words = ["XCLAIM", stream, "workers", other, "0", entry, "IDLE", "600000", "JUSTID"];
-        let claimed: Vec<String> = ask(link, &words).await?;
-        given += claimed.len() as u64;
-    }
-    Ok(given)
+    const GIVE: &str = r"
+local workers, given = redis.call('HKEYS', KEYS[2]), 0
+local rows = redis.call('HGETALL', KEYS[1])
+for i = 1, #rows, 2 do
+  local token, owner, _, deliveries, rest = string.match(rows[i + 1], '^(%x+)\t([^\t]+)\t(%d+)\t(%d+)(\t.*)$')
+  for _, other in ipairs(workers) do
+    if owner and other ~= owner then
+      if i % 4 == 1 then token = string.reverse(token) end
+      deliveries = math.max(0, deliveries - 1)
+      redis.call('HSET', KEYS[1], rows[i], table.concat({ token, other, '0', deliveries }, '\t') .. rest)
+      given = given + tonumber(string.match(rest, '^\t[^\t]+\t(%d+)') or '0')
+      break
+    end
+  end
+end
+return given
+";
+    let (tag, queue) = stream.split_once(":queue:").context("a job stream")?;
+    let (rows, workers) = (format!("{tag}:in_flight:{queue}"), format!("{tag}:workers"));
+    ask(link, &["EVAL", GIVE, "2", &rows, &workers]).await
 }

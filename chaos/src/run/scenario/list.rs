@@ -306,7 +306,7 @@ fn requests() -> Vec<Scenario> {
         .fault(RepeatId, 900, 0),
         scenario("duplicate-delivery", "entries come twice, whoever has them", &["duplicate delivery"])
             .fault(DeliverTwice, 350, 0)
-            .bites(Bite::Counted("claimed while under way")),
+            .bites(Bite::Counted("given to another while in flight")),
         Scenario {
             load: Load { file: 30, ..LOAD },
             ..scenario(

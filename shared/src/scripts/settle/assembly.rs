@@ -15,7 +15,7 @@ use crate::script::{Call, Words, millis};
 use super::{Missing, Policy, SETTLE};
 
 /// Where `kept` is in KEYS; a timeless id names no other bucket.
-const KEPT_POSITION: usize = 7;
+const KEPT_POSITION: usize = 8;
 
 /// A call that jobs are added to.
 pub(in crate::scripts) struct Assembly<'a> {
@@ -42,11 +42,18 @@ enum Type {
 }
 
 impl<'a> Assembly<'a> {
-    pub(in crate::scripts) fn new(keys: &'a Keys, queue: &QueueName, policy: Policy<'_>) -> Self {
+    pub(in crate::scripts) fn new(
+        keys: &'a Keys,
+        queue: &QueueName,
+        policy: Policy<'_>,
+        entries: &str,
+    ) -> Self {
+        let row = policy.source.map(|source| source.row);
         let call = SETTLE
             .call()
             .key(keys.head())
             .key(keys.queue(queue))
+            .key(keys.in_flight(queue))
             .key(keys.journal())
             .key(keys.parked())
             .key(keys.scheduled())
@@ -57,7 +64,11 @@ impl<'a> Assembly<'a> {
             .arg(match policy.missing {
                 Missing::Undecided => "",
                 Missing::Refused => "refuse",
-            });
+            })
+            .arg(row.map_or("", |row| &row.key))
+            .arg(row.map_or("", |row| &row.token))
+            .arg(entries)
+            .arg(policy.source.map_or(String::new(), |source| source.left.join(" ")));
         Self { call, runs: Vec::new(), keys, buckets: HashMap::new(), resources: HashMap::new() }
     }
 
@@ -81,13 +92,12 @@ impl<'a> Assembly<'a> {
     }
 
     /// The fields that every kind has.
-    pub(in crate::scripts) fn push_job(&mut self, kind: Kind, entry: &str, id: &JobId, fingerprint: &str) {
+    pub(in crate::scripts) fn push_job(&mut self, kind: Kind, id: &JobId, fingerprint: &str) {
         let bucket = self.bucket(id);
         match self.runs.last_mut() {
             Some(run) if run.kind == kind && run.bucket == bucket => run.jobs += 1,
             _ => self.runs.push(Run { kind, bucket, jobs: 1, fields: Words::default() }),
         }
-        self.push(entry);
         self.push(id.as_str());
         self.push(fingerprint);
     }

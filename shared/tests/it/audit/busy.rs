@@ -8,16 +8,17 @@ use tollgate::RETENTION_DEFAULT;
 use tollgate::Tollgate;
 use tollgate::audit::{Check, Report, Verdict};
 use tollgate::code::Code;
+use tollgate::fetch::{Delivered, Taken};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, JobId, QueueName};
 use tollgate::instant::Instant;
 use tollgate::job::{Job, Request};
 use tollgate::receipts::drop_old;
-use tollgate::scripts::park::{Destination, Parking, park};
+use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::payout::{self, Begin, Retry, Step};
 use tollgate::scripts::promote::promote;
 use tollgate::scripts::receipts_drop::Pace;
-use tollgate::scripts::settle::{Item, settle};
+use tollgate::scripts::settle::{Item, Policy, Source, settle};
 use tollgate::scripts::{dead, settle as settling};
 
 use crate::harness::{GATEWAY, PAYOUT_KEY, cmd, until};
@@ -105,13 +106,18 @@ async fn mover(tollgate: Tollgate, stop: Arc<AtomicBool>) {
         let jobs: Vec<Job> = (0..10).map(job).collect();
         tollgate.enqueue(&mut link, &queue, &jobs).await.unwrap();
         for round in 0..2 {
-            let entries = fetch(&mut link, &keys, "mover").await;
-            for (i, (entry, envelope)) in entries.iter().enumerate() {
+            let Some(Taken { row, entries }) = fetch(&mut link, &keys, "mover").await else { continue };
+            let mut left: Vec<&str> = entries.iter().map(|delivered| delivered.entry.as_str()).collect();
+            for (i, Delivered { entry, job: envelope }) in entries.iter().enumerate() {
                 let job = tollgate::envelope::Envelope::decode_job(envelope).unwrap();
+                let others: Vec<&str> = left.iter().copied().filter(|other| other != entry).collect();
+                let source = Source { row: &row, left: &others };
                 let fingerprint = Fingerprint::of(&job.request);
                 if round == 1 {
                     let item = Item { entry: Some(entry), id: &job.id, request: &job.request, fingerprint };
-                    settling::settle(&mut link, &keys, &queue, &[item]).await.unwrap();
+                    let policy = Policy { source: Some(source), ..Policy::default() };
+                    settling::settle_with(&mut link, &keys, &queue, &[item], policy).await.unwrap();
+                    left = others;
                     continue;
                 }
                 let soon = Instant::from_ms(Instant::now().ms() + 4).unwrap();
@@ -120,17 +126,10 @@ async fn mover(tollgate: Tollgate, stop: Arc<AtomicBool>) {
                     _ => Destination::Dead(Code::CorruptState),
                 };
                 let id = &job.id;
-                let parking = Parking {
-                    queue: &queue,
-                    entry,
-                    consumer: "mover",
-                    id,
-                    fingerprint,
-                    attempts: 0,
-                    envelope,
-                    destination,
-                };
-                park(&mut link, &keys, parking).await.unwrap();
+                let parking = Parking { entry, id, fingerprint, attempts: 0, envelope, destination };
+                if park(&mut link, &keys, &queue, source, &[parking]).await.unwrap() != [Parked::Due] {
+                    left = others;
+                }
             }
             let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
             dead::retry(&mut link, &keys, std::slice::from_ref(&queue), &ids).await.unwrap();

@@ -7,6 +7,7 @@ use tollgate::amount::Amount;
 use tollgate::audit::{Position, Report, Verdict, audit};
 use tollgate::code::Code;
 use tollgate::codes::Codes;
+use tollgate::fetch::{Take, Taken};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
 use tollgate::instant::Instant;
@@ -16,7 +17,7 @@ use tollgate::link::Link;
 use tollgate::partition::Partitions;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::payout::{self, Begin, Retry, Step};
-use tollgate::scripts::settle::{Answer, Item, settle};
+use tollgate::scripts::settle::{Answer, Item, Policy, Source, settle_with};
 
 use crate::harness::{GATEWAY, PAYOUT_KEY, TestRedis, cmd};
 
@@ -83,14 +84,9 @@ pub(super) fn set_limit(name: &str, limit: u64) -> Request {
     Request::CampaignSetLimit { campaign, limit, expected: None }
 }
 
-/// Reads up to 20 entries of the default queue as `consumer`: their ids and envelopes.
-pub(super) async fn fetch(link: &mut Link, keys: &Keys, consumer: &str) -> Vec<(String, Vec<u8>)> {
-    type Entries = Vec<(String, Vec<Vec<u8>>)>;
-    let stream = keys.queue(&QueueName::default());
-    let read = ["XREADGROUP", "GROUP", "workers", consumer, "COUNT", "20", "STREAMS", &stream, ">"];
-    let reply: Option<Vec<(String, Entries)>> = link.query(&cmd(&read)).await.unwrap();
-    let entries = reply.unwrap_or_default().into_iter().flat_map(|(_, entries)| entries);
-    entries.map(|(entry, mut fields)| (entry, fields.remove(1))).collect()
+/// Takes up to 20 entries of the default queue as `worker`.
+pub(super) async fn fetch(link: &mut Link, keys: &Keys, worker: &str) -> Option<Taken> {
+    Take::new(keys, &QueueName::default(), worker, 20).run(link).await.unwrap()
 }
 
 /// A namespace of one partition with a little of everything in it.
@@ -208,8 +204,8 @@ impl Town {
         ];
         self.tollgate.enqueue(&mut self.link, &queue, &jobs).await.unwrap();
         let keys = self.keys().clone();
-        let fetched = fetch(&mut self.link, &keys, "w1").await;
-        let entries: Vec<&str> = fetched.iter().map(|(entry, _)| entry.as_str()).collect();
+        let Taken { row, entries } = fetch(&mut self.link, &keys, "w1").await.unwrap();
+        let entries: Vec<&str> = entries.iter().map(|delivered| delivered.entry.as_str()).collect();
         let items: Vec<Item<'_>> = (0..2)
             .map(|i| Item {
                 entry: Some(entries[i]),
@@ -218,22 +214,23 @@ impl Town {
                 fingerprint: Fingerprint::of(&jobs[i].request),
             })
             .collect();
-        settle(&mut self.link, &keys, &queue, &items).await.unwrap();
+        let source = |from: usize| Source { row: &row, left: &entries[from..] };
+        let policy = Policy { source: Some(source(2)), ..Policy::default() };
+        settle_with(&mut self.link, &keys, &queue, &items, policy).await.unwrap();
         for (i, destination) in
             [(2, Destination::Dead(Code::CorruptState)), (3, Destination::Scheduled(later))]
         {
             let envelope = jobs[i].encode();
             let parking = Parking {
-                queue: &queue,
                 entry: entries[i],
-                consumer: "w1",
                 id: &jobs[i].id,
                 fingerprint: Fingerprint::of(&jobs[i].request),
                 attempts: 0,
                 envelope: envelope.as_bytes(),
                 destination,
             };
-            assert_eq!(park(&mut self.link, &keys, parking).await.unwrap(), Parked::Moved);
+            let parked = park(&mut self.link, &keys, &queue, source(i + 1), &[parking]).await.unwrap();
+            assert_eq!(parked, [Parked::Moved]);
         }
         let waiting = job("waiting-1", None, redeem("summer", "c9", 1));
         self.tollgate.enqueue(&mut self.link, &queue, &[waiting]).await.unwrap();

@@ -1,0 +1,32 @@
+//! `hand_back`: gives up every row that a worker holds of a queue.
+
+use crate::ids::QueueName;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::{ScriptError, common_status};
+
+script!(
+    HAND_BACK, "hand_back", [parts::NUMBERS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT],
+    keys [head in_flight],
+    args [nonce name worker]
+);
+
+/// Gives up every row of `queue` that `worker` holds, so that others take it over at once; answers how many.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle).
+pub async fn hand_back(
+    link: &mut Link,
+    keys: &Keys,
+    queue: &QueueName,
+    worker: &str,
+) -> Result<u64, ScriptError> {
+    let call = HAND_BACK.call().key(keys.head()).key(keys.in_flight(queue)).arg(queue.as_str()).arg(worker);
+    let mut reply = call.run(link).await?;
+    match reply.text("status")?.as_str() {
+        "handed_back" => Ok(reply.number("how many")?),
+        other => Err(common_status(other, &mut reply)),
+    }
+}

@@ -1,0 +1,50 @@
+//! `trim`: removes settled entries from a queue's stream, singly where a slow row keeps too many of them.
+
+use crate::ids::QueueName;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::script::{parts, script};
+
+use super::{ScriptError, common_status};
+
+script!(
+    TRIM, "trim",
+    [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES],
+    keys [head queue in_flight],
+    args [nonce name kept_max count]
+);
+
+/// How many settled entries a slow row may keep in its stream before they are deleted singly.
+pub const KEPT_MAX: u64 = 50_000;
+/// How many are deleted singly in one call: some milliseconds of Redis's time.
+const PAGE: u64 = 1_000;
+
+/// What a trim did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Entries that were removed.
+    pub removed: u64,
+    /// Whether there are more to delete: call again.
+    pub is_unfinished: bool,
+}
+
+/// Trims the stream of `queue`, of which `kept_max` settled entries may be kept.
+///
+/// # Errors
+/// As [`settle`](super::settle::settle).
+pub async fn trim(
+    link: &mut Link,
+    keys: &Keys,
+    queue: &QueueName,
+    kept_max: u64,
+) -> Result<Trimmed, ScriptError> {
+    let call = TRIM.call().key(keys.head()).key(keys.queue(queue)).key(keys.in_flight(queue));
+    let mut reply = call.arg(queue.as_str()).arg(kept_max).arg(PAGE).run(link).await?;
+    match reply.text("status")?.as_str() {
+        "trimmed" => Ok(Trimmed {
+            removed: reply.number("removed")?,
+            is_unfinished: reply.number("is unfinished")? == 1,
+        }),
+        other => Err(common_status(other, &mut reply)),
+    }
+}
