@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions cdnow build fmt tools redis postgres etcd zookeeper engine callgrind compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow build fmt tools redis postgres etcd zookeeper engine callgrind compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -78,6 +78,12 @@ bench-docs: redis build ## the same, its tables into docs/benchmarks.md
 bench-instructions: redis callgrind ## instructions of redis-server a job, against the bare batch and the record
 	cargo build --workspace --bins $(FEATURES)
 	@TOLLGATE_REDIS_SERVER=$(CURDIR)/scripts/redis-counted.sh target/debug/tollgate-bench $(BENCH) instructions
+
+bench-peers: redis build ## the same decrement by BullMQ and apalis on the same Redis; needs Node.js
+	@command -v npm >/dev/null || { echo "no npm in PATH: install Node.js 20 or later" >&2; exit 1; }
+	npm install --prefix bench/peers/bullmq --no-package-lock --no-audit --no-fund --silent
+	cargo build --release --manifest-path bench/peers/apalis/Cargo.toml --target-dir target/peers
+	@target/release/tollgate-bench $(BENCH) peers
 
 build: ## the release binaries, in target/release
 	cargo build --release --workspace --bins

@@ -10,6 +10,7 @@ mod latency;
 mod lock;
 mod memory;
 mod payouts;
+mod peers;
 mod script;
 
 use anyhow::Result;
@@ -72,6 +73,8 @@ pub(crate) enum Section {
     Script,
     /// (k) Instructions of a redis-server that runs under callgrind, against the bare batch.
     Instructions,
+    /// (l) BullMQ and apalis on the same Redis.
+    Peers,
 }
 
 impl Section {
@@ -105,6 +108,9 @@ impl Section {
             }
             Self::Script => "settle alone, without a worker",
             Self::Instructions => "(k) redis-server for one job, against the bare batch; batches of 100",
+            Self::Peers => {
+                "(l) other job systems on the same Redis; limit: the other, ratio above 1: ours is better"
+            }
         }
     }
 
@@ -122,6 +128,7 @@ impl Section {
             Self::Contention => contention::run(scale),
             Self::Script => script::run(scale),
             Self::Instructions => instructions::run(scale),
+            Self::Peers => peers::run(scale),
         }
     }
 }

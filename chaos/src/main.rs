@@ -11,6 +11,8 @@ mod compose;
 mod demo;
 #[cfg(feature = "explore")]
 mod explore;
+#[cfg(any(feature = "run", feature = "race"))]
+mod page;
 mod payouts;
 #[cfg(feature = "race")]
 mod race;

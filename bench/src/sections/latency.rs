@@ -60,6 +60,12 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     ])
 }
 
+/// p50 and p99 in milliseconds, of so many jobs.
+pub(crate) fn at_rate(jobs: u64) -> Result<(f64, f64)> {
+    let (ours, _) = measure(jobs + WARM_UP)?;
+    Ok((ours.p50, ours.p99))
+}
+
 fn measure(jobs: u64) -> Result<(Quantiles, Quantiles)> {
     let private = Private::start()?;
     let mut gate = Gate::open(&private, Workload::Redeem)?;

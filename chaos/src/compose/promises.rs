@@ -36,11 +36,12 @@ pub(super) async fn try_all(project: &Project) -> bool {
         let (promise, shown) = match number {
             0 => ("`up` makes it ready", comes_up(project).await),
             1 => ("containers are fenced in", are_fenced_in(project).await),
-            2 => ("`docker stop` drains", stop_drains(project).await),
-            3 => ("who is killed comes back", killed_comes_back(project).await),
-            4 => ("workers outlive an outage", outlives_an_outage(project).await),
-            5 => ("`--scale` up and down", scales(project).await),
-            6 => ("data survives `down`, `up`", data_survives(project).await),
+            2 => ("Redis wants its password", password_is_wanted(project).await),
+            3 => ("`docker stop` drains", stop_drains(project).await),
+            4 => ("who is killed comes back", killed_comes_back(project).await),
+            5 => ("workers outlive an outage", outlives_an_outage(project).await),
+            6 => ("`--scale` up and down", scales(project).await),
+            7 => ("data survives `down`, `up`", data_survives(project).await),
             _ => break,
         };
         let tried = Tried { promise, shown, took: begun.elapsed() };
@@ -123,6 +124,27 @@ async fn is_fenced_in(container: &Container) -> anyhow::Result<()> {
     ensure!(field("NoNewPrivs:") == "1", "it may get new privileges");
     ensure!(field("Seccomp:") == "2", "no filter of system calls");
     Ok(())
+}
+
+/// Nothing is answered without it; and it stands neither in what the engine knows of a container, nor in the words of a
+/// process.
+async fn password_is_wanted(project: &Project) -> anyhow::Result<String> {
+    let password = std::fs::read_to_string(project.secret("redis-password"))?;
+    let mut seen = 0;
+    for service in ["redis", "init", "worker"] {
+        for container in project.containers(service).await? {
+            let inspected = container.inspect().await?.to_string();
+            ensure!(!inspected.contains(password.trim()), "`docker inspect` of {} shows it", container.name);
+            let Some(pid) = container.pid().await? else { continue };
+            let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            ensure!(!words.contains(password.trim()), "the words of {}'s process show it", container.name);
+            seen += 1;
+        }
+    }
+    let redis = project.containers("redis").await?.pop().context("no redis")?;
+    let said = docker(["exec", &redis.id, "redis-cli", "dbsize"]).await?;
+    ensure!(said.contains("NOAUTH"), "without it, Redis answers {said:?}");
+    Ok(format!("without it NOAUTH; not in the words of {seen} processes, nor in `docker inspect`"))
 }
 
 async fn stop_drains(project: &Project) -> anyhow::Result<String> {

@@ -21,6 +21,8 @@ pub(super) struct Drawing {
     /// Who they are.
     pub(super) columns: [String; 2],
     pub(super) lines: Vec<Line>,
+    /// The place in `lines` of what should not have been: the last effect.
+    pub(super) wrong: usize,
 }
 
 /// One event.
@@ -43,17 +45,25 @@ impl Drawing {
         let story = cell.scenario.story();
         let record = &round.records[case.record];
         let pair = [case.first, case.second].map(|place| &served[place]);
+        let is_write = |step: &Step| matches!(step, Step::Wrote { .. } | Step::Took);
         let mut events = Vec::new();
         for (column, (request, trace)) in pair.iter().enumerate() {
             let words = |step: &Step| words(cell, &round.requests[*request], case.record, step);
-            events.extend(trace.events.iter().map(|event| (event.at_ns, column, words(&event.step))));
+            events.extend(
+                trace
+                    .events
+                    .iter()
+                    .map(|event| (event.at_ns, column, words(&event.step), is_write(&event.step))),
+            );
         }
         if case.first == case.second {
-            events.retain(|(_, column, _)| *column == 0);
+            events.retain(|(_, column, ..)| *column == 0);
         }
         events.sort_by_key(|(at_ns, ..)| *at_ns);
         let begun = events.first().map_or(0, |(at_ns, ..)| *at_ns);
-        let lines = events.into_iter().map(|(at_ns, column, words)| Line {
+        let last = events.len().saturating_sub(1);
+        let wrong = events.iter().rposition(|(.., is_write)| *is_write).unwrap_or(last);
+        let lines = events.into_iter().map(|(at_ns, column, words, _)| Line {
             at_ms: (at_ns - begun) as f64 / 1e6,
             column,
             words,
@@ -72,6 +82,7 @@ impl Drawing {
             ),
             columns: pair.map(|(request, _)| round.requests[*request].title.clone()),
             lines: lines.collect(),
+            wrong,
         }
     }
 

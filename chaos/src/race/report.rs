@@ -1,6 +1,7 @@
 //! What came of a run: rows, judged by what their cures promise; shown as tables, JSON or a page.
 
 mod charts;
+mod damage;
 mod json;
 mod page;
 mod table;
@@ -57,18 +58,18 @@ pub(super) struct Row {
     pub(super) runs: Vec<Run>,
 }
 
-/// What a row says about its cure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What a row says about its cure, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Verdict {
     /// Promised and kept.
     Safe,
-    /// Promised and broken.
-    Broken,
-    /// Nothing was promised, and damage was done.
-    Damaged,
     /// Nothing was promised, and no damage was seen.
     Lucky,
+    /// Nothing was promised, and damage was done.
+    Damaged,
+    /// Promised and broken.
+    Broken,
 }
 
 impl Verdict {

@@ -190,13 +190,18 @@ fn the_page_stands_alone() {
     let output = command.arg("--report").arg(&path).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let page = std::fs::read_to_string(path.join("index.html")).unwrap();
-    // Damage, and two panels of throughput and p99.
+    // Two panels of throughput and p99.
     let charts = page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
-    assert_eq!(charts, 1 + 2 * 2);
+    assert_eq!(charts, 2 * 2);
     for elsewhere in ["src=", "href=\"http", "url(", "@import"] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
     }
-    assert!(page.contains("gets the ticket") && page.contains("<h4>naive on PostgreSQL"));
+    assert!(page.contains("gets the ticket") && page.contains("<h3>naive on PostgreSQL"));
+    // The answer comes first: an interleaving whose wrong write is marked, then every cure.
+    let at = |words: &str| page.find(words).unwrap_or_else(|| panic!("no {words}"));
+    assert!(at("← wrong") < at("<caption>on PostgreSQL"), "the interleaving comes after the table");
+    assert!(at("<caption>on PostgreSQL") < at("<section"), "the table comes after the scenarios");
+    assert!(page.contains("<td class=\"safe\">safe</td>") && page.contains("<td class=\"damaged\">"));
 }
 
 #[test]
@@ -242,6 +247,6 @@ fn the_document_has_the_fields_that_the_docs_name() {
     assert_eq!(keys(row), documented("field of a row"));
     assert_eq!(keys(&row["runs"][0]), documented("field of a run"));
     assert_eq!(keys(&document["setting"]), ["concurrency", "left_out", "pause", "seed", "think", "time"]);
-    assert_eq!(keys(&row["interleaving"]), ["columns", "lines", "outcome"]);
+    assert_eq!(keys(&row["interleaving"]), ["columns", "lines", "outcome", "wrong"]);
     assert_eq!(keys(&row["interleaving"]["lines"][0]), ["at_ms", "column", "words"]);
 }

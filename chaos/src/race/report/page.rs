@@ -1,24 +1,27 @@
-//! The page: one HTML file that needs nothing else.
+//! The page: one HTML file that needs nothing else. The answer comes first: one interleaving, then every cure in every
+//! scenario; the rest is folded.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
 use super::charts::{self, Measure, Panel};
-use super::{Drawn, Report, Row, Setting, drawn, table};
-use crate::race::cure::Store;
+use super::damage::{self, Damage};
+use super::{Drawn, Report, Row, Setting, Verdict, drawn, table};
+use crate::page::STYLE;
+use crate::race::cure::{Cure, Store};
 use crate::race::drawing::Drawing;
 use crate::race::matrix::Promise;
 use crate::race::scenario::Scenario;
 
-const STYLE: &str = include_str!("page.css");
+const OWN_STYLE: &str = include_str!("page.css");
 
 pub(super) fn page(report: &Report) -> anyhow::Result<String> {
-    let Setting { seed, think, time, pause, concurrency, left_out } = &report.setting;
     let faults = report.faults();
-    let mut sections = Vec::new();
-    for (scenario, rows) in &report.scenarios {
-        sections.push(section(report, *scenario, rows)?);
-    }
+    let sections: Vec<Markup> = report
+        .scenarios
+        .iter()
+        .map(|(scenario, rows)| section(report, *scenario, rows))
+        .collect::<anyhow::Result<_>>()?;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -26,82 +29,151 @@ pub(super) fn page(report: &Report) -> anyhow::Result<String> {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "Tollgate: the race lab" }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
             }
             body {
-                h1 { "What happens if two users do this at exactly the same time?" }
-                p.verdict.(if faults.is_empty() { "good" } else { "bad" }) {
-                    @if faults.is_empty() {
-                        "Every cure that promises safety was safe, and the naive way was caught."
-                    } @else { "This run failed:" }
+                main {
+                    h1 { "What happens if two users do this at exactly the same time?" }
+                    p.verdict.(if faults.is_empty() { "good" } else { "bad" }) {
+                        @if faults.is_empty() {
+                            "Every cure that promises safety was safe, and the naive way was caught."
+                        } @else { "This run failed:" }
+                    }
+                    @if !faults.is_empty() { ul { @for fault in &faults { li { (fault) } } } }
+                    @for missing in &report.setting.left_out { p { "Left out: " (missing.server) " " (prose(&missing.why)) "." } }
+                    @if let Some(audit) = &report.audit { p { "Audit of Tollgate's journal afterwards: " (audit.verdict) "." } }
+                    (example(report))
+                    h2 { "Every cure in every scenario" }
+                    p {
+                        "Wrong or lost effects for every hundred requests; one request may have several. " b.safe { "safe" } ": promised, and kept. "
+                        b.lucky { "0" } ": nothing is promised, and nothing happened this time. "
+                        b.damaged { "12.5" } ": nothing is promised, and so many went wrong. An empty cell was not played; why "
+                        "is said below."
+                    }
+                    @for store in Store::ALL { (matrix(report, store)) }
+                    @for section in sections { (section) }
+                    h2 { "How it was played" }
+                    (how(&report.setting))
                 }
-                @if !faults.is_empty() { ul { @for fault in &faults { li { (fault) } } } }
-                @for missing in left_out { p { "Left out: " (missing.server) " " (missing.why) "." } }
-                @if let Some(audit) = &report.audit { p { "Audit of Tollgate's journal afterwards: " (audit.verdict) "." } }
-                p {
-                    "Real servers on one machine. Each cure was played for " (time) " at each of "
-                    (concurrency.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")) " users at once, "
-                    (think) " passing between read and write"
-                    @if let Some(pause) = pause { "; holders of locks were stopped for " (pause) " at most" }
-                    "; seed " (seed) ". Counts are of all rounds; rates and latencies are of the most users. "
-                    "Rates compare within this page only. `atomic` and `tollgate` decide within the store, so nothing passes "
-                    "between their read and their write."
-                }
-                nav { @for (scenario, _) in &report.scenarios { a href={ "#" (scenario.name()) } { (scenario.name()) } " " } }
-                @for section in sections { (section) }
             }
         }
     };
     Ok(page.into_string())
 }
 
+fn how(setting: &Setting) -> Markup {
+    let Setting { seed, think, time, pause, concurrency, .. } = setting;
+    html! {
+        p {
+            "Real servers on one machine. Each cure was played for " (time) " at each of "
+            (concurrency.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")) " users at once, "
+            (think) " passing between read and write"
+            @if let Some(pause) = pause { "; holders of locks were stopped for " (pause) " at most" }
+            "; seed " (seed) ". Counts are of all rounds; rates and latencies are of the most users. "
+            "Rates compare within this page only. " code { "atomic" } " and " code { "tollgate" }
+            " decide within the store, so nothing passes between their read and their write."
+        }
+    }
+}
+
+/// The first interleaving of the naive way: the answer to the title.
+fn example(report: &Report) -> Markup {
+    let rows =
+        report.scenarios.iter().flat_map(|(scenario, rows)| rows.iter().map(move |row| (scenario, row)));
+    let mut naive = rows.filter(|(_, row)| row.cell.cure == Cure::Naive);
+    let first = naive.find_map(|(scenario, row)| Some((scenario, row, row.drawing()?)));
+    html! {
+        @if let Some((scenario, row, drawing)) = first {
+            h2 { "This, for example" }
+            p { (prose(scenario.story().story)) " Played the naive way, on " (row.cell.store.name()) ":" }
+            (steps("the example", drawing))
+        }
+    }
+}
+
+fn matrix(report: &Report, store: Store) -> Markup {
+    let lines = damage::lines(report, store);
+    html! {
+        @if !lines.is_empty() {
+            (scrolled(&format!("damage on {}", store.name()), html! {
+                table.matrix {
+                    caption { "on " (store.name()) }
+                    thead { tr {
+                        th scope="col" { "cure" }
+                        @for (scenario, _) in &report.scenarios {
+                            th scope="col" { a href={ "#" (scenario.name()) } { (scenario.name()) } }
+                        }
+                    } }
+                    tbody {
+                        @for line in &lines {
+                            tr { th scope="row" { (line.label) } @for cell in &line.cells { (matrix_cell(*cell)) } }
+                        }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+fn matrix_cell(damage: Option<Damage>) -> Markup {
+    html! {
+        @match damage {
+            None => td {},
+            Some(Damage { verdict: Verdict::Safe, .. }) => td.safe { "safe" },
+            Some(Damage { verdict: Verdict::Lucky, .. }) => td.lucky { "0" },
+            Some(Damage { verdict: Verdict::Damaged, percent }) => td.damaged { (format!("{percent:.1}")) },
+            Some(Damage { verdict: Verdict::Broken, percent }) => td.broken { "BROKEN " (format!("{percent:.1}")) },
+        }
+    }
+}
+
 fn section(report: &Report, scenario: Scenario, rows: &[Row]) -> anyhow::Result<Markup> {
     let story = scenario.story();
-    let damage = charts::damage(rows)?;
-    let mut panels = Vec::new();
-    for panel in charts::panels(rows) {
-        let [throughput, p99] =
-            [Measure::Throughput, Measure::P99].map(|measure| charts::lines(&panel, measure));
-        panels.push(html! {
-            figure {
-                figcaption { (panel.title) }
-                (PreEscaped(throughput?)) (PreEscaped(p99?))
-                (legend(&panel))
-            }
-        });
-    }
+    let panels: Vec<Markup> = charts::panels(rows).iter().map(panel).collect::<anyhow::Result<_>>()?;
+    let drawn = drawn(rows);
     Ok(html! {
         section id=(story.name) {
             h2 { (story.name) }
-            p { (story.story) }
+            p { (prose(story.story)) }
             p { b { "Scarce: " } (story.resource) ". " b { "Must hold: " } (story.invariant) " (" (story.guarantees) ")." }
-            figure.damage {
-                (PreEscaped(damage))
-                ul.legend {
-                    @for store in Store::ALL { li { (swatch(charts::store_colour(store), false)) (store.name()) } }
-                }
-            }
-            h3 { "What it costs" }
-            div.panels { @for panel in panels { (panel) } }
-            h3 { "Counts" }
-            (counts(scenario, rows))
             @for other in report.senseless_in(scenario) {
-                p.aside { "Not on " (other.store.name()) ": " (other.cure) ", since " (other.why) "." }
+                p.aside { "Not on " (other.store.name()) ": " (other.cure) ", since " (prose(other.why)) "." }
             }
-            h3 { "How it broke" }
-            @for drawn in drawn(rows) { (interleaving(&drawn)) }
+            details {
+                summary { "How it broke: " (drawn.len()) (if drawn.len() == 1 { " interleaving" } else { " interleavings" }) }
+                @for drawn in &drawn { (interleaving(scenario, drawn)) }
+            }
+            details {
+                summary { "What it costs: rate and p99 by users at once" }
+                @for panel in panels { (panel) }
+            }
+            details {
+                summary { "Counts of each cure" }
+                (counts(scenario, rows))
+            }
         }
     })
 }
 
-fn legend(panel: &Panel<'_>) -> Markup {
-    html! {
-        ul.legend {
-            @for row in &panel.rows {
-                li { (swatch(charts::colour(row.cell.cure), charts::is_dashed(row.cell.cure))) (row.cell.label()) }
+fn panel(panel: &Panel<'_>) -> anyhow::Result<Markup> {
+    let charts = [(Measure::Throughput, "requests per second"), (Measure::P99, "p99 in ms")];
+    let charts = charts.map(|(measure, name)| charts::lines(panel, measure).map(|svg| (name, svg)));
+    Ok(html! {
+        figure {
+            figcaption { (panel.title) }
+            @for chart in charts {
+                @let (name, svg) = chart?;
+                div.chart role="img" aria-label={ (panel.title) ": " (name) " by users at once; figures are in Counts" } {
+                    (PreEscaped(svg))
+                }
+            }
+            ul.legend {
+                @for row in &panel.rows {
+                    li { (swatch(charts::colour(row.cell.cure), charts::is_dashed(row.cell.cure))) (row.cell.label()) }
+                }
             }
         }
-    }
+    })
 }
 
 fn swatch(RGBColor(r, g, b): RGBColor, dashed: bool) -> Markup {
@@ -115,10 +187,12 @@ fn swatch(RGBColor(r, g, b): RGBColor, dashed: bool) -> Markup {
 }
 
 fn counts(scenario: Scenario, rows: &[Row]) -> Markup {
-    html! {
-        div.scroll {
+    let named = |head: &'static str| if head.is_empty() { "verdict" } else { head };
+    scrolled(
+        &format!("counts of {}", scenario.name()),
+        html! {
             table.counts {
-                thead { tr { @for head in table::HEADS { th { (head) } } } }
+                thead { tr { @for head in table::HEADS { th scope="col" { (named(head)) } } } }
                 tbody {
                     @for row in rows {
                         tr.(row.verdict().name().to_lowercase()) {
@@ -127,28 +201,56 @@ fn counts(scenario: Scenario, rows: &[Row]) -> Markup {
                     }
                 }
             }
-        }
+        },
+    )
+}
+
+fn interleaving(scenario: Scenario, drawn: &Drawn<'_>) -> Markup {
+    html! {
+        h3 { (drawn.names()) }
+        @if let Some(Promise::Nothing(why)) = drawn.rows.first().map(|row| row.cell.promise()) { p { (prose(why)) "." } }
+        (steps(&format!("{}, {}", scenario.name(), drawn.names()), drawn.drawing))
     }
 }
 
-fn interleaving(drawn: &Drawn<'_>) -> Markup {
-    let Drawing { outcome, columns, lines } = drawn.drawing;
+/// Two columns in the order of what happened; what should not have been is marked.
+fn steps(name: &str, drawing: &Drawing) -> Markup {
+    let Drawing { outcome, columns, lines, wrong } = drawing;
     html! {
-        div.interleaving {
-            h4 { (drawn.names()) }
-            @if let Some(Promise::Nothing(why)) = drawn.rows.first().map(|row| row.cell.promise()) { p { (why) "." } }
-            table {
-                thead { tr { th {} @for column in columns { th { (column) } } } }
+        (scrolled(&format!("interleaving: {name}"), html! {
+            table.steps {
+                thead { tr { th scope="col" { "time" } @for column in columns { th scope="col" { (column) } } } }
                 tbody {
-                    @for line in lines {
-                        tr {
+                    @for (place, line) in lines.iter().enumerate() {
+                        tr.wrong[place == *wrong] {
                             td.time { (format!("{:.2} ms", line.at_ms)) }
-                            @for column in 0..2 { td { @if line.column == column { (line.words) } } }
+                            @for column in 0..2 {
+                                td {
+                                    @if line.column == column {
+                                        (line.words)
+                                        @if place == *wrong { " " b { "← wrong" } }
+                                    }
+                                }
+                            }
                         }
                     }
                 }
             }
-            p.outcome { (outcome) }
+        }))
+        p.outcome { (outcome) }
+    }
+}
+
+/// What may be wider than the page; by the keyboard, too.
+fn scrolled(name: &str, inside: Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(name) { (inside) } }
+}
+
+/// Words of the source, in which `code` is marked.
+fn prose(words: &str) -> Markup {
+    html! {
+        @for (place, part) in words.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

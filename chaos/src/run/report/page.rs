@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::timeline::timeline;
+use crate::page::STYLE;
 use crate::run::history::Event;
 use crate::run::judge::{Finding, Judgement, Record, Summary, Verdict};
 use crate::stage::thousands;
 
-const STYLE: &str = include_str!("page.css");
+const OWN_STYLE: &str = include_str!("page.css");
 
 /// What the verdict means, in one sentence.
 fn meaning(judgement: &Judgement) -> &'static str {
@@ -30,9 +31,9 @@ pub(in crate::run) fn page(record: &Record, judgement: &Judgement) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "Tollgate: " (run.scenario) ", seed " (run.seed) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
             }
-            body {
+            body { main {
                 h1 { "Break everything, lose nothing: " (run.scenario) }
                 p.soft {
                     "Seed " (run.seed) ", " (run.workers) " workers, " (format!("{:.0} s", run.duration_ms as f64 / 1e3))
@@ -58,7 +59,7 @@ pub(in crate::run) fn page(record: &Record, judgement: &Judgement) -> String {
                 h2 { "Again" }
                 p { "The same faults at the same times: " code { (run.repeat) } }
                 p { "The same verdict from the files beside this page: " code { "tollgate-chaos check DIR" } }
-            }
+            } }
         }
     };
     page.into_string()
