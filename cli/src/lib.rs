@@ -6,6 +6,8 @@
 //!
 //! Variables that no flag stands for follow the same rule (`tollgate::env`). Relies on clap for everything else.
 
+mod files;
+
 use std::ffi::OsString;
 use std::io::Write;
 
@@ -14,13 +16,27 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 
+/// Exit code of a program that may not open the files it needs.
+const NO_FILES: i32 = 1;
 /// Exit code of a program whose help could not be written.
 const NOT_WRITTEN: i32 = 1;
 
 /// Reads the command line of this process. Whatever is no command to run (an error, `--help`, `--version`) is printed
 /// and ends the process: with exit code 2, or 0, or 1 where help could not be written.
 pub fn parse<T: Parser>() -> T {
+    if let Err(words) = files::raise_the_limit() {
+        let _ = writeln!(std::io::stderr(), "error: {words}");
+        std::process::exit(NO_FILES);
+    }
     try_parse_from(std::env::args_os()).unwrap_or_else(|error| {
+        // What is read by a program is told to a program, also where the command line itself is wrong.
+        if error.exit_code() != 0 && std::env::args_os().any(|word| word == "--json") {
+            let message = error.render().to_string();
+            let message = message.strip_prefix("error: ").unwrap_or(&message).trim_end();
+            let line = serde_json::json!({ "level": "error", "message": message });
+            let _ = writeln!(std::io::stderr(), "{line}");
+            std::process::exit(error.exit_code());
+        }
         let printed = error.print().and_then(|()| std::io::stdout().flush());
         let code = if printed.is_err() && error.exit_code() == 0 { NOT_WRITTEN } else { error.exit_code() };
         std::process::exit(code)

@@ -37,6 +37,12 @@ pub(crate) struct Global {
     /// A PEM file with the authorities that rediss:// trusts instead of the system's
     #[arg(long, global = true, value_name = "FILE", env = env::REDIS_CA_FILE)]
     pub(crate) redis_ca: Option<PathBuf>,
+    /// A PEM file with our own certificate, where the server asks for one
+    #[arg(long, global = true, value_name = "FILE", env = env::REDIS_CERT_FILE, requires = "redis_key")]
+    pub(crate) redis_cert: Option<PathBuf>,
+    /// The key of that certificate
+    #[arg(long, global = true, value_name = "FILE", env = env::REDIS_KEY_FILE, requires = "redis_cert")]
+    pub(crate) redis_key: Option<PathBuf>,
     /// Use a Redis that may lose or evict what it holds; what is wrong with it becomes a warning
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) allow_unsafe_redis: bool,
@@ -46,9 +52,12 @@ pub(crate) struct Global {
     /// Who asks for operations, for the journal [default: the Redis user's name]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) by: Option<Actor>,
-    /// Print data as JSON, a stable contract (docs/cli-json.md)
+    /// Print data as JSON, a stable contract (docs/cli-json.md); also what is said on stderr, one object a line
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) json: bool,
+    /// Say nothing on stderr but what is wrong, and the id of a change
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    pub(crate) quiet: bool,
 }
 
 /// The commands, in the order of a user's need.
@@ -93,6 +102,11 @@ pub(crate) enum Command {
     Repair(repair::Args),
     /// The private redis-server that is used where no URL is given
     Redis(redis::Args),
+    /// Print the completions of a shell
+    Completions {
+        /// For which one
+        shell: clap_complete::Shell,
+    },
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub(crate) mod dead;
 pub(crate) mod enqueue;
 pub(crate) mod init;
 pub(crate) mod journal;
-mod listing;
+pub(crate) mod listing;
 pub(crate) mod lookup;
 pub(crate) mod payout;
 pub(crate) mod queue;
@@ -23,9 +23,23 @@ pub(crate) mod watch;
 pub(crate) mod withdraw;
 pub(crate) mod worker;
 
-use crate::cli::Command;
+use std::io::Write;
+
+use anyhow::Context as _;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::exit::Exit;
+
+/// Prints what a shell completes by: made from the declaration, so it is never behind.
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
+    let mut command = Cli::command();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "tollgate-producer", &mut script);
+    std::io::stdout().write_all(&script).context("cannot write to stdout")?;
+    Ok(Exit::Done)
+}
 
 /// Runs one command.
 pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
@@ -50,5 +64,6 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Receipts(args) => receipts::run(context, args).await,
         Command::Repair(args) => repair::run(context, args).await,
         Command::Redis(args) => redis::run(context, args).await,
+        Command::Completions { shell } => completions(shell),
     }
 }

@@ -3,16 +3,21 @@
 //! Nothing is connected before a command asks, so a wrong command line never waits for a server. Relies on
 //! [`preflight`] for whether a server may be used at all.
 
-use anyhow::bail;
+use std::time::Duration;
+
 use tokio::sync::OnceCell;
 use tollgate::connect::{self, Origin, RedisOptions, Safety, Server};
+use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::{Actor, Namespace};
 use tollgate::preflight::{self, Finding, Tier};
+use tollgate::span::span;
 use tollgate::{OpenError, Tollgate};
 
 use crate::cli::Global;
-use crate::output::{Format, Output, hint, say};
+use crate::exit;
+use crate::output::{self, Format, Output, Talk, complain, say, warn};
 use crate::problems::{Kind, Problem};
+use crate::sender::Waiting;
 
 /// The validated global options, and the server once it was asked for.
 #[derive(Debug)]
@@ -28,14 +33,21 @@ pub(crate) struct Context {
 impl Context {
     /// Takes the global options; connects to nothing.
     pub(crate) fn new(global: Global) -> Self {
-        let redis =
-            RedisOptions { url: global.redis_url, ca_file: global.redis_ca, ..RedisOptions::from_env() };
+        let format = if global.json { Format::Json } else { Format::Human };
+        output::talk(Talk { format, quiet: global.quiet });
+        let redis = RedisOptions {
+            url: global.redis_url,
+            ca_file: global.redis_ca,
+            cert_file: global.redis_cert,
+            key_file: global.redis_key,
+            ..RedisOptions::from_env()
+        };
         Self {
             redis,
             unsafe_redis: if global.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
             namespace: global.namespace,
             by: global.by,
-            output: Output { format: if global.json { Format::Json } else { Format::Human } },
+            output: Output { format },
             server: OnceCell::new(),
         }
     }
@@ -72,6 +84,24 @@ impl Context {
     pub(crate) async fn open_or_init(&self) -> anyhow::Result<Tollgate> {
         let tollgate = self.open_or_initialised().await?;
         self.acting(tollgate).await
+    }
+
+    /// The same, waiting up to `patience` for a Redis that is away or still loads.
+    pub(crate) async fn open_or_init_within(&self, patience: Duration) -> anyhow::Result<Tollgate> {
+        let mut waiting = Waiting::default();
+        loop {
+            let error = match self.open_or_init().await {
+                Ok(tollgate) => return Ok(tollgate),
+                Err(error) => error,
+            };
+            // Nothing has been sent yet: also what may have happened is only asked again.
+            let may_pass = exit::failure_of(&error).is_some_and(Failure::is_transient);
+            let Some(pause) = waiting.next(patience).filter(|_| may_pass) else { return Err(error) };
+            if waiting.is_first() {
+                warn(format_args!("waiting, up to {}: {error:#}", span(patience)));
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// The namespace, with whom the journal is to name for what is asked.
@@ -112,17 +142,20 @@ impl Context {
         }
         let report = preflight::check(&mut server.link().await?, Tier::Memory).await?;
         for finding in report.warnings() {
-            say(format_args!("warning: {finding}"));
+            warn(format_args!("{finding}"));
         }
         for finding in report.refusals() {
             match self.unsafe_redis {
-                Safety::Warn => say(format_args!("warning: {finding}")),
-                Safety::Refuse => say(format_args!("error: {finding}")),
+                Safety::Warn => warn(format_args!("{finding}")),
+                Safety::Refuse => complain(format_args!("{finding}")),
             }
         }
         if !report.is_fit() && self.unsafe_redis == Safety::Refuse {
-            hint("--allow-unsafe-redis uses it all the same, for what may be lost");
-            bail!("this redis is not safe to use: {}", server.endpoint());
+            let words = format!(
+                "{} may lose or evict what it holds (--allow-unsafe-redis uses it all the same)",
+                server.endpoint()
+            );
+            return Err(Failure::not_applied(Refusal::UnsafeRedis, words).into());
         }
         // Asked again on each new connection and once a minute, for what runs for long.
         server.inspect(self.unsafe_redis);

@@ -13,7 +13,7 @@ use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 
 use crate::exit::Exit;
-use crate::output::say;
+use crate::output::complain;
 
 /// What failed, and where.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Failed {
     /// Says what failed.
     pub(crate) fn complain(&self) -> Exit {
         for (partition, error) in &self.0 {
-            say(format_args!("error: partition {partition}: {error:#}"));
+            complain(format_args!("partition {partition}: {error:#}"));
         }
         if self.0.is_empty() { Exit::Done } else { Exit::Refused }
     }

@@ -16,7 +16,7 @@ use tollgate::journal::JournalDamage;
 use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::ScriptError;
 
-use crate::output::{hint, say};
+use crate::output::{complain, hint};
 
 /// How a command ended. The order is the precedence: where several apply, the greatest is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -81,7 +81,7 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if error.chain().any(is_broken_pipe) {
         return Exit::Refused;
     }
-    say(format_args!("error: {error:#}"));
+    complain(format_args!("{error:#}"));
     if let Some(words) = error.chain().find_map(failure).and_then(Failure::hint) {
         hint(words);
     }
@@ -106,6 +106,11 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<Exit> {
         failure if failure.may_have_happened() => Exit::Undecided,
         _ => Exit::Refused,
     })
+}
+
+/// The failure of a call that is behind an error, if one is.
+pub(crate) fn failure_of(error: &anyhow::Error) -> Option<&Failure> {
+    error.chain().find_map(failure)
 }
 
 /// The failure of a call that this cause is, or wraps transparently (then it is no link of the chain itself).

@@ -7,7 +7,7 @@ use tollgate::Tollgate;
 use tollgate::ids::{Bucket, HOUR_MS, JobId};
 use tollgate::link::Link;
 
-use crate::output::{hint, say};
+use crate::output::{hint, warn};
 
 /// Warns on stderr if `id` is younger than the retention, although it is below the floor.
 pub(crate) async fn warn_if_young(tollgate: &Tollgate, link: &mut Link, id: &JobId) {
@@ -19,8 +19,8 @@ pub(crate) async fn warn_if_young(tollgate: &Tollgate, link: &mut Link, id: &Job
     // The bucket's last moment: the floor passes whole hours.
     let end_ms = hour.saturating_add(1).saturating_mul(HOUR_MS);
     if end_ms.saturating_add(retention_ms) > now.ms() {
-        say(format_args!(
-            "warning: {id} is younger than the retention: a floor above it was raised while the retention was shorter, or a clock is wrong"
+        warn(format_args!(
+            "{id} is younger than the retention: a floor above it was raised while the retention was shorter, or a clock is wrong"
         ));
         hint(
             "compare `redis-cli TIME` with the time; `receipts lower` takes back a floor that was raised wrongly",

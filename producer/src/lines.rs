@@ -18,17 +18,23 @@ pub(crate) struct Lines<R> {
     reader: R,
     number: u64,
     line: Vec<u8>,
+    /// Whether `line` is the beginning of one whose end has not come yet.
+    begun: bool,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, number: 0, line: Vec::new() }
+        Self { reader, number: 0, line: Vec::new(), begun: false }
     }
 
     /// The next line without its end, cut off where it is longer than any envelope; `None` at the end.
+    ///
+    /// # Errors
+    /// The reader's. After `WouldBlock` it may be called again: what was read of a line is kept.
     pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        self.line.clear();
-        let mut begun = false;
+        if !self.begun {
+            self.line.clear();
+        }
         loop {
             let read = match self.reader.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -37,7 +43,7 @@ impl<R: BufRead> Lines<R> {
             if read.is_empty() {
                 break;
             }
-            begun = true;
+            self.begun = true;
             let end = read.iter().position(|byte| *byte == b'\n');
             let part = &read[..end.unwrap_or(read.len())];
             // One byte more than allowed stays, so that the line is seen to be too long.
@@ -49,7 +55,7 @@ impl<R: BufRead> Lines<R> {
                 break;
             }
         }
-        if !begun {
+        if !std::mem::take(&mut self.begun) {
             return Ok(None);
         }
         self.number += 1;

@@ -13,6 +13,7 @@ mod expired;
 mod interrupt;
 mod lines;
 mod load;
+mod now;
 mod operation;
 mod output;
 mod overview;

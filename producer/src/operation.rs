@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::exit::{self, Exit};
 use crate::expired::warn_if_young;
 use crate::interrupt::Interrupt;
+use crate::now;
 use crate::repeat::ChangeId;
 
 /// How often an operation is sent whose answer does not arrive, and the pause before the second time.
@@ -46,6 +47,9 @@ pub(crate) struct Decision {
     /// What does not exist, where that is the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<String>,
+    /// What is there now, in words that may change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<String>,
     /// Whether what was asked for is so, by this request or by an earlier one.
     #[serde(skip)]
     is_so: bool,
@@ -71,6 +75,9 @@ impl fmt::Display for Decision {
         }
         if let Some(missing) = &self.missing {
             write!(f, ": {missing}")?;
+        }
+        if let Some(now) = &self.now {
+            write!(f, "; {now}")?;
         }
         if self.is_so && self.code.class() != Class::Applied {
             f.write_str(" (by an earlier request: nothing is left to do)")?;
@@ -180,6 +187,7 @@ pub(crate) async fn explain(
     );
     let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
     let missing = missing(code, request);
+    let now = now::of(tollgate, link, code, replayed, request).await;
     let is_so = class == Class::Applied || was_closed;
     Decision {
         id,
@@ -190,6 +198,7 @@ pub(crate) async fn explain(
         replayed,
         field,
         missing,
+        now,
         is_so,
     }
 }

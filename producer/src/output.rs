@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -47,7 +48,7 @@ impl Output {
         match self.data(json, || &human) {
             Ok(()) => Exit::Done,
             Err(error) => {
-                say(format_args!("error: the answer cannot be written to stdout: {error}\n{human}"));
+                complain(format_args!("the answer cannot be written to stdout: {error}\n{human}"));
                 Exit::Undecided
             }
         }
@@ -109,17 +110,87 @@ fn of_stdout(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write to stdout: {error}"))
 }
 
-/// Says something on stderr. That nobody listens is no reason to stop.
+/// How stderr is written, for the whole process: set once from the command line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Talk {
+    /// JSON, one object a line, where data is JSON too.
+    pub(crate) format: Format,
+    /// Only what is wrong, what to do about it, and the id of a change.
+    pub(crate) quiet: bool,
+}
+
+static TALK: OnceLock<Talk> = OnceLock::new();
+
+/// Settles how stderr is written; before it, and without it, as text.
+pub(crate) fn talk(how: Talk) {
+    let _ = TALK.set(how);
+}
+
+/// How much a line of stderr matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Info,
+    Hint,
+    Warning,
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Hint => "hint",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Writes a line. That nobody listens is no reason to stop.
+fn write(level: Level, prefix: &str, text: &dyn fmt::Display) {
+    let line = match TALK.get().map(|talk| talk.format) {
+        Some(Format::Json) => {
+            serde_json::json!({ "level": level.name(), "message": text.to_string() }).to_string()
+        }
+        _ => format!("{prefix}{text}"),
+    };
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Says on stderr what goes on, unless only what is wrong is wanted.
 pub(crate) fn say(text: impl fmt::Display) {
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    if !TALK.get().is_some_and(|talk| talk.quiet) {
+        write(Level::Info, "", &text);
+    }
+}
+
+/// Says on stderr what somebody must be able to find afterwards, however little is wanted.
+pub(crate) fn always_say(text: impl fmt::Display) {
+    write(Level::Info, "", &text);
+}
+
+/// Says on stderr what may be wrong.
+pub(crate) fn warn(text: impl fmt::Display) {
+    write(Level::Warning, "warning: ", &text);
+}
+
+/// Says on stderr what is wrong.
+pub(crate) fn complain(text: impl fmt::Display) {
+    write(Level::Error, "error: ", &text);
+}
+
+/// Says on stderr what is wrong with a part of the input, which the text names.
+pub(crate) fn complain_of(text: impl fmt::Display) {
+    write(Level::Error, "", &text);
 }
 
 /// Says what to do about it.
 pub(crate) fn hint(text: impl fmt::Display) {
-    say(format_args!("hint: {text}"));
+    write(Level::Hint, "hint: ", &text);
 }
 
 /// Whether someone watches stderr, where progress goes.
 pub(crate) fn is_watched() -> bool {
-    io::stderr().is_terminal()
+    let is_for_people = TALK.get().is_none_or(|talk| talk.format == Format::Human && !talk.quiet);
+    is_for_people && io::stderr().is_terminal()
 }

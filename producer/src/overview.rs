@@ -17,7 +17,7 @@ use tollgate::scripts::queue::QueueStatus;
 use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, StreamIds};
 
 use crate::exit::Exit;
-use crate::output::say;
+use crate::output::complain;
 
 /// How many partitions are asked at once.
 const PARTITIONS_ABREAST: usize = 16;
@@ -172,7 +172,7 @@ impl Overview {
     /// What it means for the exit code that partitions could not be read; each is said on stderr.
     pub(crate) fn complain(&self) -> Exit {
         for Unread { partition, error } in &self.unread {
-            say(format_args!("error: partition {partition}: {error}"));
+            complain(format_args!("partition {partition}: {error}"));
         }
         if self.unread.is_empty() { Exit::Done } else { Exit::Refused }
     }

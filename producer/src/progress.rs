@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::{is_watched, say};
+use crate::output::{complain_of, is_watched, warn};
 
 /// A progress bar, or nothing where nobody watches. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -42,9 +42,14 @@ impl Progress {
         self.0.set_message(what.to_string());
     }
 
-    /// Says a line on stderr without tearing the bar.
-    pub(crate) fn say(&self, text: impl Display) {
-        self.0.suspend(|| say(text));
+    /// Says on stderr what is wrong with a part of the input, without tearing the bar.
+    pub(crate) fn complain_of(&self, text: impl Display) {
+        self.0.suspend(|| complain_of(text));
+    }
+
+    /// Says on stderr what may be wrong, without tearing the bar.
+    pub(crate) fn warn(&self, text: impl Display) {
+        self.0.suspend(|| warn(text));
     }
 
     pub(crate) fn end(&self) {

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 use tollgate::ids::JobId;
 
-use crate::output::{hint, is_watched, say};
+use crate::output::{always_say, hint, is_watched, warn};
 
 /// The id of one change, and where it comes from.
 #[derive(Debug, Clone)]
@@ -45,9 +45,9 @@ impl ChangeId {
     /// Prints the id, before anything is sent. Where no person watches, something may repeat the command: then
     /// it says that this would be another change.
     pub(crate) fn announce(&self) {
-        say(format_args!("id {}", self.id));
+        always_say(format_args!("id {}", self.id));
         if self.source == IdSource::Fresh && !is_watched() {
-            say("warning: without --id the same command again is a new request under a new id");
+            warn("without --id the same command again is a new request under a new id");
         }
     }
 

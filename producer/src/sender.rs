@@ -16,10 +16,13 @@ use tollgate::ids::{JobId, QueueName};
 use tollgate::job::{Job, Request};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::pressure::Overload;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
+use tollgate::span::span;
 use tollgate::{Packed, Tollgate};
 
+use tally::Pressure;
 pub(crate) use tally::{Stopped, Tally};
 
 use crate::interrupt::Interrupt;
@@ -101,6 +104,8 @@ pub(crate) struct Sender<'a> {
     interrupt: Interrupt,
     progress: Progress,
     looked_at: Option<Instant>,
+    /// How many jobs more the queue's bound allowed at the last look.
+    room: u64,
     tally: Tally,
 }
 
@@ -120,7 +125,16 @@ impl<'a> Sender<'a> {
         progress: Progress,
     ) -> Result<Self, Failure> {
         let link = tollgate.server().link().await?;
-        Ok(Self { tollgate, link, route, interrupt, progress, looked_at: None, tally: Tally::default() })
+        Ok(Self {
+            tollgate,
+            link,
+            route,
+            interrupt,
+            progress,
+            looked_at: None,
+            room: 0,
+            tally: Tally::default(),
+        })
     }
 
     /// Encodes a job for a chunk.
@@ -198,7 +212,9 @@ impl<'a> Sender<'a> {
     /// Sends what is left; afterwards only what did not arrive is left.
     async fn try_jobs(&mut self, left: &mut Vec<(u64, Packed)>, in_doubt: &mut bool) -> Result<(), Obstacle> {
         self.look().await?;
-        let jobs = left.iter().map(|(_, job)| job);
+        // One pipeline is at most what the queue has room for; other producers may fill it at the same moment.
+        let room = usize::try_from(self.room).unwrap_or(usize::MAX);
+        let jobs = left.iter().map(|(_, job)| job).take(room);
         let sent = self.tollgate.enqueue_packed(&mut self.link, &self.route.queue, jobs).await;
         let results = sent.map_err(|failure| {
             *in_doubt |= failure.may_have_happened();
@@ -209,6 +225,7 @@ impl<'a> Sender<'a> {
         left.retain(|_| match results.next() {
             Some(Ok(())) => {
                 self.tally.accepted += 1;
+                self.room = self.room.saturating_sub(1);
                 false
             }
             Some(Err(failure)) => {
@@ -220,19 +237,28 @@ impl<'a> Sender<'a> {
         failed.map_or(Ok(()), |failure| Err(Obstacle::of(failure)))
     }
 
-    /// Looks now and then whether Redis can take more.
+    /// Looks now and then whether Redis can take more, and whenever what the queue had room for is sent.
     async fn look(&mut self) -> Result<(), Obstacle> {
-        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+        if self.room > 0 && self.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(());
         }
-        let found = self.tollgate.overload(&mut self.link, &self.route.queue, self.route.queue_max).await;
-        match found.map_err(Obstacle::of)? {
-            Some(overload) => Err(Obstacle::Passing(Stopped::Overloaded(overload.to_string()))),
-            None => {
-                self.looked_at = Some(Instant::now());
-                Ok(())
-            }
-        }
+        self.looked_at = None;
+        let Self { tollgate, link, route, .. } = self;
+        let overload = match tollgate.overload(link, &route.queue, None).await.map_err(Obstacle::of)? {
+            None => match route.queue_max {
+                None => Ok(u64::MAX),
+                Some(max) => {
+                    let waiting = tollgate.waiting(link, &route.queue).await.map_err(Obstacle::of)?;
+                    let room = max.saturating_sub(waiting);
+                    if room > 0 { Ok(room) } else { Err(Overload::Queue { waiting, max }) }
+                }
+            },
+            Some(overload) => Err(overload),
+        };
+        self.room =
+            overload.map_err(|overload| Obstacle::Passing(Stopped::Overloaded(Pressure::Seen(overload))))?;
+        self.looked_at = Some(Instant::now());
+        Ok(())
     }
 
     /// Settles operations in the order of their lines, as far as that order can matter: one batch a partition,
@@ -324,7 +350,7 @@ impl<'a> Sender<'a> {
         }
         let Operation { id, request } = operation;
         let decision = operation::explain(self.tollgate, &mut self.link, id, request, answer).await;
-        self.progress.say(format_args!("line {number}: {}: {decision}", request.resource()));
+        self.progress.complain_of(format_args!("line {number}: {}: {decision}", request.resource()));
     }
 
     /// Waits a little for an obstacle to pass; answers why not to go on, if patience is at its end.
@@ -335,7 +361,7 @@ impl<'a> Sender<'a> {
         };
         let Some(pause) = waiting.next(self.route.patience) else { return Some(why) };
         if waiting.is_first() {
-            self.progress.say(format_args!("waiting, up to {:?}: {why}", self.route.patience));
+            self.progress.warn(format_args!("waiting, up to {}: {why}", span(self.route.patience)));
             self.progress.waits_for("waiting");
         }
         self.pause(pause).await;
@@ -353,7 +379,7 @@ impl Obstacle {
             matches!(failure.refusal(), Some(Refusal::NoPermission | Refusal::Credentials | Refusal::Client))
                 || matches!(failure, Failure::Server { .. });
         let why = if failure.is_oom() {
-            Stopped::Overloaded(failure.to_string())
+            Stopped::Overloaded(Pressure::Refused(failure))
         } else {
             Stopped::Failure(failure)
         };
@@ -363,14 +389,14 @@ impl Obstacle {
 
 /// How long something has been waited for.
 #[derive(Default)]
-struct Waiting {
+pub(crate) struct Waiting {
     since: Option<Instant>,
     pauses: u32,
 }
 
 impl Waiting {
     /// The next pause; `None` once `patience` is over.
-    fn next(&mut self, patience: Duration) -> Option<Duration> {
+    pub(crate) fn next(&mut self, patience: Duration) -> Option<Duration> {
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
         let left = patience.checked_sub(waited).filter(|left| !left.is_zero())?;
         let pause = PAUSE.saturating_mul(1 << self.pauses.min(10)).min(PAUSE_MAX).min(left);
@@ -378,7 +404,7 @@ impl Waiting {
         Some(pause)
     }
 
-    fn is_first(&self) -> bool {
+    pub(crate) fn is_first(&self) -> bool {
         self.pauses == 1
     }
 }

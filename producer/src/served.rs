@@ -10,28 +10,60 @@ use std::time::Duration;
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
 use tollgate::ids::QueueName;
+use tollgate::link::Link;
 use tollgate::scripts::queue::{self, QueueStatus};
 use tollgate::workers;
 
-use crate::output::say;
+use crate::output;
+use crate::table;
 
 /// Says so if jobs sent to `queue` will wait.
 pub(crate) async fn warn(tollgate: &Tollgate, queue: &QueueName) {
     /// A Redis that does not answer holds up nobody for this.
     const WITHIN: Duration = Duration::from_secs(1);
     if let Ok(Ok(Some(warning))) = tokio::time::timeout(WITHIN, warning(tollgate, queue)).await {
-        say(format_args!("warning: {warning}"));
+        output::warn(warning);
+    }
+}
+
+/// Why a job of `queue` is not decided yet: nobody serves it, or who does has other work first.
+pub(crate) async fn why_it_waits(tollgate: &Tollgate, link: &mut Link, queue: &QueueName) -> String {
+    if let Ok(Some(why)) = obstacle(tollgate, link, queue).await {
+        return why.what;
+    }
+    match tollgate.waiting(link, queue).await {
+        Ok(0) => "workers serve the queue and nothing waits in it: it is in some worker's hands".to_owned(),
+        Ok(waiting) => format!(
+            "workers serve the queue, and {} in it",
+            table::counted(waiting, "job waits", "jobs wait")
+        ),
+        Err(_) => "it waits in its queue, or in some worker's hands".to_owned(),
     }
 }
 
 async fn warning(tollgate: &Tollgate, name: &QueueName) -> Result<Option<String>, Failure> {
-    let link = &mut tollgate.server().link().await?;
+    let obstacle = obstacle(tollgate, &mut tollgate.server().link().await?, name).await?;
+    Ok(obstacle.map(|Obstacle { what, until }| format!("{what}: what is sent waits until {until}")))
+}
+
+struct Obstacle {
+    what: String,
+    until: &'static str,
+}
+
+/// What keeps the jobs of a queue waiting, and until when.
+async fn obstacle(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    name: &QueueName,
+) -> Result<Option<Obstacle>, Failure> {
+    let found = |what: String, until| Ok(Some(Obstacle { what, until }));
     // Workers beat in every partition.
     let Some(partition) = tollgate.partitions().iter().next() else { return Ok(None) };
     let keys = tollgate.keys(partition);
     let listed = queue::list(link, keys).await?;
     if listed.iter().any(|(queue, status)| queue == name && *status == QueueStatus::Paused) {
-        return Ok(Some(format!("queue {name} is paused: what is sent waits until it is resumed")));
+        return found(format!("queue {name} is paused"), "it is resumed");
     }
     let now_ms = tollgate.now(link).await?.ms();
     let beats = workers::beats(link, keys).await?;
@@ -41,9 +73,9 @@ async fn warning(tollgate: &Tollgate, name: &QueueName) -> Result<Option<String>
         return Ok(None);
     }
     if alive.is_empty() {
-        return Ok(Some("no worker is running: what is sent waits until one is".to_owned()));
+        return found("no worker is running".to_owned(), "one is");
     }
     let served: BTreeSet<String> = alive.into_iter().flat_map(|worker| worker.queues).collect();
     let served = Vec::from_iter(served).join(", ");
-    Ok(Some(format!("no worker serves queue {name}: what is sent waits until one does (served: {served})")))
+    found(format!("no worker serves queue {name} (served: {served})"), "one does")
 }

@@ -1,7 +1,6 @@
 //! Tables for people: columns as wide as their widest cell, numbers to the right. Pure.
 
 use std::fmt::{self, Write as _};
-#[cfg(feature = "watch")]
 use std::time::Duration;
 
 /// How a column is aligned.
@@ -75,6 +74,21 @@ pub(crate) fn duration(duration: Duration) -> String {
     age(u64::try_from(duration.as_millis()).ok())
 }
 
+/// A count with its noun: `1 violation`, `2,000 violations`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// How many a second, in whole numbers; `-` where the time is too short to say.
+pub(crate) fn rate(number: u64, elapsed: Duration) -> String {
+    /// Below this a rate would be a guess from a handful of packets.
+    const SHORTEST: Duration = Duration::from_millis(10);
+    if elapsed < SHORTEST {
+        return "-".to_owned();
+    }
+    count((number as f64 / elapsed.as_secs_f64()).round() as u64)
+}
+
 /// A count with its thousands apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -116,6 +130,11 @@ mod tests {
             assert_eq!(age(Some(ms)), text);
         }
         assert_eq!(age(None), "-");
+        assert_eq!(counted(1, "line", "lines"), "1 line");
+        assert_eq!(counted(0, "line", "lines"), "0 lines");
+        assert_eq!(counted(1_000, "line", "lines"), "1,000 lines");
+        assert_eq!(rate(28_000, Duration::from_secs(2)), "14,000");
+        assert_eq!(rate(5, Duration::from_millis(1)), "-");
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), text);
         }

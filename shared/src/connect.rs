@@ -3,9 +3,12 @@
 //! Relies on [`crate::embedded`] for the server that is used where none is named.
 //! Must not speak to an address before all of it was checked, and must not show a secret.
 
+mod certificates;
 mod endpoint;
 mod inspection;
+mod probe;
 mod server;
+mod url;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +35,10 @@ pub struct RedisOptions {
     pub url: Option<String>,
     /// The authorities that `rediss://` trusts, in PEM, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate for `rediss://`, in PEM, where the server asks for one.
+    pub cert_file: Option<PathBuf>,
+    /// The key of that certificate.
+    pub key_file: Option<PathBuf>,
     /// The ACL user, where the URL names none.
     pub username: Option<String>,
     /// The password, where the URL has none.
@@ -52,6 +59,8 @@ impl RedisOptions {
         Self {
             url: env::text(env::REDIS_URL),
             ca_file: env::path(env::REDIS_CA_FILE),
+            cert_file: env::path(env::REDIS_CERT_FILE),
+            key_file: env::path(env::REDIS_KEY_FILE),
             embedded_dir: env::path(env::TOLLGATE_DIR),
             ..Self::default()
         }
@@ -76,11 +85,35 @@ impl RedisOptions {
     }
 }
 
+impl RedisOptions {
+    /// Where the server is, as far as that was said; without secrets.
+    pub fn place(&self) -> String {
+        match (&self.url, &self.embedded_dir) {
+            (Some(url), _) => url::redacted(url),
+            (None, Some(dir)) => format!("the private server in {}", dir.display()),
+            (None, None) => "the private server".to_owned(),
+        }
+    }
+
+    /// Who we are there, in words without secrets.
+    pub fn login(&self) -> String {
+        let user = self.username.as_deref().map(|user| format!("user {user}, "));
+        let password = match (&self.password, &self.password_file) {
+            (Some(_), _) => "a password of the environment".to_owned(),
+            (None, Some(path)) => format!("the password in {}", path.display()),
+            (None, None) => "no password but what the URL has".to_owned(),
+        };
+        user.unwrap_or_default() + &password
+    }
+}
+
 impl std::fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisOptions")
-            .field("url", &self.url.as_deref().map(endpoint::redacted))
+            .field("url", &self.url.as_deref().map(url::redacted))
             .field("ca_file", &self.ca_file)
+            .field("cert_file", &self.cert_file)
+            .field("key_file", &self.key_file)
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
             .field("password_file", &self.password_file)
@@ -148,6 +181,9 @@ pub async fn connect(options: RedisOptions) -> Result<(Server, Origin), ConnectE
     }
     if options.ca_file.is_some() {
         return Err(EndpointError::CaFileWithoutTls.into());
+    }
+    if options.cert_file.is_some() || options.key_file.is_some() {
+        return Err(EndpointError::ClientCertificateWithoutTls.into());
     }
     let embedded = Embedded::start(&options.private_dir()?, options.embedded.clone()).await?;
     let endpoint = Endpoint::unix(embedded.socket(), options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;

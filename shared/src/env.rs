@@ -35,6 +35,10 @@ pub const REDIS_PASSWORD: &str = "REDIS_PASSWORD";
 pub const REDIS_PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
 /// A PEM file with the authorities that `rediss://` trusts instead of the system's.
 pub const REDIS_CA_FILE: &str = "REDIS_CA_FILE";
+/// A PEM file with our own certificate, where the server asks for one.
+pub const REDIS_CERT_FILE: &str = "REDIS_CERT_FILE";
+/// The key of that certificate.
+pub const REDIS_KEY_FILE: &str = "REDIS_KEY_FILE";
 /// The namespace: the first part of every key.
 pub const TOLLGATE_NAMESPACE: &str = "TOLLGATE_NAMESPACE";
 /// The directory of the private server, instead of a search for `.tollgate/`.
@@ -58,6 +62,39 @@ pub const TOLLGATE_LOCK_PASSWORD_FILE: &str = "TOLLGATE_LOCK_PASSWORD_FILE";
 /// Points at which a worker built for tests dies, hangs or stops; refused by a release build.
 pub const TOLLGATE_FAILPOINTS: &str = "TOLLGATE_FAILPOINTS";
 
+/// As `--queue` of the worker.
+pub const TOLLGATE_QUEUES: &str = "TOLLGATE_QUEUES";
+/// As `--concurrency` of the worker.
+pub const TOLLGATE_CONCURRENCY: &str = "TOLLGATE_CONCURRENCY";
+/// As `--batch` of the worker.
+pub const TOLLGATE_BATCH: &str = "TOLLGATE_BATCH";
+/// As `--batch-min` of the worker.
+pub const TOLLGATE_BATCH_MIN: &str = "TOLLGATE_BATCH_MIN";
+/// As `--claim-idle` of the worker.
+pub const TOLLGATE_CLAIM_IDLE: &str = "TOLLGATE_CLAIM_IDLE";
+/// As `--drain-timeout` of the worker.
+pub const TOLLGATE_DRAIN_TIMEOUT: &str = "TOLLGATE_DRAIN_TIMEOUT";
+/// As `--log-format` of the worker.
+pub const TOLLGATE_LOG_FORMAT: &str = "TOLLGATE_LOG_FORMAT";
+/// As `--payout-gateway` of the worker.
+pub const TOLLGATE_PAYOUT_GATEWAY: &str = "TOLLGATE_PAYOUT_GATEWAY";
+/// As `--payout-key-prefix` of the worker.
+pub const TOLLGATE_PAYOUT_KEY_PREFIX: &str = "TOLLGATE_PAYOUT_KEY_PREFIX";
+/// As `--payout-ca` of the worker.
+pub const TOLLGATE_PAYOUT_CA: &str = "TOLLGATE_PAYOUT_CA";
+/// As `--payout-timeout` of the worker.
+pub const TOLLGATE_PAYOUT_TIMEOUT: &str = "TOLLGATE_PAYOUT_TIMEOUT";
+/// As `--payout-retry` of the worker.
+pub const TOLLGATE_PAYOUT_RETRY: &str = "TOLLGATE_PAYOUT_RETRY";
+/// As `--payout-key-window` of the worker.
+pub const TOLLGATE_PAYOUT_KEY_WINDOW: &str = "TOLLGATE_PAYOUT_KEY_WINDOW";
+/// As `--payout-backoff` of the worker.
+pub const TOLLGATE_PAYOUT_BACKOFF: &str = "TOLLGATE_PAYOUT_BACKOFF";
+/// As `--payout-pause` of the worker.
+pub const TOLLGATE_PAYOUT_PAUSE: &str = "TOLLGATE_PAYOUT_PAUSE";
+/// As `--hold-ttl` of the worker.
+pub const TOLLGATE_HOLD_TTL: &str = "TOLLGATE_HOLD_TTL";
+
 /// The bearer token that callers of the sandbox bank must show.
 pub const TOLLGATE_BANK_TOKEN: &str = "TOLLGATE_BANK_TOKEN";
 /// Where short socket paths may be made, for a private server in a deep directory.
@@ -73,6 +110,11 @@ pub const ALL: &[Variable] = &[
     Variable { name: REDIS_PASSWORD, what: "the password, where the URL has none" },
     Variable { name: REDIS_PASSWORD_FILE, what: "a file that holds the password" },
     Variable { name: REDIS_CA_FILE, what: "a PEM file with the authorities that rediss:// trusts" },
+    Variable {
+        name: REDIS_CERT_FILE,
+        what: "a PEM file with our own certificate for rediss://, where the server asks for one",
+    },
+    Variable { name: REDIS_KEY_FILE, what: "the key of that certificate" },
     Variable { name: TOLLGATE_NAMESPACE, what: "the namespace (default: tollgate)" },
     Variable {
         name: TOLLGATE_DIR,
@@ -94,6 +136,25 @@ pub const ALL: &[Variable] = &[
     Variable { name: TOLLGATE_PAYOUT_URL, what: "the payout gateway's address, for a worker that pays" },
     Variable { name: TOLLGATE_PAYOUT_TOKEN, what: "the payout gateway's bearer token" },
     Variable { name: TOLLGATE_PAYOUT_TOKEN_FILE, what: "a file that holds it" },
+    Variable {
+        name: TOLLGATE_QUEUES,
+        what: "the queues that a worker serves, with their weights, separated by spaces: `mail,3 default`; as `--queue`",
+    },
+    Variable { name: TOLLGATE_CONCURRENCY, what: "as `--concurrency`" },
+    Variable { name: TOLLGATE_BATCH, what: "as `--batch`" },
+    Variable { name: TOLLGATE_BATCH_MIN, what: "as `--batch-min`" },
+    Variable { name: TOLLGATE_CLAIM_IDLE, what: "as `--claim-idle`" },
+    Variable { name: TOLLGATE_DRAIN_TIMEOUT, what: "as `--drain-timeout`" },
+    Variable { name: TOLLGATE_LOG_FORMAT, what: "as `--log-format`" },
+    Variable { name: TOLLGATE_PAYOUT_GATEWAY, what: "as `--payout-gateway`" },
+    Variable { name: TOLLGATE_PAYOUT_KEY_PREFIX, what: "as `--payout-key-prefix`" },
+    Variable { name: TOLLGATE_PAYOUT_CA, what: "as `--payout-ca`" },
+    Variable { name: TOLLGATE_PAYOUT_TIMEOUT, what: "as `--payout-timeout`" },
+    Variable { name: TOLLGATE_PAYOUT_RETRY, what: "as `--payout-retry`" },
+    Variable { name: TOLLGATE_PAYOUT_KEY_WINDOW, what: "as `--payout-key-window`" },
+    Variable { name: TOLLGATE_PAYOUT_BACKOFF, what: "as `--payout-backoff`" },
+    Variable { name: TOLLGATE_PAYOUT_PAUSE, what: "as `--payout-pause`" },
+    Variable { name: TOLLGATE_HOLD_TTL, what: "as `--hold-ttl`" },
     Variable { name: RUST_LOG, what: "what the worker logs: a level, or levels by crate (default: info)" },
     Variable {
         name: TOLLGATE_FAILPOINTS,

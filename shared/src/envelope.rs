@@ -3,6 +3,8 @@
 //! `docs/protocol.md` describes it. Numbers are judged by their literal text, so that `1e3`, `1.0` and
 //! `9007199254740993` are refused and never rounded. Must not talk to Redis.
 
+mod malformed;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -66,11 +68,11 @@ impl Envelope {
     pub fn decode(bytes: &[u8]) -> Result<Self, Poison> {
         let poison = |id, error| Poison { id, error };
         let fields = Fields::read(bytes).map_err(|error| poison(None, error))?;
-        let id = match fields.text("id") {
-            Ok(None) => None,
-            Ok(Some(id)) => Some(JobId::parse(id).map_err(|error| poison(None, error))?),
-            Err(error) => return Err(poison(None, error)),
-        };
+        let id = fields.text("id").and_then(|id| id.map(JobId::parse).transpose());
+        if let Some(error) = fields.problem {
+            return Err(poison(id.ok().flatten(), error));
+        }
+        let id = id.map_err(|error| poison(None, error))?;
         let (at, request) = fields.envelope().map_err(|error| poison(id.clone(), error))?;
         Ok(Self { id, at, request })
     }
@@ -141,8 +143,13 @@ fn missing(field: &str) -> InputError {
     InputError::new(Code::MissingField, field, "", "given")
 }
 
-/// The fields of one object, in their literal text, each known and given once.
-struct Fields<'a>(Vec<(&'static str, &'a RawValue)>);
+/// The fields of one object, in their literal text.
+struct Fields<'a> {
+    /// Those that are known, each once. An id that is given twice is none: nobody can tell which is meant.
+    known: Vec<(&'static str, &'a RawValue)>,
+    /// The first field that is unknown, or that is given twice.
+    problem: Option<InputError>,
+}
 
 impl<'a> Fields<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, InputError> {
@@ -150,17 +157,16 @@ impl<'a> Fields<'a> {
             let length = format!("{} bytes", bytes.len());
             return Err(InputError::new(Code::PayloadTooLarge, "envelope", &length, "at most 65536 bytes"));
         }
-        let malformed =
-            |shown: &str| InputError::new(Code::MalformedJson, "envelope", shown, "one JSON object");
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed(&String::from_utf8_lossy(bytes)))?;
+        let text = std::str::from_utf8(bytes).map_err(|error| malformed::no_text(bytes, error))?;
         let mut reader = serde_json::Deserializer::from_str(text);
-        let fields = reader.deserialize_map(FieldsVisitor).map_err(|_| malformed(text))?;
-        reader.end().map_err(|_| malformed(text))?;
-        fields
+        let fields =
+            reader.deserialize_map(FieldsVisitor).map_err(|error| malformed::no_object(text, &error))?;
+        reader.end().map_err(|error| malformed::no_object(text, &error))?;
+        Ok(fields)
     }
 
     fn literal(&self, field: &str) -> Option<&'a str> {
-        self.0
+        self.known
             .iter()
             .find(|(name, _)| *name == field)
             .map(|(_, value)| value.get())
@@ -198,7 +204,7 @@ impl<'a> Fields<'a> {
     /// Refuses fields that a kind does not have.
     fn only(&self, kind: Kind, allowed: &[&str]) -> Result<(), InputError> {
         let common = ["v", "id", "kind"];
-        match self.0.iter().find(|(name, _)| !common.contains(name) && !allowed.contains(name)) {
+        match self.known.iter().find(|(name, _)| !common.contains(name) && !allowed.contains(name)) {
             None => Ok(()),
             Some((name, value)) => {
                 let allowed = format!("left out of {kind}, which has {}", allowed.join(", "));
@@ -299,29 +305,44 @@ impl<'a> Fields<'a> {
 struct FieldsVisitor;
 
 impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Result<Fields<'de>, InputError>;
+    type Value = Fields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(8);
-        let mut problem = None;
-        // The whole object is read also after a problem, since JSON that breaks off later is worse news.
+        let mut fields = Fields { known: Vec::with_capacity(8), problem: None };
+        let mut is_id_given_twice = false;
+        // The whole object is read also after a problem: JSON that breaks off later is worse news, and the id may
+        // come after it.
         while let Some(name) = map.next_key::<Name<'de>>()? {
             let value = map.next_value::<&'de RawValue>()?;
             let code = match FIELDS.iter().find(|known| **known == name.0) {
-                Some(known) if fields.iter().all(|(name, _)| name != known) => {
-                    fields.push((*known, value));
+                Some(known) if fields.known.iter().all(|(name, _)| name != known) => {
+                    fields.known.push((*known, value));
                     continue;
                 }
-                Some(_) => (Code::RepeatedField, "given once".to_owned()),
-                None => (Code::UnknownField, format!("one of {}", FIELDS.join(", "))),
+                Some(known) => {
+                    is_id_given_twice |= *known == "id";
+                    (Code::RepeatedField, "given once".to_owned())
+                }
+                None => (Code::UnknownField, allowed_instead(&name.0)),
             };
-            problem.get_or_insert_with(|| InputError::new(code.0, &name.0, value.get(), &code.1));
+            fields.problem.get_or_insert_with(|| InputError::new(code.0, &name.0, value.get(), &code.1));
         }
-        Ok(problem.map_or(Ok(Fields(fields)), Err))
+        if is_id_given_twice {
+            fields.known.retain(|(name, _)| *name != "id");
+        }
+        Ok(fields)
+    }
+}
+
+/// What a field that is unknown may have been meant to be.
+fn allowed_instead(name: &str) -> String {
+    match crate::spelling::closest(name, FIELDS) {
+        Some(meant) => format!("one of {}; did you mean `{meant}`?", FIELDS.join(", ")),
+        None => format!("one of {}", FIELDS.join(", ")),
     }
 }
 
@@ -407,9 +428,35 @@ mod tests {
 
     #[test]
     fn poison_keeps_the_id_that_could_be_read() {
-        let poison =
-            Envelope::decode_job(br#"{"kind":"withdraw","id":"w7","account":"a","amount":0}"#).unwrap_err();
-        assert_eq!(poison.id, Some(JobId::parse("w7").unwrap()));
+        let id = |text: &str| {
+            let poison = Envelope::decode_job(text.as_bytes()).unwrap_err();
+            (poison.id.map(|id| id.to_string()), poison.error.code)
+        };
+        let w7 = Some("w7".to_owned());
+        for (text, expected) in [
+            (r#"{"kind":"withdraw","id":"w7","account":"a","amount":0}"#, (w7.clone(), Code::AmountZero)),
+            // Whatever is wrong with the fields, before the id or after it.
+            (
+                r#"{"kind":"redeem","id":"w7","campaign":"c","custommer":"x"}"#,
+                (w7.clone(), Code::UnknownField),
+            ),
+            (
+                r#"{"custommer":"x","kind":"redeem","campaign":"c","id":"w7"}"#,
+                (w7.clone(), Code::UnknownField),
+            ),
+            (r#"{"kind":"redeem","kind":"redeem","id":"w7"}"#, (w7.clone(), Code::RepeatedField)),
+            (r#"{"v":2,"id":"w7","news":1}"#, (w7.clone(), Code::UnknownField)),
+            (r#"{"v":2,"id":"w7"}"#, (w7.clone(), Code::UnsupportedVersion)),
+            (r#"{"kind":"dance","id":"w7"}"#, (w7.clone(), Code::UnknownKind)),
+            (r#"{"kind":"deposit","id":"w7","account":"a","amount":1}"#, (w7, Code::KindNotQueueable)),
+            // Nobody can tell which id is meant, or there is none that may be stored.
+            (r#"{"kind":"redeem","id":"w7","id":"w8"}"#, (None, Code::RepeatedField)),
+            (r#"{"kind":"redeem","id":"w7","news":1,"id":"w7"}"#, (None, Code::UnknownField)),
+            (r#"{"kind":"redeem","id":"create/x","news":1}"#, (None, Code::UnknownField)),
+            (r#"{"kind":"redeem","id":"w7","campaign":"c",}"#, (None, Code::MalformedJson)),
+        ] {
+            assert_eq!(id(text), expected, "{text}");
+        }
     }
 
     proptest! {

@@ -15,6 +15,12 @@ pub enum Refusal {
     Unreachable,
     /// No connection to be had: the pool is exhausted, or the server's `maxclients`.
     NoLink,
+    /// The server takes connections of its own machine only (protected mode).
+    ProtectedMode,
+    /// No TLS session: the other side speaks none or wants it, or a certificate is not accepted.
+    Tls,
+    /// This process may open no more files.
+    TooManyFiles,
     /// The server wants other credentials (NOAUTH, WRONGPASS).
     Credentials,
     /// The ACL user lacks the right (NOPERM).
@@ -49,6 +55,9 @@ impl Refusal {
         match self {
             Self::Unreachable => "unreachable",
             Self::NoLink => "no_link",
+            Self::ProtectedMode => "protected_mode",
+            Self::Tls => "tls",
+            Self::TooManyFiles => "too_many_files",
             Self::Credentials => "credentials",
             Self::NoPermission => "no_permission",
             Self::OutOfMemory => "out_of_memory",
@@ -178,7 +187,11 @@ impl Failure {
             Some(
                 Refusal::Unreachable
                     | Refusal::NoLink
+                    | Refusal::ProtectedMode
+                    | Refusal::Tls
+                    | Refusal::TooManyFiles
                     | Refusal::Credentials
+                    | Refusal::UnsafeRedis
                     | Refusal::Loading
                     | Refusal::MasterDown
                     | Refusal::Cluster
@@ -222,6 +235,8 @@ impl Failure {
                     | Refusal::MasterDown
                     | Refusal::Cluster
                     | Refusal::Credentials
+                    | Refusal::ProtectedMode
+                    | Refusal::Tls
                     | Refusal::Unreachable
             ),
             // The server closes the connection after a request that it could not read.
@@ -241,11 +256,20 @@ impl Failure {
         Some(match reason {
             Refusal::Unreachable => "is Redis running, and is REDIS_URL right? try `redis-cli -u URL ping`",
             Refusal::NoLink => "raise `maxclients` on the server, or run fewer processes",
+            Refusal::ProtectedMode => {
+                "give the server users and passwords (docs/operating.md), or connect from its own machine; do not just turn protected mode off"
+            }
+            Refusal::Tls => {
+                "rediss:// speaks TLS, redis:// does not; --redis-ca names the authority, --redis-cert and --redis-key are ours"
+            }
+            Refusal::TooManyFiles => "raise the limit of open files (`ulimit -n`, LimitNOFILE=)",
             Refusal::Credentials => {
                 "set REDIS_USERNAME and REDIS_PASSWORD (or REDIS_PASSWORD_FILE) as the server's ACL wants them"
             }
             Refusal::NoPermission => "grant the ACL lines of docs/operating.md to this user",
-            Refusal::OutOfMemory => "raise `maxmemory`, or drop old receipts with `receipts drop`",
+            Refusal::OutOfMemory => {
+                "raise `maxmemory`, or shorten the retention (`init --retention`) so that old receipts go; more workers free none, since settling adds some"
+            }
             Refusal::ReadOnly => "this server is a replica: connect to its master",
             Refusal::PersistenceFailing => "the server cannot save: look at its disk and its log",
             Refusal::TooFewReplicas => {
@@ -255,7 +279,9 @@ impl Failure {
             Refusal::Busy => "a script runs too long: wait, or `SCRIPT KILL` one that is not ours",
             Refusal::MasterDown | Refusal::Cluster => "wait for the failover to end",
             Refusal::NoScript => "call again: the script is loaded anew",
-            Refusal::UnsafeRedis => "mend the setting that is named; it is looked at again every second",
+            Refusal::UnsafeRedis => {
+                "mend the setting that is named (docs/operating.md#redisconf); a worker looks again every second"
+            }
             Refusal::Client => return None,
         })
     }
@@ -268,6 +294,10 @@ pub fn classify(error: &RedisError) -> Failure {
     }
     let detail = error.to_string();
     match error.kind() {
+        _ if is_out_of_files(&detail) => Failure::not_applied(Refusal::TooManyFiles, detail),
+        _ if tls_cause(&detail).is_some() => {
+            Failure::not_applied(Refusal::Tls, tls_cause(&detail).unwrap_or_default())
+        }
         _ if error.is_connection_refusal() => Failure::not_applied(Refusal::Unreachable, detail),
         ErrorKind::AuthenticationFailed => Failure::not_applied(Refusal::Credentials, detail),
         ErrorKind::Client | ErrorKind::InvalidClientConfig => Failure::not_applied(Refusal::Client, detail),
@@ -277,6 +307,29 @@ pub fn classify(error: &RedisError) -> Failure {
         _ if error.is_timeout() => Failure::unknown(NO_ANSWER),
         _ => Failure::unknown(detail),
     }
+}
+
+fn is_out_of_files(detail: &str) -> bool {
+    // EMFILE and ENFILE, as the operating system words them.
+    detail.contains("(os error 24)") || detail.contains("(os error 23)")
+}
+
+/// What rustls says of a session that does not come about, in words that say what to look at.
+fn tls_cause(detail: &str) -> Option<&'static str> {
+    [
+        ("CaUsedAsEndEntity", "the server's certificate is its own authority (self-signed): sign a certificate for the server by an authority, and give that one as --redis-ca"),
+        ("UnknownIssuer", "the server's certificate is signed by an authority that is not trusted here: give it as --redis-ca"),
+        ("NotValidForName", "the server's certificate is for another host name"),
+        ("Expired", "the server's certificate has expired, or the clock of this machine is wrong"),
+        ("NotValidYet", "the server's certificate is not valid yet, or the clock of this machine is wrong"),
+        ("InvalidContentType", "the server does not speak TLS at this port"),
+        ("CertificateRequired", "the server asks for a certificate of ours: give --redis-cert and --redis-key"),
+        ("HandshakeFailure", "the server refused the TLS session; it may ask for a certificate of ours (--redis-cert and --redis-key)"),
+        ("invalid peer certificate", "the server's certificate is not accepted"),
+        ("received fatal alert", "the server refused our certificate, or TLS as we speak it"),
+    ]
+    .into_iter()
+    .find_map(|(name, cause)| detail.contains(name).then_some(cause))
 }
 
 /// What an error *while connecting* means: always definite, since no call of ours had been sent.

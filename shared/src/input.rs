@@ -9,7 +9,7 @@ const SHOWN_CHARS_MAX: usize = 60;
 ///
 /// `code` is of class invalid and is the reason under which a job in a stream goes to dead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {value}: must be {allowed} ({code})")]
+#[error("{field}{shown}: must be {allowed} ({code})", shown = self.shown())]
 pub struct InputError {
     /// Why, as a stable code.
     pub code: Code,
@@ -28,6 +28,27 @@ impl InputError {
         if shown.len() < value.len() {
             shown.push('…');
         }
-        Self { code, field: field.to_owned(), value: format!("{shown:?}"), allowed: allowed.to_owned() }
+        Self { code, field: field.to_owned(), value: quoted(&shown), allowed: allowed.to_owned() }
     }
+}
+
+impl InputError {
+    /// The value for a message; what is missing has none.
+    fn shown(&self) -> String {
+        match self.code {
+            Code::MissingField => String::new(),
+            _ => format!(" {}", self.value),
+        }
+    }
+}
+
+/// In quotes that the text does not hold itself, so that JSON is shown as it was typed.
+fn quoted(text: &str) -> String {
+    let escape = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    let escaped: String = text.chars().map(escape).collect();
+    let quote = if text.contains('"') { '\'' } else { '"' };
+    format!("{quote}{escaped}{quote}")
 }

@@ -15,6 +15,8 @@ pub mod parked;
 pub mod partition;
 pub mod payout_key;
 pub mod receipts;
+pub mod span;
+pub mod spelling;
 pub mod workers;
 
 mod script;

@@ -36,13 +36,27 @@ pub enum Overload {
     },
 }
 
+impl Overload {
+    /// What to do about it. More workers free no memory: settling adds some.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Memory { .. } => {
+                "raise `maxmemory`, or shorten the retention (`init --retention`) so that old receipts go; more workers free none, since settling adds some"
+            }
+            Self::Queue { .. } => {
+                "start more workers for this queue, resume it if it is paused (`queue ls`), or raise --queue-max"
+            }
+        }
+    }
+}
+
 impl fmt::Display for Overload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory { used, max } => {
-                write!(f, "redis uses {used} of {max} bytes, above {MEMORY_PERCENT_MAX} % of maxmemory")
+                write!(f, "Redis uses {used} of {max} bytes, more than {MEMORY_PERCENT_MAX} % of `maxmemory`")
             }
-            Self::Queue { waiting, max } => write!(f, "{waiting} jobs wait in the queue, at most {max}"),
+            Self::Queue { waiting, max } => write!(f, "{waiting} jobs wait in the queue, and {max} may"),
         }
     }
 }
@@ -70,6 +84,15 @@ impl Tollgate {
             Err(failure) => return Err(failure),
         }
         let Some(max) = queue_max else { return Ok(None) };
+        let waiting = self.waiting(link, queue).await?;
+        Ok((waiting >= max).then_some(Overload::Queue { waiting, max }))
+    }
+
+    /// How many jobs of a queue nobody has fetched yet.
+    ///
+    /// # Errors
+    /// Redis's.
+    pub async fn waiting(&self, link: &mut Link, queue: &QueueName) -> Result<u64, Failure> {
         let mut waiting = 0_u64;
         for partition in self.partitions().iter() {
             let stats = match stats::read(link, self.keys(partition)).await {
@@ -81,7 +104,7 @@ impl Tollgate {
             let ours = stats.queues.iter().filter(|row| row.name == *queue);
             waiting = ours.fold(waiting, |sum, row| sum.saturating_add(row.waiting));
         }
-        Ok((waiting >= max).then_some(Overload::Queue { waiting, max }))
+        Ok(waiting)
     }
 }
 

@@ -49,7 +49,9 @@ pub enum OpenError {
     #[error("namespace {0} is being initialised; if that was cut off, run `tollgate-producer init` again")]
     Initialising(Namespace),
     /// It was initialised with another number of partitions, which never changes.
-    #[error("namespace {namespace} has {found} partitions, which cannot be changed to {asked}")]
+    #[error(
+        "namespace {namespace} was initialised with --partitions {found}, which cannot be changed to {asked}: leave --partitions out"
+    )]
     OtherPartitions {
         /// The namespace.
         namespace: Namespace,

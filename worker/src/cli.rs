@@ -13,6 +13,7 @@ use tollgate::connect::{RedisOptions, Safety};
 use tollgate::env;
 use tollgate::ids::{Namespace, QueueName};
 use tollgate::scripts::settle::BATCH_MAX;
+use tollgate::span::span;
 
 use crate::arguments::{duration, listen_address};
 use crate::log::LogFormat;
@@ -36,27 +37,27 @@ const WEIGHT_MAX: u32 = 1_000;
 #[command(name = "tollgate-worker", version, about, max_term_width = 110, args_override_self = true)]
 struct Args {
     /// Payouts on their way at most; settle calls in flight, up to 2
-    #[arg(short, long, value_name = "N", default_value_t = CONCURRENCY_DEFAULT)]
+    #[arg(short, long, value_name = "N", env = env::TOLLGATE_CONCURRENCY, default_value_t = CONCURRENCY_DEFAULT)]
     concurrency: usize,
 
-    /// A queue to serve, with its weight (repeatable); without any: every queue of the namespace
+    /// A queue to serve, with its weight (repeatable, or TOLLGATE_QUEUES="a,3 b"); without any: every queue
     #[arg(short, long = "queue", value_name = "QUEUE[,WEIGHT]")]
     queues: Vec<String>,
 
     /// Jobs in one settle call at most, 1 to 1000
-    #[arg(long, value_name = "N", default_value_t = BATCH_DEFAULT)]
+    #[arg(long, value_name = "N", env = env::TOLLGATE_BATCH, default_value_t = BATCH_DEFAULT)]
     batch: usize,
 
     /// Jobs in one settle call, if as many wait, however long it takes [default: 64, or --batch]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = env::TOLLGATE_BATCH_MIN)]
     batch_min: Option<usize>,
 
     /// Take over what another worker has held for this long
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = env::TOLLGATE_CLAIM_IDLE, default_value = "30s", value_parser = duration)]
     claim_idle: Duration,
 
     /// How long to finish what is in hand after SIGTERM or SIGINT
-    #[arg(short = 't', long, value_name = "TIME", default_value = "25s", value_parser = duration)]
+    #[arg(short = 't', long, value_name = "TIME", env = env::TOLLGATE_DRAIN_TIMEOUT, default_value = "25s", value_parser = duration)]
     drain_timeout: Duration,
 
     /// Serve /metrics, /healthz and /readyz at this address; a port alone means 127.0.0.1
@@ -75,6 +76,14 @@ struct Args {
     #[arg(long, value_name = "FILE", env = env::REDIS_CA_FILE)]
     redis_ca: Option<PathBuf>,
 
+    /// Our own certificate (PEM), where the server asks for one
+    #[arg(long, value_name = "FILE", env = env::REDIS_CERT_FILE, requires = "redis_key")]
+    redis_cert: Option<PathBuf>,
+
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", env = env::REDIS_KEY_FILE, requires = "redis_cert")]
+    redis_key: Option<PathBuf>,
+
     /// The first part of every key
     #[arg(long, value_name = "NAME", env = env::TOLLGATE_NAMESPACE, default_value_t)]
     namespace: Namespace,
@@ -87,7 +96,7 @@ struct Args {
     payout: PayoutArgs,
 
     /// How to log, on stderr; RUST_LOG filters
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, value_name = "FORMAT", env = env::TOLLGATE_LOG_FORMAT, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
@@ -168,16 +177,23 @@ impl Config {
             value => Err(format!("{flag} {value}: must be 1 to {most}")),
         };
         if args.claim_idle < CLAIM_IDLE_MIN {
-            return Err(format!("--claim-idle {:?}: must be at least {CLAIM_IDLE_MIN:?}", args.claim_idle));
+            let (given, least) = (span(args.claim_idle), span(CLAIM_IDLE_MIN));
+            return Err(format!("--claim-idle {given}: must be at least {least}"));
         }
         let batch_max = in_range("--batch", args.batch, BATCH_MAX)?;
         let batch_min = args.batch_min.map(|min| in_range("--batch-min", min, batch_max)).transpose()?;
-        let redis = RedisOptions { url: args.redis_url, ca_file: args.redis_ca, ..RedisOptions::from_env() };
+        let redis = RedisOptions {
+            url: args.redis_url,
+            ca_file: args.redis_ca,
+            cert_file: args.redis_cert,
+            key_file: args.redis_key,
+            ..RedisOptions::from_env()
+        };
         Ok(Self {
             redis,
             unsafe_redis: if args.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
             namespace: args.namespace,
-            queues: queues(&args.queues)?,
+            queues: queues(&typed_or_set(args.queues))?,
             concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,
             batch: batch_min.unwrap_or(BATCH_MIN_DEFAULT.min(batch_max))..=batch_max,
             claim_idle: args.claim_idle,
@@ -187,6 +203,15 @@ impl Config {
             log_format: args.log_format,
         })
     }
+}
+
+/// The queues that were typed, else those of the environment, which are separated by spaces.
+fn typed_or_set(typed: Vec<String>) -> Vec<String> {
+    if !typed.is_empty() {
+        return typed;
+    }
+    let set = env::text(env::TOLLGATE_QUEUES).unwrap_or_default();
+    set.split_whitespace().map(str::to_owned).collect()
 }
 
 fn queues(typed: &[String]) -> Result<Queues, String> {
@@ -226,6 +251,20 @@ mod tests {
         assert_eq!(batch(&["--batch", "100", "--batch-min", "100"]), 100..=100);
     }
 
+    /// Of the flags that are no setting, or that only a person may give.
+    const ONLY_TYPED: [&str; 5] = ["allow_unsafe_redis", "health_check", "help", "lock_urls", "queues"];
+
+    #[test]
+    fn every_setting_can_come_from_the_environment() {
+        use clap::CommandFactory;
+        for arg in Args::command().get_arguments() {
+            let name = arg.get_id().as_str();
+            let variable = arg.get_env().and_then(|name| name.to_str());
+            assert_eq!(variable.is_none(), ONLY_TYPED.contains(&name), "{name}");
+            assert!(variable.is_none_or(|name| env::ALL.iter().any(|known| known.name == name)), "{name}");
+        }
+    }
+
     #[test]
     fn a_wrong_flag_is_named_with_what_is_allowed() {
         for (words, named) in [
@@ -236,7 +275,7 @@ mod tests {
             (&["-q", "a", "-q", "a,2"], "--queue a: given twice"),
             (&["-q", "a b"], "queue \"a b\""),
             (&["--claim-idle", "30"], "for example 30s"),
-            (&["--claim-idle", "1ms"], "--claim-idle 1ms"),
+            (&["--claim-idle", "1ms"], "--claim-idle 1 ms: must be at least 100 ms"),
             (&["--listen", "example.org:1"], "an IP address and a port"),
             (&["--namespace", "a{b"], "namespace"),
         ] {

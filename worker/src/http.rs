@@ -2,6 +2,8 @@
 //!
 //! Must not be reachable from other machines unless the address says so, and must not call Redis.
 
+mod bounded;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +14,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tracing::warn;
 
+use self::bounded::Bounded;
 use crate::failpoint::failpoint;
 use crate::health::Health;
 use crate::log;
@@ -64,7 +67,7 @@ pub(crate) fn serve(
         async move {
             failpoint!(task "in", "http");
             let served = match listener.and_then(TcpListener::from_std) {
-                Ok(listener) => axum::serve(listener, router(pages)).await,
+                Ok(listener) => axum::serve(Bounded::new(listener), router(pages)).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = served {

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tollgate::Tollgate;
+use tollgate::connect::Safety;
 use tollgate::instant::Instant;
 use tollgate::random;
+use tollgate::span::span;
 use tollgate::workers::Description;
 use tracing::{error, info};
 
@@ -155,7 +157,7 @@ pub(crate) async fn run(config: Config) -> ExitCode {
     {
         error!("{error}");
         error!("these lock servers are not used; --allow-unsafe-redis turns refusals into warnings");
-        return ExitCode::FAILURE;
+        return ExitCode::from(EXIT_UNREACHABLE);
     }
     let _ = shown.set(worker.clone());
     work(&worker, &supervisor, &control, payer).await;
@@ -167,13 +169,27 @@ fn exit_code(control: &Control) -> ExitCode {
     if control.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// The secrets are in `redis`, whose `Debug` hides them.
+/// As fields that can be searched for; of `redis` what is no secret.
 fn log_effective(config: &Config) {
     let Config { redis, unsafe_redis, namespace, queues, concurrency, batch, .. } = config;
     let Config { claim_idle, drain_timeout, listen, payout, .. } = config;
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        %namespace, %queues, concurrency, ?batch, ?claim_idle, ?drain_timeout, ?listen, %payout, ?unsafe_redis, ?redis,
+        %namespace,
+        %queues,
+        concurrency,
+        batch_min = batch.start(),
+        batch_max = batch.end(),
+        claim_idle = span(*claim_idle),
+        drain_timeout = span(*drain_timeout),
+        listen = listen.map_or_else(|| "off".to_owned(), |address| address.to_string()),
+        %payout,
+        unsafe_redis = match unsafe_redis {
+            Safety::Refuse => "refused",
+            Safety::Warn => "used",
+        },
+        redis = redis.place(),
+        login = redis.login(),
         "configuration"
     );
 }

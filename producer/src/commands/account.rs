@@ -114,7 +114,8 @@ async fn show(context: &Context, id: &AccountId) -> anyhow::Result<Exit> {
     let partition = tollgate.partition_of(Resource::Account(id));
     let keys = tollgate.keys(partition);
     let mut link = tollgate.server().link().await?;
-    let Some((held, status, exit)) = listing::read::<AccountState>(&mut link, keys, id).await? else {
+    let Some((held, status, exit)) = listing::read::<AccountState>(&tollgate, &mut link, keys, id).await?
+    else {
         return Ok(Exit::Refused);
     };
     let state = held.state();
@@ -146,7 +147,7 @@ async fn currency_of(tollgate: &Tollgate, account: &AccountId) -> anyhow::Result
 
 /// An account as `--json` shows it; amounts in minor units, what cannot be read is null.
 #[derive(Serialize)]
-pub(super) struct AccountView<'a> {
+pub(crate) struct AccountView<'a> {
     account: &'a str,
     available: Option<u64>,
     held: Option<u64>,

@@ -12,7 +12,8 @@ use tollgate::{OpenError, Tollgate};
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{hint, is_watched, say};
+use crate::output::{complain, hint, is_watched};
+use crate::table::{count, counted};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -30,8 +31,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let server = context.server().await?;
     let tollgate = match Tollgate::open_unchecked(server, context.namespace().clone()).await {
         Err(error @ OpenError::Empty(_)) if !args.expect.is_empty() => {
-            say(format_args!("error: {error}"));
-            say("error: timeline_regressed: all that --expect names is lost");
+            complain(format_args!("{error}"));
+            complain("timeline_regressed: all that --expect names is lost");
             return Ok(Exit::Violation);
         }
         opened => opened?,
@@ -74,25 +75,27 @@ fn words(report: &Report) -> String {
     let found = report.violations.len() as u64 + report.violations_unlisted;
     let mut text = match report.verdict {
         Verdict::Pass => "audit: pass".to_owned(),
-        Verdict::Fail => format!("audit: FAIL, {found} violations"),
+        Verdict::Fail => format!("audit: FAIL, {}", counted(found, "violation", "violations")),
     };
     let _ = write!(
         text,
-        "\nchecked {} lines, {} campaigns, {} accounts, {} receipts, {} holders, {} codes, {} parked, in {} partitions",
-        checked.lines,
-        checked.campaigns,
-        checked.accounts,
-        checked.receipts,
-        checked.holders,
-        checked.codes,
-        checked.parked,
-        checked.partitions
+        "\nchecked {}, {}, {}, {}, {}, {}, {} parked, in {}",
+        counted(checked.lines, "line", "lines"),
+        counted(checked.campaigns, "campaign", "campaigns"),
+        counted(checked.accounts, "account", "accounts"),
+        counted(checked.receipts, "receipt", "receipts"),
+        counted(checked.holders, "holder", "holders"),
+        counted(checked.codes, "code", "codes"),
+        count(checked.parked),
+        counted(checked.partitions, "partition", "partitions"),
     );
     if let Some(bank) = &report.bank {
         let _ = write!(
             text,
-            "\nthe bank paid {} payouts, {} of them still open with us, {} of them again",
-            bank.paid_by_bank, bank.open, bank.paid_again
+            "\nthe bank paid {}, {} of them still open with us, {} of them again",
+            counted(bank.paid_by_bank, "payout", "payouts"),
+            bank.open,
+            bank.paid_again
         );
         for Sums { currency, paid_by_bank, posted, open } in &bank.sums {
             let _ = write!(
@@ -125,7 +128,7 @@ fn words(report: &Report) -> String {
         let _ = write!(text, "\n{violation}");
     }
     if report.violations_unlisted > 0 {
-        let _ = write!(text, "\nand {} more violations", report.violations_unlisted);
+        let _ = write!(text, "\nand {} more", counted(report.violations_unlisted, "violation", "violations"));
     }
     for position in &report.head {
         let _ = write!(text, "\nhead {position}");

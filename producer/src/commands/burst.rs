@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::load::{Generator, Kind, Load, WHOLE};
-use crate::output::{hint, say};
+use crate::output::{complain, hint, say};
 use crate::progress::Progress;
 use crate::sender::{Chunk, Route, Sender, Tally};
 use crate::served;
@@ -74,7 +74,7 @@ struct LoadArgs {
     /// The queue
     #[arg(long, value_name = "NAME", default_value = tollgate::ids::DEFAULT_QUEUE)]
     queue: QueueName,
-    /// How long to wait for a full, failing or absent Redis before what is left is reported
+    /// How long to wait for a full, failing or absent Redis, at the start too, before what is left is reported
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "30s", value_parser = arguments::duration)]
     overload_wait: Duration,
     /// Most jobs that may wait in the queue [default: no bound]
@@ -122,7 +122,7 @@ struct Summary<'a> {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (args, load) = load_of(args.kind);
-    let tollgate = context.open_or_init().await?;
+    let tollgate = context.open_or_init_within(args.overload_wait).await?;
     let progress = Progress::of(Some(load.jobs));
     served::warn(&tollgate, &args.queue).await;
     let route = Route { queue: args.queue, queue_max: args.queue_max, patience: args.overload_wait };
@@ -132,6 +132,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     say(format_args!("seed {}: everything of this load is named {name}-…", load.seed));
 
     create(&generator, &load, &mut sender).await?;
+    let created = sender.tally().accepted;
     let begun = Instant::now();
     let duplicates = send(&generator, &load, args.rate, &mut sender).await?;
     let elapsed = begun.elapsed();
@@ -149,16 +150,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         elapsed_ms: u64::try_from(elapsed.as_millis())?,
     };
     let (jobs, resources) = (table::count(load.jobs), table::count(load.resources));
-    let rate = ((load.jobs + duplicates) as f64 / elapsed.as_secs_f64().max(1e-9)) as u64;
+    // What has arrived, not what was to be sent: an interrupted burst is not a fast one.
+    let rate = table::rate(tally.accepted - created, elapsed);
     let text = format!(
         "{name}: {jobs} jobs and {} repetitions over {resources} resources\n  {tally}\n  in {:.1} s, {} a second",
         table::count(duplicates),
         elapsed.as_secs_f64(),
-        table::count(rate),
+        rate,
     );
     let told = context.output().answer(&summary, text);
     if let Some(why) = tally.stopped() {
-        say(format_args!("stopped: {why}"));
+        complain(format_args!("stopped: {why}"));
         why.hint().into_iter().for_each(hint);
         hint(format_args!("the same command with `--seed {}` sends the same jobs again", load.seed));
     }

@@ -185,7 +185,7 @@ fn limit_of(limit: Option<Limit>, codes: Option<&Codes>) -> Result<Limit, InputE
 
 /// A campaign as `--json` shows it; what cannot be read is null.
 #[derive(Serialize)]
-pub(super) struct CampaignView<'a> {
+pub(crate) struct CampaignView<'a> {
     campaign: &'a str,
     limit: Option<u64>,
     issued: Option<u64>,

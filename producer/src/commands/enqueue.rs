@@ -29,11 +29,11 @@ use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::output::{hint, say};
+use crate::output::{complain, hint, say, warn};
 use crate::progress::Progress;
 use crate::run::RunId;
 use crate::sender::{Route, Sender, Tally};
-use crate::served;
+use crate::{served, table};
 use decoder::{Decoder, LookUp, Read};
 use input::{Input, RepeatedBy};
 use outcomes::{Counts, Outcomes};
@@ -43,6 +43,9 @@ use rejected::Rejected;
 pub(super) const CHUNK: usize = 1_000;
 /// Chunks that are read ahead while one is on its way.
 const CHUNKS_AHEAD: usize = 2;
+
+/// How long the reader may take to end once the command was told to stop. It may hang in a device.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -65,7 +68,7 @@ pub(crate) struct Args {
     /// The queue
     #[arg(long, value_name = "NAME", default_value = tollgate::ids::DEFAULT_QUEUE)]
     queue: QueueName,
-    /// How long to wait for a full, failing or absent Redis before what is left is reported
+    /// How long to wait for a full, failing or absent Redis, at the start too, before what is left is reported
     #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true, value_parser = arguments::duration)]
     overload_wait: Duration,
     /// Most jobs that may wait in the queue [default: no bound]
@@ -101,7 +104,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         other_than_the_input("--rejected", path, &args.file)?;
     }
     let ids_out = args.ids_out.as_deref().map(|path| create(path, &args.file)).transpose()?;
-    let tollgate = context.open_or_init().await?;
+    let tollgate = context.open_or_init_within(args.overload_wait).await?;
     let interrupt = Interrupt::listen()?;
     let progress = Progress::of(None);
     served::warn(&tollgate, &args.queue).await;
@@ -111,7 +114,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
     say(format_args!("run {run}"));
     if repeated_by == RepeatedBy::Nothing {
-        say("warning: without --run-log this run cannot be repeated: standard input is read once");
+        warn("without --run-log this run cannot be repeated: standard input is read once");
     }
     let begun = Instant::now();
     let (chunks, mut read) = mpsc::channel(CHUNKS_AHEAD);
@@ -120,6 +123,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         ids_out,
         rejected: rejected.map(Rejected::new),
         look_up: if args.wait_all.is_some() { LookUp::All } else { LookUp::OwnIds },
+        interrupt: interrupt.clone(),
     };
     let decoder = Decoder::new(tollgate.clone(), options, progress.clone(), chunks);
     // A thread that nobody waits for: it may hang in a read of stdin when the command is told to stop.
@@ -147,12 +151,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
 fn text(summary: &Summary<'_>, elapsed: Duration) -> String {
     let (tally, seconds) = (summary.tally, elapsed.as_secs_f64());
-    let rate = (tally.accepted as f64 / seconds.max(1e-9)).round();
     let mut text = format!("run {}: {tally}", summary.run);
     if summary.mismatched > 0 {
         text += &format!(", {} under ids of other requests", summary.mismatched);
     }
-    text += &format!("\n  in {seconds:.1} s, {rate} a second");
+    text += &format!("\n  in {seconds:.1} s, {} a second", table::rate(tally.accepted, elapsed));
     summary.outcomes.iter().for_each(|outcomes| text += &format!("\n  {outcomes}"));
     text
 }
@@ -162,10 +165,10 @@ fn explain(summary: &Summary<'_>, received: &Received, repeated_by: RepeatedBy, 
     let Summary { run, tally, .. } = summary;
     if let Some(why) = tally.stopped() {
         let at = tally.stopped_at().map(|number| format!("line {number}: ")).unwrap_or_default();
-        say(format_args!("stopped: {at}{why}"));
+        complain(format_args!("stopped: {at}{why}"));
         why.hint().into_iter().for_each(hint);
     }
-    received.broken.iter().for_each(|error| say(format_args!("error: {error}")));
+    received.broken.iter().for_each(|error| complain(format_args!("{error}")));
     if let Some(path) = &summary.rejected {
         hint(format_args!("the lines that are no job are in {path}: repair them there and send that file"));
     }
@@ -207,10 +210,19 @@ async fn receive(
     mut interrupt: Interrupt,
 ) -> Received {
     let mut received = Received::default();
+    let mut ends_at: Option<tokio::time::Instant> = None;
     loop {
-        let next = tokio::select! {
-            next = read.recv() => next,
-            () = interrupt.told() => None,
+        let next = match ends_at {
+            None => tokio::select! {
+                next = read.recv() => next,
+                () = interrupt.told() => {
+                    // What was read is counted, though not sent: the reader hands it over and ends.
+                    sender.interrupted();
+                    ends_at = Some(tokio::time::Instant::now() + LAST_WORDS);
+                    continue;
+                }
+            },
+            Some(ends_at) => tokio::time::timeout_at(ends_at, read.recv()).await.unwrap_or_default(),
         };
         match next {
             Some(Read::Chunk(chunk, sent)) => {
@@ -250,7 +262,7 @@ impl Received {
             self.unknown = Exit::Undecided;
         }
         if waits || !is_denied {
-            say(format_args!("warning: the outcomes of the jobs cannot be read: {error}"));
+            warn(format_args!("the outcomes of the jobs cannot be read: {error}"));
         }
     }
 }

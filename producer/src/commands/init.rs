@@ -6,11 +6,16 @@ use anyhow::bail;
 use serde::Serialize;
 use tollgate::partition::Partitions;
 use tollgate::scripts::init::Parameters;
+use tollgate::span::span;
 use tollgate::{Init, Signpost, Tollgate};
 
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::output::warn;
+
+/// A retention below this is meant for tests.
+const SHORT: Duration = Duration::from_secs(3600);
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -53,7 +58,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         "namespace {} is ready: partitions {}, retention {}",
         ready.namespace,
         ready.partitions,
-        humantime::format_duration(retention)
+        span(retention)
     );
+    if retention < SHORT {
+        warn(format_args!(
+            "receipts go by whole hours: with a retention of {} a job that is sent again after the next full hour is refused as id_expired",
+            span(retention)
+        ));
+    }
     Ok(context.output().answer(&ready, told))
 }

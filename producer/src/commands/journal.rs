@@ -14,7 +14,7 @@ use tollgate::partition::Partition;
 use crate::context::Context;
 use crate::each::Failed;
 use crate::exit::Exit;
-use crate::output::{hint, say};
+use crate::output::{complain, hint};
 
 /// Entries of one read; each holds up to a thousand lines.
 const PAGE: usize = 50;
@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Some(number) => match tollgate.partitions().get(number) {
             Some(partition) => vec![partition],
             None => {
-                say(format_args!("error: --partition {number}: must be a number from 0 to {}", count - 1));
+                complain(format_args!("--partition {number}: must be a number from 0 to {}", count - 1));
                 return Ok(Exit::Usage);
             }
         },
@@ -78,7 +78,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             Err(Stop::Other(error)) => failed.note(partition, Err(error))?,
             Err(Stop::Damage(damage)) => {
                 out.flush().or_else(gone_is_fine)?;
-                say(format_args!("error: partition {partition}: {damage}"));
+                complain(format_args!("partition {partition}: {damage}"));
                 hint(
                     "`tollgate-producer audit` says what else is damaged; restore the journal from a backup or a replica",
                 );

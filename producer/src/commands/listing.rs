@@ -4,6 +4,7 @@
 //! read is shown as `corrupt_state` among the others.
 
 use serde::Serialize;
+use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::job::Resource;
 use tollgate::keys::Keys;
@@ -13,13 +14,14 @@ use tollgate::resources::{self, Held, Listed};
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
-use crate::output::say;
+use crate::now;
+use crate::output::complain;
 
 /// How many resources one page reads: two commands each, far below a millisecond of Redis's time.
 const PAGE: usize = 500;
 
 /// A resource that can be shown.
-pub(super) trait Shown: Listed {
+pub(crate) trait Shown: Listed {
     /// Its JSON.
     type View<'a>: Serialize
     where
@@ -44,7 +46,9 @@ pub(super) async fn show<T: Shown>(
     let tollgate = context.open().await?;
     let keys = tollgate.keys(tollgate.partition_of(resource));
     let mut link = tollgate.server().link().await?;
-    let Some((held, status, exit)) = read::<T>(&mut link, keys, id).await? else { return Ok(Exit::Refused) };
+    let Some((held, status, exit)) = read::<T>(&tollgate, &mut link, keys, id).await? else {
+        return Ok(Exit::Refused);
+    };
     let (id, state) = (resource.id(), held.state());
     context.output().data(&T::view(id, state, status), || line(id, state, status))?;
     Ok(exit)
@@ -53,13 +57,16 @@ pub(super) async fn show<T: Shown>(
 /// Reads one resource: what it is, the status to tell, and what that means for the exit code. `None` if there is
 /// none, which has been said.
 pub(super) async fn read<T: Shown>(
+    tollgate: &Tollgate,
     link: &mut Link,
     keys: &Keys,
     id: &T::Id,
 ) -> anyhow::Result<Option<(Held<T>, &'static str, Exit)>> {
     let held = resources::read::<T>(link, keys, std::slice::from_ref(id)).await?.pop();
     let Some(held @ (Held::State(_) | Held::Corrupt(_))) = held else {
-        say(format_args!("error: {}: {}: {}{id}", T::NOT_FOUND, T::NOT_FOUND.meaning(), T::PREFIX));
+        let meant = now::closest::<T>(tollgate, link, <T as Listed>::text(id)).await;
+        let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+        complain(format_args!("{}: {}: {id}{meant}", T::NOT_FOUND, T::NOT_FOUND.meaning()));
         return Ok(None);
     };
     let (_, status, exit) = judged(&id.to_string(), &held);
@@ -99,7 +106,7 @@ fn judged<'a, T: Shown>(id: &str, held: &'a Held<T>) -> (Option<&'a T>, &'static
         Held::Corrupt(what) => what,
         Held::Absent => "no such key",
     };
-    say(format_args!("error: {}{id}: {}: {what}", T::PREFIX, Code::CorruptState));
+    complain(format_args!("{}{id}: {}: {what}", T::PREFIX, Code::CorruptState));
     (None, Code::CorruptState.name(), Exit::Refused)
 }
 

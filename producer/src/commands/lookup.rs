@@ -18,7 +18,7 @@ use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::expired::warn_if_young;
-use crate::output::{hint, say};
+use crate::output::{hint, warn};
 use crate::table::{Table, age};
 
 /// What was typed.
@@ -142,7 +142,7 @@ impl Coupons {
         match coupon::at(link, tollgate.keys(partition), seq).await {
             Ok(coupon) => Ok(coupon?),
             Err(Failure::NotApplied { reason: Refusal::NoPermission, .. }) => {
-                say("warning: this user may not read coupons");
+                warn("this user may not read coupons");
                 hint("grant it the journal, campaigns and codes (docs/operating.md)");
                 *self = Self::Denied;
                 Ok(None)

@@ -8,12 +8,12 @@ use serde_json::json;
 use tollgate::Tollgate;
 use tollgate::ids::QueueName;
 use tollgate::scripts::queue::{self, QueueStatus};
-use tollgate::workers;
+use tollgate::{spelling, workers};
 
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
-use crate::output::{Output, hint};
+use crate::output::Output;
 use crate::overview::{Overview, QueueCounts};
 use crate::table::{Table, age, count};
 
@@ -117,8 +117,9 @@ async fn set(
     })
     .await?;
     if !names.contains(name.as_str()) && !is_sent_to(tollgate, name).await? {
-        hint(format_args!("there are: {}", Vec::from_iter(names).join(", ")));
-        bail!("no queue {name}");
+        let meant = spelling::closest(name.as_str(), names.iter().map(String::as_str));
+        let meant = meant.map(|meant| format!("; did you mean {meant}")).unwrap_or_default();
+        bail!("no queue {name}{meant}; there are: {}", Vec::from_iter(names).join(", "));
     }
     let set = each_partition(tollgate, async |_, keys| {
         queue::queue(&mut link, keys, name, Some(status)).await?;

@@ -17,7 +17,7 @@ use tollgate::scripts::repair::ParkedRepair;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{hint, say};
+use crate::output::{complain, hint};
 
 /// Differences that are printed one by one for people.
 const SHOWN_MAX: usize = 50;
@@ -200,8 +200,8 @@ impl Repairer<'_> {
                     ParkedRepair::Lost => (Some("listed, and its bytes are gone".to_owned()), None),
                     ParkedRepair::Damaged => {
                         self.exit = self.exit.combine(Exit::Refused);
-                        say(format_args!(
-                            "error: parked:{id}: its row cannot be read: `dead discard` gives it up"
+                        complain(format_args!(
+                            "parked:{id}: its row cannot be read: `dead discard` gives it up"
                         ));
                         continue;
                     }

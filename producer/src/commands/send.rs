@@ -22,6 +22,7 @@ use tollgate::link::Link;
 use tollgate::outcome::{Outcome, OutcomeClass};
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
+use tollgate::span::span;
 
 use super::lookup::Coupons;
 use crate::arguments;
@@ -29,8 +30,9 @@ use crate::context::Context;
 use crate::exit::{self, Exit};
 use crate::expired::warn_if_young;
 use crate::interrupt::Interrupt;
+use crate::now;
 use crate::operation;
-use crate::output::{hint, say};
+use crate::output::{complain, hint};
 use crate::progress::Progress;
 use crate::repeat::ChangeId;
 use crate::sender::{Chunk, Route, Sender, Work};
@@ -84,6 +86,9 @@ struct Answer {
     /// What does not exist, where that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<String>,
+    /// What is there now, or why there is no outcome yet, in words that may change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<String>,
     /// The coupon code that a redemption was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     coupon: Option<String>,
@@ -111,7 +116,9 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
     context.output().data(&sent, || job.id.clone())?;
 
     let waiting = match args.wait {
-        Some(within) => Some(Waiting::begin(&tollgate, &mut link, partition, &job, within).await?),
+        Some(within) => {
+            Some(Waiting::begin(&tollgate, &mut link, partition, &job, &args.queue, within).await?)
+        }
         None => None,
     };
     let mut exit = send(&tollgate, args.queue.clone(), job.clone(), interrupt.clone()).await?;
@@ -148,7 +155,12 @@ fn later(now: Instant, delay: Duration) -> Result<Instant, InputError> {
         .ok()
         .and_then(|delay_ms| Instant::from_ms(now.ms().checked_add(delay_ms)?))
         .ok_or_else(|| {
-            InputError::new(Code::TimeMalformed, "--in", &format!("{delay:?}"), "before the year 10000")
+            InputError::new(
+                Code::TimeMalformed,
+                "--in",
+                &span(delay),
+                "a time after which the year is at most 9999",
+            )
         })
 }
 
@@ -159,13 +171,13 @@ async fn send(tollgate: &Tollgate, queue: QueueName, job: Job, interrupt: Interr
     tokio::select! {
         () = sender.send(Chunk::of(tollgate, 1, Work::Job(job))) => {}
         () = told.told() => {
-            say("error: interrupted before the answer came: it may have been sent");
+            complain("interrupted before the answer came: it may have been sent");
             return Ok(Exit::Undecided);
         }
     }
     if let Some(why) = sender.tally().stopped() {
         let done = if sender.tally().unknown > 0 { "it may have been sent" } else { "it was not sent" };
-        say(format_args!("error: {done}: {why}"));
+        complain(format_args!("{done}: {why}"));
         why.hint().into_iter().for_each(hint);
     }
     // Whoever is told 3 or 1 may take it that nothing happened.
@@ -175,6 +187,7 @@ async fn send(tollgate: &Tollgate, queue: QueueName, job: Job, interrupt: Interr
 /// What was known before the send, so that what is new can be told from what is not.
 struct Waiting {
     partition: Partition,
+    queue: QueueName,
     until: Clock,
     /// The partition's seq.
     seq: u64,
@@ -188,11 +201,12 @@ impl Waiting {
         link: &mut Link,
         partition: Partition,
         job: &Job,
+        queue: &QueueName,
         within: Duration,
     ) -> Result<Self, ScriptError> {
         let until = Clock::now() + within;
         let (seq, mut outcomes) = tollgate.lookup_in(link, partition, std::slice::from_ref(&job.id)).await?;
-        Ok(Self { partition, until, seq, before: outcomes.pop() })
+        Ok(Self { partition, queue: queue.clone(), until, seq, before: outcomes.pop() })
     }
 
     /// Looks until there is an answer, or time is up, or the user has enough: then what is known by then.
@@ -249,13 +263,18 @@ impl Waiting {
             let field = line.and_then(|line| request.first_difference(&line.request));
             let (class, code) = (OutcomeClass::Refused, Some(Code::IdMismatch.name()));
             let outcome = Outcome { class, code, ..outcome };
-            return Ok(Answer { outcome, replayed: false, field, missing: None, coupon: None });
+            return Ok(Answer { outcome, replayed: false, field, missing: None, now: None, coupon: None });
         }
         let replayed = outcome.seq.is_some_and(|seq| seq <= self.seq);
         let coupon = Coupons::Asked.of(tollgate, link, &outcome).await?;
         let code = outcome.code.and_then(Code::from_name);
         let missing = code.and_then(|code| operation::missing(code, request));
-        Ok(Answer { outcome, replayed, field: None, missing, coupon })
+        let now = match (outcome.class, code) {
+            (OutcomeClass::NotDecided, _) => Some(served::why_it_waits(tollgate, link, &self.queue).await),
+            (_, Some(code)) => now::of(tollgate, link, code, replayed, request).await,
+            (_, None) => None,
+        };
+        Ok(Answer { outcome, replayed, field: None, missing, now, coupon })
     }
 }
 
@@ -268,7 +287,11 @@ impl fmt::Display for Answer {
         let code = self.outcome.code.unwrap_or_default();
         match self.outcome.class {
             OutcomeClass::NotDecided => {
-                f.write_str("not decided yet: look it up, or send the same id again")?
+                let why = self.now.as_deref().unwrap_or_default();
+                return write!(
+                    f,
+                    "not decided yet: {why}; `lookup` tells later, and sending the same id again is safe"
+                );
             }
             OutcomeClass::Applied => f.write_str(code)?,
             class => write!(f, "{class}: {code}")?,
@@ -278,6 +301,9 @@ impl fmt::Display for Answer {
         }
         if let Some(missing) = &self.missing {
             write!(f, ": {missing}")?;
+        }
+        if let Some(now) = &self.now {
+            write!(f, "; {now}")?;
         }
         if let Some(field) = self.field {
             write!(f, ", and its {field} differs")?;

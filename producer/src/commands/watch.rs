@@ -25,7 +25,7 @@ use self::reading::Reading;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{hint, say};
+use crate::output::{complain, hint};
 
 /// How often the screen is drawn, if nothing happens: so that ages go on.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
@@ -63,7 +63,7 @@ struct Screen {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if context.output().is_json() || !io::stdout().is_terminal() {
-        say("error: watch draws on a terminal, and stdout is none");
+        complain("watch draws on a terminal, and stdout is none");
         hint("`stats --json` gives the same numbers once");
         return Ok(Exit::Usage);
     }

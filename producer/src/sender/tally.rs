@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
+use tollgate::pressure::Overload;
 
 use crate::exit::Exit;
 
@@ -27,11 +28,20 @@ pub(crate) struct Tally {
     stopped_at: Option<u64>,
 }
 
+/// What says that Redis cannot take more.
+#[derive(Debug)]
+pub(crate) enum Pressure {
+    /// What was found before sending.
+    Seen(Overload),
+    /// Redis itself, which refused to write.
+    Refused(Failure),
+}
+
 /// Why a run ended before its end.
 #[derive(Debug)]
 pub(crate) enum Stopped {
     /// Memory or queue stayed above its bound.
-    Overloaded(String),
+    Overloaded(Pressure),
     /// A partition cannot be used.
     Partition(Code, String),
     /// Redis failed, and went on failing.
@@ -54,7 +64,8 @@ impl Stopped {
     /// What to do about it, where we know.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Overloaded(_) => Some("start more workers, raise `maxmemory`, or drop old receipts"),
+            Self::Overloaded(Pressure::Seen(overload)) => Some(overload.hint()),
+            Self::Overloaded(Pressure::Refused(failure)) => failure.hint(),
             Self::Failure(failure) => failure.hint(),
             Self::Partition(..) | Self::Interrupted => None,
         }
@@ -71,7 +82,8 @@ impl Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Overloaded(what) => write!(f, "{}: {what}", Code::Overloaded),
+            Self::Overloaded(Pressure::Seen(what)) => write!(f, "{}: {what}", Code::Overloaded),
+            Self::Overloaded(Pressure::Refused(failure)) => write!(f, "{}: {failure}", Code::Overloaded),
             Self::Partition(code, what) => write!(f, "{code}: {what}"),
             Self::Failure(failure) => write!(f, "{failure}"),
             Self::Interrupted => f.write_str("interrupted"),

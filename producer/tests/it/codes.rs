@@ -85,7 +85,7 @@ fn a_file_that_is_no_list_of_codes_is_refused_with_the_line() {
     for (text, said) in [
         (&b"code\nA1\n"[..], "line 1: code \"code\": must be a code, not the name of a column"),
         (b"\xef\xbb\xbfCoupon Code\nA1\n", "line 1: code"),
-        (b"A1\n\"A2\"\n", "line 2: code \"\\\"A2\\\"\": must be one code a line, without quotes"),
+        (b"A1\n\"A2\"\n", "line 2: code '\"A2\"': must be one code a line, without quotes"),
         (b"A1,10\n", "leave out the ','"),
         (b"A1\nA2;x\n", "line 2"),
         (

@@ -36,7 +36,7 @@ fn a_redis_that_loses_data_is_refused_unless_told_otherwise() {
     let unsafe_redis = tollgate::embedded::Temporary::start(&["--maxmemory-policy", "allkeys-lru"]).unwrap();
     let cli = Cli::on(&unsafe_redis);
     let refused = cli.run(&["init"]);
-    assert!(refused.complains(1).contains("allkeys-lru"), "{refused:?}");
+    assert!(refused.complains(3).contains("allkeys-lru"), "{refused:?}");
     let warned = cli.run(&["init", "--allow-unsafe-redis"]);
     warned.exits(0);
     assert!(warned.stderr.contains("warning: "), "{warned:?}");

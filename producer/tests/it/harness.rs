@@ -121,12 +121,24 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+/// A line of stderr as people see it, also where `--json` made an object of it.
+pub(crate) fn as_text(line: &str) -> String {
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(line) else { return line.to_owned() };
+    match (json["level"].as_str(), json["message"].as_str()) {
+        (Some("info"), Some(message)) => format!("{message}\n"),
+        // What is wrong with a line of the input names it by itself.
+        (Some("error"), Some(message)) if message.starts_with("line ") => format!("{message}\n"),
+        (Some(level), Some(message)) => format!("{level}: {message}\n"),
+        _ => line.to_owned(),
+    }
+}
+
 impl Ran {
     pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap().split_inclusive('\n').map(as_text).collect(),
         }
     }
 

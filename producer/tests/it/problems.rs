@@ -91,7 +91,7 @@ async fn whoever_sends_is_told_when_nobody_serves() {
     ] {
         ran.exits(0);
         let words =
-            "warning: no worker serves queue defualt: what is sent waits until one does (served: default)";
+            "warning: no worker serves queue defualt (served: default): what is sent waits until one does";
         assert!(ran.stderr.contains(words), "{ran:?}");
     }
     cli.run(&["queue", "pause", "default"]).exits(0);

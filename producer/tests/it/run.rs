@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cli, Ran, SOON, drain, opened};
+use crate::harness::{Cli, Ran, SOON, as_text, drain, opened};
 
 struct Files(tempfile::TempDir);
 
@@ -146,6 +146,7 @@ fn feed(cli: &Cli, args: &[&str]) -> (Child, ChildStdin, String, BufReader<std::
     while !said.starts_with("run ") {
         said.clear();
         assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "it ended before it began");
+        said = as_text(&said);
     }
     let run = said.trim().strip_prefix("run ").unwrap().to_owned();
     (child, stdin, run, stderr)

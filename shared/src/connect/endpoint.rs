@@ -5,15 +5,17 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, ConnectionAddr, ConnectionInfo, TlsCertificates};
+use redis::{ConnectionAddr, ConnectionInfo};
 use thiserror::Error;
 
-use super::{RESPONSE_TIMEOUT, RedisOptions};
+use crate::span::span;
+
+use super::certificates::Certificates;
+use super::{RESPONSE_TIMEOUT, RedisOptions, url};
 
 /// How long connecting may take, name lookup, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,13 +51,19 @@ pub enum EndpointError {
     CaFileWithoutTls,
     #[error("the CA file {path}: {what}", path = path.display())]
     CaFile { path: PathBuf, what: String },
+    #[error("a client certificate is for rediss:// only")]
+    ClientCertificateWithoutTls,
+    #[error("a client certificate needs its key: give both, REDIS_CERT_FILE and REDIS_KEY_FILE")]
+    HalfAClientCertificate,
+    #[error("the client certificate {path}: {what}", path = path.display())]
+    ClientCertificate { path: PathBuf, what: String },
     #[error("the password file {path}: {what}", path = path.display())]
     PasswordFile { path: PathBuf, what: String },
     #[error("REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set: unset one")]
     TwoPasswords,
     #[error("the redis user `{0}` has no password: set REDIS_PASSWORD or REDIS_PASSWORD_FILE")]
     UserWithoutPassword(String),
-    #[error("the response timeout {0:?} is below {RESPONSE_TIMEOUT_MIN:?}")]
+    #[error("the response timeout {given} is below {least}", given = span(*.0), least = span(RESPONSE_TIMEOUT_MIN))]
     ResponseTimeout(Duration),
 }
 
@@ -70,8 +78,8 @@ pub struct Endpoint {
     response_timeout: Duration,
     /// What it was parsed from, where a secret of it is in a file.
     source: Option<Arc<RedisOptions>>,
-    /// The authorities as they were read.
-    authorities: Option<Arc<[u8]>>,
+    /// What was read of the files that TLS needs.
+    certificates: Arc<Certificates>,
 }
 
 impl Endpoint {
@@ -81,17 +89,14 @@ impl Endpoint {
     /// See [`EndpointError`].
     pub fn parse(options: &RedisOptions) -> Result<Self, EndpointError> {
         let url = options.url.as_deref().unwrap_or_default();
-        let mut info = parse_url(url)?;
+        let mut info = url::parse(url)?;
         info = log_in(info, options)?;
-        let mut authorities = None;
-        if let Some(ca_file) = &options.ca_file {
-            let pem;
-            (info, pem) = trust(info, ca_file)?;
-            authorities = Some(pem.into());
-        }
+        let certificates = Certificates::read(&info, options)?;
+        info = certificates.put_into(info, options)?;
         let endpoint = Self::finish(info, options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;
-        let has_files = options.ca_file.is_some() || options.password_file.is_some();
-        Ok(Self { source: has_files.then(|| Arc::new(options.clone())), authorities, ..endpoint })
+        let has_files = !certificates.is_empty() || options.password_file.is_some();
+        let source = has_files.then(|| Arc::new(options.clone()));
+        Ok(Self { source, certificates: Arc::new(certificates), ..endpoint })
     }
 
     /// The same with what its files hold now; `None` if that is what was read before, or there are none.
@@ -102,7 +107,7 @@ impl Endpoint {
         let Some(source) = &self.source else { return Ok(None) };
         let now = Self::parse(source)?;
         let password = |endpoint: &Self| endpoint.info.redis_settings().password().map(str::to_owned);
-        let is_same = password(self) == password(&now) && self.authorities == now.authorities;
+        let is_same = password(self) == password(&now) && self.certificates == now.certificates;
         Ok((!is_same).then_some(now))
     }
 
@@ -114,7 +119,7 @@ impl Endpoint {
         use redis::IntoConnectionInfo;
         let info = ConnectionAddr::Unix(socket.to_path_buf())
             .into_connection_info()
-            .map_err(|error| wrong(&socket.display().to_string(), error))?;
+            .map_err(|error| url::wrong(&socket.display().to_string(), error))?;
         Self::finish(info, response_timeout)
     }
 
@@ -130,7 +135,7 @@ impl Endpoint {
         let redis = info.redis_settings().clone().set_skip_set_lib_name();
         let shown = show(&info);
         let info = info.set_tcp_settings(tcp).set_redis_settings(redis);
-        Ok(Self { info, shown, response_timeout, source: None, authorities: None })
+        Ok(Self { info, shown, response_timeout, source: None, certificates: Arc::default() })
     }
 
     /// How long an answer may take.
@@ -176,7 +181,7 @@ impl Endpoint {
     }
 }
 
-/// The address without secrets: `redis://user@host:6379/0`.
+/// The address without its login: `redis://host:6379/0`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
@@ -190,92 +195,6 @@ impl fmt::Debug for Endpoint {
             .field("response_timeout", &self.response_timeout)
             .finish()
     }
-}
-
-/// A URL as typed, its password replaced; for errors, where it may not even be a URL.
-pub(crate) fn redacted(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let separator = if scheme.is_empty() { "" } else { "://" };
-    let rest = match rest.rsplit_once('@') {
-        Some((login, host)) => match login.split_once(':') {
-            Some((user, _)) => format!("{user}:***@{host}"),
-            None => format!("{login}@{host}"),
-        },
-        None => rest.to_string(),
-    };
-    // unix:///path?user=…&pass=…
-    let rest = match rest.split_once("pass=") {
-        Some((before, after)) => {
-            let tail = after.find('&').map_or("", |end| &after[end..]);
-            format!("{before}pass=***{tail}")
-        }
-        None => rest,
-    };
-    format!("{scheme}{separator}{rest}")
-}
-
-fn parse_url(url: &str) -> Result<ConnectionInfo, EndpointError> {
-    if url.trim().is_empty() {
-        return Err(EndpointError::Empty);
-    }
-    let shown = redacted(url);
-    if url.chars().any(|c| c.is_control() || c == ' ') {
-        return Err(EndpointError::Url {
-            url: shown.escape_debug().to_string(),
-            what: "it contains a space or a control character".into(),
-        });
-    }
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(EndpointError::NoScheme(shown));
-    };
-    let scheme = scheme.to_ascii_lowercase();
-    if scheme.contains("sentinel") {
-        return Err(EndpointError::NotYet("Redis Sentinel", shown));
-    }
-    if scheme.contains("cluster") {
-        return Err(EndpointError::NotYet("Redis Cluster", shown));
-    }
-    let unix = match scheme.as_str() {
-        "redis" | "rediss" | "valkey" | "valkeys" => false,
-        "unix" | "redis+unix" | "valkey+unix" => true,
-        _ => return Err(EndpointError::Scheme { url: shown, scheme }),
-    };
-    let problem = |what: &str| EndpointError::Url { url: shown.clone(), what: what.into() };
-    if unix {
-        if !rest.starts_with('/') || rest.split('?').next() == Some("/") {
-            return Err(problem("the path of a unix socket is absolute: unix:///path/to/redis.sock"));
-        }
-    } else {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        if host.contains(',') {
-            return Err(EndpointError::SeveralHosts(shown));
-        }
-        if host.is_empty() || host.starts_with(':') {
-            return Err(problem("the host is missing"));
-        }
-        if rest.contains('#') {
-            return Err(problem(
-                "`#…` is not allowed: certificates are always checked; give a CA file instead",
-            ));
-        }
-    }
-    ConnectionInfo::from_str(url).map_err(|error| match redis::parse_redis_url(url) {
-        Some(_) => wrong(url, error),
-        // Only the URL parser's own refusals are left: nearly always the port.
-        None => problem("host or port cannot be read; the port is a number from 1 to 65535"),
-    })
-}
-
-fn wrong(url: &str, error: redis::RedisError) -> EndpointError {
-    let text = error.to_string();
-    let what = match text.split_once(" - ") {
-        Some(("Invalid database number", _)) => "the database is a number: redis://host/0".to_string(),
-        Some(("Invalid protocol version", _)) => "protocol is resp2 or resp3".to_string(),
-        Some((what, _)) => what.to_lowercase(),
-        None => text,
-    };
-    EndpointError::Url { url: redacted(url), what }
 }
 
 /// The login: what the URL says wins, then REDIS_USERNAME, REDIS_PASSWORD, REDIS_PASSWORD_FILE.
@@ -317,33 +236,18 @@ fn read_password(path: &Path) -> Result<String, EndpointError> {
     Ok(password.to_string())
 }
 
-fn trust(info: ConnectionInfo, ca_file: &Path) -> Result<(ConnectionInfo, Vec<u8>), EndpointError> {
-    let wrong = |what: String| EndpointError::CaFile { path: ca_file.to_path_buf(), what };
-    if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-        return Err(EndpointError::CaFileWithoutTls);
-    }
-    let pem = std::fs::read(ca_file).map_err(|error| wrong(error.to_string()))?;
-    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
-        return Err(wrong("no certificate in it; it is a PEM file with the authority's certificate".into()));
-    }
-    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
-    let client = Client::build_with_tls(info, certificates).map_err(|error| wrong(error.to_string()))?;
-    Ok((client.get_connection_info().clone(), pem))
-}
-
 fn show(info: &ConnectionInfo) -> String {
     let redis = info.redis_settings();
-    let user = redis.username().map(|user| format!("{user}@")).unwrap_or_default();
     // redis-rs keeps an IPv6 address without its brackets.
     let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_string() };
     match info.addr() {
         ConnectionAddr::Unix(path) if redis.db() == 0 => format!("unix://{}", path.display()),
         ConnectionAddr::Unix(path) => format!("unix://{}?db={}", path.display(), redis.db()),
-        ConnectionAddr::Tcp(name, port) => format!("redis://{user}{}:{port}/{}", host(name), redis.db()),
+        ConnectionAddr::Tcp(name, port) => format!("redis://{}:{port}/{}", host(name), redis.db()),
         ConnectionAddr::TcpTls { host: name, port, .. } => {
-            format!("rediss://{user}{}:{port}/{}", host(name), redis.db())
+            format!("rediss://{}:{port}/{}", host(name), redis.db())
         }
-        other => format!("{user}{other}"),
+        other => other.to_string(),
     }
 }
 
@@ -360,8 +264,8 @@ mod tests {
         for (url, shown) in [
             ("redis://localhost", "redis://localhost:6379/0"),
             ("redis://:s3cret@localhost:7000/2", "redis://localhost:7000/2"),
-            ("redis://bob:s3cret@10.0.0.1", "redis://bob@10.0.0.1:6379/0"),
-            ("rediss://bob:s3cret@example.org", "rediss://bob@example.org:6379/0"),
+            ("redis://bob:s3cret@10.0.0.1", "redis://10.0.0.1:6379/0"),
+            ("rediss://bob:s3cret@example.org", "rediss://example.org:6379/0"),
             ("redis://[::1]:7000", "redis://[::1]:7000/0"),
             ("unix:///run/redis.sock", "unix:///run/redis.sock"),
             ("redis+unix:///run/redis.sock?db=3&pass=s3cret", "unix:///run/redis.sock?db=3"),

@@ -14,7 +14,7 @@ use redis::{AsyncConnectionConfig, Client, RedisError, Value};
 use tokio::sync::watch;
 
 use super::inspection::Inspection;
-use super::{Endpoint, EndpointError, Found, Safety};
+use super::{Endpoint, EndpointError, Found, Safety, probe};
 use crate::failure::{Failure, Refusal, classify_connect};
 use crate::link::{BlockingLink, Link};
 
@@ -179,8 +179,11 @@ impl Server {
         match opened.pooled().await {
             Ok(connection) => Ok(connection),
             Err(failure) => {
-                let opened = self.opened_anew(&opened, failure)?;
-                opened.pooled().await.map_err(|failure| describe(&opened.endpoint, failure))
+                let opened = self.opened_anew(&opened, failure).await?;
+                match opened.pooled().await {
+                    Ok(connection) => Ok(connection),
+                    Err(failure) => Err(explained(&opened.endpoint, failure).await),
+                }
             }
         }
     }
@@ -190,9 +193,11 @@ impl Server {
         match opened.dedicated(block, inspection).await {
             Ok(connection) => Ok(connection),
             Err(failure) => {
-                let opened = self.opened_anew(&opened, failure)?;
-                let connected = opened.dedicated(block, inspection).await;
-                connected.map_err(|failure| describe(&opened.endpoint, failure))
+                let opened = self.opened_anew(&opened, failure).await?;
+                match opened.dedicated(block, inspection).await {
+                    Ok(connection) => Ok(connection),
+                    Err(failure) => Err(explained(&opened.endpoint, failure).await),
+                }
             }
         }
     }
@@ -202,9 +207,12 @@ impl Server {
     }
 
     /// After a refused connection: what is worth another attempt, since a secret has changed; otherwise the failure.
-    fn opened_anew(&self, refused: &Arc<Opened>, failure: Failure) -> Result<Arc<Opened>, Failure> {
+    async fn opened_anew(&self, refused: &Arc<Opened>, failure: Failure) -> Result<Arc<Opened>, Failure> {
         // A wrong certificate is no more to us than a connection that does not come about.
-        if matches!(failure.refusal(), Some(Refusal::Credentials | Refusal::Unreachable | Refusal::Client)) {
+        if matches!(
+            failure.refusal(),
+            Some(Refusal::Credentials | Refusal::Tls | Refusal::Unreachable | Refusal::Client)
+        ) {
             let reread = self.reload();
             let opened = self.opened();
             if !Arc::ptr_eq(refused, &opened) {
@@ -214,8 +222,13 @@ impl Server {
                 return Err(describe(&refused.endpoint, noting(failure, &error)));
             }
         }
-        Err(describe(&refused.endpoint, failure))
+        Err(explained(&refused.endpoint, failure).await)
     }
+}
+
+/// Finds out the cause of a failure that does not say it, and adds the address.
+async fn explained(endpoint: &Endpoint, failure: Failure) -> Failure {
+    describe(endpoint, probe::explained(endpoint, failure).await)
 }
 
 /// Adds the address to what went wrong.

@@ -103,6 +103,9 @@ impl Kind {
         match reason {
             Refusal::Unreachable
             | Refusal::NoLink
+            | Refusal::TooManyFiles
+            | Refusal::Tls
+            | Refusal::ProtectedMode
             | Refusal::Loading
             | Refusal::Busy
             | Refusal::MasterDown

@@ -12,6 +12,7 @@ use tollgate::env;
 use tollgate::ids::{GatewayName, KeyPrefix};
 use tollgate::lock::LockNodes;
 use tollgate::scripts::payout::Retry;
+use tollgate::span::span;
 
 use super::Rules;
 use super::breaker::Pauses;
@@ -31,11 +32,11 @@ pub(crate) struct PayoutArgs {
     payout_url: Option<Url>,
 
     /// What the gateway is called, whatever its address (default: a hash of its address)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = env::TOLLGATE_PAYOUT_GATEWAY)]
     payout_gateway: Option<GatewayName>,
 
     /// Comes first in every idempotency key: for two namespaces of one name at one gateway
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = env::TOLLGATE_PAYOUT_KEY_PREFIX)]
     payout_key_prefix: Option<KeyPrefix>,
 
     /// A file that holds the gateway's bearer token (or TOLLGATE_PAYOUT_TOKEN holds it)
@@ -43,31 +44,31 @@ pub(crate) struct PayoutArgs {
     payout_token_file: Option<PathBuf>,
 
     /// The authorities that the gateway's certificate may come from (PEM) instead of the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = env::TOLLGATE_PAYOUT_CA)]
     payout_ca: Option<PathBuf>,
 
     /// How long one request to the gateway may take
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = env::TOLLGATE_PAYOUT_TIMEOUT, default_value = "10s", value_parser = duration)]
     payout_timeout: Duration,
 
     /// After an attempt whose outcome is unknown
-    #[arg(long, value_name = "RULE", value_enum, default_value_t = RetryRule::SameKey)]
+    #[arg(long, value_name = "RULE", env = env::TOLLGATE_PAYOUT_RETRY, value_enum, default_value_t = RetryRule::SameKey)]
     payout_retry: RetryRule,
 
     /// For how long the gateway honours an idempotency key; after it a person is asked
-    #[arg(long, value_name = "TIME", default_value = "23h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = env::TOLLGATE_PAYOUT_KEY_WINDOW, default_value = "23h", value_parser = duration)]
     payout_key_window: Duration,
 
     /// The pause after the first attempt, doubled for each that follows
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = env::TOLLGATE_PAYOUT_BACKOFF, default_value = "1s", value_parser = duration)]
     payout_backoff: Duration,
 
     /// How long nothing is paid after the gateway says that our address or credentials are wrong
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = env::TOLLGATE_PAYOUT_PAUSE, default_value = "30s", value_parser = duration)]
     payout_pause: Duration,
 
     /// Give a hold up after this if no attempt has begun
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = env::TOLLGATE_HOLD_TTL, value_parser = duration)]
     hold_ttl: Option<Duration>,
 
     /// A server for the lock of each account: 1, 3 or 5 of them (repeatable, or TOLLGATE_LOCK_URLS)
@@ -103,8 +104,10 @@ impl PayoutConfig {
     pub(crate) fn new(args: PayoutArgs) -> Result<Self, String> {
         if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&args.payout_timeout) {
             return Err(format!(
-                "--payout-timeout {:?}: must be {TIMEOUT_MIN:?} to {TIMEOUT_MAX:?}",
-                args.payout_timeout
+                "--payout-timeout {}: must be {} to {}",
+                span(args.payout_timeout),
+                span(TIMEOUT_MIN),
+                span(TIMEOUT_MAX)
             ));
         }
         let token = read_token(args.payout_token_file.as_ref())?;
@@ -169,8 +172,14 @@ impl fmt::Display for PayoutConfig {
         let Some(gateway) = &self.gateway else { return f.write_str("off") };
         write!(
             f,
-            "{} as {} (lease {:?}, retry {:?})",
-            gateway.url, gateway.name, self.rules.lease, self.rules.retry
+            "{} as {} (lease {}, retry {})",
+            gateway.url,
+            gateway.name,
+            span(self.rules.lease),
+            match self.rules.retry {
+                Retry::SameKey => "same-key",
+                Retry::Never => "never",
+            }
         )
     }
 }

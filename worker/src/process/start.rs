@@ -85,7 +85,7 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
     if !report.is_fit() && config.unsafe_redis == Safety::Refuse {
         report.refusals().for_each(|finding| error!("{finding}"));
         error!("this Redis is not used; --allow-unsafe-redis turns refusals into warnings");
-        return Ok(Err(ExitCode::FAILURE));
+        return Ok(Err(ExitCode::from(EXIT_UNREACHABLE)));
     }
     Ok(Ok(()))
 }

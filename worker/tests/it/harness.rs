@@ -290,13 +290,17 @@ impl Worker {
 
     /// The page at `path`, from where it said that it listens: status line and body.
     pub(crate) async fn page(&self, path: &str) -> (String, String) {
-        let address = until("the address", async || {
+        get(&self.listens().await, path)
+    }
+
+    /// Where it listens, once it has said so.
+    pub(crate) async fn listens(&self) -> String {
+        until("the address", async || {
             let log = self.log();
             let rest = log.split("address=").nth(1)?;
             Some(rest.split_whitespace().next()?.to_owned())
         })
-        .await;
-        get(&address, path)
+        .await
     }
 
     /// One figure of `/metrics`, by its name and labels as they are printed; 0 if it is not there yet.

@@ -36,7 +36,11 @@ async fn poison_is_kept_in_dead_with_its_reason_and_the_others_go_on() {
         ("", br#"{"kind":"redeem","campaign":"summer","customer":"c"}"#, "missing_field"),
         ("none", br#"{"id":"none","kind":"gamble"}"#, "unknown_kind"),
         ("", br#"{"id":"twice","id":"twice","kind":"redeem"}"#, "repeated_field"),
-        ("", br#"{"id":"more","kind":"redeem","campaign":"summer","customer":"c","x":1}"#, "unknown_field"),
+        (
+            "more",
+            br#"{"id":"more","kind":"redeem","campaign":"summer","customer":"c","x":1}"#,
+            "unknown_field",
+        ),
         ("zero", br#"{"id":"zero","kind":"withdraw","account":"a","amount":0}"#, "amount_zero"),
         ("minus", br#"{"id":"minus","kind":"withdraw","account":"a","amount":-1}"#, "amount_negative"),
         (

@@ -108,3 +108,22 @@ async fn a_container_asks_whether_its_worker_lives() {
     let words = String::from_utf8_lossy(&gone.stderr).into_owned();
     assert!(words.contains("--health-check: 127.0.0.1"), "{words}");
 }
+
+/// Who opens connections and says nothing takes the pages from nobody for long, and no files from the work.
+#[tokio::test]
+async fn idle_connections_are_few_and_end() {
+    use tokio::io::AsyncReadExt;
+    let space = Space::on(shared()).await;
+    let worker = space.worker(&["--listen", "127.0.0.1:0"]);
+    let address = worker.listens().await;
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+    }
+    until("a page in spite of them", async || worker.page("/healthz").await.0.contains("200").then_some(()))
+        .await;
+    // The first of them has been hung up on.
+    assert!(idle[0].read(&mut [0]).await.is_ok_and(|read| read == 0));
+    space.enqueue(&redemptions("j", 10)).await;
+    space.drained().await;
+}

@@ -235,7 +235,7 @@ async fn a_payer_wants_a_redis_that_forces_every_write_to_disk() {
     let payouts = Payouts::open(&redis, &[Answer::Pay]).await;
     let mut worker = payouts.worker(&[], "");
     worker.says("appendfsync").await;
-    assert_eq!(worker.ended().await.code(), Some(1));
+    assert_eq!(worker.ended().await.code(), Some(3));
 }
 
 #[tokio::test]

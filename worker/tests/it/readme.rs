@@ -5,8 +5,16 @@ use std::process::Command;
 
 const README: &str = include_str!("../../../README.md");
 /// The ones that both programs have; the README speaks of them as variables.
-const COMMON: [&str; 6] =
-    ["--help", "--version", "--redis-url", "--redis-ca", "--namespace", "--allow-unsafe-redis"];
+const COMMON: [&str; 8] = [
+    "--help",
+    "--version",
+    "--redis-url",
+    "--redis-ca",
+    "--redis-cert",
+    "--redis-key",
+    "--namespace",
+    "--allow-unsafe-redis",
+];
 
 fn long_flag(text: &str) -> Option<&str> {
     let at = text.find("--")?;

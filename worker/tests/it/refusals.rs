@@ -29,7 +29,7 @@ async fn a_redis_that_evicts_is_refused_unless_that_is_asked_for() {
     let space = Space::on(&redis).await;
     space.cmd(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     let (code, log) = exit_code(Worker::command().env("REDIS_URL", redis.url())).await;
-    assert!(code == Some(1) && log.contains("allow-unsafe-redis"), "{code:?} {log}");
+    assert!(code == Some(3) && log.contains("allow-unsafe-redis"), "{code:?} {log}");
     let worker = space.worker(&["--allow-unsafe-redis"]);
     worker.says("ready").await;
 }

@@ -39,6 +39,9 @@ pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyh
             &json!({ "id": id.as_str(), "result": name }),
             match was_done {
                 true => format!("{id}  {name}: not dead any more"),
+                false if result == DeadResult::Absent => {
+                    format!("{id}  {name}: it is not dead (see `lookup {id}`)")
+                }
                 false => format!("{id}  {name}"),
             },
         );

@@ -10,7 +10,7 @@ use tollgate::partition::Partition;
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
-use crate::output::say;
+use crate::output::{complain, say};
 use crate::overview::Overview;
 use crate::table::count;
 
@@ -177,8 +177,8 @@ pub(super) async fn show(context: &Context, id: &JobId) -> anyhow::Result<Exit> 
                 exit = Exit::Done;
             }
             Some(Err(bytes)) => {
-                say(format_args!(
-                    "error: partition {partition}: the row of {id} is damaged: {}",
+                complain(format_args!(
+                    "partition {partition}: the row of {id} is damaged: {}",
                     bytes.escape_ascii()
                 ));
                 return Ok(Exit::Violation);
@@ -186,7 +186,7 @@ pub(super) async fn show(context: &Context, id: &JobId) -> anyhow::Result<Exit> 
         }
     }
     if exit == Exit::Refused {
-        say(format_args!("error: {id} is not parked (see `lookup {id}`)"));
+        complain(format_args!("{id} is not parked (see `lookup {id}`)"));
     }
     Ok(exit)
 }

@@ -77,7 +77,15 @@ impl Checked {
         };
         // Whole, up to the mark: only there can it be compared.
         let length = mark.offset.saturating_sub(self.offset);
-        self.inner.by_ref().take(length).read_to_end(&mut self.block)?;
+        let mut inner = self.inner.by_ref().take(length);
+        loop {
+            match inner.read_to_end(&mut self.block) {
+                Ok(_) => break,
+                // What has come is kept in the block, and counted by `take`.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
         if self.block.len() as u64 != length {
             return Err(changed(self.offset, "it ends before the place that the run had reached"));
         }

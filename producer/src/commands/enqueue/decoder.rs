@@ -3,22 +3,27 @@
 //! Hands over in the order of the file. Ids are on their file before their lines are handed over, so whatever
 //! was sent can be looked up; lines that are no job are on theirs. Must not hold more than one chunk.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tollgate::Tollgate;
 use tollgate::fingerprint::Fingerprint;
+use tollgate::input::InputError;
 use tollgate::job::Job;
 
 use super::CHUNK;
 use super::outcomes::{REMEMBERED_MAX, SentJob, SentJobs};
 use super::rejected::Rejected;
+use crate::interrupt::Interrupt;
 use crate::lines::{self, Line, Lines};
 use crate::progress::Progress;
 use crate::run::RunId;
 use crate::sender::{Chunk, Work};
+use crate::table;
 
 /// What is handed over.
 pub(super) enum Read {
@@ -44,7 +49,14 @@ pub(super) struct Options {
     pub(super) ids_out: Option<BufWriter<File>>,
     pub(super) rejected: Option<Rejected>,
     pub(super) look_up: LookUp,
+    /// Reading ends when the command is told to stop.
+    pub(super) interrupt: Interrupt,
 }
+
+/// How long a line waits for others before it is sent: who writes into a pipe sees its jobs arrive.
+pub(super) const GATHER: Duration = Duration::from_millis(100);
+/// How many lines of one cause are told each by itself.
+const TOLD_MAX: u64 = 10;
 
 /// Reads lines and gathers their work.
 pub(super) struct Decoder {
@@ -55,7 +67,11 @@ pub(super) struct Decoder {
     gathered: Option<Chunk>,
     sent: SentJobs,
     looked_up: usize,
+    /// When the first line of the chunk was read.
+    gathered_at: Option<Instant>,
     invalid: u64,
+    /// How many lines were wrong, by their cause.
+    causes: BTreeMap<&'static str, u64>,
 }
 
 /// Why reading ends before the end.
@@ -86,13 +102,16 @@ impl Decoder {
             gathered: None,
             sent: SentJobs::default(),
             looked_up: 0,
+            gathered_at: None,
             invalid: 0,
+            causes: BTreeMap::new(),
         }
     }
 
     /// Reads to the end, or until the command has gone.
     pub(super) fn read(mut self, reader: impl BufRead) {
         let read = self.read_lines(reader);
+        self.say_untold();
         // What was read before the break is sent all the same: a repeated run sends it again.
         let handed_over = match read {
             Err(End::Gone) => return,
@@ -106,15 +125,31 @@ impl Decoder {
 
     fn read_lines(&mut self, reader: impl BufRead) -> Result<(), End> {
         let mut lines = Lines::new(reader);
-        while let Some((number, line)) = lines.next()? {
+        loop {
+            let is_over = self.options.interrupt.is_set();
+            let is_time = is_over || self.gathered_at.is_some_and(|at| at.elapsed() >= GATHER);
+            if is_time {
+                self.hand_over()?;
+            }
+            if is_over {
+                return Ok(());
+            }
+            let (number, line) = match lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.hand_over()?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             let read = if line.iter().all(u8::is_ascii_whitespace) {
                 None
             } else {
                 match lines::work(line, number, &self.options.run) {
                     Ok(line) => Some(line),
                     Err(error) => {
-                        self.progress.say(format_args!("line {number}: {error}"));
-                        self.invalid += 1;
+                        self.complain(number, &error);
                         self.reject(line);
                         None
                     }
@@ -127,7 +162,27 @@ impl Decoder {
                 self.gather(number, line)?;
             }
         }
-        Ok(())
+    }
+
+    /// Tells what is wrong with a line, unless many of its kind were told.
+    fn complain(&mut self, number: u64, error: &InputError) {
+        self.invalid += 1;
+        self.gathered_at.get_or_insert_with(Instant::now);
+        let told = self.causes.entry(error.code.name()).or_default();
+        *told += 1;
+        if *told <= TOLD_MAX {
+            self.progress.complain_of(format_args!("line {number}: {error}"));
+        }
+    }
+
+    /// Counts what was not told line by line.
+    fn say_untold(&self) {
+        for (cause, count) in &self.causes {
+            if let Some(more @ 1..) = count.checked_sub(TOLD_MAX) {
+                self.progress
+                    .complain_of(format_args!("and {} more like this ({cause})", table::count(more)));
+            }
+        }
     }
 
     /// Keeps a line that is no job. That it cannot be kept is no reason to send less: it was told with its number.
@@ -135,8 +190,7 @@ impl Decoder {
         if let Some(rejected) = &mut self.options.rejected
             && let Err(error) = rejected.add(line)
         {
-            self.progress
-                .say(format_args!("warning: rejected lines cannot be written to their file: {error}"));
+            self.progress.warn(format_args!("rejected lines cannot be written to their file: {error}"));
             self.options.rejected = None;
         }
     }
@@ -159,6 +213,7 @@ impl Decoder {
             (_, work) => {
                 self.hand_over()?;
                 self.gathered = Some(Chunk::of(&self.tollgate, number, work));
+                self.gathered_at = Some(Instant::now());
             }
         }
         self.sent.jobs.extend(sent);
@@ -185,10 +240,10 @@ impl Decoder {
             ids_out.flush()?;
         }
         if let Some(Err(error)) = self.options.rejected.as_mut().map(Rejected::flush) {
-            self.progress
-                .say(format_args!("warning: rejected lines cannot be written to their file: {error}"));
+            self.progress.warn(format_args!("rejected lines cannot be written to their file: {error}"));
             self.options.rejected = None;
         }
+        self.gathered_at = None;
         let sent = std::mem::take(&mut self.sent);
         let invalid = std::mem::take(&mut self.invalid);
         let kept_in = || self.options.rejected.as_ref().and_then(Rejected::path);

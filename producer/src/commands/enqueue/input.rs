@@ -7,15 +7,34 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use tollgate::code::Code;
 use tollgate::input::InputError;
 
 use super::checked::{After, Checked, Mark};
+use super::decoder::GATHER;
 use super::run_log::RunLog;
 use crate::run::{FileDigest, RunId};
+
+/// A reader that answers `WouldBlock` where nothing comes for a while, so that what was read before is sent.
+struct Timely(File);
+
+impl Read for Timely {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let within = Timespec::try_from(GATHER).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&within)) {
+            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+            // What cannot be polled (a device) is read as it is.
+            Ok(_) | Err(Errno::INVAL | Errno::PERM) => self.0.read(to),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 /// How much is read, and compared, at a time.
 pub(super) const BLOCK_BYTES: usize = 256 * 1024;
@@ -46,7 +65,9 @@ pub(super) fn open(path: &Path, run: Option<RunId>, log: Option<&Path>) -> Resul
         wrong("FILE", &path.display().to_string(), &format!("a readable file or - ({error})"))
     };
     if path == Path::new("-") {
-        return stream(Box::new(io::stdin()), run, log);
+        // Not the reader of the standard library: what that holds back could not be seen to be there.
+        let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?;
+        return stream(Box::new(Timely(File::from(stdin))), run, log);
     }
     let file = File::open(path).map_err(unreadable)?;
     let kind = file.metadata().map_err(unreadable)?.file_type();
@@ -55,7 +76,7 @@ pub(super) fn open(path: &Path, run: Option<RunId>, log: Option<&Path>) -> Resul
         return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
     if !kind.is_file() {
-        return stream(Box::new(file), run, log);
+        return stream(Box::new(Timely(file)), run, log);
     }
     if let Some(log) = log {
         let allowed = "left out: a file is recognised by its SHA-256";

@@ -207,7 +207,7 @@ impl<'a> Outcomes<'a> {
         if outcome.fingerprint.is_some_and(|fingerprint| fingerprint != job.fingerprint) {
             self.mismatched += 1;
             self.counts.refused += 1;
-            self.progress.say(format_args!(
+            self.progress.complain_of(format_args!(
                 "line {}: id {}: id_mismatch: this id is of another request, so the line has no effect",
                 job.number, job.id
             ));

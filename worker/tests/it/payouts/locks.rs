@@ -118,7 +118,7 @@ async fn a_lock_server_that_evicts_or_counts_twice_is_refused_at_the_start() {
     let evicting = private(&["--maxmemory-policy", "volatile-lru"]);
     let url = evicting.url();
     let mut worker = payouts.worker(&["--lock-redis", &url], "");
-    assert_eq!(worker.ended().await.code(), Some(1), "{}", worker.log());
+    assert_eq!(worker.ended().await.code(), Some(3), "{}", worker.log());
     assert!(worker.log().contains("evicts_keys"), "{}", worker.log());
     let begun = Instant::now();
     let warned = payouts.worker(&["--lock-redis", &url, "--allow-unsafe-redis"], "");
