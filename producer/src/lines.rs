@@ -153,8 +153,7 @@ mod tests {
         );
         assert_eq!(
             id(r#"{"kind":"deposit","account":"a","amount":5}"#),
-            Err(r#"id "": must be given for a deposit, so that it can be repeated (missing_field)"#
-                .to_owned())
+            Err(r#"id: must be given for a deposit, so that it can be repeated (missing_field)"#.to_owned())
         );
     }
 }

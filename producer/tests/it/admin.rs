@@ -174,7 +174,7 @@ fn init_changes_the_retention_but_never_the_partitions() {
     assert_eq!(init(&["--partitions", "4", "--retention", "1d"]).json(), ready(4, 86_400_000));
     assert_eq!(init(&["--retention", "2h"]).json(), ready(4, 7_200_000));
     assert_eq!(init(&[]).json(), ready(4, 7_200_000));
-    assert!(init(&["--partitions", "5"]).complains(1).contains("has 4 partitions"));
+    assert!(init(&["--partitions", "5"]).complains(1).contains("was initialised with --partitions 4"));
 }
 
 #[test]

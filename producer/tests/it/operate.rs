@@ -366,7 +366,11 @@ async fn queues_are_listed_paused_and_resumed() {
     cli.redis(&["HSET", &cli.keys(&tollgate).queues(), "default", "paused"]);
     assert_eq!(cli.run(&["queue", "ls", "--json"]).json()[0]["status"], "mixed");
 
-    assert!(cli.run(&["queue", "pause", "defualt"]).complains(1).contains("hint: there are: default"));
+    assert!(
+        cli.run(&["queue", "pause", "defualt"])
+            .complains(1)
+            .contains("did you mean default; there are: default")
+    );
     cli.redis(&["XADD", &cli.keys(&tollgate).queue(&"bulk".parse().unwrap()), "*", "job", "{}"]);
     cli.run(&["queue", "pause", "bulk"]).exits(0);
     assert_eq!(cli.run(&["stats", "--json"]).json()["waiting"], 1);
