@@ -13,8 +13,8 @@ use tollgate::ids::{Actor, DEFAULT_NAMESPACE, Namespace};
 #[cfg(feature = "watch")]
 use crate::commands::watch;
 use crate::commands::{
-    account, audit, burst, campaign, dead, enqueue, init, journal, lookup, payout, queue, receipts, redeem,
-    redis, repair, stats, withdraw, worker,
+    account, audit, burst, campaign, dead, enqueue, init, job, journal, lookup, payout, queue, receipts,
+    redeem, redis, repair, stats, withdraw, worker,
 };
 
 /// Coupons and money, each spent exactly once: the command line of Tollgate
@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Burst(burst::Args),
     /// What became of jobs
     Lookup(lookup::Args),
+    /// One job's history, and jobs that wait for their time
+    Job(job::Args),
     /// Counters of the namespace, its queues and partitions
     Stats(stats::Args),
     /// Jobs that nobody could decide

@@ -7,6 +7,7 @@ pub(crate) mod campaign;
 pub(crate) mod dead;
 pub(crate) mod enqueue;
 pub(crate) mod init;
+pub(crate) mod job;
 pub(crate) mod journal;
 pub(crate) mod listing;
 pub(crate) mod lookup;
@@ -51,6 +52,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Withdraw(args) => withdraw::run(context, args).await,
         Command::Enqueue(args) => enqueue::run(context, args).await,
         Command::Burst(args) => burst::run(context, args).await,
+        Command::Job(args) => job::run(context, args).await,
         Command::Lookup(args) => lookup::run(context, args).await,
         Command::Stats(args) => stats::run(context, args).await,
         Command::Dead(args) => dead::run(context, args).await,

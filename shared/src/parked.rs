@@ -85,11 +85,34 @@ pub async fn dead_page(
     from: usize,
     count: usize,
 ) -> Result<Vec<Dead>, Failure> {
+    page(link, keys, &keys.dead(), from, count).await
+}
+
+/// The same of scheduled jobs, the next that are due first; `at_ms` is when.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn scheduled_page(
+    link: &mut Link,
+    keys: &Keys,
+    from: usize,
+    count: usize,
+) -> Result<Vec<Dead>, Failure> {
+    page(link, keys, &keys.scheduled(), from, count).await
+}
+
+async fn page(
+    link: &mut Link,
+    keys: &Keys,
+    index: &str,
+    from: usize,
+    count: usize,
+) -> Result<Vec<Dead>, Failure> {
     let Some(last) = count.min(PAGE_MAX).checked_sub(1).map(|more| from + more) else {
         return Ok(Vec::new());
     };
     let mut command = redis::cmd("ZRANGE");
-    command.arg(keys.dead()).arg(from).arg(last).arg("WITHSCORES");
+    command.arg(index).arg(from).arg(last).arg("WITHSCORES");
     let members: Vec<(String, f64)> = link.query(&command).await?;
     if members.is_empty() {
         return Ok(Vec::new());
@@ -102,7 +125,7 @@ pub async fn dead_page(
     for ((id, score), row) in members.into_iter().zip(rows) {
         let id = JobId::stored(id).map_err(|error| Failure::Server {
             code: "corrupt_partition".to_owned(),
-            detail: format!("{}: {error}", keys.dead()),
+            detail: format!("{index}: {error}"),
         })?;
         let row = row.and_then(|bytes| Row::parse(&bytes));
         page.push(Dead { id, at_ms: score as u64, row });

@@ -8,7 +8,7 @@ use redis::{Pipeline, Value};
 
 use crate::amount::{Amount, Currency, NUMBER_MAX};
 use crate::failure::Failure;
-use crate::ids::{AccountId, CampaignId};
+use crate::ids::{AccountId, CampaignId, CustomerId};
 use crate::instant::Instant;
 use crate::job::{CodesName, Limit, Quantity};
 use crate::keys::Keys;
@@ -293,4 +293,36 @@ pub async fn page<T: Listed>(
     let resources = names.into_iter().map(held).collect();
     let next = if members.len() < count { None } else { members.pop().map(Cursor) };
     Ok(Page { resources, next })
+}
+/// Some customers of a campaign with how much each has redeemed, and where to read on; `None` at the end. A customer who
+/// redeems meanwhile may come twice.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn holders(
+    link: &mut Link,
+    keys: &Keys,
+    campaign: &CampaignId,
+    cursor: u64,
+    count: usize,
+) -> Result<(Option<u64>, Vec<(String, u64)>), Failure> {
+    let mut command = redis::cmd("HSCAN");
+    command.arg(keys.holders(campaign)).arg(cursor).arg("COUNT").arg(count);
+    let (next, holders): (u64, Vec<(String, u64)>) = link.query(&command).await?;
+    Ok(((next > 0).then_some(next), holders))
+}
+
+/// How much one customer has redeemed of a campaign.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn held_by(
+    link: &mut Link,
+    keys: &Keys,
+    campaign: &CampaignId,
+    customer: &CustomerId,
+) -> Result<u64, Failure> {
+    let held: Option<u64> =
+        link.query(redis::cmd("HGET").arg(keys.holders(campaign)).arg(customer.as_str())).await?;
+    Ok(held.unwrap_or_default())
 }

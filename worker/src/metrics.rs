@@ -48,6 +48,9 @@ pub(crate) struct Metrics {
     queue_oldest_age_ms: Family<QueueLabels, Gauge>,
     dead_refused: Family<PartitionLabel, Gauge>,
     dead_stripped: Family<PartitionLabel, Gauge>,
+    dead: Family<PartitionLabel, Gauge>,
+    scheduled: Family<PartitionLabel, Gauge>,
+    conserved: Family<PartitionLabel, Gauge>,
 }
 
 /// What is read at the moment of asking.
@@ -88,6 +91,9 @@ impl Default for Metrics {
             queue_oldest_age_ms: Family::default(),
             dead_refused: Family::default(),
             dead_stripped: Family::default(),
+            dead: Family::default(),
+            scheduled: Family::default(),
+            conserved: Family::default(),
         }
     }
 }
@@ -179,6 +185,22 @@ impl Metrics {
         let label = [("partition", partition.to_string())];
         self.dead_refused.get_or_create(&label).set(refused as i64);
         self.dead_stripped.get_or_create(&label).set(stripped as i64);
+    }
+
+    /// What lies parked in a partition, and whether every job that it accepted is accounted for.
+    pub(crate) fn partition(&self, partition: u16, dead: u64, scheduled: u64, is_conserved: bool) {
+        let label = [("partition", partition.to_string())];
+        self.dead.get_or_create(&label).set(dead as i64);
+        self.scheduled.get_or_create(&label).set(scheduled as i64);
+        self.conserved.get_or_create(&label).set(is_conserved.into());
+    }
+
+    /// A partition that cannot be read any more: likewise.
+    pub(crate) fn forget_partition(&self, partition: u16) {
+        let label = [("partition", partition.to_string())];
+        for figure in [&self.dead, &self.scheduled, &self.conserved] {
+            figure.remove(&label);
+        }
     }
 
     /// A queue that cannot be read any more: old figures would pass for new ones.
@@ -277,6 +299,16 @@ impl Metrics {
             "Dead without their bytes, since too many were dead for the same reason",
             self.dead_stripped.clone(),
         );
+        registry.register("dead_jobs", "Dead now", self.dead.clone());
+        registry.register("scheduled_jobs", "Scheduled now", self.scheduled.clone());
+        registry.register(
+            "conserved",
+            "1 while every accepted job is settled or somewhere",
+            self.conserved.clone(),
+        );
+        let build: Family<Label, Gauge> = Family::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        registry.register("build_info", "Always 1: which version this is", build);
         let mut page = String::new();
         match encode(&mut page, &registry) {
             Ok(()) => page,
@@ -317,6 +349,7 @@ mod tests {
         metrics.locks(0, Duration::ZERO, (3, 0));
         metrics.queue(0, "default", 0, 0, Duration::ZERO);
         metrics.dead_past_bound(0, 0, 0);
+        metrics.partition(0, 0, 0, true);
         let page = metrics.page(Now {
             up: true,
             incidents: Vec::new(),

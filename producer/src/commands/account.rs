@@ -1,5 +1,7 @@
 //! `account open|deposit|show|close|ls`.
 
+mod statement;
+
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::amount::{Amount, Currency};
@@ -66,6 +68,11 @@ enum Verb {
     },
     /// List all accounts
     Ls,
+    /// Every decision about an account, with what was available after it; reads the partition's whole journal
+    Statement {
+        /// The account
+        id: AccountId,
+    },
 }
 
 /// Runs the command.
@@ -95,6 +102,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         }
         Verb::Show { id } => show(context, &id).await,
         Verb::Ls => listing::ls::<AccountState>(context).await,
+        Verb::Statement { id } => statement::run(context, &id).await,
     }
 }
 

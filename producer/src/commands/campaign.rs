@@ -1,5 +1,7 @@
 //! `campaign create|show|set-limit|close|ls`.
 
+mod holders;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::codes::{Codes, CodesError, Shared};
-use tollgate::ids::{CampaignId, JobId};
+use tollgate::ids::{CampaignId, CustomerId, JobId};
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
 use tollgate::job::{CampaignTerms, Limit, Quantity, Request, Resource, Window};
@@ -61,6 +63,13 @@ enum Verb {
     },
     /// List all campaigns
     Ls,
+    /// Who has redeemed how much
+    Holders {
+        /// The campaign
+        id: CampaignId,
+        /// Only this customer
+        customer: Option<CustomerId>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -100,6 +109,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Show { id } => {
             return listing::show::<CampaignState>(context, Resource::Campaign(&id), &id).await;
         }
+        Verb::Holders { id, customer } => return holders::run(context, &id, customer.as_ref()).await,
         Verb::Ls => return listing::ls::<CampaignState>(context).await,
         Verb::SetLimit { id: campaign, limit, expect: expected, key } => {
             (key, Request::CampaignSetLimit { campaign, limit, expected })

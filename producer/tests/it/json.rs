@@ -139,8 +139,12 @@ fn every_command_is_documented_and_nothing_else() {
         "burst redeem",
         "burst withdraw",
         "lookup",
+        "job history",
+        "job scheduled",
+        "campaign holders",
         "stats",
         "journal export",
+        "account statement",
         "audit",
         "dead ls",
         "dead show",
@@ -235,6 +239,11 @@ async fn questions() {
     check(&cli, "stats", &[], 0);
     check(&cli, "lookup", &["r1", "d1", "never"], 4);
     check(&cli, "journal export", &[], 0);
+    check(&cli, "job history", &["r1"], 0);
+    check(&cli, "job history", &["d1"], 1);
+    check(&cli, "campaign holders", &["summer"], 0);
+    open_account(&cli, "a1", 5).await;
+    check(&cli, "account statement", &["a1"], 0);
     check(&cli, "audit", &[], 0);
 }
 

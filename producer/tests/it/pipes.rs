@@ -18,7 +18,7 @@ fn waiting(cli: &Cli) -> u64 {
     cli.redis(&["XLEN", &format!("{{{}.0}}:queue:default", cli.namespace)]).trim().parse().unwrap()
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < SOON, "{what}");

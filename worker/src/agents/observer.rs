@@ -38,6 +38,12 @@ impl Agent for Observer {
             partition.head.dead_refused,
             partition.head.dead_stripped,
         );
+        metrics.partition(
+            lane.partition.number(),
+            partition.dead,
+            partition.scheduled,
+            partition.is_conserved(),
+        );
         let mut shown = Vec::with_capacity(partition.queues.len());
         for queue in partition.queues {
             let age_ms = queue.oldest_at_ms.map_or(0, |oldest_ms| partition.at_ms.saturating_sub(oldest_ms));
@@ -50,6 +56,7 @@ impl Agent for Observer {
     }
 
     fn failed(&mut self, worker: &Worker, lane: &Lane) {
+        worker.health.metrics.forget_partition(lane.partition.number());
         for queue in self.shown.remove(&lane.partition).unwrap_or_default() {
             worker.health.metrics.forget_queue(lane.partition.number(), &queue);
         }

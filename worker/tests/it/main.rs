@@ -4,6 +4,7 @@
 //! worker die at a point of their choice are left out.
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
 mod bank;
 mod harness;
 mod proxy;

@@ -1,0 +1,47 @@
+//! `account statement`: every decision about one account, in order, with what was available after it.
+
+use std::ops::ControlFlow;
+
+use tollgate::amount::money;
+use tollgate::ids::AccountId;
+use tollgate::instant::Instant;
+use tollgate::job::Resource;
+use tollgate::journal::ExportLine;
+use tollgate::resources::AccountState;
+
+use crate::commands::{job, listing};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::past;
+
+pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let partition = tollgate.partition_of(Resource::Account(account));
+    let mut link = tollgate.server().link().await?;
+    let read = listing::read::<AccountState>(&tollgate, &mut link, tollgate.keys(partition), account).await?;
+    let Some((held, ..)) = read else { return Ok(Exit::Refused) };
+    let currency = held.state().map(|state| state.currency.code());
+    let mut list = context.output().list();
+    past::each(&tollgate, &mut link, partition, |seen| {
+        if let Some(line) = seen.line.filter(|line| line.request.resource() == Resource::Account(account)) {
+            let export = ExportLine::of(partition, line);
+            list.item(&export, || {
+                let at = Instant::from_ms(line.at_ms).map(|at| at.to_string()).unwrap_or_default();
+                let after = match (export.available, currency) {
+                    (Some(available), Some(currency)) => money(u128::from(available), currency),
+                    _ => "-".to_owned(),
+                };
+                format!(
+                    "{at:<24}  {:<20}  {after:>16}  {}  {}",
+                    export.code,
+                    line.id,
+                    job::described(&export)
+                )
+            })?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+    .await?;
+    list.end()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,227 @@
+//! `job history|scheduled`: what is known of one job, in the order of time, and which jobs wait for theirs.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use tollgate::ids::{JobId, QueueName};
+use tollgate::instant::Instant;
+use tollgate::journal::ExportLine;
+use tollgate::outcome::OutcomeClass;
+use tollgate::parked::{self, PAGE_MAX};
+
+use crate::arguments;
+use crate::context::Context;
+use crate::each::each_partition;
+use crate::exit::Exit;
+use crate::output::say;
+use crate::past::{self, Seen};
+use crate::served;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Everything that the journal and the parked jobs know of an id; reads the whole journal
+    History {
+        /// The job
+        #[arg(value_name = "ID", value_parser = arguments::stored_id)]
+        id: JobId,
+    },
+    /// List jobs that wait for their time, the next that are due first
+    Scheduled {
+        /// Only of this queue
+        #[arg(long, value_name = "NAME")]
+        queue: Option<QueueName>,
+        /// So many at most
+        #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
+        limit: u64,
+    },
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    match args.verb {
+        Verb::History { id } => history(context, &id).await,
+        Verb::Scheduled { queue, limit } => scheduled(context, queue.as_ref(), limit).await,
+    }
+}
+
+/// Something that happened to a job.
+#[derive(Debug, Serialize)]
+struct Event<'a> {
+    at_ms: Option<u64>,
+    partition: Option<u16>,
+    /// `decided`, `overtaken`, `scheduled`, `dead`, `queued` or `not_decided`.
+    what: &'static str,
+    /// The journal line.
+    seq: Option<u64>,
+    kind: Option<&'a str>,
+    /// The code of the decision, or why the job is dead.
+    code: Option<&'a str>,
+    /// For people; may change.
+    text: String,
+}
+
+impl Event<'_> {
+    fn line(&self) -> String {
+        let at = self.at_ms.map_or_else(|| "now".to_owned(), time);
+        let code = self.code.map(|code| format!(" {code}")).unwrap_or_default();
+        format!("{at:<24}  {}{code}  {}", self.what, self.text).trim_end().to_owned()
+    }
+}
+
+fn time(at_ms: u64) -> String {
+    Instant::from_ms(at_ms).map_or_else(|| at_ms.to_string(), |at| at.to_string())
+}
+
+async fn history(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    let mut is_known = false;
+    for partition in tollgate.partitions().iter() {
+        let number = partition.number();
+        past::each(&tollgate, &mut link, partition, |Seen { entry, line }| {
+            if let Some(line) = line.filter(|line| line.id == *id) {
+                is_known = true;
+                let export = ExportLine::of(partition, line);
+                let event = Event {
+                    at_ms: Some(line.at_ms),
+                    partition: Some(number),
+                    what: "decided",
+                    seq: Some(line.seq),
+                    kind: Some(export.kind),
+                    code: Some(export.code),
+                    text: described(&export),
+                };
+                list.item(&event, || event.line())?;
+            }
+            // With the last line of its call, so that it is told once.
+            let is_last = line.is_some_and(|line| line.seq == entry.seq_last);
+            if is_last && entry.overtaken().flatten().any(|overtaken| overtaken.id == *id) {
+                let event = Event {
+                    at_ms: Some(entry.at_ms),
+                    partition: Some(number),
+                    what: "overtaken",
+                    seq: None,
+                    kind: None,
+                    code: None,
+                    text: "the copy of it that waited went with this decision".to_owned(),
+                };
+                list.item(&event, || event.line())?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+        .await?;
+        if let Some(Ok(row)) = parked::row(&mut link, tollgate.keys(partition), id).await? {
+            is_known = true;
+            let event = Event {
+                at_ms: Some(row.at_ms),
+                partition: Some(number),
+                what: row.state.name(),
+                seq: None,
+                kind: None,
+                code: Some(row.reason.as_str()).filter(|reason| !reason.is_empty()),
+                text: format!("from queue {}; `dead show {id}` has its bytes", row.queue),
+            };
+            list.item(&event, || event.line())?;
+        }
+    }
+    let outcomes = tollgate.lookup(&mut link, std::slice::from_ref(id)).await?;
+    let class = outcomes.into_iter().flatten().next().map_or(OutcomeClass::NotDecided, |one| one.class);
+    if class == OutcomeClass::NotDecided {
+        let event = Event {
+            at_ms: None,
+            partition: None,
+            what: class.name(),
+            seq: None,
+            kind: None,
+            code: None,
+            text: format!(
+                "it waits in its queue, or never arrived; of queue default: {}",
+                served::why_it_waits(&tollgate, &mut link, &QueueName::default()).await
+            ),
+        };
+        list.item(&event, || event.line())?;
+    }
+    list.end()?;
+    if !is_known && class != OutcomeClass::NotDecided {
+        say(format_args!("the journal does not know {id}; `lookup {id}`: {class}"));
+    }
+    Ok(Exit::of_outcome(class))
+}
+
+/// What a line says, in words.
+pub(super) fn described(line: &ExportLine<'_>) -> String {
+    let mut words = vec![line.kind.to_owned()];
+    let money = |amount: u64| {
+        line.currency
+            .map_or_else(|| amount.to_string(), |code| tollgate::amount::money(u128::from(amount), code))
+    };
+    let mut add =
+        |name: &str, value: Option<String>| words.extend(value.map(|value| format!("{name} {value}")));
+    add("campaign", line.campaign.map(str::to_owned));
+    add("account", line.account.map(str::to_owned));
+    add("customer", line.customer.map(str::to_owned));
+    add("quantity", line.quantity.map(|number| number.to_string()));
+    add("amount", line.amount.map(money));
+    add("to", line.destination.map(str::to_owned));
+    add("attempt", line.attempt.map(|number| number.to_string()));
+    add("limit", line.limit.map(|number| number.to_string()));
+    add("note", line.note.map(str::to_owned));
+    add("by", Some(line.by.to_owned()).filter(|by| !by.is_empty()));
+    words.join(", ")
+}
+
+#[derive(Debug, Serialize)]
+struct Scheduled<'a> {
+    id: &'a str,
+    partition: u16,
+    /// When it is due.
+    at_ms: u64,
+    queue: Option<&'a str>,
+}
+
+async fn scheduled(context: &Context, queue: Option<&QueueName>, limit: u64) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    let mut listed = 0;
+    let exit = each_partition(&tollgate, async |partition, keys| {
+        let mut from = 0;
+        while listed < limit {
+            let page = parked::scheduled_page(&mut link, keys, from, PAGE_MAX).await?;
+            if page.is_empty() {
+                break;
+            }
+            from += page.len();
+            let is_meant = |job: &&parked::Dead| {
+                queue.is_none_or(|queue| job.row.as_ref().is_some_and(|row| row.queue == *queue))
+            };
+            for job in page.iter().filter(is_meant) {
+                if listed == limit {
+                    break;
+                }
+                let item = Scheduled {
+                    id: job.id.as_str(),
+                    partition: partition.number(),
+                    at_ms: job.at_ms,
+                    queue: job.row.as_ref().map(|row| row.queue.as_str()),
+                };
+                list.item(&item, || {
+                    format!("{:<26}  {:<12}  {}", time(item.at_ms), item.queue.unwrap_or("-"), item.id)
+                })?;
+                listed += 1;
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    list.end()?;
+    Ok(exit)
+}
