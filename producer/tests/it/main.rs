@@ -27,6 +27,7 @@ mod payouts;
 mod pipes;
 mod problems;
 mod proxy;
+mod recipes;
 mod redis_conf;
 mod repair;
 mod run;
