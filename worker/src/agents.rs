@@ -98,10 +98,13 @@ async fn rounds<A: Agent>(worker: &Arc<Worker>, mut agent: A) {
             Partition { lane, retry, due_at: Instant::now(), rest: None }
         })
         .collect();
-    let mut held: Option<Link> = None;
     while shutdown.phase() < A::UNTIL {
         failpoint!(task "in", A::NAME);
+        let mut held = worker.spare_links.take();
         round(worker, &mut agent, &mut partitions, &mut held).await;
+        if let Some(link) = held {
+            worker.spare_links.put(link);
+        }
         let (rest_of_all, now) = (agent.finish(worker).await, Instant::now());
         for partition in &mut partitions {
             if let Some(rest) = partition.rest.take() {

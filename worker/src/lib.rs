@@ -27,6 +27,7 @@ mod payout;
 mod retry_loop;
 mod shutdown;
 mod slots;
+mod spare_links;
 mod supervisor;
 
 use std::io::Write;

@@ -35,6 +35,7 @@ use crate::lane::Lane;
 use crate::pipeline;
 use crate::shutdown::{Control, Phase};
 use crate::slots::Slots;
+use crate::spare_links::SpareLinks;
 use crate::supervisor::Supervisor;
 
 /// The command line or the environment is wrong.
@@ -51,6 +52,7 @@ pub(crate) struct Worker {
     pub(crate) consumer: String,
     pub(crate) health: Arc<Health>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) spare_links: SpareLinks,
     pub(crate) hand: Arc<Hand>,
     /// One permit for each payout that may be on its way.
     pub(crate) payouts: Arc<Semaphore>,
@@ -83,6 +85,7 @@ impl Worker {
             consumer,
             health,
             slots: Slots::new(tollgate.server().clone(), config.concurrency.min(SETTLES_MAX)),
+            spare_links: SpareLinks::default(),
             payouts: Arc::new(Semaphore::new(config.concurrency)),
             hand: Hand::new(),
             lanes: lanes.collect(),
