@@ -20,11 +20,11 @@
 local head_key, queues_key, queue_key, in_flight_key = unpack(KEYS)
 local nonce, mode, name, worker, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 
-local counters, status, detail = read_counters(head_key,
-  { 'acked', queue_acked_field(name), queue_taken_count_field(name), queue_rows_field(name) })
+local counters, status, detail, taken = read_counters(head_key,
+  { queue_taken_count_field(name), queue_rows_field(name) }, queue_taken_field(name))
 if not counters then return { nonce, status, detail } end
 local taken_count, rows = counters[queue_taken_count_field(name)], counters[queue_rows_field(name)]
-local taken = redis.call('HGET', head_key, queue_taken_field(name)) or '0-0'
+taken = taken or '0-0'
 if not string.match(taken, '^%d+%-%d+$') then return { nonce, 'corrupt_partition', 'head: ' .. queue_taken_field(name) } end
 local group = group_of(queue_key)
 
@@ -59,6 +59,8 @@ if reached == taken then
   local over = stream['entries-added'] - taken_count
   local from = behind(taken)
   if over > 0 and not (from and redis.call('XRANGE', queue_key, from, '+', 'COUNT', 1)[1]) then
+    counters, status, detail = read_counters(head_key, { 'acked', queue_acked_field(name) })
+    if not counters then return { nonce, status, detail } end
     redis.call('HSET', head_key, queue_taken_field(name), stream['last-generated-id'],
       queue_taken_count_field(name), digits(taken_count + over), 'acked', digits(counters.acked + over),
       queue_acked_field(name), digits(counters[queue_acked_field(name)] + over),

@@ -1,8 +1,8 @@
 
 -- Reads counters of the head. Answers nil, a status and its detail if the partition has no head, is frozen,
--- or if one of them is no number that can still be counted on.
-local function read_counters(head_key, names)
-  local values = redis.pcall('HMGET', head_key, 'format', 'frozen', unpack(names))
+-- or if one of them is no number that can still be counted on. `also` is one field more, which is answered last as it is.
+local function read_counters(head_key, names, also)
+  local values = redis.pcall('HMGET', head_key, 'format', 'frozen', also or 'format', unpack(names))
   if values.err then return nil, 'corrupt_partition', 'head: ' .. values.err end
   if not values[1] and redis.call('EXISTS', head_key) == 0 then return nil, 'uninitialised', 'no head' end
   if values[1] ~= FORMAT then return nil, 'corrupt_partition', 'head: ' .. other_format(values[1]) end
@@ -10,11 +10,11 @@ local function read_counters(head_key, names)
   local counters = {}
   for i, name in ipairs(names) do
     -- A queue's own counter begins with its first acknowledgement.
-    local number = integer(values[i + 2] or (string.find(name, ':', 1, true) and '0'))
+    local number = integer(values[i + 3] or (string.find(name, ':', 1, true) and '0'))
     if not number or number > COUNTER_MAX then return nil, 'corrupt_partition', 'head: ' .. name end
     counters[name] = number
   end
-  return counters
+  return counters, nil, nil, values[3]
 end
 
 local function write_counters(head_key, counters)
