@@ -95,24 +95,59 @@ impl<'a> Take<'a> {
         }
     }
 
+    /// Waits for `block` at most until something comes into the queue, and takes it with the same round trip. Answers
+    /// whether anything came, and what was taken.
+    ///
+    /// # Errors
+    /// As [`Take::run`]. Redis may have forgotten the script: [`Take::run`] makes it known.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, there may be a row with this token.
+    pub async fn run_when_woken(
+        &self,
+        link: &mut BlockingLink,
+        block: Duration,
+    ) -> Result<(Woken, Option<Taken>), ScriptError> {
+        let queues = std::slice::from_ref(self.queue);
+        let (woken, replies) =
+            link.run_before(&waiting(self.keys, queues, block.min(link.block())), &self.commands()).await?;
+        let woken = read_woken(self.keys, queues, woken).inspect_err(|_| link.poison())?;
+        let taken = self.read(replies?).inspect_err(|error| {
+            if matches!(error, ScriptError::Failure(failure) if failure.spoils_connection()) {
+                link.poison();
+            }
+        })?;
+        Ok((woken, taken))
+    }
+
     async fn attempt(&self, link: &mut Link) -> Result<Option<Taken>, ScriptError> {
+        #[cfg(feature = "explore")]
+        link.script.replace(crate::scripts::take::TAKE.name);
+        let replies = link.run_transaction(&self.commands()).await?;
+        self.read(replies).inspect_err(|error| {
+            if matches!(error, ScriptError::Failure(failure) if failure.spoils_connection()) {
+                link.poison();
+            }
+        })
+    }
+
+    fn commands(&self) -> [Cmd; 3] {
         let mut read = Cmd::new();
         read.arg("XREADGROUP").arg("GROUP").arg(GROUP).arg(CONSUMER).arg("COUNT").arg(self.count);
         read.arg("NOACK").arg("STREAMS").arg(self.keys.queue(self.queue)).arg(">");
-        #[cfg(feature = "explore")]
-        link.script.replace(crate::scripts::take::TAKE.name);
-        let replies = link.run_transaction(&[self.begin.command(), read, self.note.command()]).await?;
+        [self.begin.command(), read, self.note.command()]
+    }
+
+    /// What the transaction answered. A reply of another shape, or to another call, is [`Failure::Unknown`].
+    fn read(&self, replies: Vec<Result<Value, Failure>>) -> Result<Option<Taken>, ScriptError> {
         let mut replies = replies.into_iter();
         let mut next = move || replies.next().unwrap_or_else(|| Err(Failure::unknown("a reply is missing")));
         let (begun, read, noted) = (next(), next(), next());
-        let poison = |link: &mut Link, failure: ScriptError| {
-            link.poison();
-            failure
+        Begun::read(self.queue, self.begin.read(begun?)?)?;
+        let Noted::Taken { key, last, .. } = Noted::read(self.queue, self.note.read(noted?)?)? else {
+            return Ok(None);
         };
-        Begun::read(self.queue, self.begin.read(begun?).map_err(|failure| poison(link, failure.into()))?)?;
-        let noted = self.note.read(noted?).map_err(|failure| poison(link, failure.into()))?;
-        let Noted::Taken { key, last, .. } = Noted::read(self.queue, noted)? else { return Ok(None) };
-        let entries = of_one(read?).map_err(|failure| poison(link, failure.into()))?;
+        let entries = of_one(read?)?;
         // Whatever else moved the group: what was noted is what was read.
         if entries.last().map(|delivered| delivered.entry.as_str()) != Some(last.as_str()) {
             return Err(Failure::unknown("a row that ends elsewhere than the read").into());
@@ -165,13 +200,21 @@ pub async fn wait(
     queues: &[QueueName],
     block: Duration,
 ) -> Result<Woken, Failure> {
-    let block = block.min(link.block());
+    let reply = link.run(&waiting(keys, queues, block.min(link.block()))).await;
+    read_woken(keys, queues, reply).inspect_err(|_| link.poison())
+}
+
+fn waiting(keys: &Keys, queues: &[QueueName], block: Duration) -> Cmd {
     let mut command = redis::cmd("XREADGROUP");
     command.arg("GROUP").arg(GROUP).arg(CONSUMER).arg("COUNT").arg(1);
     command.arg("BLOCK").arg(block.as_millis().max(1) as u64).arg("NOACK").arg("STREAMS");
     queues.iter().for_each(|queue| _ = command.arg(keys.queue(queue)));
     queues.iter().for_each(|_| _ = command.arg(">"));
-    match link.run(&command).await {
+    command
+}
+
+fn read_woken(keys: &Keys, queues: &[QueueName], reply: Result<Value, Failure>) -> Result<Woken, Failure> {
+    match reply {
         // UNBLOCKED: the stream was deleted while we waited for it.
         Err(Failure::Server { code, .. }) if code == "NOGROUP" || code == "UNBLOCKED" => Ok(Woken::NoGroup),
         Err(failure) => Err(failure),
@@ -181,10 +224,7 @@ pub async fn wait(
             let queue = key.map(|key| queues.iter().find(|queue| keys.queue(queue) == key).cloned());
             match queue {
                 Ok(Some(queue)) => Ok(Woken::By(queue)),
-                Ok(None) | Err(_) => {
-                    link.poison();
-                    Err(Failure::unknown("a wake-up by a stream that was not asked for"))
-                }
+                Ok(None) | Err(_) => Err(Failure::unknown("a wake-up by a stream that was not asked for")),
             }
         }
     }

@@ -138,27 +138,11 @@ impl Link {
         pipeline.cmd("MULTI");
         commands.iter().for_each(|command| _ = pipeline.add_command(command.clone()));
         pipeline.cmd("EXEC");
-        let mut replies = self.run_pipeline(&pipeline).await?;
-        let executed = replies.pop().unwrap_or_else(|| Err(Failure::unknown("no reply to EXEC")));
-        // MULTI itself, then each command as it was queued. Without MULTI each was executed by itself.
-        let begun = replies.first().is_some_and(Result::is_ok);
-        if let Some(refused) = replies.into_iter().find_map(Result::err) {
-            return Err(if begun { refused } else { Failure::unknown(format!("no transaction: {refused}")) });
+        let values = executed(self.run_pipeline(&pipeline).await?, commands.len());
+        if spoils(&values) {
+            self.poison();
         }
-        match executed.map_err(Failure::of_exec)? {
-            Value::Array(values) if values.len() == commands.len() => {
-                let values: Vec<_> = values.into_iter().map(checked).collect();
-                let spoilt = values.iter().filter_map(|value| value.as_ref().err());
-                if spoilt.into_iter().any(Failure::spoils_connection) {
-                    self.poison();
-                }
-                Ok(values)
-            }
-            other => {
-                self.poison();
-                Err(Failure::unknown(format!("EXEC answered {other:?} to {} commands", commands.len())))
-            }
-        }
+        values
     }
 
     /// Throws the connection away: its last reply was not the answer to its last question.
@@ -280,6 +264,57 @@ impl BlockingLink {
         reply
     }
 
+    /// Sends a command that may block, and right behind it a transaction: Redis executes that as soon as the first has
+    /// ended, however it ended, so both take one round trip. Answers the first one's result and the transaction's, which
+    /// is as of [`Link::run_transaction`].
+    ///
+    /// # Errors
+    /// The outer error is about the connection: then nothing is known of either.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the connection is closed: the transaction may have happened.
+    pub async fn run_before(
+        &mut self,
+        first: &Cmd,
+        commands: &[Cmd],
+    ) -> Result<(Result<Value, Failure>, Transacted), Failure> {
+        let mut pipeline = Pipeline::with_capacity(commands.len() + 3);
+        pipeline.add_command(first.clone()).cmd("MULTI");
+        commands.iter().for_each(|command| _ = pipeline.add_command(command.clone()));
+        pipeline.cmd("EXEC");
+        #[cfg(feature = "explore")]
+        if let Some(gate) = self.server.gate() {
+            let replies = crate::gate::pass(&*gate, None, pipeline.cmd_iter()).await?;
+            let mut replies: Vec<_> = replies.into_iter().map(checked).collect();
+            let first = replies.remove(0);
+            return Ok((first, executed(replies, commands.len())));
+        }
+        let mut connection = match self.held.take() {
+            Some(connection) => connection,
+            None => self.server.dedicated(self.block).await?,
+        };
+        if let Some(refusal) = self.server.inspection().refusal() {
+            // Not kept: the address may lead to another server by the next call.
+            return Err(refusal);
+        }
+        let replies = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+        let mut replies: Vec<_> =
+            replies.map_err(|error| classify(&error))?.into_iter().map(checked).collect();
+        if replies.len() != pipeline.len() {
+            return Err(Failure::unknown(format!(
+                "{} replies to {} commands",
+                replies.len(),
+                pipeline.len()
+            )));
+        }
+        let first = replies.remove(0);
+        let values = executed(replies, commands.len());
+        if !spoils(&values) && !first.as_ref().err().is_some_and(Failure::spoils_connection) {
+            self.held = Some(connection);
+        }
+        Ok((first, values))
+    }
+
     /// Throws the connection away; the next call opens another.
     pub fn poison(&mut self) {
         self.held = None;
@@ -293,6 +328,31 @@ impl BlockingLink {
     /// The server this link leads to.
     pub fn server(&self) -> &Server {
         &self.server
+    }
+}
+
+/// What a transaction answers: a result for each of its commands, or why it did not happen, or may not have.
+pub type Transacted = Result<Vec<Result<Value, Failure>>, Failure>;
+
+/// Reads the replies to MULTI, to each of `count` commands, and to EXEC.
+fn executed(mut replies: Vec<Result<Value, Failure>>, count: usize) -> Transacted {
+    let executed = replies.pop().unwrap_or_else(|| Err(Failure::unknown("no reply to EXEC")));
+    // MULTI itself, then each command as it was queued. Without MULTI each was executed by itself.
+    let begun = replies.first().is_some_and(Result::is_ok);
+    if let Some(refused) = replies.into_iter().find_map(Result::err) {
+        return Err(if begun { refused } else { Failure::unknown(format!("no transaction: {refused}")) });
+    }
+    match executed.map_err(Failure::of_exec)? {
+        Value::Array(values) if values.len() == count => Ok(values.into_iter().map(checked).collect()),
+        other => Err(Failure::unknown(format!("EXEC answered {other:?} to {count} commands"))),
+    }
+}
+
+/// Whether a connection cannot be trusted after this.
+fn spoils(values: &Transacted) -> bool {
+    match values {
+        Ok(values) => values.iter().filter_map(|value| value.as_ref().err()).any(Failure::spoils_connection),
+        Err(failure) => failure.spoils_connection(),
     }
 }
 

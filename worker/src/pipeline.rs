@@ -16,6 +16,7 @@
 pub(crate) mod batch_size;
 mod decode;
 pub(crate) mod fetch;
+pub(crate) mod found;
 mod outcome;
 mod park;
 mod plan;

@@ -155,7 +155,7 @@ impl<'a> World<'a> {
                 if nature != Nature::Read {
                     others.push(Choice { step: Step::LoseReply(call), cost });
                     others.push(Choice { step: Step::Delay(call), cost });
-                    if nature != Nature::Wait && !nature.is_poll() {
+                    if !nature.is_poll() {
                         may_be_sending.push(call);
                     }
                 }

@@ -2,9 +2,8 @@
 //!
 //! The next batch is taken while the last one settles. A take notes its batch as a row in flight; after any error the
 //! rows that are ours but not in hand are those whose reply was lost: they are read again, without counting a delivery.
-//! Waiting is apart from taking, on a connection of its own, and only after every queue has given less than was asked
-//! for: what it brings is a wake-up, so it may be cut off at any time. Must not take while a batch waits for Redis to
-//! heal.
+//! It waits on a connection of its own, and only after every queue has given less than was asked for: what the wait brings
+//! is a wake-up. Of a single queue a take is sent right behind it. Must not take while a batch waits for Redis to heal.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -13,18 +12,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
-use tollgate::fetch::{Delivered, Row, Take, Woken, read_row, wait};
+use tollgate::fetch::{Take, Taken, Woken, wait};
 use tollgate::ids::QueueName;
 use tollgate::link::{BlockingLink, Link};
 use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::ready::ready;
-use tollgate::scripts::recover::{Company, Recovered, Recovery, recover};
+use tollgate::scripts::recover::{Company, Recovery};
 use tollgate::scripts::stats::QueueProblem;
 
 use crate::failpoint::failpoint;
-use crate::hand::{Batch, Expected, Held, Left, WentOn};
+use crate::hand::{Expected, Held};
 use crate::lane::Lane;
+use crate::pipeline::found::{find, in_hand};
 use crate::pipeline::{self, suspicion::Suspicion};
 use crate::process::Worker;
 use crate::retry_loop::{GaveUp, RetryLoop};
@@ -38,8 +38,6 @@ const BLOCK_MAX: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How often to look whether a queue is served again, while none is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Entries that one read of a row asks for.
-const PAGE: usize = 500;
 
 /// Fetches until the worker drains.
 pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
@@ -120,8 +118,8 @@ impl Reader<'_> {
                 return Ok(vec![held]);
             }
         }
-        self.wait(queues.active.iter().map(|(queue, _)| queue.clone()).collect()).await?;
-        Ok(Vec::new())
+        let held = self.wait(queues.active.iter().map(|(queue, _)| queue.clone()).collect()).await?;
+        Ok(held.into_iter().collect())
     }
 
     /// Takes a batch of one queue.
@@ -131,7 +129,20 @@ impl Reader<'_> {
         let take = Take::new(&lane.keys, queue, &worker.consumer, count);
         // A recovery that meets its row before we have heard of it does not read it again.
         let expected = worker.hand.expect(lane.partition, queue, take.token());
-        let taken = match take.run(self.link().await?).await {
+        let taken = take.run(self.link().await?).await;
+        self.taken(queue, count, taken, expected).await
+    }
+
+    /// What came of a take of up to `count` entries.
+    async fn taken(
+        &mut self,
+        queue: &QueueName,
+        count: usize,
+        taken: Result<Option<Taken>, ScriptError>,
+        expected: Expected,
+    ) -> Result<Option<Held>, ScriptError> {
+        let (lane, worker) = (self.lane, self.worker);
+        let taken = match taken {
             // Deleted, by whomever: it is not made again. The others are served without it.
             Err(ScriptError::QueueLost { problem, .. }) if problem != QueueProblem::WrongType => {
                 let link = self.link().await?;
@@ -162,17 +173,18 @@ impl Reader<'_> {
         Ok(Some(held))
     }
 
-    /// Waits until something comes into one of the queues, or they are others, or it is time to look.
-    async fn wait(&mut self, queues: Vec<QueueName>) -> Result<(), ScriptError> {
+    /// Waits until something comes into one of the queues, or they are others, or it is time to look. Of a single queue
+    /// it also takes what has come.
+    async fn wait(&mut self, queues: Vec<QueueName>) -> Result<Option<Held>, ScriptError> {
+        if let [queue] = &queues[..] {
+            return self.wait_and_take(queue).await;
+        }
         let mut changes = self.lane.queue_changes();
-        let waiting = match &mut self.waiting {
-            Some(waiting) => waiting,
-            empty => empty.insert(self.worker.tollgate.server().blocking_link(BLOCK_MAX).await?),
-        };
+        let waiting = waiting_link(&mut self.waiting, self.worker).await?;
         let woken = tokio::select! {
             woken = wait(waiting, &self.lane.keys, &queues, self.block) => woken?,
-            _ = changes.changed() => return Ok(()),
-            () = self.worker.health.shutdown.reached(Phase::Quiet) => return Ok(()),
+            _ = changes.changed() => return Ok(None),
+            () = self.worker.health.shutdown.reached(Phase::Quiet) => return Ok(None),
         };
         match woken {
             Woken::By(queue) => _ = self.dry.remove(&queue),
@@ -183,7 +195,43 @@ impl Reader<'_> {
                 self.look_again().await?;
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// The same with one queue: the take is sent behind the read that waits. What is cut off may have taken something,
+    /// which is then read again.
+    async fn wait_and_take(&mut self, queue: &QueueName) -> Result<Option<Held>, ScriptError> {
+        let (lane, worker) = (self.lane, self.worker);
+        let count = lane.read_size().count(lane.batch_target());
+        let take = Take::new(&lane.keys, queue, &worker.consumer, count);
+        let expected = worker.hand.expect(lane.partition, queue, take.token());
+        let mut changes = lane.queue_changes();
+        let waiting = waiting_link(&mut self.waiting, worker).await?;
+        let done = tokio::select! {
+            done = take.run_when_woken(waiting, self.block) => Some(done),
+            _ = changes.changed() => None,
+            () = worker.health.shutdown.reached(Phase::Quiet) => None,
+        };
+        let taken = match done {
+            None => {
+                lane.reply_was_lost();
+                return Ok(None);
+            }
+            // Nothing was taken: a take by itself makes the script known.
+            Some(Err(ScriptError::Failure(failure))) if failure.is_no_script() => {
+                self.dry.clear();
+                return Ok(None);
+            }
+            Some(Err(error)) => Err(error),
+            Some(Ok((woken, taken))) => {
+                if woken == Woken::No && taken.is_none() {
+                    self.block = (self.block * 2).min(BLOCK_MAX);
+                }
+                Ok(taken)
+            }
+        };
+        self.looked_at = Instant::now();
+        self.taken(queue, count, taken, expected).await
     }
 
     /// Looks which of the dry queues have something by now.
@@ -238,106 +286,14 @@ impl Reader<'_> {
     }
 }
 
-/// A row that is ours and has to be read.
-#[derive(Debug)]
-pub(crate) struct Found {
-    recovered: Recovered,
-    expected: Expected,
-}
-
-/// What a recovery found.
-#[derive(Debug)]
-pub(crate) struct AllFound {
-    pub(crate) rows: Vec<Found>,
-    /// How many suspects wait for somebody who is alone.
-    pub(crate) suspects: u64,
-    /// How many entries the stream has.
-    pub(crate) length: u64,
-}
-
-/// Finds the rows of one queue that are ours, or become it, and that nobody works on here.
-pub(crate) async fn find(
+async fn waiting_link<'a>(
+    held: &'a mut Option<BlockingLink>,
     worker: &Worker,
-    lane: &Lane,
-    queue: &QueueName,
-    recovery: Recovery,
-    company: Company,
-    link: &mut Link,
-) -> Result<AllFound, ScriptError> {
-    let held = worker.hand.rows(lane.partition, queue, worker.config.claim_idle);
-    // After a lost reply a row may be ours: the next call names it.
-    let rows = recover(link, &lane.keys, queue, &worker.consumer, recovery, company, &held)
-        .await
-        .inspect_err(|_| lane.reply_was_lost())?;
-    let (suspects, length) = (rows.suspects, rows.length);
-    // What was taken or found at the same time is in hand by now, or is being read. Should it be settled already, it is
-    // read for nothing: its row is gone, and nothing is decided of it.
-    let known = worker.hand.rows(lane.partition, queue, worker.config.claim_idle);
-    let new = rows.rows.into_iter().filter(|row| known.iter().all(|known| known.token != row.row.token));
-    let expect = |recovered: Recovered| {
-        let expected = worker.hand.expect(lane.partition, queue, &recovered.row.token);
-        Found { recovered, expected }
-    };
-    Ok(AllFound { rows: new.map(expect).collect(), suspects, length })
-}
-
-impl Found {
-    pub(crate) fn was_taken_over(&self) -> bool {
-        self.recovered.was_taken_over
-    }
-
-    pub(crate) fn deliveries(&self) -> u64 {
-        self.recovered.deliveries
-    }
-
-    pub(crate) fn len(&self) -> u64 {
-        self.recovered.count
-    }
-
-    /// Reads its entries, in as many pages as the link wants; what is not read stays in its row, which is found again.
-    pub(crate) async fn read(
-        self,
-        worker: &Worker,
-        lane: &Lane,
-        queue: &QueueName,
-        link: &mut Link,
-    ) -> Result<Held, ScriptError> {
-        let Self { recovered, expected } = self;
-        let mut entries: Vec<Delivered> = Vec::new();
-        loop {
-            let (count, after) =
-                (lane.read_size().count(PAGE), entries.last().map(|last| last.entry.clone()));
-            let page = read_row(link, &lane.keys, queue, &recovered, after.as_deref(), count)
-                .await
-                .inspect_err(|failure| {
-                    if failure.is_time_out() {
-                        lane.read_size().timed_out(count);
-                    }
-                })?;
-            lane.read_size().answered(count, page.len(), page.iter().map(|row| row.job.len()).sum());
-            let is_last = page.len() < count;
-            entries.extend(page);
-            if is_last || !recovered.ids.is_empty() {
-                break;
-            }
-        }
-        let suspicion = Suspicion::of(recovered.deliveries.saturating_sub(1)); // one of them is ours
-        let held = in_hand(worker, lane, queue, recovered.row, entries, suspicion);
-        drop(expected);
-        Ok(held)
-    }
-}
-
-fn in_hand(
-    worker: &Worker,
-    lane: &Lane,
-    queue: &QueueName,
-    row: Row,
-    entries: Vec<Delivered>,
-    suspicion: Suspicion,
-) -> Held {
-    let (partition, queue, left) = (lane.partition, queue.clone(), Left::of(&entries));
-    worker.hand.take(Batch { partition, queue, row, entries, suspicion, left, went_on: WentOn::now() })
+) -> Result<&'a mut BlockingLink, ScriptError> {
+    Ok(match held {
+        Some(waiting) => waiting,
+        empty => empty.insert(worker.tollgate.server().blocking_link(BLOCK_MAX).await?),
+    })
 }
 
 /// Did no answer come in time?

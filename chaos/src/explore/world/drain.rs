@@ -1,10 +1,7 @@
 //! The end of an order: nothing goes wrong any more, and all that was accepted comes to its end.
 
-use redis::Value;
-
 use super::World;
 use crate::explore::call::Nature;
-use crate::explore::process::Told;
 use crate::explore::scenario::Role;
 use crate::explore::step::{Call, Step};
 
@@ -95,7 +92,7 @@ impl<'a> World<'a> {
         for name in self.names() {
             for (no, nature) in self.calls(name) {
                 if nature == Nature::Wait {
-                    self.tell(Call { process: name, no }, Told::Redis(Ok(vec![Value::Nil])))?;
+                    self.make(Step::Run(Call { process: name, no }))?;
                 }
             }
         }
