@@ -42,7 +42,7 @@ chaos-release: redis ## every fault on release builds; scenarios that need fail 
 	cargo build --release $(PROGRAMS)
 	@target/release/tollgate-chaos run --smoke --at-once 2 --may-leave-out --report target/chaos
 
-explore: redis ## build, then every order of the calls of small fleets, and what can happen to each call; ten minutes
+explore: redis ## build, then every order of the calls of small fleets, and what can happen to each call, whole (EXPLORE="--time 1m" for as far as that goes)
 	cargo build --profile demo --no-default-features --features explore -p tollgate-chaos --bin tollgate-chaos
 	@target/demo/tollgate-chaos explore $(EXPLORE)
 

@@ -78,7 +78,7 @@ const POISON: &str = r#"{"id":"poison","kind":"redeem"}"#;
 const EARLY: &str = r#"{"id":"early","kind":"redeem","campaign":"new","customer":"x"}"#;
 const NEW: &str = r#"{"id":"open-new","kind":"campaign_create","campaign":"new","limit":1}"#;
 
-/// How much may go wrong in one order, if not said otherwise: so that every fleet is walked whole in ten minutes.
+/// How much may go wrong in one order, if not said otherwise: for every further one multiplies the orders.
 pub(super) const TOGETHER: u8 = 1;
 
 const BOUND: Bound = Bound {
