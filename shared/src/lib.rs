@@ -46,6 +46,7 @@ pub mod outcome;
 pub mod pressure;
 pub mod repair;
 pub mod resources;
+pub mod waiting;
 
 pub mod tag;
 mod tollgate;

@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 
 use serde::Serialize;
+use tollgate::envelope::Envelope;
 use tollgate::ids::{JobId, QueueName};
 use tollgate::instant::Instant;
 use tollgate::journal::ExportLine;
 use tollgate::outcome::OutcomeClass;
 use tollgate::parked::{self, PAGE_MAX};
+use tollgate::waiting;
 
 use crate::arguments;
 use crate::context::Context;
@@ -32,6 +34,15 @@ enum Verb {
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
     },
+    /// List jobs of a queue that nobody has taken yet, the first that comes first
+    Waiting {
+        /// The queue
+        #[arg(long, value_name = "NAME", default_value = tollgate::ids::DEFAULT_QUEUE)]
+        queue: QueueName,
+        /// So many at most
+        #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
+        limit: u64,
+    },
     /// List jobs that wait for their time, the next that are due first
     Scheduled {
         /// Only of this queue
@@ -47,6 +58,7 @@ enum Verb {
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::History { id } => history(context, &id).await,
+        Verb::Waiting { queue, limit } => waiting(context, &queue, limit).await,
         Verb::Scheduled { queue, limit } => scheduled(context, queue.as_ref(), limit).await,
     }
 }
@@ -176,6 +188,51 @@ pub(super) fn described(line: &ExportLine<'_>) -> String {
     add("note", line.note.map(str::to_owned));
     add("by", Some(line.by.to_owned()).filter(|by| !by.is_empty()));
     words.join(", ")
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting<'a> {
+    /// The job's id; null if its bytes have none.
+    id: Option<&'a str>,
+    partition: u16,
+    /// The entry of the stream.
+    entry: &'a str,
+    /// For people; may change.
+    text: String,
+}
+
+async fn waiting(context: &Context, queue: &QueueName, limit: u64) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
+    let exit = each_partition(&tollgate, async |partition, keys| {
+        let mut after: Option<String> = None;
+        while left > 0 {
+            let count = left.min(PAGE_MAX);
+            let page = waiting::page(&mut link, keys, queue, after.as_deref(), count).await?;
+            for (entry, bytes) in &page {
+                let decoded = Envelope::decode(bytes);
+                let (id, text) = match &decoded {
+                    Ok(envelope) => (envelope.id.as_ref(), envelope.request.kind().to_string()),
+                    Err(poison) => (poison.id.as_ref(), format!("no job: {}", poison.error)),
+                };
+                let item = Waiting { id: id.map(JobId::as_str), partition: partition.number(), entry, text };
+                list.item(&item, || {
+                    format!("{:<18}  {}  {}", item.entry, item.id.unwrap_or("-"), item.text)
+                })?;
+            }
+            left -= page.len();
+            after = page.last().map(|(entry, _)| entry.clone());
+            if page.len() < count {
+                break;
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    list.end()?;
+    Ok(exit)
 }
 
 #[derive(Debug, Serialize)]

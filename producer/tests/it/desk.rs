@@ -60,6 +60,34 @@ async fn what_is_known_of_a_job_is_told_in_the_order_of_time() {
 }
 
 #[tokio::test]
+async fn what_waits_is_listed_from_the_first_that_nobody_has_taken() {
+    let cli = Cli::new();
+    let listed = |args: &[&str]| {
+        let ran = cli.run(&[&["--json", "job", "waiting"][..], args].concat());
+        ran.exits(0);
+        let ids = |job: &Value| job["id"].as_str().unwrap_or("-").to_owned();
+        ran.json().as_array().unwrap().iter().map(ids).collect::<Vec<_>>()
+    };
+    // Before any worker has opened the queue, and of one that is not there.
+    assert!(listed(&["--queue", "other"]).is_empty());
+    for id in ["q1", "q2"] {
+        cli.run(&["withdraw", "--account", "a", "--amount", "1", "--id", id]).exits(0);
+    }
+    assert_eq!(listed(&[]), ["q1", "q2"]);
+    let (tollgate, mut link) = opened(&cli).await;
+    drain(&tollgate, &mut link).await;
+    assert!(listed(&[]).is_empty());
+    for n in 0..=20 {
+        let job = format!("{{\"kind\":\"withdraw\",\"id\":\"n{n}\",\"account\":\"a\",\"amount\":1}}");
+        cli.redis(&["XADD", &format!("{{{}.0}}:queue:default", cli.namespace), "*", "job", &job]);
+    }
+    cli.redis(&["XADD", &format!("{{{}.0}}:queue:default", cli.namespace), "*", "job", "{"]);
+    let all = listed(&[]);
+    assert_eq!((all.len(), all[0].as_str(), all[21].as_str()), (22, "n0", "-"));
+    assert_eq!(listed(&["--limit", "2"]), ["n0", "n1"]);
+}
+
+#[tokio::test]
 async fn who_holds_the_coupons_of_a_campaign_is_listed() {
     let cli = Cli::new();
     cli.run(&["campaign", "create", "c", "--limit", "2000"]).exits(0);

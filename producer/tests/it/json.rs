@@ -140,6 +140,7 @@ fn every_command_is_documented_and_nothing_else() {
         "burst withdraw",
         "lookup",
         "job history",
+        "job waiting",
         "job scheduled",
         "campaign holders",
         "stats",
@@ -239,6 +240,7 @@ async fn questions() {
     check(&cli, "stats", &[], 0);
     check(&cli, "lookup", &["r1", "d1", "never"], 4);
     check(&cli, "journal export", &[], 0);
+    check(&cli, "job waiting", &[], 0);
     check(&cli, "job history", &["r1"], 0);
     check(&cli, "job history", &["d1"], 1);
     check(&cli, "campaign holders", &["summer"], 0);
