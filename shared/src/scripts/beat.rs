@@ -6,9 +6,10 @@ use crate::script::{parts, script};
 
 use super::ScriptError;
 
-script!(BEAT, "beat", [parts::NUMBERS], keys [workers], args [nonce consumer description]);
+script!(BEAT, "beat", [parts::NUMBERS], keys [workers head], args [nonce consumer description]);
 
-/// Records a beat of `consumer` at server time, which is returned in milliseconds since the Unix epoch.
+/// Records a beat of `consumer` at server time, which is returned in milliseconds since the Unix epoch. Where the
+/// partition is not initialised nothing is recorded.
 ///
 /// # Errors
 /// As [`settle`](super::settle::settle).
@@ -18,6 +19,6 @@ pub async fn beat(
     consumer: &str,
     description: &str,
 ) -> Result<u64, ScriptError> {
-    let mut reply = BEAT.call().key(keys.workers()).arg(consumer).arg(description).run(link).await?;
+    let mut reply = BEAT.call().key(keys.workers()).key(keys.head()).arg(consumer).arg(description).run(link).await?;
     Ok(reply.number("at_ms")?)
 }

@@ -93,6 +93,9 @@ async fn it_ends_when_the_namespace_was_initialised_anew() {
     let mut worker = space.worker(&[]);
     worker.says("ready").await;
     space.cmd(&["FLUSHALL"]).await;
+    worker.says("uninitialised").await;
+    // It goes on with its beats, and none of them stands in the way of `init`.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let two = tollgate::partition::Partitions::new(2).unwrap();
     let name = space.gate.namespace().clone();
     tollgate::Tollgate::init(server(&redis), name, two, tollgate::RETENTION_DEFAULT).await.unwrap();
