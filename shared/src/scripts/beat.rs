@@ -19,6 +19,7 @@ pub async fn beat(
     consumer: &str,
     description: &str,
 ) -> Result<u64, ScriptError> {
-    let mut reply = BEAT.call().key(keys.workers()).key(keys.head()).arg(consumer).arg(description).run(link).await?;
+    let mut reply =
+        BEAT.call().key(keys.workers()).key(keys.head()).arg(consumer).arg(description).run(link).await?;
     Ok(reply.number("at_ms")?)
 }
