@@ -10,16 +10,23 @@ mod bank;
 mod bound;
 mod call;
 mod clock;
+mod databases;
 mod drawing;
 mod ground;
 mod judge;
+mod members;
+mod memo;
+mod numbered;
 mod process;
+mod report;
 mod scenario;
 mod search;
 mod step;
 mod world;
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -32,9 +39,12 @@ use tollgate::{RETENTION_DEFAULT, Tollgate};
 use tollgate_testkit::clock::NotMade;
 
 use self::bound::Bound;
+use self::databases::Databases;
 use self::ground::Ground;
+use self::memo::Memo;
+use self::report::Explored;
 use self::scenario::Scenario;
-use self::search::{Failing, Figures, Search, written};
+use self::search::{Failing, Search};
 use self::step::Step;
 use crate::stage::{complain, print};
 
@@ -52,22 +62,37 @@ pub(crate) struct Args {
     /// Stop each fleet after this time, whole or not
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
-    /// How much may go wrong in one order, of all kinds together
-    #[arg(long, value_name = "N", default_value_t = scenario::TOGETHER, value_parser = clap::value_parser!(u8).range(0..=6))]
-    together: u8,
+    /// How much may go wrong in one order, of all kinds together; as given, what each fleet is walked whole with
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=8))]
+    together: Option<u8>,
     /// Walk this one order and draw it: steps as a verdict prints them
     #[arg(long, value_name = "STEPS", value_delimiter = ',', requires = "fleets")]
     order: Vec<Step>,
     /// Plant a bug in settle, which must be found
     #[arg(long, value_name = "NAME")]
     sabotage: Option<String>,
+    /// Fleets that are explored at the same time; as many as there are processors
+    #[arg(long, value_name = "N")]
+    threads: Option<std::num::NonZeroUsize>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Plant a bug in the explorer, which its own checks must find
+    #[arg(long, hide = true)]
+    forget: Option<Forget>,
+}
+
+/// What the explorer does not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Forget {
+    /// What Redis holds, where states are compared.
+    Database,
+    /// That Redis has forgotten its scripts, where answers are looked up.
+    Scripts,
 }
 
 pub(crate) async fn run(args: Args) -> ExitCode {
-    // Runtimes of its own, on a thread of its own.
+    // Runtimes of its own, on threads of its own.
     let explored = tokio::task::spawn_blocking(move || explore(&args)).await;
     match explored {
         Ok(Ok(code)) => ExitCode::from(code),
@@ -83,77 +108,114 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     }
 }
 
-/// What came of one fleet.
-struct Explored {
-    name: &'static str,
-    about: &'static str,
-    bound: Bound,
-    figures: Figures,
-    found: Option<Failing>,
-    /// Whether what was found, and nothing else, is known to go wrong.
-    is_as_known: bool,
-}
-
 fn explore(args: &Args) -> anyhow::Result<u8> {
     let sabotage = args.sabotage.as_deref().map(sabotage).transpose()?;
     let fleets = fleets(&args.fleets)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut ground, mut persistent) = (Ground::start(false)?, Ground::start(true)?);
-    let mut all = Vec::new();
-    for scenario in &fleets {
-        let tollgate = begin(&mut ground, &runtime, scenario)?;
-        let persistent_tollgate = begin(&mut persistent, &runtime, scenario)?;
-        let mut search = Search {
-            ground: &mut ground,
-            persistent: Some((&mut persistent, &persistent_tollgate)),
-            runtime: &runtime,
-            tollgate: &tollgate,
-            scenario,
-            sabotage,
-            bound: Bound { all: args.together, ..scenario.bound },
-            until: None,
-        };
-        if !args.order.is_empty() {
+    if !args.order.is_empty() {
+        return with_search(&fleets[0], args, sabotage, |search| {
             let walked = search.walk(&args.order)?;
             let Failing { wrong, drawing, .. } = walked.end;
-            print(format_args!("{drawing}\n{}\ntrace {:016x}", verdict_on(&wrong), walked.trace));
-            return Ok(if wrong.is_empty() { 0 } else { EXIT_FOUND });
+            print(format_args!("{drawing}\n{}\ntrace {:016x}", report::verdict_on(&wrong), walked.trace));
+            Ok(if wrong.is_empty() { 0 } else { EXIT_FOUND })
+        });
+    }
+    let all = explore_all(&fleets, args, sabotage)?;
+    if args.json {
+        print(report::document(&all));
+    } else {
+        print(report::table(&all));
+    }
+    let is_undecided = |explored: &Explored| {
+        !explored.is_as_known
+            || (args.time.is_none() && !explored.figures.is_whole && explored.found.is_none())
+    };
+    Ok(match () {
+        () if all.iter().any(|explored| explored.found.is_some() && !explored.is_as_known) => EXIT_FOUND,
+        () if all.iter().any(is_undecided) => EXIT_UNDECIDED,
+        () => 0,
+    })
+}
+
+/// All of them, on as many threads as there are processors; told as each ends.
+fn explore_all(
+    fleets: &[Scenario],
+    args: &Args,
+    sabotage: Option<Sabotage>,
+) -> anyhow::Result<Vec<Explored>> {
+    let processors = args.threads.map_or_else(std::thread::available_parallelism, Ok)?.get();
+    let waiting: Mutex<VecDeque<&Scenario>> = Mutex::new(fleets.iter().collect());
+    let (ended, all_ended) = mpsc::channel();
+    let mut all = std::thread::scope(|scope| {
+        for _ in 0..processors.min(fleets.len()) {
+            let (ended, waiting) = (ended.clone(), &waiting);
+            scope.spawn(move || {
+                loop {
+                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(scenario) = next else { break };
+                    let explored = explore_one(scenario, args, sabotage);
+                    let is_over = explored.is_err();
+                    if ended.send(explored).is_err() || is_over {
+                        break;
+                    }
+                }
+            });
         }
+        drop(ended);
+        let mut all = Vec::new();
+        for explored in all_ended {
+            let explored = explored?;
+            if !args.json {
+                report::tell(&explored, args.sabotage.as_deref());
+            }
+            all.push(explored);
+        }
+        anyhow::Ok(all)
+    })?;
+    all.sort_by_key(|explored| fleets.iter().position(|scenario| scenario.name == explored.name));
+    Ok(all)
+}
+
+fn explore_one(scenario: &Scenario, args: &Args, sabotage: Option<Sabotage>) -> anyhow::Result<Explored> {
+    with_search(scenario, args, sabotage, |search| {
         search.for_at_most(args.time);
+        search.tells_progress = !args.json;
         let (figures, found) = search.run()?;
-        let found = found.map(|found| smallest(&mut search, found)).transpose()?;
         let is_known = |what: &String| scenario.known.is_some_and(|known| what.contains(known));
         let is_as_known = match (&found, scenario.known) {
             (None, None) => true,
             (Some(found), Some(_)) => found.wrong.iter().all(is_known),
             _ => false,
         };
-        let explored = Explored {
-            name: scenario.name,
-            about: scenario.about,
-            bound: Bound { all: args.together, ..scenario.bound },
-            figures,
-            found,
-            is_as_known,
-        };
-        if !args.json {
-            tell(&explored, args.sabotage.as_deref());
-        }
-        all.push(explored);
-    }
-    if args.json {
-        print(document(&all));
-    }
-    Ok(match () {
-        () if all.iter().any(|explored| explored.found.is_some() && !explored.is_as_known) => EXIT_FOUND,
-        () if all.iter().any(|explored| !explored.is_as_known) => EXIT_UNDECIDED,
-        () if args.time.is_none()
-            && all.iter().any(|explored| !explored.figures.is_whole && explored.found.is_none()) =>
-        {
-            EXIT_UNDECIDED
-        }
-        () => 0,
+        let (name, about, bound) = (scenario.name, scenario.about, search.bound);
+        Ok(Explored { name, about, bound, figures, found, is_as_known })
     })
+}
+
+/// A fleet at its beginning, on servers of its own.
+fn with_search<T>(
+    scenario: &Scenario,
+    args: &Args,
+    sabotage: Option<Sabotage>,
+    work: impl FnOnce(&mut Search<'_, '_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut databases = Databases::start()?;
+    let real_tollgate = begin(&mut databases.real, &runtime, scenario)?;
+    let tollgate = begin(&mut databases.knowing, &runtime, scenario)?;
+    databases.forgets_scripts = args.forget == Some(Forget::Scripts);
+    let start = databases.begin(tollgate.keys(Partition::of("c", Partitions::ONE)))?;
+    let mut search = Search {
+        memo: Memo::new(scenario, &tollgate, &mut databases, start),
+        runtime: &runtime,
+        tollgate: &tollgate,
+        real_tollgate: &real_tollgate,
+        sabotage,
+        bound: Bound { all: args.together.unwrap_or(scenario.bound.all), ..scenario.bound },
+        until: None,
+        tells_progress: false,
+        forgets_database: args.forget == Some(Forget::Database),
+    };
+    work(&mut search)
 }
 
 /// The start state of a fleet.
@@ -163,36 +225,19 @@ fn begin(
     scenario: &Scenario,
 ) -> anyhow::Result<Tollgate> {
     Sabotage::plant_in_thread(None);
-    ground.clock.reset()?;
-    ground.ask(&[vec![b"FLUSHALL".to_vec()]])?;
+    ground.empty()?;
     let endpoint = Endpoint::parse(&RedisOptions { url: Some(ground.url()), ..RedisOptions::default() })?;
     let server = Server::open(endpoint);
     server.inspect(Safety::Warn);
     let namespace = Namespace::parse("explore")?;
     // The same identity and nonces each time.
-    let tollgate = Seeded::new(1).during(|| {
+    Seeded::new(1).during(|| {
         runtime.block_on(async {
             let tollgate = Tollgate::init(server, namespace, Partitions::ONE, RETENTION_DEFAULT).await?;
             scenario.set_up(&tollgate).await?;
             anyhow::Ok(tollgate)
         })
-    })?;
-    ground.begin_here(tollgate.keys(Partition::of("c", Partitions::ONE)))?;
-    Ok(tollgate)
-}
-
-/// The failing order with the least that goes wrong in it.
-fn smallest(search: &mut Search<'_>, found: Failing) -> anyhow::Result<Failing> {
-    let whole = search.bound;
-    for all in 0..=whole.all {
-        search.bound = Bound { all, ..whole };
-        let (_, smaller) = search.run()?;
-        if let Some(smaller) = smaller {
-            return Ok(smaller);
-        }
-    }
-    search.bound = whole;
-    Ok(found)
+    })
 }
 
 fn fleets(names: &[String]) -> anyhow::Result<Vec<Scenario>> {
@@ -211,54 +256,4 @@ fn sabotage(name: &str) -> anyhow::Result<Sabotage> {
     let names = || Sabotage::ALL.map(Sabotage::name).join(", ");
     let found = Sabotage::ALL.into_iter().find(|sabotage| sabotage.name() == name);
     found.with_context(|| format!("--sabotage {name}: must be one of {}", names()))
-}
-
-fn verdict_on(wrong: &[String]) -> String {
-    if wrong.is_empty() { "all is well".to_owned() } else { wrong.join("\n") }
-}
-
-fn tell(explored: &Explored, sabotage: Option<&str>) {
-    let Explored { name, about, bound, figures, found, is_as_known } = explored;
-    let Figures { orders, cut, cut_walked, states, ends, restarts, steps_most, seconds, is_whole } = figures;
-    let verdict = match (found, is_as_known) {
-        (Some(_), true) => "FOUND what is known to be wrong",
-        (Some(_), false) => "FAIL",
-        (None, true) if *is_whole => "PASS",
-        (None, true) => "NOT WHOLE, nothing found",
-        (None, false) => "FAIL: what is known to be wrong was not found",
-    };
-    print(format_args!("{name}: {verdict}"));
-    print(format_args!("  {about}; {bound}"));
-    print(format_args!(
-        "  {orders} orders of up to {steps_most} steps, {cut} branches cut ({cut_walked} walked all the same), {states} states, \
-         {ends} different ends, {restarts} restarts of Redis, {seconds:.1} s"
-    ));
-    if let Some(Failing { steps, wrong, drawing }) = found {
-        let planted = sabotage.map(|name| format!(" --sabotage {name}")).unwrap_or_default();
-        print(format_args!("\n{drawing}\n  {}", wrong.join("\n  ")));
-        print(format_args!(
-            "  again: tollgate-chaos explore --fleet {name}{planted} --order '{}'\n",
-            written(steps)
-        ));
-    }
-}
-
-fn document(all: &[Explored]) -> String {
-    let rows = all.iter().map(|explored| {
-        let found = explored.found.as_ref().map(|found| {
-            serde_json::json!({
-                "order": written(&found.steps),
-                "wrong": found.wrong,
-                "drawing": found.drawing.to_string(),
-            })
-        });
-        serde_json::json!({
-            "fleet": explored.name,
-            "bound": explored.bound.to_string(),
-            "figures": explored.figures,
-            "found": found,
-            "as_known": explored.is_as_known,
-        })
-    });
-    serde_json::json!({ "fleets": rows.collect::<Vec<_>>() }).to_string()
 }

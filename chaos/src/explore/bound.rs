@@ -57,12 +57,30 @@ impl Bound {
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { deaths, faults, flushes, preemptions, takeovers, ticks, all, .. } = self;
-        write!(
-            f,
-            "at most {deaths} death, {faults} lost, left out or late call, {flushes} flush of the scripts, \
-             {preemptions} preemptions, {takeovers} takeover from the living, {ticks} step of the clock, {all} of these \
-             together"
-        )
+        let Self { deaths, faults, flushes, preemptions, takeovers, looks, ticks, all } = *self;
+        let kinds = [
+            (deaths, "death"),
+            (
+                faults,
+                "call lost, left out or late by any number of steps, or loss of all connections of a process",
+            ),
+            (flushes, "loss of the scripts"),
+            (preemptions, "switch away from who could go on"),
+            (takeovers, "claim from a living worker"),
+            (ticks, "step of the clock"),
+        ];
+        let kinds: Vec<String> = kinds
+            .iter()
+            .filter(|(most, _)| *most > 0)
+            .map(|(most, what)| format!("{what}: {most}"))
+            .collect();
+        write!(f, "at most {all} together of: {}", kinds.join("; "))?;
+        if looks > 0 {
+            write!(
+                f,
+                "; looks for due payouts: {looks}, not counted; locks of accounts are granted to everybody"
+            )?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tollgate_testkit::clock::{self, Library};
 
 /// When every order begins: a Monday in 2026, in microseconds since 1970.
-const BEGIN_US: i64 = 1_788_000_000_000_000;
+pub(super) const BEGIN_US: i64 = 1_788_000_000_000_000;
 
 pub(super) struct Clock {
     clock: clock::Clock,
@@ -19,7 +19,7 @@ impl Clock {
     pub(super) fn in_dir(dir: &Path) -> anyhow::Result<Self> {
         let clock = Library::compile(dir)?.still(dir.join("clock")).context("the server's clock")?;
         let mut clock = Self { clock, now_us: 0 };
-        clock.reset()?;
+        clock.set(BEGIN_US)?;
         Ok(clock)
     }
 
@@ -28,21 +28,11 @@ impl Clock {
         self.clock.environment()
     }
 
-    /// To when every order begins.
-    pub(super) fn reset(&mut self) -> anyhow::Result<()> {
-        self.set(BEGIN_US)
-    }
-
-    pub(super) fn step(&mut self, ms: i64) -> anyhow::Result<()> {
-        self.set(self.now_us + ms * 1_000)
-    }
-
-    pub(super) fn now_ms(&self) -> u64 {
-        (self.now_us / 1_000).unsigned_abs()
-    }
-
-    fn set(&mut self, now_us: i64) -> anyhow::Result<()> {
-        self.now_us = now_us;
-        self.clock.set(now_us).context("the server's clock cannot be set")
+    pub(super) fn set(&mut self, now_us: i64) -> anyhow::Result<()> {
+        if self.now_us != now_us {
+            self.clock.set(now_us).context("the server's clock cannot be set")?;
+            self.now_us = now_us;
+        }
+        Ok(())
     }
 }

@@ -1,11 +1,12 @@
-//! The Redis of an exploration: a server of its own, whose clock stands still, put back to one start state for each
-//! order, and spoken to over one blocking socket.
+//! A Redis of an exploration: a server of its own, whose clock stands still, put to whatever state is asked for, and
+//! spoken to over one blocking socket.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use redis::{Parser, Value};
 use tempfile::TempDir;
 use tollgate::embedded::Temporary;
@@ -13,14 +14,18 @@ use tollgate::gate::Words;
 use tollgate::ids::QueueName;
 use tollgate::keys::Keys;
 
-use super::clock::Clock;
+use super::clock::{BEGIN_US, Clock};
 
-/// What of the state decides which calls can come to something, and a hash of all of it. `DUMP` sees consumer groups.
+/// All that a database holds, and what of it decides which calls can come to something. `DUMP` sees consumer
+/// groups, and no time to live: nothing here may have one.
 const LOOK: &str = r"
 local keys = redis.call('KEYS', '*')
 table.sort(keys)
 local dumps = {}
-for i, key in ipairs(keys) do dumps[i] = key .. '\0' .. redis.call('DUMP', key) end
+for i, key in ipairs(keys) do
+  if redis.call('PTTL', key) ~= -1 then return redis.error_reply('ERR ' .. key .. ' has a time to live, which no DUMP shows') end
+  dumps[i] = redis.call('DUMP', key)
+end
 local queue, scheduled, payouts, head, in_flight = unpack(KEYS)
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -28,15 +33,13 @@ local taken = redis.call('HGET', head, 'taken:' .. string.match(queue, '[^:]*$')
 local waiting, holders = #redis.call('XRANGE', queue, '(' .. taken, '+', 'COUNT', 1), {}
 for _, row in ipairs(redis.call('HVALS', in_flight)) do holders[#holders + 1] = string.match(row, '^%x*\t([^\t]*)') end
 local function due(key) return #redis.call('ZRANGEBYSCORE', key, '-inf', now_ms, 'LIMIT', 0, 1) end
-return { redis.sha1hex(table.concat(dumps, '\0')), waiting, due(scheduled), due(payouts),
+return { keys, dumps, waiting, due(scheduled), due(payouts),
   redis.call('ZCARD', scheduled), redis.call('ZCOUNT', payouts, '-inf', now_ms + 86400000), holders }
 ";
 
 /// What a look at the server shows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Look {
-    /// Of every key's content.
-    pub(super) digest: String,
     /// Whether an entry was taken by nobody yet.
     pub(super) waits: bool,
     pub(super) is_scheduled_due: bool,
@@ -47,19 +50,28 @@ pub(super) struct Look {
     pub(super) holders: Vec<String>,
 }
 
+/// A key, and its `DUMP`.
+type Key = (Rc<[u8]>, Rc<[u8]>);
+
+/// Every key, ordered by its name, and the time of day.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Content {
+    pub(super) keys: Vec<Key>,
+    pub(super) now_us: i64,
+}
+
 pub(super) struct Ground {
     server: Temporary,
     line: Line,
-    pub(super) clock: Clock,
-    /// Every key at the beginning of an order.
-    start: Vec<(Vec<u8>, Vec<u8>)>,
+    clock: Clock,
+    /// What the server holds.
+    holds: Rc<Content>,
+    /// The keys that a look asks about.
     keys: [String; 5],
-    /// The scripts that were ever loaded, by their text.
-    scripts: BTreeMap<Vec<u8>, ()>,
-    /// Whether the server has forgotten scripts.
-    was_flushed: bool,
-    /// Whether this order loaded a script that no order had before: it is not what it will be the next time.
-    pub(super) has_learned: bool,
+    /// The scripts that it has to know, by their text.
+    scripts: BTreeSet<Vec<u8>>,
+    /// Whether it may have forgotten some.
+    has_forgotten: bool,
     _dir: TempDir,
 }
 
@@ -81,11 +93,10 @@ impl Ground {
             server,
             line,
             clock,
-            start: Vec::new(),
+            holds: Rc::default(),
             keys: Default::default(),
-            scripts: BTreeMap::new(),
-            was_flushed: false,
-            has_learned: false,
+            scripts: BTreeSet::new(),
+            has_forgotten: false,
             _dir: dir,
         })
     }
@@ -94,114 +105,174 @@ impl Ground {
         self.server.url()
     }
 
-    /// What the server holds now is what every order begins with.
-    pub(super) fn begin_here(&mut self, keys: &Keys) -> anyhow::Result<()> {
-        let words = |words: &[&[u8]]| vec![words.iter().map(|word| word.to_vec()).collect()];
-        let [Value::Array(names)] = &self.ask(&words(&[b"KEYS", b"*"]))?[..] else {
-            return Err(anyhow!("KEYS answered no list"));
-        };
-        let names: Vec<Vec<u8>> = names.iter().filter_map(bytes).collect();
-        self.start.clear();
-        for name in names {
-            let dump = self.ask(&words(&[b"DUMP", &name]))?;
-            self.start.push((name, dump.first().and_then(bytes).context("DUMP answered nothing")?));
-        }
-        self.start.sort();
+    /// Empties it, at the time at which every order begins.
+    pub(super) fn empty(&mut self) -> anyhow::Result<()> {
+        self.clock.set(BEGIN_US)?;
+        self.line.ask(&[command(&[b"FLUSHALL"])])?;
+        Ok(())
+    }
+
+    /// Asks about these keys whenever it looks.
+    pub(super) fn watch(&mut self, keys: &Keys) {
         let queue = QueueName::default();
         self.keys =
             [keys.queue(&queue), keys.scheduled(), keys.payouts(), keys.head(), keys.in_flight(&queue)];
-        Ok(())
     }
 
-    /// Puts everything back to the beginning of an order.
-    pub(super) fn reset(&mut self) -> anyhow::Result<()> {
-        self.clock.reset()?;
-        let mut commands: Vec<Words> = vec![vec![b"FLUSHALL".to_vec()]];
-        for (name, dump) in &self.start {
-            commands.push(vec![b"RESTORE".to_vec(), name.clone(), b"0".to_vec(), dump.clone()]);
-        }
-        if std::mem::take(&mut self.was_flushed) {
-            let loads =
-                self.scripts.keys().map(|text| vec![b"SCRIPT".to_vec(), b"LOAD".to_vec(), text.clone()]);
-            commands.extend(loads);
-        }
-        self.has_learned = false;
-        for reply in self.ask(&commands)? {
-            if let Value::ServerError(error) = reply {
-                return Err(anyhow!("the start state cannot be restored: {error:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the calls of a request, and answers what the server did.
-    pub(super) fn ask(&mut self, commands: &[Words]) -> anyhow::Result<Vec<Value>> {
-        for command in commands {
-            if let [script, load, text] = &command[..]
-                && script == b"SCRIPT"
-                && load == b"LOAD"
-                && self.scripts.insert(text.clone(), ()).is_none()
-            {
-                self.has_learned = true;
-            }
-        }
-        self.line.ask(commands)
-    }
-
-    /// Knows the scripts that the other one has met, from the next order on.
+    /// Knows the scripts of another one from now on.
     pub(super) fn learn_from(&mut self, other: &Self) {
-        self.scripts.extend(other.scripts.clone());
-        self.was_flushed = true;
+        if self.scripts != other.scripts {
+            self.scripts.clone_from(&other.scripts);
+            self.has_forgotten = true;
+        }
+    }
+
+    /// Puts the server where it holds `content`: no more is sent than differs.
+    pub(super) fn put(&mut self, content: &Rc<Content>) -> anyhow::Result<()> {
+        let commands = self.way_to(content);
+        self.clock.set(content.now_us)?;
+        let replies = self.line.ask(&commands)?;
+        self.holds = content.clone();
+        accepted(&replies)
+    }
+
+    /// Makes calls where the server holds `content`; answers what it said, and what it holds then.
+    pub(super) fn ask_at(
+        &mut self,
+        content: &Rc<Content>,
+        commands: &[Words],
+    ) -> anyhow::Result<(Vec<Value>, Rc<Content>, Look)> {
+        let way = self.way_to(content);
+        self.clock.set(content.now_us)?;
+        self.ask_and_look(way, commands, content.now_us)
+    }
+
+    /// Makes calls on what the server holds, with the scripts that it knows, at this time of day.
+    pub(super) fn ask_here(
+        &mut self,
+        commands: &[Words],
+        now_us: i64,
+    ) -> anyhow::Result<(Vec<Value>, Rc<Content>, Look)> {
+        self.clock.set(now_us)?;
+        self.ask_and_look(Vec::new(), commands, now_us)
+    }
+
+    /// Whether that is what the server holds.
+    pub(super) fn holds(&self, content: &Content) -> bool {
+        *self.holds == *content
+    }
+
+    fn ask_and_look(
+        &mut self,
+        way: Vec<Words>,
+        commands: &[Words],
+        now_us: i64,
+    ) -> anyhow::Result<(Vec<Value>, Rc<Content>, Look)> {
+        let mut all = way;
+        let asked_from = all.len();
+        all.extend_from_slice(commands);
+        let mut look = command(&[b"EVAL", LOOK.as_bytes(), b"5"]);
+        look.extend(self.keys.iter().map(|key| key.clone().into_bytes()));
+        all.push(look);
+        let mut replies = self.line.ask(&all)?;
+        let looked = replies.pop().context("no reply to a look")?;
+        let said = replies.split_off(asked_from);
+        accepted(&replies)?;
+        let (keys, look) = read_look(&looked, &self.holds)?;
+        let content = Rc::new(Content { keys, now_us });
+        self.holds = content.clone();
+        Ok((said, content, look))
+    }
+
+    /// The commands that make of what the server holds what it has to hold.
+    fn way_to(&mut self, content: &Rc<Content>) -> Vec<Words> {
+        let mut commands = Vec::new();
+        if std::mem::take(&mut self.has_forgotten) {
+            commands.extend(self.scripts.iter().map(|text| command(&[b"SCRIPT", b"LOAD", text])));
+        }
+        let before = &self.holds.keys;
+        for (key, _) in before {
+            if content.keys.binary_search_by(|(other, _)| other.cmp(key)).is_err() {
+                commands.push(command(&[b"DEL", key]));
+            }
+        }
+        for (key, dump) in &content.keys {
+            let is_there = before
+                .binary_search_by(|(other, _)| other.cmp(key))
+                .is_ok_and(|at| Rc::ptr_eq(&before[at].1, dump) || before[at].1 == *dump);
+            if !is_there {
+                commands.push(command(&[b"RESTORE", key, b"0", dump, b"REPLACE"]));
+            }
+        }
+        commands
+    }
+
+    /// Whether the script of this text is new to it; from now on it is not.
+    pub(super) fn learns(&mut self, commands: &[Words]) -> bool {
+        let before = self.scripts.len();
+        self.scripts.extend(commands.iter().filter_map(|command| match &command[..] {
+            [script, load, text] if script == b"SCRIPT" && load == b"LOAD" => Some(text.clone()),
+            _ => None,
+        }));
+        self.scripts.len() > before
     }
 
     /// The server forgets every script.
     pub(super) fn flush_scripts(&mut self) -> anyhow::Result<()> {
-        self.was_flushed = true;
-        self.line.ask(&[vec![b"SCRIPT".to_vec(), b"FLUSH".to_vec(), b"SYNC".to_vec()]]).map(drop)
+        self.has_forgotten = true;
+        accepted(&self.line.ask(&[command(&[b"SCRIPT", b"FLUSH", b"SYNC"])])?)
     }
 
     /// SIGKILL, and a start on what is on disk.
-    pub(super) fn restart(&mut self) -> anyhow::Result<()> {
-        self.was_flushed = true;
+    pub(super) fn restart(&mut self) -> anyhow::Result<(Rc<Content>, Look)> {
+        self.has_forgotten = true;
         self.server.restart()?;
         self.line = Line::open(&self.server)?;
-        Ok(())
-    }
-
-    pub(super) fn look(&mut self) -> anyhow::Result<Look> {
-        let mut command: Words = vec![b"EVAL".to_vec(), LOOK.as_bytes().to_vec(), b"5".to_vec()];
-        command.extend(self.keys.iter().map(|key| key.clone().into_bytes()));
-        let replies = self.line.ask(&[command])?;
-        let [Value::Array(items)] = &replies[..] else {
-            return Err(anyhow!("no look at Redis: {replies:?}"));
-        };
-        let number = |at: usize| matches!(items.get(at), Some(Value::Int(number)) if *number > 0);
-        let holders = match items.get(6) {
-            Some(Value::Array(names)) => names
-                .iter()
-                .filter_map(bytes)
-                .map(|name| String::from_utf8_lossy(&name).into_owned())
-                .collect(),
-            _ => Vec::new(),
-        };
-        Ok(Look {
-            digest: items
-                .first()
-                .and_then(bytes)
-                .map(|digest| String::from_utf8_lossy(&digest).into_owned())
-                .unwrap_or_default(),
-            waits: number(1),
-            is_scheduled_due: number(2),
-            is_payout_due: number(3),
-            is_open: number(4) || number(5),
-            holders,
-        })
+        let (_, content, look) = self.ask_and_look(Vec::new(), &[], self.holds.now_us)?;
+        Ok((content, look))
     }
 }
 
-fn bytes(value: &Value) -> Option<Vec<u8>> {
+/// A look's keys, of which those that are as `before` share its memory, and the rest of it.
+fn read_look(looked: &Value, before: &Content) -> anyhow::Result<(Vec<Key>, Look)> {
+    let Value::Array(items) = looked else { return Err(anyhow!("no look at Redis: {looked:?}")) };
+    let list = |at: usize| match items.get(at) {
+        Some(Value::Array(items)) => items.iter().filter_map(bytes).collect(),
+        _ => Vec::new(),
+    };
+    let number = |at: usize| matches!(items.get(at), Some(Value::Int(number)) if *number > 0);
+    let (names, dumps) = (list(0), list(1));
+    ensure!(names.len() == dumps.len(), "a look with {} keys and {} dumps", names.len(), dumps.len());
+    let mut keys: Vec<Key> = Vec::with_capacity(names.len());
+    for (name, dump) in names.into_iter().zip(dumps) {
+        let known = before.keys.binary_search_by(|(other, _)| (**other).cmp(name));
+        let known = known.ok().map(|at| &before.keys[at]);
+        let key = known.map_or_else(|| Rc::from(name), |(key, _)| key.clone());
+        let same = known.filter(|(_, before)| **before == *dump);
+        keys.push((key, same.map_or_else(|| Rc::from(dump), |(_, dump)| dump.clone())));
+    }
+    let look = Look {
+        waits: number(2),
+        is_scheduled_due: number(3),
+        is_payout_due: number(4),
+        is_open: number(5) || number(6),
+        holders: list(7).into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
+    };
+    Ok((keys, look))
+}
+
+fn accepted(replies: &[Value]) -> anyhow::Result<()> {
+    let refused = replies.iter().find(|reply| matches!(reply, Value::ServerError(_)));
+    refused.map_or(Ok(()), |error| Err(anyhow!("a state cannot be restored: {error:?}")))
+}
+
+fn command(words: &[&[u8]]) -> Words {
+    words.iter().map(|word| word.to_vec()).collect()
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
-        Value::BulkString(bytes) => Some(bytes.clone()),
+        Value::BulkString(bytes) => Some(bytes),
         _ => None,
     }
 }

@@ -116,7 +116,7 @@ impl Parked {
 
 pub(super) struct Process {
     /// Its first task, and the runtime of all the others.
-    runtime: Option<(LocalSet, Runtime)>,
+    runtime: (LocalSet, Runtime),
     booth: Arc<Booth>,
     parked: Arc<Parked>,
     seeded: Seeded,
@@ -141,19 +141,9 @@ impl Process {
         let first = LocalSet::new();
         first.spawn_local(life(booth.clone(), booth.clone()));
         let seeded = Seeded::new(seed);
-        let mut process = Self { runtime: Some((first, runtime)), booth, parked, seeded, history: seed };
+        let mut process = Self { runtime: (first, runtime), booth, parked, seeded, history: seed };
         process.go_on();
         Ok(process)
-    }
-
-    pub(super) fn lives(&self) -> bool {
-        self.runtime.is_some()
-    }
-
-    /// SIGKILL.
-    pub(super) fn die(&mut self) {
-        self.runtime = None;
-        self.lock().1.clear();
     }
 
     /// The calls that wait, in the order in which they were asked for.
@@ -193,7 +183,7 @@ impl Process {
     }
 
     fn go_on(&mut self) {
-        let Some((first, runtime)) = &self.runtime else { return };
+        let (first, runtime) = &self.runtime;
         let parked = &self.parked;
         self.seeded.during(|| {
             first.block_on(runtime, async {

@@ -78,9 +78,6 @@ const POISON: &str = r#"{"id":"poison","kind":"redeem"}"#;
 const EARLY: &str = r#"{"id":"early","kind":"redeem","campaign":"new","customer":"x"}"#;
 const NEW: &str = r#"{"id":"open-new","kind":"campaign_create","campaign":"new","limit":1}"#;
 
-/// How much may go wrong in one order, if not said otherwise: for every further one multiplies the orders.
-pub(super) const TOGETHER: u8 = 1;
-
 const BOUND: Bound = Bound {
     deaths: 1,
     faults: 1,
@@ -89,7 +86,8 @@ const BOUND: Bound = Bound {
     takeovers: 1,
     looks: 0,
     ticks: 0,
-    all: TOGETHER,
+    // As much as is walked whole in minutes.
+    all: 2,
 };
 
 impl Scenario {

@@ -1,49 +1,34 @@
-//! Every order within a bound, depth first: each is made from the start, since a process's memory cannot be put back.
+//! Every order within a bound: those first in which least goes wrong, and of these the shortest.
 //!
-//! What follows from a state depends on nothing but the state and what is left of the bound. So a state that was seen
-//! with at least as much left is not gone on from: whatever can follow has been seen. One in a thousand is gone on
-//! from all the same, and must come to states that were seen: a test of the hash.
+//! What follows from a state depends on nothing but the state and what is left of the bound. So a state that was come to
+//! with at least as much left is not gone on from: whatever can follow is walked from there. One such branch in
+//! ten is gone on from all the same and must come to states that were seen. One order in a hundred is made for real,
+//! by new processes on a Redis of its own, and must come to the same state; and once more with a restart of Redis in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use tokio::runtime::Runtime;
 use tollgate::Tollgate;
 use tollgate::sabotage::Sabotage;
 
 use super::bound::Bound;
 use super::drawing::Drawing;
-use super::ground::Ground;
 use super::judge::judge;
-use super::scenario::Scenario;
+use super::memo::Memo;
+use super::numbered::hash;
+use super::report::Figures;
 use super::step::Step;
-use super::world::{Choice, World};
+use super::world::{End, State, World};
+use crate::stage::complain;
 
-/// One in so many branches that are cut is walked to its end.
-const CUT_WALKED: u64 = 1_000;
-/// In one of so many orders Redis is really restarted.
-const RESTART_EVERY: u64 = 100;
-
-/// What was done.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub(super) struct Figures {
-    /// Orders that were walked to their end.
-    pub(super) orders: u64,
-    /// Branches that were cut, since their state was seen.
-    pub(super) cut: u64,
-    /// Of those, walked to their end all the same.
-    pub(super) cut_walked: u64,
-    pub(super) states: u64,
-    /// Different ends, each judged.
-    pub(super) ends: u64,
-    /// Orders that were walked again with a restart of Redis in them.
-    pub(super) restarts: u64,
-    pub(super) steps_most: usize,
-    pub(super) seconds: f64,
-    /// Whether every order within the bound was walked or cut.
-    pub(super) is_whole: bool,
-}
+/// One in so many branches that are cut is walked to its end: a look-up for each step.
+const CUT_WALKED: u64 = 10;
+/// One in so many orders is made for real.
+const REAL_EVERY: u64 = 100;
+/// How often it is said how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// An order whose end is wrong.
 #[derive(Debug, Clone)]
@@ -53,179 +38,331 @@ pub(super) struct Failing {
     pub(super) drawing: Drawing,
 }
 
-/// One order that was walked.
+/// One order that was made for real.
 pub(super) struct Walked {
     pub(super) end: Failing,
     /// A hash of every reply that every process had, and of what Redis held before the drain.
     pub(super) trace: u64,
 }
 
-pub(super) struct Search<'a> {
-    pub(super) ground: &'a mut Ground,
-    /// The one that Redis is restarted on.
-    pub(super) persistent: Option<(&'a mut Ground, &'a Tollgate)>,
-    pub(super) runtime: &'a Runtime,
+pub(super) struct Search<'s, 'a> {
+    pub(super) memo: Memo<'a>,
+    pub(super) runtime: &'s Runtime,
     pub(super) tollgate: &'a Tollgate,
-    pub(super) scenario: &'a Scenario,
+    /// The same namespace on the server where orders are made for real.
+    pub(super) real_tollgate: &'a Tollgate,
     pub(super) sabotage: Option<Sabotage>,
     pub(super) bound: Bound,
     /// When to stop, whole or not.
     pub(super) until: Option<Instant>,
+    /// Says now and then how far it is.
+    pub(super) tells_progress: bool,
+    /// Compares states without what Redis holds, to see that walks of what was cut notice.
+    pub(super) forgets_database: bool,
 }
 
-struct Frame {
-    choices: Vec<Choice>,
-    taken: usize,
+/// How a state was come to first.
+struct Node {
+    before: u32,
+    step: Step,
 }
 
-impl Search<'_> {
-    /// Walks them all; stops at the first whose end is wrong.
-    pub(super) fn run(&mut self) -> anyhow::Result<(Figures, Option<Failing>)> {
-        loop {
-            if let Some(done) = self.attempt()? {
-                return Ok(done);
-            }
-            // A script was loaded that no order had before, which changed that order: all from the beginning.
+/// One walk through all of it.
+struct Walk {
+    nodes: Vec<Node>,
+    seen: HashMap<u64, Lefts>,
+    /// By how much has gone wrong so far: what is gone on from next.
+    waiting: Vec<VecDeque<(u32, State, Bound)>>,
+    /// Branches that were cut and are to be walked all the same.
+    samples: Vec<(State, Bound)>,
+    ended: HashSet<u64>,
+    outcomes: HashSet<u64>,
+    figures: Figures,
+}
+
+/// What was left of the bound when a state was come to: nothing of it covers another.
+enum Lefts {
+    One(Bound),
+    More(Vec<Bound>),
+}
+
+impl Lefts {
+    fn all(&self) -> &[Bound] {
+        match self {
+            Self::One(left) => std::slice::from_ref(left),
+            Self::More(lefts) => lefts,
         }
     }
 
-    fn attempt(&mut self) -> anyhow::Result<Option<(Figures, Option<Failing>)>> {
+    fn covers(&self, left: Bound) -> bool {
+        self.all().iter().any(|before| before.covers(left))
+    }
+
+    fn add(&mut self, left: Bound) {
+        let mut kept: Vec<Bound> =
+            self.all().iter().copied().filter(|before| !left.covers(*before)).collect();
+        kept.push(left);
+        *self = if kept.len() == 1 { Self::One(left) } else { Self::More(kept) };
+    }
+}
+
+impl Search<'_, '_> {
+    /// Walks them all; stops at the first whose end is wrong.
+    pub(super) fn run(&mut self) -> anyhow::Result<(Figures, Option<Failing>)> {
         let begun = Instant::now();
-        let mut figures = Figures::default();
-        let mut seen: HashMap<u64, Vec<Bound>> = HashMap::new();
-        let mut ends: HashSet<u64> = HashSet::new();
-        let mut stack: Vec<Frame> = Vec::new();
+        Sabotage::plant_in_thread(self.sabotage);
         loop {
-            let scenario = self.scenario;
-            let mut world = World::begin(self.ground, scenario, self.tollgate, self.sabotage, self.bound)?;
-            for frame in &stack {
-                world.take(frame.choices[frame.taken])?;
+            let found = self.attempt()?;
+            if self.memo.databases.has_learned {
+                // A script was loaded that no order had before, which changed that order: all from the beginning.
+                self.memo.databases.unlearn();
+                continue;
             }
-            // A walk along a branch that was cut.
-            let mut walks = false;
-            let is_end = loop {
-                let (look, state) = world.look()?;
-                let left = world.left;
-                let of_state = seen.entry(state).or_default();
-                let is_seen = of_state.iter().any(|before| before.covers(left));
-                ensure!(
-                    !walks || is_seen,
-                    "a branch that was cut came to a new state: {}",
-                    written(&world.steps)
-                );
-                if is_seen && !walks {
-                    figures.cut += 1;
-                    if figures.cut % CUT_WALKED != 0 {
-                        break false;
-                    }
-                    figures.cut_walked += 1;
-                    walks = true;
-                } else if !is_seen {
-                    figures.states += 1;
-                    of_state.retain(|before| !left.covers(*before));
-                    of_state.push(left);
+            let (mut figures, failing) = found;
+            let (databases, histories, asked, told) = self.memo.sizes();
+            figures.seconds = begun.elapsed().as_secs_f64();
+            return Ok((Figures { databases, histories, asked, told, ..figures }, failing));
+        }
+    }
+
+    fn attempt(&mut self) -> anyhow::Result<(Figures, Option<Failing>)> {
+        let first = World::begin(&mut self.memo, self.bound)?.state;
+        let mut walk = Walk {
+            nodes: vec![Node { before: 0, step: Step::Restart }],
+            seen: HashMap::new(),
+            waiting: vec![VecDeque::new(); usize::from(self.bound.all) + 1],
+            samples: Vec::new(),
+            ended: HashSet::new(),
+            outcomes: HashSet::new(),
+            figures: Figures { whole_together: None, ..Figures::default() },
+        };
+        walk.seen.insert(self.hash(&first), Lefts::One(self.bound));
+        walk.waiting[0].push_back((0, first, self.bound));
+        let mut count = 0_u64;
+        let mut told = Instant::now();
+        for together in 0..walk.waiting.len() {
+            while let Some((node, state, left)) = walk.waiting[together].pop_front() {
+                // It was come to with more left meanwhile.
+                if !walk.seen.get(&self.hash(&state)).is_some_and(|lefts| lefts.all().contains(&left)) {
+                    walk.figures.cut += 1;
+                    continue;
                 }
-                let choices = world.choices(&look);
-                if choices.is_empty() {
-                    break true;
+                walk.figures.states += 1;
+                if let Some(failing) = self.follow(&mut walk, node, state, left)? {
+                    return Ok((walk.figures, Some(failing)));
                 }
-                // Not always the first: the walk is a sample.
-                let taken =
-                    if walks { figures.cut as usize / CUT_WALKED as usize % choices.len() } else { 0 };
-                world.take(choices[taken])?;
-                if !walks {
-                    stack.push(Frame { choices, taken });
+                count += 1;
+                let is_time = count.is_multiple_of(256);
+                if is_time && self.tells_progress && told.elapsed() >= TOLD_EVERY {
+                    told = Instant::now();
+                    let Figures { orders, states, .. } = walk.figures;
+                    complain(format_args!(
+                        "{}: {together} of {} go wrong together; {orders} orders, {states} states so far",
+                        self.memo.scenario.name, self.bound.all
+                    ));
                 }
-            };
-            if is_end {
-                figures.orders += 1;
-                figures.steps_most = figures.steps_most.max(world.steps.len());
-                let steps = world.steps.clone();
-                let undone = world.drain()?;
-                if !walks && undone.is_none() && !ends.insert(world.outcome()?) {
-                    // Judged before.
-                } else {
-                    let (bank, words, drawing) =
-                        (world.bank.clone(), world.diary.words(), world.drawing.clone());
-                    let mut wrong = self.runtime.block_on(judge(self.tollgate, scenario, &bank, &words))?;
-                    wrong.extend(undone);
-                    figures.ends = ends.len() as u64;
-                    if !wrong.is_empty() && !self.ground.has_learned {
-                        figures.seconds = begun.elapsed().as_secs_f64();
-                        return Ok(Some((figures, Some(Failing { steps, wrong, drawing }))));
-                    }
+                let is_over = is_time && self.until.is_some_and(|until| Instant::now() >= until);
+                if self.memo.databases.has_learned || is_over {
+                    walk.figures.left_over = walk.waiting.iter().map(VecDeque::len).sum();
+                    return Ok((walk.figures, None));
                 }
-                if figures.orders % RESTART_EVERY == 0
-                    && let Some(failing) = self.with_restart(&steps, figures.orders)?
-                {
-                    figures.seconds = begun.elapsed().as_secs_f64();
-                    return Ok(Some((figures, Some(failing))));
-                }
-                figures.restarts = figures.orders / RESTART_EVERY;
             }
-            if self.ground.has_learned {
+            walk.figures.whole_together = Some(together as u8);
+        }
+        for (state, left) in std::mem::take(&mut walk.samples) {
+            self.follow_cut(&mut walk, state, left)?;
+        }
+        walk.figures.is_whole = true;
+        Ok((walk.figures, None))
+    }
+
+    fn hash(&self, state: &State) -> u64 {
+        if self.forgets_database { hash(&state.without_database()) } else { hash(state) }
+    }
+
+    /// Takes every step that can be taken from a state.
+    fn follow(
+        &mut self,
+        walk: &mut Walk,
+        node: u32,
+        state: State,
+        left: Bound,
+    ) -> anyhow::Result<Option<Failing>> {
+        let choices = World::at(&mut self.memo, state.clone(), left).choices();
+        if choices.is_empty() {
+            return self.end(walk, node, state);
+        }
+        for choice in choices {
+            let mut world = World::at(&mut self.memo, state.clone(), left);
+            world.take(choice)?;
+            let (state, left) = (world.state, world.left);
+            let hash = self.hash(&state);
+            let lefts = walk.seen.get_mut(&hash);
+            if lefts.as_ref().is_some_and(|lefts| lefts.covers(left)) {
+                walk.figures.cut += 1;
+                if walk.figures.cut.is_multiple_of(CUT_WALKED) {
+                    walk.samples.push((state, left));
+                }
+                continue;
+            }
+            match lefts {
+                Some(lefts) => lefts.add(left),
+                None => _ = walk.seen.insert(hash, Lefts::One(left)),
+            }
+            let next = u32::try_from(walk.nodes.len()).context("more states than can be numbered")?;
+            walk.nodes.push(Node { before: node, step: choice.step });
+            walk.waiting[usize::from(self.bound.all - left.all)].push_back((next, state, left));
+        }
+        Ok(None)
+    }
+
+    /// The end of an order: it is drained and judged, unless one like it was.
+    fn end(&mut self, walk: &mut Walk, node: u32, state: State) -> anyhow::Result<Option<Failing>> {
+        let figures = &mut walk.figures;
+        figures.orders += 1;
+        let orders = figures.orders;
+        let steps = walk.steps_to(node);
+        walk.figures.steps_most = walk.figures.steps_most.max(steps.len());
+        if walk.ended.insert(hash(&state)) {
+            let end = World::at(&mut self.memo, state.clone(), Bound::default()).end()?;
+            if self.memo.databases.has_learned {
                 return Ok(None);
             }
-            while let Some(frame) = stack.last_mut() {
-                frame.taken += 1;
-                if frame.taken < frame.choices.len() {
-                    break;
+            if end.undone.is_some() || walk.outcomes.insert(hash(&end.outcome)) {
+                walk.figures.ends += 1;
+                let wrong = self.judge(&end)?;
+                if !wrong.is_empty() {
+                    return self.really(&steps, Some(&state)).map(Some);
                 }
-                stack.pop();
-            }
-            let is_over = self.until.is_some_and(|until| Instant::now() >= until);
-            if stack.is_empty() || is_over {
-                figures.is_whole = stack.is_empty();
-                figures.seconds = begun.elapsed().as_secs_f64();
-                return Ok(Some((figures, None)));
             }
         }
+        if !orders.is_multiple_of(REAL_EVERY) {
+            return Ok(None);
+        }
+        walk.figures.real += 1;
+        let found = self.really(&steps, Some(&state))?;
+        ensure!(found.wrong.is_empty(), "made for real it is wrong: {}: {:?}", written(&steps), found.wrong);
+        self.with_restart(&steps, orders)
+    }
+
+    /// Walks along a branch that was cut: whatever comes was seen.
+    fn follow_cut(&mut self, walk: &mut Walk, state: State, left: Bound) -> anyhow::Result<()> {
+        walk.figures.cut_walked += 1;
+        let number = walk.figures.cut_walked as usize;
+        let (mut state, mut left) = (state, left);
+        let mut steps = Vec::new();
+        loop {
+            let is_seen = walk.seen.get(&self.hash(&state)).is_some_and(|lefts| lefts.covers(left));
+            ensure!(
+                is_seen,
+                "a branch that was cut comes to a state that was not seen, by {}",
+                written(&steps)
+            );
+            let mut world = World::at(&mut self.memo, state, left);
+            let choices = world.choices();
+            if choices.is_empty() {
+                return Ok(());
+            }
+            // Not always the first: the walk is a sample.
+            let choice = choices[(number + steps.len()) % choices.len()];
+            world.take(choice)?;
+            steps.push(choice.step);
+            (state, left) = (world.state, world.left);
+        }
+    }
+
+    /// What is wrong at an end that was come to by what is known.
+    fn judge(&mut self, end: &End) -> anyhow::Result<Vec<String>> {
+        let (database, bank, words) = &end.outcome;
+        let databases = &mut *self.memo.databases;
+        let content = databases.get(*database).content.clone();
+        databases.knowing.put(&content)?;
+        let (scenario, bank) = (self.memo.scenario, self.memo.bank(*bank));
+        let mut wrong = self.runtime.block_on(judge(self.tollgate, scenario, bank, words))?;
+        wrong.extend(end.undone.clone());
+        Ok(wrong)
+    }
+
+    /// An order made for real, drained and judged. It has to come to `state`, if one is given.
+    fn really(&mut self, steps: &[Step], state: Option<&State>) -> anyhow::Result<Failing> {
+        let (found, came_to) = self.made(|world| steps.iter().try_for_each(|step| world.make(*step)))?;
+        ensure!(
+            state.is_none_or(|state| *state == came_to),
+            "made for real an order comes to another state: {}",
+            written(steps)
+        );
+        Ok(found)
+    }
+
+    /// What is made for real; the state before the drain.
+    fn made(
+        &mut self,
+        make: impl FnOnce(&mut World<'_, '_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<(Failing, State)> {
+        self.memo.is_real = true;
+        let ended: anyhow::Result<(Vec<Step>, State, End)> = (|| {
+            let mut world = World::begin(&mut self.memo, Bound::default())?;
+            make(&mut world)?;
+            let (steps, state) = (world.steps.clone(), world.state.clone());
+            Ok((steps, state, world.end()?))
+        })();
+        self.memo.is_real = false;
+        self.memo.members.end_all();
+        let (steps, state, end) = ended?;
+        let (_, bank, words) = &end.outcome;
+        let (scenario, bank) = (self.memo.scenario, self.memo.bank(*bank));
+        let mut wrong = self.runtime.block_on(judge(self.real_tollgate, scenario, bank, words))?;
+        wrong.extend(end.undone);
+        let drawing = end.drawing.context("an order made for real is drawn")?;
+        Ok((Failing { steps, wrong, drawing }, state))
     }
 
     /// The same order, with a restart of Redis somewhere in it.
     fn with_restart(&mut self, steps: &[Step], number: u64) -> anyhow::Result<Option<Failing>> {
-        let Some((ground, tollgate)) = &mut self.persistent else { return Ok(None) };
-        ground.learn_from(self.ground);
-        let at = number as usize / RESTART_EVERY as usize % (steps.len() + 1);
-        let mut world = World::begin(ground, self.scenario, tollgate, self.sabotage, self.bound)?;
+        let at = (number / REAL_EVERY) as usize % (steps.len() + 1);
         let (before, after) = steps.split_at(at);
-        before.iter().try_for_each(|step| world.make(*step))?;
-        world.make(Step::Restart)?;
-        // Scripts are loaded again, so that calls may have other numbers: what does not fit is left to the drain.
-        let fits = after.iter().take_while(|step| world.make(**step).is_ok()).count();
-        let steps = [before, &[Step::Restart], &after[..fits]].concat();
-        let undone = world.drain()?;
-        let (bank, words, drawing) = (world.bank.clone(), world.diary.words(), world.drawing.clone());
-        let mut wrong = self.runtime.block_on(judge(tollgate, self.scenario, &bank, &words))?;
-        wrong.extend(undone);
-        Ok((!wrong.is_empty()).then_some(Failing { steps, wrong, drawing }))
+        let (found, _) = self.made(|world| {
+            before.iter().try_for_each(|step| world.make(*step))?;
+            world.make(Step::Restart)?;
+            // Scripts are loaded again, so that calls may have other numbers: what does not fit is left to the drain.
+            let fits = after.iter().take_while(|step| world.make(**step).is_ok()).count();
+            world.steps.truncate(at + 1 + fits);
+            Ok(())
+        })?;
+        Ok((!found.wrong.is_empty()).then_some(found))
     }
 
     /// One order, as it was written.
     pub(super) fn walk(&mut self, steps: &[Step]) -> anyhow::Result<Walked> {
-        let (ground, tollgate) = match &mut self.persistent {
-            Some((ground, tollgate)) if steps.contains(&Step::Restart) => (&mut **ground, *tollgate),
-            _ => (&mut *self.ground, self.tollgate),
-        };
+        Sabotage::plant_in_thread(self.sabotage);
         loop {
-            let mut world = World::begin(ground, self.scenario, tollgate, self.sabotage, self.bound)?;
-            let made = steps.iter().try_for_each(|step| world.make(*step));
-            let (_, trace) = world.look()?;
-            let undone = world.drain()?;
-            let (bank, words, drawing) = (world.bank.clone(), world.diary.words(), world.drawing.clone());
-            if std::mem::take(&mut ground.has_learned) {
+            let walked = self.made(|world| steps.iter().try_for_each(|step| world.make(*step)));
+            if self.memo.databases.has_learned {
+                self.memo.databases.unlearn();
                 continue;
             }
-            made?;
-            let mut wrong = self.runtime.block_on(judge(tollgate, self.scenario, &bank, &words))?;
-            wrong.extend(undone);
-            return Ok(Walked { end: Failing { steps: steps.to_vec(), wrong, drawing }, trace });
+            let (end, state) = walked?;
+            return Ok(Walked { end, trace: self.memo.trace(&state) });
         }
     }
 
     /// Whether time is left.
     pub(super) fn for_at_most(&mut self, time: Option<Duration>) {
         self.until = time.map(|time| Instant::now() + time);
+    }
+}
+
+impl Walk {
+    fn steps_to(&self, node: u32) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut at = node;
+        while at != 0 {
+            let Node { before, step } = &self.nodes[at as usize];
+            steps.push(*step);
+            at = *before;
+        }
+        steps.reverse();
+        steps
     }
 }
 

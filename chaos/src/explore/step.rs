@@ -1,5 +1,6 @@
 //! One step of an order, and how it is written: `A3` runs A's third call, `A3?` loses its reply, `A3-` never runs it,
-//! `A3~` lets it run later, at `~A3`; `A!` kills A, `A3!` kills it while that call is on its way;
+//! `A3~` lets it run later, at `~A3`; `A!` kills A, `A3!` kills it while that call is on its way; `A*` breaks all
+//! connections of A;
 //! `flush`, `tick` and `restart` are Redis's scripts, its clock, and Redis as a whole.
 
 use std::fmt;
@@ -10,6 +11,12 @@ use std::str::FromStr;
 pub(super) struct Call {
     pub(super) process: char,
     pub(super) no: u32,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.process, self.no)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +31,8 @@ pub(super) enum Step {
     Delay(Call),
     /// A call that was on its way runs.
     Arrive(Call),
+    /// All connections of a process break: none of its calls runs.
+    Drop(char),
     Die(char),
     /// It dies when a call has been sent and has not run.
     DieSending(Call),
@@ -38,13 +47,14 @@ pub(super) enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Run(Call { process, no }) => write!(f, "{process}{no}"),
-            Self::LoseReply(Call { process, no }) => write!(f, "{process}{no}?"),
-            Self::LeaveOut(Call { process, no }) => write!(f, "{process}{no}-"),
-            Self::Delay(Call { process, no }) => write!(f, "{process}{no}~"),
-            Self::Arrive(Call { process, no }) => write!(f, "~{process}{no}"),
+            Self::Run(call) => write!(f, "{call}"),
+            Self::LoseReply(call) => write!(f, "{call}?"),
+            Self::LeaveOut(call) => write!(f, "{call}-"),
+            Self::Delay(call) => write!(f, "{call}~"),
+            Self::Arrive(call) => write!(f, "~{call}"),
+            Self::Drop(process) => write!(f, "{process}*"),
             Self::Die(process) => write!(f, "{process}!"),
-            Self::DieSending(Call { process, no }) => write!(f, "{process}{no}!"),
+            Self::DieSending(call) => write!(f, "{call}!"),
             Self::Flush => f.write_str("flush"),
             Self::Tick => f.write_str("tick"),
             Self::Restart => f.write_str("restart"),
@@ -56,7 +66,8 @@ impl FromStr for Step {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?}: a step is A3, A3?, A3-, A3~, ~A3, A!, A3!, flush, tick or restart");
+        let wrong =
+            || format!("{text:?}: a step is A3, A3?, A3-, A3~, ~A3, A*, A!, A3!, flush, tick or restart");
         match text {
             "flush" => return Ok(Self::Flush),
             "tick" => return Ok(Self::Tick),
@@ -70,8 +81,10 @@ impl FromStr for Step {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        if number.is_empty() && fate == "!" && !arrives {
-            return Ok(Self::Die(process));
+        match fate {
+            "!" if number.is_empty() && !arrives => return Ok(Self::Die(process)),
+            "*" if number.is_empty() && !arrives => return Ok(Self::Drop(process)),
+            _ => {}
         }
         let call = Call { process, no: number.parse().map_err(|_| wrong())? };
         match (fate, arrives) {
@@ -92,10 +105,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for text in ["A3", "B12?", "A3-", "A3~", "~A3", "A!", "A3!", "flush", "tick", "restart"] {
+        for text in ["A3", "B12?", "A3-", "A3~", "~A3", "A*", "A!", "A3!", "flush", "tick", "restart"] {
             assert_eq!(text.parse::<Step>().unwrap().to_string(), text);
         }
-        for text in ["", "3", "a3", "A", "A3!?", "~A!", "~A3?"] {
+        for text in ["", "3", "a3", "A", "A3!?", "~A!", "~A3?", "A3*"] {
             assert!(text.parse::<Step>().is_err(), "{text}");
         }
     }

@@ -21,18 +21,53 @@ fn found(document: &str) -> (String, String, String) {
     (text(&found["order"]), wrong.join("\n"), text(&found["drawing"]))
 }
 
+/// Every fleet in which nothing is known to be wrong.
+const FLEETS: [&str; 5] = ["duplicates", "batch", "producer", "delayed", "payout"];
+
+fn figure(fleet: &Value, name: &str) -> u64 {
+    fleet["figures"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {fleet}"))
+}
+
 #[test]
 fn no_order_is_wrong_as_far_as_a_test_has_time() {
-    let fleets = ["duplicates", "batch", "producer", "delayed", "payout"];
     let args: Vec<&str> =
-        fleets.iter().flat_map(|fleet| ["--fleet", fleet]).chain(["--time", "6s", "--json"]).collect();
+        FLEETS.iter().flat_map(|fleet| ["--fleet", fleet]).chain(["--time", "12s", "--json"]).collect();
     let (code, said, complaint) = explore(&args);
     assert_eq!(code, Some(0), "{said}{complaint}");
     let document: Value = serde_json::from_str(&said).unwrap();
     for fleet in document["fleets"].as_array().unwrap() {
-        assert!(fleet["figures"]["orders"].as_u64().unwrap() > 0, "{fleet}");
-        assert!(fleet["figures"]["states"].as_u64().unwrap() > 0, "{fleet}");
+        assert!(figure(fleet, "orders") > 0 && figure(fleet, "states") > 0, "{fleet}");
     }
+}
+
+#[test]
+fn whole_is_said_with_its_bound_and_what_was_checked() {
+    let (code, said, complaint) = explore(&["--fleet", "delayed", "--together", "1"]);
+    assert_eq!(code, Some(0), "{said}{complaint}");
+    for words in
+        ["delayed: PASS", "at most 1 together of: death: 1", "made for real", "| `delayed` | PASS | 1 |"]
+    {
+        assert!(said.contains(words), "no {words:?} in {said}");
+    }
+    let (_, said, _) = explore(&["--fleet", "delayed", "--together", "1", "--json"]);
+    let document: Value = serde_json::from_str(&said).unwrap();
+    let fleet = &document["fleets"][0];
+    assert!(figure(fleet, "cut_walked") > 50 && figure(fleet, "real") > 5, "{fleet}");
+    assert_eq!(fleet["figures"]["is_whole"], true, "{fleet}");
+}
+
+#[test]
+fn an_explorer_that_compares_too_little_of_a_state_is_found_by_a_branch_that_it_cut() {
+    let (code, said, complaint) = explore(&["--fleet", "batch", "--together", "1", "--forget", "database"]);
+    assert_eq!(code, Some(1), "{said}{complaint}");
+    assert!(complaint.contains("a branch that was cut comes to a state that was not seen"), "{complaint}");
+}
+
+#[test]
+fn an_explorer_that_looks_up_a_wrong_answer_is_found_by_an_order_made_for_real() {
+    let (code, said, complaint) = explore(&["--fleet", "batch", "--together", "1", "--forget", "scripts"]);
+    assert_eq!(code, Some(1), "{said}{complaint}");
+    assert!(complaint.contains("the same call in the same state is answered otherwise"), "{complaint}");
 }
 
 fn is_found(sabotage: &str, fleet: &str, wrong: &str) -> String {
@@ -115,6 +150,7 @@ fn the_same_order_again_is_the_same_calls() {
         ("payout", "A6,A8,A5,A9,A10,A11,A13,A14"),
         ("duplicates", "A5,B5,A7?,flush,B7,A!"),
         ("delayed", "A5,A6~,B5,tick,~A6"),
+        ("batch", "A5,A*,B5"),
     ];
     for (fleet, order) in orders {
         let once = explore(&["--fleet", fleet, "--order", order]);
