@@ -14,7 +14,7 @@ use tollgate::keys::Keys;
 
 use super::call;
 use super::clock::BEGIN_US;
-use super::ground::{Content, Ground, Look};
+use super::ground::{Content, Ground, Key, Look};
 use super::numbered::Numbered;
 use super::process::Told;
 
@@ -144,11 +144,16 @@ impl Databases {
             Some(known) if !is_real => known,
             _ => {
                 let answered = self.ask(database, request, knows, tolds, is_real)?;
-                ensure!(
-                    known.is_none_or(|known| known == answered) || self.has_learned,
-                    "the same call in the same state is answered otherwise: {:?}",
-                    request.script
-                );
+                if let Some(known) = known.filter(|known| *known != answered && !self.has_learned) {
+                    let script = request.script.unwrap_or("no script");
+                    bail!(
+                        "the same call in the same state is answered otherwise: {script}: {:?} before, {:?} now; the \
+                         databases differ in {}",
+                        tolds.get(known.1),
+                        tolds.get(answered.1),
+                        self.difference(known.0, answered.0)
+                    );
+                }
                 self.answers.insert((database, number, knows), answered);
                 answered
             }
@@ -185,6 +190,18 @@ impl Databases {
         let told = Told::Redis(Ok(replies));
         let told = tolds.add(super::numbered::hash(&format!("{told:?}")), told);
         Ok((self.number(&content, look), told))
+    }
+
+    /// The keys that two databases do not have in common, with their content.
+    fn difference(&self, one: u32, other: u32) -> String {
+        let [one, other] = [one, other].map(|database| &self.all.get(database).content.keys);
+        let only = |these: &[Key], those: &[Key]| {
+            let keys = these.iter().filter(|key| !those.contains(key));
+            keys.map(|(name, dump)| format!("{} {}", name.escape_ascii(), dump.escape_ascii()))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        format!("[{}] before, [{}] now", only(one, other), only(other, one))
     }
 
     /// Whether the scripts of a request are loaded.

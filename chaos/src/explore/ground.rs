@@ -51,7 +51,7 @@ pub(super) struct Look {
 }
 
 /// A key, and its `DUMP`.
-type Key = (Rc<[u8]>, Rc<[u8]>);
+pub(super) type Key = (Rc<[u8]>, Rc<[u8]>);
 
 /// Every key, ordered by its name, and the time of day.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -84,6 +84,8 @@ impl Ground {
         let settings = ["--appendonly", appendonly, "--appendfsync", "no"]
             .into_iter()
             .chain(["--auto-aof-rewrite-percentage", "0"])
+            // A hash table is ordered by a secret of its server, and so would be its DUMP: lists are not.
+            .chain(["--hash-max-listpack-value", "1000000", "--zset-max-listpack-value", "1000000"])
             // It sleeps until a time of the real clock, which has always come by ours: it would never sleep.
             .chain(["--jemalloc-bg-thread", "no"])
             .collect::<Vec<_>>();

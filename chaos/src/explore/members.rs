@@ -16,7 +16,7 @@ use super::process::{Asked, Process, Told};
 use super::scenario::{Diary, Role, Scenario, Word};
 
 /// Processes that are kept alive.
-const ALIVE_MAX: usize = 4_096;
+const ALIVE_MAX: usize = 1_024;
 
 /// One process after what it was told.
 #[derive(Debug)]
