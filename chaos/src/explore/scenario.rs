@@ -86,8 +86,8 @@ const BOUND: Bound = Bound {
     takeovers: 1,
     looks: 0,
     ticks: 0,
-    // As much as is walked whole in minutes.
-    all: 2,
+    // As much as is walked whole in a few minutes.
+    all: 1,
 };
 
 impl Scenario {
@@ -120,12 +120,21 @@ impl Scenario {
 
     fn duplicates() -> Self {
         let about = "two workers; one coupon, a job for it that was sent twice";
-        Self { jobs: &[FIRST, FIRST], ..Self::two_workers("duplicates", about) }
+        Self {
+            jobs: &[FIRST, FIRST],
+            bound: Bound { all: 2, ..BOUND },
+            ..Self::two_workers("duplicates", about)
+        }
     }
 
     fn batch() -> Self {
         let about = "two workers that take two at once; one coupon, two who want it, a job that is none";
-        Self { jobs: &[FIRST, POISON, SECOND], batch: 2, ..Self::two_workers("batch", about) }
+        Self {
+            jobs: &[FIRST, POISON, SECOND],
+            batch: 2,
+            bound: Bound { flushes: 0, all: 2, ..BOUND },
+            ..Self::two_workers("batch", about)
+        }
     }
 
     fn producer() -> Self {
@@ -169,7 +178,7 @@ impl Scenario {
                 ('O', Role::Script(|tollgate, diary| Box::pin(discard(tollgate, diary)))),
             ],
             jobs: &[EARLY],
-            bound: Bound { flushes: 0, deaths: 0, faults: 0, preemptions: 2, ..BOUND },
+            bound: Bound { flushes: 0, deaths: 0, faults: 0, all: 3, ..BOUND },
             ..Self::two_workers(
                 "discard",
                 "two workers, a job whose campaign does not exist yet; an operator discards it and creates the campaign",
