@@ -302,9 +302,13 @@ impl Search<'_, '_> {
         self.memo.is_real = true;
         let ended: anyhow::Result<(Vec<Step>, State, End)> = (|| {
             let mut world = World::begin(&mut self.memo, Bound::default())?;
-            make(&mut world)?;
+            let made = make(&mut world);
             let (steps, state) = (world.steps.clone(), world.state.clone());
-            Ok((steps, state, world.end()?))
+            // Also after a step that does not fit: it does not where a script is met for the first time, which is
+            // loaded now at the latest.
+            let end = world.end();
+            made?;
+            Ok((steps, state, end?))
         })();
         self.memo.is_real = false;
         self.memo.members.end_all();
