@@ -146,13 +146,6 @@ impl<'a> Memo<'a> {
         self.members.tell(member, call, told, (&mut self.asked, &self.tolds), self.is_real)
     }
 
-    /// Tells a process that waits for a reading to go on without one.
-    pub(super) fn tell_nothing(&mut self, member: u32, call: u32) -> anyhow::Result<u32> {
-        let told = Told::Redis(Ok(vec![redis::Value::Nil]));
-        let told = self.tolds.add(hash(&format!("{told:?}")), told);
-        self.tell(member, call, told)
-    }
-
     pub(super) fn later(&mut self, database: u32, ms: i64) -> anyhow::Result<u32> {
         self.databases.later(database, ms, self.is_real)
     }

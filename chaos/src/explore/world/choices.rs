@@ -60,7 +60,7 @@ impl World<'_, '_> {
                 others.push(Choice { step: Step::LeaveOut(call), cost });
                 if nature != Nature::Read {
                     others.push(Choice { step: Step::Delay(call), cost });
-                    if is_worker && nature != Nature::Wait && !nature.is_poll() {
+                    if is_worker && !nature.is_poll() {
                         let cost = Bound { deaths: 1, faults: 1, ..Bound::default() };
                         others.push(Choice { step: Step::DieSending(call), cost });
                     }
