@@ -30,6 +30,8 @@ pub(crate) fn check_environment() -> Result<(), String> {
 }
 
 #[cfg(feature = "failpoints")]
+pub use armed::{AGENTS, TASKS};
+#[cfg(feature = "failpoints")]
 pub(crate) use armed::{check_environment, hit, hit_task, quoted};
 
 #[cfg(feature = "failpoints")]
@@ -58,7 +60,8 @@ mod armed {
         "after_record",
     ];
 
-    const AGENTS: [&str; 10] = [
+    /// Tasks that turn to one partition after the other.
+    pub const AGENTS: [&str; 10] = [
         "heartbeat",
         "observe",
         "promote",
@@ -70,7 +73,8 @@ mod armed {
         "expire",
         "pay",
     ];
-    const TASKS: [&str; 5] = ["fetch", "http", "signals", "remind", "inspect"];
+    /// Long-lived tasks beside them.
+    pub const TASKS: [&str; 5] = ["fetch", "http", "signals", "remind", "inspect"];
 
     #[derive(Debug, Clone, Copy)]
     enum Action {

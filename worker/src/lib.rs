@@ -14,7 +14,7 @@ mod agents;
 
 #[cfg(feature = "explore")]
 pub mod explore;
-mod failpoint;
+pub mod failpoint;
 mod hand;
 mod health;
 mod health_check;

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(feature = "failpoints")]
+use tollgate_worker::failpoint::{AGENTS, TASKS};
 
 use crate::harness::{Space, Worker, get, private, redemptions, shared, until};
 
@@ -20,22 +22,7 @@ async fn ready(worker: &Worker) -> (bool, String) {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
-    const TASKS: [&str; 13] = [
-        "fetch",
-        "heartbeat",
-        "observe",
-        "promote",
-        "survey",
-        "find_queues",
-        "reap",
-        "drop_receipts",
-        "reclaim",
-        "expire",
-        "signals",
-        "remind",
-        "http",
-    ];
-    futures_util::future::join_all(TASKS.map(async |task| {
+    futures_util::future::join_all(AGENTS.into_iter().chain(TASKS).map(async |task| {
         let space = Space::on(shared()).await;
         let mut worker = space.worker_with(&PAYING, &format!("in_{task}:panic_once"));
         worker.says(&format!("panicked: fail point in_{task}")).await;
@@ -59,18 +46,6 @@ async fn a_panic_in_any_long_lived_task_is_told_and_the_task_begins_anew() {
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_at_a_partition_stops_no_agent() {
-    const AGENTS: [&str; 10] = [
-        "pay",
-        "heartbeat",
-        "observe",
-        "promote",
-        "reap",
-        "drop_receipts",
-        "reclaim",
-        "survey",
-        "find_queues",
-        "expire",
-    ];
     futures_util::future::join_all(AGENTS.map(async |agent| {
         let space = Space::on(shared()).await;
         let mut worker = space.worker_with(&PAYING, &format!("visit_{agent}:panic_once"));
