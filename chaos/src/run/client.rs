@@ -82,10 +82,16 @@ impl Ended {
         serde_json::from_str(self.stdout.lines().last()?).ok()
     }
 
-    /// What it complained of, in one line.
+    /// What it complained of, in one line. Under `--json` each line of stderr is an object.
     pub(super) fn complaint(&self) -> String {
-        let line = self.stderr.lines().find(|line| line.starts_with("error")).or(self.stderr.lines().last());
-        format!("exit {:?}: {}", self.code, line.unwrap_or_default())
+        let error = self.stderr.lines().find_map(|line| {
+            let said: serde_json::Value = serde_json::from_str(line).ok()?;
+            let message = said["message"].as_str().filter(|_| said["level"] == "error")?;
+            Some(format!("error: {}", message.lines().next().unwrap_or_default()))
+        });
+        let plain = || self.stderr.lines().find(|line| line.starts_with("error")).map(str::to_owned);
+        let last = || self.stderr.lines().last().map(str::to_owned);
+        format!("exit {:?}: {}", self.code, error.or_else(plain).or_else(last).unwrap_or_default())
     }
 }
 
@@ -227,5 +233,22 @@ impl Client {
 
     pub(super) fn quiet(&self) -> bool {
         self.load.quiet.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_the_error_whatever_form_stderr_has() {
+        let complaint = |stderr: &str| {
+            Ended { code: Some(3), stdout: String::new(), stderr: stderr.to_owned() }.complaint()
+        };
+        let said = "exit Some(3): error: not applied: unreachable";
+        let json = "{\"level\":\"info\",\"message\":\"id j1\"}\n{\"level\":\"error\",\"message\":\"not applied: unreachable\"}\n{\"level\":\"hint\",\"message\":\"is Redis running?\"}\n";
+        assert_eq!(complaint(json), said);
+        assert_eq!(complaint("id j1\nerror: not applied: unreachable\nhint: is Redis running?\n"), said);
+        assert_eq!(complaint("killed\n"), "exit Some(3): killed");
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn by_fault(dir: &Path) -> anyhow::Result<String> {
         }
     }
     let mut text = format!(
-        "  {:<26}{:>6}{:>8}{:>10}{:>13}{:>9}{:>11}{:>11}\n",
+        "  {:<29}{:>6}{:>8}{:>10}{:>13}{:>9}{:>11}{:>11}\n",
         "fault", "times", "calls", "answered", "not applied", "unknown", "p50", "longest"
     );
     for (fault, mut seen) in kinds {
@@ -64,7 +64,7 @@ pub(super) fn by_fault(dir: &Path) -> anyhow::Result<String> {
         let (middle, longest) = (at(seen.waited_ms.len() / 2), at(seen.waited_ms.len().saturating_sub(1)));
         let _ = writeln!(
             text,
-            "  {fault:<26}{:>6}{:>8}{:>10}{:>13}{:>9}{:>8} ms{:>8} ms",
+            "  {fault:<29}{:>6}{:>8}{:>10}{:>13}{:>9}{:>8} ms{:>8} ms",
             seen.times, seen.calls, seen.answered, seen.not_applied, seen.unknown, middle, longest
         );
         let mut words: Vec<(&String, &u64)> = seen.words.iter().collect();
