@@ -13,7 +13,7 @@ use tollgate::scripts::reap::{Reaped, reap};
 use tollgate::workers;
 use tracing::info;
 
-use super::Agent;
+use super::{Agent, heartbeater};
 use crate::lane::Lane;
 use crate::process::Worker;
 use crate::shutdown::Phase;
@@ -40,8 +40,11 @@ impl Agent for Reaper {
         let silent_ms = silent.as_millis() as u64;
         let beats = workers::beats(link, &lane.keys).await?;
         // Our own beat is the server's time, nearly. One from far ahead of it was made before the clock went back.
-        let ours = beats.iter().find(|beat| beat.consumer == worker.consumer);
-        let now_ms = ours.or(beats.iter().max_by_key(|beat| beat.at_ms)).map_or(0, |beat| beat.at_ms);
+        let Some(now_ms) = beats.iter().find(|beat| beat.consumer == worker.consumer).map(|beat| beat.at_ms)
+        else {
+            // Not there yet.
+            return Ok(heartbeater::every(worker.lanes.len()));
+        };
         for beat in beats.iter().filter(|beat| beat.consumer != worker.consumer) {
             // The script looks again before it removes one.
             if now_ms.abs_diff(beat.at_ms) >= silent_ms

@@ -1,6 +1,7 @@
 //! One damaged partition of four: every agent goes on in the others, and the damage is told.
 
 use futures_util::future::join_all;
+use rustix::process::Signal;
 use tollgate::amount::Amount;
 use tollgate::embedded::Temporary;
 use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
@@ -138,6 +139,8 @@ impl Four {
             let id = format!("claimed-{round}-{number}");
             self.space.cmd(&["CLIENT", "PAUSE", "0"]).await;
             let stream = keys.queue(&QueueName::default());
+            // Redis serves the worker once more while it stands still, in whatever it waits for: then it is gone's turn.
+            worker.signal(Signal::STOP);
             until("an entry served to somebody else", async || {
                 let request = self.redemption(partition);
                 let job = Job { id: JobId::parse(&id).unwrap(), at: None, request };
@@ -146,6 +149,7 @@ impl Four {
                 (taken > 0).then_some(())
             })
             .await;
+            worker.signal(Signal::CONT);
             until(&format!("{id}: {what}"), async || {
                 (self.space.fate_in(keys, &id).await == "redeemed").then_some(())
             })
