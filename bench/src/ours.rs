@@ -47,23 +47,40 @@ pub(crate) fn drain(workload: Workload, jobs: u64, workers: usize) -> Result<Cos
 
 /// Waits until `seq_last` is decided.
 pub(crate) fn wait(private: &mut Private, head: &str, seq_last: u64, fleet: &mut [Worker]) -> Result<()> {
+    reached(seq_last, LOOK_EVERY, STALLED_AFTER, || {
+        let now = seq(private, head)?;
+        for worker in fleet.iter_mut() {
+            ensure!(now >= seq_last || worker.is_running()?, "a worker has ended, at {now} of {seq_last}");
+        }
+        Ok(now)
+    })
+    .map(drop)
+}
+
+/// Looks again and again until `target` is reached; answers when it was seen to move last.
+///
+/// # Errors
+/// What a look fails with, and that nothing has moved for `stalled_after`.
+pub(crate) fn reached(
+    target: u64,
+    look_every: Duration,
+    stalled_after: Duration,
+    mut look: impl FnMut() -> Result<u64>,
+) -> Result<Instant> {
     let (mut seen, mut moved) = (0, Instant::now());
     loop {
-        let now = seq(private, head)?;
-        if now >= seq_last {
-            return Ok(());
-        }
+        let now = look()?;
         if now != seen {
             (seen, moved) = (now, Instant::now());
         }
-        ensure!(
-            moved.elapsed() < STALLED_AFTER,
-            "nothing was settled for {STALLED_AFTER:?}, at {now} of {seq_last}"
-        );
-        for worker in fleet.iter_mut() {
-            ensure!(worker.is_running()?, "a worker has ended, at {now} of {seq_last}");
+        if now >= target {
+            return Ok(moved);
         }
-        std::thread::sleep(LOOK_EVERY);
+        ensure!(
+            moved.elapsed() < stalled_after,
+            "nothing was settled for {stalled_after:?}, at {now} of {target}"
+        );
+        std::thread::sleep(look_every);
     }
 }
 

@@ -43,8 +43,11 @@ fn ticks(fields: &[String], at: usize) -> Result<f64> {
     fields.get(at).context("/proc/self/stat is short")?.parse().context("/proc/self/stat")
 }
 
-/// A worker process; killed when dropped, so that no failure leaves one running.
-pub(crate) struct Worker(Option<Child>);
+/// A process that is killed when this is dropped, so that no failure leaves one running.
+pub(crate) struct Killed(pub(crate) Option<Child>);
+
+/// A worker process.
+pub(crate) struct Worker(Killed);
 
 impl Worker {
     /// Starts one on the server at `url`. What it says goes to `log`.
@@ -66,12 +69,12 @@ impl Worker {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        Ok(Self(Some(command.spawn()?)))
+        Ok(Self(Killed(Some(command.spawn()?))))
     }
 
     /// Whether it runs.
     pub(crate) fn is_running(&mut self) -> Result<bool> {
-        match &mut self.0 {
+        match &mut self.0.0 {
             Some(child) => Ok(child.try_wait()?.is_none()),
             None => Ok(false),
         }
@@ -79,7 +82,7 @@ impl Worker {
 
     /// Ends it by SIGTERM, as an operator does, and waits.
     pub(crate) fn stop(mut self) -> Result<()> {
-        let mut child = self.0.take().context("a worker is stopped once")?;
+        let mut child = self.0.0.take().context("a worker is stopped once")?;
         let pid = Pid::from_raw(i32::try_from(child.id())?).context("a process id")?;
         kill_process(pid, Signal::TERM)?;
         let status = child.wait()?;
@@ -88,7 +91,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for Killed {
     fn drop(&mut self) {
         if let Some(mut child) = self.0.take() {
             // Both fail only for a child that has ended.

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tollgate::ids::CustomerId;
@@ -16,6 +16,7 @@ use tollgate::job::{Job, Request};
 
 use crate::gate::{Gate, Workload};
 use crate::limit;
+use crate::ours::reached;
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
@@ -146,20 +147,12 @@ fn of_one_customer(job: &mut Job) -> Result<()> {
 
 /// Waits until so many entries are settled.
 fn acknowledged(private: &mut Private, head: &str, jobs: u64, worker: &mut Worker) -> Result<()> {
-    let (mut seen, mut moved) = (0, Instant::now());
-    while seen < jobs {
-        std::thread::sleep(LOOK_EVERY);
+    reached(jobs, LOOK_EVERY, STALLED_AFTER, || {
         let now = private.ask(&["HGET", head, "acked"])?;
-        if now != seen {
-            (seen, moved) = (now, Instant::now());
-        }
-        ensure!(worker.is_running()?, "the worker has ended, at {seen} of {jobs}");
-        ensure!(
-            moved.elapsed() < STALLED_AFTER,
-            "nothing was settled for {STALLED_AFTER:?}, at {seen} of {jobs}"
-        );
-    }
-    Ok(())
+        ensure!(now >= jobs || worker.is_running()?, "the worker has ended, at {now} of {jobs}");
+        Ok(now)
+    })
+    .map(drop)
 }
 
 fn bare(workload: Workload, jobs: u64) -> Result<Price> {

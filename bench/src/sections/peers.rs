@@ -3,15 +3,16 @@
 //! Relies on `bench/peers` (its README has the verbs that each of them knows), which `make bench-peers` builds.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::cost::{Cost, Rounds, median};
 use crate::gate::{Gate, Workload};
+use crate::ours::reached;
 use crate::private::Private;
-use crate::process::children_cpu;
+use crate::process::{Killed, children_cpu};
 use crate::report::Row;
 use crate::sections::{Scale, compared, latency};
 
@@ -71,7 +72,7 @@ fn weight(jobs: u64) -> Result<f64> {
 }
 
 impl Peer {
-    fn start(&self, private: &Private, words: &[String]) -> Result<Ended> {
+    fn start(&self, private: &Private, words: &[String]) -> Result<Killed> {
         let command = (self.command)()?;
         let child = Command::new(&command[0])
             .args(&command[1..])
@@ -82,7 +83,7 @@ impl Peer {
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("{} cannot be started", command[0].display()))?;
-        Ok(Ended(Some(child)))
+        Ok(Killed(Some(child)))
     }
 
     /// Runs a verb to its end; answers what it printed.
@@ -111,21 +112,15 @@ impl Peer {
         let _: String = private.ask(&["SET", "counter", &jobs.to_string()])?;
         let (redis_before, client_before) = (private.cpu()?, children_cpu()?);
         let worker = self.start(&private, &["drain".to_owned()])?;
-        let (mut first, mut moved) = (None, Instant::now());
-        let mut left = jobs;
-        while left > 0 {
-            std::thread::sleep(LOOK_EVERY);
-            let now: u64 = private.ask(&["GET", "counter"])?;
-            if now != left {
-                (left, moved) = (now, Instant::now());
-                first.get_or_insert((left, moved));
+        let mut first = None;
+        let moved = reached(jobs, LOOK_EVERY, STALLED_AFTER, || {
+            let left: u64 = private.ask(&["GET", "counter"])?;
+            if left != jobs {
+                first.get_or_insert_with(|| (left, Instant::now()));
             }
-            ensure!(
-                moved.elapsed() < STALLED_AFTER,
-                "{}: {left} of {jobs} jobs are left, and none is done",
-                self.name
-            );
-        }
+            Ok(jobs.saturating_sub(left))
+        })
+        .with_context(|| self.name)?;
         // What is finished behind the effect, a result or a lock, is part of it.
         std::thread::sleep(LOOK_EVERY * 10);
         let redis_cpu = private.cpu()? - redis_before;
@@ -147,19 +142,6 @@ impl Peer {
         let mut next =
             || figures.next().with_context(|| format!("{} says {said:?}", self.name))?.context("a figure");
         Ok((next()?, next()?))
-    }
-}
-
-/// A process that is killed when this is dropped.
-struct Ended(Option<Child>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            // Both fail only for a child that has ended.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 
