@@ -64,10 +64,10 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
     sent.context("sending the burst")?;
     let killed = killed?;
     let in_hand = killed.as_ref().map_or(0, |killed| killed.in_hand);
-    let rest = until(stage, &bar, |stats| stats.waiting == 0 && stats.pending <= in_hand).await;
+    let rest = until(stage, &bar, |stats| stats.waiting == 0 && stats.in_flight <= in_hand).await;
     let settled = rest.context("the workers do not get through the burst")?.entries_settled();
     let seconds = begun.elapsed().as_secs_f64();
-    let stats = until(stage, &bar, |stats| stats.waiting + stats.pending == 0).await;
+    let stats = until(stage, &bar, |stats| stats.waiting + stats.in_flight == 0).await;
     let stats = stats.context("what the killed worker held is not taken over")?;
     bar.finish_and_clear();
 
@@ -141,9 +141,9 @@ async fn until(stage: &Stage, bar: &ProgressBar, enough: impl Fn(&Stats) -> bool
         }
         ensure!(
             begun.elapsed() < WITHIN,
-            "waited {WITHIN:?}; {} waiting, {} pending",
+            "waited {WITHIN:?}; {} waiting, {} in flight",
             stats.waiting,
-            stats.pending
+            stats.in_flight
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -121,7 +121,7 @@ async fn play(stage: &Stage, args: &Args) -> anyhow::Result<Report> {
         let stats = stage.stats().await?;
         let open: Vec<Open> = stage.json(&["payout", "ls"]).await?;
         let on_their_way = open.iter().filter(|payout| payout.state != "needs_review").count() as u64;
-        let unsettled = stats.waiting + stats.pending + on_their_way;
+        let unsettled = stats.waiting + stats.in_flight + on_their_way;
         bar.set_position(args.payouts.saturating_sub(unsettled));
         if unsettled == 0 && storm.is_over() {
             break;

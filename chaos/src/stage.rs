@@ -80,7 +80,7 @@ impl Programs {
 #[derive(Deserialize)]
 pub(crate) struct Stats {
     pub(crate) waiting: u64,
-    pub(crate) pending: u64,
+    pub(crate) in_flight: u64,
     pub(crate) dead: u64,
     pub(crate) decided: u64,
     pub(crate) replayed: u64,
@@ -107,7 +107,7 @@ impl Stats {
 #[derive(Deserialize)]
 struct WorkerRow {
     pid: Option<u32>,
-    pending: u64,
+    in_flight: u64,
 }
 
 /// Sets the stage, a private Redis that forces its file to disk as `appendfsync` says; plays; clears it. Says why
@@ -225,7 +225,7 @@ impl Stage {
             .await?
             .iter()
             .filter(|row| row.pid == Some(worker.pid))
-            .map(|row| row.pending)
+            .map(|row| row.in_flight)
             .sum())
     }
 

@@ -57,7 +57,7 @@ pub(crate) struct Unread {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     pub(crate) waiting: u64,
-    pub(crate) pending: u64,
+    pub(crate) in_flight: u64,
     pub(crate) scheduled: u64,
     pub(crate) dead: u64,
     pub(crate) decided: u64,
@@ -72,7 +72,7 @@ pub(crate) struct Counts {
     pub(crate) dead_refused: u64,
     /// Dead without their bytes, since too many were dead for the same reason.
     pub(crate) dead_stripped: u64,
-    /// Of the oldest entry that waits or is in some worker's hands.
+    /// Of the oldest entry that waits or is in flight.
     pub(crate) oldest_age_ms: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Counts {
 pub(crate) struct Conservation {
     pub(crate) accepted: u64,
     pub(crate) settled: u64,
-    /// Whether accepted = settled + waiting + pending + scheduled + dead + discarded + overtaken + lost.
+    /// Whether accepted = settled + waiting + in flight + scheduled + dead + discarded + overtaken + lost.
     pub(crate) holds: bool,
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct QueueCounts {
     /// What of it had been there and is gone, if anything.
     pub(crate) problem: Option<&'static str>,
     pub(crate) waiting: u64,
-    pub(crate) pending: u64,
+    pub(crate) in_flight: u64,
     pub(crate) oldest_age_ms: Option<u64>,
     /// How many entries are known to have gone with it.
     #[serde(skip)]
@@ -110,7 +110,7 @@ impl Default for QueueCounts {
             status: QueueStatus::Active.name(),
             problem: None,
             waiting: 0,
-            pending: 0,
+            in_flight: 0,
             oldest_age_ms: None,
             lost: 0,
             ids: StreamIds::OfTheClock,
@@ -232,7 +232,7 @@ fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCount
             lost: queue.lost,
             ids: queue.ids,
             waiting: queue.waiting,
-            pending: queue.in_flight,
+            in_flight: queue.in_flight,
             oldest_age_ms: queue.oldest_at_ms.map(age),
         })
         .collect();
@@ -241,7 +241,7 @@ fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCount
         partition: partition.number(),
         counts: Counts {
             waiting: queues.iter().map(|queue| queue.waiting).sum(),
-            pending: queues.iter().map(|queue| queue.pending).sum(),
+            in_flight: queues.iter().map(|queue| queue.in_flight).sum(),
             scheduled: stats.scheduled,
             dead: stats.dead,
             decided: stats.head.seq,
@@ -267,7 +267,7 @@ fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCount
 impl Counts {
     fn add(&mut self, other: &Self) {
         self.waiting += other.waiting;
-        self.pending += other.pending;
+        self.in_flight += other.in_flight;
         self.scheduled += other.scheduled;
         self.dead += other.dead;
         self.decided += other.decided;
@@ -287,7 +287,7 @@ impl Counts {
 impl QueueCounts {
     fn add(&mut self, other: &Self) {
         self.waiting += other.waiting;
-        self.pending += other.pending;
+        self.in_flight += other.in_flight;
         self.oldest_age_ms = self.oldest_age_ms.max(other.oldest_age_ms);
         self.lost += other.lost;
         self.ids = self.ids.max(other.ids);

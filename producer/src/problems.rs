@@ -157,8 +157,8 @@ fn of_queue(overview: &Overview, workers: &[Row], queue: &QueueCounts) -> Vec<Pr
     };
     let anywhere = partitions_where(overview, name, |queue| queue.waiting > 0);
     if queue.waiting == 0 || queue.problem.is_some() {
-        if queue.pending > 0 && queue.oldest_age_ms.is_some_and(|age_ms| age_ms >= OLD_MS) {
-            let what = format!("a job has been in a worker's hands for {}", age(queue.oldest_age_ms));
+        if queue.in_flight > 0 && queue.oldest_age_ms.is_some_and(|age_ms| age_ms >= OLD_MS) {
+            let what = format!("a job has been in flight for {}", age(queue.oldest_age_ms));
             add(Kind::JobsOld, what, "tollgate-producer worker ls".to_owned(), Vec::new());
         }
     } else if queue.status == "paused" {
@@ -183,22 +183,22 @@ fn of_queue(overview: &Overview, workers: &[Row], queue: &QueueCounts) -> Vec<Pr
 fn of_workers(overview: &Overview, workers: &[Row]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let counts = &overview.counts;
-    if !workers.iter().any(Row::is_alive) && counts.waiting + counts.pending + counts.scheduled > 0 {
+    if !workers.iter().any(Row::is_alive) && counts.waiting + counts.in_flight + counts.scheduled > 0 {
         let what = format!(
             "no worker is alive: {} jobs wait, {} are in the hands of dead ones, {} are scheduled",
             count(counts.waiting),
-            count(counts.pending),
+            count(counts.in_flight),
             count(counts.scheduled)
         );
         problems.push(Problem::new(Kind::NoWorker, what, "tollgate-worker"));
         return problems;
     }
-    for worker in workers.iter().filter(|worker| !worker.is_alive() && worker.pending > 0) {
+    for worker in workers.iter().filter(|worker| !worker.is_alive() && worker.in_flight > 0) {
         let beat = match worker.beat_age_ms {
             Some(_) => format!("has been silent for {}", age(worker.beat_age_ms)),
             None => "never beat".to_owned(),
         };
-        let what = format!("worker {} {beat}, and holds {} jobs", worker.worker, count(worker.pending));
+        let what = format!("worker {} {beat}, and holds {} jobs", worker.worker, count(worker.in_flight));
         problems.push(Problem::new(Kind::WorkerSilent, what, "tollgate-producer worker ls"));
     }
     problems
@@ -294,7 +294,7 @@ mod tests {
         let missing = MissingKey { key: "journal".to_owned(), what: "it is gone".to_owned() };
         overview.partitions[0].missing.push(missing);
         overview.unread = vec![Unread { partition: 3, error: "it is damaged".to_owned() }];
-        let silent = Row { pending: 4, ..Row::silent("gone") };
+        let silent = Row { in_flight: 4, ..Row::silent("gone") };
         let more = vec![Problem::new(
             Kind::UnsafeRedis,
             "eviction is on",

@@ -32,12 +32,12 @@ pub(crate) async fn why_it_waits(tollgate: &Tollgate, link: &mut Link, queue: &Q
         return why.what;
     }
     match tollgate.waiting(link, queue).await {
-        Ok(0) => "workers serve the queue and nothing waits in it: it is in some worker's hands".to_owned(),
+        Ok(0) => "workers serve the queue and nothing waits in it: it is in flight".to_owned(),
         Ok(waiting) => format!(
             "workers serve the queue, and {} in it",
             table::counted(waiting, "job waits", "jobs wait")
         ),
-        Err(_) => "it waits in its queue, or in some worker's hands".to_owned(),
+        Err(_) => "it waits in its queue, or is in flight".to_owned(),
     }
 }
 

@@ -38,8 +38,8 @@ impl Pages {
             up: readiness.is_ready(),
             incidents: readiness.incidents,
             log_lines_dropped: log::dropped(),
-            entries_in_hand: worker.map_or(0, |worker| worker.hand.len()),
-            slots_busy: worker.map_or(0, |worker| worker.slots.busy()),
+            entries_in_flight: worker.map_or(0, |worker| worker.hand.len()),
+            settle_calls_in_flight: worker.map_or(0, |worker| worker.slots.busy()),
         })
     }
 

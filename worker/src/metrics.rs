@@ -59,8 +59,8 @@ pub(crate) struct Now {
     pub(crate) up: bool,
     pub(crate) incidents: Vec<Open>,
     pub(crate) log_lines_dropped: u64,
-    pub(crate) entries_in_hand: usize,
-    pub(crate) slots_busy: usize,
+    pub(crate) entries_in_flight: usize,
+    pub(crate) settle_calls_in_flight: usize,
 }
 
 impl Default for Metrics {
@@ -220,8 +220,12 @@ impl Metrics {
             gauge
         };
         registry.register("up", "1 while jobs are taken, as /readyz says", gauge(now.up.into()));
-        registry.register("entries_in_hand", "Delivered here, not settled", gauge(now.entries_in_hand));
-        registry.register("settle_slots_busy", "Settle calls in flight", gauge(now.slots_busy));
+        registry.register("entries_in_flight", "Taken here, not settled", gauge(now.entries_in_flight));
+        registry.register(
+            "settle_calls_in_flight",
+            "Settle calls in flight",
+            gauge(now.settle_calls_in_flight),
+        );
         let incidents: Family<Label, Gauge> = Family::default();
         for kind in Kind::ALL {
             let open = now.incidents.iter().filter(|open| open.kind == *kind).count();
@@ -354,8 +358,8 @@ mod tests {
             up: true,
             incidents: Vec::new(),
             log_lines_dropped: 0,
-            entries_in_hand: 0,
-            slots_busy: 0,
+            entries_in_flight: 0,
+            settle_calls_in_flight: 0,
         });
         let figures: BTreeSet<String> = page
             .lines()

@@ -291,8 +291,7 @@ async fn drained(project: &Project) -> anyhow::Result<u64> {
     let (mut seen, mut moved) = (0, Instant::now());
     let stats = loop {
         let stats = stats(project).await?;
-        let left: u64 =
-            ["waiting", "pending", "in_flight"].iter().filter_map(|name| stats[*name].as_u64()).sum();
+        let left: u64 = ["waiting", "in_flight"].iter().filter_map(|name| stats[*name].as_u64()).sum();
         if left == 0 {
             break stats;
         }

@@ -212,13 +212,13 @@ impl Client {
         let stats = read.ok().and_then(|ended| ended.last());
         let number = |name: &str| stats.as_ref().and_then(|stats| stats[name].as_u64());
         if let (Some(waiting), Some(decided)) = (number("waiting"), number("decided")) {
-            let pending = number("pending").or(number("in_flight")).unwrap_or(0);
+            let in_flight = number("in_flight").unwrap_or(0);
             let dead = number("dead").unwrap_or(0);
             self.load.decided.store(decided, Ordering::Relaxed);
-            self.load.depth.store(waiting + pending, Ordering::Relaxed);
+            self.load.depth.store(waiting + in_flight, Ordering::Relaxed);
             self.load.replayed.store(number("replayed").unwrap_or(0), Ordering::Relaxed);
             self.load.dead.store(dead, Ordering::Relaxed);
-            self.history.add(Event::Sample { waiting, pending, decided, dead, footprints });
+            self.history.add(Event::Sample { waiting, in_flight, decided, dead, footprints });
         }
     }
 

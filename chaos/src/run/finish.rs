@@ -71,7 +71,7 @@ async fn is_drained(client: &Client) -> bool {
         return false;
     };
     let left = |name: &str| stats[name].as_u64().unwrap_or(0);
-    if left("waiting") + left("pending") + left("in_flight") + left("scheduled") > 0 {
+    if left("waiting") + left("in_flight") + left("scheduled") > 0 {
         return false;
     }
     let payouts = client.producer(&client.direct(), &["payout", "ls", "--json"], None).await;

@@ -112,7 +112,7 @@ pub(super) enum Event {
     },
     Sample {
         waiting: u64,
-        pending: u64,
+        in_flight: u64,
         decided: u64,
         dead: u64,
         footprints: Vec<Footprint>,

@@ -28,7 +28,7 @@ pub(crate) struct Args {
 enum Verb {
     /// List them
     Ls,
-    /// Stop fetching from a queue; what workers have in hand is settled, new jobs wait
+    /// Stop fetching from a queue; what is in flight is settled, new jobs wait
     Pause {
         /// The queue
         queue: QueueName,
@@ -85,13 +85,13 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
         })
         .collect();
     output.data(&rows, || {
-        let mut table = Table::new(&["queue", "status", ">waiting", ">pending", ">consumers", ">oldest"]);
+        let mut table = Table::new(&["queue", "status", ">waiting", ">in flight", ">consumers", ">oldest"]);
         for Row { counts, consumers } in &rows {
             table.row([
                 counts.queue.clone(),
                 if counts.problem.is_some() { "lost" } else { counts.status }.to_owned(),
                 count(counts.waiting),
-                count(counts.pending),
+                count(counts.in_flight),
                 count(*consumers),
                 age(counts.oldest_age_ms),
             ]);

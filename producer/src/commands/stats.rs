@@ -46,7 +46,7 @@ fn width() -> usize {
 fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
     let Counts {
         waiting,
-        pending,
+        in_flight,
         scheduled,
         dead,
         decided,
@@ -64,7 +64,7 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
     }
     let mut line = |name: &str, value: String| _ = writeln!(text, "{name:<12}{value:>15}");
     line("waiting", count(waiting));
-    line("pending", count(pending));
+    line("in flight", count(in_flight));
     line("scheduled", count(scheduled));
     line("dead", count(dead));
     line("oldest", age(overview.counts.oldest_age_ms));
@@ -96,11 +96,11 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
     let Conservation { accepted, settled, holds } = overview.conservation;
     let verdict = if holds { "holds" } else { "BROKEN: run `tollgate-producer audit`" };
     let law = format!(
-        "conservation: {} accepted = {} settled + {} waiting + {} pending + {} scheduled + {} dead + {} discarded + {} overtaken + {} lost: {verdict}",
+        "conservation: {} accepted = {} settled + {} waiting + {} in flight + {} scheduled + {} dead + {} discarded + {} overtaken + {} lost: {verdict}",
         count(accepted),
         count(settled),
         count(waiting),
-        count(pending),
+        count(in_flight),
         count(scheduled),
         count(dead),
         count(discarded),
@@ -119,13 +119,13 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
 }
 
 fn queues(queues: &[QueueCounts]) -> Table {
-    let mut table = Table::new(&["queue", "status", ">waiting", ">pending", ">oldest"]);
+    let mut table = Table::new(&["queue", "status", ">waiting", ">in flight", ">oldest"]);
     for queue in queues {
         table.row([
             queue.queue.clone(),
             if queue.problem.is_some() { "lost" } else { queue.status }.to_owned(),
             count(queue.waiting),
-            count(queue.pending),
+            count(queue.in_flight),
             age(queue.oldest_age_ms),
         ]);
     }
@@ -136,7 +136,7 @@ fn partitions(overview: &Overview) -> Table {
     let columns = [
         ">partition",
         ">waiting",
-        ">pending",
+        ">in flight",
         ">scheduled",
         ">dead",
         ">decided",
@@ -150,7 +150,7 @@ fn partitions(overview: &Overview) -> Table {
         table.row([
             partition.partition.to_string(),
             count(counts.waiting),
-            count(counts.pending),
+            count(counts.in_flight),
             count(counts.scheduled),
             count(counts.dead),
             count(counts.decided),

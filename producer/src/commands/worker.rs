@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// List them with their last beat and what they have in hand
+    /// List them with their last beat and what they have in flight
     Ls,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct Row {
     /// `alive`, `quiet` (it lives and does not fetch), or `silent` (no beat for too long).
     pub(crate) state: &'static str,
     pub(crate) beat_age_ms: Option<u64>,
-    /// Entries in its hands, over all queues and partitions.
-    pub(crate) pending: u64,
+    /// Entries that it has in flight, over all queues and partitions.
+    pub(crate) in_flight: u64,
 }
 
 /// Runs the command.
@@ -55,7 +55,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let overview = Overview::read(&tollgate).await?;
     let (rows, failed) = read(&tollgate, &overview).await?;
     context.output().data(&rows, || {
-        let mut table = Table::new(&["worker", "host", ">pid", "state", ">last beat", ">in hand", "queues"]);
+        let mut table =
+            Table::new(&["worker", "host", ">pid", "state", ">last beat", ">in flight", "queues"]);
         for row in &rows {
             let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
             table.row([
@@ -64,7 +65,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 or_dash(row.pid.map(|pid| pid.to_string())),
                 row.state.to_owned(),
                 age(row.beat_age_ms),
-                count(row.pending),
+                count(row.in_flight),
                 row.queues.join(","),
             ]);
         }
@@ -109,7 +110,7 @@ async fn read_partition(
         // A row that was handed back is nobody's.
         for row in workers::in_flight(link, keys, &name).await?.into_iter().filter(|row| row.taken_at_ms > 0)
         {
-            rows.entry(row.worker).or_insert_with_key(|name| Row::silent(name)).pending += row.entries;
+            rows.entry(row.worker).or_insert_with_key(|name| Row::silent(name)).in_flight += row.entries;
         }
     }
     Ok(())
@@ -138,7 +139,7 @@ impl Row {
             started_at_ms: None,
             state: "silent",
             beat_age_ms: None,
-            pending: 0,
+            in_flight: 0,
         }
     }
 

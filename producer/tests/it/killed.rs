@@ -70,7 +70,7 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     cli.run_with(&["enqueue"], jobs.concat().as_bytes()).exits(1);
     let replayed = 2 * ROWS - ZERO_AMOUNTS;
     let decided = 1 + CUSTOMERS + 2 * ROWS - ZERO_AMOUNTS;
-    let stats = until(&cli, |stats| stats["waiting"] == 0 && stats["pending"] == 0);
+    let stats = until(&cli, |stats| stats["waiting"] == 0 && stats["in_flight"] == 0);
     assert_eq!(stats["decided"], decided, "{stats}");
     // On a loaded machine a living worker's batch is claimed after 300 ms and settled twice: answered, not decided.
     assert!(stats["replayed"].as_u64().unwrap() >= replayed as u64, "{stats}");
@@ -129,7 +129,7 @@ fn frozen_with_work(cli: &Cli, worker: &Child) -> bool {
         signal(worker, "-STOP");
         let workers = cli.run(&["worker", "ls", "--json"]).json();
         let mut rows = workers.as_array().unwrap().iter();
-        if rows.any(|row| row["pid"] == worker.id() && row["pending"].as_u64() > Some(0)) {
+        if rows.any(|row| row["pid"] == worker.id() && row["in_flight"].as_u64() > Some(0)) {
             return true;
         }
     }

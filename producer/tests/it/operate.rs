@@ -227,7 +227,7 @@ async fn stats_add_up_over_queues_and_partitions() {
     stats.exits(0);
     let stats = stats.json();
     let number = |value: &Value, name: &str| value[name].as_u64().unwrap();
-    let in_hand = number(&stats, "pending");
+    let in_hand = number(&stats, "in_flight");
     assert_eq!(number(&stats, "waiting") + in_hand, 40);
     assert_eq!(
         ["scheduled", "dead", "decided", "replayed", "mismatched", "expired"]
@@ -356,7 +356,7 @@ async fn queues_are_listed_paused_and_resumed() {
     let listed = cli.run(&["queue", "ls", "--json"]).json();
     assert_eq!(
         listed,
-        json!([{"queue": "default", "status": "paused", "problem": null, "waiting": 0, "pending": 0, "oldest_age_ms": null, "consumers": 0}])
+        json!([{"queue": "default", "status": "paused", "problem": null, "waiting": 0, "in_flight": 0, "oldest_age_ms": null, "consumers": 0}])
     );
     cli.run(&["queue", "resume", "default"]).exits(0);
     assert_eq!(cli.run(&["queue", "ls", "--json"]).json()[0]["status"], "active");
@@ -422,7 +422,7 @@ async fn workers_are_told_by_their_beats_and_what_they_hold() {
             (
                 row["worker"].as_str().unwrap(),
                 row["state"].as_str().unwrap(),
-                row["pending"].as_u64().unwrap(),
+                row["in_flight"].as_u64().unwrap(),
             )
         })
         .collect();

@@ -21,7 +21,7 @@ const LOOKS: usize = 60;
 #[derive(Deserialize)]
 struct Row {
     pid: Option<u32>,
-    pending: u64,
+    in_flight: u64,
 }
 
 pub(super) async fn begin(
@@ -103,7 +103,7 @@ async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, us
         let pid = site.fleet.pids().await[number];
         let listed = site.producer(&site.direct(), &["worker", "ls", "--json"], None).await;
         let rows: Vec<Row> = serde_json::from_str(&listed.stdout).unwrap_or_default();
-        let in_hand: u64 = rows.iter().filter(|row| row.pid == pid).map(|row| row.pending).sum();
+        let in_hand: u64 = rows.iter().filter(|row| row.pid == pid).map(|row| row.in_flight).sum();
         if in_hand > 0 {
             return Ok((format!("worker {} with {in_hand} in hand", number + 1), number));
         }

@@ -80,7 +80,7 @@ fn recovery(record: &Record) -> Found {
     match at(|event| matches!(event, Event::Drained)) {
         Some(drained) if drained.saturating_sub(healed) <= bound_us => {}
         _ => {
-            let stats = ["waiting", "pending", "in_flight", "scheduled"]
+            let stats = ["waiting", "in_flight", "scheduled"]
                 .iter()
                 .filter_map(|name| Some(format!("{name} {}", record.stats.get(name)?)))
                 .collect::<Vec<_>>()
@@ -97,7 +97,7 @@ fn recovery(record: &Record) -> Found {
 /// At the end nothing waits, nowhere, and no payout is on its way.
 fn left(record: &Record) -> Found {
     let mut found = Found::new(18, "G29 nothing accepted is invisible");
-    for name in ["waiting", "pending", "in_flight", "scheduled"] {
+    for name in ["waiting", "in_flight", "scheduled"] {
         if record.stats[name].as_u64().is_some_and(|left| left > 0) {
             found.add(format!("{} {name} at the end", record.stats[name]), Vec::new());
         }

@@ -167,7 +167,9 @@ fn depth(record: &Record, time: &Time, shade: &str) -> Markup {
         .entries
         .iter()
         .filter_map(|entry| match entry.event {
-            Event::Sample { waiting, pending, .. } => Some((time.x(entry.at_us), (waiting + pending) as f64)),
+            Event::Sample { waiting, in_flight, .. } => {
+                Some((time.x(entry.at_us), (waiting + in_flight) as f64))
+            }
             _ => None,
         })
         .collect();

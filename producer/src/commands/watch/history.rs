@@ -28,7 +28,7 @@ pub(super) struct Rates {
     pub(super) replayed: u64,
     pub(super) mismatched: u64,
     pub(super) expired: u64,
-    /// How fast what waits or is in hand grows (above zero) or shrinks.
+    /// How fast what waits or is in flight grows (above zero) or shrinks.
     pub(super) backlog: i64,
 }
 
@@ -54,7 +54,7 @@ impl Rates {
         let Sampled { decided: sampled, refused } = after.sampled;
         let decided = b.decided.saturating_sub(a.decided);
         let share = if sampled == 0 { 0.0 } else { refused as f64 / sampled as f64 };
-        let backlog = (b.waiting + b.pending) as f64 - (a.waiting + a.pending) as f64;
+        let backlog = (b.waiting + b.in_flight) as f64 - (a.waiting + a.in_flight) as f64;
         Self {
             decided: rate(a.decided, b.decided),
             refused: (decided as f64 * share / seconds).round() as u64,

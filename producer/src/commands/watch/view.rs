@@ -100,7 +100,7 @@ fn jobs(reading: &Reading) -> Table<'static> {
         "jobs",
         vec![
             ("waiting", plain(counts.waiting).bold()),
-            ("pending", plain(counts.pending)),
+            ("in flight", plain(counts.in_flight)),
             ("scheduled", plain(counts.scheduled)),
             ("dead", dead),
             ("oldest", aged(counts.oldest_age_ms)),
@@ -148,7 +148,7 @@ fn signed(number: i64) -> String {
 
 /// How long until nothing waits, at the rate of the last interval.
 fn empty_in(rates: Rates, reading: &Reading) -> String {
-    let backlog = reading.overview.counts.waiting + reading.overview.counts.pending;
+    let backlog = reading.overview.counts.waiting + reading.overview.counts.in_flight;
     match (backlog, rates.backlog) {
         (0, _) => "-".to_owned(),
         (_, 0..) => "never".to_owned(),
@@ -195,7 +195,7 @@ fn draw_queues(frame: &mut Frame<'_>, area: Rect, reading: &Reading) {
             Cell::from(queue.queue.clone()),
             Cell::from(status),
             right(count(queue.waiting)),
-            right(count(queue.pending)),
+            right(count(queue.in_flight)),
             Cell::from(Line::from(aged(queue.oldest_age_ms)).right_aligned()),
         ])
     });
@@ -207,7 +207,7 @@ fn draw_queues(frame: &mut Frame<'_>, area: Rect, reading: &Reading) {
         Constraint::Length(7),
     ];
     let header =
-        [Cell::from("queue"), Cell::from("status"), right("waiting"), right("hand"), right("oldest")];
+        [Cell::from("queue"), Cell::from("status"), right("waiting"), right("in flight"), right("oldest")];
     frame.render_widget(Table::new(rows, widths).header(head(header)).block(block(" queues ")), area);
 }
 
@@ -233,10 +233,10 @@ fn draw_workers(frame: &mut Frame<'_>, area: Rect, reading: &Reading) {
             other => Span::raw(other).yellow().bold(),
         };
         let beat = right(age(worker.beat_age_ms));
-        Row::new([Cell::from(name), Cell::from(state), beat, right(count(worker.pending))])
+        Row::new([Cell::from(name), Cell::from(state), beat, right(count(worker.in_flight))])
     });
     let widths = [Constraint::Min(10), Constraint::Length(6), Constraint::Length(7), Constraint::Length(7)];
-    let header = [Cell::from("worker"), Cell::from("state"), right("beat"), right("in hand")];
+    let header = [Cell::from("worker"), Cell::from("state"), right("beat"), right("in flight")];
     frame.render_widget(Table::new(rows, widths).header(head(header)).block(block(title)), area);
 }
 
@@ -274,11 +274,11 @@ pub(super) mod tests {
             started_at_ms: Some(1),
             state,
             beat_age_ms: Some(900),
-            pending: 256,
+            in_flight: 256,
         };
         let counts = Counts {
             waiting: 1_234_567,
-            pending: 512,
+            in_flight: 512,
             dead: 13,
             decided: 9_876_543,
             replayed: 77,
@@ -289,7 +289,7 @@ pub(super) mod tests {
             queue: "default".to_owned(),
             status: "paused",
             waiting: 1_234_567,
-            pending: 512,
+            in_flight: 512,
             oldest_age_ms: Some(75_000),
             ..QueueCounts::default()
         };
