@@ -97,14 +97,10 @@ pub(crate) async fn run(
     request: &Request,
 ) -> anyhow::Result<Exit> {
     let id = change.id();
-    let mut interrupt = Interrupt::listen()?;
     let mut link = tollgate.server().link().await?;
     change.announce();
-    let settled = tokio::select! {
-        settled = settle(tollgate, &mut link, id, request) => settled,
-        () = interrupt.told() => Err(Failure::unknown("interrupted before the answer came").into()),
-    };
-    let answer = match settled {
+    let ask = async |link: &mut Link| tollgate.settle_one(link, id, request).await;
+    let answer = match insist(&mut link, ask).await? {
         Ok(answer) => answer,
         Err(error) => {
             let what = format!("{} of {} under the id {id}", request.kind(), request.resource());
@@ -122,18 +118,28 @@ pub(crate) async fn run(
     Ok(decision.exit().combine(context.output().answer(&decision, told)))
 }
 
+/// Asks until there is an answer, or a signal. The outer error: no signal can be listened to.
+pub(crate) async fn insist(
+    link: &mut Link,
+    ask: impl AsyncFnMut(&mut Link) -> Result<Answer, ScriptError>,
+) -> anyhow::Result<Result<Answer, ScriptError>> {
+    let mut interrupt = Interrupt::listen()?;
+    Ok(tokio::select! {
+        settled = settle(link, ask) => settled,
+        () = interrupt.told() => Err(Failure::unknown("interrupted before the answer came").into()),
+    })
+}
+
 /// Settles one operation; while its answer does not arrive, again: under the same id it has one effect. Once an
 /// answer was lost, no later refusal proves that nothing happened.
 async fn settle(
-    tollgate: &Tollgate,
     link: &mut Link,
-    id: &JobId,
-    request: &Request,
+    mut ask: impl AsyncFnMut(&mut Link) -> Result<Answer, ScriptError>,
 ) -> Result<Answer, ScriptError> {
     let mut pause = PAUSE;
     let mut in_doubt = false;
     for tries in 1.. {
-        let failure = match tollgate.settle_one(link, id, request).await {
+        let failure = match ask(link).await {
             Err(ScriptError::Failure(failure)) => failure,
             answer => return answer,
         };

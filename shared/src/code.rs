@@ -129,8 +129,10 @@ codes! {
     IdMismatch "id_mismatch" Refused No "this id was used for another request";
     IdExpired "id_expired" Expired No "the id is below the receipts floor: not executed now, may have been before";
     IdFromFuture "id_from_future" Invalid No "the id's own time is more than 24 hours ahead of the server";
+    NotScheduled "not_scheduled" Refused No "nothing of this id is scheduled, so nothing was cancelled";
     // The resource.
     CorruptState "corrupt_state" Undecidable No "the resource's keys hold something they cannot hold; repair them, then retry";
+    Cancelled "cancelled" Refused Yes "cancelled while it waited for its time";
     CampaignExists "campaign_exists" Refused Yes "a campaign of this id exists";
     CodesIncomplete "codes_incomplete" Invalid No "the campaign's codes are not all there: upload them again";
     CampaignNotFound "campaign_not_found" Invalid PastBound "no campaign of this id";

@@ -433,9 +433,38 @@ impl Tollgate {
         id: &JobId,
         request: &Request,
     ) -> Result<Answer, ScriptError> {
+        self.decide_one(link, id, request, Policy { by: self.by(), ..Policy::default() }).await
+    }
+
+    /// Decides against a job that waits for its time, or is back in its queue since then: `cancelled`, with a receipt,
+    /// so that no other copy of it has an effect. `request` is what it asks for, as its parked row has it. The same
+    /// again answers [`Answer::Replayed`]; what is decided already answers so with its own code, and what is not
+    /// scheduled is [`Code::NotScheduled`](crate::code::Code::NotScheduled).
+    ///
+    /// # Errors
+    /// As [`settle_with`]: after an unknown failure the same call is safe.
+    ///
+    /// # Cancel safety
+    /// As [`settle_with`].
+    pub async fn cancel(
+        &self,
+        link: &mut Link,
+        id: &JobId,
+        request: &Request,
+    ) -> Result<Answer, ScriptError> {
+        let policy = Policy { by: self.by(), cancels: true, ..Policy::default() };
+        self.decide_one(link, id, request, policy).await
+    }
+
+    async fn decide_one(
+        &self,
+        link: &mut Link,
+        id: &JobId,
+        request: &Request,
+        policy: Policy<'_>,
+    ) -> Result<Answer, ScriptError> {
         let keys = self.keys(self.partition_of(request.resource()));
         let item = Item { entry: None, id, request, fingerprint: Fingerprint::of(request) };
-        let policy = Policy { by: self.by(), ..Policy::default() };
         let settlement = settle_with(link, keys, &QueueName::default(), &[item], policy).await?;
         settlement
             .answers

@@ -1,4 +1,6 @@
-//! `job history|scheduled`: what is known of one job, in the order of time, and which jobs wait for theirs.
+//! `job history|waiting|scheduled|cancel`: what is known of one job, in the order of time, and which jobs wait.
+
+mod cancel;
 
 use std::ops::ControlFlow;
 
@@ -34,6 +36,12 @@ enum Verb {
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
     },
+    /// Cancel a job that waits for its time: it is decided against, and no copy of it has an effect any more
+    Cancel {
+        /// The job
+        #[arg(value_name = "ID", value_parser = arguments::stored_id)]
+        id: JobId,
+    },
     /// List jobs of a queue that nobody has taken yet, the first that comes first
     Waiting {
         /// The queue
@@ -58,6 +66,7 @@ enum Verb {
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::History { id } => history(context, &id).await,
+        Verb::Cancel { id } => cancel::run(context, &id).await,
         Verb::Waiting { queue, limit } => waiting(context, &queue, limit).await,
         Verb::Scheduled { queue, limit } => scheduled(context, queue.as_ref(), limit).await,
     }

@@ -104,6 +104,19 @@ async fn the_enqueuer_sends_and_looks_up_and_the_worker_settles() {
     let summary = ran.json();
     assert_eq!((&summary["accepted"], &summary["not_applied"]), (&1.into(), &2.into()), "{ran:?}");
     assert_eq!(summary["stopped"], "no_permission");
+
+    // What waits for its time, its sender cannot cancel.
+    let later = ["withdraw", "--account", "a1", "--amount", "1", "--id", "later", "--in", "1h"];
+    as_user(&cli, "enqueuer", &later, "").exits(0);
+    until("the job to be scheduled", async || {
+        as_user(&cli, "enqueuer", &["lookup", "later"], "").stdout.contains("scheduled").then_some(())
+    })
+    .await;
+    for user in ["enqueuer", "auditor"] {
+        let ran = as_user(&cli, user, &["job", "cancel", "later"], "");
+        assert!(ran.complains(1).contains("no_permission"), "{user}: {ran:?}");
+    }
+    as_user(&cli, "operator", &["job", "cancel", "later"], "").exits(0);
 }
 
 #[tokio::test]

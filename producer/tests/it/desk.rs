@@ -1,5 +1,7 @@
 //! The questions of a support desk: what happened to a job, who holds a campaign's coupons, what an account did.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::harness::{Cli, Ran, drain, opened};
@@ -106,4 +108,44 @@ async fn who_holds_the_coupons_of_a_campaign_is_listed() {
     assert_eq!(cli.run(&["campaign", "holders", "c", "x7"]).exits(0), "x7  4\n");
     assert_eq!(cli.run(&["campaign", "holders", "c", "nobody"]).exits(0), "nobody  0\n");
     assert!(cli.run(&["campaign", "holders", "d"]).complains(1).contains("campaign_not_found"));
+}
+
+/// From outside: a job is scheduled and cancelled, and its time comes; its copies do nothing, with two workers.
+#[test]
+fn what_was_cancelled_is_never_executed() {
+    let cli = Cli::new();
+    cli.run(&["account", "open", "a", "--balance", "10"]).exits(0);
+    let workers = [cli.worker(&[]), cli.worker(&[])];
+    let withdraw = |id: &str, more: &[&str]| {
+        cli.run(&[&["withdraw", "--account", "a", "--amount", "4", "--id", id][..], more].concat())
+    };
+    let known = |id: &str| {
+        let found = cli.run(&["--json", "lookup", id]).json();
+        found["code"].as_str().unwrap_or("-").to_owned()
+    };
+    // Whoever is too slow to cancel it before its time takes a longer one.
+    let cancelled = [2_u64, 8, 32].into_iter().find_map(|seconds| {
+        let (id, at) = (format!("w{seconds}"), Instant::now() + Duration::from_secs(seconds));
+        withdraw(&id, &["--in", &format!("{seconds}s")]).exits(0);
+        crate::pipes::until("the job to be known", || known(&id) != "-");
+        let ran = cli.run(&["--json", "job", "cancel", &id]);
+        (ran.json()["cancelled"] == true).then_some((id, at))
+    });
+    let (id, at) = cancelled.expect("a job that is cancelled within 32 seconds");
+    let before = cli.run(&["--json", "account", "show", "a"]).json()["available"].clone();
+    // A copy for later, whose sender waits, and one for now.
+    for copy in [&["--in", "1h", "--wait=60s"][..], &["--wait=60s"]] {
+        let told = withdraw(&id, copy);
+        assert!(told.code == Some(1) && told.stdout.contains("cancelled"), "{told:?}");
+    }
+    std::thread::sleep(at.saturating_duration_since(Instant::now()));
+    // Jobs that are sent after its time are decided after it would have been.
+    withdraw("after", &["--in", "1s", "--wait=60s"]);
+    drop(workers);
+    assert_eq!(known(&id), "cancelled");
+    let after = cli.run(&["--json", "account", "show", "a"]).json()["available"].clone();
+    let spent = if known("after") == "withdrawn" { 400 } else { 0 };
+    assert_eq!(before.as_u64(), after.as_u64().map(|after| after + spent));
+    assert_eq!(cli.run(&["--json", "audit"]).json()["verdict"], "pass");
+    assert_eq!(cli.run(&["--json", "stats"]).json()["conservation"]["holds"], true);
 }

@@ -142,6 +142,7 @@ fn every_command_is_documented_and_nothing_else() {
         "job history",
         "job waiting",
         "job scheduled",
+        "job cancel",
         "campaign holders",
         "stats",
         "journal export",
@@ -359,4 +360,21 @@ fn the_private_server() {
         ran.exits(exit);
         section(&format!("redis {verb}")).fits(&ran);
     }
+}
+
+#[test]
+fn what_waits_for_its_time_prints_what_is_documented() {
+    let cli = Cli::new();
+    cli.run(&["account", "open", "a", "--balance", "10"]).exits(0);
+    cli.run(&["withdraw", "--account", "a", "--amount", "4", "--id", "s1", "--in", "1h"]).exits(0);
+    let worker = cli.worker(&[]);
+    crate::pipes::until("the job to be scheduled", || {
+        cli.run(&["--json", "job", "scheduled"]).json().as_array().unwrap().len() == 1
+    });
+    drop(worker);
+    check(&cli, "job scheduled", &[], 0);
+    for id in ["s1", "s1"] {
+        assert_eq!(check(&cli, "job cancel", &[id], 0).json()["cancelled"], true);
+    }
+    assert_eq!(check(&cli, "job cancel", &["s2"], 1).json()["class"], "not_decided");
 }

@@ -52,7 +52,7 @@ end
 local owns_all = row == nil or (row and not row_ids)
 for _, run in ipairs(runs) do
   local kind_name, bucket, kind = run.kind_name, run.bucket, run.kind
-  local step, decide, hold_of = kind.step, kind.decide, kind.hold_of
+  local step, decide, hold_of = kind.step, how == 'cancel' and cancel_of(kind_name) or kind.decide, kind.hold_of
   local below_floor, from_future = bucket.below_floor, bucket.from_future
   -- Where nothing is parked and the bucket is current, an id without a receipt may execute.
   local receipt_is_all = not (hold_of or below_floor or parked_count > 0)

@@ -10,7 +10,7 @@ local kinds = {}
 -- A resource that does not exist decides nothing: whoever misspelt it, or came too early, may ask again under the
 -- same id. Only where too many such jobs are dead already is one refused for good.
 local function not_found(code, request)
-  if missing ~= 'refuse' then return code end
+  if how ~= 'refuse' then return code end
   refused_missing = refused_missing + 1
   return code, request
 end

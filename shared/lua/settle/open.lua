@@ -3,14 +3,15 @@
 --
 -- KEYS     head queue in_flight journal parked scheduled dead kept resources, then every receipt bucket and
 --          resource key of the batch, once; jobs name them by their position in KEYS
--- ARGV     nonce by missing row token entries left, then what each key after the first nine is of: a bucket its hour, a
+-- ARGV     nonce by how row token entries left, then what each key after the first nine is of: a bucket its hour, a
 --          resource its id, else '';
 --          then the jobs, in runs of one kind and one bucket: kind bucket count, then for each job:
 --          id fingerprint, then the kind's own fields (see its file). The bucket of a timeless id is kept.
 --          row and token name the row in flight that the jobs come from, '' for what is settled directly; entries
 --          are the jobs' entries, in their order, left those that the caller knows to be in the row beside them,
 --          a space between two; by is who asks, '' for workers;
---          missing is refuse where a job is to be refused for good whose resource does not exist, else ''.
+--          how is cancel to decide against jobs that are scheduled (see cancel.lua), refuse where a job is to be
+--          refused for good whose resource does not exist, else ''.
 -- returns  nonce, status, and for status
 --            settled           at_ms, seq before, then for each job: its code if this call decided it, or
 --                              replayed:<code>:<seq>, id_mismatch:<seq>, not_owner, or the code of what stays
@@ -24,7 +25,7 @@
 local KEYS, ARGV = KEYS, ARGV
 local head_key, queue_key, in_flight_key, journal_key, parked_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local scheduled_key, dead_key, kept_key, resources_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local nonce, by, missing = ARGV[1], ARGV[2], ARGV[3]
+local nonce, by, how = ARGV[1], ARGV[2], ARGV[3]
 local row_key, token, entries_text, left_text = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
 local KEYS_COMMON = 9                             -- KEYS that every call has

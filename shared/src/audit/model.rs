@@ -157,6 +157,9 @@ impl Model {
 
     /// What `settle` must have answered; `None` where the journal does not tell enough.
     fn decide(&self, line: &Line) -> Option<Decision> {
+        if line.code == Code::Cancelled && line.request.kind().is_queueable() {
+            return self.unchanged(line);
+        }
         match line.request.resource() {
             Resource::Campaign(id) => match self.campaigns.get(id) {
                 Some(campaign) if campaign.unknown => None,
@@ -169,6 +172,22 @@ impl Model {
                     request => decide_account(account, request),
                 }),
             },
+        }
+    }
+
+    /// A cancelled job changes nothing, whatever it asked for: nobody can say that it was not to be cancelled.
+    fn unchanged(&self, line: &Line) -> Option<Decision> {
+        let after = match line.request.resource() {
+            Resource::Campaign(id) => {
+                self.campaigns.get(id).map(|campaign| (campaign.unknown, campaign.issued))
+            }
+            Resource::Account(id) => {
+                self.accounts.get(id).map(|account| (account.unknown, account.available))
+            }
+        };
+        match after {
+            Some((true, _)) => None,
+            after => Some(Decision::new(Code::Cancelled, after.map(|(_, after)| after))),
         }
     }
 
@@ -406,6 +425,8 @@ mod tests {
             "l3 campaign_set_limit limit_set s 9 3 3",
             "k1 campaign_close campaign_closed_now s 3",
             "r5 redeem ended s z 1 3",
+            "r6 redeem cancelled s z 1 3",
+            "r7 redeem cancelled t z 1 ",
             "k2 campaign_close ended s 3",
             "w0 withdraw account_not_found a 1 USD ",
             "a1 account_open account_opened a 10 USD 10",
@@ -413,6 +434,8 @@ mod tests {
             "w1 withdraw withdrawn a 4 USD 6",
             "w2 withdraw insufficient_funds a 7 USD 6",
             "w3 withdraw currency_mismatch a 1 EUR 6",
+            "w5 withdraw cancelled a 1 EUR 6",
+            "p5 payout cancelled a 1 USD bank 6",
             "d1 deposit deposited a 1 USD 7",
             "d2 deposit balance_limit_reached a 9007199254740991 USD 7",
             "z1 account_close account_not_empty a 7",
@@ -440,6 +463,9 @@ mod tests {
             ("w1 withdraw withdrawn a 4 USD 5", "w2 withdraw withdrawn a 5 USD 0"),
             ("w1 withdraw withdrawn a 4 EUR 6", "w2 withdraw withdrawn a 6 USD 0"),
             ("w1 withdraw insufficient_funds a 4 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
+            ("r1 redeem cancelled s x 1 1", "r2 redeem redeemed s y 1 1"),
+            ("w1 withdraw cancelled a 4 USD 6", "w2 withdraw withdrawn a 10 USD 0"),
+            ("d1 deposit cancelled a 1 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
             ("d1 deposit deposited a 0 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
             ("a2 account_open account_opened a 99 USD 99", "w2 withdraw withdrawn a 99 USD 0"),
             ("z1 account_close account_closed_now a 10", "w2 withdraw account_closed a 1 USD 10"),

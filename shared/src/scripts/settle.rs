@@ -43,13 +43,14 @@ script!(
         include_str!("../../lua/settle/campaign_create.lua"),
         include_str!("../../lua/settle/campaign_close.lua"),
         include_str!("../../lua/settle/campaign_set_limit.lua"),
+        include_str!("../../lua/settle/cancel.lua"),
         include_str!("../../lua/settle/decide.lua"),
         include_str!("../../lua/settle/write.lua"),
     ),
     [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED,
      parts::IN_FLIGHT],
     keys [head queue in_flight journal parked scheduled dead kept resources],
-    args [nonce by missing row token entries left]
+    args [nonce by how row token entries left]
 );
 
 /// Most jobs in one call: what Lua's stack takes, and 5 ms of Redis's time.
@@ -169,6 +170,8 @@ pub struct Policy<'a> {
     pub by: Option<&'a Actor>,
     /// What becomes of a job whose resource does not exist.
     pub missing: Missing,
+    /// Whether jobs are decided against that wait for their time: `cancelled`, whatever they ask for.
+    pub cancels: bool,
     /// The row that the jobs come from; none for what is settled directly.
     pub source: Option<Source<'a>>,
 }

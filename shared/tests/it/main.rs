@@ -8,6 +8,7 @@ mod tables;
 mod architecture;
 mod audit;
 mod bank;
+mod cancel;
 mod codes_doc;
 mod conservation;
 mod consumers;

@@ -62,6 +62,7 @@ impl<'a> Assembly<'a> {
             .key(keys.resources())
             .arg(policy.by.map_or("", Actor::as_str))
             .arg(match policy.missing {
+                _ if policy.cancels => "cancel",
                 Missing::Undecided => "",
                 Missing::Refused => "refuse",
             })

@@ -1,0 +1,24 @@
+
+-- Cancelling: a job that waits for its time, or is back in its stream since then, is decided against, whatever its
+-- resource would say. Its journal line is one of its own kind with its own request, so its receipt answers every other
+-- copy of it: one that is still in a stream, and one in the hands of a worker that stands still. What is dead is given
+-- up by dead_discard; what was never parked is not known here.
+-- `first` and `last`: where the kind has its request, past its resource, for the journal.
+local cancelled_kinds = {
+  redeem = { load = load_campaign, after = 'issued', first = 1, last = 2 },
+  withdraw = { load = load_account, after = 'available', first = 1, last = 2 },
+  payout = { load = load_account, after = 'available', first = 3, last = 5 },
+}
+
+local function cancel_of(kind_name)
+  local of = cancelled_kinds[kind_name]
+  return function(at, id)
+    if not of then return 'kind_not_queueable' end
+    local row = read_row(parked_row_of[id])
+    if not row or row.state == 'dead' then return 'not_scheduled' end
+    local resource = of.load(ARGV[at])
+    if resource == CORRUPT then return 'corrupt_state' end
+    local request = concat({ name_at(ARGV[at]), unpack(ARGV, at + of.first, at + of.last) }, '\t')
+    return 'cancelled', request, resource and resource[of.after] or nil
+  end
+end
