@@ -2,13 +2,13 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow build fmt tools redis postgres etcd zookeeper engine callgrind compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow build fmt tools clients redis postgres etcd zookeeper engine callgrind compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
 # What the runs of tollgate-chaos drive, and itself.
 PROGRAMS := -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
-# To be seen soon: without the race lab and the live view, hardly optimised.
+# To be seen soon: without the race lab and the live view, not optimised.
 BUILD_DEMO := cargo build --profile demo --no-default-features $(PROGRAMS)
 
 help: ## list the targets
@@ -43,8 +43,8 @@ chaos-release: redis ## every fault on release builds; scenarios that need fail 
 	@target/release/tollgate-chaos run --smoke --at-once 2 --may-leave-out --report target/chaos
 
 explore: redis ## build, then every order of the calls of small fleets, and what can happen to each call, whole (EXPLORE="--time 1m" for as far as that goes)
-	cargo build --profile demo --no-default-features --features explore -p tollgate-chaos --bin tollgate-chaos
-	@target/demo/tollgate-chaos explore $(EXPLORE)
+	cargo build --profile explore --no-default-features --features explore -p tollgate-chaos --bin tollgate-chaos
+	@target/explore/tollgate-chaos explore $(EXPLORE)
 
 # Where no registry is reached: `make IMAGES=local compose-chaos` makes the base images here, by debootstrap.
 IMAGES := registry
@@ -62,7 +62,7 @@ compose-smoke: ## both on what tests have built, for a minute with four workers:
 	cargo build --workspace --bins $(FEATURES)
 	@sh scripts/ci-compose.sh target/debug
 
-test: tools redis postgres check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks outside of containers
+test: tools redis postgres clients check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks outside of containers
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
 	cargo build --workspace --bins $(FEATURES)
@@ -106,6 +106,9 @@ tools: ## install rustfmt and clippy if they are missing
 	@command -v cc >/dev/null || { echo "no C compiler (cc) in PATH: install gcc or clang" >&2; exit 1; }
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+clients: ## install what the examples in Python and TypeScript need, into target/examples
+	@sh scripts/example-clients.sh
 
 check-fmt: ## cargo fmt --check
 	cargo fmt --all --check

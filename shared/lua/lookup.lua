@@ -1,5 +1,6 @@
 #!lua flags=no-writes
 -- lookup: what is known of ids in one partition.
+-- Programs that do not use the library call it too, as docs/lookup.lua: docs/protocol.md says how.
 --
 -- KEYS     head parked kept, then of every timed id its receipt bucket and its hold
 -- ARGV     nonce, then for each id: id hour bucket; hour is '' for a timeless id, bucket the position of its

@@ -1,5 +1,6 @@
 //! How a Lua script is put together, called and answered. The scripts themselves are in `lua/`; each has a
-//! typed wrapper of its own name in `scripts/`, and nothing else calls them.
+//! typed wrapper of its own name in `scripts/`, and nothing else here calls them. One is published for other languages:
+//! `docs/lookup.lua` is `lookup` as it is put together here.
 //!
 //! Every call carries a nonce that the script returns first. A reply with another nonce answers another
 //! call: it is never accepted and its connection is thrown away (G22). A reply of another shape than the
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::random;
 
-/// Lua that several scripts share; it goes between a script's first line and the rest of it.
+/// Lua that several scripts share; it goes between a script's header and its code.
 pub(crate) mod parts {
     pub(crate) const NUMBERS: &str = include_str!("../lua/parts/numbers.lua");
     pub(crate) const CHECKS: &str = include_str!("../lua/parts/checks.lua");
@@ -54,11 +55,18 @@ pub(crate) struct Assembled {
 }
 
 impl Assembled {
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     fn of(source: &str, parts: &[&str]) -> Self {
-        let (first_line, rest) = source.split_once('\n').unwrap_or((source, ""));
-        let text = [first_line, "\n", &parts.concat(), "\n", rest].concat();
+        let is_header = |line: &&str| line.starts_with("#!") || line.starts_with("--");
+        let header: usize = source.split_inclusive('\n').take_while(is_header).map(str::len).sum();
+        let (header, code) = source.split_at(header);
+        let text = [header, &parts.concat(), "\n", code].concat();
         let sha = Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { text, sha, reads_only: first_line.contains("no-writes") }
+        Self { text, sha, reads_only: header.starts_with("#!lua flags=no-writes") }
     }
 }
 

@@ -8,10 +8,10 @@ use tollgate::embedded::Temporary;
 use crate::harness::{Cli, Ran, until};
 
 const DOC: &str = include_str!("../../../docs/operating.md");
-const PASSWORD: &str = "change-me";
+pub(crate) const PASSWORD: &str = "change-me";
 
 /// A server of one's own with the users of the document, for the namespace of `cli`.
-fn guarded() -> (Temporary, Cli) {
+pub(crate) fn guarded() -> (Temporary, Cli) {
     let redis = Temporary::start(&["--enable-debug-command", "yes"]).unwrap();
     let cli = Cli::on(&redis);
     let lines: Vec<&str> = DOC.lines().filter(|line| line.starts_with("user ")).collect();

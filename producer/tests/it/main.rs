@@ -22,6 +22,7 @@ mod killed;
 mod lost_replies;
 mod messages;
 mod operate;
+mod other_languages;
 mod partitions;
 mod payouts;
 mod pipes;

@@ -1,4 +1,6 @@
 //! `lookup`: what is known of ids in one partition.
+//!
+//! `docs/lookup.lua` is this script for programs in other languages, and `docs/protocol.md` what they may rely on.
 
 use crate::code::Code;
 use crate::failure::Failure;
@@ -129,5 +131,21 @@ fn read(text: &str) -> Option<Trace> {
         ["expired"] => Some(Trace::Expired),
         ["none"] => Some(Trace::None),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_script_is_the_one_that_runs() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lookup.lua");
+        let text = LOOKUP.assembled().text();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, text).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap();
+        assert_eq!(published, text, "docs/lookup.lua: run UPDATE_DOCS=1 cargo test -p tollgate published");
     }
 }

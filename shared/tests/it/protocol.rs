@@ -1,6 +1,7 @@
 //! `docs/protocol.md` says what the code does: its vectors, limits and examples are read from the page.
 
 use tollgate::amount::NUMBER_MAX;
+use tollgate::code::{Class, Code, Stored};
 use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{Bucket, ID_BYTES_MAX, JobId, Namespace, QueueName};
@@ -124,4 +125,41 @@ fn limits_and_ids() {
     assert_eq!(JobId::parse(examples[2]).unwrap().bucket(), Bucket::Kept);
     assert_eq!(tollgate::RETENTION_DEFAULT.as_secs(), 7 * 24 * 3600);
     assert!(PAGE.contains("7 days by default"));
+}
+
+/// The codes between the first brackets after `name`, in the source of an example.
+fn listed(source: &'static str, name: &str) -> Vec<&'static str> {
+    let after = source.split_once(&format!("{name} = ")).unwrap().1;
+    after.lines().next().unwrap().split(['\'', '"']).skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_code_that_a_queued_job_can_end_with_has_its_class() {
+    const PYTHON: &str = include_str!("../../../examples/python/tollgate.py");
+    const TYPESCRIPT: &str = include_str!("../../../examples/typescript/tollgate.ts");
+    let rows = table("code");
+    let of_class = |class: Class| -> Vec<&str> {
+        rows.iter().filter(|row| row[1] == class.name()).map(|row| row[0]).collect()
+    };
+    let (applied, pending) = (of_class(Class::Applied), of_class(Class::Pending));
+    assert_eq!(applied.len() + pending.len() + 1, rows.len(), "and the last row is for any other code");
+    for code in Code::ALL.iter().filter(|code| code.stored() == Stored::Yes) {
+        // What only an operation can answer, which is never queued.
+        let of_operation = matches!(
+            code,
+            Code::Deposited
+                | Code::AccountOpened
+                | Code::AccountClosedNow
+                | Code::CampaignCreated
+                | Code::CampaignClosedNow
+                | Code::LimitSet
+        );
+        let class = code.class_of_decision();
+        assert_eq!(applied.contains(&code.name()), class == Class::Applied && !of_operation, "{code}");
+        assert_eq!(pending.contains(&code.name()), class == Class::Pending, "{code}");
+    }
+    for source in [PYTHON, TYPESCRIPT] {
+        assert_eq!(listed(source, "APPLIED"), applied);
+        assert_eq!(listed(source, "PENDING"), pending);
+    }
 }
