@@ -1,4 +1,4 @@
-//! `watch`: a live view of the namespace in the terminal.
+//! `watch`: a live view of the namespace in the terminal, from 60 columns on.
 //!
 //! A task reads Redis every interval ([`reading`]), a thread reads the keyboard ([`keys`]), and this one draws what
 //! came last ([`view`]), so that a Redis that does not answer never freezes the screen. Reading only.
@@ -21,7 +21,8 @@ use tollgate::failure::Failure;
 use tollgate::scripts::ScriptError;
 
 use self::history::History;
-use self::reading::Reading;
+use self::keys::Key;
+use self::reading::{Reader, Reading};
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -46,8 +47,40 @@ enum News {
     Looked(Box<Result<Reading, String>>),
     /// The screen has another size.
     Resized,
+    /// Somebody pressed a key.
+    Key(Key),
     /// A key or a signal says so, or the terminal is gone.
     Stop,
+}
+
+/// The order of campaigns and accounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Sort {
+    /// Most jobs within the last minute first.
+    #[default]
+    Moved,
+    /// Least left, or least available, first.
+    Left,
+    /// By name.
+    Name,
+}
+
+impl Sort {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Left => "left",
+            Self::Name => "name",
+        }
+    }
+
+    fn next(self) -> Self {
+        match self {
+            Self::Moved => Self::Left,
+            Self::Left => Self::Name,
+            Self::Name => Self::Moved,
+        }
+    }
 }
 
 /// What the screen shows.
@@ -58,6 +91,45 @@ struct Screen {
     history: History,
     /// Why the last read failed, if it did.
     away: Option<String>,
+    /// What is read is not shown.
+    is_paused: bool,
+    sort: Sort,
+    /// Which table comes first.
+    table: usize,
+}
+
+impl Screen {
+    fn new(title: String, interval: Duration) -> Self {
+        let history = History::default();
+        Self { title, interval, history, away: None, is_paused: false, sort: Sort::default(), table: 0 }
+    }
+
+    fn pressed(&mut self, key: Key) {
+        let tables = view::TABLES.len();
+        match key {
+            // The keyboard's thread says that it is over.
+            Key::Quit => {}
+            Key::Pause => self.is_paused = !self.is_paused,
+            Key::Sort => self.sort = self.sort.next(),
+            Key::Next => self.table = (self.table + 1) % tables,
+            Key::Previous => self.table = (self.table + tables - 1) % tables,
+            Key::Table(table) if table < tables => self.table = table,
+            Key::Table(_) => {}
+        }
+    }
+
+    fn looked(&mut self, looked: Result<Reading, String>, now: Instant) {
+        if self.is_paused {
+            return;
+        }
+        match looked {
+            Ok(reading) => {
+                self.history.add(reading, now);
+                self.away = None;
+            }
+            Err(error) => self.away = Some(error),
+        }
+    }
 }
 
 /// Runs the command.
@@ -73,12 +145,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let reader = tokio::spawn(read_on(tollgate.clone(), interval, sender.clone()));
     listen(sender.clone())?;
 
-    let screen = Screen {
-        title: format!("{} on {}", context.namespace(), tollgate.server().endpoint()),
-        interval,
-        history: History::default(),
-        away: None,
-    };
+    let screen =
+        Screen::new(format!("{} on {}", context.namespace(), tollgate.server().endpoint()), interval);
     let ended = tokio::task::block_in_place(|| show(screen, &news, sender));
     reader.abort();
     ended.context("terminal")?;
@@ -109,10 +177,10 @@ fn listen(news: Sender<News>) -> io::Result<()> {
 async fn read_on(tollgate: Tollgate, interval: Duration, sender: Sender<News>) {
     let mut clock = tokio::time::interval(interval);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut seqs = reading::Seqs::new();
+    let mut reader = Reader::new(tollgate);
     loop {
         clock.tick().await;
-        let reading = Reading::read(&tollgate, &mut seqs).await.map_err(|error| {
+        let reading = reader.look().await.map_err(|error| {
             // That nothing was applied is no news to someone who only looks.
             match error.downcast_ref::<ScriptError>() {
                 Some(ScriptError::Failure(Failure::NotApplied { detail, .. })) => detail.clone(),
@@ -161,14 +229,9 @@ fn draw_on(
         // Everything that waits, before it is drawn once.
         loop {
             match next {
-                Ok(News::Looked(looked)) => match *looked {
-                    Ok(reading) => {
-                        screen.history.add(reading, Instant::now());
-                        screen.away = None;
-                    }
-                    Err(error) => screen.away = Some(error),
-                },
+                Ok(News::Looked(looked)) => screen.looked(*looked, Instant::now()),
                 Ok(News::Resized) => {}
+                Ok(News::Key(key)) => screen.pressed(key),
                 Ok(News::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => break,
             }

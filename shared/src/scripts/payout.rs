@@ -15,7 +15,10 @@ use crate::script::{Call, millis};
 
 pub(crate) mod open;
 
-pub use open::{Damaged, Due, Hold, Listed, due, due_from, expired, hold, is_listed, listed, of_account};
+pub use open::{
+    Damaged, Due, ForReview, Hold, Listed, due, due_from, expired, for_review, hold, is_listed, listed,
+    of_account,
+};
 
 use super::settle::{Answer, Assembly, Missing, Policy, read};
 use super::{ScriptError, common_status};

@@ -1,4 +1,4 @@
-//! The keyboard: which bytes end the view, and the end of the terminal itself.
+//! The keyboard: what each key asks for, and the end of the terminal itself.
 //!
 //! Read plainly, since the end is what matters: a reader of events may wait for a whole one for ever while the
 //! terminal that would complete it is gone, at the cost of a whole core.
@@ -13,14 +13,31 @@ use super::News;
 /// The pause where a terminal was set not to block and has nothing to say.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// q, Ctrl-C, or Escape alone.
+    Quit,
+    /// p or a space: the numbers stand still, or go on.
+    Pause,
+    /// s: the next order of campaigns and accounts.
+    Sort,
+    /// Tab or an arrow: the next table first.
+    Next,
+    /// The same backwards.
+    Previous,
+    /// A digit: that table first.
+    Table(usize),
+}
+
 /// Reads keys until one of them, or the end of the terminal, says to stop.
 pub(super) fn read_on(news: &Sender<News>) {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        wait_for_stop(stdin.lock());
+        read_from(stdin.lock(), news);
     } else if let Ok(terminal) = File::open("/dev/tty") {
         // Stdin is something else; the keys are on the terminal all the same.
-        wait_for_stop(terminal);
+        read_from(terminal, news);
     } else {
         // No keys at all: signals and the drawing say when it is over.
         return;
@@ -29,7 +46,7 @@ pub(super) fn read_on(news: &Sender<News>) {
     let _ = news.send(News::Stop);
 }
 
-fn wait_for_stop(mut terminal: impl Read) {
+fn read_from(mut terminal: impl Read, news: &Sender<News>) {
     let mut bytes = [0; 64];
     loop {
         match terminal.read(&mut bytes) {
@@ -37,18 +54,40 @@ fn wait_for_stop(mut terminal: impl Read) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
             // EOF, or EIO: hung up.
             Ok(0) | Err(_) => return,
-            Ok(count) if is_stop(&bytes[..count]) => return,
-            Ok(_) => {}
+            Ok(count) => {
+                for key in keys(&bytes[..count]) {
+                    if key == Key::Quit || news.send(News::Key(key)).is_err() {
+                        return;
+                    }
+                }
+            }
         }
     }
 }
 
-/// Whether these bytes end the view: q, Ctrl-C, or Escape alone (an arrow key begins with the same byte).
-fn is_stop(bytes: &[u8]) -> bool {
+/// The keys of what was read at once. A key that is a sequence (an arrow) arrives whole and begins with Escape's byte:
+/// Escape itself comes alone.
+fn keys(bytes: &[u8]) -> Vec<Key> {
     const ESCAPE: u8 = 0x1b;
+    match bytes {
+        [ESCAPE] => vec![Key::Quit],
+        [ESCAPE, b'[' | b'O', b'B' | b'C'] => vec![Key::Next],
+        [ESCAPE, b'[' | b'O', b'A' | b'D' | b'Z'] => vec![Key::Previous],
+        [ESCAPE, ..] => Vec::new(),
+        typed => typed.iter().filter_map(|byte| key(*byte)).collect(),
+    }
+}
+
+fn key(byte: u8) -> Option<Key> {
     const CTRL_C: u8 = 0x03;
-    bytes == [ESCAPE]
-        || (bytes[0] != ESCAPE && bytes.iter().any(|byte| matches!(byte, b'q' | b'Q' | &CTRL_C)))
+    Some(match byte {
+        b'q' | b'Q' | CTRL_C => Key::Quit,
+        b'p' | b'P' | b' ' => Key::Pause,
+        b's' | b'S' => Key::Sort,
+        b'\t' => Key::Next,
+        b'1'..=b'9' => Key::Table(usize::from(byte - b'1')),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -56,18 +95,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_key_that_means_it_ends_the_view() {
-        for stop in [&b"q"[..], b"Q", b"\x03", b"\x1b", b"xq"] {
-            assert!(is_stop(stop), "{stop:?}");
-        }
-        for other in [&b"x"[..], b"\x1b[A", b"\x1bOq", b" "] {
-            assert!(!is_stop(other), "{other:?}");
+    fn each_key_asks_for_one_thing() {
+        for (bytes, asked) in [
+            (&b"q"[..], vec![Key::Quit]),
+            (b"Q", vec![Key::Quit]),
+            (b"\x03", vec![Key::Quit]),
+            (b"\x1b", vec![Key::Quit]),
+            (b"xq", vec![Key::Quit]),
+            (b"p", vec![Key::Pause]),
+            (b"sp", vec![Key::Sort, Key::Pause]),
+            (b"\t", vec![Key::Next]),
+            (b"\x1b[B", vec![Key::Next]),
+            (b"\x1bOC", vec![Key::Next]),
+            (b"\x1b[Z", vec![Key::Previous]),
+            (b"3", vec![Key::Table(2)]),
+            (b"x", vec![]),
+            (b"0", vec![]),
+            (b"\x1b[5~", vec![]),
+            (b"\x1bOq", vec![]),
+        ] {
+            assert_eq!(keys(bytes), asked, "{bytes:?}");
         }
     }
 
     #[test]
     fn the_end_of_the_terminal_is_the_end() {
-        wait_for_stop(io::empty());
-        wait_for_stop(&b"abc"[..]);
+        let (news, heard) = std::sync::mpsc::channel();
+        read_from(io::empty(), &news);
+        read_from(&b"abc"[..], &news);
+        read_from(&b"pq"[..], &news);
+        assert!(matches!(heard.try_recv(), Ok(News::Key(Key::Pause))));
+        assert!(heard.try_recv().is_err());
     }
 }

@@ -1,39 +1,55 @@
-//! One look at Redis: everything that the screen shows, and the share of refusals among the newest decisions.
+//! One look at Redis: everything that the screen shows. What it costs is bounded, however large the namespace is: the
+//! newest lines of the journal say which campaigns and accounts move, and only those are read, beside the first
+//! campaigns of the index.
 
-use std::collections::BTreeMap;
+mod movement;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate::Tollgate;
+use tollgate::amount::money;
 use tollgate::code::Class;
+use tollgate::ids::{AccountId, CampaignId};
 use tollgate::journal;
+use tollgate::keys::Keys;
 use tollgate::link::Link;
-use tollgate::parked::{self, PAGE_MAX};
 use tollgate::partition::Partition;
+use tollgate::resources::{self, AccountState, CampaignState, Held, Status};
+use tollgate::scripts::payout::{self, ForReview, Listed};
 
 use crate::commands::worker;
 use crate::each::Failed;
 use crate::overview::Overview;
 use crate::problems::{self, Problem};
+use movement::{Moved, Movements};
 
 /// Journal entries that one look reads in each partition: at more decisions than these hold, the share of
 /// refusals is an estimate from them.
 const ENTRIES_SAMPLED: usize = 20;
-
-/// The end of each partition's journal.
-pub(super) type Seqs = BTreeMap<u16, u64>;
+/// Campaigns of the index that one look reads, over all partitions.
+const CAMPAIGNS_MAX: usize = 100;
+/// Campaigns and accounts that one look reads because they moved, in each partition.
+const MOVED_MAX: usize = 20;
+/// Payouts for a person that one look reads in each partition.
+const REVIEWS_MAX: usize = 20;
 
 /// What one look found.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     pub(super) overview: Overview,
     pub(super) workers: Vec<worker::Row>,
-    /// Dead jobs by reason, the most first.
-    pub(super) reasons: Vec<(String, u64)>,
-    /// Whether every dead job is counted in `reasons`, or only the oldest of each partition.
-    pub(super) reasons_complete: bool,
     /// Of the decisions since the look before, how many were looked at, and how many of them were refusals.
     pub(super) sampled: Sampled,
     /// What is wrong, worst first.
     pub(super) problems: Vec<Problem>,
+    pub(super) campaigns: Vec<CampaignRow>,
+    /// Whether the namespace has no more campaigns than these.
+    pub(super) campaigns_complete: bool,
+    /// Those that moved within the last minute.
+    pub(super) accounts: Vec<AccountRow>,
+    pub(super) payouts: Payouts,
+    /// Whether some decisions of the last minute were not looked at: then there was more movement than is shown.
+    pub(super) is_estimate: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,66 +58,214 @@ pub(super) struct Sampled {
     pub(super) refused: u64,
 }
 
-impl Reading {
-    /// Reads everything; `seqs` are the heads at the look before, and become the ones now.
-    pub(super) async fn read(tollgate: &Tollgate, seqs: &mut Seqs) -> anyhow::Result<Self> {
-        let overview = Overview::read(tollgate).await?;
-        let (workers, _) = worker::read(tollgate, &overview).await?;
+/// A campaign, and how it has moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CampaignRow {
+    pub(super) campaign: String,
+    /// `None` if it cannot be read.
+    pub(super) left: Option<u64>,
+    pub(super) limit: Option<u64>,
+    pub(super) is_open: bool,
+    /// Issued and refused within the last minute, as far as the journal was looked at.
+    pub(super) jobs: u64,
+}
+
+/// An account, and how it has moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AccountRow {
+    pub(super) account: String,
+    /// In minor units, to sort by; `None` if it cannot be read.
+    pub(super) available: Option<u64>,
+    /// The same for people.
+    pub(super) available_text: String,
+    /// What left it within the last minute, likewise.
+    pub(super) taken_text: String,
+    pub(super) jobs: u64,
+}
+
+/// Open payouts, and those that wait for a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Payouts {
+    pub(super) open: u64,
+    pub(super) for_review: u64,
+    pub(super) rows: Vec<PayoutRow>,
+}
+
+/// A payout that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PayoutRow {
+    pub(super) id: String,
+    pub(super) amount: String,
+    pub(super) since_ms: Option<u64>,
+    pub(super) reason: String,
+}
+
+/// Looks again and again, and remembers what the next look needs.
+pub(super) struct Reader {
+    tollgate: Tollgate,
+    /// The end of each partition's journal at the look before.
+    seqs: BTreeMap<u16, u64>,
+    movements: Movements,
+}
+
+impl Reader {
+    pub(super) fn new(tollgate: Tollgate) -> Self {
+        Self { tollgate, seqs: BTreeMap::new(), movements: Movements::default() }
+    }
+
+    /// Reads everything.
+    pub(super) async fn look(&mut self) -> anyhow::Result<Reading> {
+        let tollgate = self.tollgate.clone();
+        let overview = Overview::read(&tollgate).await?;
+        let (workers, _) = worker::read(&tollgate, &overview).await?;
         let mut link = tollgate.server().link().await?;
         let problems = problems::of(&overview, &workers, Vec::new());
-        let mut reading = Self {
+        self.movements.begin(overview.at_ms);
+        let mut reading = Reading {
             overview,
             workers,
-            reasons: Vec::new(),
-            reasons_complete: true,
             sampled: Sampled::default(),
             problems,
+            campaigns: Vec::new(),
+            campaigns_complete: true,
+            accounts: Vec::new(),
+            payouts: Payouts::default(),
+            is_estimate: false,
         };
-        let mut reasons = BTreeMap::new();
-        // What cannot be read in one partition is the headline's to tell.
+        // What cannot be read in one partition is among the problems.
         let mut failed = Failed::default();
         for partition in tollgate.partitions().iter() {
-            let read = reading.partition(tollgate, partition, &mut link, seqs, &mut reasons).await;
+            let read = self.partition(partition, &mut link, &mut reading).await;
             failed.note(partition, read)?;
         }
+        let before = |number| self.seqs.get(&number).copied();
+        let decided: u64 = (reading.overview.partitions.iter())
+            .filter_map(|now| Some(now.counts.decided.saturating_sub(before(now.partition)?)))
+            .sum();
+        reading.is_estimate = self.movements.is_estimate(reading.sampled.decided < decided);
         let ends = reading.overview.partitions.iter();
-        seqs.extend(ends.map(|partition| (partition.partition, partition.counts.decided)));
-        reading.reasons = reasons.into_iter().collect();
-        reading.reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        self.seqs.extend(ends.map(|partition| (partition.partition, partition.counts.decided)));
         Ok(reading)
     }
 
     async fn partition(
         &mut self,
-        tollgate: &Tollgate,
         partition: Partition,
         link: &mut Link,
-        seqs: &Seqs,
-        reasons: &mut BTreeMap<String, u64>,
+        reading: &mut Reading,
     ) -> anyhow::Result<()> {
+        let tollgate = self.tollgate.clone();
         let keys = tollgate.keys(partition);
-        let counts = self.overview.partitions.iter().find(|counts| counts.partition == partition.number());
-        let Some(counts) = counts.map(|counts| counts.counts) else { return Ok(()) };
-        if counts.dead > 0 {
-            let page = parked::dead_page(link, keys, 0, PAGE_MAX).await?;
-            self.reasons_complete &= counts.dead <= page.len() as u64;
-            for dead in page {
-                let reason = dead.row.map_or_else(|| "(damaged)".to_owned(), |row| row.reason);
-                *reasons.entry(reason).or_default() += 1;
-            }
-        }
-        let head = counts.decided;
-        let before = seqs.get(&partition.number()).copied();
-        if let Some(before) = before.filter(|before| *before < head) {
-            // Damage is the audit's to tell; here it only goes uncounted.
-            let entries = journal::read(link, keys, before + 1, ENTRIES_SAMPLED).await?.unwrap_or_default();
-            for line in entries.iter().filter_map(|entry| entry.lines().ok()).flatten() {
-                if line.seq > before && line.seq <= head {
-                    self.sampled.decided += 1;
-                    self.sampled.refused += u64::from(line.code.class() == Class::Refused);
-                }
+        let counts = reading.overview.partitions.iter().find(|counts| counts.partition == partition.number());
+        let Some(head) = counts.map(|counts| counts.counts.decided) else { return Ok(()) };
+        self.sample(partition, keys, head, link, &mut reading.sampled).await?;
+        let moved = self.movements.most_moved(partition.number(), MOVED_MAX);
+        campaigns(keys, link, &moved, reading).await?;
+        accounts(keys, link, &moved, reading).await?;
+        reading.payouts.add(payout::for_review(link, keys, REVIEWS_MAX).await?);
+        Ok(())
+    }
+
+    /// Reads the beginning of what the partition has decided since the look before.
+    async fn sample(
+        &mut self,
+        partition: Partition,
+        keys: &Keys,
+        head: u64,
+        link: &mut Link,
+        sampled: &mut Sampled,
+    ) -> anyhow::Result<()> {
+        let before = self.seqs.get(&partition.number()).copied();
+        let Some(before) = before.filter(|before| *before < head) else { return Ok(()) };
+        // Damage is the audit's to tell; here it only goes uncounted.
+        let entries = journal::read(link, keys, before + 1, ENTRIES_SAMPLED).await?.unwrap_or_default();
+        for line in entries.iter().filter_map(|entry| entry.lines().ok()).flatten() {
+            if line.seq > before && line.seq <= head {
+                sampled.decided += 1;
+                sampled.refused += u64::from(line.code.class() == Class::Refused);
+                self.movements.add(partition.number(), &line);
             }
         }
         Ok(())
+    }
+}
+
+/// Those that moved, and of the others the first.
+async fn campaigns(keys: &Keys, link: &mut Link, moved: &Moved, reading: &mut Reading) -> anyhow::Result<()> {
+    let room = CAMPAIGNS_MAX.saturating_sub(reading.campaigns.len());
+    let page = resources::page::<CampaignState>(link, keys, None, room.max(1)).await?;
+    reading.campaigns_complete &= page.next.is_none() && page.resources.len() <= room;
+    let mut listed: BTreeSet<String> = BTreeSet::new();
+    for (id, held) in page.resources.into_iter().take(room) {
+        reading.campaigns.push(CampaignRow::of(&id, &held, moved.campaigns.get(&id).copied()));
+        listed.insert(id);
+    }
+    let more: Vec<CampaignId> = moved
+        .campaigns
+        .keys()
+        .filter(|id| !listed.contains(*id))
+        .filter_map(|id| CampaignId::parse(id.as_str()).ok())
+        .collect();
+    let states = resources::read::<CampaignState>(link, keys, &more).await?;
+    let rows = more.iter().zip(&states);
+    let rows =
+        rows.map(|(id, held)| CampaignRow::of(id.as_str(), held, moved.campaigns.get(id.as_str()).copied()));
+    reading.campaigns.extend(rows);
+    Ok(())
+}
+
+async fn accounts(keys: &Keys, link: &mut Link, moved: &Moved, reading: &mut Reading) -> anyhow::Result<()> {
+    let ids: Vec<AccountId> =
+        moved.accounts.keys().filter_map(|id| AccountId::parse(id.as_str()).ok()).collect();
+    let states = resources::read::<AccountState>(link, keys, &ids).await?;
+    for (id, held) in ids.iter().zip(&states) {
+        let Some((jobs, taken)) = moved.accounts.get(id.as_str()) else { continue };
+        let state = held.state();
+        let text = |minor: u64| match state {
+            Some(state) => money(u128::from(minor), state.currency.code()),
+            None => "-".to_owned(),
+        };
+        reading.accounts.push(AccountRow {
+            account: id.to_string(),
+            available: state.map(|state| state.available.minor()),
+            available_text: state.map_or_else(
+                || "cannot be read".to_owned(),
+                |state| state.available.in_currency(state.currency),
+            ),
+            taken_text: text(*taken),
+            jobs: *jobs,
+        });
+    }
+    Ok(())
+}
+
+impl CampaignRow {
+    fn of(id: &str, held: &Held<CampaignState>, jobs: Option<u64>) -> Self {
+        let state = held.state();
+        Self {
+            campaign: id.to_owned(),
+            left: state.map(|state| state.limit.get().saturating_sub(state.issued)),
+            limit: state.map(|state| state.limit.get()),
+            is_open: state.is_some_and(|state| state.status == Status::Open),
+            jobs: jobs.unwrap_or(0),
+        }
+    }
+}
+
+impl Payouts {
+    fn add(&mut self, found: ForReview) {
+        self.open += found.open;
+        self.for_review += found.count;
+        self.rows.extend(found.listed.into_iter().map(|listed| match listed {
+            Listed::Open(hold) => PayoutRow {
+                id: hold.id.to_string(),
+                amount: money(u128::from(hold.amount), &hold.currency),
+                since_ms: Some(hold.since_ms),
+                reason: hold.reason,
+            },
+            Listed::Damaged(damaged) => {
+                PayoutRow { id: damaged.id, amount: "-".to_owned(), since_ms: None, reason: damaged.what }
+            }
+        }));
     }
 }

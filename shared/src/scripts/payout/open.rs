@@ -4,7 +4,9 @@
 
 use redis::{Pipeline, Value};
 
+use crate::amount::NUMBER_MAX;
 use crate::code::Code;
+use crate::failure::Failure;
 use crate::ids::{AccountId, JobId};
 use crate::keys::Keys;
 use crate::link::Link;
@@ -192,7 +194,7 @@ async fn read_members(link: &mut Link, keys: &Keys, members: &[Vec<u8>]) -> Resu
             Some(Ok(row)) => read_hold(keys, &id, row),
             Some(Err(failure)) if failure.is_wrong_type() => Err(format!("{} is no hash", keys.hold(&id))),
             Some(Err(failure)) => return Err(failure.into()),
-            None => return Err(crate::failure::Failure::unknown("a reply is missing").into()),
+            None => return Err(Failure::unknown("a reply is missing").into()),
         };
         let what = match read {
             Ok(Some(hold)) if hold.account == account => {
@@ -257,6 +259,48 @@ pub async fn of_account(
         }
         cursor = next;
     }
+}
+
+/// Open payouts at a glance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForReview {
+    /// How many payouts are open.
+    pub open: u64,
+    /// How many of them a person has to decide.
+    pub count: u64,
+    /// Those, as many as were asked for.
+    pub listed: Vec<Listed>,
+}
+
+/// Counts the open payouts and reads up to `limit` of those that wait for a person.
+///
+/// # Errors
+/// As [`listed`].
+pub async fn for_review(link: &mut Link, keys: &Keys, limit: usize) -> Result<ForReview, ScriptError> {
+    /// Where `hold.lua` lists what needs review: no clock comes to it.
+    const REVIEW_SCORE: u64 = NUMBER_MAX;
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("ZCARD").arg(keys.payouts());
+    pipeline.cmd("ZCOUNT").arg(keys.payouts()).arg(REVIEW_SCORE).arg("+inf");
+    let range = pipeline.cmd("ZRANGE").arg(keys.payouts()).arg(REVIEW_SCORE).arg("+inf");
+    range.arg("BYSCORE").arg("LIMIT").arg(0).arg(limit);
+    let mut replies = Vec::with_capacity(3);
+    for reply in link.run_pipeline(&pipeline).await? {
+        replies.push(match reply {
+            Err(failure) if failure.is_wrong_type() => {
+                return Err(ScriptError::CorruptPartition(format!("{} is no sorted set", keys.payouts())));
+            }
+            reply => reply?,
+        });
+    }
+    let read = |value| redis::from_redis_value::<u64>(value).ok();
+    let mut replies = replies.into_iter();
+    let (open, count) = (replies.next().and_then(read), replies.next().and_then(read));
+    let members = replies.next().and_then(|value| redis::from_redis_value::<Vec<Vec<u8>>>(value).ok());
+    let (Some(open), Some(count), Some(members)) = (open, count, members) else {
+        return Err(Failure::unknown("a count or a list of payouts that cannot be read").into());
+    };
+    Ok(ForReview { open, count, listed: read_members(link, keys, &members).await? })
 }
 
 /// Reads `<account> TAB <id>`.

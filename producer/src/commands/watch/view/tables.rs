@@ -1,0 +1,182 @@
+//! The lower half: six tables, of which as many are drawn as fit.
+
+use std::cmp::Reverse;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::style::Stylize;
+use ratatui::text::Span;
+use ratatui::widgets::{Cell, Row, Table};
+
+use super::super::Sort;
+use super::super::reading::{AccountRow, CampaignRow, Reading};
+use super::{age, aged, block, count, head, right, words};
+
+type Draw = fn(&mut Frame<'_>, Rect, &str, &Reading, Sort);
+
+/// The tables in the order of their digits.
+pub(in super::super) const TABLES: [Draw; 6] = [campaigns, accounts, payouts, dead, queues, workers];
+
+/// Draws one of [`TABLES`].
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, table: usize, reading: &Reading, sort: Sort) {
+    TABLES[table](frame, area, &format!(" {} ", table + 1), reading, sort);
+}
+
+/// A table, its last column to the right at the latest.
+fn table<const N: usize>(
+    title: String,
+    header: [Cell<'static>; N],
+    widths: [Constraint; N],
+    rows: impl IntoIterator<Item = [Cell<'static>; N]>,
+) -> Table<'static> {
+    Table::new(rows.into_iter().map(Row::new), widths).header(head(header)).block(block(title))
+}
+
+/// Whether figures of the last minute are of a part of the decisions only.
+fn about(reading: &Reading) -> &'static str {
+    if reading.is_estimate { "about/min" } else { "jobs/min" }
+}
+
+fn campaigns(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, sort: Sort) {
+    let of = if reading.campaigns_complete { "" } else { " (the first, and those that move)" };
+    let title = format!("{number}campaigns{of} ");
+    if reading.campaigns.is_empty() {
+        return frame.render_widget(words(title, "none".dark_gray()), area);
+    }
+    let mut campaigns: Vec<&CampaignRow> = reading.campaigns.iter().collect();
+    campaigns.sort_by(|a, b| a.campaign.cmp(&b.campaign));
+    match sort {
+        Sort::Moved => campaigns.sort_by_key(|row| (Reverse(row.jobs), !row.is_open, row.left)),
+        Sort::Left => campaigns.sort_by_key(|row| (!row.is_open, row.left)),
+        Sort::Name => {}
+    }
+    let rows = campaigns.into_iter().map(|row| {
+        let left = match (row.left, row.limit) {
+            (Some(_), _) if !row.is_open => "closed".dark_gray(),
+            (Some(0), _) => "none".yellow().bold(),
+            (Some(left), _) => Span::raw(count(left)).bold(),
+            (None, _) => "damaged".red().bold(),
+        };
+        let limit = row.limit.map_or_else(|| "-".to_owned(), count);
+        [Cell::from(row.campaign.clone()), right(left), right(limit), right(count(row.jobs))]
+    });
+    let header = [Cell::from("campaign"), right("left"), right("limit"), right(about(reading))];
+    let widths = [Constraint::Min(8), Constraint::Length(9), Constraint::Length(9), Constraint::Length(9)];
+    frame.render_widget(table(title, header, widths, rows), area);
+}
+
+fn accounts(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, sort: Sort) {
+    let title = format!("{number}accounts that moved in the last minute ");
+    if reading.accounts.is_empty() {
+        return frame.render_widget(words(title, "none".dark_gray()), area);
+    }
+    let mut accounts: Vec<&AccountRow> = reading.accounts.iter().collect();
+    accounts.sort_by(|a, b| a.account.cmp(&b.account));
+    match sort {
+        Sort::Moved => accounts.sort_by_key(|row| Reverse(row.jobs)),
+        Sort::Left => accounts.sort_by_key(|row| row.available),
+        Sort::Name => {}
+    }
+    let is_wide = area.width >= 56;
+    let rows = accounts.into_iter().map(|row| {
+        let taken = if is_wide { row.taken_text.clone() } else { String::new() };
+        let (available, jobs) = (row.available_text.clone(), count(row.jobs));
+        [Cell::from(row.account.clone()), right(available), right(taken), right(jobs)]
+    });
+    let taken = if is_wide { "taken" } else { "" };
+    let header = [Cell::from("account"), right("available"), right(taken), right(about(reading))];
+    let taken = Constraint::Length(if is_wide { 14 } else { 0 });
+    let widths = [Constraint::Min(8), Constraint::Length(15), taken, Constraint::Length(9)];
+    frame.render_widget(table(title, header, widths, rows), area);
+}
+
+fn payouts(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _: Sort) {
+    let payouts = &reading.payouts;
+    let on_their_way = payouts.open.saturating_sub(payouts.for_review);
+    let title = format!(
+        "{number}payouts: {} for a person, {} on their way ",
+        count(payouts.for_review),
+        count(on_their_way)
+    );
+    if payouts.rows.is_empty() {
+        return frame.render_widget(words(title, "none waits for a person".dark_gray()), area);
+    }
+    let rows = payouts.rows.iter().map(|row| {
+        let age_ms = row.since_ms.map(|since_ms| reading.overview.at_ms.saturating_sub(since_ms));
+        let id = Cell::from(row.id.clone().yellow().bold());
+        [id, right(row.amount.clone()), right(age(age_ms)), Cell::from(row.reason.clone())]
+    });
+    let header = [Cell::from("id"), right("amount"), right("for"), Cell::from("why")];
+    let widths = [Constraint::Min(8), Constraint::Length(13), Constraint::Length(7), Constraint::Fill(1)];
+    frame.render_widget(table(title, header, widths, rows), area);
+}
+
+fn dead(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _: Sort) {
+    let title = format!("{number}dead letters: {} ", count(reading.overview.counts.dead));
+    if reading.overview.dead_by_reason.is_empty() {
+        return frame.render_widget(words(title, "none".dark_gray()), area);
+    }
+    let mut reasons: Vec<_> = reading.overview.dead_by_reason.iter().collect();
+    reasons.sort_by_key(|reason| Reverse(reason.count));
+    let rows = reasons
+        .into_iter()
+        .map(|reason| [Cell::from(reason.reason.clone().yellow()), right(count(reason.count))]);
+    let header = [Cell::from("reason"), right("jobs")];
+    frame.render_widget(table(title, header, [Constraint::Min(8), Constraint::Length(9)], rows), area);
+}
+
+fn queues(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _: Sort) {
+    let title = format!("{number}queues ");
+    if reading.overview.queues.is_empty() {
+        return frame.render_widget(words(title, "none".dark_gray()), area);
+    }
+    let rows = reading.overview.queues.iter().map(|queue| {
+        let status = match queue.status {
+            "active" => Span::raw("active"),
+            other => Span::raw(other).yellow().bold(),
+        };
+        [
+            Cell::from(queue.queue.clone()),
+            Cell::from(status),
+            right(count(queue.waiting)),
+            right(count(queue.in_flight)),
+            right(aged(queue.oldest_age_ms)),
+        ]
+    });
+    let widths = [
+        Constraint::Min(7),
+        Constraint::Length(8),
+        Constraint::Length(9),
+        Constraint::Length(9),
+        Constraint::Length(7),
+    ];
+    let header =
+        [Cell::from("queue"), Cell::from("status"), right("waiting"), right("in flight"), right("oldest")];
+    frame.render_widget(table(title, header, widths, rows), area);
+}
+
+fn workers(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _: Sort) {
+    let alive = reading.workers.iter().filter(|worker| worker.is_alive()).count();
+    let title = format!("{number}workers: {alive} of {} alive ", reading.workers.len());
+    if reading.workers.is_empty() {
+        return frame.render_widget(words(title, "none: nothing is settled until one starts".yellow()), area);
+    }
+    // A worker that is silent comes first: on a small screen the rest is cut off.
+    let mut workers: Vec<_> = reading.workers.iter().collect();
+    workers.sort_by_key(|worker| worker.is_alive());
+    let rows = workers.into_iter().map(|worker| {
+        let name = match (&worker.host, worker.pid) {
+            (Some(host), Some(pid)) => format!("{host}:{pid}"),
+            _ => worker.worker.clone(),
+        };
+        let state = match worker.state {
+            "alive" => Span::raw("alive").green(),
+            other => Span::raw(other).yellow().bold(),
+        };
+        let beat = right(age(worker.beat_age_ms));
+        [Cell::from(name), Cell::from(state), beat, right(count(worker.in_flight))]
+    });
+    let widths = [Constraint::Min(10), Constraint::Length(6), Constraint::Length(7), Constraint::Length(9)];
+    let header = [Cell::from("worker"), Cell::from("state"), right("beat"), right("in flight")];
+    frame.render_widget(table(title, header, widths, rows), area);
+}
