@@ -152,7 +152,7 @@ impl Stage {
     /// Says so if these programs were built to be seen soon rather than to be fast.
     pub(crate) fn say_build(&self) {
         if !matches!(env!("TOLLGATE_OPT_LEVEL"), "2" | "3") {
-            self.say("build", "quick, hardly optimised: rates are lower than a release's (`make bench`)");
+            self.say("build", "quick, not optimised: rates are a small part of a release's (`make bench`)");
         }
     }
 
