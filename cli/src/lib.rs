@@ -9,7 +9,8 @@
 mod files;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
+use std::path::Path;
 
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
@@ -54,6 +55,16 @@ pub fn try_parse_from<T: Parser>(
     let mut matches = command.try_get_matches_from_mut(words)?;
     refuse_empty_values(&mut command, &matches)?;
     T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Writes the manual page of a program, and one for each of its commands, into a directory that it makes if need be.
+/// They are made from what `--help` is made from.
+///
+/// # Errors
+/// Where the directory or a page cannot be written.
+pub fn write_manual<T: Parser>(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    clap_mangen::generate_to(T::command(), dir)
 }
 
 /// Takes variables that are set but empty away from the flags that they stand for.

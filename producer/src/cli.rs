@@ -109,6 +109,11 @@ pub(crate) enum Command {
         /// For which one
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages
+    Man {
+        /// Into this directory, as FILE.1
+        dir: PathBuf,
+    },
 }
 
 #[cfg(test)]

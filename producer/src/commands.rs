@@ -25,6 +25,7 @@ pub(crate) mod withdraw;
 pub(crate) mod worker;
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::CommandFactory;
@@ -39,6 +40,11 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "tollgate-producer", &mut script);
     std::io::stdout().write_all(&script).context("cannot write to stdout")?;
+    Ok(Exit::Done)
+}
+
+fn manual(dir: &Path) -> anyhow::Result<Exit> {
+    tollgate_cli::write_manual::<Cli>(dir).with_context(|| format!("cannot write into {}", dir.display()))?;
     Ok(Exit::Done)
 }
 
@@ -67,5 +73,6 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Repair(args) => repair::run(context, args).await,
         Command::Redis(args) => redis::run(context, args).await,
         Command::Completions { shell } => completions(shell),
+        Command::Man { dir } => manual(&dir),
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -67,6 +67,10 @@ struct Args {
     /// Only ask the worker at --listen whether it lives; exit 0 if it does, 1 if it does not
     #[arg(long)]
     health_check: bool,
+
+    /// Only write the manual page into this directory
+    #[arg(long, value_name = "DIR")]
+    man: Option<PathBuf>,
 
     /// redis://, rediss:// or unix://; without it a private server under .tollgate/ is used
     #[arg(long, value_name = "URL", env = env::REDIS_URL, hide_env_values = true)]
@@ -154,12 +158,17 @@ pub(crate) enum Invocation {
     Work(Box<Config>),
     /// Ask the worker that listens at this address.
     HealthCheck(SocketAddr),
+    /// Write the manual page into this directory.
+    Manual(PathBuf),
 }
 
 impl Invocation {
     /// Reads the command line and the environment; ends the process at `--help` and at what clap refuses (exit 2).
     pub(crate) fn from_args() -> Result<Self, String> {
         let args: Args = tollgate_cli::parse();
+        if let Some(dir) = args.man {
+            return Ok(Self::Manual(dir));
+        }
         if args.health_check {
             // A container's check has the same environment as its worker, and nothing else of it is looked at.
             let address = args.listen.ok_or("--health-check: needs --listen, or TOLLGATE_LISTEN")?;
@@ -168,6 +177,14 @@ impl Invocation {
         crate::failpoint::check_environment()?;
         Config::new(args).map(Box::new).map(Self::Work)
     }
+}
+
+/// Writes the manual page.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(crate) fn write_manual(dir: &Path) -> std::io::Result<()> {
+    tollgate_cli::write_manual::<Args>(dir)
 }
 
 impl Config {
@@ -252,7 +269,8 @@ mod tests {
     }
 
     /// Of the flags that are no setting, or that only a person may give.
-    const ONLY_TYPED: [&str; 5] = ["allow_unsafe_redis", "health_check", "help", "lock_urls", "queues"];
+    const ONLY_TYPED: [&str; 6] =
+        ["allow_unsafe_redis", "health_check", "help", "lock_urls", "man", "queues"];
 
     #[test]
     fn every_setting_can_come_from_the_environment() {

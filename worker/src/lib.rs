@@ -31,6 +31,7 @@ mod spare_links;
 mod supervisor;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ const THREADS: usize = 2;
 pub fn main() -> ExitCode {
     let config = match cli::Invocation::from_args() {
         Ok(cli::Invocation::HealthCheck(address)) => return health_check(address),
+        Ok(cli::Invocation::Manual(dir)) => return manual(&dir),
         Ok(cli::Invocation::Work(config)) => Ok(*config),
         Err(error) => Err(error),
     };
@@ -65,6 +67,16 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(Duration::from_millis(100));
     log::flush();
     code
+}
+
+fn manual(dir: &Path) -> ExitCode {
+    match cli::write_manual(dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("--man {}: {error}", dir.display()));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// For what is wrong before there is a log.
