@@ -87,7 +87,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
         let jobs = if in_hand == 1 { "job" } else { "jobs" };
         stage.say(
             "killed",
-            format_args!("worker {} (pid {pid}) by SIGKILL, with {in_hand} {jobs} in its hands", VICTIM + 1),
+            format_args!("worker {} (pid {pid}) by SIGKILL, with {in_hand} {jobs} in flight", VICTIM + 1),
         );
         stage.say(
             "reclaimed",
@@ -107,7 +107,7 @@ struct Killed {
     at: Instant,
 }
 
-/// Kills a worker that has work in its hands, when an eighth of the burst is settled. It is frozen first: then what
+/// Kills a worker that has work in flight, when an eighth of the burst is settled. It is frozen first: then what
 /// it has in hand can be counted, and is certain to be settled by others.
 async fn kill_in_the_middle(
     stage: &Stage,

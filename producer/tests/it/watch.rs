@@ -106,7 +106,7 @@ fn at_sixty_columns_its_keys_bring_every_table() {
     let mut terminal = Terminal::start(&cli, (60, 24), &[]);
     terminal.shows("summer");
     for (keys, words) in [
-        (&b"2"[..], "accounts that moved in the last minute"),
+        (&b"2"[..], "accounts of the last minute"),
         (b"\t", "payouts: 0 for a person, 0 on their way"),
         (b"4", "dead letters: 0"),
         (b"\x1b[B", "queues"),

@@ -48,7 +48,7 @@ pub(super) struct Reading {
     /// Those that moved within the last minute.
     pub(super) accounts: Vec<AccountRow>,
     pub(super) payouts: Payouts,
-    /// Whether some decisions of the last minute were not looked at: then there was more movement than is shown.
+    /// Whether some decisions of the last minute were not looked at: then movement is an estimate from the others.
     pub(super) is_estimate: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct CampaignRow {
     pub(super) left: Option<u64>,
     pub(super) limit: Option<u64>,
     pub(super) is_open: bool,
-    /// Issued and refused within the last minute, as far as the journal was looked at.
+    /// How many jobs it had within the last minute.
     pub(super) jobs: u64,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct AccountRow {
     pub(super) available: Option<u64>,
     /// The same for people.
     pub(super) available_text: String,
-    /// What left it within the last minute, likewise.
+    /// What was taken from it within the last minute, likewise.
     pub(super) taken_text: String,
     pub(super) jobs: u64,
 }
@@ -138,11 +138,7 @@ impl Reader {
             let read = self.partition(partition, &mut link, &mut reading).await;
             failed.note(partition, read)?;
         }
-        let before = |number| self.seqs.get(&number).copied();
-        let decided: u64 = (reading.overview.partitions.iter())
-            .filter_map(|now| Some(now.counts.decided.saturating_sub(before(now.partition)?)))
-            .sum();
-        reading.is_estimate = self.movements.is_estimate(reading.sampled.decided < decided);
+        reading.is_estimate = self.movements.is_estimate();
         let ends = reading.overview.partitions.iter();
         self.seqs.extend(ends.map(|partition| (partition.partition, partition.counts.decided)));
         Ok(reading)
@@ -177,6 +173,7 @@ impl Reader {
     ) -> anyhow::Result<()> {
         let before = self.seqs.get(&partition.number()).copied();
         let Some(before) = before.filter(|before| *before < head) else { return Ok(()) };
+        let sampled_before = sampled.decided;
         // Damage is the audit's to tell; here it only goes uncounted.
         let entries = journal::read(link, keys, before + 1, ENTRIES_SAMPLED).await?.unwrap_or_default();
         for line in entries.iter().filter_map(|entry| entry.lines().ok()).flatten() {
@@ -186,6 +183,7 @@ impl Reader {
                 self.movements.add(partition.number(), &line);
             }
         }
+        self.movements.seen(partition.number(), sampled.decided - sampled_before, head - before);
         Ok(())
     }
 }

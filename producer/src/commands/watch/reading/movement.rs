@@ -1,4 +1,4 @@
-//! Which campaigns and accounts moved within the last minute, by the lines of the journal that were looked at. Pure.
+//! Which campaigns and accounts moved within the last minute, by the lines of the journal that were seen. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,10 +18,27 @@ pub(super) struct Movements(VecDeque<Look>);
 #[derive(Debug)]
 struct Look {
     at_ms: u64,
-    /// Whether it has not seen every decision.
-    is_partial: bool,
     /// By partition.
-    partitions: BTreeMap<u16, Moved>,
+    partitions: BTreeMap<u16, Sample>,
+}
+
+/// What one look saw of a partition.
+#[derive(Debug, Default)]
+struct Sample {
+    moved: Moved,
+    /// How many decisions it saw, of how many.
+    seen: u64,
+    decided: u64,
+}
+
+impl Sample {
+    /// What a count of it stands for.
+    fn scaled(&self, count: u64) -> u64 {
+        match u128::from(count) * u128::from(self.decided) {
+            _ if self.seen == 0 => count,
+            product => u64::try_from(product / u128::from(self.seen)).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// What moved in one partition.
@@ -38,13 +55,13 @@ impl Movements {
     /// back makes newer than now.
     pub(super) fn begin(&mut self, at_ms: u64) {
         self.0.retain(|look| look.at_ms <= at_ms && look.at_ms + REMEMBERED_MS > at_ms);
-        self.0.push_back(Look { at_ms, is_partial: false, partitions: BTreeMap::new() });
+        self.0.push_back(Look { at_ms, partitions: BTreeMap::new() });
     }
 
     /// Adds a line to the look that was begun last.
     pub(super) fn add(&mut self, partition: u16, line: &Line) {
         let Some(look) = self.0.back_mut() else { return };
-        let moved = look.partitions.entry(partition).or_default();
+        let moved = &mut look.partitions.entry(partition).or_default().moved;
         match line.request.resource() {
             Resource::Campaign(campaign) => {
                 let id = campaign.as_str();
@@ -63,25 +80,31 @@ impl Movements {
         }
     }
 
-    /// Notes whether the look that was begun last has missed decisions; answers whether any of the last minute has.
-    pub(super) fn is_estimate(&mut self, is_partial: bool) -> bool {
+    /// Notes how many of a partition's decisions the look that was begun last has seen.
+    pub(super) fn seen(&mut self, partition: u16, seen: u64, decided: u64) {
         if let Some(look) = self.0.back_mut() {
-            look.is_partial = is_partial;
+            let sample = look.partitions.entry(partition).or_default();
+            (sample.seen, sample.decided) = (seen, decided);
         }
-        self.0.iter().any(|look| look.is_partial)
     }
 
-    /// What moved most in a partition within the last minute, `count` campaigns and accounts at most.
+    /// Whether a look of the last minute has not seen every decision.
+    pub(super) fn is_estimate(&self) -> bool {
+        self.0.iter().flat_map(|look| look.partitions.values()).any(|sample| sample.seen < sample.decided)
+    }
+
+    /// What moved most in a partition within the last minute, `count` campaigns and accounts at most. Where a look has
+    /// seen only some of the decisions, those stand for all of them.
     pub(super) fn most_moved(&self, partition: u16, count: usize) -> Moved {
         let mut sum = Moved::default();
-        for moved in self.0.iter().filter_map(|look| look.partitions.get(&partition)) {
-            for (id, jobs) in &moved.campaigns {
-                *sum.campaigns.entry(id.clone()).or_default() += jobs;
+        for sample in self.0.iter().filter_map(|look| look.partitions.get(&partition)) {
+            for (id, jobs) in &sample.moved.campaigns {
+                *sum.campaigns.entry(id.clone()).or_default() += sample.scaled(*jobs);
             }
-            for (id, (jobs, taken)) in &moved.accounts {
+            for (id, (jobs, taken)) in &sample.moved.accounts {
                 let (jobs_sum, taken_sum) = sum.accounts.entry(id.clone()).or_default();
-                *jobs_sum += jobs;
-                *taken_sum = taken_sum.saturating_add(*taken);
+                *jobs_sum += sample.scaled(*jobs);
+                *taken_sum = taken_sum.saturating_add(sample.scaled(*taken));
             }
         }
         keep_most(&mut sum.campaigns, count, |jobs| *jobs);
@@ -159,6 +182,21 @@ mod tests {
         // The clock went back: nothing is remembered from its future.
         movements.begin(1_000);
         assert!(movements.most_moved(0, 10).campaigns.is_empty());
+    }
+
+    #[test]
+    fn what_was_seen_stands_for_what_was_not() {
+        let mut movements = Movements::default();
+        movements.begin(1);
+        movements.add(0, &withdrawal("a1", 500, Code::Withdrawn));
+        movements.seen(0, 1, 1);
+        assert!(!movements.is_estimate());
+        movements.begin(2);
+        movements.add(0, &withdrawal("a1", 500, Code::Withdrawn));
+        movements.add(0, &withdrawal("a2", 500, Code::Withdrawn));
+        movements.seen(0, 2, 2_000);
+        assert!(movements.is_estimate());
+        assert_eq!(movements.most_moved(0, 1).accounts["a1"], (1_001, 500_500));
     }
 
     #[test]

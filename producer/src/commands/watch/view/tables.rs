@@ -33,8 +33,25 @@ fn table<const N: usize>(
 }
 
 /// Whether figures of the last minute are of a part of the decisions only.
-fn about(reading: &Reading) -> &'static str {
-    if reading.is_estimate { "about/min" } else { "jobs/min" }
+fn jobs_a_minute(reading: &Reading) -> &'static str {
+    if reading.is_estimate { "~jobs/min" } else { "jobs/min" }
+}
+
+/// A name that is too long for its column, without its middle: names often differ at their end alone.
+fn fitting(name: &str, columns: u16) -> String {
+    let (length, columns) = (name.chars().count(), usize::from(columns));
+    if length <= columns || columns < 3 {
+        return name.to_owned();
+    }
+    let before = columns / 2;
+    let after = columns - before - 1;
+    name.chars().take(before).chain(['…']).chain(name.chars().skip(length - after)).collect()
+}
+
+/// How many columns the first column has beside others of these widths: all that is left.
+fn rest(area: Rect, others: &[u16]) -> u16 {
+    let taken: u16 = others.iter().map(|width| width + 1).sum();
+    area.width.saturating_sub(2).saturating_sub(taken).max(8)
 }
 
 fn campaigns(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, sort: Sort) {
@@ -50,6 +67,7 @@ fn campaigns(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading,
         Sort::Left => campaigns.sort_by_key(|row| (!row.is_open, row.left)),
         Sort::Name => {}
     }
+    let name = rest(area, &[9, 9, 9]);
     let rows = campaigns.into_iter().map(|row| {
         let left = match (row.left, row.limit) {
             (Some(_), _) if !row.is_open => "closed".dark_gray(),
@@ -58,15 +76,15 @@ fn campaigns(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading,
             (None, _) => "damaged".red().bold(),
         };
         let limit = row.limit.map_or_else(|| "-".to_owned(), count);
-        [Cell::from(row.campaign.clone()), right(left), right(limit), right(count(row.jobs))]
+        [Cell::from(fitting(&row.campaign, name)), right(left), right(limit), right(count(row.jobs))]
     });
-    let header = [Cell::from("campaign"), right("left"), right("limit"), right(about(reading))];
+    let header = [Cell::from("campaign"), right("left"), right("limit"), right(jobs_a_minute(reading))];
     let widths = [Constraint::Min(8), Constraint::Length(9), Constraint::Length(9), Constraint::Length(9)];
     frame.render_widget(table(title, header, widths, rows), area);
 }
 
 fn accounts(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, sort: Sort) {
-    let title = format!("{number}accounts that moved in the last minute ");
+    let title = format!("{number}accounts of the last minute ");
     if reading.accounts.is_empty() {
         return frame.render_widget(words(title, "none".dark_gray()), area);
     }
@@ -78,15 +96,21 @@ fn accounts(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, 
         Sort::Name => {}
     }
     let is_wide = area.width >= 56;
+    let taken_width = if is_wide { 14 } else { 0 };
+    let name = rest(area, &[15, taken_width, 9]);
     let rows = accounts.into_iter().map(|row| {
         let taken = if is_wide { row.taken_text.clone() } else { String::new() };
         let (available, jobs) = (row.available_text.clone(), count(row.jobs));
-        [Cell::from(row.account.clone()), right(available), right(taken), right(jobs)]
+        [Cell::from(fitting(&row.account, name)), right(available), right(taken), right(jobs)]
     });
-    let taken = if is_wide { "taken" } else { "" };
-    let header = [Cell::from("account"), right("available"), right(taken), right(about(reading))];
-    let taken = Constraint::Length(if is_wide { 14 } else { 0 });
-    let widths = [Constraint::Min(8), Constraint::Length(15), taken, Constraint::Length(9)];
+    let taken = match (is_wide, reading.is_estimate) {
+        (false, _) => "",
+        (true, false) => "taken",
+        (true, true) => "~taken",
+    };
+    let header = [Cell::from("account"), right("available"), right(taken), right(jobs_a_minute(reading))];
+    let widths =
+        [Constraint::Min(8), Constraint::Length(15), Constraint::Length(taken_width), Constraint::Length(9)];
     frame.render_widget(table(title, header, widths, rows), area);
 }
 
@@ -130,13 +154,14 @@ fn queues(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _:
     if reading.overview.queues.is_empty() {
         return frame.render_widget(words(title, "none".dark_gray()), area);
     }
+    let name = rest(area, &[8, 9, 9, 7]);
     let rows = reading.overview.queues.iter().map(|queue| {
         let status = match queue.status {
             "active" => Span::raw("active"),
             other => Span::raw(other).yellow().bold(),
         };
         [
-            Cell::from(queue.queue.clone()),
+            Cell::from(fitting(&queue.queue, name)),
             Cell::from(status),
             right(count(queue.waiting)),
             right(count(queue.in_flight)),
@@ -161,6 +186,7 @@ fn workers(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _
     if reading.workers.is_empty() {
         return frame.render_widget(words(title, "none: nothing is settled until one starts".yellow()), area);
     }
+    let name_columns = rest(area, &[6, 7, 9]);
     // A worker that is silent comes first: on a small screen the rest is cut off.
     let mut workers: Vec<_> = reading.workers.iter().collect();
     workers.sort_by_key(|worker| worker.is_alive());
@@ -169,6 +195,7 @@ fn workers(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _
             (Some(host), Some(pid)) => format!("{host}:{pid}"),
             _ => worker.worker.clone(),
         };
+        let name = fitting(&name, name_columns);
         let state = match worker.state {
             "alive" => Span::raw("alive").green(),
             other => Span::raw(other).yellow().bold(),
@@ -179,4 +206,17 @@ fn workers(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _
     let widths = [Constraint::Min(10), Constraint::Length(6), Constraint::Length(7), Constraint::Length(9)];
     let header = [Cell::from("worker"), Cell::from("state"), right("beat"), right("in flight")];
     frame.render_widget(table(title, header, widths, rows), area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_cut_keeps_its_end() {
+        assert_eq!(fitting("summer", 6), "summer");
+        assert_eq!(fitting("burst-d77c7bd696-11", 9), "burs…6-11");
+        assert_eq!(fitting("кампания-1", 8), "камп…я-1");
+        assert_eq!(fitting("summer", 2), "summer");
+    }
 }
