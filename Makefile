@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow build fmt tools clients redis postgres etcd zookeeper engine callgrind compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -62,7 +62,7 @@ compose-smoke: ## both on what tests have built, for a minute with four workers:
 	cargo build --workspace --bins $(FEATURES)
 	@sh scripts/ci-compose.sh target/debug
 
-test: tools redis postgres clients check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks outside of containers
+test: tools redis postgres promtool clients check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks outside of containers
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
 	cargo build --workspace --bins $(FEATURES)
@@ -99,7 +99,8 @@ etcd: ## the same with etcd
 zookeeper: ## the same with ZooKeeper
 engine: ## the same with a container engine and compose; nothing else installs one
 callgrind: ## the same with valgrind, whose callgrind counts instructions
-redis postgres etcd zookeeper engine callgrind:
+promtool: ## the same with Prometheus, whose promtool checks the rules of docs/prometheus
+redis postgres etcd zookeeper engine callgrind promtool:
 	@sh scripts/install-server.sh $@
 
 tools: ## install rustfmt and clippy if they are missing

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs a server by the system's package manager, where it is missing:
 #
-#   sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine|callgrind
+#   sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine|callgrind|promtool
 #
 # Does nothing where it is there, so it may run before every demo and test. It never starts the distribution's own
 # server: Tollgate's private servers are started by Tollgate, on addresses of their own.
@@ -64,8 +64,15 @@ case $server in
     apt=valgrind dnf=valgrind apk=valgrind pacman=valgrind
     by_hand='https://valgrind.org/'
     ;;
+  promtool)
+    # It comes with the server, which stays off: the tests check rules and figures with it.
+    have_server() { have promtool; }
+    what='promtool' unit=prometheus
+    apt=prometheus dnf=golang-github-prometheus apk=prometheus pacman=prometheus brew=prometheus
+    by_hand='https://prometheus.io/download/'
+    ;;
   *)
-    echo "usage: sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine|callgrind" >&2
+    echo "usage: sh scripts/install-server.sh redis|postgres|etcd|zookeeper|engine|callgrind|promtool" >&2
     exit 2
     ;;
 esac

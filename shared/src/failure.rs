@@ -49,7 +49,31 @@ pub enum Refusal {
     Client,
 }
 
+const _: () = assert!(Refusal::ALL.len() == Refusal::Client as usize + 1, "every one, once");
+
 impl Refusal {
+    /// Every one.
+    pub const ALL: [Self; 18] = [
+        Self::Unreachable,
+        Self::NoLink,
+        Self::ProtectedMode,
+        Self::Tls,
+        Self::TooManyFiles,
+        Self::Credentials,
+        Self::NoPermission,
+        Self::OutOfMemory,
+        Self::ReadOnly,
+        Self::PersistenceFailing,
+        Self::TooFewReplicas,
+        Self::Loading,
+        Self::Busy,
+        Self::MasterDown,
+        Self::Cluster,
+        Self::NoScript,
+        Self::UnsafeRedis,
+        Self::Client,
+    ];
+
     /// The stable snake_case name, for logs, metrics and `--json`.
     pub fn code(self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ use self::bounded::Bounded;
 use crate::failpoint::failpoint;
 use crate::health::Health;
 use crate::log;
-use crate::metrics::Now;
+use crate::metrics::{Format, Now};
 use crate::process::Worker;
 use crate::shutdown::Phase;
 use crate::supervisor::Supervisor;
@@ -31,16 +31,17 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    fn metrics(&self) -> String {
+    fn metrics(&self, format: Format) -> String {
         let worker = self.worker.get();
         let readiness = self.health.readiness();
-        self.health.metrics.page(Now {
+        let now = Now {
             up: readiness.is_ready(),
             incidents: readiness.incidents,
             log_lines_dropped: log::dropped(),
             entries_in_flight: worker.map_or(0, |worker| worker.hand.len()),
             settle_calls_in_flight: worker.map_or(0, |worker| worker.slots.busy()),
-        })
+        };
+        self.health.metrics.page(now, format)
     }
 
     fn ready(&self) -> (StatusCode, String) {
@@ -83,10 +84,11 @@ fn router(pages: Pages) -> Router {
     Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(async move || ready.ready()))
-        .route("/metrics", get(async move || metrics(&pages)))
+        .route("/metrics", get(async move |asked: HeaderMap| metrics(&pages, &asked)))
 }
 
-fn metrics(pages: &Pages) -> impl IntoResponse + use<> {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, TYPE)], pages.metrics())
+fn metrics(pages: &Pages, asked: &HeaderMap) -> impl IntoResponse + use<> {
+    let accept = asked.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    ([(header::CONTENT_TYPE, format.content_type())], pages.metrics(format))
 }

@@ -1,26 +1,42 @@
 //! Every figure at `/metrics`, by name. `docs/operating.md` explains them.
 //!
-//! Labels come from closed lists (codes, reasons, kinds of failure) and from queue names. Updated once per batch,
-//! never once per job.
+//! Labels come from closed lists (codes, reasons, kinds of failure), each there from the start with 0, and from queue
+//! names. Updated once per batch; only how long a job took is noted job by job.
 
+mod classic;
+mod page;
+mod process;
+
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
-use tollgate::code::Code;
-use tollgate::failure::Failure;
+use tollgate::code::{Class, Code, Stored};
+use tollgate::failure::{Failure, Refusal};
+use tollgate::ids::QueueName;
 use tollgate::incidents::{Kind, Open};
+use tollgate::instant::Instant;
+use tollgate::job;
 use tollgate::scripts::ScriptError;
-use tollgate::scripts::settle::Answer;
+use tollgate::scripts::settle::{Answer, Item};
+
+pub(crate) use page::Format;
 
 type Label = [(&'static str, &'static str); 1];
 /// Partition and queue.
 type QueueLabels = [(&'static str, String); 2];
 type PartitionLabel = [(&'static str, String); 1];
+/// Kind and queue.
+type JobLabels = [(&'static str, String); 2];
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// From a millisecond to nine minutes.
+fn job_durations() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 20))
+}
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -33,19 +49,20 @@ pub(crate) struct Metrics {
     pub(crate) reclaimed: Counter,
     pub(crate) promoted: Counter,
     pub(crate) reaped: Counter,
+    job_duration: Family<JobLabels, Histogram, fn() -> Histogram>,
     settle_duration: Histogram,
     batch_size: Histogram,
     redis_failures: Family<Label, Counter>,
     payouts: Family<Label, Counter>,
     payout_locks_failed: Counter,
     payout_locks_waiting: Gauge,
-    payout_locks_longest_wait_ms: Gauge,
+    payout_locks_longest_wait: Seconds,
     lock_servers: Family<Label, Gauge>,
     tasks_restarted: Counter,
     pub(crate) redis_changed: Counter,
     queue_waiting: Family<QueueLabels, Gauge>,
     queue_in_flight: Family<QueueLabels, Gauge>,
-    queue_oldest_age_ms: Family<QueueLabels, Gauge>,
+    queue_oldest_age: Family<QueueLabels, Seconds>,
     dead_refused: Family<PartitionLabel, Gauge>,
     dead_stripped: Family<PartitionLabel, Gauge>,
     dead: Family<PartitionLabel, Gauge>,
@@ -65,7 +82,7 @@ pub(crate) struct Now {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self {
+        let metrics = Self {
             decided: Family::default(),
             replayed: Counter::default(),
             mismatched: Counter::default(),
@@ -75,6 +92,7 @@ impl Default for Metrics {
             reclaimed: Counter::default(),
             promoted: Counter::default(),
             reaped: Counter::default(),
+            job_duration: Family::new_with_constructor(job_durations),
             // 125 µs to 4 s.
             settle_duration: Histogram::new(exponential_buckets(0.000_125, 2.0, 16)),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
@@ -82,23 +100,54 @@ impl Default for Metrics {
             payouts: Family::default(),
             payout_locks_failed: Counter::default(),
             payout_locks_waiting: Gauge::default(),
-            payout_locks_longest_wait_ms: Gauge::default(),
+            payout_locks_longest_wait: Seconds::default(),
             lock_servers: Family::default(),
             tasks_restarted: Counter::default(),
             redis_changed: Counter::default(),
             queue_waiting: Family::default(),
             queue_in_flight: Family::default(),
-            queue_oldest_age_ms: Family::default(),
+            queue_oldest_age: Family::default(),
             dead_refused: Family::default(),
             dead_stripped: Family::default(),
             dead: Family::default(),
             scheduled: Family::default(),
             conserved: Family::default(),
-        }
+        };
+        metrics.begin_at_zero();
+        metrics
     }
 }
 
 impl Metrics {
+    /// Every label of a closed list is there before its first event: a rate has nothing to count from otherwise.
+    fn begin_at_zero(&self) {
+        for code in Code::ALL {
+            if code.stored() != Stored::No {
+                self.decided.get_or_create(&[("code", code.name())]).inc_by(0);
+            }
+            if matches!(code.class(), Class::Invalid | Class::Undecidable) {
+                self.parked.get_or_create(&[("reason", code.name())]).inc_by(0);
+            }
+        }
+        self.parked.get_or_create(&[("reason", "scheduled")]).inc_by(0);
+        for reason in Refusal::ALL {
+            self.redis_failures.get_or_create(&[("kind", reason.code())]).inc_by(0);
+        }
+        for kind in FAILURE_KINDS {
+            self.redis_failures.get_or_create(&[("kind", kind.name())]).inc_by(0);
+        }
+        self.redis_failures.get_or_create(&[("kind", NO_ANSWER)]).inc_by(0);
+        for code in
+            [Code::Paid, Code::PayoutRefused, Code::PayoutVoided, Code::NeedsReview, Code::PaidAfterVoid]
+        {
+            self.payouts.get_or_create(&[("code", code.name())]).inc_by(0);
+        }
+        for code in ["unknown", "not_sent"] {
+            self.payouts.get_or_create(&[("code", code)]).inc_by(0);
+        }
+        self.locks(0, Duration::ZERO, (0, 0));
+    }
+
     /// A settle call that was answered.
     pub(crate) fn settled(&self, took: Duration, answers: &[Answer]) {
         self.settle_duration.observe(took.as_secs_f64());
@@ -125,6 +174,23 @@ impl Metrics {
             (&self.not_owned, not_owned),
         ] {
             counter.inc_by(count);
+        }
+    }
+
+    /// How long the jobs that were decided by this call, at `at`, had been in their queue: from the time in their
+    /// entries' ids on, which is by the same clock.
+    pub(crate) fn jobs_took(&self, queue: &QueueName, at: Instant, items: &[Item<'_>], answers: &[Answer]) {
+        for kind in of_queues() {
+            let decided = items.iter().zip(answers).filter(|(item, answer)| {
+                item.request.kind() == kind && matches!(answer, Answer::Decided { .. })
+            });
+            let added_ms = |item: &Item<'_>| item.entry?.split('-').next()?.parse::<u64>().ok();
+            let mut took_ms =
+                decided.filter_map(|(item, _)| Some(at.ms().saturating_sub(added_ms(item)?))).peekable();
+            if took_ms.peek().is_some() {
+                let histogram = self.job_duration.get_or_create_owned(&of_jobs(kind, queue));
+                took_ms.for_each(|ms| histogram.observe(Duration::from_millis(ms).as_secs_f64()));
+            }
         }
     }
 
@@ -156,7 +222,7 @@ impl Metrics {
     /// Accounts that wait for their lock, the longest wait of them, and lock servers that answer and that fail.
     pub(crate) fn locks(&self, waiting: usize, longest: Duration, (answering, failing): (usize, usize)) {
         self.payout_locks_waiting.set(waiting as i64);
-        self.payout_locks_longest_wait_ms.set(longest.as_millis() as i64);
+        self.payout_locks_longest_wait.set(longest.as_secs_f64());
         for (state, servers) in [("answering", answering), ("failing", failing)] {
             self.lock_servers.get_or_create(&[("state", state)]).set(servers as i64);
         }
@@ -169,15 +235,16 @@ impl Metrics {
     pub(crate) fn queue(
         &self,
         partition: u16,
-        queue: &str,
+        queue: &QueueName,
         waiting: u64,
         in_flight: u64,
         oldest_age: Duration,
     ) {
-        let labels = [("partition", partition.to_string()), ("queue", queue.to_owned())];
+        of_queues().for_each(|kind| drop(self.job_duration.get_or_create(&of_jobs(kind, queue))));
+        let labels = [("partition", partition.to_string()), ("queue", queue.to_string())];
         self.queue_waiting.get_or_create(&labels).set(waiting as i64);
         self.queue_in_flight.get_or_create(&labels).set(in_flight as i64);
-        self.queue_oldest_age_ms.get_or_create(&labels).set(oldest_age.as_millis() as i64);
+        self.queue_oldest_age.get_or_create(&labels).set(oldest_age.as_secs_f64());
     }
 
     /// How many jobs a partition refused, and how many it keeps without their bytes, since too many were dead.
@@ -204,128 +271,39 @@ impl Metrics {
     }
 
     /// A queue that cannot be read any more: old figures would pass for new ones.
-    pub(crate) fn forget_queue(&self, partition: u16, queue: &str) {
-        let labels = [("partition", partition.to_string()), ("queue", queue.to_owned())];
-        for figure in [&self.queue_waiting, &self.queue_in_flight, &self.queue_oldest_age_ms] {
-            figure.remove(&labels);
-        }
-    }
-
-    /// The page, in the OpenMetrics text format.
-    pub(crate) fn page(&self, now: Now) -> String {
-        let mut registry = Registry::with_prefix("tollgate");
-        let gauge = |number: usize| -> Gauge {
-            let gauge = Gauge::default();
-            gauge.set(number as i64);
-            gauge
-        };
-        registry.register("up", "1 while jobs are taken, as /readyz says", gauge(now.up.into()));
-        registry.register("entries_in_flight", "Taken here, not settled", gauge(now.entries_in_flight));
-        registry.register(
-            "settle_calls_in_flight",
-            "Settle calls in flight",
-            gauge(now.settle_calls_in_flight),
-        );
-        let incidents: Family<Label, Gauge> = Family::default();
-        for kind in Kind::ALL {
-            let open = now.incidents.iter().filter(|open| open.kind == *kind).count();
-            incidents.get_or_create(&[("kind", kind.name())]).set(open as i64);
-        }
-        registry.register("incidents", "What is wrong now, as /readyz lists it, by kind", incidents);
-        registry.register("jobs_decided", "Jobs decided here, by code", self.decided.clone());
-        registry.register("jobs_replayed", "Jobs that had been decided before", self.replayed.clone());
-        registry.register(
-            "jobs_mismatched",
-            "Ids that came again with another request",
-            self.mismatched.clone(),
-        );
-        registry.register("jobs_expired", "Ids below the receipts floor", self.expired.clone());
-        registry.register(
-            "jobs_not_owned",
-            "Not decided: another worker had taken them over",
-            self.not_owned.clone(),
-        );
-        registry.register("jobs_parked", "Jobs moved to scheduled or dead, by reason", self.parked.clone());
-        registry.register("entries_reclaimed", "Taken over from other workers", self.reclaimed.clone());
-        registry.register("jobs_promoted", "Scheduled jobs put back when due", self.promoted.clone());
-        registry.register("workers_reaped", "Dead workers removed from the list", self.reaped.clone());
-        registry.register("settle_duration_seconds", "Settle calls", self.settle_duration.clone());
-        registry.register("settle_batch_jobs", "Jobs in a settle call", self.batch_size.clone());
-        registry.register("redis_failures", "Calls that failed, by kind", self.redis_failures.clone());
-        registry.register("payouts", "What payouts came to here, by code", self.payouts.clone());
-        registry.register(
-            "payout_locks_failed",
-            "Account locks that could not be had",
-            self.payout_locks_failed.clone(),
-        );
-        registry.register(
-            "payout_locks_waiting",
-            "Accounts whose lock another has had since a payout of theirs fell due here",
-            self.payout_locks_waiting.clone(),
-        );
-        registry.register(
-            "payout_locks_longest_wait_ms",
-            "For how long the first of them has waited",
-            self.payout_locks_longest_wait_ms.clone(),
-        );
-        registry.register(
-            "lock_servers",
-            "Lock servers of this worker, by whether their last calls failed",
-            self.lock_servers.clone(),
-        );
-        registry.register(
-            "tasks_restarted",
-            "Long-lived tasks that ended before their time",
-            self.tasks_restarted.clone(),
-        );
-        registry.register(
-            "redis_changes",
-            "Times that Redis was another process than before",
-            self.redis_changed.clone(),
-        );
-        let dropped: Counter = Counter::default();
-        dropped.inc_by(now.log_lines_dropped);
-        registry.register("log_lines_dropped", "Log lines that could not be written", dropped);
-        registry.register("queue_waiting_jobs", "Not taken yet", self.queue_waiting.clone());
-        registry.register("queue_in_flight_jobs", "Taken, not settled", self.queue_in_flight.clone());
-        registry.register(
-            "queue_oldest_age_ms",
-            "Age of the oldest unsettled job",
-            self.queue_oldest_age_ms.clone(),
-        );
-        registry.register(
-            "jobs_refused_past_bound",
-            "Refused for good, since too many were dead because their resource does not exist",
-            self.dead_refused.clone(),
-        );
-        registry.register(
-            "jobs_dead_stripped",
-            "Dead without their bytes, since too many were dead for the same reason",
-            self.dead_stripped.clone(),
-        );
-        registry.register("dead_jobs", "Dead now", self.dead.clone());
-        registry.register("scheduled_jobs", "Scheduled now", self.scheduled.clone());
-        registry.register(
-            "conserved",
-            "1 while every accepted job is settled or somewhere",
-            self.conserved.clone(),
-        );
-        let build: Family<Label, Gauge> = Family::default();
-        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
-        registry.register("build_info", "Always 1: which version this is", build);
-        let mut page = String::new();
-        match encode(&mut page, &registry) {
-            Ok(()) => page,
-            Err(error) => format!("# {error}\n"),
-        }
+    pub(crate) fn forget_queue(&self, partition: u16, queue: &QueueName) {
+        let labels = [("partition", partition.to_string()), ("queue", queue.to_string())];
+        self.queue_waiting.remove(&labels);
+        self.queue_in_flight.remove(&labels);
+        self.queue_oldest_age.remove(&labels);
     }
 }
+
+/// The kinds of job that come from a queue.
+fn of_queues() -> impl Iterator<Item = job::Kind> {
+    job::Kind::ALL.into_iter().filter(|kind| kind.is_queueable())
+}
+
+fn of_jobs(kind: job::Kind, queue: &QueueName) -> JobLabels {
+    [("kind", kind.name().to_owned()), ("queue", queue.to_string())]
+}
+
+/// What a failure may be that is no refusal.
+const FAILURE_KINDS: [Kind; 6] = [
+    Kind::ErrorReply,
+    Kind::Uninitialised,
+    Kind::PartitionFrozen,
+    Kind::CorruptPartition,
+    Kind::QueueLost,
+    Kind::StaleKeys,
+];
+const NO_ANSWER: &str = "no_answer";
 
 /// The label of a failure.
 fn failure_kind(error: &ScriptError) -> &'static str {
     match error {
         ScriptError::Failure(Failure::NotApplied { reason, .. }) => reason.code(),
-        ScriptError::Failure(Failure::Unknown { .. }) => "no_answer",
+        ScriptError::Failure(Failure::Unknown { .. }) => NO_ANSWER,
         ScriptError::Failure(Failure::Server { .. })
         | ScriptError::Uninitialised
         | ScriptError::Frozen(_)
@@ -341,30 +319,68 @@ mod tests {
 
     use super::*;
 
+    fn page(metrics: &Metrics, format: Format) -> String {
+        let (incidents, log_lines_dropped) = Default::default();
+        let now =
+            Now { up: true, incidents, log_lines_dropped, entries_in_flight: 0, settle_calls_in_flight: 0 };
+        metrics.page(now, format)
+    }
+
+    /// What is counted is there with 0 before it is counted first: no event may add a line to the page.
+    #[test]
+    fn every_label_is_there_from_the_start() {
+        let metrics = Metrics::default();
+        metrics.queue(0, &QueueName::default(), 0, 0, Duration::ZERO);
+        let names = || -> BTreeSet<String> {
+            let page = page(&metrics, Format::OpenMetrics);
+            page.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name.to_owned()).collect()
+        };
+        let before = names();
+        for code in Code::ALL.iter().filter(|code| code.stored() != Stored::No) {
+            metrics.settled(Duration::ZERO, &[Answer::Decided { code: *code, seq: 1 }]);
+        }
+        for code in [Code::WorkerLost, Code::CampaignNotFound, Code::MalformedJson, Code::CorruptState] {
+            metrics.parked(code.name());
+        }
+        for reason in Refusal::ALL {
+            metrics.redis_failure(&Failure::not_applied(reason, "").into());
+        }
+        metrics.redis_failure(&Failure::unknown("").into());
+        metrics.redis_failure(&ScriptError::Uninitialised);
+        for code in ["paid", "unknown", "not_sent", "needs_review", "payout_voided"] {
+            metrics.payout(code);
+        }
+        metrics.locks(1, Duration::ZERO, (3, 0));
+        let job = tollgate::envelope::Envelope::decode_job(
+            br#"{"id":"r","kind":"redeem","campaign":"c","customer":"u"}"#,
+        );
+        let job = job.unwrap();
+        let fingerprint = tollgate::fingerprint::Fingerprint::of(&job.request);
+        let item = Item { entry: Some("1000-0"), id: &job.id, request: &job.request, fingerprint };
+        let answer = Answer::Decided { code: Code::Redeemed, seq: 1 };
+        metrics.jobs_took(
+            &QueueName::default(),
+            Instant::from_ms(3_500).unwrap(),
+            &[item, item],
+            &[answer, Answer::Expired],
+        );
+        assert_eq!(names(), before);
+        let sum = "tollgate_job_duration_seconds_sum{kind=\"redeem\",queue=\"default\"} 2.5\n";
+        assert!(page(&metrics, Format::Classic).contains(sum));
+    }
+
     /// `docs/operating.md` lists every figure, and no other.
     #[test]
     fn the_documented_figures_are_those_of_the_page() {
         let metrics = Metrics::default();
-        // A figure with labels appears with its first count.
-        metrics.settled(Duration::ZERO, &[Answer::Decided { code: Code::Redeemed, seq: 1 }]);
-        metrics.parked("worker_lost");
-        metrics.redis_failure(&ScriptError::Uninitialised);
-        metrics.payout("paid");
-        metrics.locks(0, Duration::ZERO, (3, 0));
-        metrics.queue(0, "default", 0, 0, Duration::ZERO);
+        // What has a queue or a partition as its label appears with it.
+        metrics.queue(0, &QueueName::default(), 0, 0, Duration::ZERO);
         metrics.dead_past_bound(0, 0, 0);
         metrics.partition(0, 0, 0, true);
-        let page = metrics.page(Now {
-            up: true,
-            incidents: Vec::new(),
-            log_lines_dropped: 0,
-            entries_in_flight: 0,
-            settle_calls_in_flight: 0,
-        });
-        let figures: BTreeSet<String> = page
+        let figures: BTreeSet<String> = page(&metrics, Format::Classic)
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
-            .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
+            .map(|(name, _)| name.to_owned())
             .collect();
         let doc = include_str!("../../docs/operating.md");
         let table = doc

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate::ids::QueueName;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::{ScriptError, stats};
@@ -18,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The queues whose figures are shown, by partition: those of one that cannot be read are taken back.
 #[derive(Default)]
 pub(crate) struct Observer {
-    shown: HashMap<Partition, Vec<String>>,
+    shown: HashMap<Partition, Vec<QueueName>>,
 }
 
 impl Agent for Observer {
@@ -47,9 +48,9 @@ impl Agent for Observer {
         let mut shown = Vec::with_capacity(partition.queues.len());
         for queue in partition.queues {
             let age_ms = queue.oldest_at_ms.map_or(0, |oldest_ms| partition.at_ms.saturating_sub(oldest_ms));
-            let (age, name) = (Duration::from_millis(age_ms), queue.name.as_str());
-            metrics.queue(lane.partition.number(), name, queue.waiting, queue.in_flight, age);
-            shown.push(name.to_owned());
+            let age = Duration::from_millis(age_ms);
+            metrics.queue(lane.partition.number(), &queue.name, queue.waiting, queue.in_flight, age);
+            shown.push(queue.name);
         }
         self.shown.insert(lane.partition, shown);
         Ok(LOOK_EVERY)

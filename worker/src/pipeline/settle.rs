@@ -5,7 +5,7 @@
 //! happened; after it, the jobs are decided and have left their row, and nobody sees them again. If another worker has
 //! taken the row over, nothing of it is decided here.
 
-use tollgate::scripts::settle::{self, Answer, Item, Missing, Policy, Source};
+use tollgate::scripts::settle::{self, Answer, Item, Missing, Policy, Settlement, Source};
 
 use super::Desk;
 use super::retry::Retry;
@@ -34,7 +34,10 @@ pub(crate) async fn settle(
             Err(failure) => Err(failure.into()),
         };
         match settled {
-            Ok(settlement) => break settlement.answers,
+            Ok(Settlement { at, answers, .. }) => {
+                desk.worker.health.metrics.jobs_took(&desk.batch.queue, at, plans, &answers);
+                break answers;
+            }
             Err(error) => retry.after(&error, desk.slot).await?,
         }
     };

@@ -303,11 +303,11 @@ impl Worker {
         .await
     }
 
-    /// One figure of `/metrics`, by its name and labels as they are printed; 0 if it is not there yet.
+    /// One figure of `/metrics`, by its name and labels as they are printed, rounded up; 0 if it is not there yet.
     pub(crate) async fn figure(&self, name: &str) -> u64 {
         let (_, page) = self.page("/metrics").await;
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-        line.unwrap_or(0)
+        let found = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        found.map_or(0, |figure: f64| figure.ceil() as u64)
     }
 
     /// How often it said so.
@@ -347,12 +347,19 @@ impl Worker {
 
 /// A page by HTTP: status line and body.
 pub(crate) fn get(address: &str, path: &str) -> (String, String) {
+    let (head, body) = asking(address, path, None);
+    (head.lines().next().unwrap().to_owned(), body)
+}
+
+/// The same, for a client that accepts only this: all of the head, and the body.
+pub(crate) fn asking(address: &str, path: &str, accept: Option<&str>) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let accept = accept.map(|accept| format!("accept: {accept}\r\n")).unwrap_or_default();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n{accept}connection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head.lines().next().unwrap().to_owned(), body.to_owned())
+    (format!("{head}\r\n"), body.to_owned())
 }
 
 impl Drop for Worker {

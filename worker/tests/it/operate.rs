@@ -1,6 +1,10 @@
 //! What an operator sees: pages, figures, the list of workers.
 
-use crate::harness::{Space, private, redemptions, shared, until};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::harness::{Space, asking, private, redemptions, shared, until};
 
 #[tokio::test]
 async fn pages_tell_life_readiness_and_figures() {
@@ -18,6 +22,8 @@ async fn pages_tell_life_readiness_and_figures() {
         (r#"tollgate_jobs_decided_total{code="redeemed"}"#, 300),
         ("tollgate_jobs_replayed_total", 7),
         (r#"tollgate_jobs_parked_total{reason="malformed_json"}"#, 1),
+        (r#"tollgate_job_duration_seconds_count{kind="redeem",queue="default"}"#, 300),
+        (r#"tollgate_job_duration_seconds_count{kind="payout",queue="default"}"#, 0),
         ("tollgate_up", 1),
     ] {
         let shown = async || (worker.figure(name).await == figure).then_some(());
@@ -29,11 +35,12 @@ async fn pages_tell_life_readiness_and_figures() {
             .page("/metrics")
             .await
             .1
-            .contains(&format!("tollgate_queue_oldest_age_ms{queue} 0"))
+            .contains(&format!("tollgate_queue_oldest_age_seconds{queue} 0.0\n"))
             .then_some(())
     })
     .await;
     assert!(worker.page("/nothing").await.0.contains("404"));
+    figures_are_written_as_the_reader_reads(&worker.listens().await);
 
     redis.kill();
     until("unreadiness", async || worker.page("/readyz").await.0.contains("503").then_some(())).await;
@@ -41,6 +48,39 @@ async fn pages_tell_life_readiness_and_figures() {
     redis.restart().unwrap();
     until("readiness again", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
     assert_eq!(worker.drained().await, Some(0));
+}
+
+/// In the classic format, unless OpenMetrics is accepted; promtool, where it is installed, finds nothing wrong with it.
+fn figures_are_written_as_the_reader_reads(address: &str) {
+    const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+    const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    for (accept, written) in [
+        (None, CLASSIC),
+        (Some("*/*"), CLASSIC),
+        (Some("text/plain;version=0.0.4;q=0.5"), CLASSIC),
+        (Some("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"), OPEN),
+    ] {
+        let (head, page) = asking(address, "/metrics", accept);
+        assert!(head.contains(&format!("content-type: {written}\r\n")), "{accept:?}: {head}");
+        assert_eq!(page.ends_with("# EOF\n"), written == OPEN);
+        let started = page.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
+        let age_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+            - started.unwrap().parse::<f64>().unwrap();
+        // The kernel says when it booted in whole seconds.
+        assert!((-2.0..600.0).contains(&age_s), "{age_s}");
+        if written == CLASSIC {
+            checked_by_promtool(&page);
+        }
+    }
+}
+
+fn checked_by_promtool(page: &str) {
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut child) = promtool.spawn() else { return eprintln!("SKIPPED: promtool is not installed") };
+    child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let checked = child.wait_with_output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 #[tokio::test]

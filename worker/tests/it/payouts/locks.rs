@@ -85,7 +85,7 @@ async fn a_key_that_never_expires_is_told_with_who_wrote_it_and_stops_no_other_a
         let told = if foreign[0] == "SET" { "by-hand" } else { "another type" };
         assert!(page.contains(told), "{page}");
         assert_eq!(worker.figure("tollgate_payout_locks_waiting").await, 1);
-        assert!(worker.figure("tollgate_payout_locks_longest_wait_ms").await > 0);
+        assert!(worker.figure("tollgate_payout_locks_longest_wait_seconds").await > 0);
         assert_eq!(worker.figure("tollgate_lock_servers{state=\"failing\"}").await, 0, "the server is well");
 
         let _: u64 = on(&lock_redis, &["DEL", &key]).await;
