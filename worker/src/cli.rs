@@ -56,7 +56,7 @@ struct Args {
     #[arg(long, value_name = "TIME", env = env::TOLLGATE_CLAIM_IDLE, default_value = "30s", value_parser = duration)]
     claim_idle: Duration,
 
-    /// How long to finish what is in hand after SIGTERM or SIGINT
+    /// How long to finish what is in flight after SIGTERM or SIGINT
     #[arg(short = 't', long, value_name = "TIME", env = env::TOLLGATE_DRAIN_TIMEOUT, default_value = "25s", value_parser = duration)]
     drain_timeout: Duration,
 

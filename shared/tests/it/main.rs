@@ -24,6 +24,7 @@ mod park;
 mod payout;
 mod pinned;
 mod preflight;
+mod promises_doc;
 mod protocol;
 mod queues;
 mod races;

@@ -9,6 +9,7 @@ mod bank;
 mod harness;
 mod proxy;
 
+mod configuration;
 mod delayed;
 mod jobs;
 mod links;
@@ -16,7 +17,6 @@ mod operate;
 mod partitions;
 mod payouts;
 mod queues;
-mod readme;
 mod refusals;
 mod secrets;
 mod signals;

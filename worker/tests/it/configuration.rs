@@ -1,10 +1,10 @@
-//! The README's table of flags is what `--help` says: the same flags, the same defaults.
+//! The table of flags in docs/configuration.md is what `--help` says: the same flags, the same defaults.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-const README: &str = include_str!("../../../README.md");
-/// The ones that both programs have; the README speaks of them as variables.
+const PAGE: &str = include_str!("../../../docs/configuration.md");
+/// The ones that both programs have; the page speaks of them as variables.
 const COMMON: [&str; 8] = [
     "--help",
     "--version",
@@ -23,14 +23,14 @@ fn long_flag(text: &str) -> Option<&str> {
 }
 
 #[test]
-fn the_readme_lists_every_flag_with_its_default() {
+fn the_page_lists_every_flag_with_its_default() {
     let help = Command::new(env!("CARGO_BIN_EXE_tollgate-worker")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let flags = help.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(long_flag);
     let flags: BTreeSet<&str> = flags.filter(|flag| !COMMON.contains(flag)).collect();
     assert!(flags.contains("--claim-idle"), "{help}");
 
-    let table = README.lines().skip_while(|line| !line.starts_with("| flag |")).skip(2);
+    let table = PAGE.lines().skip_while(|line| !line.starts_with("| flag |")).skip(2);
     let rows: Vec<Vec<&str>> =
         table.take_while(|line| line.starts_with('|')).map(|line| line.split('|').collect()).collect();
     let listed: BTreeSet<&str> = rows.iter().filter_map(|row| long_flag(row[1])).collect();
