@@ -1,6 +1,7 @@
 //! `queue ls|pause|resume`: the queues of the namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use serde::Serialize;
@@ -8,14 +9,16 @@ use serde_json::json;
 use tollgate::Tollgate;
 use tollgate::ids::QueueName;
 use tollgate::scripts::queue::{self, QueueStatus};
+use tollgate::span::span;
 use tollgate::{spelling, workers};
 
+use crate::arguments;
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, hint, say};
 use crate::overview::{Overview, QueueCounts};
-use crate::table::{Table, age, count};
+use crate::table::{Table, age, count, counted};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -28,10 +31,16 @@ pub(crate) struct Args {
 enum Verb {
     /// List them
     Ls,
-    /// Stop fetching from a queue; what is in flight is settled, new jobs wait
+    /// Stop taking from a queue at once, and wait until what is in flight is settled; new jobs wait
     Pause {
         /// The queue
         queue: QueueName,
+        /// How long to wait for what is in flight; the queue stays paused whatever comes of that
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "60s", value_parser = arguments::duration)]
+        wait: Duration,
+        /// Do not wait
+        #[arg(long, conflicts_with = "wait")]
+        no_wait: bool,
     },
     /// Fetch from it again
     Resume {
@@ -45,8 +54,54 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
     match args.verb {
         Verb::Ls => list(&tollgate, context.output()).await,
-        Verb::Pause { queue } => set(&tollgate, context.output(), &queue, QueueStatus::Paused).await,
-        Verb::Resume { queue } => set(&tollgate, context.output(), &queue, QueueStatus::Active).await,
+        Verb::Pause { queue, wait, no_wait } => {
+            let set = set(&tollgate, &queue, QueueStatus::Paused).await?;
+            let wait = if no_wait || set != Exit::Done { Duration::ZERO } else { wait };
+            let in_flight = settled_within(&tollgate, &queue, wait).await?;
+            let json = json!({ "queue": queue.as_str(), "status": "paused", "in_flight": in_flight });
+            let told = match in_flight {
+                0 => format!("{queue}: paused; nothing of it is in flight"),
+                jobs => format!("{queue}: paused; {} still in flight", counted(jobs, "job is", "jobs are")),
+            };
+            let told = context.output().answer(&json, told);
+            let settled = if in_flight > 0 && !no_wait { Exit::Undecided } else { Exit::Done };
+            if settled == Exit::Undecided {
+                hint(
+                    "no more are taken; those of a worker that died are taken over after its --claim-idle (`worker ls`), and the same command waits again",
+                );
+            }
+            Ok(set.combine(settled).combine(told))
+        }
+        Verb::Resume { queue } => {
+            let set = set(&tollgate, &queue, QueueStatus::Active).await?;
+            let json = json!({ "queue": queue.as_str(), "status": "active" });
+            Ok(set.combine(context.output().answer(&json, format!("{queue}: active"))))
+        }
+    }
+}
+
+/// Waits until nothing of a paused queue is in flight, and answers how much is. Nothing more is taken of it: a take asks
+/// for the status in its own transaction. What is lost with a damaged queue is waited for in vain.
+async fn settled_within(tollgate: &Tollgate, queue: &QueueName, wait: Duration) -> anyhow::Result<u64> {
+    const LOOK_EVERY: Duration = Duration::from_millis(100);
+    let begun = Instant::now();
+    let mut is_said = false;
+    loop {
+        let overview = Overview::read(tollgate).await?;
+        let counts = overview.queues.iter().find(|counts| counts.queue == queue.as_str());
+        let in_flight = counts.map_or(0, |counts| counts.in_flight);
+        let left = wait.saturating_sub(begun.elapsed());
+        if in_flight == 0 || left.is_zero() || counts.is_some_and(|counts| counts.problem.is_some()) {
+            return Ok(in_flight);
+        }
+        if !std::mem::replace(&mut is_said, true) {
+            let jobs = counted(in_flight, "job", "jobs");
+            say(format_args!(
+                "{queue} is paused: no more are taken; waiting up to {} for {jobs} in flight",
+                span(wait)
+            ));
+        }
+        tokio::time::sleep(LOOK_EVERY.min(left)).await;
     }
 }
 
@@ -102,12 +157,7 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
 }
 
 /// Sets the status in every partition: cut off midway, the same command again finishes it.
-async fn set(
-    tollgate: &Tollgate,
-    output: Output,
-    name: &QueueName,
-    status: QueueStatus,
-) -> anyhow::Result<Exit> {
+async fn set(tollgate: &Tollgate, name: &QueueName, status: QueueStatus) -> anyhow::Result<Exit> {
     // By the lists of queues alone: a queue whose stream is damaged or gone is mended by opening it again.
     let mut link = tollgate.server().link().await?;
     let mut names = BTreeSet::new();
@@ -126,9 +176,7 @@ async fn set(
         Ok(())
     })
     .await?;
-    let json = json!({ "queue": name.as_str(), "status": status.name() });
-    let told = output.answer(&json, format!("{name}: {}", status.name()));
-    Ok(listed.combine(set).combine(told))
+    Ok(listed.combine(set))
 }
 
 /// Whether jobs were sent to a queue that no worker has opened yet: it may be paused before one comes.

@@ -38,7 +38,9 @@ pub(super) async fn run(client: Arc<Client>, load: Load, mut ends: watch::Receiv
         if load.pauses && pool.random().random_ratio(1, 4) {
             // Whether it worked is seen at the end, when the last word is `resume`.
             let verb = if paused { "resume" } else { "pause" };
-            if client.producer(&client.way(), &["queue", verb, QUEUES[2]], None).await.code == Some(0) {
+            let typed = ["queue", verb, QUEUES[2], "--no-wait"];
+            let typed = if paused { &typed[..3] } else { &typed[..] };
+            if client.producer(&client.way(), typed, None).await.code == Some(0) {
                 paused = !paused;
             }
         }
