@@ -82,8 +82,8 @@ struct Bank {
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    let is_watched = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(is_watched);
+    let colours = tollgate_cli::stderr_has_colours();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours);
     // Where stderr fails, what cannot be written is dropped: said there, it would be a panic.
     log.with_target(false).log_internal_errors(false).init();
     match serve(args).await {

@@ -17,6 +17,12 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 
+/// Whether what a program writes to stderr may have colours: where a person watches, unless `NO_COLOR` is set.
+pub fn stderr_has_colours() -> bool {
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::IsTerminal::is_terminal(&io::stderr()) && !is_refused
+}
+
 /// Exit code of a program that may not open the files it needs.
 const NO_FILES: i32 = 1;
 /// Exit code of a program whose help could not be written.

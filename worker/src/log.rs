@@ -46,10 +46,9 @@ pub(crate) fn install(format: LogFormat, filter: Filter) {
     }
     // Without the thread every line is dropped and counted: nothing else would be better.
     let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&receiver));
-    let is_watched = io::IsTerminal::is_terminal(&io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter.0)
-        .with_ansi(is_watched)
+        .with_ansi(tollgate_cli::stderr_has_colours())
         // Its own words about a failed write would go to stderr, and panic there.
         .log_internal_errors(false)
         .with_writer(|| Lines);

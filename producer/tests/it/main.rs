@@ -11,6 +11,7 @@ mod burst;
 mod cdnow;
 mod change_ids;
 mod codes;
+mod colours;
 mod desk;
 mod empty_settings;
 mod enqueue;

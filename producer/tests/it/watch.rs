@@ -21,23 +21,28 @@ struct Terminal {
     screen: vt100::Parser,
 }
 
+/// A terminal of this size: what a person has, and what programs have.
+pub(crate) fn pair((columns, rows): (u16, u16)) -> (File, OwnedFd) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    tcsetwinsize(&master, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
+    (File::from(master), slave)
+}
+
 impl Terminal {
     /// `watch` on a terminal of this size, as soon as it shows numbers.
     fn start(cli: &Cli, (columns, rows): (u16, u16), environment: &[(&str, &str)]) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        tcsetwinsize(&master, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let slave: OwnedFd = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
+        let (master, slave) = pair((columns, rows));
         let mut command = cli.command(&["watch", "--interval", "100ms"]);
         // Also stderr: what is said there after the terminal has gone cannot be written.
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
         command.env("TERM", "xterm").envs(environment.iter().copied());
         let child = command.spawn().unwrap();
         drop(command);
-        let master = File::from(master);
         rustix::fs::fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
         let screen = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
         let mut terminal = Self { master, child, drawn: Vec::new(), screen };
