@@ -63,7 +63,19 @@ impl Private {
         command.query(&mut self.connection).with_context(|| words.join(" "))
     }
 
-    fn info(&mut self, section: &str, field: &str) -> Result<String> {
+    /// How often each command was called since CONFIG RESETSTAT, the most frequent first; those that scripts call too.
+    pub(crate) fn commands(&mut self) -> Result<Vec<(String, u64)>> {
+        let info: String = self.ask(&["INFO", "commandstats"])?;
+        let calls = |line: &str| {
+            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), rest.split_once(',')?.0.parse().ok()?))
+        };
+        let mut commands: Vec<(String, u64)> = info.lines().filter_map(calls).collect();
+        commands.sort_by_key(|(_, calls)| std::cmp::Reverse(*calls));
+        Ok(commands)
+    }
+
+    pub(crate) fn info(&mut self, section: &str, field: &str) -> Result<String> {
         let info: String = self.ask(&["INFO", section])?;
         let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         Ok(line.with_context(|| format!("INFO {section} has no {field}"))?.to_owned())

@@ -5,6 +5,7 @@ mod contention;
 mod drain;
 mod enqueue;
 mod fleet;
+mod idle;
 mod instructions;
 mod latency;
 mod lock;
@@ -69,6 +70,8 @@ pub(crate) enum Section {
     Payouts,
     /// (j) A lock that many want.
     Contention,
+    /// (m) A fleet that has nothing to do.
+    Idle,
     /// settle alone, called in-process, against the bare batch: for tuning the script.
     Script,
     /// (k) Instructions of a redis-server that runs under callgrind, against the bare batch.
@@ -106,6 +109,7 @@ impl Section {
             Self::Contention => {
                 "(j) a lock that many want, on 1 / 3 / 5 nodes, against one holder right after the other"
             }
+            Self::Idle => "(m) idle: Redis of 100 workers that have nothing to do; limit: before they came",
             Self::Script => "settle alone, without a worker",
             Self::Instructions => "(k) redis-server for one job, against the bare batch; batches of 100",
             Self::Peers => {
@@ -126,6 +130,7 @@ impl Section {
             Self::Lock => lock::run(scale),
             Self::Payouts => payouts::run(scale),
             Self::Contention => contention::run(scale),
+            Self::Idle => idle::run(scale),
             Self::Script => script::run(scale),
             Self::Instructions => instructions::run(scale),
             Self::Peers => peers::run(scale),

@@ -11,14 +11,19 @@
 local head_key, nonce = KEYS[1], ARGV[1]
 local reply = { nonce, 'ready' }
 for i = 2, #ARGV do
-  local taken = redis.pcall('HGET', head_key, queue_taken_field(ARGV[i]))
-  local from = type(taken) ~= 'table' and behind(taken or '0-0')
-  local found = from and redis.pcall('XRANGE', KEYS[i], from, '+', 'COUNT', 1)
-  local is_ready = type(taken) == 'table' or (found and (found.err or found[1]))
-  if not is_ready then
-    local stream = redis.pcall('XINFO', 'STREAM', KEYS[i])
-    is_ready = not stream.err
-      and digits(named(stream)['entries-added']) ~= (redis.call('HGET', head_key, queue_taken_count_field(ARGV[i])) or '0')
+  local counts = redis.pcall('HMGET', head_key, queue_taken_field(ARGV[i]), queue_taken_count_field(ARGV[i]))
+  local stream = redis.pcall('XINFO', 'STREAM', KEYS[i])
+  local is_ready
+  if counts.err or stream.err then
+    is_ready = counts.err ~= nil or redis.call('EXISTS', KEYS[i]) == 1
+  else
+    local taken, info = counts[1] or '0-0', named(stream)
+    is_ready = digits(info['entries-added']) ~= (counts[2] or '0')
+    -- Nearly always nothing came behind what was taken: then no entry need be looked for.
+    if not is_ready and info['last-generated-id'] ~= taken and behind(taken) then
+      local found = redis.pcall('XRANGE', KEYS[i], behind(taken), '+', 'COUNT', 1)
+      is_ready = found.err ~= nil or found[1] ~= nil
+    end
   end
   reply[#reply + 1] = is_ready and 1 or 0
 end

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::time::Instant;
 
 use tokio::sync::watch;
@@ -14,6 +15,8 @@ use tollgate::ids::QueueName;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::random;
+use tollgate::scripts::beat::Beaten;
 use tollgate::scripts::queue::{self, QueueStatus};
 use tollgate::scripts::stats::{PartitionStats, QueueProblem};
 use tollgate::scripts::{ScriptError, survey};
@@ -34,6 +37,18 @@ pub(crate) struct ServedQueues {
     known: Vec<QueueName>,
 }
 
+/// What a beat found.
+#[derive(Debug)]
+struct Heard {
+    at: Instant,
+    workers: u64,
+    /// The queues of which nothing was in flight, each with how many of its entries had been settled.
+    quiet: Vec<(QueueName, u64)>,
+}
+
+/// Of so many workers each looks as often as if it were alone.
+const WORKERS_AT_FULL_PACE: f64 = 10.0;
+
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) partition: Partition,
@@ -42,6 +57,8 @@ pub(crate) struct Lane {
     queues: RwLock<Arc<ServedQueues>>,
     /// Queues of which something is gone that had been there: not served until they are repaired.
     lost: Mutex<BTreeMap<QueueName, QueueProblem>>,
+    /// What the last beat found.
+    heard: Mutex<Option<Heard>>,
     batch_size: Mutex<BatchSize>,
     read_size: Mutex<ReadSize>,
     /// How many batches wait for Redis to heal.
@@ -59,6 +76,7 @@ impl Lane {
             keys,
             queues: RwLock::default(),
             lost: Mutex::default(),
+            heard: Mutex::default(),
             batch_size: Mutex::new(BatchSize::new(batch)),
             read_size: Mutex::new(ReadSize::new()),
             stuck: watch::Sender::new(0),
@@ -82,10 +100,46 @@ impl Lane {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the lists of queues and which are paused; opens the served ones that are not there yet. A queue that had
-    /// been there and is gone is not opened again: that would hide the loss.
+    /// Takes in what a beat found; answers the queues that it lists.
+    pub(crate) fn heard(&self, beaten: Beaten) -> Vec<(QueueName, QueueStatus)> {
+        let Beaten { workers, queues, quiet, .. } = beaten;
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Heard { at: Instant::now(), workers, quiet });
+        queues
+    }
+
+    /// How long one worker rests who would rest for `rest` if it were alone: all workers of a partition together look as
+    /// often as ten do, so that a fleet that has nothing to do costs Redis the same whatever its size. Up to `longest`;
+    /// spread by a fifth either way.
+    pub(crate) fn rest_of_one(&self, rest: Duration, longest: Duration) -> Duration {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let workers = heard.as_ref().map_or(1, |heard| heard.workers);
+        let rest = rest.mul_f64((workers as f64 / WORKERS_AT_FULL_PACE).max(1.0)).min(longest);
+        rest.mul_f64(random::in_range(0.8..1.2))
+    }
+
+    /// How many entries of a queue were settled when a beat found nothing of it in flight, less than `within` ago: no row
+    /// of it can be as old as that.
+    pub(crate) fn quiet(&self, queue: &QueueName, within: Duration) -> Option<u64> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = heard.as_ref().filter(|heard| heard.at.elapsed() < within)?;
+        heard.quiet.iter().find(|(quiet, _)| quiet == queue).map(|(_, settled)| *settled)
+    }
+
+    /// Reads the lists of queues and which are paused, and takes them in.
     pub(crate) async fn refresh(&self, link: &mut Link, served: &Queues) -> Result<(), ScriptError> {
         let known = queue::list_all(link, &self.keys).await?;
+        self.serve(link, known, served).await
+    }
+
+    /// Takes in which queues there are and which are paused; opens the served ones that are not there yet. A queue that
+    /// had been there and is gone is not opened again: that would hide the loss.
+    pub(crate) async fn serve(
+        &self,
+        link: &mut Link,
+        known: Vec<(QueueName, QueueStatus)>,
+        served: &Queues,
+    ) -> Result<(), ScriptError> {
         let wanted: Vec<(QueueName, u32)> = match served {
             Queues::All => known.iter().map(|(queue, _)| (queue.clone(), 1)).collect(),
             Queues::Named(named) => named.clone(),
@@ -185,5 +239,51 @@ pub(crate) struct Stuck<'a>(&'a Lane);
 impl Drop for Stuck<'_> {
     fn drop(&mut self) {
         self.0.stuck.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate::ids::Namespace;
+    use tollgate::partition::Partitions;
+
+    use super::*;
+
+    fn lane() -> Lane {
+        let partitions = Partitions::new(1).unwrap();
+        let partition = partitions.get(0).unwrap();
+        Lane::new(partition, Keys::new(&Namespace::default(), partition, partitions), 1..=100)
+    }
+
+    fn beaten(workers: u64, quiet: Vec<(QueueName, u64)>) -> Beaten {
+        Beaten { at_ms: 0, workers, identity: None, queues: Vec::new(), quiet }
+    }
+
+    #[test]
+    fn a_large_fleet_looks_as_often_as_ten_workers_do() {
+        let lane = lane();
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let rests = |workers: u64, longest: Duration| {
+            lane.heard(beaten(workers, Vec::new()));
+            let rest = lane.rest_of_one(second, longest).as_secs_f64();
+            (rest / 1.2, rest / 0.8)
+        };
+        for (workers, longest, expected) in
+            [(1, minute, 1.0), (10, minute, 1.0), (50, minute, 5.0), (5_000, minute, 60.0)]
+        {
+            let (least, most) = rests(workers, longest);
+            assert!(least <= expected && expected <= most, "{workers} workers: {least} to {most} s");
+        }
+    }
+
+    #[test]
+    fn a_queue_is_quiet_only_as_long_as_the_beat_is_younger_than_a_row_would_have_to_be() {
+        let (lane, queue) = (lane(), QueueName::default());
+        assert_eq!(lane.quiet(&queue, Duration::MAX), None, "nothing was heard");
+        lane.heard(beaten(2, vec![(queue.clone(), 7)]));
+        assert_eq!(lane.quiet(&queue, Duration::from_secs(30)), Some(7));
+        assert_eq!(lane.quiet(&queue, Duration::ZERO), None, "a row may have come and grown old since");
+        lane.heard(beaten(2, Vec::new()));
+        assert_eq!(lane.quiet(&queue, Duration::from_secs(30)), None, "something is in flight");
     }
 }

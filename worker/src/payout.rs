@@ -24,7 +24,7 @@ use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Begin, Hold, Retry, Step};
 use tollgate::scripts::settle::Answer;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::failpoint::failpoint;
 use crate::health::Health;
@@ -213,6 +213,7 @@ impl Attempt<'_> {
             Code::NeedsReview => {
                 warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
             }
+            Code::Fenced => self.fenced(),
             // What the gateway says of it can be asked again.
             Code::CorruptState => return Ok(self.damaged()),
             _ => {}
@@ -225,10 +226,18 @@ impl Attempt<'_> {
     /// the reply is lost, the step repeats as itself; after a newer begin it is fenced.
     async fn take_back(&self, fence: u64, note: &str) -> Result<(), ScriptError> {
         let step = Step::NotSent { fence, note, pause: self.rules.backoff.min(BACKOFF_MAX) };
-        if matches!(self.insist(&step, Phase::Over).await?, Answer::Decided { .. }) {
-            self.health.metrics.payout("not_sent");
+        match self.insist(&step, Phase::Over).await? {
+            Answer::Decided { .. } => self.health.metrics.payout("not_sent"),
+            Answer::Undecided(Code::Fenced) => self.fenced(),
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Another worker began anew meanwhile: what is proved is found by its attempt.
+    fn fenced(&self) {
+        self.health.metrics.payout(Code::Fenced.name());
+        info!(id = %self.id, "fenced: a newer attempt has begun, so this one records nothing");
     }
 
     async fn hold(&self) -> Result<Option<Hold>, ScriptError> {

@@ -145,6 +145,7 @@ pub(super) fn witnesses(site: &Site, dir: &Path) -> anyhow::Result<()> {
         std::fs::copy(&bank.ledger, dir.join("bank.ndjson"))?;
     }
     site.count("reclaimed", site.fleet.reclaimed.sum());
+    site.count("fenced", site.fleet.fenced.sum());
     for (fate, _) in site.proxies[0].counts() {
         let of = |proxy: &tollgate_testkit::proxy::Proxy| proxy.counts()[fate as usize].1;
         site.count(fate.name(), site.proxies.iter().map(of).sum());

@@ -60,6 +60,8 @@ pub(super) struct Fleet {
     keeping: AtomicBool,
     /// What workers counted that were killed or drained, as far as somebody asked in time.
     pub(super) reclaimed: Tally,
+    /// Attempts to pay that were told that a newer one has begun.
+    pub(super) fenced: Tally,
 }
 
 /// Counters of processes that come and go: each one's last figure counts.
@@ -97,6 +99,7 @@ impl Fleet {
             history,
             keeping: AtomicBool::new(true),
             reclaimed: Tally::default(),
+            fenced: Tally::default(),
         };
         for number in 0..fleet.len() {
             fleet.spawn(number, &mut *fleet.slots[number].lock().await)?;
@@ -276,10 +279,12 @@ impl Fleet {
         };
         let asked = tokio::time::timeout(METRICS_WITHIN, metrics(port)).await;
         if let (Ok(Ok(text)), Some(pid)) = (asked, pid) {
-            let reclaimed = text.lines().filter(|line| line.starts_with("tollgate_entries_reclaimed_total"));
-            let count =
-                reclaimed.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
-            self.reclaimed.note(pid, count as u64);
+            let sum = |what: &str| {
+                let lines = text.lines().filter(|line| line.starts_with(what));
+                lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+            };
+            self.reclaimed.note(pid, sum("tollgate_entries_reclaimed_total"));
+            self.fenced.note(pid, sum(r#"tollgate_payouts_total{code="fenced"}"#));
         }
     }
 

@@ -61,6 +61,7 @@ impl Site {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         match name {
             "reclaimed" => self.fleet.reclaimed.sum(),
+            "fenced" => self.fleet.fenced.sum(),
             "unknown" => load(&self.load.unknown),
             "replayed" => load(&self.load.replayed),
             "dead" => load(&self.load.dead),

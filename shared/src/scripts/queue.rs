@@ -148,7 +148,11 @@ pub async fn list(link: &mut Link, keys: &Keys) -> Result<Vec<(QueueName, QueueS
     listed(link.query(redis::cmd("HGETALL").arg(keys.queues())).await?, keys)
 }
 
-fn listed(rows: Vec<(String, String)>, keys: &Keys) -> Result<Vec<(QueueName, QueueStatus)>, Failure> {
+/// The rows of the list of queues, in order.
+pub(super) fn listed(
+    rows: Vec<(String, String)>,
+    keys: &Keys,
+) -> Result<Vec<(QueueName, QueueStatus)>, Failure> {
     let mut queues = Vec::with_capacity(rows.len());
     for (name, status) in rows {
         let queue = QueueName::parse(name.as_str()).ok().zip(QueueStatus::from_name(&status));
@@ -172,15 +176,22 @@ pub async fn list_all(link: &mut Link, keys: &Keys) -> Result<Vec<(QueueName, Qu
     pipeline.cmd("HGETALL").arg(keys.queues());
     pipeline.cmd("SMEMBERS").arg(keys.registered());
     let mut replies = link.run_pipeline(&pipeline).await?.into_iter();
-    let mut queues = listed(parsed(replies.next())?, keys)?;
-    let registered: Vec<Vec<u8>> = parsed(replies.next())?;
+    let queues = listed(parsed(replies.next())?, keys)?;
+    Ok(with_registered(queues, parsed(replies.next())?))
+}
+
+/// Adds the registered names that are in no list of opened queues.
+pub(super) fn with_registered(
+    mut queues: Vec<(QueueName, QueueStatus)>,
+    registered: Vec<Vec<u8>>,
+) -> Vec<(QueueName, QueueStatus)> {
     for name in registered.into_iter().filter_map(|name| QueueName::parse(String::from_utf8(name).ok()?).ok())
     {
         if let Err(at) = queues.binary_search_by(|(known, _)| known.cmp(&name)) {
             queues.insert(at, (name, QueueStatus::Unopened));
         }
     }
-    Ok(queues)
+    queues
 }
 
 /// The name of every queue of the partition that anybody knows of: opened, registered, or once opened and lost since.

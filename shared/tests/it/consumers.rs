@@ -275,7 +275,7 @@ async fn only_a_silent_worker_is_reaped() {
     let mut space = Space::new().await;
     let s = &mut space;
     let (minute, keys) = (Duration::from_secs(60), s.keys.clone());
-    let at_ms = beat::beat(&mut s.link, &keys, "w", "{}").await.unwrap();
+    let at_ms = beat::beat(&mut s.link, &keys, "w", "{}").await.unwrap().at_ms;
     let row = s.dump().await.hash("workers")["w"].clone();
     assert_eq!(row, format!("{at_ms}\t{{}}"));
     assert_eq!(reap(&mut s.link, &keys, "w", minute).await.unwrap(), Reaped::Alive);

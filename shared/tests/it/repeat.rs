@@ -146,7 +146,7 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
     called.again("integrity", got.await, (Vec::new(), Vec::new()));
 
     let (first, second, changed) =
-        twice(s, async |s| beat::beat(&mut s.link, &s.keys, "w", "{}").await.unwrap()).await;
+        twice(s, async |s| beat::beat(&mut s.link, &s.keys, "w", "{}").await.unwrap().at_ms).await;
     assert!(first <= second && changed.iter().all(|key| key == "workers"));
     called.0.insert("beat");
     let got = twice(s, async |s| reap::reap(&mut s.link, &s.keys, "w", Duration::ZERO).await.unwrap());

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::link::Link;
-use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::settle::Answer;
@@ -23,6 +22,8 @@ use crate::shutdown::Phase;
 const PAGE: usize = 500;
 /// After the last page.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The same of one worker in a large fleet.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(60);
 /// Between two pages.
 const NEXT_PAGE_AFTER: Duration = Duration::from_millis(100);
 
@@ -56,7 +57,7 @@ impl Agent for Expirer {
         *from = from.saturating_add(PAGE).saturating_sub(ended);
         if *from >= due.count.saturating_sub(ended) {
             *from = 0;
-            return Ok(LOOK_EVERY.mul_f64(random::in_range(0.8..1.2)));
+            return Ok(lane.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX));
         }
         Ok(NEXT_PAGE_AFTER)
     }

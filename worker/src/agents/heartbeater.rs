@@ -14,17 +14,20 @@ use crate::lane::Lane;
 use crate::process::Worker;
 use crate::shutdown::{Control, Phase};
 
-/// Also how long a pause and a new queue take to be seen.
+/// Also how long a pause and a new queue take to be seen, of up to ten workers.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// The same of a large fleet; well within the time after which a worker counts as silent.
+const BEAT_EVERY_MAX: Duration = Duration::from_secs(4);
 /// With many partitions beats get rarer, so that they stay a small part of what Redis does.
 const REST_PER_PARTITION: Duration = Duration::from_millis(5);
 
 /// For so long the same words are said in every partition.
 const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(200);
 
-/// How long a beat is apart from the next, with so many partitions.
-pub(crate) fn every(partitions: usize) -> Duration {
-    BEAT_EVERY.max(REST_PER_PARTITION * partitions as u32)
+/// How long a beat is apart from the next.
+pub(crate) fn every(worker: &Worker, lane: &Lane) -> Duration {
+    let rest = BEAT_EVERY.max(REST_PER_PARTITION * worker.lanes.len() as u32);
+    lane.rest_of_one(rest, BEAT_EVERY_MAX.max(rest))
 }
 
 pub(crate) struct Heartbeater {
@@ -42,13 +45,19 @@ impl Agent for Heartbeater {
         lane: &Arc<Lane>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        // A list of workers that is damaged is no reason not to see which queues are paused.
         let beaten = beat::beat(link, &lane.keys, &worker.consumer, self.description(worker)).await;
-        lane.refresh(link, &worker.config.queues).await?;
-        beaten?;
-        // One look a round: the metadata is one for all partitions.
-        let is_first = worker.lanes.first().is_some_and(|first| first.partition == lane.partition);
-        let now = if is_first { worker.tollgate.identity_now(link).await? } else { None };
+        let beaten = match beaten {
+            Ok(beaten) => beaten,
+            // A list of workers that is damaged is no reason not to see which queues are paused.
+            Err(error) => {
+                lane.refresh(link, &worker.config.queues).await?;
+                return Err(error);
+            }
+        };
+        let is_ours = beaten.identity.as_ref() == Some(worker.tollgate.identity());
+        lane.serve(link, lane.heard(beaten), &worker.config.queues).await?;
+        // A namespace that was initialised with another number of partitions has none of this name: its metadata knows.
+        let now = if is_ours { None } else { worker.tollgate.identity_now(link).await? };
         if let Some(now) = now.filter(|now| now != worker.tollgate.identity()) {
             // Nothing in hand is of this namespace: it is left, not settled.
             let before = worker.tollgate.identity();
@@ -56,7 +65,7 @@ impl Agent for Heartbeater {
             self.control.fail();
             self.control.advance(Phase::Over);
         }
-        Ok(every(worker.lanes.len()))
+        Ok(every(worker, lane))
     }
 }
 

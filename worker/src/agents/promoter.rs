@@ -21,6 +21,8 @@ use crate::shutdown::Phase;
 
 /// Another worker may schedule a job at any time: look at least this often.
 const REST_MAX: Duration = Duration::from_millis(500);
+/// The same of one worker in a large fleet: the others look, too.
+const REST_MAX_OF_ONE: Duration = Duration::from_secs(5);
 /// Against a busy loop where the next job is due within the same millisecond.
 const REST_MIN: Duration = Duration::from_millis(1);
 /// Jobs in one call.
@@ -44,8 +46,9 @@ impl Agent for Promoter {
     ) -> Result<Duration, ScriptError> {
         let queues = self.queues.entry(lane.partition).or_default();
         let promotion = promote_due(worker, lane, queues, link).await?;
-        let rest = promotion.next_due_ms.map_or(REST_MAX, |due_ms| {
-            REST_MAX.min(Duration::from_millis(due_ms.saturating_sub(promotion.at_ms)))
+        let rest_max = lane.rest_of_one(REST_MAX, REST_MAX_OF_ONE);
+        let rest = promotion.next_due_ms.map_or(rest_max, |due_ms| {
+            rest_max.min(Duration::from_millis(due_ms.saturating_sub(promotion.at_ms)))
         });
         Ok(rest.max(REST_MIN))
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::link::Link;
-use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::reap::{Reaped, reap};
 use tollgate::workers;
@@ -19,7 +18,8 @@ use crate::process::Worker;
 use crate::shutdown::Phase;
 
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// No shorter silence counts as death; beats come every second.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(300);
+/// No shorter silence counts as death; beats come every five seconds or sooner.
 const SILENT_MIN: Duration = Duration::from_secs(60);
 /// In claim idles: by then the rows of a dead worker have been taken over.
 const SILENT_CLAIM_IDLES: u32 = 3;
@@ -43,7 +43,7 @@ impl Agent for Reaper {
         let Some(now_ms) = beats.iter().find(|beat| beat.consumer == worker.consumer).map(|beat| beat.at_ms)
         else {
             // Not there yet.
-            return Ok(heartbeater::every(worker.lanes.len()));
+            return Ok(heartbeater::every(worker, lane));
         };
         for beat in beats.iter().filter(|beat| beat.consumer != worker.consumer) {
             // The script looks again before it removes one.
@@ -54,6 +54,6 @@ impl Agent for Reaper {
                 info!(consumer = beat.consumer, partition = %lane.partition, "removed a worker that is gone");
             }
         }
-        Ok(LOOK_EVERY.mul_f64(random::in_range(0.8..1.2)))
+        Ok(lane.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX))
     }
 }

@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
-use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::recover::{Company, Recovery};
 use tollgate::scripts::trim::{self, trim};
@@ -41,6 +40,8 @@ const SETTLED_WITHIN: Duration = Duration::from_millis(500);
 pub(crate) struct Reclaimer {
     /// The batch of each partition that is being settled: one that waits for Redis holds up no other partition.
     settling: HashMap<Partition, JoinHandle<()>>,
+    /// The queues that were quiet when they were last looked at, with how many of their entries were settled.
+    looked_at: HashMap<(Partition, QueueName), u64>,
 }
 
 impl Agent for Reclaimer {
@@ -54,6 +55,11 @@ impl Agent for Reclaimer {
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         for queue in &lane.queues().all {
+            let quiet = self.quiet(worker, lane, queue);
+            let looked_at = (lane.partition, queue.clone());
+            if quiet.is_some() && self.looked_at.get(&looked_at) == quiet.as_ref() {
+                continue;
+            }
             loop {
                 if !self.has_settled(lane).await {
                     return Ok(SETTLED_WITHIN);
@@ -62,14 +68,26 @@ impl Agent for Reclaimer {
                     break;
                 }
             }
+            match quiet {
+                Some(settled) => _ = self.looked_at.insert(looked_at, settled),
+                None => _ = self.looked_at.remove(&looked_at),
+            }
         }
         // Within idle + a quarter of it, a row of a dead worker is found; fleets spread by the jitter.
-        let rest = LOOK_EVERY.min(worker.config.claim_idle / 4);
-        Ok(rest.mul_f64(random::in_range(0.8..1.2)))
+        let longest = worker.config.claim_idle / 4;
+        Ok(lane.rest_of_one(LOOK_EVERY.min(longest), longest))
     }
 }
 
 impl Reclaimer {
+    /// How many entries of a queue are settled, if nothing of it is in flight that could be taken over, or is ours. While
+    /// that number stays there is nothing to look for in it.
+    fn quiet(&self, worker: &Worker, lane: &Lane, queue: &QueueName) -> Option<u64> {
+        let claim_idle = worker.config.claim_idle;
+        let quiet = lane.quiet(queue, claim_idle)?;
+        worker.hand.rows(lane.partition, queue, claim_idle).is_empty().then_some(quiet)
+    }
+
     /// Whether the last batch of this partition is settled, or is so soon.
     async fn has_settled(&mut self, lane: &Lane) -> bool {
         let Some(settling) = self.settling.get_mut(&lane.partition) else { return true };

@@ -12,7 +12,6 @@ use std::time::Duration;
 use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
-use tollgate::random;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::stats::{PartitionStats, QueueStats, StreamIds};
@@ -24,6 +23,8 @@ use crate::shutdown::Phase;
 
 /// Well within the minute in which a loss is to be seen.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
+/// The same in a large fleet.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(40);
 /// While something is wrong: how long its repair takes to be seen.
 const LOOK_EVERY_WHILE_WRONG: Duration = Duration::from_secs(1);
 
@@ -59,13 +60,16 @@ impl Agent for Surveyor {
             }
             lasts
         });
-        let rest = if wrong.is_empty() { LOOK_EVERY } else { LOOK_EVERY_WHILE_WRONG };
+        let rest = match wrong.is_empty() {
+            true => lane.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX),
+            false => LOOK_EVERY_WHILE_WRONG,
+        };
         for incident in wrong {
             let subject = (lane.partition, incident.subject.clone());
             let reporter = *self.reporters.entry(subject).or_insert_with(|| incidents.reporter());
             incidents.open(reporter, incident);
         }
-        Ok(rest.mul_f64(random::in_range(0.8..1.2)))
+        Ok(rest)
     }
 }
 

@@ -34,6 +34,8 @@ use crate::shutdown::Phase;
 /// a wake-up costs that was lost, with a worker that died over it.
 const BLOCK_MIN: Duration = Duration::from_millis(500);
 const BLOCK_MAX: Duration = Duration::from_secs(5);
+/// The same of one worker in a large fleet: the others look, too.
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(30);
 /// How long a queue that gave less than was asked for is left alone while others have enough.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How often to look whether a queue is served again, while none is.
@@ -107,7 +109,8 @@ impl Reader<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
             return Ok(Vec::new());
         }
-        if !self.dry.is_empty() && self.looked_at.elapsed() > LOOK_AGAIN_AFTER {
+        let others_have_enough = queues.active.iter().any(|(queue, _)| !self.dry.contains(queue));
+        if others_have_enough && !self.dry.is_empty() && self.looked_at.elapsed() > LOOK_AGAIN_AFTER {
             self.look_again().await?;
         }
         // In the order of their weights, and again each time, so that none starves.
@@ -191,8 +194,11 @@ impl Reader<'_> {
             // A take makes the group again, or names what was lost.
             Woken::NoGroup => self.dry.clear(),
             Woken::No => {
+                // Half of it: in a small fleet each looks after every wait.
+                if self.looked_at.elapsed() >= self.lane.rest_of_one(self.block / 2, LOOK_AGAIN_MAX) {
+                    self.look_again().await?;
+                }
                 self.block = (self.block * 2).min(BLOCK_MAX);
-                self.look_again().await?;
             }
         }
         Ok(None)

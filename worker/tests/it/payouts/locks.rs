@@ -86,7 +86,10 @@ async fn a_key_that_never_expires_is_told_with_who_wrote_it_and_stops_no_other_a
         assert!(page.contains(told), "{page}");
         assert_eq!(worker.figure("tollgate_payout_locks_waiting").await, 1);
         assert!(worker.figure("tollgate_payout_locks_longest_wait_seconds").await > 0);
-        assert_eq!(worker.figure("tollgate_lock_servers{state=\"failing\"}").await, 0, "the server is well");
+        // On a busy machine it may have answered late once.
+        let is_well =
+            async || (worker.figure("tollgate_lock_servers{state=\"failing\"}").await == 0).then_some(());
+        until("the lock server to be well", is_well).await;
 
         let _: u64 = on(&lock_redis, &["DEL", &key]).await;
         payouts.until_fate("p1", "paid").await;
