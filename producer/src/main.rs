@@ -17,6 +17,7 @@ mod now;
 mod operation;
 mod output;
 mod overview;
+mod pages;
 mod past;
 mod problems;
 mod progress;

@@ -264,7 +264,7 @@ pub async fn read_row(
 }
 
 /// Whether `text` is an id as Redis gives them to entries: `<ms>-<seq>`, 64 bits each.
-pub(crate) fn is_entry(text: &str) -> bool {
+pub fn is_entry(text: &str) -> bool {
     let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok();
     text.split_once('-').is_some_and(|(ms, seq)| number(ms) && number(seq))
 }

@@ -63,7 +63,7 @@ impl Row {
     }
 }
 
-/// One dead job.
+/// One dead or scheduled job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dead {
     /// Its id.
@@ -85,35 +85,79 @@ pub async fn dead_page(
     from: usize,
     count: usize,
 ) -> Result<Vec<Dead>, Failure> {
-    page(link, keys, &keys.dead(), from, count).await
+    let Some(last) = count.min(PAGE_MAX).checked_sub(1).map(|more| from + more) else {
+        return Ok(Vec::new());
+    };
+    let index = keys.dead();
+    let mut command = redis::cmd("ZRANGE");
+    command.arg(&index).arg(from).arg(last).arg("WITHSCORES");
+    let members: Vec<(String, f64)> = link.query(&command).await?;
+    rows_of(link, keys, &index, members).await
+}
+
+/// The place of a job among those that are dead or scheduled: they lie in the order of their time, and of their id
+/// where that is the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// When it gave up, or is due, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Its id.
+    pub id: JobId,
+}
+
+/// Dead jobs behind `after`, the oldest first: some (at most [`PAGE_MAX`]), and none only at the end. Jobs that come
+/// or go between two pages move nothing.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn dead_after(link: &mut Link, keys: &Keys, after: Option<&Place>) -> Result<Vec<Dead>, Failure> {
+    behind(link, keys, &keys.dead(), after).await
 }
 
 /// The same of scheduled jobs, the next that are due first; `at_ms` is when.
 ///
 /// # Errors
 /// As any read: [`Failure`].
-pub async fn scheduled_page(
+pub async fn scheduled_after(
     link: &mut Link,
     keys: &Keys,
-    from: usize,
-    count: usize,
+    after: Option<&Place>,
 ) -> Result<Vec<Dead>, Failure> {
-    page(link, keys, &keys.scheduled(), from, count).await
+    behind(link, keys, &keys.scheduled(), after).await
 }
 
-async fn page(
+async fn behind(
     link: &mut Link,
     keys: &Keys,
     index: &str,
-    from: usize,
-    count: usize,
+    after: Option<&Place>,
 ) -> Result<Vec<Dead>, Failure> {
-    let Some(last) = count.min(PAGE_MAX).checked_sub(1).map(|more| from + more) else {
-        return Ok(Vec::new());
+    let is_behind = |at_ms: u64, id: &str| {
+        after.is_none_or(|after| (at_ms, id.as_bytes()) > (after.at_ms, after.id.as_str().as_bytes()))
     };
-    let mut command = redis::cmd("ZRANGE");
-    command.arg(index).arg(from).arg(last).arg("WITHSCORES");
-    let members: Vec<(String, f64)> = link.query(&command).await?;
+    let least = after.map_or_else(|| "-inf".to_owned(), |after| after.at_ms.to_string());
+    // Those of the same time may fill pages before the place is reached.
+    for first in (0..).step_by(PAGE_MAX) {
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(index).arg(least.as_str()).arg("+inf").arg("BYSCORE");
+        command.arg("LIMIT").arg(first).arg(PAGE_MAX).arg("WITHSCORES");
+        let members: Vec<(String, f64)> = link.query(&command).await?;
+        let is_last = members.len() < PAGE_MAX;
+        let members: Vec<_> =
+            members.into_iter().filter(|(id, score)| is_behind(*score as u64, id)).collect();
+        if is_last || !members.is_empty() {
+            return rows_of(link, keys, index, members).await;
+        }
+    }
+    Ok(Vec::new())
+}
+
+async fn rows_of(
+    link: &mut Link,
+    keys: &Keys,
+    index: &str,
+    members: Vec<(String, f64)>,
+) -> Result<Vec<Dead>, Failure> {
     if members.is_empty() {
         return Ok(Vec::new());
     }

@@ -6,12 +6,13 @@ mod change;
 mod list;
 
 use tollgate::code::Code;
-use tollgate::ids::JobId;
+use tollgate::ids::{JobId, QueueName};
 use tollgate::input::InputError;
 
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::pages::{Filter, Page};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -24,12 +25,16 @@ pub(crate) struct Args {
 enum Verb {
     /// List them, the oldest of each partition first
     Ls {
-        /// How many at most
-        #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
-        limit: u64,
-        /// Only those that are dead for this reason; reads on until it has found enough
+        /// Only those that are dead for this reason
         #[arg(long, value_name = "CODE", value_parser = reason)]
         reason: Option<Code>,
+        /// Only those that came from this queue
+        #[arg(long, value_name = "NAME")]
+        queue: Option<QueueName>,
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        page: Page,
     },
     /// Show one with its bytes
     Show {
@@ -77,7 +82,9 @@ fn reason(text: &str) -> Result<Code, InputError> {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.verb {
-        Verb::Ls { limit, reason } => list::ls(context, limit, reason).await,
+        Verb::Ls { reason, queue, filter, page } => {
+            list::ls(context, reason, queue.as_ref(), &filter, &page).await
+        }
         Verb::Show { id } => list::show(context, &id).await,
         Verb::Retry(which) => change::run(context, which, change::Change::Retry).await,
         Verb::Discard { which: Which { all: true, .. }, yes: false } => {

@@ -1,23 +1,22 @@
 //! `job history|waiting|scheduled|cancel`: what is known of one job, in the order of time, and which jobs wait.
 
 mod cancel;
+mod lists;
 
 use std::ops::ControlFlow;
 
 use serde::Serialize;
-use tollgate::envelope::Envelope;
 use tollgate::ids::{JobId, QueueName};
 use tollgate::instant::Instant;
 use tollgate::journal::ExportLine;
 use tollgate::outcome::OutcomeClass;
-use tollgate::parked::{self, PAGE_MAX};
-use tollgate::waiting;
+use tollgate::parked;
 
 use crate::arguments;
 use crate::context::Context;
-use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::say;
+use crate::pages::{Filter, Page};
 use crate::past::{self, Seen};
 use crate::served;
 
@@ -47,18 +46,20 @@ enum Verb {
         /// The queue
         #[arg(long, value_name = "NAME", default_value = tollgate::ids::DEFAULT_QUEUE)]
         queue: QueueName,
-        /// So many at most
-        #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
-        limit: u64,
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        page: Page,
     },
     /// List jobs that wait for their time, the next that are due first
     Scheduled {
         /// Only of this queue
         #[arg(long, value_name = "NAME")]
         queue: Option<QueueName>,
-        /// So many at most
-        #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
-        limit: u64,
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        page: Page,
     },
 }
 
@@ -67,8 +68,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::History { id } => history(context, &id).await,
         Verb::Cancel { id } => cancel::run(context, &id).await,
-        Verb::Waiting { queue, limit } => waiting(context, &queue, limit).await,
-        Verb::Scheduled { queue, limit } => scheduled(context, queue.as_ref(), limit).await,
+        Verb::Waiting { queue, filter, page } => lists::waiting(context, &queue, &filter, &page).await,
+        Verb::Scheduled { queue, filter, page } => {
+            lists::scheduled(context, queue.as_ref(), &filter, &page).await
+        }
     }
 }
 
@@ -197,97 +200,4 @@ pub(super) fn described(line: &ExportLine<'_>) -> String {
     add("note", line.note.map(str::to_owned));
     add("by", Some(line.by.to_owned()).filter(|by| !by.is_empty()));
     words.join(", ")
-}
-
-#[derive(Debug, Serialize)]
-struct Waiting<'a> {
-    /// The job's id; null if its bytes have none.
-    id: Option<&'a str>,
-    partition: u16,
-    /// The entry of the stream.
-    entry: &'a str,
-    /// For people; may change.
-    text: String,
-}
-
-async fn waiting(context: &Context, queue: &QueueName, limit: u64) -> anyhow::Result<Exit> {
-    let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
-    let mut list = context.output().list();
-    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
-    let exit = each_partition(&tollgate, async |partition, keys| {
-        let mut after: Option<String> = None;
-        while left > 0 {
-            let count = left.min(PAGE_MAX);
-            let page = waiting::page(&mut link, keys, queue, after.as_deref(), count).await?;
-            for (entry, bytes) in &page {
-                let decoded = Envelope::decode(bytes);
-                let (id, text) = match &decoded {
-                    Ok(envelope) => (envelope.id.as_ref(), envelope.request.kind().to_string()),
-                    Err(poison) => (poison.id.as_ref(), format!("no job: {}", poison.error)),
-                };
-                let item = Waiting { id: id.map(JobId::as_str), partition: partition.number(), entry, text };
-                list.item(&item, || {
-                    format!("{:<18}  {}  {}", item.entry, item.id.unwrap_or("-"), item.text)
-                })?;
-            }
-            left -= page.len();
-            after = page.last().map(|(entry, _)| entry.clone());
-            if page.len() < count {
-                break;
-            }
-        }
-        Ok(())
-    })
-    .await?;
-    list.end()?;
-    Ok(exit)
-}
-
-#[derive(Debug, Serialize)]
-struct Scheduled<'a> {
-    id: &'a str,
-    partition: u16,
-    /// When it is due.
-    at_ms: u64,
-    queue: Option<&'a str>,
-}
-
-async fn scheduled(context: &Context, queue: Option<&QueueName>, limit: u64) -> anyhow::Result<Exit> {
-    let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
-    let mut list = context.output().list();
-    let mut listed = 0;
-    let exit = each_partition(&tollgate, async |partition, keys| {
-        let mut from = 0;
-        while listed < limit {
-            let page = parked::scheduled_page(&mut link, keys, from, PAGE_MAX).await?;
-            if page.is_empty() {
-                break;
-            }
-            from += page.len();
-            let is_meant = |job: &&parked::Dead| {
-                queue.is_none_or(|queue| job.row.as_ref().is_some_and(|row| row.queue == *queue))
-            };
-            for job in page.iter().filter(is_meant) {
-                if listed == limit {
-                    break;
-                }
-                let item = Scheduled {
-                    id: job.id.as_str(),
-                    partition: partition.number(),
-                    at_ms: job.at_ms,
-                    queue: job.row.as_ref().map(|row| row.queue.as_str()),
-                };
-                list.item(&item, || {
-                    format!("{:<26}  {:<12}  {}", time(item.at_ms), item.queue.unwrap_or("-"), item.id)
-                })?;
-                listed += 1;
-            }
-        }
-        Ok(())
-    })
-    .await?;
-    list.end()?;
-    Ok(exit)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Cli, Ran, drain, opened};
+use crate::harness::{Cli, Ran, drain, opened, redis};
 
 fn whats(ran: &Ran) -> Vec<String> {
     let what = |event: &Value| {
@@ -148,4 +148,104 @@ fn what_was_cancelled_is_never_executed() {
     assert_eq!(before.as_u64(), after.as_u64().map(|after| after + spent));
     assert_eq!(cli.run(&["--json", "audit"]).json()["verdict"], "pass");
     assert_eq!(cli.run(&["--json", "stats"]).json()["conservation"]["holds"], true);
+}
+
+/// The ids of a list, page by page; between two pages `meanwhile` happens.
+fn in_pages(cli: &Cli, list: &[&str], limit: &str, mut meanwhile: impl FnMut()) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let mut words = [&["--json"], list, &["--limit", limit]].concat();
+        words.extend(after.iter().flat_map(|after| ["--after", after.as_str()]));
+        let ran = cli.run(&words);
+        let page = ran.json();
+        let page = page.as_array().unwrap();
+        ids.extend(page.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        let has_more = ran.stderr.contains("there are more");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let Some(last) = page.last().filter(|_| has_more) else { return ids };
+        assert_eq!(page.len().to_string(), limit, "only the last page is short");
+        after = Some(last["cursor"].as_str().unwrap().to_owned());
+        meanwhile();
+    }
+}
+
+#[tokio::test]
+async fn lists_are_read_in_pages_whatever_comes_and_goes() {
+    let cli = Cli::empty();
+    cli.run(&["init", "--partitions", "3"]).exits(0);
+    let accounts = ["a", "b", "c", "d"];
+    accounts.iter().for_each(|id| _ = cli.run(&["account", "open", id, "--balance", "9"]).exits(0));
+    let jobs: String = (0..40)
+        .map(|n| {
+            let (account, at) = (accounts[n % 4], ["", ",\"at\":\"2999-01-01T00:00:00Z\""][n % 2]);
+            format!(
+                "{{\"kind\":\"withdraw\",\"id\":\"j{n:02}\",\"account\":\"{account}\",\"amount\":1{at}}}\n"
+            )
+        })
+        .collect();
+    let dead: String = (0..11)
+        .map(|n| {
+            format!(
+                "{{\"kind\":\"redeem\",\"id\":\"d{n:02}\",\"campaign\":\"no{}\",\"customer\":\"u\"}}\n",
+                n % 2
+            )
+        })
+        .collect();
+    cli.run_with(&["enqueue"], [jobs.clone(), dead].concat().as_bytes()).exits(0);
+    let sorted = |mut ids: Vec<String>| {
+        ids.sort();
+        ids
+    };
+    let named = |prefix: &str, numbers: &[usize]| -> Vec<String> {
+        numbers.iter().map(|n| format!("{prefix}{n:02}")).collect()
+    };
+    let all: Vec<usize> = (0..40).collect();
+    let waiting = in_pages(&cli, &["job", "waiting", "--kind", "withdraw"], "7", || ());
+    assert_eq!(sorted(waiting), named("j", &all));
+    let of_b = in_pages(&cli, &["job", "waiting", "--account", "b"], "3", || ());
+    assert_eq!(sorted(of_b), named("j", &all.iter().copied().filter(|n| n % 4 == 1).collect::<Vec<_>>()));
+
+    let worker = cli.worker(&[]);
+    crate::pipes::until("all to be seen", || {
+        let stats = cli.run(&["--json", "stats"]).json();
+        (stats["scheduled"].as_u64(), stats["dead"].as_u64()) == (Some(20), Some(11))
+    });
+    drop(worker);
+    let later: Vec<usize> = all.iter().copied().filter(|n| n % 2 == 1).collect();
+    // What was shown already goes, one after the other, and what comes later is not in the way.
+    let mut cancelled = 0;
+    let scheduled = in_pages(&cli, &["job", "scheduled"], "1", || {
+        let ids = cli.run(&["--json", "job", "scheduled", "--limit", "1"]).json();
+        cli.run(&["job", "cancel", ids[0]["id"].as_str().unwrap()]).exits(0);
+        cancelled += 1;
+    });
+    assert_eq!(sorted(scheduled), named("j", &later));
+    assert_eq!(cancelled, 19);
+    let dead = in_pages(&cli, &["dead", "ls"], "4", || ());
+    assert_eq!(sorted(dead), named("d", &(0..11).collect::<Vec<_>>()));
+    let of_one =
+        in_pages(&cli, &["dead", "ls", "--campaign", "no1", "--reason", "campaign_not_found"], "2", || ());
+    assert_eq!(sorted(of_one), named("d", &[1, 3, 5, 7, 9]));
+    for wrong in ["x", "0", "0:", "0:1", "9:1:"] {
+        assert!(cli.run(&["dead", "ls", "--after", wrong]).complains(2).contains("cursor"), "{wrong}");
+    }
+    assert!(cli.run(&["job", "waiting", "--after", "0:-"]).complains(2).contains("cursor"));
+    cli.run(&["job", "waiting", "--kind", "deposit"]).complains(2);
+}
+
+#[tokio::test]
+async fn a_page_ends_and_begins_among_jobs_of_the_same_time() {
+    let cli = Cli::new();
+    let (tollgate, mut link) = opened(&cli).await;
+    let keys = tollgate.keys(tollgate.partitions().iter().next().unwrap()).clone();
+    let mut words = vec!["ZADD".to_owned(), keys.scheduled()];
+    // More than one read brings, and they have no rows: that is shown, too.
+    (0..1_203).for_each(|n| words.extend(["1700000000000".to_owned(), format!("s{n:04}")]));
+    redis(&mut link, &words.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let expected: Vec<String> = (0..1_203).map(|n| format!("s{n:04}")).collect();
+    assert_eq!(in_pages(&cli, &["job", "scheduled"], "501", || ()), expected);
+    let text = cli.run(&["job", "scheduled", "--limit", "1"]);
+    assert!(text.stdout.contains("s0000") && text.stdout.contains("damaged"), "{text:?}");
+    assert!(text.stderr.contains("1 shown; there are more: the same with --after '0:1700000000000:s0000'"));
 }

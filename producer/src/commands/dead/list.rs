@@ -2,17 +2,18 @@
 
 use serde::Serialize;
 use tollgate::code::Code;
-use tollgate::ids::JobId;
+use tollgate::ids::{JobId, QueueName};
 use tollgate::instant::Instant;
-use tollgate::parked::{self, Dead, PAGE_MAX, Row};
+use tollgate::job::Request;
+use tollgate::parked::{self, Dead, Place, Row};
 use tollgate::partition::Partition;
 
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
-use crate::output::{complain, say};
+use crate::output::complain;
 use crate::overview::Overview;
-use crate::table::count;
+use crate::pages::{Cursor, Filter, Page, Pager, request_of};
 
 /// One line of `dead ls`. `reason`, `queue` and `attempts` are `null` where the row is damaged.
 #[derive(Debug, Serialize)]
@@ -25,10 +26,15 @@ struct Item<'a> {
     attempts: Option<u64>,
     /// How long its envelope is.
     bytes: Option<u64>,
+    /// What it asks for, and of which campaign or account; null if it is no job.
+    kind: Option<&'static str>,
+    resource: Option<String>,
+    /// `--after` with it goes on behind this item.
+    cursor: String,
 }
 
 impl<'a> Item<'a> {
-    fn of(partition: Partition, dead: &'a Dead) -> Self {
+    fn of(partition: Partition, dead: &'a Dead, request: Option<&Request>, cursor: Cursor) -> Self {
         let row = dead.row.as_ref();
         Self {
             id: dead.id.as_str(),
@@ -38,6 +44,9 @@ impl<'a> Item<'a> {
             queue: row.map(|row| row.queue.as_str()),
             attempts: row.map(|row| row.attempts),
             bytes: row.map(|row| row.stripped_bytes.unwrap_or(row.envelope.len() as u64)),
+            kind: request.map(|request| request.kind().name()),
+            resource: request.map(|request| request.resource().to_string()),
+            cursor: cursor.to_string(),
         }
     }
 
@@ -52,40 +61,47 @@ fn time(at_ms: u64) -> String {
     Instant::from_ms(at_ms).map_or_else(|| at_ms.to_string(), |at| at.to_string())
 }
 
-pub(super) async fn ls(context: &Context, limit: u64, reason: Option<Code>) -> anyhow::Result<Exit> {
+pub(super) async fn ls(
+    context: &Context,
+    reason: Option<Code>,
+    queue: Option<&QueueName>,
+    filter: &Filter,
+    page: &Page,
+) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
+    // Says which partitions are damaged.
     let overview = Overview::read(&tollgate).await?;
-    let total = overview.counts.dead;
     let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
-    let mut listed = 0;
+    let mut pager = Pager::new(page, tollgate.partitions())?;
     let exit = each_partition(&tollgate, async |partition, keys| {
-        let mut from = 0;
-        while listed < limit {
-            // A filter may pass over many, so it reads full pages.
-            let wanted = usize::try_from(limit - listed).unwrap_or(PAGE_MAX).min(PAGE_MAX);
-            let wanted = if reason.is_some() { PAGE_MAX } else { wanted };
-            let page = parked::dead_page(&mut link, keys, from, wanted).await?;
+        let Some(mut after) = pager.start_at(partition)? else { return Ok(()) };
+        while !pager.is_over() {
+            let page = parked::dead_after(&mut link, keys, after.as_ref()).await?;
             if page.is_empty() {
                 break;
             }
-            from += page.len();
-            for dead in page.iter().filter(|dead| matches(dead, reason)) {
-                if listed == limit {
-                    break;
+            for dead in page {
+                let request = dead.row.as_ref().and_then(|row| request_of(&row.envelope));
+                let place = Place { at_ms: dead.at_ms, id: dead.id.clone() };
+                let is_of_queue =
+                    queue.is_none_or(|queue| dead.row.as_ref().is_some_and(|row| row.queue == *queue));
+                if is_of_queue && matches(&dead, reason) && filter.matches(request.as_ref()) {
+                    let cursor = Cursor::at(partition, &place);
+                    if !pager.takes(cursor.clone()) {
+                        break;
+                    }
+                    let item = Item::of(partition, &dead, request.as_ref(), cursor);
+                    list.item(&item, || item.line())?;
                 }
-                let item = Item::of(partition, dead);
-                list.item(&item, || item.line())?;
-                listed += 1;
+                after = Some(place);
             }
         }
         Ok(())
     })
     .await?;
     list.end()?;
-    if reason.is_none() && listed < total {
-        say(format_args!("{} of {}; --limit shows more", count(listed), count(total)));
-    }
+    pager.end();
     Ok(exit.combine(overview.complain()))
 }
 

@@ -1,0 +1,153 @@
+//! `job waiting` and `job scheduled`: which jobs wait, and which wait for their time.
+
+use serde::Serialize;
+use tollgate::envelope::Envelope;
+use tollgate::ids::{JobId, QueueName};
+use tollgate::parked::{self, PAGE_MAX, Place};
+use tollgate::waiting;
+
+use super::time;
+use crate::context::Context;
+use crate::each::each_partition;
+use crate::exit::Exit;
+use crate::pages::{Cursor, Filter, Page, Pager, request_of};
+
+#[derive(Debug, Serialize)]
+struct Waiting<'a> {
+    /// The job's id; null if its bytes have none.
+    id: Option<&'a str>,
+    partition: u16,
+    /// The entry of the stream.
+    entry: &'a str,
+    /// What it asks for, and of which campaign or account; null if it is no job.
+    kind: Option<&'static str>,
+    resource: Option<String>,
+    /// For people; may change.
+    text: String,
+    /// `--after` with it goes on behind this item.
+    cursor: String,
+}
+
+pub(super) async fn waiting(
+    context: &Context,
+    queue: &QueueName,
+    filter: &Filter,
+    page: &Page,
+) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    let mut pager = Pager::new(page, tollgate.partitions())?;
+    let exit = each_partition(&tollgate, async |partition, keys| {
+        let Some(after) = pager.start_in_stream(partition)? else { return Ok(()) };
+        let mut after = after.map(str::to_owned);
+        while !pager.is_over() {
+            let page = waiting::page(&mut link, keys, queue, after.as_deref(), PAGE_MAX).await?;
+            for (entry, bytes) in &page {
+                let decoded = Envelope::decode(bytes);
+                let request = decoded.as_ref().ok().map(|envelope| &envelope.request);
+                if !filter.matches(request) {
+                    continue;
+                }
+                let cursor = Cursor::new(partition, entry);
+                if !pager.takes(cursor.clone()) {
+                    break;
+                }
+                let (id, text) = match &decoded {
+                    Ok(envelope) => (envelope.id.as_ref(), envelope.request.kind().to_string()),
+                    Err(poison) => (poison.id.as_ref(), format!("no job: {}", poison.error)),
+                };
+                let item = Waiting {
+                    id: id.map(JobId::as_str),
+                    partition: partition.number(),
+                    entry,
+                    kind: request.map(|request| request.kind().name()),
+                    resource: request.map(|request| request.resource().to_string()),
+                    text,
+                    cursor: cursor.to_string(),
+                };
+                list.item(&item, || {
+                    let resource = item.resource.as_deref().unwrap_or_default();
+                    let line =
+                        format!("{:<18}  {}  {} {resource}", item.entry, item.id.unwrap_or("-"), item.text);
+                    line.trim_end().to_owned()
+                })?;
+            }
+            after = page.last().map(|(entry, _)| entry.clone());
+            if page.len() < PAGE_MAX {
+                break;
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    list.end()?;
+    pager.end();
+    Ok(exit)
+}
+
+#[derive(Debug, Serialize)]
+struct Scheduled<'a> {
+    id: &'a str,
+    partition: u16,
+    /// When it is due.
+    at_ms: u64,
+    queue: Option<&'a str>,
+    kind: Option<&'static str>,
+    resource: Option<String>,
+    cursor: String,
+}
+
+pub(super) async fn scheduled(
+    context: &Context,
+    queue: Option<&QueueName>,
+    filter: &Filter,
+    page: &Page,
+) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let mut list = context.output().list();
+    let mut pager = Pager::new(page, tollgate.partitions())?;
+    let exit = each_partition(&tollgate, async |partition, keys| {
+        let Some(mut after) = pager.start_at(partition)? else { return Ok(()) };
+        while !pager.is_over() {
+            let page = parked::scheduled_after(&mut link, keys, after.as_ref()).await?;
+            if page.is_empty() {
+                break;
+            }
+            for job in page {
+                let request = job.row.as_ref().and_then(|row| request_of(&row.envelope));
+                let place = Place { at_ms: job.at_ms, id: job.id };
+                let queue_of = job.row.as_ref().map(|row| &row.queue);
+                let is_meant = queue.is_none_or(|queue| queue_of == Some(queue));
+                if is_meant && filter.matches(request.as_ref()) {
+                    let cursor = Cursor::at(partition, &place);
+                    if !pager.takes(cursor.clone()) {
+                        break;
+                    }
+                    let item = Scheduled {
+                        id: place.id.as_str(),
+                        partition: partition.number(),
+                        at_ms: place.at_ms,
+                        queue: queue_of.map(QueueName::as_str),
+                        kind: request.as_ref().map(|request| request.kind().name()),
+                        resource: request.as_ref().map(|request| request.resource().to_string()),
+                        cursor: cursor.to_string(),
+                    };
+                    list.item(&item, || {
+                        let of = item.resource.as_deref().unwrap_or("(its row is damaged)");
+                        let kind = item.kind.unwrap_or_default();
+                        let queue = item.queue.unwrap_or("-");
+                        format!("{:<26}  {queue:<12}  {}  {kind} {of}", time(item.at_ms), item.id)
+                    })?;
+                }
+                after = Some(place);
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    list.end()?;
+    pager.end();
+    Ok(exit)
+}

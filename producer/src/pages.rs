@@ -1,0 +1,207 @@
+//! Long lists, page by page: which part of a list is asked for, and where the next page begins.
+//!
+//! A cursor is the place of the last item that was shown, never a number of items: what comes or goes between two pages
+//! moves nothing, and no item is shown twice or passed over.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tollgate::code::Code;
+use tollgate::envelope::Envelope;
+use tollgate::fetch::is_entry;
+use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::input::InputError;
+use tollgate::job::{Kind, Request, Resource};
+use tollgate::parked::Place;
+use tollgate::partition::{Partition, Partitions};
+
+use crate::arguments;
+use crate::output::say;
+use crate::table::count;
+
+/// `PARTITION:PLACE`, as the item has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    partition: u16,
+    place: String,
+}
+
+impl Cursor {
+    pub(crate) fn new(partition: Partition, place: impl fmt::Display) -> Self {
+        Self { partition: partition.number(), place: place.to_string() }
+    }
+
+    /// Of what lies in the order of its time.
+    pub(crate) fn at(partition: Partition, Place { at_ms, id }: &Place) -> Self {
+        Self::new(partition, format_args!("{at_ms}:{id}"))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.partition, self.place)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InputError;
+
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        let read = text.split_once(':').and_then(|(partition, place)| {
+            Some(Self { partition: partition.parse().ok()?, place: place.to_owned() })
+        });
+        read.filter(|cursor| !cursor.place.is_empty()).ok_or_else(|| not_a_cursor(text))
+    }
+}
+
+fn not_a_cursor(text: &str) -> InputError {
+    InputError::new(Code::NameMalformed, "after", text, "the `cursor` of an item, as the page before has it")
+}
+
+/// Which part of a list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Page {
+    /// So many at most
+    #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
+    limit: u64,
+    /// Go on behind this place, as the page before said
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<Cursor>,
+}
+
+/// Which jobs of a list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Filter {
+    /// Only this kind: redeem, withdraw or payout
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    kind: Option<Kind>,
+    /// Only jobs of this campaign
+    #[arg(long, value_name = "ID")]
+    campaign: Option<CampaignId>,
+    /// Only jobs of this account
+    #[arg(long, value_name = "ID", conflicts_with = "campaign")]
+    account: Option<AccountId>,
+}
+
+fn kind(text: &str) -> Result<Kind, InputError> {
+    Kind::from_name(text)
+        .filter(|kind| kind.is_queueable())
+        .ok_or_else(|| InputError::new(Code::UnknownKind, "kind", text, "redeem, withdraw or payout"))
+}
+
+impl Filter {
+    /// Whether a job is one of those meant; what is no job has no kind and no resource.
+    pub(crate) fn matches(&self, request: Option<&Request>) -> bool {
+        let Self { kind, campaign, account } = self;
+        let resource = request.map(Request::resource);
+        let is_of = |wanted: Option<Resource<'_>>| wanted.is_none() || wanted == resource;
+        kind.is_none_or(|kind| request.is_some_and(|request| request.kind() == kind))
+            && is_of(campaign.as_ref().map(Resource::Campaign))
+            && is_of(account.as_ref().map(Resource::Account))
+    }
+}
+
+/// What an envelope asks for, if it is a job.
+pub(crate) fn request_of(envelope: &[u8]) -> Option<Request> {
+    Envelope::decode(envelope).ok().map(|envelope| envelope.request)
+}
+
+/// A list on its way: what was shown, and whether there is more.
+pub(crate) struct Pager<'a> {
+    page: &'a Page,
+    shown: u64,
+    last: Option<Cursor>,
+    has_more: bool,
+}
+
+/// Where a partition is read from.
+enum Start<'a> {
+    /// It was shown whole by earlier pages.
+    Nowhere,
+    Beginning,
+    After(&'a str),
+}
+
+impl<'a> Pager<'a> {
+    /// # Errors
+    /// The cursor is none of this namespace.
+    pub(crate) fn new(page: &'a Page, partitions: Partitions) -> Result<Self, InputError> {
+        match &page.after {
+            Some(cursor) if cursor.partition >= partitions.count() => Err(not_a_cursor(&cursor.to_string())),
+            _ => Ok(Self { page, shown: 0, last: None, has_more: false }),
+        }
+    }
+
+    fn start(&self, partition: Partition) -> Start<'a> {
+        match &self.page.after {
+            _ if self.has_more => Start::Nowhere,
+            Some(cursor) if partition.number() < cursor.partition => Start::Nowhere,
+            Some(cursor) if partition.number() == cursor.partition => Start::After(&cursor.place),
+            _ => Start::Beginning,
+        }
+    }
+
+    /// The same, of a stream: `None` if there is nothing to read, else the entry before.
+    pub(crate) fn start_in_stream(
+        &self,
+        partition: Partition,
+    ) -> Result<Option<Option<&'a str>>, InputError> {
+        match self.start(partition) {
+            Start::Nowhere => Ok(None),
+            Start::Beginning => Ok(Some(None)),
+            Start::After(text) if is_entry(text) => Ok(Some(Some(text))),
+            Start::After(text) => Err(not_a_cursor(text)),
+        }
+    }
+
+    /// The same, of what lies in the order of its time: `None` if there is nothing to read.
+    pub(crate) fn start_at(&self, partition: Partition) -> Result<Option<Option<Place>>, InputError> {
+        let text = match self.start(partition) {
+            Start::Nowhere => return Ok(None),
+            Start::Beginning => return Ok(Some(None)),
+            Start::After(text) => text,
+        };
+        let read = text
+            .split_once(':')
+            .and_then(|(at_ms, id)| Some(Place { at_ms: at_ms.parse().ok()?, id: JobId::stored(id).ok()? }));
+        read.map(|place| Some(Some(place))).ok_or_else(|| not_a_cursor(text))
+    }
+
+    /// Whether one more is to be shown, which it then is; asked for each that is meant, in their order.
+    pub(crate) fn takes(&mut self, cursor: Cursor) -> bool {
+        if self.shown == self.page.limit {
+            self.has_more = true;
+            return false;
+        }
+        self.shown += 1;
+        self.last = Some(cursor);
+        true
+    }
+
+    /// Whether the page is full and there is more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_more
+    }
+
+    /// Says how to go on.
+    pub(crate) fn end(&self) {
+        if let (true, Some(last)) = (self.has_more, &self.last) {
+            say(format_args!("{} shown; there are more: the same with --after '{last}'", count(self.shown)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_is_written() {
+        for text in ["0:1700000000000-3", "15:1700000000000:order:17"] {
+            assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
+        }
+        for bad in ["", "x", "0", "0:", ":1", "-1:5", "70000:5"] {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+}
