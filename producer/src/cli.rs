@@ -43,19 +43,19 @@ pub(crate) struct Global {
     /// The key of that certificate
     #[arg(long, global = true, value_name = "FILE", env = env::REDIS_KEY_FILE, requires = "redis_cert")]
     pub(crate) redis_key: Option<PathBuf>,
-    /// Use a Redis that may lose or evict what it holds; what is wrong with it becomes a warning
+    /// Use a Redis that may lose or evict data; only warn of what is wrong with it
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) allow_unsafe_redis: bool,
     /// The first part of every key
     #[arg(long, global = true, value_name = "NAME", env = env::TOLLGATE_NAMESPACE, default_value = DEFAULT_NAMESPACE)]
     pub(crate) namespace: Namespace,
-    /// Who asks for operations, for the journal [default: the Redis user's name]
+    /// The name that the journal keeps for an operation [default: the Redis user's]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) by: Option<Actor>,
-    /// Print data as JSON, a stable contract (docs/cli-json.md); also what is said on stderr, one object a line
+    /// Print data as JSON, a stable contract (docs/cli-json.md), and messages on stderr too, one object a line
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) json: bool,
-    /// Say nothing on stderr but what is wrong, and the id of a change
+    /// Print nothing on stderr but errors, warnings and the id of a change
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 }
@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Init(init::Args),
     /// Create, show, change, close and list campaigns
     Campaign(campaign::Args),
-    /// Open, fill, show, close and list accounts
+    /// Open, show, close and list accounts, and deposit money
     Account(account::Args),
     /// Enqueue one redemption
     Redeem(redeem::Args),
@@ -85,7 +85,7 @@ pub(crate) enum Command {
     Stats(stats::Args),
     /// Jobs that nobody could decide
     Dead(dead::Args),
-    /// Payouts on their way, and an operator's word on those that need review
+    /// Open payouts: list, show, and decide those that need a person
     Payout(payout::Args),
     /// Queues: list, pause, resume
     Queue(queue::Args),
@@ -100,18 +100,18 @@ pub(crate) enum Command {
     Watch(watch::Args),
     /// Receipts of old ids
     Receipts(receipts::Args),
-    /// Put right what was changed past the scripts, from what the journal proves
+    /// Restore from the journal what was changed by other means than Tollgate's
     Repair(repair::Args),
     /// The private redis-server that is used where no URL is given
     Redis(redis::Args),
     /// Print the completions of a shell
     Completions {
-        /// For which one
+        /// The shell
         shell: clap_complete::Shell,
     },
     /// Write the manual pages
     Man {
-        /// Into this directory, as FILE.1
+        /// The directory to write them into
         dir: PathBuf,
     },
 }

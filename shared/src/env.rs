@@ -1,4 +1,5 @@
-//! Every environment variable that the library and the binaries read, declared in one place.
+//! Every environment variable that the library and the binaries read, declared in one place (but `sabotage.rs`'s, which
+//! only builds for tests know).
 //!
 //! The documentation is checked against [`ALL`]. One rule holds for each: set but empty is as not set, which is what
 //! `${NAME}` in a compose file or `export NAME=` leaves behind. So whoever needs one reads it here ([`text`],

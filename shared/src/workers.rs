@@ -31,7 +31,7 @@ pub struct Description {
     /// Whether it serves every queue, those too that it has not seen yet.
     #[serde(default)]
     pub every_queue: bool,
-    /// How many settle calls it has in flight at most.
+    /// How many payouts it has in flight at most.
     #[serde(default)]
     pub concurrency: usize,
     /// When it began, by its own clock, in milliseconds since the Unix epoch.

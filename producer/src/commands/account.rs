@@ -32,7 +32,7 @@ enum Verb {
     Open {
         /// The account
         id: AccountId,
-        /// What is on it at first, in decimals of its currency
+        /// The opening balance, in decimals of its currency
         #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true, value_parser = arguments::decimals)]
         balance: String,
         /// ISO 4217

@@ -42,13 +42,13 @@ enum Verb {
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
     },
-    /// Put them back into their queues, undecided as they are
+    /// Put them back into their queues, to be decided
     Retry(Which),
     /// Give them up for good; nothing was decided, so an id may be sent again
     Discard {
         #[command(flatten)]
         which: Which,
-        /// Yes, all of them
+        /// Confirm --all
         #[arg(long, requires = "all")]
         yes: bool,
     },

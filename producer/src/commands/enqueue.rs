@@ -56,10 +56,10 @@ pub(crate) struct Args {
     /// Repeats this run of the same file: lines without an id get the same ids again
     #[arg(long, value_name = "RUN", value_parser = RunId::parse)]
     run: Option<RunId>,
-    /// Of standard input or a pipe: notes what was read, so that the run can be repeated with --run
+    /// For standard input or a pipe: notes what was read, so that the run can be repeated with --run
     #[arg(long, value_name = "FILE")]
     run_log: Option<PathBuf>,
-    /// Where lines that are no job are kept [default: FILE.rejected, of a pipe that of its --run-log]
+    /// Where lines that are not jobs are kept [default: FILE.rejected; for a pipe, beside its --run-log]
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
     /// Writes the id of every line to this file; the line stays empty where there is none
@@ -74,7 +74,7 @@ pub(crate) struct Args {
     /// Most jobs that may wait in the queue [default: no bound]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = arguments::count)]
     queue_max: Option<u64>,
-    /// Wait until every job is decided, and count the outcomes; so long at most without any of them
+    /// Wait until every job is decided and count the outcomes; give up if none comes for this long
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "30s", value_parser = arguments::duration)]
     wait_all: Option<Duration>,
 }

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// How long the receipts of timed ids are kept at least [default: what the namespace has, else 7d]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = arguments::duration)]
     retention: Option<Duration>,
-    /// Begin although keys of the namespace are there that no `init` of now made; lists what they are without it
+    /// Initialise although keys of this namespace are left from before; without it they are listed, and nothing is done
     #[arg(long)]
     over_remains: bool,
 }

@@ -41,7 +41,7 @@ enum Verb {
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
     },
-    /// List jobs of a queue that nobody has taken yet, the first that comes first
+    /// List jobs of a queue that no worker has taken yet, the oldest first
     Waiting {
         /// The queue
         #[arg(long, value_name = "NAME", default_value = tollgate::ids::DEFAULT_QUEUE)]
@@ -51,7 +51,7 @@ enum Verb {
         #[command(flatten)]
         page: Page,
     },
-    /// List jobs that wait for their time, the next that are due first
+    /// List jobs that wait for their time, the next due first
     Scheduled {
         /// Only of this queue
         #[arg(long, value_name = "NAME")]

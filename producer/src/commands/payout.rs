@@ -56,9 +56,9 @@ enum Verb {
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
     },
-    /// Say that it was paid: the held money leaves the account
+    /// Record that it was paid: the held money leaves the account
     Post(Word),
-    /// Say that it was not paid and will not be: the held money goes back
+    /// Record that it was not paid and will not be: the held money goes back
     Void(Word),
 }
 

@@ -26,7 +26,7 @@ enum Verb {
     },
     /// Stop it; its data stays
     Stop,
-    /// Say whether it runs
+    /// Show whether it runs
     Status,
 }
 

@@ -59,7 +59,7 @@ pub(super) struct SendArgs {
     /// Not before this instant (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     at: Option<Instant>,
-    /// Wait for the outcome, so long at most
+    /// Wait for the outcome, at most this long
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "5s", value_parser = arguments::duration)]
     wait: Option<Duration>,
 }

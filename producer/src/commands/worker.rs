@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// List them with their last beat and what they have in flight
+    /// List them with their last heartbeat and what they have in flight
     Ls,
 }
 

@@ -1,6 +1,6 @@
 //! The model: campaigns and accounts as the journal makes them, and what `settle` must have decided.
 //!
-//! Pure, and written from the specification (design, sections 2 and 3), not from the scripts: it decides every line
+//! Pure, and written from the specification (ARCHITECTURE.md), not from the scripts: it decides every line
 //! again from its own state and the line's server time, and keeps no job and no customer, so that its memory is
 //! that of the campaigns and accounts. What one customer holds is known only in sum (see
 //! [`holders`](super::holders)): that `customer_limit_reached` was *due* it checks as far as that allows.

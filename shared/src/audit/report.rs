@@ -20,7 +20,7 @@ pub enum Verdict {
     Fail,
 }
 
-/// The guarantee (`docs/guarantees.md`) that a violation breaks.
+/// The promise (README.md, "What it promises") that a violation breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Check {
     /// No over-issue.

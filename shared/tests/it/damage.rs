@@ -1,5 +1,5 @@
 //! Foreign types and values in any key of a partition, then a script: it does all of its work or nothing,
-//! and never raises an error half-way (design.md, section 2).
+//! and never raises an error half-way.
 //!
 //! "Nothing" is the same DUMP of every key, which for a stream holds its groups too.
 //! "All of its work" is judged from the answers: each has its receipt, its line, its acknowledgement and its
