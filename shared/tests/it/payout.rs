@@ -9,7 +9,7 @@ use tollgate::job::{Request, Resource};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
-use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
+use tollgate::scripts::payout::{Begin, ForReview, Listed, Retry, Step, due, for_review, hold, step};
 use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
 
@@ -406,4 +406,26 @@ async fn a_payout_that_is_due_later_than_any_can_be_is_due_now() {
         let listed = due(&mut bank.link, &bank.keys, 10).await.unwrap().payouts;
         assert_eq!(listed.len(), usize::from(is_due), "{score}");
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_counted_and_listed_apart() {
+    let mut bank = Bank::open().await;
+    let look = async |bank: &mut Bank| for_review(&mut bank.link, &bank.keys, 10).await.unwrap();
+    assert_eq!(look(&mut bank).await, ForReview::default());
+    assert_eq!(decided(bank.hold(None).await), Code::Held);
+    assert_eq!(decided(bank.begin("b1").await), Code::Paying);
+    assert_eq!(look(&mut bank).await, ForReview { open: 1, ..ForReview::default() });
+
+    let fence = bank.fence().await;
+    assert_eq!(decided(bank.step(Step::Review { fence, note: "odd" }).await), Code::NeedsReview);
+    let found = look(&mut bank).await;
+    assert_eq!((found.open, found.count), (1, 1));
+    assert!(matches!(&found.listed[..], [Listed::Open(hold)] if hold.id == bank.id && hold.reason == "odd"));
+
+    bank.lease_over().await;
+    assert_eq!(decided(bank.step(Step::VoidByHand { note: "not paid" }).await), Code::PayoutVoided);
+    assert_eq!(look(&mut bank).await, ForReview::default());
+    let _: () = bank.link.query(&cmd(&["SET", &bank.keys.payouts(), "x"])).await.unwrap();
+    assert!(for_review(&mut bank.link, &bank.keys, 10).await.unwrap_err().to_string().contains("sorted set"));
 }

@@ -26,7 +26,7 @@ pub(super) async fn settle_what_is_in_hand(worker: &Worker, takers: Vec<JoinHand
         let _ = worker.payouts.acquire_many(worker.config.concurrency as u32).await;
     };
     tokio::select! {
-        () = settled => info!("drained: nothing is left in hand"),
+        () = settled => info!("drained: nothing is left in flight"),
         () = worker.health.shutdown.reached(Phase::Over) => {
             let entries = worker.hand.len();
             warn!(entries, "ended before all was settled: these entries are handed back to other workers");

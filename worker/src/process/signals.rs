@@ -103,7 +103,7 @@ fn obey(
 ) {
     match received {
         Received::End if health.shutdown.phase() < Phase::Draining => {
-            info!(?drain_timeout, "draining: what is in hand is settled; a second signal ends at once");
+            info!(?drain_timeout, "draining: what is in flight is settled; a second signal ends at once");
             signals.drain_ends_at = Some(Instant::now() + drain_timeout);
             control.advance(Phase::Draining);
         }
