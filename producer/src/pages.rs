@@ -61,7 +61,7 @@ fn not_a_cursor(text: &str) -> InputError {
 /// Which part of a list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Page {
-    /// So many at most
+    /// How many at most
     #[arg(long, value_name = "N", default_value = "100", value_parser = arguments::count)]
     limit: u64,
     /// Go on behind this place, as the page before said
