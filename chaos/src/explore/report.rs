@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::bound::Bound;
 use super::search::{Failing, written};
-use crate::stage::print;
+use crate::stage::{print, thousands};
 
 /// What was done.
 #[derive(Debug, Clone, Default, serde::Serialize)]
@@ -99,7 +99,7 @@ pub(super) fn table(all: &[Explored]) -> String {
     for explored in all {
         let Figures { orders, cut, cut_walked, states, ends, real, seconds, .. } = explored.figures;
         let (name, verdict, all) = (explored.name, explored.verdict(), explored.bound.all);
-        let [orders, cut, states] = [orders, cut, states].map(thousands);
+        let [orders, cut, states, cut_walked] = [orders, cut, states, cut_walked].map(thousands);
         let _ = writeln!(
             table,
             "| `{name}` | {verdict} | {all} | {orders} | {cut} | {states} | {ends} | {cut_walked} | {real} | \
@@ -107,14 +107,6 @@ pub(super) fn table(all: &[Explored]) -> String {
         );
     }
     table.trim_end().to_owned()
-}
-
-/// With a comma before every three digits.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
-    groups.join(",")
 }
 
 pub(super) fn document(all: &[Explored]) -> String {

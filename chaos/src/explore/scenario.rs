@@ -155,7 +155,7 @@ impl Scenario {
         Self {
             jobs: &[LATER, OTHER_LATER],
             tick_ms: 10_000,
-            bound: Bound { ticks: 1, flushes: 0, ..BOUND },
+            bound: Bound { ticks: 1, ..BOUND },
             ..Self::two_workers("delayed", "two workers; a job for later, and another request under its id")
         }
     }
@@ -165,7 +165,7 @@ impl Scenario {
             jobs: &[PAYOUT],
             pays: true,
             tick_ms: LEASE.as_millis() as i64 + 600_000,
-            bound: Bound { ticks: 1, looks: 3, flushes: 0, preemptions: 1, ..BOUND },
+            bound: Bound { ticks: 1, looks: 3, preemptions: 1, ..BOUND },
             ..Self::two_workers("payout", "two workers that pay, and one payout")
         }
     }
