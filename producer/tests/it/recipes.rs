@@ -151,7 +151,7 @@ impl Ground {
         ] {
             ground.succeeds(&format!("tollgate-producer {command}"));
         }
-        let mut worker = ground.shell("tollgate-worker");
+        let mut worker = ground.shell("exec tollgate-worker");
         worker.env("REDIS_USERNAME", "worker");
         let worker = Running(worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         crate::pipes::until("the worker to have seen all", || {
