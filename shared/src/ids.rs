@@ -308,6 +308,11 @@ impl JobId {
         Ok(Self(text))
     }
 
+    /// When a timed id was made, by the clock of whoever made it; `None` of a timeless one.
+    pub fn made_at(&self) -> Option<Instant> {
+        timed_ms(&self.0).and_then(Instant::from_ms)
+    }
+
     /// Where the receipt of this id lives: in the hour that the id itself names, or for ever.
     pub fn bucket(&self) -> Bucket {
         match timed_ms(&self.0) {

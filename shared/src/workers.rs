@@ -106,6 +106,25 @@ pub struct InFlight {
     pub deliveries: u64,
     /// How many entries it has.
     pub entries: u64,
+    /// The entry before its first, and its last one.
+    pub range: (String, String),
+    /// Which entries of that range it has; all, if this is empty.
+    pub ids: Vec<String>,
+}
+
+impl InFlight {
+    /// Whether this entry lies in it.
+    pub fn has(&self, entry: &str) -> bool {
+        let (before, last) = &self.range;
+        let lies_between = entry_key(before) < entry_key(entry) && entry_key(entry) <= entry_key(last);
+        lies_between && (self.ids.is_empty() || self.ids.iter().any(|id| id == entry))
+    }
+}
+
+/// By which entries are in order.
+pub(crate) fn entry_key(entry: &str) -> Option<(u64, u64)> {
+    let (ms, seq) = entry.split_once('-')?;
+    Some((ms.parse().ok()?, seq.parse().ok()?))
 }
 
 /// The rows in flight of a queue, in no order. One that cannot be read is left out: `stats` names the damage.
@@ -113,20 +132,26 @@ pub struct InFlight {
 /// # Errors
 /// As any read: [`Failure`].
 pub async fn in_flight(link: &mut Link, keys: &Keys, queue: &QueueName) -> Result<Vec<InFlight>, Failure> {
-    let rows: Vec<Vec<u8>> = match link.query(redis::cmd("HVALS").arg(keys.in_flight(queue))).await {
-        Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => Vec::new(),
-        other => other?,
+    let rows: Vec<(Vec<u8>, Vec<u8>)> =
+        match link.query(redis::cmd("HGETALL").arg(keys.in_flight(queue))).await {
+            Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => Vec::new(),
+            other => other?,
+        };
+    let read = |(key, row): &(Vec<u8>, Vec<u8>)| {
+        read_in_flight(std::str::from_utf8(key).ok()?, std::str::from_utf8(row).ok()?)
     };
-    Ok(rows.iter().filter_map(|row| read_in_flight(std::str::from_utf8(row).ok()?)).collect())
+    Ok(rows.iter().filter_map(read).collect())
 }
 
 /// See `lua/parts/in_flight.lua`.
-fn read_in_flight(text: &str) -> Option<InFlight> {
+fn read_in_flight(key: &str, text: &str) -> Option<InFlight> {
     let mut words = text.split('\t').skip(1);
     Some(InFlight {
         worker: words.next()?.to_owned(),
         taken_at_ms: words.next()?.parse().ok()?,
         deliveries: words.next()?.parse().ok()?,
-        entries: words.nth(1)?.parse().ok()?,
+        range: (key.to_owned(), words.next()?.to_owned()),
+        entries: words.next()?.parse().ok()?,
+        ids: words.next()?.split_whitespace().map(str::to_owned).collect(),
     })
 }

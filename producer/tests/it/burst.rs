@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::harness::{Cli, drain, opened};
+use rustix::process::{Pid, Signal, kill_process};
+use tollgate::ids::QueueName;
+
+use crate::harness::{Cli, Ran, drain, opened, redis, until};
 
 #[tokio::test]
 async fn a_burst_repeated_has_no_second_effect() {
@@ -73,4 +76,32 @@ fn wrong_numbers_are_refused_at_the_door() {
             assert!(ran.complains(2).contains(said), "{args:?}: {ran:?}");
         }
     }
+}
+
+/// What was sent, in the time that it took: not what was to be sent.
+#[tokio::test]
+async fn an_interrupted_burst_tells_the_rate_that_it_had() {
+    let cli = Cli::new();
+    let (tollgate, mut link) = opened(&cli).await;
+    let stream = tollgate.keys(tollgate.partitions().iter().next().unwrap()).queue(&QueueName::default());
+    let jobs = 5_000_000;
+    let mut burst = cli.command(&["burst", "redeem", "--jobs", &jobs.to_string(), "--seed", "3"]);
+    let child = burst.spawn().unwrap();
+    until("some of it to arrive", async || {
+        let length = redis(&mut link, &["XLEN", &stream]).await;
+        matches!(length, ::redis::Value::Int(length) if length > 20_000).then_some(())
+    })
+    .await;
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    let number = |text: &str| text.replace(',', "").parse::<f64>().unwrap();
+    // `  in 1.2 s, 28,000 a second`
+    let words: Vec<&str> = ran.stdout.lines().last().unwrap().split_whitespace().collect();
+    let (seconds, rate) = (number(words[1]), number(words[3]));
+    let ::redis::Value::Int(arrived) = redis(&mut link, &["XLEN", &stream]).await else { panic!() };
+    assert!(arrived < jobs, "it was interrupted: {ran:?}");
+    // The seconds are told to a tenth.
+    let (least, most) = ((arrived as f64) / (seconds + 0.06), (arrived as f64) / (seconds - 0.06).max(0.01));
+    assert!((least * 0.99..=most * 1.01).contains(&rate), "{arrived} arrived: {ran:?}");
+    assert!(ran.stderr.contains("stopped: "), "{ran:?}");
 }

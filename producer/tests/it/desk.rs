@@ -61,6 +61,52 @@ async fn what_is_known_of_a_job_is_told_in_the_order_of_time() {
     cli.run(&["account", "statement", "nobody"]).complains(1);
 }
 
+/// While it is not decided, where it lies and since when; afterwards, how long that took.
+#[tokio::test]
+async fn how_long_a_job_was_where_is_told() {
+    let cli = Cli::new();
+    cli.run(&["account", "open", "a", "--balance", "10"]).exits(0);
+    let history = |id: &str| cli.run(&["--json", "job", "history", id]);
+    let timed = tollgate::ids::JobId::fresh().to_string();
+    for id in [timed.as_str(), "w2"] {
+        cli.run(&["withdraw", "--account", "a", "--amount", "1", "--id", id]).exits(0);
+    }
+    let waiting = history(&timed);
+    waiting.exits(4);
+    assert_eq!(whats(&waiting), ["made -", "waiting -"]);
+    assert!(waiting.stdout.contains("so far"), "{waiting:?}");
+
+    let (tollgate, mut link) = opened(&cli).await;
+    let keys = tollgate.keys(tollgate.partitions().iter().next().unwrap()).clone();
+    let queue = tollgate::ids::QueueName::default();
+    tollgate::fetch::Take::new(&keys, &queue, "w-one", 1).run(&mut link).await.unwrap().unwrap();
+    let in_flight = history(&timed);
+    in_flight.exits(4);
+    assert_eq!(whats(&in_flight), ["made -", "waiting -", "in_flight -"]);
+    let events = in_flight.json();
+    assert!(events[2]["text"].as_str().unwrap().contains("taken by worker w-one, delivery 1"), "{events}");
+    let waited = events[2]["at_ms"].as_u64().unwrap() - events[1]["at_ms"].as_u64().unwrap();
+    assert_eq!(events[2]["waited_ms"].as_u64().unwrap_or(0), waited);
+    assert_eq!(whats(&history("w2")), ["waiting -"], "the row ends before it");
+    drain(&tollgate, &mut link).await;
+    let decided = history("w2");
+    decided.exits(0);
+    assert_eq!(whats(&decided), ["decided withdrawn"]);
+
+    // A payout: how long its money was held.
+    let payout = ["withdraw", "--account", "a", "--amount", "2", "--destination", "iban", "--id", "p1"];
+    cli.run(&payout).exits(0);
+    drain(&tollgate, &mut link).await;
+    let held = history("p1");
+    assert_eq!(whats(&held), ["decided held"]);
+    assert!(held.json()[0]["text"].as_str().unwrap().contains("so far"), "{held:?}");
+    std::thread::sleep(Duration::from_millis(5));
+    cli.run(&["payout", "void", "p1", "--reason", "test"]).exits(0);
+    let voided = history("p1").json();
+    let at = |n: usize| voided[n]["at_ms"].as_u64().unwrap();
+    assert_eq!(voided[1]["waited_ms"].as_u64(), Some(at(1) - at(0)));
+}
+
 #[tokio::test]
 async fn what_waits_is_listed_from_the_first_that_nobody_has_taken() {
     let cli = Cli::new();

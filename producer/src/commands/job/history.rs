@@ -1,0 +1,175 @@
+//! `job history ID`: everything that is known of one job, in the order of time, and how long it was where.
+//!
+//! Reads the whole journal, and the streams of every queue if the job is not decided. Reading only: what happens
+//! meanwhile may be told or not.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+use tollgate::Tollgate;
+use tollgate::ids::{JobId, QueueName};
+use tollgate::journal::ExportLine;
+use tollgate::link::Link;
+use tollgate::outcome::OutcomeClass;
+use tollgate::parked;
+use tollgate::partition::Partition;
+use tollgate::scripts::queue;
+use tollgate::waiting::{self, Unsettled};
+
+use super::{described, time};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::output::say;
+use crate::past::{self, Seen};
+use crate::served;
+use crate::table::age;
+
+/// Something that happened to a job.
+#[derive(Debug, Default, Serialize)]
+struct Event {
+    /// When; null: now.
+    at_ms: Option<u64>,
+    partition: Option<u16>,
+    /// `made`, `waiting`, `in_flight`, `scheduled`, `decided`, `overtaken`, `dead`, `queued` or `not_decided`.
+    what: &'static str,
+    /// How long it had been as the event before says.
+    waited_ms: Option<u64>,
+    /// The journal line.
+    seq: Option<u64>,
+    kind: Option<&'static str>,
+    /// The code of the decision, or why the job is dead.
+    code: Option<String>,
+    /// For people; may change.
+    text: String,
+}
+
+impl Event {
+    fn new(partition: Partition, at_ms: u64, what: &'static str, text: String) -> Self {
+        Self { at_ms: Some(at_ms), partition: Some(partition.number()), what, text, ..Self::default() }
+    }
+
+    fn line(&self) -> String {
+        let at = self.at_ms.map_or_else(|| "now".to_owned(), time);
+        let waited = self.waited_ms.map(|ms| format!("+{}", age(Some(ms)))).unwrap_or_default();
+        let code = self.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+        format!("{at:<24}  {waited:>8}  {}{code}  {}", self.what, self.text).trim_end().to_owned()
+    }
+}
+
+pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
+    let tollgate = context.open().await?;
+    let mut link = tollgate.server().link().await?;
+    let now_ms = tollgate.now(&mut link).await?.ms();
+    let mut events = Vec::new();
+    if let Some(made_at) = id.made_at() {
+        let text = "by the time in its id, which is of the clock of whoever made it".to_owned();
+        events.push(Event { at_ms: Some(made_at.ms()), what: "made", text, ..Event::default() });
+    }
+    for partition in tollgate.partitions().iter() {
+        decided(&tollgate, &mut link, partition, id, &mut events).await?;
+        if let Some(Ok(row)) = parked::row(&mut link, tollgate.keys(partition), id).await? {
+            let text = format!("from queue {}; `dead show {id}` has its bytes", row.queue);
+            let code = Some(row.reason).filter(|reason| !reason.is_empty());
+            events.push(Event { code, ..Event::new(partition, row.at_ms, row.state.name(), text) });
+        }
+    }
+    let outcomes = tollgate.lookup(&mut link, std::slice::from_ref(id)).await?;
+    let class = outcomes.into_iter().flatten().next().map_or(OutcomeClass::NotDecided, |one| one.class);
+    if class == OutcomeClass::NotDecided {
+        unsettled(&tollgate, &mut link, id, &mut events).await?;
+    }
+    events.sort_by_key(|event| event.at_ms);
+    let mut before_ms = None;
+    for event in &mut events {
+        let waited_ms =
+            event.at_ms.zip(before_ms).and_then(|(at_ms, before_ms)| at_ms.checked_sub(before_ms));
+        event.waited_ms = waited_ms.filter(|ms| *ms > 0 && event.what != "scheduled");
+        before_ms = event.at_ms;
+    }
+    if let Some(last) = events.last_mut().filter(|_| is_going_on(class)) {
+        let at_ms = last.at_ms.unwrap_or(now_ms);
+        last.text += &match at_ms.checked_sub(now_ms) {
+            Some(ms) if ms > 0 => format!("; due in {}", age(Some(ms))),
+            _ => format!("; for {} so far", age(Some(now_ms.saturating_sub(at_ms)))),
+        };
+    }
+    let is_known = events.iter().any(|event| event.what != "made");
+    if class == OutcomeClass::NotDecided && !is_known {
+        let why = served::why_it_waits(&tollgate, &mut link, &QueueName::default()).await;
+        let text = format!(
+            "it lies in no queue: it was settled just now, or never arrived; of queue default: {why}"
+        );
+        events.push(Event { what: class.name(), text, ..Event::default() });
+    }
+    let mut list = context.output().list();
+    for event in &events {
+        list.item(event, || event.line())?;
+    }
+    list.end()?;
+    if !is_known && class != OutcomeClass::NotDecided {
+        say(format_args!("the journal does not know {id}; `lookup {id}`: {class}"));
+    }
+    Ok(Exit::of_outcome(class))
+}
+
+/// Whether more is to come, or somebody has to do something.
+fn is_going_on(class: OutcomeClass) -> bool {
+    matches!(class, OutcomeClass::Pending | OutcomeClass::Dead | OutcomeClass::NotDecided)
+}
+
+/// What the journal of a partition says of it.
+async fn decided(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    partition: Partition,
+    id: &JobId,
+    events: &mut Vec<Event>,
+) -> anyhow::Result<()> {
+    past::each(tollgate, link, partition, |Seen { entry, line }| {
+        if let Some(line) = line.filter(|line| line.id == *id) {
+            let export = ExportLine::of(partition, line);
+            events.push(Event {
+                seq: Some(line.seq),
+                kind: Some(export.kind),
+                code: Some(export.code.to_owned()),
+                ..Event::new(partition, line.at_ms, "decided", described(&export))
+            });
+        }
+        // With the last line of its call, so that it is told once.
+        let is_last = line.is_some_and(|line| line.seq == entry.seq_last);
+        if is_last && entry.overtaken().flatten().any(|overtaken| overtaken.id == *id) {
+            let text = "the copy of it that waited went with this decision".to_owned();
+            events.push(Event::new(partition, entry.at_ms, "overtaken", text));
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+    .await
+}
+
+/// Where its entries lie that nobody has settled.
+async fn unsettled(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &JobId,
+    events: &mut Vec<Event>,
+) -> anyhow::Result<()> {
+    for partition in tollgate.partitions().iter() {
+        let keys = tollgate.keys(partition);
+        for queue in queue::known(link, keys).await? {
+            for Unsettled { entry, added_at_ms, in_flight } in
+                waiting::unsettled(link, keys, &queue, id).await?
+            {
+                let text = format!("in queue {queue}, entry {entry}");
+                events.push(Event::new(partition, added_at_ms, "waiting", text));
+                if let Some(row) = in_flight {
+                    let text = match row.taken_at_ms {
+                        0 => format!("handed back by worker {}, which has ended", row.worker),
+                        _ => format!("taken by worker {}, delivery {}", row.worker, row.deliveries),
+                    };
+                    events.push(Event::new(partition, row.taken_at_ms.max(added_at_ms), "in_flight", text));
+                }
+            }
+        }
+    }
+    Ok(())
+}
