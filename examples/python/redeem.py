@@ -19,7 +19,7 @@ def main() -> int:
         return 2
     _, campaign, customer, job_id = sys.argv
     url = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379"
-    client = redis.Redis.from_url(url, decode_responses=True)
+    client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=30)
 
     # The id comes from what causes the job, an order number say, so that a repeat is the same job.
     job = {"kind": "redeem", "id": job_id, "campaign": campaign, "customer": customer}

@@ -17,7 +17,7 @@ if (!campaign || !customer || !id) {
 // A service would keep its connection and let the client reconnect; a command gives up at once.
 const client = createClient({
   url: process.env.REDIS_URL,
-  socket: { reconnectStrategy: false },
+  socket: { reconnectStrategy: false, connectTimeout: 30_000 },
   maintNotifications: 'disabled',
 }) as RedisClientType;
 client.on('error', () => {}); // Each call throws it as well.
