@@ -142,7 +142,7 @@ impl Metrics {
         {
             self.payouts.get_or_create(&[("code", code.name())]).inc_by(0);
         }
-        for code in ["unknown", "not_sent"] {
+        for code in ["unknown", "not_sent", Code::Fenced.name()] {
             self.payouts.get_or_create(&[("code", code)]).inc_by(0);
         }
         self.locks(0, Duration::ZERO, (0, 0));
