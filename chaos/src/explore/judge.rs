@@ -57,6 +57,13 @@ pub(super) async fn judge(
                     wrong.push(format!("G11 {id} was discarded and is decided all the same"));
                 }
             }
+            Word::Cancelled(id) => {
+                let of_it: Vec<Code> =
+                    lines.iter().filter(|line| line.id.as_str() == *id).map(|line| line.code).collect();
+                if of_it != [Code::Cancelled] {
+                    wrong.push(format!("G11 {id} was cancelled, and the journal says {of_it:?}"));
+                }
+            }
         }
     }
     // What was there at the beginning was sent.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tollgate::Tollgate;
+use tollgate::code::Code;
 use tollgate::envelope::Envelope;
 use tollgate::failure::Failure;
 use tollgate::ids::{JobId, QueueName};
@@ -27,6 +28,7 @@ pub(super) enum Role {
 pub(super) enum Word {
     Enqueued(&'static str),
     Discarded(&'static str),
+    Cancelled(&'static str),
 }
 
 /// What producers and operators were told, in the order in which they heard it.
@@ -99,6 +101,7 @@ impl Scenario {
             Self::delayed(),
             Self::payout(),
             Self::discard(),
+            Self::cancel(),
         ]
     }
 
@@ -182,6 +185,23 @@ impl Scenario {
             ..Self::two_workers(
                 "discard",
                 "two workers, a job whose campaign does not exist yet; an operator discards it and creates the campaign",
+            )
+        }
+    }
+
+    fn cancel() -> Self {
+        Self {
+            fleet: vec![
+                ('A', Role::Worker),
+                ('B', Role::Worker),
+                ('O', Role::Script(|tollgate, diary| Box::pin(cancel(tollgate, diary)))),
+            ],
+            jobs: &[LATER, LATER],
+            tick_ms: 10_000,
+            bound: Bound { flushes: 0, ticks: 1, ..BOUND },
+            ..Self::two_workers(
+                "cancel",
+                "two workers, a job for later that was sent twice; an operator cancels it",
             )
         }
     }
@@ -270,6 +290,19 @@ async fn discard(tollgate: Tollgate, diary: Diary) {
             diary.add(Word::Discarded("early"));
             insist!(operate(&tollgate, &mut link, NEW));
             return;
+        }
+    }
+}
+
+/// Cancels the job for later as soon as it is scheduled; gives up if it is decided by then.
+async fn cancel(tollgate: Tollgate, diary: Diary) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    let Ok(later) = Envelope::decode_job(LATER.as_bytes()) else { return };
+    for _ in 0..3 {
+        match insist!(tollgate.cancel(&mut link, &later.id, &later.request)).code() {
+            Some(Code::Cancelled) => return diary.add(Word::Cancelled("later")),
+            Some(Code::NotScheduled) => {}
+            _ => return,
         }
     }
 }

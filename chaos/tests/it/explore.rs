@@ -22,7 +22,7 @@ fn found(document: &str) -> (String, String, String) {
 }
 
 /// Every fleet in which nothing is known to be wrong.
-const FLEETS: [&str; 5] = ["duplicates", "batch", "producer", "delayed", "payout"];
+const FLEETS: [&str; 6] = ["duplicates", "batch", "producer", "delayed", "payout", "cancel"];
 
 fn figure(fleet: &Value, name: &str) -> u64 {
     fleet["figures"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {fleet}"))
