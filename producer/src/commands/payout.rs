@@ -416,6 +416,6 @@ fn not_open(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
     let said =
         Said { id: id.as_str(), class: code.class().name(), code: code.name(), seq: None, replayed: false };
     context.output().data(&said, || format!("{code}: {}", code.meaning()))?;
-    hint("`lookup` says how it ended");
+    hint(format_args!("`lookup {id}` says what became of it, if anything did"));
     Ok(Exit::Refused)
 }

@@ -290,7 +290,8 @@ impl fmt::Display for Answer {
                 let why = self.now.as_deref().unwrap_or_default();
                 return write!(
                     f,
-                    "not decided yet: {why}; `lookup` tells later, and sending the same id again is safe"
+                    "not decided yet: {why}; `lookup {}` says later what became of it, and sending the same id again is safe",
+                    self.outcome.id
                 );
             }
             OutcomeClass::Applied => f.write_str(code)?,

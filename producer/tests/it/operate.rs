@@ -293,7 +293,7 @@ async fn dead_jobs_are_listed_shown_retried_and_discarded() {
     assert_eq!((&shown["envelope"], &shown["envelope_hex"]), (&json!("not json\t\x1b[31m"), &Value::Null));
     let human = cli.run(&["dead", "show", "second"]);
     assert!(human.exits(0).contains("envelope   not json\\t\\x1b[31m"), "{human:?}");
-    assert!(cli.run(&["dead", "show", "nobody"]).complains(1).contains("is not parked"));
+    assert!(cli.run(&["dead", "show", "nobody"]).complains(1).contains("is neither dead nor scheduled"));
     let looked_up = cli.run(&["lookup", "first", "--json"]);
     assert_eq!(lines(looked_up.exits(1))[0]["class"], "dead");
 

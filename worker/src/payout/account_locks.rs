@@ -236,7 +236,8 @@ impl AccountLocks {
 
     fn incident(&self, account: &AccountId, name: &LockName, waited: Duration, look: &Look) -> Incident {
         let seconds = waited.as_secs();
-        let reason = format!("payouts of account `{account}` wait for its lock since {seconds} s: {look}");
+        let reason =
+            format!("payouts of account `{account}` have waited for its lock for {seconds} s: {look}");
         let incident = Incident::new(Kind::AccountLocked, "", reason).degraded();
         if look.foreign().next().is_some() {
             let key = Keys::lock(&self.namespace, name);

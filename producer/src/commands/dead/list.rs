@@ -202,7 +202,7 @@ pub(super) async fn show(context: &Context, id: &JobId) -> anyhow::Result<Exit> 
         }
     }
     if exit == Exit::Refused {
-        complain(format_args!("{id} is not parked (see `lookup {id}`)"));
+        complain(format_args!("{id} is neither dead nor scheduled (see `lookup {id}`)"));
     }
     Ok(exit)
 }
