@@ -124,10 +124,16 @@ fn stable(text: &str) -> String {
         word.clear();
         stable.push(c);
     }
-    // How fast it was.
-    let lines = stable.lines().map(|line| match line.find("  in ").filter(|_| line.contains(" a second")) {
-        Some(at) => format!("{}  in SECONDS, RATE a second", &line[..at]),
-        None => line.to_owned(),
+    let lines = stable.lines().map(|line| {
+        // How fast it was.
+        if let Some(at) = line.find("  in ").filter(|_| line.contains(" a second")) {
+            return format!("{}  in SECONDS, RATE a second", &line[..at]);
+        }
+        // A time whose last digits are zeros is shorter, and what pads its column longer.
+        match line.split_once("TIME  ") {
+            Some((before, after)) => format!("{before}TIME  {}", after.trim_start()),
+            None => line.to_owned(),
+        }
     });
     lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
