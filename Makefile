@@ -12,7 +12,7 @@ PROGRAMS := -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 BUILD_DEMO := cargo build --profile demo --no-default-features $(PROGRAMS)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which is killed
 	$(BUILD_DEMO)
@@ -74,6 +74,9 @@ bench: redis build ## measure on this machine, about a quarter of an hour; see d
 bench-docs: redis build ## the same, its tables into docs/benchmarks.md
 	@target/release/tollgate-bench --markdown $(BENCH) > target/figures.md
 	@sed -i '/^<!-- figures/q' docs/benchmarks.md && { echo; cat target/figures.md; } >> docs/benchmarks.md
+
+script-%: ## a script as Redis runs it, the begin of each file marked: script-settle, script-take, …
+	@cargo run --quiet -p tollgate --example script -- $*
 
 bench-instructions: redis callgrind ## instructions of redis-server a job, against the bare batch and the record
 	cargo build --workspace --bins $(FEATURES)

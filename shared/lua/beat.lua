@@ -11,8 +11,7 @@
 -- Where there is no head nothing is written: a Redis that was emptied stays empty, so that `init` finds it so.
 local workers_key, head_key, queues_key, registered_key = unpack(KEYS)
 local nonce, consumer, description = unpack(ARGV)
-local time = redis.call('TIME')
-local now_ms = digits(time[1] * 1000 + math.floor(time[2] / 1000))
+local now_ms = digits(server_ms())
 if redis.call('EXISTS', head_key) == 1 then
   redis.call('HSET', workers_key, consumer, now_ms .. '\t' .. description)
 end
@@ -25,7 +24,7 @@ end
 local list, queues = redis.call('HGETALL', queues_key), {}
 local head = of_head('identity', 'frozen')
 for i = 1, #list, 2 do
-  local counts = of_head(queue_rows_field(list[i]), queue_acked_field(list[i]))
+  local counts = of_head(queue_field('rows', list[i]), queue_field('acked', list[i]))
   local is_quiet = head[2] == '0' and (counts[1] or '0') == '0'
   for _, value in ipairs({ list[i], list[i + 1], is_quiet and (counts[2] or '0') or '' }) do
     queues[#queues + 1] = value

@@ -18,14 +18,14 @@ local counters, status, detail = read_counters(head_key, { 'discarded' })
 if not counters then return { nonce, status, detail } end
 local problem = wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'ZREM', dead_key, 'x' }, { 'HDEL', parked_key, 'x' },
-  { 'HSET', head_key, 'discarded', '0' } })
+local lacked = lacks_right('ZREM', dead_key, 'x') or lacks_right('HDEL', parked_key, 'x')
+  or lacks_right('HSET', head_key, 'discarded', '0')
 if lacked then return lacked end
 
 local results = {}
 for i, id in ipairs(ids) do
   results[i] = 'absent'
-  local row = read_row(redis.call('HGET', parked_key, id))
+  local row = read_parked(redis.call('HGET', parked_key, id))
   if redis.call('ZREM', dead_key, id) == 1 then
     change_head_number(head_key, dead_field(row), -1)
     redis.call('HDEL', parked_key, id)

@@ -20,13 +20,14 @@ local streams, problem, what = queue_streams(queues_key, registered_key, names, 
 if not streams then return { nonce, problem, what } end
 problem = wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right_to_add(streams) or lacks_right({ { 'ZREM', dead_key, 'x' }, { 'HSET', parked_key, 'x', 'x' },
-  { 'HDEL', parked_key, 'x' }, { 'HSET', head_key, 'requeued', '0' } })
+local lacked = lacks_right_to_add(streams) or lacks_right('ZREM', dead_key, 'x')
+  or lacks_right('HSET', parked_key, 'x', 'x') or lacks_right('HDEL', parked_key, 'x')
+  or lacks_right('HSET', head_key, 'requeued', '0')
 if lacked then return lacked end
 
 local results = {}
 for i, id in ipairs(ids) do
-  local row = read_row(redis.call('HGET', parked_key, id))
+  local row = read_parked(redis.call('HGET', parked_key, id))
   results[i] = requeue(dead_key, parked_key, streams, id)
   if results[i] == 'requeued' then
     counters.requeued = counters.requeued + 1

@@ -16,8 +16,7 @@ local nonce, step = ARGV[1], integer(ARGV[2])
 local previous = redis.pcall('HGET', guarded_key, 'fence')
 if type(previous) == 'table' then return { nonce, 'corrupt_state' } end
 previous = integer(previous or '0')
-local time = redis.call('TIME')
-local now_us = time[1] * 1000000 + time[2]
+local now_us = server_us()
 -- The step only where the clock is behind: at every mint it would carry the tokens ahead of the clock.
 local fence = previous and step and (now_us > previous and now_us or previous + step)
 if not fence or fence > NUMBER_MAX then return { nonce, 'corrupt_state' } end

@@ -12,9 +12,9 @@
 local head_key, in_flight_key = KEYS[1], KEYS[2]
 local nonce, name, worker = unpack(ARGV)
 
-local counters, status, detail = read_counters(head_key, { queue_rows_field(name) })
+local counters, status, detail = read_counters(head_key, { queue_field('rows', name) })
 if not counters then return { nonce, status, detail } end
-local rows, problem = rows_of(in_flight_key, counters[queue_rows_field(name)])
+local rows, problem = rows_of(in_flight_key, counters[queue_field('rows', name)])
 if not rows then return { nonce, 'corrupt_partition', problem } end
 
 local handed_back = 0

@@ -13,9 +13,10 @@ local head_key, journal_key, resources_key = KEYS[1], KEYS[2], KEYS[3]
 local scheduled_key, dead_key, parked_key = KEYS[4], KEYS[5], KEYS[6]
 local nonce = ARGV[1]
 
-local head = redis.pcall('HMGET', head_key, 'seq', 'resources_seen')
+local head = redis.pcall('HMGET', head_key, 'seq', 'resources_seen', 'format')
 if head.err then return { nonce, 'corrupt_partition', 'head: ' .. head.err } end
-if redis.call('EXISTS', head_key) == 0 then return { nonce, 'uninitialised', 'no head' } end
+local status, detail = head_problem(head_key, head[3])
+if status then return { nonce, status, detail } end
 local seq, resources_seen = integer(head[1]), integer(head[2] or '0')
 if not seq or not resources_seen then return { nonce, 'corrupt_partition', 'head: seq or resources_seen' } end
 local problem = wrong_type('XLEN', journal_key) or wrong_type('ZCARD', resources_key)

@@ -18,8 +18,8 @@ local nonce = ARGV[1]
 
 local head = redis.pcall('HMGET', head_key, 'receipts_floor', 'seq', 'floor_highest', 'format')
 if head.err then return { nonce, 'corrupt_partition', 'head: ' .. head.err } end
-if redis.call('EXISTS', head_key) == 0 then return { nonce, 'uninitialised', 'no head' } end
-if head[4] ~= FORMAT then return { nonce, 'corrupt_partition', 'head: ' .. other_format(head[4]) } end
+local status, detail = head_problem(head_key, head[4])
+if status then return { nonce, status, detail } end
 local floor, floor_highest = integer(head[1]), integer(head[3])
 if not floor or not floor_highest or not integer(head[2]) then return { nonce, 'corrupt_partition', 'head: its floor or its seq' } end
 local problem = wrong_type('HLEN', parked_key)
@@ -34,7 +34,7 @@ for at = 2, #ARGV, 3 do
   if not receipt and reads_kept then receipt = redis.pcall('HGET', kept_key, id) end
   local hold = not receipt and below_floor and read_hold(KEYS[bucket + 1])
   local row_text = redis.call('HGET', parked_key, id)
-  local row = read_row(row_text)
+  local row = read_parked(row_text)
   if receipt and receipt.err then return { nonce, 'corrupt_partition', 'receipt of ' .. id .. ': ' .. receipt.err } end
   if receipt then
     if not read_receipt(receipt) then return { nonce, 'corrupt_partition', 'receipt of ' .. id } end

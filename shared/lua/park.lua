@@ -25,10 +25,9 @@ local head_key, queue_key, in_flight_key, parked_key, scheduled_key, dead_key, k
 local nonce, queue_name, row_key, token, left_text = unpack(ARGV, 1, 5)
 local KEYS_COMMON, ITEMS_FIRST, ITEM_WIDTH = 7, 6, 10
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 
-local queue_counter, rows_field = queue_acked_field(queue_name), queue_rows_field(queue_name)
+local queue_counter, rows_field = queue_field('acked', queue_name), queue_field('rows', queue_name)
 local counters, status, detail = read_counters(head_key,
   { 'receipts_floor', 'floor_highest', 'acked', queue_counter, rows_field, 'to_scheduled', 'to_dead', 'replayed', 'mismatched', 'expired' })
 if not counters then return { nonce, status, detail } end
@@ -42,9 +41,9 @@ if problem then return { nonce, 'corrupt_partition', problem } end
 local row
 row, problem = row_of(in_flight_key, counters[rows_field], row_key, token)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'HSET', in_flight_key, 'x', 'x' }, { 'HDEL', in_flight_key, 'x' },
-  { 'ZADD', scheduled_key, '0', 'x' }, { 'ZADD', dead_key, '0', 'x' },
-  { 'HSET', parked_key, 'x', '' }, { 'HSET', head_key, 'acked', '0' } })
+local lacked = lacks_right('HSET', in_flight_key, 'x', 'x') or lacks_right('HDEL', in_flight_key, 'x')
+  or lacks_right('ZADD', scheduled_key, '0', 'x') or lacks_right('ZADD', dead_key, '0', 'x')
+  or lacks_right('HSET', parked_key, 'x', '') or lacks_right('HSET', head_key, 'acked', '0')
 if lacked then return lacked end
 
 local items = {}
@@ -80,7 +79,7 @@ local function move(item)
     return known, true
   end
   local destination, reason, excess, envelope = item.destination, item.reason, item.excess, item.envelope
-  local parked = read_row(row_text)
+  local parked = read_parked(row_text)
   if known == 'corrupt_state' then
     -- What is known of this id is damaged: it waits in dead for a repair, as settle would have it.
     destination, reason, excess = 'dead', 'corrupt_state', 'keep'
@@ -98,7 +97,7 @@ local function move(item)
   end
   local score = destination == 'scheduled' and item.due_at_ms or digits(now_ms)
   local added = redis.call('ZADD', destination == 'scheduled' and scheduled_key or dead_key, score, id)
-  redis.call('HSET', parked_key, id, write_row({ state = destination, fingerprint = item.fingerprint,
+  redis.call('HSET', parked_key, id, write_parked({ state = destination, fingerprint = item.fingerprint,
     attempts = item.attempts, queue = queue_name, reason = reason, at_ms = score, length = length, envelope = envelope }))
   local moved = destination == 'scheduled' and 'to_scheduled' or 'to_dead'
   counters[moved] = counters[moved] + added

@@ -15,8 +15,8 @@
 local payouts_key = KEYS[1]
 local nonce, from, limit = ARGV[1], ARGV[2] + 0, ARGV[3] + 0
 
-local time = redis.call('TIME')
-local now = digits(time[1] * 1000 + math.floor(time[2] / 1000))
+local now_ms = server_ms()
+local now = digits(now_ms)
 local count = redis.pcall('ZCOUNT', payouts_key, '-inf', now)
 if type(count) ~= 'number' then return { nonce, 'corrupt_partition' } end
 local due = {}
@@ -24,7 +24,7 @@ local due = {}
 if from < count then due = redis.call('ZRANGE', payouts_key, from, math.min(from + limit, count) - 1) end
 local WAIT_MS_MAX, REVIEW_SCORE = 1000000, '9007199254740991'
 if from == 0 then
-  local ahead_from = digits(time[1] * 1000 + math.floor(time[2] / 1000) + WAIT_MS_MAX)
+  local ahead_from = digits(now_ms + WAIT_MS_MAX)
   local ahead = redis.call('ZRANGE', payouts_key, '(' .. ahead_from, '(' .. REVIEW_SCORE, 'BYSCORE', 'LIMIT', 0, limit)
   for _, member in ipairs(ahead) do due[#due + 1] = member end
 end

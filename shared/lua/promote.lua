@@ -17,8 +17,7 @@ local head_key, queues_key, registered_key, parked_key, scheduled_key, dead_key 
 local nonce, limit = ARGV[1], ARGV[2]
 local names = { unpack(ARGV, 3) }
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 
 local counters, status, detail = read_counters(head_key, { 'requeued' })
 if not counters then return { nonce, status, detail } end
@@ -31,8 +30,9 @@ local streams, problem, what = queue_streams(queues_key, registered_key, names, 
 if not streams then return { nonce, problem, what } end
 problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right_to_add(streams) or lacks_right({ { 'ZREM', scheduled_key, 'x' }, { 'ZADD', dead_key, '0', 'x' },
-  { 'HSET', parked_key, 'x', 'x' }, { 'HDEL', parked_key, 'x' }, { 'HSET', head_key, 'requeued', '0' } })
+local lacked = lacks_right_to_add(streams) or lacks_right('ZREM', scheduled_key, 'x')
+  or lacks_right('ZADD', dead_key, '0', 'x') or lacks_right('HSET', parked_key, 'x', 'x')
+  or lacks_right('HDEL', parked_key, 'x') or lacks_right('HSET', head_key, 'requeued', '0')
 if lacked then return lacked end
 
 local due = redis.call('ZRANGE', scheduled_key, '-inf', digits(now_ms), 'BYSCORE', 'LIMIT', 0, limit)
@@ -42,7 +42,7 @@ for _, id in ipairs(due) do
     promoted = promoted + 1
   else
     redis.call('ZREM', scheduled_key, id)
-    local row = read_row(redis.call('HGET', parked_key, id))
+    local row = read_parked(redis.call('HGET', parked_key, id))
     change_head_number(head_key, dead_field(row), redis.call('ZADD', dead_key, digits(now_ms), id))
     damaged = damaged + 1
   end

@@ -16,25 +16,25 @@ local nonce, name, status = unpack(ARGV)
 
 local list = redis.pcall('HGETALL', head_key)
 if list.err then return { nonce, 'corrupt_partition', 'head: ' .. list.err } end
-if #list == 0 then return { nonce, 'uninitialised', 'no head' } end
+local head = named(list)
+local bad, detail = head_problem(head_key, head.format)
+if bad then return { nonce, bad, detail } end
 local problem = wrong_type('HLEN', queues_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local time = redis.call('TIME')
 local listed = redis.call('HGET', queues_key, name)
-local state = queue_state(queue_key, in_flight_key, name, named(list), listed, time[1] * 1000 + math.floor(time[2] / 1000))
+local state = queue_state(queue_key, in_flight_key, name, head, listed, server_ms())
 if state.damaged then return { nonce, 'corrupt_partition', state.damaged } end
 
 if state.problem ~= '' then
   if not (listed and status == 'paused') then return { nonce, 'queue_lost', state.problem, state.lost } end
 elseif not (redis.call('EXISTS', queue_key) == 1 and group_of(queue_key)) then
   -- Where it was, if it was there before: only the group is gone then.
-  local head = named(list)
-  redis.call('XGROUP', 'CREATE', queue_key, GROUP, head[queue_taken_field(name)] or '0', 'MKSTREAM',
-    'ENTRIESREAD', head[queue_taken_count_field(name)] or '0')
+  redis.call('XGROUP', 'CREATE', queue_key, GROUP, head[queue_field('taken', name)] or '0', 'MKSTREAM',
+    'ENTRIESREAD', head[queue_field('taken_count', name)] or '0')
 end
 if status == '' then status = listed or 'active' end
 if not listed then
-  redis.call('HSET', head_key, queue_opened_field(name), '1', queue_added_field(name), digits(state.added))
+  redis.call('HSET', head_key, queue_field('opened', name), '1', queue_field('added', name), digits(state.added))
 end
 redis.call('HSET', queues_key, name, status)
 return { nonce, status }

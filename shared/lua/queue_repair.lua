@@ -21,7 +21,7 @@ local head_key, queues_key, queue_key, in_flight_key = KEYS[1], KEYS[2], KEYS[3]
 local nonce, name, apply = unpack(ARGV)
 local MOVED_MAX = 1000
 
-local counters, status, detail = read_counters(head_key, { queue_acked_field(name), 'acked' })
+local counters, status, detail = read_counters(head_key, { queue_field('acked', name), 'acked' })
 if not counters then return { nonce, status, detail } end
 local head = named(redis.call('HGETALL', head_key))
 local added_before, lost_before = integer(head.added_before or '0'), integer(head.lost or '0')
@@ -29,14 +29,14 @@ local vanished = integer(head.vanished or '0')
 if not added_before or not lost_before or not vanished then return { nonce, 'corrupt_partition', 'head: added_before or lost' } end
 local problem = wrong_type('HLEN', queues_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM' },
-  { 'XGROUP', 'DESTROY', queue_key, GROUP }, { 'DEL', queue_key }, { 'DEL', in_flight_key },
-  { 'XADD', queue_key, '*', 'job', '' }, { 'HSET', head_key, 'lost', '0' }, { 'HSET', queues_key, name, 'active' } })
+local lacked = lacks_right('XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM')
+  or lacks_right('XGROUP', 'DESTROY', queue_key, GROUP) or lacks_right('DEL', queue_key)
+  or lacks_right('DEL', in_flight_key) or lacks_right('XADD', queue_key, '*', 'job', '')
+  or lacks_right('HSET', head_key, 'lost', '0') or lacks_right('HSET', queues_key, name, 'active')
 if lacked then return lacked end
 
-local time = redis.call('TIME')
 local listed = redis.call('HGET', queues_key, name)
-local state = queue_state(queue_key, in_flight_key, name, head, listed, time[1] * 1000 + math.floor(time[2] / 1000))
+local state = queue_state(queue_key, in_flight_key, name, head, listed, server_ms())
 if state.damaged then return { nonce, 'corrupt_partition', state.damaged } end
 local wrong = state.problem
 if wrong == 'wrong_type' then return { nonce, 'foreign_key' } end
@@ -61,7 +61,7 @@ if state.ids ~= '' and state.oldest then
   if too_many then return { nonce, 'too_many', redis.call('XLEN', queue_key) } end
 end
 local left = state.ids ~= '' and #kept or state.length
-local lost = math.max(0, state.added - counters[queue_acked_field(name)] - left)
+local lost = math.max(0, state.added - counters[queue_field('acked', name)] - left)
 if apply == '0' then return { nonce, 'repaired', wrong, left, lost } end
 
 if state.ids ~= '' and is_there then
@@ -75,10 +75,10 @@ redis.call('XGROUP', 'CREATE', queue_key, GROUP, '0', 'MKSTREAM')
 redis.call('DEL', in_flight_key)
 local added = named(redis.call('XINFO', 'STREAM', queue_key))['entries-added']
 redis.call('XGROUP', 'SETID', queue_key, GROUP, '0', 'ENTRIESREAD', digits(added - left))
-local ever = counters[queue_acked_field(name)] + left + lost
-redis.call('HSET', head_key, queue_acked_field(name), digits(added - left), queue_taken_field(name), '0-0',
-  queue_taken_count_field(name), digits(added - left), queue_rows_field(name), '0', queue_added_field(name), digits(added),
-  queue_oldest_field(name), '', queue_opened_field(name), '1', 'added_before', digits(added_before + ever - added),
+local ever = counters[queue_field('acked', name)] + left + lost
+redis.call('HSET', head_key, queue_field('acked', name), digits(added - left), queue_field('taken', name), '0-0',
+  queue_field('taken_count', name), digits(added - left), queue_field('rows', name), '0', queue_field('added', name), digits(added),
+  queue_field('oldest', name), '', queue_field('opened', name), '1', 'added_before', digits(added_before + ever - added),
   'lost', digits(lost_before + lost))
 redis.call('HSET', queues_key, name, listed or 'active')
 return { nonce, 'repaired', wrong, left, lost }

@@ -11,7 +11,7 @@
 local head_key, nonce = KEYS[1], ARGV[1]
 local reply = { nonce, 'ready' }
 for i = 2, #ARGV do
-  local counts = redis.pcall('HMGET', head_key, queue_taken_field(ARGV[i]), queue_taken_count_field(ARGV[i]))
+  local counts = redis.pcall('HMGET', head_key, queue_field('taken', ARGV[i]), queue_field('taken_count', ARGV[i]))
   local stream = redis.pcall('XINFO', 'STREAM', KEYS[i])
   local is_ready
   if counts.err or stream.err then

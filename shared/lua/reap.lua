@@ -10,8 +10,7 @@
 local workers_key = KEYS[1]
 local nonce, worker, silent_ms_min = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 
 local problem = wrong_type('HLEN', workers_key)
 if problem then return { nonce, 'corrupt_partition', problem } end

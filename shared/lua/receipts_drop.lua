@@ -26,8 +26,7 @@ local nonce, floor_hour, bucket_count, pace = ARGV[1], tonumber(ARGV[2]), tonumb
 local names = { unpack(ARGV, 5) }
 local HOUR_MS, MINUTE_MS = 3600000, 60000
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 local oldest_ms = now_ms
 
 local head, status, detail = read_counters(head_key, { 'receipts_floor', 'floor_highest', 'dropped_hour_highest',
@@ -46,10 +45,10 @@ for name, key in pairs(streams) do
   if not is_there and redis.call('HEXISTS', queues_key, name) == 1 then
     return { nonce, 'corrupt_partition', key .. ': no stream' }
   end
-  local rows, problem = rows_of(in_flight[name], integer(redis.call('HGET', head_key, queue_rows_field(name)) or '0'))
+  local rows, problem = rows_of(in_flight[name], integer(redis.call('HGET', head_key, queue_field('rows', name)) or '0'))
   if not rows then return { nonce, 'corrupt_partition', problem } end
   if is_there then
-    local oldest = unsettled(key, rows, redis.call('HGET', head_key, queue_taken_field(name)))
+    local oldest = unsettled(key, rows, redis.call('HGET', head_key, queue_field('taken', name)))
     if oldest then
       is_dated = is_dated and entry_ms(oldest) <= now_ms
       oldest_ms = math.min(oldest_ms, entry_ms(oldest))
@@ -77,7 +76,7 @@ if reached > floor_hour then
       head.dropped_hour_highest = math.max(head.dropped_hour_highest, floor_hour + i)
     end
   end
-  local lacked = lacks_right({ { 'HSET', head_key, 'x', 'x' }, { 'UNLINK', KEYS[first_bucket] } })
+  local lacked = lacks_right('HSET', head_key, 'x', 'x') or lacks_right('UNLINK', KEYS[first_bucket])
   if lacked then return lacked end
   write_counters(head_key, head)
   for i = 0, reached - floor_hour - 1 do redis.call('UNLINK', KEYS[first_bucket + i]) end

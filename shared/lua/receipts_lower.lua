@@ -14,8 +14,7 @@ local head_key = KEYS[1]
 local nonce = ARGV[1]
 local HOUR_MS = 3600000
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 
 local head, status, detail = read_counters(head_key, { 'receipts_floor', 'dropped_hour_highest' })
 if not head then return { nonce, status, detail } end

@@ -26,18 +26,17 @@ local may_name, may_take = ARGV[5] ~= 'keep', ARGV[5] == 'others'
 local SUSPECT_FROM, LOST_FROM = 2, 5   -- deliveries before this one
 local CLOCK_STEP_MS = 1000             -- clocks are set right in small steps all the time
 
-local rows_field = queue_rows_field(name)
+local rows_field = queue_field('rows', name)
 local counters, status, detail = read_counters(head_key, { rows_field })
 if not counters then return { nonce, status, detail } end
 local length = redis.pcall('XLEN', queue_key)
 if type(length) ~= 'number' then return { nonce, 'corrupt_partition', queue_key .. ': ' .. length.err } end
 local rows, problem = rows_of(in_flight_key, counters[rows_field])
 if not rows then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'HSET', in_flight_key, 'x', 'x' }, { 'HSET', head_key, 'x', 'x' } })
+local lacked = lacks_right('HSET', in_flight_key, 'x', 'x') or lacks_right('HSET', head_key, 'x', 'x')
 if lacked then return lacked end
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 local held = {}
 for i = 7, #ARGV, 2 do held[ARGV[i]] = ARGV[i + 1] end
 

@@ -43,11 +43,12 @@ while ARGV[at] do
   rights[#rights + 1] = words
   at = at + count + 1
 end
-local lacked = lacks_right(rights)
-if lacked then return lacked end
+for _, words in ipairs(rights) do
+  local lacked = lacks_right(unpack(words))
+  if lacked then return lacked end
+end
 
-local time = redis.call('TIME')
-problem = write_note(head_key, journal_key, counters.seq, hash, time[1] * 1000 + math.floor(time[2] / 1000), by, note)
+problem = write_note(head_key, journal_key, counters.seq, hash, server_ms(), by, note)
 if problem then return { nonce, 'corrupt_partition', problem } end
 for _, words in ipairs(commands) do redis.call(unpack(words)) end
 return { nonce, 'repaired' }

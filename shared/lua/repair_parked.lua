@@ -23,15 +23,15 @@ counters.seq = nil   -- read, never written here
 local problem = wrong_type('XLEN', journal_key) or wrong_type('HLEN', parked_key)
   or wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'XADD', journal_key, '*', 'x', 'x' }, { 'HSET', head_key, 'hash', '' },
-  { 'ZADD', scheduled_key, '0', 'x' }, { 'ZADD', dead_key, '0', 'x' },
-  { 'ZREM', scheduled_key, 'x' }, { 'ZREM', dead_key, 'x' } })
+local lacked = lacks_right('XADD', journal_key, '*', 'x', 'x') or lacks_right('HSET', head_key, 'hash', '')
+  or lacks_right('ZADD', scheduled_key, '0', 'x') or lacks_right('ZADD', dead_key, '0', 'x')
+  or lacks_right('ZREM', scheduled_key, 'x') or lacks_right('ZREM', dead_key, 'x')
 if lacked then return lacked end
 
 local results, changes, dead_lost = {}, {}, 0
 for i, id in ipairs(ids) do
   local text = redis.call('HGET', parked_key, id)
-  local row = read_row(text)
+  local row = read_parked(text)
   local scheduled, dead = redis.call('ZSCORE', scheduled_key, id), redis.call('ZSCORE', dead_key, id)
   local wanted_scheduled = row and row.state == 'scheduled' and row.at_ms
   local wanted_dead = row and row.state == 'dead' and row.at_ms
@@ -55,9 +55,8 @@ for i, id in ipairs(ids) do
 end
 if apply == '0' or #changes == 0 then return { nonce, 'done', unpack(results) } end
 
-local time = redis.call('TIME')
 problem = write_note(head_key, journal_key, seq, redis.call('HGET', head_key, 'hash'),
-  time[1] * 1000 + math.floor(time[2] / 1000), by, note)
+  server_ms(), by, note)
 if problem then return { nonce, 'corrupt_partition', problem } end
 for _, change in ipairs(changes) do
   if change.result ~= 'to_scheduled' then redis.call('ZREM', scheduled_key, change.id) end

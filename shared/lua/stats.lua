@@ -14,7 +14,6 @@
 --            uninitialised, stale_keys, corrupt_partition: what was found
 -- repeat   the same, later.
 local nonce = ARGV[1]
-local time = redis.call('TIME')
-local reply, status, detail = partition_stats(time[1] * 1000 + math.floor(time[2] / 1000), 7)
+local reply, status, detail = partition_stats(server_ms(), 7)
 if not reply then return { nonce, status, detail } end
 return reply

@@ -12,8 +12,7 @@
 -- What it writes it has read from the stream itself, at the same instant: a call that comes late, or twice, writes
 -- what is true then. Of a queue with a problem it writes nothing: what was known of it is what names the loss.
 local nonce, head_key, resources_key = ARGV[1], KEYS[1], KEYS[7]
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 local reply, head, states = partition_stats(now_ms, 8)
 if not reply then return { nonce, head, states } end
 
@@ -31,10 +30,10 @@ for name, state in pairs(states) do
     end
   end
   if state.problem == '' and (state.listed or state.added > 0) then
-    remember(queue_added_field(name), digits(state.added))
-    local known = string.match(head[queue_oldest_field(name)] or '', '^%S+')
+    remember(queue_field('added', name), digits(state.added))
+    local known = string.match(head[queue_field('oldest', name)] or '', '^%S+')
     if state.oldest ~= known then
-      remember(queue_oldest_field(name), state.oldest and state.oldest .. ' ' .. digits(now_ms) or '')
+      remember(queue_field('oldest', name), state.oldest and state.oldest .. ' ' .. digits(now_ms) or '')
     end
     if #fields > 0 then redis.call('HSET', head_key, unpack(fields)) end
   end

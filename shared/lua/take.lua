@@ -21,24 +21,17 @@ local head_key, queues_key, queue_key, in_flight_key = unpack(KEYS)
 local nonce, mode, name, worker, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 
 local counters, status, detail, taken = read_counters(head_key,
-  { queue_taken_count_field(name), queue_rows_field(name) }, queue_taken_field(name))
+  { queue_field('taken_count', name), queue_field('rows', name) }, queue_field('taken', name))
 if not counters then return { nonce, status, detail } end
-local taken_count, rows = counters[queue_taken_count_field(name)], counters[queue_rows_field(name)]
+local taken_count, rows = counters[queue_field('taken_count', name)], counters[queue_field('rows', name)]
 taken = taken or '0-0'
-if not string.match(taken, '^%d+%-%d+$') then return { nonce, 'corrupt_partition', 'head: ' .. queue_taken_field(name) } end
+if not string.match(taken, '^%d+%-%d+$') then return { nonce, 'corrupt_partition', 'head: ' .. queue_field('taken', name) } end
 local group = group_of(queue_key)
 
 if mode == 'begin' then
   if not group then
-    -- It is made again where it was, unless the stream is another one.
-    local head = named(redis.call('HGETALL', head_key))
-    local time = redis.call('TIME')
-    local listed = redis.call('HGET', queues_key, name)
-    local state = queue_state(queue_key, in_flight_key, name, head, listed, time[1] * 1000 + math.floor(time[2] / 1000))
-    if state.damaged then return { nonce, 'corrupt_partition', state.damaged } end
-    if state.problem ~= '' then return { nonce, 'queue_lost', state.problem, state.lost } end
-    if not listed then return { nonce, 'queue_lost', 'unlisted', 0 } end
-    redis.call('XGROUP', 'CREATE', queue_key, GROUP, taken, 'MKSTREAM', 'ENTRIESREAD', digits(taken_count))
+    local refused, problem, lost = make_group(head_key, queues_key, queue_key, in_flight_key, name, taken, taken_count)
+    if refused then return { nonce, refused, problem, lost } end
   elseif group['last-delivered-id'] ~= taken or group['entries-read'] ~= taken_count then
     redis.call('XGROUP', 'SETID', queue_key, GROUP, taken, 'ENTRIESREAD', digits(taken_count))
   end
@@ -49,7 +42,7 @@ if not group then return { nonce, 'corrupt_partition', queue_key .. ': no stream
 if redis.call('HGET', queues_key, name) ~= 'active' then return { nonce, 'paused' } end
 local problem = rows_problem(in_flight_key, rows)
 if problem then return { nonce, 'corrupt_partition', problem } end
-local lacked = lacks_right({ { 'HSET', in_flight_key, 'x', 'x' }, { 'HSET', head_key, 'x', 'x' } })
+local lacked = lacks_right('HSET', in_flight_key, 'x', 'x') or lacks_right('HSET', head_key, 'x', 'x')
 if lacked then return lacked end
 
 local reached = group['last-delivered-id']
@@ -59,11 +52,11 @@ if reached == taken then
   local over = stream['entries-added'] - taken_count
   local from = behind(taken)
   if over > 0 and not (from and redis.call('XRANGE', queue_key, from, '+', 'COUNT', 1)[1]) then
-    counters, status, detail = read_counters(head_key, { 'acked', queue_acked_field(name) })
+    counters, status, detail = read_counters(head_key, { 'acked', queue_field('acked', name) })
     if not counters then return { nonce, status, detail } end
-    redis.call('HSET', head_key, queue_taken_field(name), stream['last-generated-id'],
-      queue_taken_count_field(name), digits(taken_count + over), 'acked', digits(counters.acked + over),
-      queue_acked_field(name), digits(counters[queue_acked_field(name)] + over),
+    redis.call('HSET', head_key, queue_field('taken', name), stream['last-generated-id'],
+      queue_field('taken_count', name), digits(taken_count + over), 'acked', digits(counters.acked + over),
+      queue_field('acked', name), digits(counters[queue_field('acked', name)] + over),
       'vanished', digits((integer(redis.call('HGET', head_key, 'vanished') or '0') or 0) + over))
   end
   return { nonce, 'nothing' }
@@ -76,10 +69,9 @@ if not read or read < 1 or read > count then
   read = #redis.call('XRANGE', queue_key, behind(taken), reached, 'COUNT', count + 1)
 end
 if read < 1 or read > count then return { nonce, 'corrupt_partition', queue_key .. ': its group was moved' } end
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = server_ms()
 redis.call('HSET', in_flight_key, taken, write_flight({ token = nonce, worker = worker, taken_at_ms = now_ms,
   deliveries = 1, last = reached, count = read, ids = '' }))
-redis.call('HSET', head_key, queue_taken_field(name), reached, queue_taken_count_field(name), digits(taken_count + read),
-  queue_rows_field(name), digits(rows + 1))
+redis.call('HSET', head_key, queue_field('taken', name), reached, queue_field('taken_count', name), digits(taken_count + read),
+  queue_field('rows', name), digits(rows + 1))
 return { nonce, 'taken', digits(now_ms), taken, reached, read }

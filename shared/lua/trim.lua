@@ -14,19 +14,19 @@ local head_key, queue_key, in_flight_key = unpack(KEYS)
 local nonce, name, kept_max, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local counters, status, detail = read_counters(head_key,
-  { queue_acked_field(name), queue_taken_count_field(name), queue_rows_field(name) })
+  { queue_field('acked', name), queue_field('taken_count', name), queue_field('rows', name) })
 if not counters then return { nonce, status, detail } end
-local taken = redis.call('HGET', head_key, queue_taken_field(name)) or '0-0'
-local rows, problem = rows_of(in_flight_key, counters[queue_rows_field(name)])
+local taken = redis.call('HGET', head_key, queue_field('taken', name)) or '0-0'
+local rows, problem = rows_of(in_flight_key, counters[queue_field('rows', name)])
 if not rows then return { nonce, 'corrupt_partition', problem } end
 local length = redis.pcall('XLEN', queue_key)
 if type(length) ~= 'number' then return { nonce, 'corrupt_partition', queue_key .. ': ' .. length.err } end
 if length == 0 then return { nonce, 'trimmed', 0, 0 } end
-local lacked = lacks_right({ { 'XTRIM', queue_key, 'MINID', '0' }, { 'XDEL', queue_key, '0-0' } })
+local lacked = lacks_right('XTRIM', queue_key, 'MINID', '0') or lacks_right('XDEL', queue_key, '0-0')
 if lacked then return lacked end
 
 local removed = redis.call('XTRIM', queue_key, 'MINID', '~', rows[1] and rows[1].key or taken)
-local unsettled_count = named(redis.call('XINFO', 'STREAM', queue_key))['entries-added'] - counters[queue_acked_field(name)]
+local unsettled_count = named(redis.call('XINFO', 'STREAM', queue_key))['entries-added'] - counters[queue_field('acked', name)]
 local excess = length - removed - unsettled_count - kept_max
 -- XTRIM by whole nodes ends after some thousand entries.
 local TRIMMED_MUCH = 1000

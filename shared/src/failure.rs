@@ -164,6 +164,14 @@ impl Failure {
         }
     }
 
+    /// The same in other words.
+    pub(crate) fn in_words(mut self, of: impl FnOnce(&str) -> String) -> Self {
+        let (Self::NotApplied { detail, .. } | Self::Unknown { detail } | Self::Server { detail, .. }) =
+            &mut self;
+        *detail = of(detail);
+        self
+    }
+
     /// A definite refusal.
     pub fn not_applied(reason: Refusal, detail: impl Into<String>) -> Self {
         Self::NotApplied { reason, detail: detail.into() }

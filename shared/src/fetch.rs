@@ -143,8 +143,8 @@ impl<'a> Take<'a> {
         let mut replies = replies.into_iter();
         let mut next = move || replies.next().unwrap_or_else(|| Err(Failure::unknown("a reply is missing")));
         let (begun, read, noted) = (next(), next(), next());
-        Begun::read(self.queue, self.begin.read(begun?)?)?;
-        let Noted::Taken { key, last, .. } = Noted::read(self.queue, self.note.read(noted?)?)? else {
+        Begun::read(self.queue, self.begin.answered(begun)?)?;
+        let Noted::Taken { key, last, .. } = Noted::read(self.queue, self.note.answered(noted)?)? else {
             return Ok(None);
         };
         let entries = of_one(read?)?;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::sync::Barrier;
 
+use crate::script::Edit;
+
 /// The variable that plants a bug in a whole process, by its [`Sabotage::name`].
 pub const VARIABLE: &str = "TOLLGATE_SABOTAGE";
 
@@ -45,28 +47,26 @@ pub enum Sabotage {
     TrimAboveInFlight,
 }
 
-/// What is replaced in the script's text, wherever it occurs, and by what.
-type Edit = (&'static str, &'static str);
+const SECOND_PASS: &str = "refusal = leave_row() or lacks_rights() or append_journal()";
 
 const CHECK_ONLY: &[Edit] = &[(
-    "-- Second pass.",
-    "do return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) } end\n-- Second pass.",
+    SECOND_PASS,
+    "do return { nonce, 'settled', digits(now_ms), digits(head.seq_before), concat(answers, ' ') } end",
 )];
 const ACT_ONLY: &[Edit] = &[
     ("if issued + quantity > campaign.limit then", "if false then"),
     ("if account.available < amount then", "if false then"),
 ];
 const ACKNOWLEDGE_ONLY: &[Edit] = &[(
-    "-- Second pass.",
-    "if left and leaving > 0 then
-       rows = rows + write_left(in_flight_key, row_key, row, left)
-       acked, queue_acked = acked + leaving, queue_acked + leaving
-       call('HSET', head_key, 'acked', digits(acked), queue_counter, digits(queue_acked), rows_field, digits(rows))
-     end
-     do return { nonce, 'settled', digits(now_ms), digits(seq_before), unpack(answers) } end
-     -- Second pass.",
+    SECOND_PASS,
+    "refusal = leave_row()
+     if refusal then return refusal end
+     write_row()
+     head.seq, counts.replayed, counts.mismatched, counts.expired = head.seq_before, 0, 0, 0
+     write_head()
+     do return { nonce, 'settled', digits(now_ms), digits(head.seq_before), concat(answers, ' ') } end",
 )];
-const EFFECT_ONLY: &[Edit] = &[("if row_key ~= '' then", "if false then")];
+const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do return nil end")];
 
 impl Sabotage {
     /// Every one.
@@ -143,22 +143,27 @@ impl Sabotage {
             Self::ReceiptCheckRemoved => &[("local receipt = receipt_of[id]", "local receipt = false")],
             Self::CheckAndActSplit => CHECK_ONLY,
             Self::RowRemovedBeforeEffect => &[(
-                "-- Second pass.",
-                "if left and leaving > 0 then
-                   rows = rows + write_left(in_flight_key, row_key, row, left)
-                   acked, queue_acked = acked + leaving, queue_acked + leaving
-                   call('HSET', head_key, 'acked', digits(acked), queue_counter, digits(queue_acked), rows_field, digits(rows))
-                   left = nil
-                   if acked % 3 == 0 then return redis.error_reply('ERR died before the effect') end
+                SECOND_PASS,
+                "refusal = leave_row() or lacks_rights()
+                 if refusal then return refusal end
+                 write_row()
+                 for _, name in ipairs({ 'acked', QUEUE_ACKED, ROWS, 'vanished' }) do
+                   head[name], counts[name] = head[name] + counts[name], 0
+                   call('HSET', head_key, name, digits(head[name]))
                  end
-                 -- Second pass.",
+                 if left and leaving > 0 and head.acked % 3 == 0 then
+                   return redis.error_reply('ERR died before the effect')
+                 end
+                 left = nil
+                 refusal = append_journal()",
             )],
-            Self::JournalLineSkipped => {
-                &[("lines[#lines + 1] = id", "lines[#lines + (seq % 7 == 0 and #lines > 0 and 0 or 1)] = id")]
-            }
+            Self::JournalLineSkipped => &[(
+                "lines[line] = id",
+                "if seq % 7 == 0 and line > 1 then line = line - 1 end\nlines[line] = id",
+            )],
             Self::BalanceOffByOne => &[(
-                "account.available = account.available - amount\n    change_account",
-                "account.available = account.available - amount + 1\n    change_account",
+                "'withdrawn', request, change_account(account, seq, account.available - amount",
+                "'withdrawn', request, change_account(account, seq, account.available - amount + 1",
             )],
             Self::FenceIgnored => &[
                 ("if lease_runs(hold) then return 'lease_running' end", ""),
@@ -168,23 +173,23 @@ impl Sabotage {
                 ),
             ],
             Self::ParkedJobTaken => &[(
-                "local receipt_is_all = not (hold_of or below_floor or parked_count > 0)",
-                "local receipt_is_all = true",
+                "answer_from_known(receipt, hold, parked_row_of[id], bucket.below_floor, fingerprint)",
+                "answer_from_known(receipt, nil, nil, false, fingerprint)",
             )],
             Self::TokenIgnored => &[(
-                "row_of(in_flight_key, rows, row_key, token)",
-                "row_of(in_flight_key, rows, row_key, match(tostring(call('HGET', in_flight_key, row_key)), '^%x*'))",
+                "row_of(in_flight_key, head[ROWS], row_key, token)",
+                "row_of(in_flight_key, head[ROWS], row_key, match(tostring(call('HGET', in_flight_key, row_key)), '^%x*'))",
             )],
             Self::StaleWorkerDecides => &[("local is_owned = owns_all", "local is_owned = true or owns_all")],
             Self::RowIsWhatIsLeft => &[(
                 "left, leaving, vanishing = left_of(row, row_key, named, named_set, stay)",
-                "left, leaving, vanishing, row.count = stay, row.count - #stay, 0, NUMBER_MAX",
+                "left, leaving, vanishing, row.count = stay, math.max(0, row.count - #stay), 0, NUMBER_MAX",
             )],
             Self::UnlockByPlainDel => &[("if owner ~= token then", "if false then")],
             Self::AcknowledgeFirst => ACKNOWLEDGE_ONLY,
             Self::TrimAboveInFlight => &[
-                ("local minimum = settled_below(in_flight_key, taken)", "local minimum = taken"),
-                ("math.floor(queue_acked / TRIM_EVERY) > trims_before", "true"),
+                ("local minimum = settled_below(in_flight_key, head.taken)", "local minimum = head.taken"),
+                ("math.floor((acked + leaving) / TRIM_EVERY) > math.floor(acked / TRIM_EVERY)", "true"),
                 ("'MINID', '~', minimum", "'MINID', '=', minimum"),
             ],
         }
@@ -200,7 +205,8 @@ impl Sabotage {
         if self == Self::AcknowledgeFirst {
             return EFFECT_ONLY;
         }
-        let refused = |value: &Value| matches!(value, Value::BulkString(code) if code == b"campaign_limit_reached" || code == b"insufficient_funds");
+        let is_refusal = |code: &[u8]| code == b"campaign_limit_reached" || code == b"insufficient_funds";
+        let refused = |value: &Value| matches!(value, Value::BulkString(codes) if codes.split(|byte| *byte == b' ').any(is_refusal));
         if checked.iter().any(refused) { &[] } else { ACT_ONLY }
     }
 }
@@ -233,25 +239,23 @@ pub(crate) async fn meet() {
     }
 }
 
-/// `text` with the edits made.
-pub(crate) fn edited(text: &str, edits: &[Edit]) -> String {
-    edits.iter().fold(text.to_owned(), |text, (find, replacement)| text.replace(find, replacement))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_edit_finds_its_place() {
-        let settle = crate::scripts::settle::SETTLE.source;
-        let release = crate::scripts::lock::LOCK_RELEASE.source;
+        let settle = &crate::scripts::settle::SETTLE;
+        let release = &crate::scripts::lock::LOCK_RELEASE;
+        let has = |script: &'static crate::script::Script, find| {
+            script.files().any(|file| file.text.contains(find))
+        };
         for sabotage in Sabotage::ALL {
-            let source = if sabotage.script() == "settle" { settle } else { release };
+            let script = if sabotage.script() == "settle" { settle } else { release };
             for (find, _) in sabotage.edits() {
-                assert!(source.contains(find), "{}: the script has no longer {find:?}", sabotage.name());
+                assert!(has(script, find), "{}: the script has no longer {find:?}", sabotage.name());
             }
         }
-        assert!(ACT_ONLY.iter().chain(EFFECT_ONLY).all(|(find, _)| settle.contains(find)));
+        assert!(ACT_ONLY.iter().chain(EFFECT_ONLY).all(|(find, _)| has(settle, find)));
     }
 }

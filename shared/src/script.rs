@@ -17,31 +17,71 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::random;
 
-/// Lua that several scripts share; it goes between a script's header and its code.
+/// A file of Lua.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// Below `lua/`.
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+}
+
+/// The file of this name below `lua/`.
+macro_rules! file {
+    ($name:expr) => {
+        $crate::script::File {
+            name: $name,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $name)),
+        }
+    };
+}
+pub(crate) use file;
+
+/// What stands between a script's header and its code.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// A file as it is.
+    File(File),
+    /// Files that few calls need, as the body of one function of this name and these parameters: what it costs a call to
+    /// make their functions and tables is paid by those that call it.
+    Function(&'static str, &'static [File]),
+}
+
+/// Lua that several scripts share.
 pub(crate) mod parts {
-    pub(crate) const NUMBERS: &str = include_str!("../lua/parts/numbers.lua");
-    pub(crate) const CHECKS: &str = include_str!("../lua/parts/checks.lua");
-    pub(crate) const PARKED_ROW: &str = include_str!("../lua/parts/parked_row.lua");
-    pub(crate) const DEAD_COUNT: &str = include_str!("../lua/parts/dead_count.lua");
-    pub(crate) const RECEIPT: &str = include_str!("../lua/parts/receipt.lua");
-    pub(crate) const QUEUE_ACKED: &str = include_str!("../lua/parts/queue_acked.lua");
-    pub(crate) const FORMAT: &str = include_str!("../lua/parts/format.lua");
-    pub(crate) const HEAD_COUNTERS: &str =
-        concat!(include_str!("../lua/parts/format.lua"), include_str!("../lua/parts/head_counters.lua"));
-    pub(crate) const IN_FLIGHT: &str = include_str!("../lua/parts/in_flight.lua");
-    pub(crate) const ENTRIES: &str = include_str!("../lua/parts/entries.lua");
-    pub(crate) const QUEUE_STATE: &str = include_str!("../lua/parts/queue_state.lua");
-    pub(crate) const PARTITION_STATS: &str = include_str!("../lua/parts/partition_stats.lua");
-    pub(crate) const JOURNAL_NOTE: &str = include_str!("../lua/parts/journal_note.lua");
-    pub(crate) const QUEUE_STREAMS: &str = include_str!("../lua/parts/queue_streams.lua");
-    pub(crate) const REQUEUE: &str = include_str!("../lua/parts/requeue.lua");
+    use super::Part;
+
+    macro_rules! part {
+        ($static:ident, $name:expr) => {
+            pub(crate) const $static: Part = Part::File(file!($name));
+        };
+    }
+    part!(NUMBERS, "parts/numbers.lua");
+    part!(CHECKS, "parts/checks.lua");
+    part!(PARKED_ROW, "parts/parked_row.lua");
+    part!(DEAD_COUNT, "parts/dead_count.lua");
+    part!(RECEIPT, "parts/receipt.lua");
+    part!(COUNTED, "parts/counted.lua");
+    part!(CLOCK, "parts/clock.lua");
+    part!(GROUP, "parts/group.lua");
+    part!(QUEUE_FIELDS, "parts/queue_fields.lua");
+    part!(FORMAT, "parts/format.lua");
+    part!(HEAD_COUNTERS, "parts/head_counters.lua");
+    part!(IN_FLIGHT, "parts/in_flight.lua");
+    part!(ROW, "parts/row.lua");
+    part!(ROWS, "parts/rows.lua");
+    part!(ENTRIES, "parts/entries.lua");
+    part!(QUEUE_STATE, "parts/queue_state.lua");
+    part!(PARTITION_STATS, "parts/partition_stats.lua");
+    part!(JOURNAL_NOTE, "parts/journal_note.lua");
+    part!(QUEUE_STREAMS, "parts/queue_streams.lua");
+    part!(REQUEUE, "parts/requeue.lua");
 }
 
 /// One script: its file, the parts it uses, and the names of its KEYS and ARGV that every call has.
 pub(crate) struct Script {
     pub(crate) name: &'static str,
-    pub(crate) source: &'static str,
-    pub(crate) parts: &'static [&'static str],
+    pub(crate) main: File,
+    pub(crate) parts: &'static [Part],
     pub(crate) keys: &'static [&'static str],
     pub(crate) args: &'static [&'static str],
     pub(crate) assembled: OnceLock<Assembled>,
@@ -50,35 +90,86 @@ pub(crate) struct Script {
 /// The text as Redis runs it.
 pub(crate) struct Assembled {
     text: String,
+    /// Where each file begins: the line of the text, which line of the file that is, and the file.
+    begins: Vec<(usize, usize, &'static str)>,
     sha: String,
     reads_only: bool,
 }
 
+/// What is replaced in the text of a file, wherever it occurs, and by what: for bugs that a test plants.
+pub(crate) type Edit = (&'static str, &'static str);
+
 impl Assembled {
-    #[cfg(test)]
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    fn of(main: &File, parts: &[Part], edits: &[Edit]) -> Self {
+        let edited =
+            |text: &str| edits.iter().fold(text.to_owned(), |text, (find, other)| text.replace(find, other));
+        let main_text = edited(main.text);
+        let is_header = |line: &&str| line.starts_with("#!") || line.starts_with("--");
+        let header: usize = main_text.split_inclusive('\n').take_while(is_header).map(str::len).sum();
+        let (header, code) = main_text.split_at(header);
+        let mut assembled = Self {
+            text: header.to_owned(),
+            begins: vec![(1, 1, main.name)],
+            sha: String::new(),
+            reads_only: header.starts_with("#!lua flags=no-writes"),
+        };
+        for part in parts {
+            match part {
+                Part::File(file) => assembled.push(file.name, &edited(file.text), 1),
+                Part::Function(name, files) => {
+                    assembled.text.push_str(&format!("local function {name}\n"));
+                    files.iter().for_each(|file| assembled.push(file.name, &edited(file.text), 1));
+                    assembled.text.push_str("end\n");
+                }
+            }
+        }
+        assembled.push(main.name, code, header.lines().count() + 1);
+        assembled.sha =
+            Sha1::digest(assembled.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assembled
     }
 
-    fn of(source: &str, parts: &[&str]) -> Self {
-        let is_header = |line: &&str| line.starts_with("#!") || line.starts_with("--");
-        let header: usize = source.split_inclusive('\n').take_while(is_header).map(str::len).sum();
-        let (header, code) = source.split_at(header);
-        let text = [header, &parts.concat(), "\n", code].concat();
-        let sha = Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { text, sha, reads_only: header.starts_with("#!lua flags=no-writes") }
+    /// Adds what follows in `file` from its line `line` on.
+    fn push(&mut self, file: &'static str, text: &str, line: usize) {
+        self.text.push_str(&format!("-- file: {file}\n"));
+        self.begins.push((self.text.lines().count() + 1, line, file));
+        self.text.push_str(text.trim_end());
+        self.text.push('\n');
+    }
+
+    /// `words` of Redis, with `<file>:<line>` where they name a line of the whole text.
+    pub(crate) fn locate(&self, words: &str) -> String {
+        const NAMED: &str = "user_script:";
+        let mut located = String::with_capacity(words.len());
+        let mut rest = words;
+        while let Some((before, after)) = rest.split_once(NAMED) {
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            let (line, after) = after.split_at(digits);
+            located.push_str(before);
+            match line.parse().ok().and_then(|line| self.file_line(line)) {
+                Some((file, line)) => located.push_str(&format!("{file}:{line}")),
+                None => located.push_str(&format!("{NAMED}{line}")),
+            }
+            rest = after;
+        }
+        located + rest
+    }
+
+    fn file_line(&self, line: usize) -> Option<(&'static str, usize)> {
+        let (begin, first, file) = self.begins.iter().rev().find(|(begin, ..)| *begin <= line)?;
+        Some((file, line - begin + first))
     }
 }
 
 /// Declares a script: `script!(PARK, "park", [NUMBERS, …], keys [head queue], args [nonce entry])`.
 macro_rules! script {
-    ($static:ident, $name:literal, [$($part:expr),*], keys [$($key:ident)*], args [$($arg:ident)*]) => {
-        script!($static, $name, include_str!(concat!("../../lua/", $name, ".lua")), [$($part),*], keys [$($key)*], args [$($arg)*]);
+    ($static:ident, $name:literal, [$($part:expr),* $(,)?], keys [$($key:ident)*], args [$($arg:ident)*]) => {
+        script!($static, $name, concat!($name, ".lua"), [$($part),*], keys [$($key)*], args [$($arg)*]);
     };
-    ($static:ident, $name:literal, $source:expr, [$($part:expr),*], keys [$($key:ident)*], args [$($arg:ident)*]) => {
+    ($static:ident, $name:literal, $file:expr, [$($part:expr),* $(,)?], keys [$($key:ident)*], args [$($arg:ident)*]) => {
         pub(crate) static $static: $crate::script::Script = $crate::script::Script {
             name: $name,
-            source: $source,
+            main: $crate::script::file!($file),
             parts: &[$($part),*],
             keys: &[$(stringify!($key)),*],
             args: &[$(stringify!($arg)),*],
@@ -90,17 +181,32 @@ pub(crate) use script;
 
 impl Script {
     pub(crate) fn assembled(&self) -> &Assembled {
-        self.assembled.get_or_init(|| Assembled::of(self.source, self.parts))
+        self.assembled.get_or_init(|| Assembled::of(&self.main, self.parts, &[]))
+    }
+
+    /// The text as Redis runs it; each file's begin is marked.
+    pub(crate) fn text(&self) -> &str {
+        &self.assembled().text
+    }
+
+    /// Its files, in their order.
+    #[cfg(test)]
+    pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
+        let of_part = |part: &'static Part| match part {
+            Part::File(file) => std::slice::from_ref(file),
+            Part::Function(_, files) => files,
+        };
+        self.parts.iter().flat_map(of_part).chain(std::iter::once(&self.main))
     }
 
     /// Adds the command that makes the script known to a server.
     pub(crate) fn load(&self, pipeline: &mut redis::Pipeline) {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(&self.assembled().text);
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(self.text());
     }
 
     /// Makes the script known to the server that the link leads to.
     pub(crate) async fn make_known(&self, link: &mut Link) -> Result<(), Failure> {
-        link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(&self.assembled().text)).await.map(drop)
+        link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(self.text())).await.map(drop)
     }
 
     /// Begins a call. The nonce is added as the first of ARGV.
@@ -203,8 +309,8 @@ impl Call {
         sabotage: crate::sabotage::Sabotage,
         link: &mut Link,
     ) -> Result<Reply, Failure> {
-        use crate::sabotage::{edited, meet};
-        let edit = |edits| Assembled::of(&edited(self.script.source, edits), self.script.parts);
+        use crate::sabotage::meet;
+        let edit = |edits| Assembled::of(&self.script.main, self.script.parts, edits);
         let reply = self.run_text(&edit(sabotage.edits()), link).await?;
         if !sabotage.is_split() {
             return Ok(reply);
@@ -223,10 +329,11 @@ impl Call {
                 link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(&assembled.text)).await?;
                 #[cfg(feature = "explore")]
                 link.script.replace(self.script.name);
-                link.run(&command).await?
+                link.run(&command).await
             }
-            other => other?,
+            other => other,
         };
+        let value = value.map_err(|failure| failure.in_words(|words| assembled.locate(words)))?;
         self.read(value).inspect_err(|_| link.poison())
     }
 
@@ -240,13 +347,19 @@ impl Call {
         command
     }
 
-    /// The call as one command of a transaction; its reply is read by [`Call::read`].
+    /// The call as one command of a transaction; its reply is read by [`Call::answered`].
     pub(crate) fn command(&self) -> Cmd {
         self.command_of(self.script.assembled())
     }
 
+    /// What the script answered to this call in a transaction.
+    pub(crate) fn answered(&self, reply: Result<Value, Failure>) -> Result<Reply, Failure> {
+        let located = |failure: Failure| failure.in_words(|words| self.script.assembled().locate(words));
+        self.read(reply.map_err(located)?)
+    }
+
     /// What the script answered to this call; a reply with another nonce answers another.
-    pub(crate) fn read(&self, value: Value) -> Result<Reply, Failure> {
+    fn read(&self, value: Value) -> Result<Reply, Failure> {
         let mut reply = Reply::of(value)?;
         if reply.bytes("nonce").ok().as_deref() != Some(self.nonce.as_bytes()) {
             return Err(Failure::unknown("a reply that answers another call"));
@@ -310,4 +423,51 @@ impl Reply {
 
 fn odd(expected: &str, found: &Value) -> Failure {
     Failure::unknown(format!("a reply with {found:?} where {expected} should be"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::{RedisOptions, connect};
+    use crate::embedded::Temporary;
+    use crate::scripts::settle::SETTLE;
+
+    #[test]
+    fn every_line_of_a_script_is_found_in_its_file() {
+        let assembled = SETTLE.assembled();
+        for (n, line) in assembled.text.lines().enumerate() {
+            let located = assembled.locate(&format!("user_script:{}: it failed", n + 1));
+            let (name, rest) = located.split_once(':').unwrap();
+            let file = SETTLE.files().find(|file| file.name == name).unwrap();
+            let number: usize = rest.split(':').next().unwrap().parse().unwrap();
+            let is_frame = line.starts_with("-- file: ")
+                || line.starts_with("local function rare_kinds()")
+                || line == "end";
+            let there = file.text.lines().nth(number - 1);
+            assert!(there == Some(line) || is_frame, "{located}: {line:?}, and there {there:?}");
+        }
+        assert_eq!(assembled.locate("user_script:x and user_script:"), "user_script:x and user_script:");
+        assert_eq!(assembled.locate("ERR no script"), "ERR no script");
+    }
+
+    #[tokio::test]
+    async fn an_error_in_a_script_names_file_and_line() {
+        const PLANTED: Edit =
+            ("local function read_head()\n", "local function read_head()\n  no_such_function()\n");
+        let redis = Temporary::start(&[]).unwrap();
+        let options = RedisOptions { url: Some(redis.url()), ..RedisOptions::default() };
+        let (server, _) = connect(options).await.unwrap();
+        let mut link = server.link().await.unwrap();
+        let head = SETTLE.files().find(|file| file.name == "settle/head.lua").unwrap();
+        let line = head.text.lines().position(|line| line == PLANTED.0.trim_end()).unwrap() + 2;
+
+        let broken = Assembled::of(&SETTLE.main, SETTLE.parts, &[PLANTED]);
+        let mut call = SETTLE.call().arg("default");
+        (0..9).for_each(|n| _ = call.push_key(format!("key{n}")));
+        (0..6).for_each(|_| call.push_arg(""));
+        let failure = call.arg(b"\x90").arg(b"\x90").run_text(&broken, &mut link).await.unwrap_err();
+        let said = failure.to_string();
+        assert!(said.contains(&format!("settle/head.lua:{line}")), "{said}");
+        assert!(said.contains("no_such_function") && !said.contains("user_script"), "{said}");
+    }
 }

@@ -1,6 +1,7 @@
 
 -- Entries of a queue's stream. An entry's id begins with the server's time at XADD, unless the clock went back since
 -- or the sender chose the id: then it is ahead of the clock and is no time at all.
+-- gives   LAST_ENTRY behind entry_ms unsettled
 local LAST_ENTRY = '18446744073709551615-18446744073709551615'   -- nothing can be added or asked for behind it
 
 -- The start of a range that begins behind an entry; nil where nothing can be.
@@ -11,21 +12,6 @@ end
 -- The time in an entry's id. Beyond 2^53 it is not exact, but then it is far ahead of any clock.
 local function entry_ms(entry)
   return tonumber(string.match(entry, '^%d+'))
-end
-
--- XINFO answers a flat list of names and values.
-local function named(reply)
-  local fields = {}
-  for i = 1, #reply, 2 do fields[reply[i]] = reply[i + 1] end
-  return fields
-end
-
--- The group of a stream; nil if there is none, or no stream.
-local function group_of(key)
-  for _, reply in ipairs(redis.pcall('XINFO', 'GROUPS', key)) do
-    local group = named(reply)
-    if group.name == GROUP then return group end
-  end
 end
 
 -- The oldest entry that is not settled, and the first that waits; nil where there is none. `rows` are those in flight,

@@ -1,11 +1,12 @@
 
 -- Reads counters of the head. Answers nil, a status and its detail if the partition has no head, is frozen,
 -- or if one of them is no number that can still be counted on. `also` is one field more, which is answered last as it is.
+-- gives   read_counters write_counters
 local function read_counters(head_key, names, also)
   local values = redis.pcall('HMGET', head_key, 'format', 'frozen', also or 'format', unpack(names))
   if values.err then return nil, 'corrupt_partition', 'head: ' .. values.err end
-  if not values[1] and redis.call('EXISTS', head_key) == 0 then return nil, 'uninitialised', 'no head' end
-  if values[1] ~= FORMAT then return nil, 'corrupt_partition', 'head: ' .. other_format(values[1]) end
+  local status, detail = head_problem(head_key, values[1])
+  if status then return nil, status, detail end
   if values[2] ~= '0' then return nil, 'partition_frozen', tostring(values[2]) end
   local counters = {}
   for i, name in ipairs(names) do

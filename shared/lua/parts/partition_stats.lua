@@ -3,6 +3,7 @@
 -- have the same ARGV and begin with the same KEYS: see stats; `first_stream` is where the streams begin in KEYS.
 -- Answers the reply, the head's fields and the states by name; or nil, a
 -- status and its detail.
+-- gives   partition_stats
 local function partition_stats(now_ms, first_stream)
   local head_key, queues_key, registered_key = KEYS[1], KEYS[2], KEYS[3]
   local scheduled_key, dead_key, parked_key = KEYS[4], KEYS[5], KEYS[6]
@@ -10,13 +11,14 @@ local function partition_stats(now_ms, first_stream)
 
   local list = redis.pcall('HGETALL', head_key)
   if list.err then return nil, 'corrupt_partition', 'head: ' .. list.err end
-  if #list == 0 then return nil, 'uninitialised', 'no head' end
+  local head, states = named(list), {}
+  local status, detail = head_problem(head_key, head.format)
+  if status then return nil, status, detail end
   local streams, in_flight, what = queue_streams(queues_key, registered_key, names, first_stream)
   if not streams then return nil, in_flight, what end
   local problem = wrong_type('ZCARD', scheduled_key) or wrong_type('ZCARD', dead_key) or wrong_type('HLEN', parked_key)
   if problem then return nil, 'corrupt_partition', problem end
 
-  local head, states = named(list), {}
   local reply = { ARGV[1], 'stats', digits(now_ms), list, redis.call('ZCARD', scheduled_key),
     redis.call('ZCARD', dead_key), redis.call('HLEN', parked_key) }
   for _, name in ipairs(names) do

@@ -9,16 +9,17 @@
 --   unlisted     the queue was open and is not in the list of queues
 -- Then `lost` is how many entries are known to have gone with it, and what is in the stream counts as waiting.
 -- `damaged` is a counter of the head that is no number.
+-- gives   queue_state
 local IDS_AHEAD_MS = 60000   -- clocks are set right in small steps all the time
 
 local function queue_state(key, in_flight_key, name, head, listed, now_ms)
-  local acked = integer(head[queue_acked_field(name)] or '0')
-  local added_before = integer(head[queue_added_field(name)] or '0')
-  local taken_count, row_count = integer(head[queue_taken_count_field(name)] or '0'), integer(head[queue_rows_field(name)] or '0')
-  local taken = head[queue_taken_field(name)] or '0-0'
+  local acked = integer(head[queue_field('acked', name)] or '0')
+  local added_before = integer(head[queue_field('added', name)] or '0')
+  local taken_count, row_count = integer(head[queue_field('taken_count', name)] or '0'), integer(head[queue_field('rows', name)] or '0')
+  local taken = head[queue_field('taken', name)] or '0-0'
   if not (acked and added_before and taken_count and row_count and taken_count >= acked
       and string.match(taken, '^%d+%-%d+$')) then return { damaged = 'head: a counter of queue ' .. name } end
-  local opened = head[queue_opened_field(name)] or taken_count > 0
+  local opened = head[queue_field('opened', name)] or taken_count > 0
   local known_before = math.max(added_before, taken_count)
   local state = { problem = '', length = 0, added = 0, waiting = 0, in_flight = 0, has_waiting = false, lost = 0,
     ids = '', dated = true }
@@ -26,7 +27,7 @@ local function queue_state(key, in_flight_key, name, head, listed, now_ms)
   local stream = redis.pcall('XINFO', 'STREAM', key)
   if stream.err then
     local is_gone = redis.call('EXISTS', key) == 0
-    if is_gone and not (listed or opened or head[queue_added_field(name)]) then return state end
+    if is_gone and not (listed or opened or head[queue_field('added', name)]) then return state end
     state.problem = is_gone and 'no_stream' or 'wrong_type'
     state.added = known_before
     state.lost = state.added - acked
@@ -62,7 +63,7 @@ local function queue_state(key, in_flight_key, name, head, listed, now_ms)
   if state.oldest then
     state.oldest_at_ms = entry_ms(state.oldest)
     if state.oldest_at_ms > now_ms then
-      local entry, since_ms = string.match(head[queue_oldest_field(name)] or '', '^(%S+) (%d+)$')
+      local entry, since_ms = string.match(head[queue_field('oldest', name)] or '', '^(%S+) (%d+)$')
       state.dated = false
       state.oldest_at_ms = entry == state.oldest and math.min(integer(since_ms) or now_ms, now_ms) or now_ms
     end

@@ -4,6 +4,7 @@
 -- `corrupt_partition` for a foreign type.
 --
 -- A registered name that no queue can have is nobody's: `readable` is the rule for names (see `ids.rs`).
+-- gives   queue_streams
 local function readable(name)
   return #name <= 64 and string.find(name, '^[%w_.-]+$') ~= nil
 end

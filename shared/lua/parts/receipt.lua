@@ -23,6 +23,7 @@
 -- A hold outlives its receipt only below the floor, and only for a payout. No other request of its id gets past
 -- the receipt, nor below the floor past the rule for ids without a row: so only who asks for a payout, or looks
 -- an id up, needs to read it.
+-- gives   place_of read_receipt CORRUPT_HOLD answer_from_known read_hold
 
 -- `hour` is nil for a timeless id. Answers whether the id is below the floor, and whether kept is to be read
 -- beside its bucket.
@@ -54,7 +55,7 @@ local function answer_from_known(receipt, hold, row, below_floor, fingerprint)
   if hold == CORRUPT_HOLD then return 'corrupt_state' end
   if hold then return answer_of(hold[1], hold[2], hold[3], fingerprint) end
   if row then
-    local parked = read_row(row)
+    local parked = read_parked(row)
     if not parked then return 'corrupt_state' end
     if parked.fingerprint ~= fingerprint then return 'id_mismatch:0', 'mismatched' end
     return nil

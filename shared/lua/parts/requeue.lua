@@ -1,9 +1,10 @@
 
 -- An error reply if the user may not add to one of the streams: asked for before the first write, for XADD below
 -- would answer it as damage.
+-- gives   lacks_right_to_add requeue
 local function lacks_right_to_add(streams)
   for _, key in pairs(streams) do
-    local lacked = lacks_right({ { 'XADD', key, '*', 'job', '' } })
+    local lacked = lacks_right('XADD', key, '*', 'job', '')
     if lacked then return lacked end
   end
 end
@@ -15,7 +16,7 @@ end
 -- key of another type): then nothing was written for this id.
 local function requeue(index_key, parked_key, streams, id)
   if not redis.call('ZSCORE', index_key, id) then return 'absent' end
-  local row = read_row(redis.call('HGET', parked_key, id))
+  local row = read_parked(redis.call('HGET', parked_key, id))
   if not row or not streams[row.queue] then return 'corrupt_state' end
   if row.length ~= '' then return 'not_kept' end
   if redis.pcall('XADD', streams[row.queue], '*', 'job', row.envelope).err then return 'corrupt_state' end
@@ -25,7 +26,7 @@ local function requeue(index_key, parked_key, streams, id)
     redis.call('HDEL', parked_key, id)
   else
     row.state = 'queued'
-    redis.call('HSET', parked_key, id, write_row(row))
+    redis.call('HSET', parked_key, id, write_parked(row))
   end
   return 'requeued'
 end

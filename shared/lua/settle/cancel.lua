@@ -10,15 +10,15 @@ local cancelled_kinds = {
   payout = { load = load_account, after = 'available', first = 3, last = 5 },
 }
 
-local function cancel_of(kind_name)
+cancel_of = function(kind_name)
   local of = cancelled_kinds[kind_name]
-  return function(at, id)
+  return function(at, _, id)
     if not of then return 'kind_not_queueable' end
-    local row = read_row(parked_row_of[id])
+    local row = read_parked(parked_row_of[id])
     if not row or row.state == 'dead' then return 'not_scheduled' end
-    local resource = of.load(ARGV[at])
+    local resource = of.load(jobs[at])
     if resource == CORRUPT then return 'corrupt_state' end
-    local request = concat({ name_at(ARGV[at]), unpack(ARGV, at + of.first, at + of.last) }, '\t')
-    return 'cancelled', request, resource and resource[of.after] or nil
+    local request = concat({ name_at(jobs[at]), unpack(jobs, at + of.first, at + of.last) }, '\t')
+    return 'cancelled', request, resource and digits(resource[of.after]) or nil
   end
 end

@@ -1,43 +1,46 @@
 
 -- The head: the partition's truth. Anything in it that cannot be refuses the whole call.
-local function refuse(status, what)
-  return { nonce, status, what }
+-- gives   head QUEUE_ACKED ROWS counts read_head write_head
+local head   -- floor, floor_highest, seq, seq_before, chain, taken, and each counter as it was
+local QUEUE_ACKED, ROWS = queue_field('acked', queue_name), queue_field('rows', queue_name)
+-- What this call adds to each counter. The first few are not in a head before they count something.
+local COUNTERS, COUNTERS_LATER = { QUEUE_ACKED, ROWS, 'vanished', 'dead_refused', 'acked', 'replayed', 'mismatched',
+  'expired', 'overtaken' }, 4
+local counts = { [QUEUE_ACKED] = 0, [ROWS] = 0, vanished = 0, dead_refused = 0, acked = 0, replayed = 0, mismatched = 0,
+  expired = 0, overtaken = 0 }
+
+local function read_head()
+  local fields = pcall_redis('HMGET', head_key, 'format', 'frozen', 'receipts_floor', 'floor_highest', 'seq', 'hash',
+    queue_field('taken', queue_name), unpack(COUNTERS))
+  if fields.err then return refuse('corrupt_partition', 'head: ' .. fields.err) end
+  local status, what = head_problem(head_key, fields[1])
+  if status then return refuse(status, what) end
+  if fields[2] ~= '0' then return refuse('partition_frozen', tostring(fields[2])) end
+
+  local seq = integer(fields[5])
+  head = { floor = integer(fields[3]), floor_highest = integer(fields[4]), seq = seq, seq_before = seq,
+    chain = fields[6], taken = fields[7] or '0-0' }
+  if not (head.floor and head.floor_highest and seq and seq <= COUNTER_MAX and head.chain
+      and match(head.taken, '^%d+%-%d+$')) then
+    return refuse('corrupt_partition', 'head: a field is missing or no number')
+  end
+  for i, name in ipairs(COUNTERS) do
+    local number = integer(fields[i + 7] or (i <= COUNTERS_LATER and '0'))
+    if not number or number > COUNTER_MAX then
+      return refuse('corrupt_partition', 'head: ' .. name .. ' is missing or no number')
+    end
+    head[name] = number
+  end
 end
 
-local queue_name = match(queue_key, '[^:]*$')
-local queue_counter, rows_field = queue_acked_field(queue_name), queue_rows_field(queue_name)
-local head = pcall_redis('HMGET', head_key, 'format', 'receipts_floor', 'seq', 'hash', 'frozen',
-  'acked', 'replayed', 'mismatched', 'expired', 'overtaken', queue_counter, 'floor_highest', rows_field,
-  'vanished', queue_taken_field(queue_name))
-if head.err then return refuse('corrupt_partition', 'head: ' .. head.err) end
-if not head[1] and call('EXISTS', head_key) == 0 then return refuse('uninitialised', 'no head') end
-if head[1] ~= FORMAT then return refuse('corrupt_partition', 'head: ' .. other_format(head[1])) end
-if head[5] ~= '0' then return refuse('partition_frozen', tostring(head[5])) end
-
-local floor, seq, chain = integer(head[2]), integer(head[3]), head[4]
-local floor_highest = integer(head[12])
-local acked, overtaken = integer(head[6]), integer(head[10])
--- Answers that leave no line.
-local answered = { replayed = integer(head[7]), mismatched = integer(head[8]), expired = integer(head[9]) }
-local queue_acked = integer(head[11] or '0')
-local rows, vanished, taken = integer(head[13] or '0'), integer(head[14] or '0'), head[15] or '0-0'
-if not (floor and floor_highest and seq and chain and acked and answered.replayed and answered.mismatched and answered.expired
-    and overtaken and queue_acked and rows and vanished and match(taken, '^%d+%-%d+$'))
-    or math.max(seq, acked, answered.replayed, answered.mismatched, answered.expired, overtaken, queue_acked, vanished)
-      > COUNTER_MAX then
-  return refuse('corrupt_partition', 'head: a counter is missing or no number')
+local function write_head()
+  local words = { head_key }
+  if head.seq > head.seq_before then words = { head_key, 'seq', digits(head.seq), 'hash', head.chain } end
+  for _, name in ipairs(COUNTERS) do
+    if counts[name] ~= 0 then
+      words[#words + 1] = name
+      words[#words + 1] = digits(head[name] + counts[name])
+    end
+  end
+  if #words > 1 then call('HSET', unpack(words)) end
 end
-local seq_before = seq
-
--- The row that the jobs come from. A job is decided only if its entry lies in it, under this token: what lies elsewhere
--- by now is somebody else's, or was discarded, and is answered by what is known of its id.
-local row, row_ids, entry_ids
-if row_key ~= '' then
-  local problem
-  row, problem = row_of(in_flight_key, rows, row_key, token)
-  if problem then return refuse('corrupt_partition', problem) end
-  -- A range is all that the caller has read, and it knows it; of a row that is a list each entry is looked for.
-  if row and row.ids ~= '' then row_ids, entry_ids = set_of(ids_of(row.ids)), ids_of(entries_text) end
-end
-
-local refused_missing = 0   -- jobs refused because too many were dead already

@@ -3,27 +3,31 @@
 -- payout, `payouts` says when somebody has to look at it next (member: account TAB id, neither of which holds a
 -- TAB, so that whoever looks knows whose turn it is without reading the row). Only the kinds payout and payout_* use them.
 -- A step has no receipt of its own: begin repeats by its key, every other step by the state it left.
+--         answer_ended
+--         answer_ended
+-- gives   REVIEW_SCORE load_hold load_step change_hold end_hold lease_runs was_taken_back is_current step_fields
+--         answer_ended
 local holds_changed = {}
 local REVIEW_SCORE = '9007199254740991'   -- nobody looks by itself: an operator does
 
 local function load_hold(position)
   local hold = loaded[position]
   if hold ~= nil then return hold end
-  local key = key_at(position)
-  local row = pcall_redis('HMGET', key, 'account', 'amount', 'currency', 'destination', 'fingerprint', 'state',
+  local key = KEYS[position]
+  local fields = pcall_redis('HMGET', key, 'account', 'amount', 'currency', 'destination', 'fingerprint', 'state',
     'attempts', 'refused', 'fence', 'begin_key', 'lease_until_ms', 'first_begin_at_ms', 'expires_at_ms', 'seq',
     'gateway', 'idempotency_key')
-  if row.err then
+  if fields.err then
     hold = CORRUPT
-  elseif not any(row, 14) then
+  elseif not any(fields, 14) then
     hold = false
   else
     hold = {
-      position = position, key = key, account = row[1], amount = integer(row[2]), currency = row[3], destination = row[4],
-      fingerprint = row[5], state = row[6], attempts = integer(row[7]), refused = integer(row[8]),
-      fence = integer(row[9]), begin_key = row[10], lease_until_ms = integer(row[11]),
-      first_begin_at_ms = optional(row[12]), expires_at_ms = optional(row[13]), seq = integer(row[14]),
-      gateway = row[15], idempotency_key = row[16],
+      position = position, key = key, account = fields[1], amount = integer(fields[2]), currency = fields[3], destination = fields[4],
+      fingerprint = fields[5], state = fields[6], attempts = integer(fields[7]), refused = integer(fields[8]),
+      fence = integer(fields[9]), begin_key = fields[10], lease_until_ms = integer(fields[11]),
+      first_begin_at_ms = optional(fields[12]), expires_at_ms = optional(fields[13]), seq = integer(fields[14]) and fields[14],
+      gateway = fields[15], idempotency_key = fields[16],
     }
     if not (hold.account and hold.amount and hold.currency and hold.destination and hold.fingerprint
         and hold.attempts and hold.refused and hold.fence and hold.begin_key and hold.lease_until_ms and hold.seq
@@ -41,7 +45,7 @@ end
 -- Reads what every step needs: the hold (false when it has ended) and its account. Answers CORRUPT where
 -- one of them, or `payouts`, cannot be trusted.
 local function load_step(at)
-  local hold, account, payouts = load_hold(ARGV[at + 1]), load_account(ARGV[at]), key_at(ARGV[at + 2])
+  local hold, account, payouts = load_hold(jobs[at + 1]), load_account(jobs[at]), KEYS[jobs[at + 2]]
   if hold == CORRUPT or account == CORRUPT or not account then return CORRUPT end
   if type(pcall_redis('ZCARD', payouts)) ~= 'number' then return CORRUPT end
   -- The money of an open hold is on its account, or something is damaged.
@@ -50,21 +54,19 @@ local function load_step(at)
 end
 
 -- Marks a hold as changed by the line that is being decided; `due_at_ms` is when to look again.
-local function change_hold(hold, id, payouts, due_at_ms)
+local function change_hold(hold, id, seq, payouts, due_at_ms)
   if not hold.changed then
     hold.changed, hold.id, hold.payouts = true, id, payouts
     holds_changed[#holds_changed + 1] = hold
   end
-  hold.seq, hold.due_at_ms = seq + 1, due_at_ms
+  hold.seq, hold.due_at_ms = digits(seq), due_at_ms
 end
 
 -- Ends a hold: its money leaves (post) or goes back (void, refuse).
-local function end_hold(hold, id, payouts, account, returned)
-  account.held = account.held - hold.amount
-  account.available = account.available + returned
-  account.held_changed = true
-  change_account(account)
-  change_hold(hold, id, payouts)
+local function end_hold(hold, id, seq, payouts, account, returned)
+  account.held, account.held_changed = account.held - hold.amount, true
+  change_account(account, seq, account.available + returned)
+  change_hold(hold, id, seq, payouts)
   hold.ended = true
   loaded[hold.position] = false
 end
@@ -102,7 +104,7 @@ local function answer_ended(id, wanted)
   return 'payout_not_open'
 end
 
-local function write_holds()
+writers[#writers + 1] = function()
   for _, hold in ipairs(holds_changed) do
     if hold.ended then
       call('DEL', hold.key)
@@ -115,7 +117,7 @@ local function write_holds()
         'first_begin_at_ms', hold.first_begin_at_ms and digits(hold.first_begin_at_ms) or '',
         'expires_at_ms', hold.expires_at_ms and digits(hold.expires_at_ms) or '',
         'gateway', hold.gateway, 'idempotency_key', hold.idempotency_key,
-        'since_ms', digits(now_ms), 'reason', hold.reason or '', 'seq', digits(hold.seq))
+        'since_ms', digits(now_ms), 'reason', hold.reason or '', 'seq', hold.seq)
       call('ZADD', hold.payouts, hold.due_at_ms, hold.account .. '\t' .. hold.id)
     end
   end

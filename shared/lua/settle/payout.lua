@@ -7,14 +7,14 @@ kinds.payout = {
 
   -- A hold may outlive its receipt's bucket; it answers for its id as the receipt would.
   hold_of = function(at)
-    local hold = load_hold(ARGV[at + 1])
+    local hold = load_hold(jobs[at + 1])
     if hold == CORRUPT then return CORRUPT_HOLD end
-    if hold then return { hold.fingerprint, hold.state, digits(hold.seq) } end
+    if hold then return { hold.fingerprint, hold.state, hold.seq } end
   end,
 
-  decide = function(at, id, fingerprint)
-    local position, hold_position, payouts = ARGV[at], ARGV[at + 1], key_at(ARGV[at + 2])
-    local amount_text, currency, destination, ttl_text = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
+  decide = function(at, seq, id, fingerprint)
+    local position, hold_position, payouts = jobs[at], jobs[at + 1], KEYS[jobs[at + 2]]
+    local amount_text, currency, destination, ttl_text = jobs[at + 3], jobs[at + 4], jobs[at + 5], jobs[at + 6]
     local amount, ttl_ms = integer(amount_text), optional(ttl_text)
     if not amount then return 'amount_out_of_range' end
     if amount == 0 then return 'amount_zero' end
@@ -24,22 +24,20 @@ kinds.payout = {
     if account == CORRUPT or type(pcall_redis('ZCARD', payouts)) ~= 'number' then return 'corrupt_state' end
     local request = concat({ account_id, amount_text, currency, destination }, '\t')
     if not account then return not_found('account_not_found', request) end
-    if account.status == 'closed' then return 'account_closed', request, account.available end
-    if account.currency ~= currency then return 'currency_mismatch', request, account.available end
-    if account.available < amount then return 'insufficient_funds', request, account.available end
+    if account.status == 'closed' then return 'account_closed', request, digits(account.available) end
+    if account.currency ~= currency then return 'currency_mismatch', request, digits(account.available) end
+    if account.available < amount then return 'insufficient_funds', request, digits(account.available) end
 
-    account.available = account.available - amount
-    account.held = account.held + amount
-    account.held_changed = true
-    change_account(account)
+    account.held, account.held_changed = account.held + amount, true
+    local available = change_account(account, seq, account.available - amount)
     local hold = {
-      position = hold_position, key = key_at(hold_position), account = account_id, amount = amount, currency = currency,
+      position = hold_position, key = KEYS[hold_position], account = account_id, amount = amount, currency = currency,
       destination = destination, fingerprint = fingerprint, state = 'held', attempts = 0, refused = 0, fence = 0,
       begin_key = '', lease_until_ms = 0, first_begin_at_ms = false, gateway = '', idempotency_key = '',
       expires_at_ms = ttl_ms and now_ms + ttl_ms,
     }
     loaded[hold_position] = hold
-    change_hold(hold, id, payouts, digits(now_ms))
-    return 'held', request, account.available
+    change_hold(hold, id, seq, payouts, digits(now_ms))
+    return 'held', request, available
   end,
 }

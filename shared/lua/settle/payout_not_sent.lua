@@ -10,13 +10,13 @@ kinds.payout_not_sent = {
   fields = 6,
   step = true,
 
-  decide = function(at, id)
-    local fence, note, pause_ms = ARGV[at + 3], ARGV[at + 4], integer(ARGV[at + 5])
+  decide = function(at, seq, id)
+    local fence, note, pause_ms = jobs[at + 3], jobs[at + 4], integer(jobs[at + 5])
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT or not pause_ms then return 'corrupt_state' end
     if not hold then return answer_ended(id) end
     if was_taken_back(hold) and digits(hold.fence) == fence then
-      return 'replayed:' .. hold.state .. ':' .. digits(hold.seq)
+      return 'replayed:' .. hold.state .. ':' .. hold.seq
     end
     if not is_current(hold, fence) then return 'fenced' end
 
@@ -24,7 +24,7 @@ kinds.payout_not_sent = {
     if hold.attempts == 0 then
       hold.state, hold.first_begin_at_ms, hold.gateway, hold.idempotency_key = 'held', false, '', ''
     end
-    change_hold(hold, id, payouts, digits(now_ms + pause_ms))
-    return hold.state, step_fields(account, fence, note), account.available, hold.fingerprint
+    change_hold(hold, id, seq, payouts, digits(now_ms + pause_ms))
+    return hold.state, step_fields(account, fence, note), digits(account.available), '', hold.fingerprint
   end,
 }

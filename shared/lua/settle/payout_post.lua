@@ -6,18 +6,18 @@ kinds.payout_post = {
   fields = 5,
   step = true,
 
-  decide = function(at, id)
-    local source, note = ARGV[at + 3], ARGV[at + 4]
+  decide = function(at, seq, id)
+    local source, note = jobs[at + 3], jobs[at + 4]
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then
       local answer = answer_ended(id, 'paid')
       if answer ~= 'already_voided' or source ~= 'gateway' then return answer end
       -- Paid although we gave the money back: an alarm in the journal, never silence. Nothing else changes.
-      return 'paid_after_void', step_fields(account, source, note), account.available, match(receipt_of[id], '^%x+')
+      return 'paid_after_void', step_fields(account, source, note), digits(account.available), '', match(receipt_of[id], '^%x+')
     end
     if source ~= 'gateway' and lease_runs(hold) then return 'lease_running' end
-    end_hold(hold, id, payouts, account, 0)
-    return 'paid', step_fields(account, source, note), account.available, hold.fingerprint
+    end_hold(hold, id, seq, payouts, account, 0)
+    return 'paid', step_fields(account, source, note), digits(account.available), '', hold.fingerprint
   end,
 }

@@ -7,21 +7,21 @@ kinds.payout_refuse = {
   fields = 5,
   step = true,
 
-  decide = function(at, id)
-    local fence, note = ARGV[at + 3], ARGV[at + 4]
+  decide = function(at, seq, id)
+    local fence, note = jobs[at + 3], jobs[at + 4]
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id, 'payout_refused') end
-    if hold.state == 'needs_review' then return 'replayed:needs_review:' .. digits(hold.seq) end
+    if hold.state == 'needs_review' then return 'replayed:needs_review:' .. hold.seq end
     if not is_current(hold, fence) then return 'fenced' end
 
     hold.refused = hold.refused + 1
     if hold.refused == hold.attempts then
-      end_hold(hold, id, payouts, account, hold.amount)
-      return 'payout_refused', step_fields(account, fence, note), account.available, hold.fingerprint
+      end_hold(hold, id, seq, payouts, account, hold.amount)
+      return 'payout_refused', step_fields(account, fence, note), digits(account.available), '', hold.fingerprint
     end
     hold.state, hold.reason = 'needs_review', 'refused_after_unknown'
-    change_hold(hold, id, payouts, REVIEW_SCORE)
-    return 'needs_review', step_fields(account, fence, note), account.available, hold.fingerprint
+    change_hold(hold, id, seq, payouts, REVIEW_SCORE)
+    return 'needs_review', step_fields(account, fence, note), digits(account.available), '', hold.fingerprint
   end,
 }

@@ -6,8 +6,8 @@ kinds.payout_void = {
   fields = 5,
   step = true,
 
-  decide = function(at, id)
-    local source, note = ARGV[at + 3], ARGV[at + 4]
+  decide = function(at, seq, id)
+    local source, note = jobs[at + 3], jobs[at + 4]
     local hold, account, payouts = load_step(at)
     if hold == CORRUPT then return 'corrupt_state' end
     if not hold then return answer_ended(id, 'payout_voided') end
@@ -16,7 +16,7 @@ kinds.payout_void = {
         and (hold.attempts > 0 or not hold.expires_at_ms or now_ms < hold.expires_at_ms) then
       return 'hold_not_expired'
     end
-    end_hold(hold, id, payouts, account, hold.amount)
-    return 'payout_voided', step_fields(account, source, note), account.available, hold.fingerprint
+    end_hold(hold, id, seq, payouts, account, hold.amount)
+    return 'payout_voided', step_fields(account, source, note), digits(account.available), '', hold.fingerprint
   end,
 }

@@ -4,8 +4,8 @@
 kinds.withdraw = {
   fields = 3,
 
-  decide = function(at)
-    local position, amount_text, currency = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  decide = function(at, seq)
+    local position, amount_text, currency = jobs[at], jobs[at + 1], jobs[at + 2]
     local amount = number_of[amount_text] or integer(amount_text)
     if not amount then return 'amount_out_of_range' end
     if amount == 0 then return 'amount_zero' end
@@ -14,12 +14,10 @@ kinds.withdraw = {
     if account == CORRUPT then return 'corrupt_state' end
     local request = (account and account.id or name_at(position)) .. '\t' .. amount_text .. '\t' .. currency
     if not account then return not_found('account_not_found', request) end
-    if account.status == 'closed' then return 'account_closed', request, account.available end
-    if account.currency ~= currency then return 'currency_mismatch', request, account.available end
-    if account.available < amount then return 'insufficient_funds', request, account.available end
+    if account.status == 'closed' then return 'account_closed', request, digits(account.available) end
+    if account.currency ~= currency then return 'currency_mismatch', request, digits(account.available) end
+    if account.available < amount then return 'insufficient_funds', request, digits(account.available) end
 
-    account.available = account.available - amount
-    change_account(account)
-    return 'withdrawn', request, account.available
+    return 'withdrawn', request, change_account(account, seq, account.available - amount)
   end,
 }

@@ -9,7 +9,7 @@ use super::ScriptError;
 use super::queue::{QueueStatus, listed, with_registered};
 
 script!(
-    BEAT, "beat", [parts::NUMBERS, parts::QUEUE_ACKED, parts::IN_FLIGHT],
+    BEAT, "beat", [parts::NUMBERS, parts::CLOCK, parts::QUEUE_FIELDS],
     keys [workers head queues registered],
     args [nonce consumer description]
 );

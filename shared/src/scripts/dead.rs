@@ -10,14 +10,20 @@ use super::{ScriptError, common_status, with_queues};
 
 script!(
     DEAD_RETRY, "dead_retry",
-    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    [
+        parts::NUMBERS, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
+        parts::DEAD_COUNT, parts::QUEUE_STREAMS, parts::REQUEUE,
+    ],
     keys [head queues registered parked dead],
     args [nonce queue_count]
 );
 
 script!(
     DEAD_DISCARD, "dead_discard",
-    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::HEAD_COUNTERS],
+    [
+        parts::NUMBERS, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
+        parts::DEAD_COUNT,
+    ],
     keys [head parked dead],
     args [nonce]
 );

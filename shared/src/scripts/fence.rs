@@ -6,7 +6,7 @@ use crate::script::{parts, script};
 
 use super::{ScriptError, common_status};
 
-script!(FENCE_MINT, "fence_mint", [parts::NUMBERS], keys [guarded], args [nonce step]);
+script!(FENCE_MINT, "fence_mint", [parts::NUMBERS, parts::CLOCK], keys [guarded], args [nonce step]);
 script!(FENCE_WRITE, "fence_write", [parts::NUMBERS], keys [guarded], args [nonce fence value]);
 
 /// How far a token goes at most beyond a previous one that is ahead of the clock: far enough that two mints hardly

@@ -8,7 +8,9 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    HAND_BACK, "hand_back", [parts::NUMBERS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT],
+    HAND_BACK, "hand_back", [
+        parts::NUMBERS, parts::FORMAT, parts::HEAD_COUNTERS, parts::QUEUE_FIELDS, parts::IN_FLIGHT, parts::ROWS,
+    ],
     keys [head in_flight],
     args [nonce name worker]
 );

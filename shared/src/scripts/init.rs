@@ -12,13 +12,13 @@ use crate::tag::Tag;
 use super::{ScriptError, common_status};
 
 script!(
-    INIT_META, "init_meta", [parts::FORMAT],
+    INIT_META, "init_meta", [parts::NUMBERS, parts::FORMAT],
     keys [meta],
     args [nonce state partitions retention_ms identity tags]
 );
 
 script!(
-    INIT_HEAD, "init_head", [parts::NUMBERS, parts::FORMAT],
+    INIT_HEAD, "init_head", [parts::NUMBERS, parts::CLOCK, parts::FORMAT],
     keys [head journal resources parked kept],
     args [nonce partition partitions retention_ms identity]
 );

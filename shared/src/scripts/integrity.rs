@@ -7,7 +7,7 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    INTEGRITY, "integrity", [parts::NUMBERS, parts::CHECKS],
+    INTEGRITY, "integrity", [parts::NUMBERS, parts::FORMAT, parts::CHECKS],
     keys [head journal resources scheduled dead parked],
     args [nonce]
 );

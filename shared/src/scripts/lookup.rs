@@ -13,7 +13,9 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    LOOKUP, "lookup", [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT],
+    LOOKUP, "lookup", [
+        parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT,
+    ],
     keys [head parked kept],
     args [nonce]
 );
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn the_published_script_is_the_one_that_runs() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lookup.lua");
-        let text = LOOKUP.assembled().text();
+        let text = LOOKUP.text();
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, text).unwrap();
         }

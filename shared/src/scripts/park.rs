@@ -15,8 +15,8 @@ use super::{ScriptError, common_status};
 script!(
     PARK, "park",
     [
-        parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED,
-        parts::IN_FLIGHT, parts::HEAD_COUNTERS
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
+        parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_FIELDS, parts::IN_FLIGHT, parts::ROW,
     ],
     keys [head queue in_flight parked scheduled dead kept],
     args [nonce queue_name row token left]

@@ -163,14 +163,14 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: 
     let call = &mut assembly;
     match step {
         Step::Begin(Begin { key, lease, retry, key_window, backoff, gateway, idempotency_key }) => {
-            call.push(*key);
-            call.push(millis(*lease));
+            call.push(key);
+            call.push_digits(millis(*lease));
             call.push(match retry {
                 Retry::SameKey => "same_key",
                 Retry::Never => "never",
             });
-            call.push(millis(*key_window));
-            call.push(millis(*backoff));
+            call.push_digits(millis(*key_window));
+            call.push_digits(millis(*backoff));
             call.push(gateway.as_str());
             call.push(idempotency_key.as_str());
         }
@@ -182,7 +182,7 @@ fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: 
         }
         Step::NotSent { fence, note, pause } => {
             push_two(call, &fence.to_string(), note);
-            call.push(millis(*pause));
+            call.push_digits(millis(*pause));
         }
     }
     assembly.finish()
@@ -197,5 +197,5 @@ fn push_two(call: &mut Assembly<'_>, first: &str, note: &str) {
         line.push(c);
     }
     call.push(first);
-    call.push(line);
+    call.push(&line);
 }

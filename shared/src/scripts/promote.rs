@@ -9,7 +9,10 @@ use super::{ScriptError, common_status, with_queues};
 
 script!(
     PROMOTE, "promote",
-    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::HEAD_COUNTERS, parts::QUEUE_STREAMS, parts::REQUEUE],
+    [
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
+        parts::DEAD_COUNT, parts::QUEUE_STREAMS, parts::REQUEUE,
+    ],
     keys [head queues registered parked scheduled dead],
     args [nonce limit]
 );

@@ -11,14 +11,20 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status, queue_lost};
 
 script!(
-    QUEUE, "queue", [parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES, parts::QUEUE_STATE],
+    QUEUE, "queue", [
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::CHECKS, parts::QUEUE_FIELDS, parts::GROUP,
+        parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE,
+    ],
     keys [head queues queue in_flight],
     args [nonce name status]
 );
 
 script!(
     QUEUE_REPAIR, "queue_repair",
-    [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES, parts::QUEUE_STATE],
+    [
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::QUEUE_FIELDS,
+        parts::GROUP, parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE,
+    ],
     keys [head queues queue in_flight],
     args [nonce name apply]
 );

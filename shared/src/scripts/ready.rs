@@ -7,7 +7,13 @@ use crate::script::{parts, script};
 
 use super::{ScriptError, common_status};
 
-script!(READY, "ready", [parts::NUMBERS, parts::IN_FLIGHT, parts::ENTRIES], keys[head], args[nonce]);
+script!(
+    READY,
+    "ready",
+    [parts::NUMBERS, parts::QUEUE_FIELDS, parts::GROUP, parts::ENTRIES],
+    keys[head],
+    args[nonce]
+);
 
 /// Those of `queues` in which something waits: one cheap read over all of them, where a take of each would cost more.
 ///

@@ -8,7 +8,7 @@ use crate::script::{millis, parts, script};
 
 use super::{ScriptError, common_status};
 
-script!(REAP, "reap", [parts::NUMBERS, parts::CHECKS], keys [workers], args [nonce worker silent_ms_min]);
+script!(REAP, "reap", [parts::NUMBERS, parts::CLOCK, parts::CHECKS], keys [workers], args [nonce worker silent_ms_min]);
 
 /// What became of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,10 @@ use crate::script::{parts, script};
 use super::{ScriptError, common_status};
 
 script!(
-    RECEIPTS_DROP, "receipts_drop", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES, parts::QUEUE_STREAMS],
+    RECEIPTS_DROP, "receipts_drop", [
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::QUEUE_FIELDS,
+        parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STREAMS,
+    ],
     keys [head queues registered],
     args [nonce floor_hour bucket_count pace]
 );

@@ -6,7 +6,13 @@ use crate::script::{parts, script};
 
 use super::{ScriptError, common_status};
 
-script!(RECEIPTS_LOWER, "receipts_lower", [parts::NUMBERS, parts::HEAD_COUNTERS], keys[head], args[nonce]);
+script!(
+    RECEIPTS_LOWER,
+    "receipts_lower",
+    [parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS,],
+    keys[head],
+    args[nonce]
+);
 
 /// A floor before and after, in hours since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

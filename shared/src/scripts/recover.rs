@@ -12,7 +12,10 @@ use super::{ScriptError, common_status};
 
 script!(
     RECOVER, "recover",
-    [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES],
+    [
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::QUEUE_FIELDS,
+        parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES,
+    ],
     keys [head queue in_flight],
     args [nonce name worker idle_ms_min extent alone]
 );

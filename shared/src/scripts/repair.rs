@@ -11,14 +11,19 @@ use super::queue::Apply;
 use super::{ScriptError, common_status};
 
 script!(
-    REPAIR, "repair", [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::JOURNAL_NOTE],
+    REPAIR, "repair", [
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::JOURNAL_NOTE,
+    ],
     keys [head journal],
     args [nonce by seq hash note]
 );
 
 script!(
     REPAIR_PARKED, "repair_parked",
-    [parts::NUMBERS, parts::CHECKS, parts::PARKED_ROW, parts::HEAD_COUNTERS, parts::JOURNAL_NOTE],
+    [
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
+        parts::JOURNAL_NOTE,
+    ],
     keys [head journal parked scheduled dead],
     args [nonce by note apply]
 );

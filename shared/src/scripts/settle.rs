@@ -11,46 +11,54 @@ use crate::instant::Instant;
 use crate::job::Request;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{Call, Reply, parts, script};
+use crate::script::{Call, File, Part, Reply, file, parts, script};
 
 use super::{ScriptError, common_status};
 
 mod assembly;
+mod packed;
 pub(super) use assembly::Assembly;
+
+/// The kinds that few batches have.
+const RARE_KINDS: &[File] = &[
+    file!("settle/deposit.lua"),
+    file!("settle/hold.lua"),
+    file!("settle/payout.lua"),
+    file!("settle/payout_begin.lua"),
+    file!("settle/payout_post.lua"),
+    file!("settle/payout_refuse.lua"),
+    file!("settle/payout_review.lua"),
+    file!("settle/payout_not_sent.lua"),
+    file!("settle/payout_void.lua"),
+    file!("settle/account_open.lua"),
+    file!("settle/account_close.lua"),
+    file!("settle/campaign_create.lua"),
+    file!("settle/campaign_close.lua"),
+    file!("settle/campaign_set_limit.lua"),
+    file!("settle/cancel.lua"),
+];
 
 script!(
     SETTLE,
     "settle",
-    concat!(
-        include_str!("../../lua/settle/open.lua"),
-        include_str!("../../lua/settle/head.lua"),
-        include_str!("../../lua/settle/resources.lua"),
-        include_str!("../../lua/settle/receipts.lua"),
-        include_str!("../../lua/settle/kinds.lua"),
-        include_str!("../../lua/settle/redeem.lua"),
-        include_str!("../../lua/settle/withdraw.lua"),
-        include_str!("../../lua/settle/deposit.lua"),
-        include_str!("../../lua/settle/hold.lua"),
-        include_str!("../../lua/settle/payout.lua"),
-        include_str!("../../lua/settle/payout_begin.lua"),
-        include_str!("../../lua/settle/payout_post.lua"),
-        include_str!("../../lua/settle/payout_refuse.lua"),
-        include_str!("../../lua/settle/payout_review.lua"),
-        include_str!("../../lua/settle/payout_not_sent.lua"),
-        include_str!("../../lua/settle/payout_void.lua"),
-        include_str!("../../lua/settle/account_open.lua"),
-        include_str!("../../lua/settle/account_close.lua"),
-        include_str!("../../lua/settle/campaign_create.lua"),
-        include_str!("../../lua/settle/campaign_close.lua"),
-        include_str!("../../lua/settle/campaign_set_limit.lua"),
-        include_str!("../../lua/settle/cancel.lua"),
-        include_str!("../../lua/settle/decide.lua"),
-        include_str!("../../lua/settle/write.lua"),
-    ),
-    [parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_ACKED,
-     parts::IN_FLIGHT],
+    "settle/main.lua",
+    [
+        parts::NUMBERS, parts::COUNTED, parts::CLOCK, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::DEAD_COUNT,
+        parts::RECEIPT, parts::QUEUE_FIELDS, parts::IN_FLIGHT, parts::ROW, parts::ROWS,
+        Part::File(file!("settle/call.lua")),
+        Part::File(file!("settle/head.lua")),
+        Part::File(file!("settle/receipts.lua")),
+        Part::File(file!("settle/resources.lua")),
+        Part::File(file!("settle/kinds.lua")),
+        Part::File(file!("settle/redeem.lua")),
+        Part::File(file!("settle/withdraw.lua")),
+        Part::Function("rare_kinds()", RARE_KINDS),
+        Part::File(file!("settle/row.lua")),
+        Part::File(file!("settle/decide.lua")),
+        Part::File(file!("settle/write.lua")),
+    ],
     keys [head queue in_flight journal parked scheduled dead kept resources],
-    args [nonce by how row token entries left]
+    args [nonce queue_name by how row token entries left names jobs]
 );
 
 /// Most jobs in one call: what Lua's stack takes, and 5 ms of Redis's time.
@@ -248,10 +256,10 @@ pub(super) fn read(reply: &mut Reply, count: usize, missing: Missing) -> Result<
     let at = Instant::from_ms(at).ok_or_else(|| Failure::unknown(format!("a server time of {at} ms")))?;
     let seq_before = reply.number("seq")?;
     let mut seq = seq_before;
+    let words = reply.text("answers")?;
     let mut answers = Vec::with_capacity(count);
-    for _ in 0..count {
-        let text = reply.text("answer")?;
-        let answer = match Code::from_name(&text) {
+    for text in words.split_ascii_whitespace() {
+        let answer = match Code::from_name(text) {
             Some(code)
                 if code.stored() == Stored::Yes
                     || (code.stored() == Stored::PastBound && missing == Missing::Refused) =>
@@ -262,11 +270,14 @@ pub(super) fn read(reply: &mut Reply, count: usize, missing: Missing) -> Result<
             Some(Code::IdExpired) => Answer::Expired,
             None if text == "not_owner" => Answer::NotOwner,
             Some(code) => Answer::Undecided(code),
-            None => Answer::from_receipt(&text).ok_or_else(|| {
+            None => Answer::from_receipt(text).ok_or_else(|| {
                 Failure::unknown(format!("an answer that this release does not know: {text}"))
             })?,
         };
         answers.push(answer);
+    }
+    if answers.len() != count {
+        return Err(Failure::unknown(format!("{} answers to {count} jobs", answers.len())));
     }
     Ok(Settlement { at, seq_before, answers })
 }

@@ -16,9 +16,9 @@ use super::{ScriptError, common_status, with_queues};
 script!(
     STATS, "stats",
     [
-        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES,
-        parts::QUEUE_STREAMS, parts::QUEUE_STATE,
-        parts::PARTITION_STATS
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::CHECKS, parts::QUEUE_FIELDS, parts::GROUP,
+        parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE, parts::QUEUE_STREAMS,
+        parts::PARTITION_STATS,
     ],
     keys [head queues registered scheduled dead parked],
     args [nonce]

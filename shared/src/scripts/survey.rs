@@ -11,9 +11,9 @@ use super::stats::{PartitionStats, Read, ask, read_by};
 script!(
     SURVEY, "survey",
     [
-        parts::NUMBERS, parts::CHECKS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES,
-        parts::QUEUE_STREAMS, parts::QUEUE_STATE,
-        parts::PARTITION_STATS
+        parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::CHECKS, parts::QUEUE_FIELDS, parts::GROUP,
+        parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE, parts::QUEUE_STREAMS,
+        parts::PARTITION_STATS,
     ],
     keys [head queues registered scheduled dead parked resources],
     args [nonce]

@@ -2,15 +2,21 @@
 
 use crate::ids::QueueName;
 use crate::keys::Keys;
-use crate::script::{Call, Reply, parts, script};
+use crate::script::{Call, Part, Reply, file, parts, script};
 
 use super::{ScriptError, common_status, queue_lost};
+
+/// What it takes to make a group again that is gone, which few takes have to.
+const MAKE_GROUP: Part = Part::Function(
+    "make_group(head_key, queues_key, queue_key, in_flight_key, name, taken, taken_count)",
+    &[file!("parts/rows.lua"), file!("parts/queue_state.lua"), file!("take/make_group.lua")],
+);
 
 script!(
     TAKE, "take",
     [
-        parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES,
-        parts::QUEUE_STATE
+        parts::GROUP, Part::File(file!("take/begin.lua")), parts::NUMBERS, parts::CLOCK, parts::FORMAT,
+        parts::HEAD_COUNTERS, parts::CHECKS, parts::QUEUE_FIELDS, parts::IN_FLIGHT, parts::ENTRIES, MAKE_GROUP,
     ],
     keys [head queues queue in_flight],
     args [nonce mode name worker count]

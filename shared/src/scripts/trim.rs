@@ -9,7 +9,10 @@ use super::{ScriptError, common_status};
 
 script!(
     TRIM, "trim",
-    [parts::NUMBERS, parts::CHECKS, parts::HEAD_COUNTERS, parts::QUEUE_ACKED, parts::IN_FLIGHT, parts::ENTRIES],
+    [
+        parts::NUMBERS, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::QUEUE_FIELDS, parts::GROUP,
+        parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES,
+    ],
     keys [head queue in_flight],
     args [nonce name kept_max count]
 );

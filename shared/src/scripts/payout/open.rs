@@ -16,8 +16,7 @@ use crate::scripts::{ScriptError, common_status};
 script!(
     PAYOUTS_DUE,
     "payouts_due",
-    include_str!("../../../lua/payouts_due.lua"),
-    [parts::NUMBERS],
+    [parts::NUMBERS, parts::CLOCK],
     keys [payouts],
     args [nonce from limit]
 );

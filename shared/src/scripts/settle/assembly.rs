@@ -3,15 +3,14 @@
 
 use std::collections::HashMap;
 
-use redis::ToRedisArgs;
-
 use crate::amount::{Amount, Currency};
 use crate::ids::{Actor, Bucket, JobId, QueueName};
 use crate::instant::Instant;
 use crate::job::{Kind, Request, Resource};
 use crate::keys::Keys;
-use crate::script::{Call, Words, millis};
+use crate::script::{Call, millis};
 
+use super::packed::Packed;
 use super::{Missing, Policy, SETTLE};
 
 /// Where `kept` is in KEYS; a timeless id names no other bucket.
@@ -20,8 +19,11 @@ const KEPT_POSITION: usize = 8;
 /// A call that jobs are added to.
 pub(in crate::scripts) struct Assembly<'a> {
     call: Call,
-    /// The jobs, which follow the names of all keys in ARGV.
-    runs: Vec<Run>,
+    /// What each key is of.
+    names: Packed,
+    jobs: Packed,
+    /// The run that jobs are added to.
+    run: Option<Run>,
     keys: &'a Keys,
     buckets: HashMap<Bucket, usize>,
     resources: HashMap<(Type, &'a str), usize>,
@@ -32,7 +34,8 @@ struct Run {
     kind: Kind,
     bucket: usize,
     jobs: usize,
-    fields: Words,
+    /// Where their number stands.
+    counted_at: usize,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -60,6 +63,7 @@ impl<'a> Assembly<'a> {
             .key(keys.dead())
             .key(keys.receipts(Bucket::Kept))
             .key(keys.resources())
+            .arg(queue.as_str())
             .arg(policy.by.map_or("", Actor::as_str))
             .arg(match policy.missing {
                 _ if policy.cancels => "cancel",
@@ -70,50 +74,67 @@ impl<'a> Assembly<'a> {
             .arg(row.map_or("", |row| &row.token))
             .arg(entries)
             .arg(policy.source.map_or(String::new(), |source| source.left.join(" ")));
-        Self { call, runs: Vec::new(), keys, buckets: HashMap::new(), resources: HashMap::new() }
+        Self {
+            call,
+            names: Packed::default(),
+            jobs: Packed::default(),
+            run: None,
+            keys,
+            buckets: HashMap::new(),
+            resources: HashMap::new(),
+        }
     }
 
     /// The call with everything that was added.
     pub(in crate::scripts) fn finish(mut self) -> Call {
-        for Run { kind, bucket, jobs, fields } in self.runs {
-            self.call.push_arg(kind.name());
-            self.call.push_arg(bucket);
-            self.call.push_arg(jobs);
-            fields.iter().for_each(|field| self.call.push_arg(field));
-        }
-        self.call
+        self.end_run();
+        self.call.arg(self.names.finish()).arg(self.jobs.finish())
     }
 
     /// One field of the job that was added last.
-    ///
-    /// # Panics
-    /// If no job was added.
-    pub(in crate::scripts) fn push(&mut self, field: impl ToRedisArgs) {
-        self.runs.last_mut().expect("fields come after their job").fields.push(field);
+    pub(in crate::scripts) fn push(&mut self, field: &str) {
+        self.jobs.text(field);
+    }
+
+    /// Likewise a number, as text: an amount may be more than Lua reads exactly.
+    pub(in crate::scripts) fn push_digits(&mut self, number: u64) {
+        self.jobs.digits(number);
     }
 
     /// The fields that every kind has.
     pub(in crate::scripts) fn push_job(&mut self, kind: Kind, id: &JobId, fingerprint: &str) {
         let bucket = self.bucket(id);
-        match self.runs.last_mut() {
+        match &mut self.run {
             Some(run) if run.kind == kind && run.bucket == bucket => run.jobs += 1,
-            _ => self.runs.push(Run { kind, bucket, jobs: 1, fields: Words::default() }),
+            _ => {
+                self.end_run();
+                self.jobs.text(kind.name());
+                self.jobs.number(bucket);
+                let counted_at = self.jobs.number_later();
+                self.run = Some(Run { kind, bucket, jobs: 1, counted_at });
+            }
         }
         self.push(id.as_str());
         self.push(fingerprint);
     }
 
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            self.jobs.put(run.counted_at, run.jobs);
+        }
+    }
+
     /// The position of a resource's key.
     pub(in crate::scripts) fn push_resource(&mut self, resource: Resource<'a>) {
         let position = self.resource(resource);
-        self.push(position);
+        self.jobs.number(position);
     }
 
     /// The positions of a payout's own keys.
     pub(in crate::scripts) fn push_hold(&mut self, id: &JobId) {
         for key in [self.keys.hold(id), self.keys.payouts()] {
-            let position = push_key(&mut self.call, key, "");
-            self.push(position);
+            let position = push_key(&mut self.call, &mut self.names, key, "");
+            self.jobs.number(position);
         }
     }
 
@@ -123,7 +144,7 @@ impl<'a> Assembly<'a> {
         match request {
             Request::Redeem { customer, quantity, .. } => {
                 self.push(customer.as_str());
-                self.push(quantity.get());
+                self.push_digits(quantity.get());
             }
             Request::Withdraw { amount, currency, .. } | Request::Deposit { amount, currency, .. } => {
                 self.push_money(*amount, *currency);
@@ -138,30 +159,34 @@ impl<'a> Assembly<'a> {
             // PayoutStep is refused before it comes here: `scripts::payout` assembles the steps.
             Request::AccountClose { .. } | Request::CampaignClose { .. } | Request::PayoutStep { .. } => {}
             Request::CampaignCreate(terms) => {
-                self.push(terms.limit.get());
+                self.push_digits(terms.limit.get());
                 self.push_optional(terms.per_customer.map(|most| most.get()));
                 self.push_optional(terms.window.opens_at().map(Instant::ms));
                 self.push_optional(terms.window.closes_at().map(Instant::ms));
-                let codes = terms.codes.as_ref();
-                let position =
-                    codes.map(|codes| push_key(&mut self.call, self.keys.codes(codes), codes.as_str()));
-                self.push_optional(position.map(|position| position as u64));
+                match &terms.codes {
+                    None => self.push(""),
+                    Some(codes) => {
+                        let key = self.keys.codes(codes);
+                        let position = push_key(&mut self.call, &mut self.names, key, codes.as_str());
+                        self.jobs.number(position);
+                    }
+                }
             }
             Request::CampaignSetLimit { limit, expected, .. } => {
-                self.push(limit.get());
+                self.push_digits(limit.get());
                 self.push_optional(expected.map(|limit| limit.get()));
             }
         }
     }
 
     fn push_money(&mut self, amount: Amount, currency: Currency) {
-        self.push(amount.minor());
+        self.push_digits(amount.minor());
         self.push(currency.code());
     }
 
     fn push_optional(&mut self, number: Option<u64>) {
         match number {
-            Some(number) => self.push(number),
+            Some(number) => self.push_digits(number),
             None => self.push(""),
         }
     }
@@ -170,25 +195,25 @@ impl<'a> Assembly<'a> {
     fn bucket(&mut self, id: &JobId) -> usize {
         let bucket = id.bucket();
         let Bucket::Hour(hour) = bucket else { return KEPT_POSITION };
-        let (call, keys) = (&mut self.call, self.keys);
+        let (call, names, keys) = (&mut self.call, &mut self.names, self.keys);
         *self
             .buckets
             .entry(bucket)
-            .or_insert_with(|| push_key(call, keys.receipts(bucket), &hour.to_string()))
+            .or_insert_with(|| push_key(call, names, keys.receipts(bucket), &hour.to_string()))
     }
 
     /// The position of a resource's key; a campaign's holders come right after it.
     fn resource(&mut self, resource: Resource<'a>) -> usize {
-        let (call, keys) = (&mut self.call, self.keys);
+        let (call, names, keys) = (&mut self.call, &mut self.names, self.keys);
         match resource {
             Resource::Account(id) => *self
                 .resources
                 .entry((Type::Account, id.as_str()))
-                .or_insert_with(|| push_key(call, keys.account(id), id.as_str())),
+                .or_insert_with(|| push_key(call, names, keys.account(id), id.as_str())),
             Resource::Campaign(id) => {
                 *self.resources.entry((Type::Campaign, id.as_str())).or_insert_with(|| {
-                    let position = push_key(call, keys.campaign(id), id.as_str());
-                    push_key(call, keys.holders(id), "");
+                    let position = push_key(call, names, keys.campaign(id), id.as_str());
+                    push_key(call, names, keys.holders(id), "");
                     position
                 })
             }
@@ -197,7 +222,7 @@ impl<'a> Assembly<'a> {
 }
 
 /// Adds a key and what it is of; answers its position.
-fn push_key(call: &mut Call, key: String, name: &str) -> usize {
-    call.push_arg(name);
+fn push_key(call: &mut Call, names: &mut Packed, key: String, name: &str) -> usize {
+    names.text(name);
     call.push_key(key)
 }

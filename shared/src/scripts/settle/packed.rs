@@ -1,0 +1,103 @@
+//! A list of texts and numbers as one word, for `cmsgpack.unpack` in a script: MessagePack, as much of it as that takes.
+//!
+//! Lua reads a packed list for two thirds of what the same words cost as arguments of their own. Numbers are positions
+//! and counts; what may be more than 32 bits goes as text. Pure.
+
+use std::fmt::Write;
+
+/// A list that words are added to.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    bytes: Vec<u8>,
+    words: usize,
+    digits: String,
+}
+
+const STRING_SHORT: u8 = 0xa0;
+const STRING_8: u8 = 0xd9;
+const STRING_32: u8 = 0xdb;
+const NUMBER_32: u8 = 0xce;
+const LIST_32: u8 = 0xdd;
+
+impl Packed {
+    /// Adds a text.
+    pub(super) fn text(&mut self, text: &str) {
+        match text.len() {
+            length @ 0..=31 => self.bytes.push(STRING_SHORT | length as u8),
+            length @ 32..=255 => self.bytes.extend([STRING_8, length as u8]),
+            length => self.head(STRING_32, length),
+        }
+        self.bytes.extend(text.as_bytes());
+        self.words += 1;
+    }
+
+    /// Adds the digits of a number, as a text.
+    pub(super) fn digits(&mut self, number: u64) {
+        let mut digits = std::mem::take(&mut self.digits);
+        digits.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{number}");
+        self.text(&digits);
+        self.digits = digits;
+    }
+
+    /// Adds a number.
+    pub(super) fn number(&mut self, number: usize) {
+        self.head(NUMBER_32, number);
+        self.words += 1;
+    }
+
+    /// Adds a number that is not known yet; answers where it is to be [`put`](Self::put).
+    pub(super) fn number_later(&mut self) -> usize {
+        self.number(0);
+        self.bytes.len() - 4
+    }
+
+    /// Puts a number where room was left for it.
+    pub(super) fn put(&mut self, at: usize, number: usize) {
+        self.bytes[at..at + 4].copy_from_slice(&(number as u32).to_be_bytes());
+    }
+
+    /// The list.
+    pub(super) fn finish(self) -> Vec<u8> {
+        let mut list = Self { bytes: Vec::with_capacity(self.bytes.len() + 5), ..Self::default() };
+        list.head(LIST_32, self.words);
+        list.bytes.extend(self.bytes);
+        list.bytes
+    }
+
+    fn head(&mut self, kind: u8, number: usize) {
+        self.bytes.push(kind);
+        self.bytes.extend((number as u32).to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_what_messagepack_calls_one() {
+        let mut list = Packed::default();
+        list.text("ab");
+        let later = list.number_later();
+        list.digits(9_007_199_254_740_991);
+        list.put(later, 258);
+        assert_eq!(
+            list.finish(),
+            [&[0xdd, 0, 0, 0, 3, 0xa2, b'a', b'b', 0xce, 0, 0, 1, 2, 0xb0][..], b"9007199254740991"].concat()
+        );
+        for length in [0, 31, 32, 255, 256, 70_000] {
+            let mut list = Packed::default();
+            list.text(&"x".repeat(length));
+            let head = match length {
+                0..=31 => vec![0xa0 + length as u8],
+                32..=255 => vec![0xd9, length as u8],
+                _ => [vec![0xdb], (length as u32).to_be_bytes().to_vec()].concat(),
+            };
+            let list = list.finish();
+            assert_eq!(list[..5], [0xdd, 0, 0, 0, 1]);
+            assert_eq!((&list[5..5 + head.len()], list.len()), (&head[..], 5 + head.len() + length));
+        }
+    }
+}
