@@ -13,19 +13,21 @@
 --                                none      no trace: waiting in a stream, or never arrived
 --            uninitialised, corrupt_partition: what was found
 -- repeat   the same, later.
+-- file: parts/numbers.lua
 
 -- Numbers. Lua's are doubles: exact up to 2^53 - 1, and their default text is not. `tonumber` alone would
 -- take '0x10', '1e3' and 'nan'.
+-- gives   NUMBER_MAX COUNTER_MAX number_of integer digits chunked
 local NUMBER_MAX = 9007199254740991
 local COUNTER_MAX = NUMBER_MAX - 1000000   -- of what a call may add to: it never counts past NUMBER_MAX
 
-local find, format = string.find, string.format
+local string_find, string_format = string.find, string.format
 local number_of = {}   -- text -> number, of the small ones that `integer` took: a batch repeats them
 
 local function integer(text)
   local number = number_of[text]
   if number then return number end
-  if text and #text <= 16 and find(text, '^%d+$') then
+  if text and #text <= 16 and string_find(text, '^%d+$') then
     number = text + 0   -- tonumber would read it twice
     if number < 1000 then number_of[text] = number end
     if number <= NUMBER_MAX then return number end
@@ -33,10 +35,10 @@ local function integer(text)
 end
 
 -- '%d' costs half of '%.0f', but is only as wide as the server's C long.
-local DIGITS = format('%d', NUMBER_MAX) == '9007199254740991' and '%d' or '%.0f'
+local DIGITS = string_format('%d', NUMBER_MAX) == '9007199254740991' and '%d' or '%.0f'
 
 local function digits(number)
-  return format(DIGITS, number)
+  return string_format(DIGITS, number)
 end
 
 -- Calls a command with a list that may be longer than Lua's stack allows to unpack. Its first `fixed`
@@ -46,16 +48,27 @@ local function chunked(command, key, list)
     redis.call(command, key, unpack(list, first, math.min(first + 999, #list)))
   end
 end
+-- file: parts/format.lua
 
 -- The format of heads and of meta that this release reads and writes. Another one is refused by name.
+-- gives   FORMAT other_format head_problem
 local FORMAT = '3'
 
 local function other_format(found)
   return 'format ' .. tostring(found) .. ', and this release reads format ' .. FORMAT .. ' only'
 end
 
+-- Is this head good? Answers a status and what was found if it is not; nil if it is one of ours. `format` is its field.
+local function head_problem(head_key, format)
+  if format == FORMAT then return nil end
+  if not format and redis.call('EXISTS', head_key) == 0 then return 'uninitialised', 'no head' end
+  return 'corrupt_partition', 'head: ' .. other_format(format)
+end
+-- file: parts/checks.lua
+
 -- Checks before the first write. Redis takes back nothing of a script that stops half-way, so whatever could
 -- stop it is asked for first: the type of each key that will be written, and the right to each command.
+-- gives   wrong_type lacks_right
 
 -- What is wrong with a key's type; nil if it is what `size_command` counts, or absent.
 local function wrong_type(size_command, key)
@@ -63,20 +76,21 @@ local function wrong_type(size_command, key)
   if type(size) ~= 'number' then return key .. ': ' .. size.err end
 end
 
--- An error reply if the user may not run one of the commands; nil if all are allowed.
-local function lacks_right(commands)
-  for _, words in ipairs(commands) do
-    if not redis.acl_check_cmd(unpack(words)) then
-      return redis.error_reply('NOPERM the user lacks the right to ' .. words[1] .. ' ' .. words[2])
-    end
+-- An error reply if the user may not run this command; nil if it is allowed.
+local function lacks_right(...)
+  if not redis.acl_check_cmd(...) then
+    local command, key = ...
+    return redis.error_reply('NOPERM the user lacks the right to ' .. command .. ' ' .. key)
   end
 end
+-- file: parts/parked_row.lua
 
 -- A parked row: what left its stream undecided, under its id.
 -- <state> TAB <fingerprint> TAB <attempts> TAB <queue> TAB <reason> TAB <at_ms> TAB <length> TAB <envelope, any bytes>
 -- state is scheduled, dead or queued (back in its stream, undecided still). length is '' where the bytes are there;
 -- else theirs, and their SHA-1 stands in their place: there were too many dead for this reason already.
-local function read_row(row)
+-- gives   read_parked write_parked
+local function read_parked(row)
   if type(row) ~= 'string' then return nil end
   local state, fingerprint, attempts, queue, reason, at_ms, length, envelope =
     string.match(row, '^(%l+)\t(%x+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(%d+)\t(%d*)\t(.*)$')
@@ -85,9 +99,10 @@ local function read_row(row)
     at_ms = at_ms, length = length, envelope = envelope }
 end
 
-local function write_row(row)
+local function write_parked(row)
   return table.concat({ row.state, row.fingerprint, row.attempts, row.queue, row.reason, row.at_ms, row.length, row.envelope }, '\t')
 end
+-- file: parts/receipt.lua
 
 -- What is known of an id: the one rule by which settle, park and lookup all judge. It is what keeps an id from
 -- spending twice, so it stands here once. A copy of this table is in ARCHITECTURE.md; a test takes each row
@@ -113,6 +128,7 @@ end
 -- A hold outlives its receipt only below the floor, and only for a payout. No other request of its id gets past
 -- the receipt, nor below the floor past the rule for ids without a row: so only who asks for a payout, or looks
 -- an id up, needs to read it.
+-- gives   place_of read_receipt CORRUPT_HOLD answer_from_known read_hold
 
 -- `hour` is nil for a timeless id. Answers whether the id is below the floor, and whether kept is to be read
 -- beside its bucket.
@@ -144,7 +160,7 @@ local function answer_from_known(receipt, hold, row, below_floor, fingerprint)
   if hold == CORRUPT_HOLD then return 'corrupt_state' end
   if hold then return answer_of(hold[1], hold[2], hold[3], fingerprint) end
   if row then
-    local parked = read_row(row)
+    local parked = read_parked(row)
     if not parked then return 'corrupt_state' end
     if parked.fingerprint ~= fingerprint then return 'id_mismatch:0', 'mismatched' end
     return nil
@@ -162,14 +178,14 @@ local function read_hold(key)
   end
   return fields
 end
-
+-- file: lookup.lua
 local head_key, parked_key, kept_key = KEYS[1], KEYS[2], KEYS[3]
 local nonce = ARGV[1]
 
 local head = redis.pcall('HMGET', head_key, 'receipts_floor', 'seq', 'floor_highest', 'format')
 if head.err then return { nonce, 'corrupt_partition', 'head: ' .. head.err } end
-if redis.call('EXISTS', head_key) == 0 then return { nonce, 'uninitialised', 'no head' } end
-if head[4] ~= FORMAT then return { nonce, 'corrupt_partition', 'head: ' .. other_format(head[4]) } end
+local status, detail = head_problem(head_key, head[4])
+if status then return { nonce, status, detail } end
 local floor, floor_highest = integer(head[1]), integer(head[3])
 if not floor or not floor_highest or not integer(head[2]) then return { nonce, 'corrupt_partition', 'head: its floor or its seq' } end
 local problem = wrong_type('HLEN', parked_key)
@@ -184,7 +200,7 @@ for at = 2, #ARGV, 3 do
   if not receipt and reads_kept then receipt = redis.pcall('HGET', kept_key, id) end
   local hold = not receipt and below_floor and read_hold(KEYS[bucket + 1])
   local row_text = redis.call('HGET', parked_key, id)
-  local row = read_row(row_text)
+  local row = read_parked(row_text)
   if receipt and receipt.err then return { nonce, 'corrupt_partition', 'receipt of ' .. id .. ': ' .. receipt.err } end
   if receipt then
     if not read_receipt(receipt) then return { nonce, 'corrupt_partition', 'receipt of ' .. id } end

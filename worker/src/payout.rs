@@ -16,6 +16,7 @@ pub(crate) mod verdict;
 
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, JobId, Namespace};
@@ -93,14 +94,15 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Takes the payout as far as it goes now.
+    /// Takes the payout as far as it goes now. The hand is free for another once the gateway has decided: what is left
+    /// are writes to Redis. What the gateway says of itself is heard first: it may make all others pause.
     ///
     /// # Errors
     /// Redis refused before the request went out: nothing was paid by this call.
     ///
     /// # Cancel safety
     /// Dropped anywhere, the attempt is unknown, which is what Redis says of it already.
-    pub(crate) async fn run(&self) -> Result<Outcome, ScriptError> {
+    pub(crate) async fn run(&self, hand: &mut Option<OwnedSemaphorePermit>) -> Result<Outcome, ScriptError> {
         let hold = match self.hold().await {
             Ok(Some(hold)) => hold,
             Ok(None) => return self.missing().await,
@@ -133,6 +135,9 @@ impl Attempt<'_> {
             return Ok(Outcome::NotOurs);
         }
         let (fence, verdict) = (hold.fence, self.gateway.pay(&payment_of(&hold), remaining).await);
+        if matches!(verdict, Verdict::Paid { .. } | Verdict::Refused { .. } | Verdict::Review { .. }) {
+            drop(hand.take());
+        }
         failpoint!("after_pay", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         match verdict {
             Verdict::Paid { note } => self.record(Step::Paid { note: &note }).await,
@@ -175,7 +180,8 @@ impl Attempt<'_> {
             gateway: self.gateway.name(),
             idempotency_key: &self.gateway.key(self.namespace, self.account, self.id),
         });
-        match self.insist(&step, Phase::Draining).await? {
+        let (answer, attempt) = self.insist(&step, Phase::Draining).await?;
+        match answer {
             Answer::Decided { code: Code::Paying, .. } | Answer::Replayed { code: Code::Paying, .. } => {}
             Answer::Decided { code: Code::NeedsReview, .. } => {
                 self.health.metrics.payout(Code::NeedsReview.name());
@@ -188,6 +194,13 @@ impl Attempt<'_> {
             Answer::Undecided(Code::CorruptState) => return Ok(Begun::Not(self.damaged())),
             _ => return Ok(Begun::Not(Outcome::NotOurs)),
         }
+        if let Some(payout::Attempt { fence, idempotency_key }) = attempt {
+            // What is paid, and to whom, never changes.
+            let (attempts, begin_key) = (hold.attempts + 1, key);
+            let hold = Hold { attempts, fence, idempotency_key, begin_key, ..hold.clone() };
+            return Ok(Begun::Ours(Box::new(hold), begun));
+        }
+        // The answer to the begin itself was lost.
         let hold = self.hold().await?.filter(|hold| hold.begin_key == key);
         Ok(hold.map_or(Begun::Not(Outcome::NotOurs), |hold| Begun::Ours(Box::new(hold), begun)))
     }
@@ -201,7 +214,7 @@ impl Attempt<'_> {
     /// Writes down what an answer proves.
     async fn record(&self, step: Step<'_>) -> Result<Outcome, ScriptError> {
         failpoint!("before_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
-        let answer = self.insist(&step, Phase::Over).await?;
+        let (answer, _) = self.insist(&step, Phase::Over).await?;
         let code = answer.direct_code();
         if matches!(answer, Answer::Decided { .. }) {
             self.health.metrics.payout(code.name());
@@ -226,7 +239,7 @@ impl Attempt<'_> {
     /// the reply is lost, the step repeats as itself; after a newer begin it is fenced.
     async fn take_back(&self, fence: u64, note: &str) -> Result<(), ScriptError> {
         let step = Step::NotSent { fence, note, pause: self.rules.backoff.min(BACKOFF_MAX) };
-        match self.insist(&step, Phase::Over).await? {
+        match self.insist(&step, Phase::Over).await?.0 {
             Answer::Decided { .. } => self.health.metrics.payout("not_sent"),
             Answer::Undecided(Code::Fenced) => self.fenced(),
             _ => {}
@@ -247,21 +260,25 @@ impl Attempt<'_> {
         Ok(hold)
     }
 
-    async fn step(&self, step: &Step<'_>) -> Result<Answer, ScriptError> {
+    async fn step(&self, step: &Step<'_>) -> Result<(Answer, Option<payout::Attempt>), ScriptError> {
         let mut link = self.links.take().await?;
-        let answer = payout::step(&mut link, self.keys, self.account, self.id, step).await?;
+        let made = payout::step_and_attempt(&mut link, self.keys, self.account, self.id, step).await?;
         self.links.put_back(link);
-        Ok(answer)
+        Ok(made)
     }
 
     /// Makes a step until Redis has an answer: each repeats as itself, and proof must not be lost.
-    async fn insist(&self, step: &Step<'_>, until: Phase) -> Result<Answer, ScriptError> {
+    async fn insist(
+        &self,
+        step: &Step<'_>,
+        until: Phase,
+    ) -> Result<(Answer, Option<payout::Attempt>), ScriptError> {
         let mut retry = RetryLoop::new(self.health, until, "payout");
         loop {
             match self.step(step).await {
-                Ok(answer) => {
+                Ok(made) => {
                     retry.succeeded();
-                    return Ok(answer);
+                    return Ok(made);
                 }
                 // Nothing was begun, and this partition has to be looked at first: the others need our hands.
                 Err(error) if until < Phase::Over && !matches!(error, ScriptError::Failure(_)) => {

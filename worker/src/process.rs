@@ -42,6 +42,8 @@ use crate::supervisor::Supervisor;
 pub(crate) const EXIT_USAGE: u8 = 2;
 /// There is no Redis to speak to, and waiting would not help.
 pub(crate) const EXIT_UNREACHABLE: u8 = 3;
+/// Payouts in hand for each that may be at the gateway.
+pub(crate) const PAYOUTS_A_HAND: usize = 2;
 
 /// What all parts of a working process share.
 #[derive(Debug)]
@@ -54,7 +56,8 @@ pub(crate) struct Worker {
     pub(crate) slots: Arc<Slots>,
     pub(crate) spare_links: SpareLinks,
     pub(crate) hand: Arc<Hand>,
-    /// One permit for each payout that may be on its way.
+    /// One permit for each payout from its lock until it is written down: more than may be at the gateway, so that its
+    /// hands are full while answers are written down.
     pub(crate) payouts: Arc<Semaphore>,
     pub(crate) lanes: Vec<Arc<Lane>>,
     description: Description,
@@ -86,7 +89,7 @@ impl Worker {
             health,
             slots: Slots::new(tollgate.server().clone(), config.concurrency.min(SETTLES_MAX)),
             spare_links: SpareLinks::default(),
-            payouts: Arc::new(Semaphore::new(config.concurrency)),
+            payouts: Arc::new(Semaphore::new(PAYOUTS_A_HAND * config.concurrency)),
             hand: Hand::new(),
             lanes: lanes.collect(),
             description: Description {

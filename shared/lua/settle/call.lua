@@ -12,7 +12,7 @@
 --     300  `number_of[text] or integer(text)`: the callee's own first line, before it is called
 -- gives   KEYS head_key queue_key in_flight_key journal_key parked_key scheduled_key dead_key kept_key resources_key
 --         nonce queue_name by how row_key token entries_text left_text jobs KEPT_POSITION COMMON_FIELDS call
---         pcall_redis match concat now_us now_ms answers name_at refuse
+--         pcall_redis match concat now_us now_ms answers told name_at refuse
 local KEYS = KEYS
 local head_key, queue_key, in_flight_key, journal_key, parked_key, scheduled_key, dead_key, kept_key, resources_key =
   unpack(KEYS, 1, 9)

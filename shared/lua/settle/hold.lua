@@ -5,6 +5,7 @@
 -- A step has no receipt of its own: begin repeats by its key, every other step by the state it left.
 --         answer_ended
 --         answer_ended
+--         answer_ended
 -- gives   REVIEW_SCORE load_hold load_step change_hold end_hold lease_runs was_taken_back is_current step_fields
 --         answer_ended
 local holds_changed = {}

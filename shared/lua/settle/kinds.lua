@@ -10,7 +10,7 @@
 --   step     it goes on with a job that has a receipt already: it answers by the state of the hold, and decide
 --            answers one value more, the fingerprint with which the job's receipt is written anew
 -- A kind never writes to Redis.
--- gives   kinds writers not_found
+-- gives   kinds cancel_of writers not_found
 local kinds = {}
 local cancel_of   -- of a kind's name, what decides against its jobs: made with the rare kinds
 local writers = { write_resources }   -- what writes the effects of this call

@@ -16,7 +16,8 @@
 -- returns  nonce, status, and for status
 --            settled           at_ms, seq before, then one word for each job, a space between two: its code if this call
 --                              decided it, or replayed:<code>:<seq>, id_mismatch:<seq>, id_expired, not_owner, or the
---                              code of what stays undecided, and in its row
+--                              code of what stays undecided, and in its row; then, of a payout_begin that this call
+--                              decided as paying, its fence and its idempotency key
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   every job that the first call decided answers replayed; the rest is tried again.
 --
@@ -31,4 +32,4 @@ if refusal then return refusal end
 write_effects()
 write_row()
 write_head()
-return { nonce, 'settled', digits(now_ms), digits(head.seq_before), concat(answers, ' ') }
+return { nonce, 'settled', digits(now_ms), digits(head.seq_before), concat(answers, ' '), unpack(told) }

@@ -45,6 +45,7 @@ kinds.payout_begin = {
     hold.lease_until_ms = now_ms + lease_ms
     hold.first_begin_at_ms = hold.first_begin_at_ms or now_ms
     change_hold(hold, id, seq, payouts, digits(hold.lease_until_ms + backoff_ms))
+    told = { digits(hold.fence), hold.idempotency_key }
     return 'paying', begin_fields(account, hold), digits(account.available), '', hold.fingerprint
   end,
 }

@@ -5,6 +5,7 @@
 -- writes had stayed.
 --         write_resources
 --         write_resources
+--         write_resources
 -- gives   CORRUPT loaded any optional out_of_time load_campaign load_account change_campaign change_account
 --         write_resources
 local CORRUPT = {}

@@ -11,7 +11,7 @@ use crate::job::{Kind, Resource};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::payout_key::PayoutKey;
-use crate::script::{Call, millis};
+use crate::script::{Call, Reply, millis};
 
 pub(crate) mod open;
 
@@ -137,13 +137,58 @@ pub async fn step_by(
     step: &Step<'_>,
     by: Option<&Actor>,
 ) -> Result<Answer, ScriptError> {
+    decided(link, keys, account, id, step, by).await.map(|(answer, _)| answer)
+}
+
+/// An attempt that this call began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its fence.
+    pub fence: u64,
+    /// The key under which it is paid: the first attempt's, unless nothing was sent under that one.
+    pub idempotency_key: String,
+}
+
+/// [`step`], and the attempt if this call began one. A begin that repeats an earlier one does not know it: the hold does.
+///
+/// # Errors
+/// As [`step`].
+///
+/// # Cancel safety
+/// As [`step`].
+pub async fn step_and_attempt(
+    link: &mut Link,
+    keys: &Keys,
+    account: &AccountId,
+    id: &JobId,
+    step: &Step<'_>,
+) -> Result<(Answer, Option<Attempt>), ScriptError> {
+    let (answer, mut told) = decided(link, keys, account, id, step, None).await?;
+    if told.is_empty() {
+        return Ok((answer, None));
+    }
+    let mut read =
+        || Ok(Attempt { fence: told.number("fence")?, idempotency_key: told.text("idempotency key")? });
+    let attempt = read().inspect_err(|_: &Failure| link.poison())?;
+    Ok((answer, Some(attempt)))
+}
+
+async fn decided(
+    link: &mut Link,
+    keys: &Keys,
+    account: &AccountId,
+    id: &JobId,
+    step: &Step<'_>,
+    by: Option<&Actor>,
+) -> Result<(Answer, Reply), ScriptError> {
     let mut reply = assembled(keys, account, id, step, by).run(link).await?;
     let status = reply.text("status")?;
     if status != "settled" {
         return Err(common_status(&status, &mut reply));
     }
     let settlement = read(&mut reply, 1, Missing::Undecided).inspect_err(|_| link.poison())?;
-    settlement.answers.first().copied().ok_or_else(|| Failure::unknown("a reply without an answer").into())
+    let answer = settlement.answers.first().copied();
+    answer.map(|answer| (answer, reply)).ok_or_else(|| Failure::unknown("a reply without an answer").into())
 }
 
 fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: Option<&Actor>) -> Call {

@@ -59,6 +59,9 @@ struct Shared {
 #[derive(Clone)]
 pub(crate) struct Payer {
     shared: Arc<Shared>,
+    /// One for each payout from its lock until it is written down.
+    places: Arc<Semaphore>,
+    /// One for each that may be at the gateway, or on its way there.
     hands: Arc<Semaphore>,
     /// What is due, as far as this round has looked.
     due: Vec<(Arc<Lane>, AccountId, JobId)>,
@@ -89,7 +92,8 @@ impl Payer {
         let reloads = worker.health.reloads.subscribe();
         Ok(Some(Self {
             shared,
-            hands: worker.payouts.clone(),
+            places: worker.payouts.clone(),
+            hands: Arc::new(Semaphore::new(worker.config.concurrency)),
             due: Vec::new(),
             from: HashMap::new(),
             reloads,
@@ -157,12 +161,13 @@ impl Agent for Payer {
                 continue;
             }
             let Some(turn) = Turn::take(&self.shared, &account) else { continue };
-            let Some(hand) = self.hand(worker, list_ends_at).await else { break };
+            let Some(place) = self.permit(&self.places, worker, list_ends_at).await else { break };
+            let Some(hand) = self.permit(&self.hands, worker, list_ends_at).await else { break };
             if !self.shared.breaker.may_pay() {
                 break;
             }
             let leave = Leave { shared: self.shared.clone(), outcome: Outcome::NotOurs };
-            tokio::spawn(pay(leave, lane, account, id, hand, turn));
+            tokio::spawn(pay(leave, lane, account, id, (place, hand), turn));
         }
         self.shared.locks.count();
         if tried.is_empty() {
@@ -174,12 +179,17 @@ impl Agent for Payer {
 }
 
 impl Payer {
-    /// The next hand that is free, unless the list or our own time ends first.
-    async fn hand(&self, worker: &Worker, list_ends_at: Instant) -> Option<OwnedSemaphorePermit> {
+    /// The next that is free, unless the list or our own time ends first.
+    async fn permit(
+        &self,
+        permits: &Arc<Semaphore>,
+        worker: &Worker,
+        list_ends_at: Instant,
+    ) -> Option<OwnedSemaphorePermit> {
         tokio::select! {
             biased;
             () = worker.health.shutdown.reached(Self::UNTIL) => None,
-            hand = self.hands.clone().acquire_owned() => hand.ok(),
+            permit = permits.clone().acquire_owned() => permit.ok(),
             () = tokio::time::sleep_until(list_ends_at) => None,
         }
     }
@@ -222,21 +232,21 @@ async fn pay(
     lane: Arc<Lane>,
     account: AccountId,
     id: JobId,
-    _hand: OwnedSemaphorePermit,
+    (_place, hand): (OwnedSemaphorePermit, OwnedSemaphorePermit),
     _turn: Turn,
 ) {
-    let shared = leave.shared.clone();
+    let (shared, mut hand) = (leave.shared.clone(), Some(hand));
     let Shared { namespace, links, gateway, rules, health, .. } = &*shared;
     let (keys, account, id) = (&lane.keys, &account, &id);
     let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
     #[cfg(feature = "explore")]
     let locked = match gateway.is_explored() {
         // Everybody has every lock: a superset of what locks let happen.
-        true => attempt.run().await.map_err(WorkError::Work),
-        false => shared.locks.with(account, |_lease| attempt.run()).await,
+        true => attempt.run(&mut hand).await.map_err(WorkError::Work),
+        false => shared.locks.with(account, |_lease| attempt.run(&mut hand)).await,
     };
     #[cfg(not(feature = "explore"))]
-    let locked = shared.locks.with(account, |_lease| attempt.run()).await;
+    let locked = shared.locks.with(account, |_lease| attempt.run(&mut hand)).await;
     match locked {
         Ok(outcome) => leave.outcome = outcome,
         Err(WorkError::Work(ScriptError::Failure(failure))) => warn!(%id, "a payout waits: {failure}"),
@@ -251,6 +261,8 @@ async fn pay(
         Outcome::NotOurs => {}
         _ => setbacks.clear(incidents, lane.partition, &member),
     }
+    // Before the hand: whoever gets it asks whether paying pauses.
+    drop(leave);
 }
 
 /// As `payouts` lists it.

@@ -8,7 +8,7 @@ use tollgate::scripts::hand_back::hand_back;
 use tollgate::scripts::reap::reap;
 use tracing::{debug, info, warn};
 
-use super::Worker;
+use super::{PAYOUTS_A_HAND, Worker};
 use crate::lane::Lane;
 use crate::shutdown::Phase;
 
@@ -23,7 +23,7 @@ pub(super) async fn settle_what_is_in_hand(worker: &Worker, takers: Vec<JoinHand
         }
         worker.hand.emptied().await;
         // Each payout on its way has a permit.
-        let _ = worker.payouts.acquire_many(worker.config.concurrency as u32).await;
+        let _ = worker.payouts.acquire_many((PAYOUTS_A_HAND * worker.config.concurrency) as u32).await;
     };
     tokio::select! {
         () = settled => info!("drained: nothing is left in flight"),
