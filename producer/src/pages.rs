@@ -3,8 +3,8 @@
 //! A cursor is the place of the last item that was shown, never a number of items: what comes or goes between two pages
 //! moves nothing, and no item is shown twice or passed over.
 
-use std::fmt;
 use std::str::FromStr;
+use std::{fmt, io};
 
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
@@ -12,7 +12,9 @@ use tollgate::fetch::is_entry;
 use tollgate::ids::{AccountId, CampaignId, JobId};
 use tollgate::input::InputError;
 use tollgate::job::{Kind, Request, Resource};
-use tollgate::parked::Place;
+use tollgate::keys::Keys;
+use tollgate::link::Link;
+use tollgate::parked::{self, Dead, Place};
 use tollgate::partition::{Partition, Partitions};
 
 use crate::arguments;
@@ -29,11 +31,6 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) fn new(partition: Partition, place: impl fmt::Display) -> Self {
         Self { partition: partition.number(), place: place.to_string() }
-    }
-
-    /// Of what lies in the order of its time.
-    pub(crate) fn at(partition: Partition, Place { at_ms, id }: &Place) -> Self {
-        Self::new(partition, format_args!("{at_ms}:{id}"))
     }
 }
 
@@ -101,9 +98,17 @@ impl Filter {
     }
 }
 
-/// What an envelope asks for, if it is a job.
-pub(crate) fn request_of(envelope: &[u8]) -> Option<Request> {
-    Envelope::decode(envelope).ok().map(|envelope| envelope.request)
+/// Which jobs that left their stream undecided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parked {
+    Dead,
+    Scheduled,
+}
+
+/// `AT_MS:ID`.
+fn place(text: &str) -> Option<Place> {
+    let (at_ms, id) = text.split_once(':')?;
+    Some(Place { at_ms: at_ms.parse().ok()?, id: JobId::stored(id).ok()? })
 }
 
 /// A list on its way: what was shown, and whether there is more.
@@ -154,17 +159,43 @@ impl<'a> Pager<'a> {
         }
     }
 
-    /// The same, of what lies in the order of its time: `None` if there is nothing to read.
-    pub(crate) fn start_at(&self, partition: Partition) -> Result<Option<Option<Place>>, InputError> {
-        let text = match self.start(partition) {
-            Start::Nowhere => return Ok(None),
-            Start::Beginning => return Ok(Some(None)),
-            Start::After(text) => text,
+    /// Shows the dead or scheduled jobs of one partition that are meant, as far as the page goes.
+    pub(crate) async fn parked(
+        &mut self,
+        link: &mut Link,
+        (partition, keys): (Partition, &Keys),
+        list: Parked,
+        is_meant: impl Fn(&Dead, Option<&Request>) -> bool,
+        mut show: impl FnMut(&Dead, Option<&Request>, Cursor) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut after = match self.start(partition) {
+            Start::Nowhere => return Ok(()),
+            Start::Beginning => None,
+            Start::After(text) => Some(place(text).ok_or_else(|| not_a_cursor(text))?),
         };
-        let read = text
-            .split_once(':')
-            .and_then(|(at_ms, id)| Some(Place { at_ms: at_ms.parse().ok()?, id: JobId::stored(id).ok()? }));
-        read.map(|place| Some(Some(place))).ok_or_else(|| not_a_cursor(text))
+        while !self.is_over() {
+            let page = match list {
+                Parked::Dead => parked::dead_after(link, keys, after.as_ref()).await?,
+                Parked::Scheduled => parked::scheduled_after(link, keys, after.as_ref()).await?,
+            };
+            if page.is_empty() {
+                break;
+            }
+            for job in page {
+                let request = job.row.as_ref().and_then(|row| Envelope::decode(&row.envelope).ok());
+                let request = request.map(|envelope| envelope.request);
+                let place = Place { at_ms: job.at_ms, id: job.id.clone() };
+                if is_meant(&job, request.as_ref()) {
+                    let cursor = Cursor::new(partition, format_args!("{}:{}", place.at_ms, place.id));
+                    if !self.takes(cursor.clone()) {
+                        break;
+                    }
+                    show(&job, request.as_ref(), cursor)?;
+                }
+                after = Some(place);
+            }
+        }
+        Ok(())
     }
 
     /// Whether one more is to be shown, which it then is; asked for each that is meant, in their order.

@@ -5,7 +5,7 @@ use tollgate::code::Code;
 use tollgate::ids::{JobId, QueueName};
 use tollgate::instant::Instant;
 use tollgate::job::Request;
-use tollgate::parked::{self, Dead, Place, Row};
+use tollgate::parked::{self, Dead, Row};
 use tollgate::partition::Partition;
 
 use crate::context::Context;
@@ -13,7 +13,7 @@ use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::complain;
 use crate::overview::Overview;
-use crate::pages::{Cursor, Filter, Page, Pager, request_of};
+use crate::pages::{Cursor, Filter, Page, Pager, Parked};
 
 /// One line of `dead ls`. `reason`, `queue` and `attempts` are `null` where the row is damaged.
 #[derive(Debug, Serialize)]
@@ -75,29 +75,16 @@ pub(super) async fn ls(
     let mut list = context.output().list();
     let mut pager = Pager::new(page, tollgate.partitions())?;
     let exit = each_partition(&tollgate, async |partition, keys| {
-        let Some(mut after) = pager.start_at(partition)? else { return Ok(()) };
-        while !pager.is_over() {
-            let page = parked::dead_after(&mut link, keys, after.as_ref()).await?;
-            if page.is_empty() {
-                break;
-            }
-            for dead in page {
-                let request = dead.row.as_ref().and_then(|row| request_of(&row.envelope));
-                let place = Place { at_ms: dead.at_ms, id: dead.id.clone() };
-                let is_of_queue =
-                    queue.is_none_or(|queue| dead.row.as_ref().is_some_and(|row| row.queue == *queue));
-                if is_of_queue && matches(&dead, reason) && filter.matches(request.as_ref()) {
-                    let cursor = Cursor::at(partition, &place);
-                    if !pager.takes(cursor.clone()) {
-                        break;
-                    }
-                    let item = Item::of(partition, &dead, request.as_ref(), cursor);
-                    list.item(&item, || item.line())?;
-                }
-                after = Some(place);
-            }
-        }
-        Ok(())
+        let is_meant = |dead: &Dead, request: Option<&Request>| {
+            let is_of_queue =
+                queue.is_none_or(|queue| dead.row.as_ref().is_some_and(|row| row.queue == *queue));
+            is_of_queue && matches(dead, reason) && filter.matches(request)
+        };
+        let show = |dead: &Dead, request: Option<&Request>, cursor: Cursor| {
+            let item = Item::of(partition, dead, request, cursor);
+            list.item(&item, || item.line())
+        };
+        pager.parked(&mut link, (partition, keys), Parked::Dead, is_meant, show).await
     })
     .await?;
     list.end()?;

@@ -3,14 +3,15 @@
 use serde::Serialize;
 use tollgate::envelope::Envelope;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::parked::{self, PAGE_MAX, Place};
+use tollgate::job::Request;
+use tollgate::parked::{Dead, PAGE_MAX};
 use tollgate::waiting;
 
 use super::time;
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
-use crate::pages::{Cursor, Filter, Page, Pager, request_of};
+use crate::pages::{Cursor, Filter, Page, Pager, Parked};
 
 #[derive(Debug, Serialize)]
 struct Waiting<'a> {
@@ -109,42 +110,28 @@ pub(super) async fn scheduled(
     let mut list = context.output().list();
     let mut pager = Pager::new(page, tollgate.partitions())?;
     let exit = each_partition(&tollgate, async |partition, keys| {
-        let Some(mut after) = pager.start_at(partition)? else { return Ok(()) };
-        while !pager.is_over() {
-            let page = parked::scheduled_after(&mut link, keys, after.as_ref()).await?;
-            if page.is_empty() {
-                break;
-            }
-            for job in page {
-                let request = job.row.as_ref().and_then(|row| request_of(&row.envelope));
-                let place = Place { at_ms: job.at_ms, id: job.id };
-                let queue_of = job.row.as_ref().map(|row| &row.queue);
-                let is_meant = queue.is_none_or(|queue| queue_of == Some(queue));
-                if is_meant && filter.matches(request.as_ref()) {
-                    let cursor = Cursor::at(partition, &place);
-                    if !pager.takes(cursor.clone()) {
-                        break;
-                    }
-                    let item = Scheduled {
-                        id: place.id.as_str(),
-                        partition: partition.number(),
-                        at_ms: place.at_ms,
-                        queue: queue_of.map(QueueName::as_str),
-                        kind: request.as_ref().map(|request| request.kind().name()),
-                        resource: request.as_ref().map(|request| request.resource().to_string()),
-                        cursor: cursor.to_string(),
-                    };
-                    list.item(&item, || {
-                        let of = item.resource.as_deref().unwrap_or("(its row is damaged)");
-                        let kind = item.kind.unwrap_or_default();
-                        let queue = item.queue.unwrap_or("-");
-                        format!("{:<26}  {queue:<12}  {}  {kind} {of}", time(item.at_ms), item.id)
-                    })?;
-                }
-                after = Some(place);
-            }
-        }
-        Ok(())
+        let is_meant = |job: &Dead, request: Option<&Request>| {
+            let is_of_queue =
+                queue.is_none_or(|queue| job.row.as_ref().is_some_and(|row| row.queue == *queue));
+            is_of_queue && filter.matches(request)
+        };
+        let show = |job: &Dead, request: Option<&Request>, cursor: Cursor| {
+            let item = Scheduled {
+                id: job.id.as_str(),
+                partition: partition.number(),
+                at_ms: job.at_ms,
+                queue: job.row.as_ref().map(|row| row.queue.as_str()),
+                kind: request.map(|request| request.kind().name()),
+                resource: request.map(|request| request.resource().to_string()),
+                cursor: cursor.to_string(),
+            };
+            list.item(&item, || {
+                let of = item.resource.as_deref().unwrap_or("(its row is damaged)");
+                let (kind, queue) = (item.kind.unwrap_or_default(), item.queue.unwrap_or("-"));
+                format!("{:<26}  {queue:<12}  {}  {kind} {of}", time(item.at_ms), item.id)
+            })
+        };
+        pager.parked(&mut link, (partition, keys), Parked::Scheduled, is_meant, show).await
     })
     .await?;
     list.end()?;
