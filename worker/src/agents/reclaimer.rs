@@ -17,7 +17,6 @@ use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::recover::{Company, Recovery};
 use tollgate::scripts::trim::{self, trim};
-use tracing::info;
 
 use super::Agent;
 use crate::failpoint::failpoint;
@@ -161,11 +160,6 @@ async fn read(
 ) -> Result<Vec<Held>, ScriptError> {
     let mut held = Vec::with_capacity(rows.len());
     for row in rows {
-        if row.was_taken_over() {
-            let (entries, deliveries) = (row.len(), row.deliveries());
-            worker.health.metrics.reclaimed.inc_by(entries);
-            info!(entries, deliveries, %queue, "took over what another worker held for too long");
-        }
         held.push(row.read(worker, lane, queue, link).await.inspect_err(|error| {
             lane.reply_was_lost();
             _ = is_time_out(error);

@@ -8,6 +8,7 @@ use tollgate::ids::QueueName;
 use tollgate::link::Link;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::recover::{Company, Recovered, Recovery, recover};
+use tracing::info;
 
 use super::suspicion::Suspicion;
 use crate::hand::{Batch, Expected, Held, Left, WentOn};
@@ -49,6 +50,11 @@ pub(crate) async fn find(
         .await
         .inspect_err(|_| lane.reply_was_lost())?;
     let (suspects, length) = (rows.suspects, rows.length);
+    // Told here, where it is known: the row may be in hand already, since whoever reads after a lost reply was quicker.
+    for Recovered { count, deliveries, .. } in rows.rows.iter().filter(|row| row.was_taken_over) {
+        worker.health.metrics.reclaimed.inc_by(*count);
+        info!(entries = count, deliveries, %queue, "took over what another worker held for too long");
+    }
     // What was taken or found at the same time is in hand by now, or is being read. Should it be settled already, it is
     // read for nothing: its row is gone, and nothing is decided of it.
     let known = worker.hand.rows(lane.partition, queue, worker.config.claim_idle);
@@ -61,18 +67,6 @@ pub(crate) async fn find(
 }
 
 impl Found {
-    pub(crate) fn was_taken_over(&self) -> bool {
-        self.recovered.was_taken_over
-    }
-
-    pub(crate) fn deliveries(&self) -> u64 {
-        self.recovered.deliveries
-    }
-
-    pub(crate) fn len(&self) -> u64 {
-        self.recovered.count
-    }
-
     /// Reads its entries, in as many pages as the link wants; what is not read stays in its row, which is found again.
     pub(crate) async fn read(
         self,
