@@ -2,6 +2,7 @@
 
 use redis::Value;
 use tollgate::gate::{Request, Words};
+use tollgate::scripts::settle::packed_texts;
 
 use super::ground::Look;
 use super::process::{Asked, Told};
@@ -96,7 +97,13 @@ pub(super) fn asks(asked: &Asked, ids: &[&str]) -> String {
                 (None, "SADD") => "enqueue".to_owned(),
                 (None, _) => command.to_lowercase(),
             };
-            let words = || commands.iter().flatten();
+            // The jobs of a settle call are packed into one word.
+            let words = || {
+                commands.iter().flatten().flat_map(|word| match packed_texts(word) {
+                    texts if texts.is_empty() => vec![word.as_slice()],
+                    texts => texts,
+                })
+            };
             let named = ids.iter().filter(|id| words().any(|word| mentions(word, id)));
             let named: Vec<&str> = named.copied().collect();
             // A payout's step is known by its kind.

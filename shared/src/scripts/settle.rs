@@ -18,6 +18,8 @@ use super::{ScriptError, common_status};
 mod assembly;
 mod packed;
 pub(super) use assembly::Assembly;
+#[cfg(feature = "explore")]
+pub use packed::texts as packed_texts;
 
 /// The kinds that few batches have.
 const RARE_KINDS: &[File] = &[

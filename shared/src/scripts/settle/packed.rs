@@ -72,6 +72,30 @@ impl Packed {
     }
 }
 
+/// The texts of a list, in their order; none of anything else. For who tells a person what a call asks.
+#[cfg(feature = "explore")]
+pub fn texts(list: &[u8]) -> Vec<&[u8]> {
+    let mut texts = Vec::new();
+    let [LIST_32, _, _, _, _, rest @ ..] = list else { return texts };
+    let mut rest = rest;
+    while let [kind, more @ ..] = rest {
+        let (length, more) = match (*kind, more) {
+            (NUMBER_32, [_, _, _, _, more @ ..]) => {
+                rest = more;
+                continue;
+            }
+            (STRING_8, [length, more @ ..]) => (usize::from(*length), more),
+            (STRING_32, [a, b, c, d, more @ ..]) => (u32::from_be_bytes([*a, *b, *c, *d]) as usize, more),
+            (kind, more) if kind & 0xe0 == STRING_SHORT => (usize::from(kind & 0x1f), more),
+            _ => break,
+        };
+        let Some((text, after)) = more.split_at_checked(length) else { break };
+        texts.push(text);
+        rest = after;
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +122,8 @@ mod tests {
             let list = list.finish();
             assert_eq!(list[..5], [0xdd, 0, 0, 0, 1]);
             assert_eq!((&list[5..5 + head.len()], list.len()), (&head[..], 5 + head.len() + length));
+            #[cfg(feature = "explore")]
+            assert_eq!(texts(&list), ["x".repeat(length).as_bytes()]);
         }
     }
 }
