@@ -7,7 +7,6 @@ use tokio::runtime::{Builder, Runtime};
 use tollgate::Tollgate;
 use tollgate::amount::{Amount, Currency};
 use tollgate::connect::{RedisOptions, connect};
-use tollgate::envelope::Envelope;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, CustomerId, Destination, JobId, Namespace, QueueName};
 use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
@@ -175,27 +174,6 @@ impl Gate {
     pub(crate) fn enqueue(&mut self, jobs: &[Job]) -> Result<()> {
         let sent = self.runtime.block_on(self.tollgate.enqueue(&mut self.link, &self.queue, jobs))?;
         sent.into_iter().collect::<Result<Vec<()>, _>>()?;
-        Ok(())
-    }
-
-    /// Decodes and settles entries of the stream as a worker does, without a worker around it.
-    pub(crate) fn settle(&mut self, entries: &[(String, Vec<u8>)]) -> Result<()> {
-        let jobs: Vec<Job> =
-            entries.iter().map(|(_, body)| Envelope::decode_job(body)).collect::<Result<_, _>>()?;
-        let items: Vec<Item<'_>> = entries
-            .iter()
-            .zip(&jobs)
-            .map(|((entry, _), Job { id, request, .. })| Item {
-                entry: Some(entry),
-                id,
-                request,
-                fingerprint: Fingerprint::of(request),
-            })
-            .collect();
-        let keys = self.tollgate.keys(first_partition(&self.tollgate));
-        let settlement = self.runtime.block_on(settle(&mut self.link, keys, &self.queue, &items))?;
-        let decided = |answer: &Answer| matches!(answer, Answer::Decided { .. });
-        anyhow::ensure!(settlement.answers.iter().all(decided), "{:?}", settlement.answers);
         Ok(())
     }
 }

@@ -37,7 +37,7 @@ use crate::sections::{Scale, Section};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Which to run; without any: all but `script`, `instructions` and `peers`.
+    /// Which to run; without any: all but `instructions`, `peers` and `idle`.
     #[arg(value_enum)]
     sections: Vec<Section>,
     /// A tenth of the jobs and fewer rounds: to see that it works, not to quote.

@@ -12,7 +12,6 @@ mod lock;
 mod memory;
 mod payouts;
 mod peers;
-mod script;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -72,8 +71,6 @@ pub(crate) enum Section {
     Contention,
     /// (m) A fleet that has nothing to do.
     Idle,
-    /// settle alone, called in-process, against the bare batch: for tuning the script.
-    Script,
     /// (k) Instructions of a redis-server that runs under callgrind, against the bare batch.
     Instructions,
     /// (l) BullMQ and apalis on the same Redis.
@@ -110,7 +107,6 @@ impl Section {
                 "(j) a lock that many want, on 1 / 3 / 5 nodes, against one holder right after the other"
             }
             Self::Idle => "(m) idle: Redis of 100 workers that have nothing to do; limit: before they came",
-            Self::Script => "settle alone, without a worker",
             Self::Instructions => "(k) redis-server for one job, against the bare batch; batches of 100",
             Self::Peers => {
                 "(l) other job systems on the same Redis; limit: the other, ratio above 1: ours is better"
@@ -131,7 +127,6 @@ impl Section {
             Self::Payouts => payouts::run(scale),
             Self::Contention => contention::run(scale),
             Self::Idle => idle::run(scale),
-            Self::Script => script::run(scale),
             Self::Instructions => instructions::run(scale),
             Self::Peers => peers::run(scale),
         }

@@ -1,11 +1,12 @@
 //! (e) What things weigh in Redis: `used_memory` before and after for what waits, MEMORY USAGE of whole keys for
 //! what stays, both divided by the number of things.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::gate::{Gate, Workload};
-use crate::limit;
+use crate::ours::{said, seq, wait};
 use crate::private::Private;
+use crate::process::Worker;
 use crate::report::Row;
 use crate::sections::{ACCOUNTS, Scale};
 
@@ -35,15 +36,13 @@ fn weigh(workload: Workload, jobs: u64) -> Result<Vec<Row>> {
     gate.load(workload, jobs)?;
     let mut rows = vec![row(format!("a waiting job, {name}"), private.memory()?.saturating_sub(empty))];
 
-    let stream = gate.keys().queue(gate.queue());
-    let mut reader = private.connect()?;
-    loop {
-        let entries = limit::read(&mut reader, &stream, "reader", BATCH)?;
-        if entries.is_empty() {
-            break;
-        }
-        gate.settle(&entries)?;
-    }
+    let (head, logs) = (gate.keys().head(), tempfile::tempdir()?);
+    let before = seq(&mut private, &head)?;
+    let batch = BATCH.to_string();
+    let options = ["--batch", &batch, "--batch-min", &batch];
+    let mut fleet = [Worker::start_with(&private.url(), &options, &logs.path().join("worker.log"))?];
+    wait(&mut private, &head, before + jobs, &mut fleet).with_context(|| said(logs.path()))?;
+    fleet.into_iter().try_for_each(Worker::stop)?;
     let mut receipts = 0;
     let (mut counted, kept) = (0_u64, gate.keys().receipts(tollgate::ids::Bucket::Kept));
     for bucket in private.ask::<Vec<String>>(&["KEYS", "*receipts:*"])? {
