@@ -168,7 +168,7 @@ impl Scenario {
             jobs: &[PAYOUT],
             pays: true,
             tick_ms: LEASE.as_millis() as i64 + 600_000,
-            bound: Bound { ticks: 1, looks: 3, preemptions: 1, ..BOUND },
+            bound: Bound { ticks: 1, looks: 3, flushes: 0, preemptions: 1, ..BOUND },
             ..Self::two_workers("payout", "two workers that pay, and one payout")
         }
     }
