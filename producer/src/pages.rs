@@ -9,7 +9,7 @@ use std::{fmt, io};
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
 use tollgate::fetch::is_entry;
-use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
 use tollgate::input::InputError;
 use tollgate::job::{Kind, Request, Resource};
 use tollgate::keys::Keys;
@@ -96,6 +96,11 @@ impl Filter {
             && is_of(campaign.as_ref().map(Resource::Campaign))
             && is_of(account.as_ref().map(Resource::Account))
     }
+}
+
+/// Whether a dead or scheduled job came from this queue, if one is asked for; of a damaged row nobody knows.
+pub(crate) fn is_of_queue(job: &Dead, queue: Option<&QueueName>) -> bool {
+    queue.is_none_or(|queue| job.row.as_ref().is_some_and(|row| row.queue == *queue))
 }
 
 /// Which jobs that left their stream undecided.

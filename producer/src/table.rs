@@ -3,6 +3,13 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use tollgate::instant::Instant;
+
+/// A moment as people read it, or its milliseconds since the Unix epoch where it is none.
+pub(crate) fn time(at_ms: u64) -> String {
+    Instant::from_ms(at_ms).map_or_else(|| at_ms.to_string(), |at| at.to_string())
+}
+
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {

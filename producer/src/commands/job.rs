@@ -5,7 +5,6 @@ mod history;
 mod lists;
 
 use tollgate::ids::{JobId, QueueName};
-use tollgate::instant::Instant;
 use tollgate::journal::ExportLine;
 
 use crate::arguments;
@@ -66,10 +65,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             lists::scheduled(context, queue.as_ref(), &filter, &page).await
         }
     }
-}
-
-fn time(at_ms: u64) -> String {
-    Instant::from_ms(at_ms).map_or_else(|| at_ms.to_string(), |at| at.to_string())
 }
 
 /// What a line says, in words.

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::instant::Instant;
 use tollgate::job::Request;
 use tollgate::parked::{self, Dead, Row};
 use tollgate::partition::Partition;
@@ -13,7 +12,8 @@ use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::complain;
 use crate::overview::Overview;
-use crate::pages::{Cursor, Filter, Page, Pager, Parked};
+use crate::pages::{Cursor, Filter, Page, Pager, Parked, is_of_queue};
+use crate::table::time;
 
 /// One line of `dead ls`. `reason`, `queue` and `attempts` are `null` where the row is damaged.
 #[derive(Debug, Serialize)]
@@ -57,10 +57,6 @@ impl<'a> Item<'a> {
     }
 }
 
-fn time(at_ms: u64) -> String {
-    Instant::from_ms(at_ms).map_or_else(|| at_ms.to_string(), |at| at.to_string())
-}
-
 pub(super) async fn ls(
     context: &Context,
     reason: Option<Code>,
@@ -76,9 +72,7 @@ pub(super) async fn ls(
     let mut pager = Pager::new(page, tollgate.partitions())?;
     let exit = each_partition(&tollgate, async |partition, keys| {
         let is_meant = |dead: &Dead, request: Option<&Request>| {
-            let is_of_queue =
-                queue.is_none_or(|queue| dead.row.as_ref().is_some_and(|row| row.queue == *queue));
-            is_of_queue && matches(dead, reason) && filter.matches(request)
+            is_of_queue(dead, queue) && matches(dead, reason) && filter.matches(request)
         };
         let show = |dead: &Dead, request: Option<&Request>, cursor: Cursor| {
             let item = Item::of(partition, dead, request, cursor);

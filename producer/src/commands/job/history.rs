@@ -16,13 +16,13 @@ use tollgate::partition::Partition;
 use tollgate::scripts::queue;
 use tollgate::waiting::{self, Unsettled};
 
-use super::{described, time};
+use super::described;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::say;
 use crate::past::{self, Seen};
 use crate::served;
-use crate::table::age;
+use crate::table::{age, time};
 
 /// Something that happened to a job.
 #[derive(Debug, Default, Serialize)]

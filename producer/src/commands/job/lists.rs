@@ -7,11 +7,11 @@ use tollgate::job::Request;
 use tollgate::parked::{Dead, PAGE_MAX};
 use tollgate::waiting;
 
-use super::time;
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
-use crate::pages::{Cursor, Filter, Page, Pager, Parked};
+use crate::pages::{Cursor, Filter, Page, Pager, Parked, is_of_queue};
+use crate::table::time;
 
 #[derive(Debug, Serialize)]
 struct Waiting<'a> {
@@ -110,11 +110,8 @@ pub(super) async fn scheduled(
     let mut list = context.output().list();
     let mut pager = Pager::new(page, tollgate.partitions())?;
     let exit = each_partition(&tollgate, async |partition, keys| {
-        let is_meant = |job: &Dead, request: Option<&Request>| {
-            let is_of_queue =
-                queue.is_none_or(|queue| job.row.as_ref().is_some_and(|row| row.queue == *queue));
-            is_of_queue && filter.matches(request)
-        };
+        let is_meant =
+            |job: &Dead, request: Option<&Request>| is_of_queue(job, queue) && filter.matches(request);
         let show = |job: &Dead, request: Option<&Request>, cursor: Cursor| {
             let item = Scheduled {
                 id: job.id.as_str(),
