@@ -31,7 +31,7 @@ impl Bank {
             .arg(dir.join("bank.ndjson"))
             .arg("--address-file")
             .arg(&address)
-            .env_remove("TOLLGATE_BANK_TOKEN")
+            .env_remove(tollgate::env::TOLLGATE_BANK_TOKEN)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use tollgate::env;
 
 /// Clock ticks in a second, as /proc counts CPU; 100 on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
@@ -61,11 +62,11 @@ impl Worker {
         let mut command = Command::new(binary("tollgate-worker")?);
         command
             .args(options)
-            .env("REDIS_URL", url)
-            .env_remove("TOLLGATE_NAMESPACE")
-            .env_remove("TOLLGATE_LOCK_URLS")
-            .env_remove("TOLLGATE_PAYOUT_URL")
-            .env_remove("TOLLGATE_PAYOUT_TOKEN")
+            .env(env::REDIS_URL, url)
+            .env_remove(env::TOLLGATE_NAMESPACE)
+            .env_remove(env::TOLLGATE_LOCK_URLS)
+            .env_remove(env::TOLLGATE_PAYOUT_URL)
+            .env_remove(env::TOLLGATE_PAYOUT_TOKEN)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

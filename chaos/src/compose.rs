@@ -39,7 +39,7 @@ enum Command {
 #[derive(Debug, Clone, clap::Args)]
 struct Common {
     /// The command of compose [default: `docker compose`, else docker-compose]
-    #[arg(long = "compose", value_name = "COMMAND", env = "TOLLGATE_COMPOSE")]
+    #[arg(long = "compose", value_name = "COMMAND", env = tollgate::env::TOLLGATE_COMPOSE)]
     command: Option<String>,
     /// Build the images first
     #[arg(long)]

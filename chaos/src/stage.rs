@@ -18,6 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate::embedded::Temporary;
+use tollgate::env;
 
 use crate::watched_dir::WatchedDir;
 
@@ -60,18 +61,18 @@ impl Programs {
         command.kill_on_drop(true).current_dir(self.dir.path());
         // Whatever the caller's environment says, this is a Redis of our own.
         for name in [
-            "REDIS_USERNAME",
-            "REDIS_PASSWORD",
-            "REDIS_PASSWORD_FILE",
-            "REDIS_CA_FILE",
-            "TOLLGATE_NAMESPACE",
-            "TOLLGATE_LOCK_URLS",
-            "TOLLGATE_PAYOUT_URL",
-            "TOLLGATE_PAYOUT_TOKEN",
+            env::REDIS_USERNAME,
+            env::REDIS_PASSWORD,
+            env::REDIS_PASSWORD_FILE,
+            env::REDIS_CA_FILE,
+            env::TOLLGATE_NAMESPACE,
+            env::TOLLGATE_LOCK_URLS,
+            env::TOLLGATE_PAYOUT_URL,
+            env::TOLLGATE_PAYOUT_TOKEN,
         ] {
             command.env_remove(name);
         }
-        command.env("REDIS_URL", url);
+        command.env(env::REDIS_URL, url);
         command
     }
 }

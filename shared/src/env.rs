@@ -1,5 +1,4 @@
-//! Every environment variable that the library and the binaries read, declared in one place (but `sabotage.rs`'s, which
-//! only builds for tests know).
+//! Every environment variable that the library and the binaries read, declared in one place.
 //!
 //! The documentation is checked against [`ALL`]. One rule holds for each: set but empty is as not set, which is what
 //! `${NAME}` in a compose file or `export NAME=` leaves behind. So whoever needs one reads it here ([`text`],
@@ -96,10 +95,20 @@ pub const TOLLGATE_PAYOUT_PAUSE: &str = "TOLLGATE_PAYOUT_PAUSE";
 /// As `--hold-ttl` of the worker.
 pub const TOLLGATE_HOLD_TTL: &str = "TOLLGATE_HOLD_TTL";
 
+/// Whether the programs' logs have no colours, also on a terminal: see <https://no-color.org>.
+pub const NO_COLOR: &str = "NO_COLOR";
 /// The bearer token that callers of the sandbox bank must show.
 pub const TOLLGATE_BANK_TOKEN: &str = "TOLLGATE_BANK_TOKEN";
 /// Where short socket paths may be made, for a private server in a deep directory.
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// As `--compose` of `tollgate-chaos compose`.
+pub const TOLLGATE_COMPOSE: &str = "TOLLGATE_COMPOSE";
+/// Another build of the worker, for the chaos run in which two versions take turns.
+pub const TOLLGATE_OTHER_WORKER: &str = "TOLLGATE_OTHER_WORKER";
+/// Whether `tollgate-bench idle` also tells which commands idle workers call.
+pub const TOLLGATE_BENCH_COMMANDS: &str = "TOLLGATE_BENCH_COMMANDS";
+/// A bug that is planted in the scripts of a whole process, for tests; a release build has none.
+pub const TOLLGATE_SABOTAGE: &str = "TOLLGATE_SABOTAGE";
 
 /// All of them, in the order of the documentation.
 pub const ALL: &[Variable] = &[
@@ -157,6 +166,11 @@ pub const ALL: &[Variable] = &[
     Variable { name: TOLLGATE_PAYOUT_PAUSE, what: "as `--payout-pause`" },
     Variable { name: TOLLGATE_HOLD_TTL, what: "as `--hold-ttl`" },
     Variable { name: RUST_LOG, what: "what the worker logs: a level, or levels by crate (default: info)" },
+    Variable { name: NO_COLOR, what: "set: no colours in logs, also on a terminal" },
+    Variable {
+        name: XDG_RUNTIME_DIR,
+        what: "where the socket of a private server goes whose directory has too long a path",
+    },
     Variable {
         name: TOLLGATE_FAILPOINTS,
         what: "points at which a worker built for tests dies, hangs or stops; refused by a release build",
@@ -165,8 +179,17 @@ pub const ALL: &[Variable] = &[
         name: TOLLGATE_BANK_TOKEN,
         what: "the bearer token that callers of the sandbox bank must show",
     },
+    Variable { name: TOLLGATE_COMPOSE, what: "as `--compose` of `tollgate-chaos compose`" },
     Variable {
-        name: XDG_RUNTIME_DIR,
-        what: "where the socket of a private server goes whose directory has too long a path",
+        name: TOLLGATE_OTHER_WORKER,
+        what: "another build of the worker, for the chaos run in which two versions take turns",
+    },
+    Variable {
+        name: TOLLGATE_BENCH_COMMANDS,
+        what: "set: `tollgate-bench idle` also tells which commands idle workers call",
+    },
+    Variable {
+        name: TOLLGATE_SABOTAGE,
+        what: "a bug that is planted in the scripts, to see the checkers turn red; a release build has none",
     },
 ];

@@ -2,7 +2,7 @@
 //!
 //! Only with the feature `sabotage`, which tests turn on and no release has. A bug is an edit of the text of
 //! a script, nearly always `settle`, planted for the calls of one task ([`Sabotage::plant`]) or, for programs that a test starts, for
-//! all calls of a process by the variable [`VARIABLE`]. Must not be reachable in a release.
+//! all calls of a process by the variable [`env::TOLLGATE_SABOTAGE`]. Must not be reachable in a release.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,10 +10,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::sync::Barrier;
 
+use crate::env;
 use crate::script::Edit;
-
-/// The variable that plants a bug in a whole process, by its [`Sabotage::name`].
-pub const VARIABLE: &str = "TOLLGATE_SABOTAGE";
 
 /// A bug to plant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +84,7 @@ impl Sabotage {
         Self::TrimAboveInFlight,
     ];
 
-    /// The value of [`VARIABLE`].
+    /// The value of [`env::TOLLGATE_SABOTAGE`].
     pub fn name(self) -> &'static str {
         match self {
             Self::ReceiptCheckRemoved => "receipt_check_removed",
@@ -125,7 +123,7 @@ impl Sabotage {
     pub(crate) fn planted() -> Option<Self> {
         static OF_PROCESS: OnceLock<Option<Sabotage>> = OnceLock::new();
         let of_process = || {
-            let name = std::env::var(VARIABLE).ok()?;
+            let name = env::text(env::TOLLGATE_SABOTAGE)?;
             let planted = Self::ALL.into_iter().find(|sabotage| sabotage.name() == name);
             tracing::warn!(%name, known = planted.is_some(), "sabotage");
             planted

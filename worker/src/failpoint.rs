@@ -97,7 +97,7 @@ mod armed {
     static TRAPS: OnceLock<Vec<Trap>> = OnceLock::new();
 
     pub(crate) fn check_environment() -> Result<(), String> {
-        let text = std::env::var(TOLLGATE_FAILPOINTS).unwrap_or_default();
+        let text = tollgate::env::text(TOLLGATE_FAILPOINTS).unwrap_or_default();
         let traps = text.split(';').filter(|text| !text.is_empty()).map(read).collect::<Result<_, _>>()?;
         TRAPS.get_or_init(|| traps);
         Ok(())

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use tollgate::env;
 
 use crate::cost::{Cost, Rounds};
 use crate::gate::{Gate, Workload};
@@ -41,7 +42,7 @@ fn producer(file: &std::path::Path, jobs: u64) -> Result<Cost> {
     let mut private = Private::start()?;
     let gate = Gate::open(&private, Workload::Redeem)?;
     let mut command = Command::new(process::binary("tollgate-producer")?);
-    command.arg("enqueue").arg(file).env("REDIS_URL", private.url()).env_remove("TOLLGATE_NAMESPACE");
+    command.arg("enqueue").arg(file).env(env::REDIS_URL, private.url()).env_remove(env::TOLLGATE_NAMESPACE);
     let cost = timed(&mut private, &mut command, jobs)?;
     expect(&mut private, &gate.keys().queue(gate.queue()), jobs)?;
     Ok(cost)

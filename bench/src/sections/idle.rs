@@ -1,11 +1,12 @@
 //! (m) What a fleet costs that has nothing to do, against a Redis that nobody asks for anything.
 //!
 //! The limit is the same Redis before the fleet came: its own timer. What a fleet does is counted by command, for the
-//! one that is to be mended next; set `BENCH_COMMANDS` to see it.
+//! one that is to be mended next; set `TOLLGATE_BENCH_COMMANDS` to see it.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tollgate::env;
 
 use crate::gate::{Gate, Workload};
 use crate::ours::said;
@@ -45,7 +46,7 @@ fn fleet(workers: usize, watched_for: Duration) -> Result<Row> {
     let connections = private.info("clients", "connected_clients")?.parse::<f64>().context("INFO clients")?;
     fleet.into_iter().try_for_each(Worker::stop)?;
     let calls: u64 = commands.iter().map(|(_, calls)| calls).sum();
-    if std::env::var_os("BENCH_COMMANDS").is_some() {
+    if env::text(env::TOLLGATE_BENCH_COMMANDS).is_some() {
         commands.iter().for_each(|(name, calls)| {
             crate::talk!("  {name}: {:.1}/s", *calls as f64 / watched_for.as_secs_f64());
         });

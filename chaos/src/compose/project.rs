@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use serde::de::DeserializeOwned;
 use tokio::process::Command;
+use tollgate::env;
 
 use super::container::Container;
 use super::engine::{Engine, docker, finish, project_dir};
@@ -119,9 +120,9 @@ impl Project {
         command.current_dir(self.dir.path());
         // Of the caller's own settings only those of images count.
         for name in [
-            "TOLLGATE_NAMESPACE",
-            "TOLLGATE_PAYOUT_URL",
-            "TOLLGATE_LOCK_URLS",
+            env::TOLLGATE_NAMESPACE,
+            env::TOLLGATE_PAYOUT_URL,
+            env::TOLLGATE_LOCK_URLS,
             "COMPOSE_FILE",
             "COMPOSE_PROFILES",
         ] {

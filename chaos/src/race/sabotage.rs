@@ -23,7 +23,7 @@ impl Bug {
             Self::LockForAll => "lock_for_all",
             Self::KeyForgotten => "key_forgotten",
         };
-        std::env::var_os(tollgate::sabotage::VARIABLE).is_some_and(|planted| planted == name)
+        tollgate::env::text(tollgate::env::TOLLGATE_SABOTAGE).is_some_and(|planted| planted == name)
     }
 
     /// Never: a release has no bugs to plant.

@@ -146,7 +146,7 @@ impl Client {
             }
         };
         if let Some(name) = self.planted.and_then(Planted::in_programs) {
-            command.env("TOLLGATE_SABOTAGE", name);
+            command.env(tollgate::env::TOLLGATE_SABOTAGE, name);
         }
         command.kill_on_drop(true).process_group(0);
         command

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Mutex;
+use tollgate::env;
 use tollgate_testkit::process::{Guard, Signal};
 
 use super::history::{Event, Footprint, History};
@@ -123,7 +124,7 @@ impl Fleet {
         let mut command = self.programs.command(&program.display().to_string(), &self.urls[number]);
         command.args(["--listen", &slot.port.to_string()]).args(&self.options.args);
         if let Some(failpoint) = slot.failpoint.take() {
-            command.env("TOLLGATE_FAILPOINTS", failpoint);
+            command.env(env::TOLLGATE_FAILPOINTS, failpoint);
         }
         command.envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

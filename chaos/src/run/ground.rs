@@ -1,12 +1,13 @@
 //! What a scenario stands on: looks whether this machine has what it takes, and sets it up.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use tokio::sync::Mutex;
+use tollgate::env;
 use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
 
@@ -92,7 +93,7 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
                 .ok_or("this build of the worker has no fail points (cargo feature `failpoints`)")?;
             if plan.scenario.ground == Ground::Killers {
                 let points = faults::KILLERS.map(|(id, point)| format!("{point}:id={id}")).join(";");
-                workers.environment.push(("TOLLGATE_FAILPOINTS".to_owned(), points));
+                workers.environment.push((env::TOLLGATE_FAILPOINTS.to_owned(), points));
             }
         }
         Ground::Clocks => {
@@ -103,15 +104,15 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
             clocks.extend(made);
         }
         Ground::TwoVersions => {
-            let other = std::env::var("TOLLGATE_OTHER_WORKER").unwrap_or_default();
-            if !Path::new(&other).is_file() {
+            let other = env::path(env::TOLLGATE_OTHER_WORKER).filter(|other| other.is_file());
+            let Some(other) = other else {
                 return Err("TOLLGATE_OTHER_WORKER names no other build of tollgate-worker".to_owned());
-            }
-            workers.other = Some(PathBuf::from(other));
+            };
+            workers.other = Some(other);
         }
     }
     if let Some(name) = plan.sabotage.and_then(|planted| planted.in_programs()) {
-        workers.environment.push(("TOLLGATE_SABOTAGE".to_owned(), name.to_owned()));
+        workers.environment.push((env::TOLLGATE_SABOTAGE.to_owned(), name.to_owned()));
     }
     Ok(Prepared { redis, workers, producers, clocks, points })
 }
@@ -195,7 +196,7 @@ async fn open_bank(programs: &Programs, seed: u64) -> anyhow::Result<Bank> {
         command.args([&format!("--{way}"), MISCHIEF]);
     }
     let log = std::fs::File::create(programs.dir().join("bank.log"))?;
-    command.env_remove("REDIS_URL").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.env_remove(env::REDIS_URL).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let mut process = Guard::start(&mut command).context("starting the bank")?;
     let begun = Instant::now();
     loop {
@@ -212,8 +213,8 @@ async fn open_bank(programs: &Programs, seed: u64) -> anyhow::Result<Bank> {
 /// agents are left out, which are begun again.
 fn failpoints(programs: &Programs) -> Option<Vec<String>> {
     let said = Command::new(programs.program("tollgate-worker"))
-        .env("TOLLGATE_FAILPOINTS", "nowhere:abort")
-        .env("REDIS_URL", "unix:///nowhere")
+        .env(env::TOLLGATE_FAILPOINTS, "nowhere:abort")
+        .env(env::REDIS_URL, "unix:///nowhere")
         .stdin(Stdio::null())
         .output()
         .ok()?;

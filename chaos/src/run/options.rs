@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) may_leave_out: bool,
     /// The redis-server or valkey-server; a command of several words runs it somewhere else (`chroot TREE redis-server`)
-    #[arg(long, value_name = "COMMAND", default_value = "redis-server", env = "TOLLGATE_REDIS_SERVER")]
+    #[arg(long, value_name = "COMMAND", default_value = "redis-server", env = tollgate::env::TOLLGATE_REDIS_SERVER)]
     redis_server: String,
     /// Where the history, the logs and the reports go, one directory for each run
     #[arg(long, value_name = "DIR", default_value = "chaos-report")]

@@ -3,7 +3,7 @@
 //!
 //! `<!-- runs -->` before a block: each of its commands ends with 0, or with what its comment says (`exit code 1`); one
 //! that ends with `&` goes on until the block is over. `<!-- runs as USER -->`: by this user, one of the four of
-//! operating.md or the administrator of Redis, in a namespace in which something has happened; an account of it is
+//! docs/operating.md or the administrator of Redis, in a namespace in which something has happened; an account of it is
 //! damaged where the block repairs one. `<!-- not run: WHY -->`: somebody has looked, and that is why.
 //!
 //! Commands that the text names in passing are run, too: they exist, and the user who is to run them may.
@@ -131,7 +131,7 @@ impl Ground {
         Self { redis, dir, user: "default".to_owned() }
     }
 
-    /// The four users of operating.md, and a namespace in which something has happened.
+    /// The four users of docs/operating.md, and a namespace in which something has happened.
     fn with_users() -> Self {
         let mut ground = Self::new();
         for line in DOC.lines().filter_map(|line| line.strip_prefix("user ")) {

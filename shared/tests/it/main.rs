@@ -16,7 +16,6 @@ mod damage;
 mod embedded;
 mod init;
 mod link;
-mod links;
 mod lock;
 mod lost_keys;
 mod model;

@@ -1,4 +1,4 @@
-//! apalis, for `make bench-peers`: see ../README.md for the three verbs.
+//! apalis, for `make bench-peers`: see bench/peers/README.md for the three verbs.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use tokio::process::Command;
+use tollgate::env;
 
 use crate::compose::engine::docker;
 use crate::compose::project::Project;
@@ -44,8 +45,8 @@ impl Crew {
         burst.push("--label=com.docker.compose.service=burst".to_owned());
         burst.push(format!("--volume={secret}:/run/secrets/redis_password:ro"));
         burst.push(format!("--volume={}:/data:ro", files.display()));
-        burst.push("--env=REDIS_URL=redis://redis:6379".to_owned());
-        burst.push("--env=REDIS_PASSWORD_FILE=/run/secrets/redis_password".to_owned());
+        burst.push(format!("--env={}=redis://redis:6379", env::REDIS_URL));
+        burst.push(format!("--env={}=/run/secrets/redis_password", env::REDIS_PASSWORD_FILE));
         burst.extend([image, "tollgate-producer".to_owned()]);
         Ok(Self {
             containers: containers.into_iter().map(|container| container.id).collect(),

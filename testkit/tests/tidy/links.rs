@@ -1,20 +1,7 @@
 //! Every link of a page to another page, to a place in one, or to a file leads somewhere.
 
-use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"]
-            .map(|page| root().join(page))
-            .into();
-    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    pages.extend(docs.filter(|path| path.extension().is_some_and(|end| end == "md")));
-    pages
-}
+use crate::pages::pages;
+use crate::source::{read, root};
 
 /// The name under which a heading is linked to: lower case, spaces as hyphens, without other signs.
 fn anchor(heading: &str) -> String {
@@ -26,12 +13,12 @@ fn anchor(heading: &str) -> String {
 fn every_link_leads_somewhere() {
     let (mut broken, mut links) = (Vec::new(), 0);
     for page in pages() {
-        let text = std::fs::read_to_string(&page).unwrap();
+        let (text, file) = (read(&page), root().join(&page));
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.contains("://")) {
             links += 1;
             let (path, place) = target.split_once('#').unwrap_or((target, ""));
-            let file = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            let file = if path.is_empty() { file.clone() } else { file.parent().unwrap().join(path) };
             let is_there = match (file.exists(), place) {
                 (exists, "") => exists,
                 (false, _) => false,
@@ -41,7 +28,7 @@ fn every_link_leads_somewhere() {
                 }
             };
             if !is_there {
-                broken.push(format!("{}: {target}", page.display()));
+                broken.push(format!("{page}: {target}"));
             }
         }
     }
