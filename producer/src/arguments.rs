@@ -74,6 +74,11 @@ fn number(text: &str) -> Option<u64> {
     Limit::parse("number", text).ok().map(Limit::get)
 }
 
+/// The error of a flag or an argument whose value is not what it must be.
+pub(crate) fn wrong(field: &str, value: &str, allowed: &str) -> InputError {
+    InputError::new(Code::WrongType, field, value, allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,38 +1,104 @@
-//! The commands, one file per noun. Each has its `Args` and a `run` that says how it ended.
+//! What can be typed: the commands, one file per noun. Each has its `Args` and a `run` that says how it ended.
 
-pub(crate) mod account;
-pub(crate) mod audit;
-pub(crate) mod burst;
-pub(crate) mod campaign;
-pub(crate) mod dead;
-pub(crate) mod enqueue;
-pub(crate) mod init;
-pub(crate) mod job;
-pub(crate) mod journal;
-pub(crate) mod listing;
-pub(crate) mod lookup;
-pub(crate) mod payout;
-pub(crate) mod queue;
-pub(crate) mod receipts;
-pub(crate) mod redeem;
-pub(crate) mod redis;
-pub(crate) mod repair;
+mod account;
+mod audit;
+mod burst;
+mod campaign;
+mod dead;
+mod enqueue;
+mod init;
+mod job;
+mod journal;
+mod listing;
+mod lookup;
+mod payout;
+mod queue;
+mod receipts;
+mod redeem;
+mod redis;
+mod repair;
 mod send;
-pub(crate) mod stats;
+mod stats;
 #[cfg(feature = "watch")]
-pub(crate) mod watch;
-pub(crate) mod withdraw;
-pub(crate) mod worker;
+mod watch;
+mod withdraw;
+mod worker;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::{Cli, Command};
+use crate::cli::Global;
 use crate::context::Context;
 use crate::exit::Exit;
+
+/// Coupons and money, each spent exactly once: the command line of Tollgate
+#[derive(Debug, Parser)]
+#[command(name = "tollgate-producer", version, max_term_width = 100, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, in the order of a user's need.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Initialise the namespace, or change its retention
+    Init(init::Args),
+    /// Create, show, change, close and list campaigns
+    Campaign(campaign::Args),
+    /// Open, show, close and list accounts, and deposit money
+    Account(account::Args),
+    /// Enqueue one redemption
+    Redeem(redeem::Args),
+    /// Enqueue one withdrawal
+    Withdraw(withdraw::Args),
+    /// Enqueue a file of jobs, one JSON object a line
+    Enqueue(enqueue::Args),
+    /// Generate load: seeded, repeatable, with duplicates
+    Burst(burst::Args),
+    /// What became of jobs
+    Lookup(lookup::Args),
+    /// One job's history, and jobs that wait for their time
+    Job(job::Args),
+    /// Counters of the namespace, its queues and partitions
+    Stats(stats::Args),
+    /// Jobs that nobody could decide
+    Dead(dead::Args),
+    /// Open payouts: list, show, and decide those that need a person
+    Payout(payout::Args),
+    /// Queues: list, pause, resume
+    Queue(queue::Args),
+    /// Worker processes
+    Worker(worker::Args),
+    /// The journal of every decision
+    Journal(journal::Args),
+    /// Replay the journal and compare everything with it
+    Audit(audit::Args),
+    /// Live view in the terminal
+    #[cfg(feature = "watch")]
+    Watch(watch::Args),
+    /// Receipts of old ids
+    Receipts(receipts::Args),
+    /// Restore from the journal what was changed by other means than Tollgate's
+    Repair(repair::Args),
+    /// The private redis-server that is used where no URL is given
+    Redis(redis::Args),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// The directory to write them into
+        dir: PathBuf,
+    },
+}
 
 /// Prints what a shell completes by: made from the declaration, so it is never behind.
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
@@ -74,5 +140,15 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Redis(args) => redis::run(context, args).await,
         Command::Completions { shell } => completions(shell),
         Command::Man { dir } => manual(&dir),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_declaration_is_sound() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -17,7 +17,7 @@ use crate::cli::Global;
 use crate::exit;
 use crate::output::{self, Format, Output, Talk, complain, say, warn};
 use crate::problems::{Kind, Problem};
-use crate::sender::Waiting;
+use crate::waiting::Waiting;
 
 /// The validated global options, and the server once it was asked for.
 #[derive(Debug)]

@@ -1,9 +1,8 @@
-//! How a command ends: the exit codes, which one wins where several apply, and what an error is told as.
+//! How a command ends: the exit codes, which one wins where several apply, and what an error means.
 //!
 //! Relies on the errors of `tollgate` being somewhere in the chain of the error that a command returned.
 
 use std::error::Error;
-use std::io;
 use std::process::ExitCode;
 
 use tollgate::OpenError;
@@ -15,8 +14,6 @@ use tollgate::input::InputError;
 use tollgate::journal::JournalDamage;
 use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::ScriptError;
-
-use crate::output::{complain, hint};
 
 /// How a command ended. The order is the precedence: where several apply, the greatest is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -75,19 +72,6 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Says on stderr what went wrong and what to do about it.
-pub(crate) fn report(error: &anyhow::Error) -> Exit {
-    // Whoever read our data has gone, and knows it.
-    if error.chain().any(is_broken_pipe) {
-        return Exit::Refused;
-    }
-    complain(format_args!("{error:#}"));
-    if let Some(words) = error.chain().find_map(failure).and_then(Failure::hint) {
-        hint(words);
-    }
-    Exit::of_error(error)
-}
-
 fn of_cause(cause: &(dyn Error + 'static)) -> Option<Exit> {
     if cause.is::<InputError>() || cause.is::<EndpointError>() {
         return Some(Exit::Usage);
@@ -126,10 +110,6 @@ fn failure<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
             _ => None,
         },
     )
-}
-
-fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

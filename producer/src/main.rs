@@ -1,16 +1,18 @@
 //! `tollgate-producer`: the Tollgate command line.
 //!
-//! One call is: read the command line ([`cli`]), run one command ([`commands`]), say how it went ([`exit`]).
+//! One call is: read the command line ([`cli`]), run one command ([`commands`]), say how it went ([`report`]).
 //! Data goes to stdout, talk to stderr ([`output`]). Must not speak Redis itself: that is `tollgate`'s.
 
 mod arguments;
 mod cli;
 mod commands;
 mod context;
+mod decision;
 mod each;
 mod exit;
 mod expired;
 mod interrupt;
+mod line_text;
 mod lines;
 mod load;
 mod now;
@@ -22,14 +24,18 @@ mod past;
 mod problems;
 mod progress;
 mod repeat;
+mod report;
+mod resource_view;
 mod run;
 mod sender;
 mod served;
 mod table;
+mod waiting;
+mod workers;
 
 use std::process::ExitCode;
 
-use crate::cli::Cli;
+use crate::commands::Cli;
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -47,7 +53,7 @@ fn main() -> ExitCode {
 /// Says why a command failed. A command that makes an id for its change says by itself how it is repeated; every
 /// other one is its own repetition: it reads, sets what it names, or carries the id of a job.
 fn failed(error: &anyhow::Error) -> Exit {
-    let exit = exit::report(error);
+    let exit = report::report(error);
     if exit == Exit::Undecided {
         output::hint("the same command again is safe: what is done already has no second effect");
     }

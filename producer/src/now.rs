@@ -11,7 +11,7 @@ use tollgate::link::Link;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Listed};
 use tollgate::spelling;
 
-use crate::commands::listing::Shown;
+use crate::resource_view::Shown;
 
 /// How many names of resources are compared at most, in pages of so many.
 const NAMES_MAX: usize = 10_000;

@@ -8,9 +8,9 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 use tollgate::scripts::stats::{QueueProblem, StreamIds};
 
-use crate::commands::worker::Row;
 use crate::overview::{Overview, QueueCounts};
 use crate::table::{age, count};
+use crate::workers::Row;
 
 /// A job that waits for longer is worth a look: an idle fleet takes milliseconds.
 const OLD_MS: u64 = 5 * 60_000;

@@ -25,15 +25,13 @@ use tollgate::{Packed, Tollgate};
 use tally::Pressure;
 pub(crate) use tally::{Stopped, Tally};
 
+use crate::decision;
 use crate::interrupt::Interrupt;
-use crate::operation;
 use crate::progress::Progress;
+use crate::waiting::Waiting;
 
 /// How often memory and queue are looked at: at 200,000 jobs a second some megabytes go by meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The pause after a failure, doubled up to the second value.
-const PAUSE: Duration = Duration::from_millis(20);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// One line's work.
 #[derive(Debug)]
@@ -349,7 +347,7 @@ impl<'a> Sender<'a> {
             Class::Refused | Class::Expired | Class::Pending => self.tally.refused += 1,
         }
         let Operation { id, request } = operation;
-        let decision = operation::explain(self.tollgate, &mut self.link, id, request, answer).await;
+        let decision = decision::explain(self.tollgate, &mut self.link, id, request, answer).await;
         self.progress.complain_of(format_args!("line {number}: {}: {decision}", request.resource()));
     }
 
@@ -384,27 +382,5 @@ impl Obstacle {
             Stopped::Failure(failure)
         };
         if lasting { Self::Lasting(why) } else { Self::Passing(why) }
-    }
-}
-
-/// How long something has been waited for.
-#[derive(Default)]
-pub(crate) struct Waiting {
-    since: Option<Instant>,
-    pauses: u32,
-}
-
-impl Waiting {
-    /// The next pause; `None` once `patience` is over.
-    pub(crate) fn next(&mut self, patience: Duration) -> Option<Duration> {
-        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
-        let left = patience.checked_sub(waited).filter(|left| !left.is_zero())?;
-        let pause = PAUSE.saturating_mul(1 << self.pauses.min(10)).min(PAUSE_MAX).min(left);
-        self.pauses += 1;
-        Some(pause)
-    }
-
-    pub(crate) fn is_first(&self) -> bool {
-        self.pauses == 1
     }
 }

@@ -11,13 +11,14 @@ use tollgate::job::{Request, Resource};
 use tollgate::resources::{self, AccountState, Held};
 use tollgate::scripts::payout::of_account;
 
-use super::listing::{self, Shown};
+use super::listing;
 use super::payout;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::operation;
 use crate::repeat::ChangeId;
+use crate::resource_view::Shown;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]

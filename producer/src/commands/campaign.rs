@@ -16,11 +16,12 @@ use tollgate::instant::Instant;
 use tollgate::job::{CampaignTerms, Limit, Quantity, Request, Resource, Window};
 use tollgate::resources::CampaignState;
 
-use super::listing::{self, Shown};
+use super::listing;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{hint, say};
 use crate::repeat::ChangeId;
+use crate::resource_view::Shown;
 use crate::{arguments, operation};
 
 /// What was typed.

@@ -4,6 +4,7 @@
 
 mod change;
 mod list;
+mod which;
 
 use tollgate::code::Code;
 use tollgate::ids::{JobId, QueueName};
@@ -13,6 +14,7 @@ use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::pages::{Filter, Page};
+use which::{Which, reason};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -54,31 +56,6 @@ enum Verb {
     },
 }
 
-/// Which jobs are meant.
-#[derive(Debug, clap::Args)]
-struct Which {
-    /// Their ids
-    #[arg(value_name = "ID", value_parser = arguments::stored_id, required_unless_present = "all")]
-    ids: Vec<JobId>,
-    /// All that are dead now
-    #[arg(long, conflicts_with = "ids")]
-    all: bool,
-    /// Of those, only the ones that are dead for this reason
-    #[arg(long, value_name = "CODE", requires = "all", value_parser = reason)]
-    reason: Option<Code>,
-}
-
-fn reason(text: &str) -> Result<Code, InputError> {
-    Code::from_name(text).ok_or_else(|| {
-        InputError::new(
-            Code::NameMalformed,
-            "reason",
-            text,
-            "a code of docs/codes.md, for example worker_lost",
-        )
-    })
-}
-
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.verb {
@@ -88,9 +65,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Show { id } => list::show(context, &id).await,
         Verb::Retry(which) => change::run(context, which, change::Change::Retry).await,
         Verb::Discard { which: Which { all: true, .. }, yes: false } => {
-            use clap::CommandFactory as _;
-            let words = "--all gives every dead job up for good: say --yes as well";
-            crate::cli::Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, words).exit()
+            let allowed = "given with --all, which gives every dead job up for good";
+            Err(InputError::new(Code::MissingField, "--yes", "", allowed).into())
         }
         Verb::Discard { which, .. } => change::run(context, which, change::Change::Discard).await,
     }

@@ -8,6 +8,7 @@
 mod checked;
 mod decoder;
 mod input;
+mod mark;
 mod outcomes;
 mod rejected;
 mod run_log;
@@ -39,8 +40,6 @@ use input::{Input, RepeatedBy};
 use outcomes::{Counts, Outcomes};
 use rejected::Rejected;
 
-/// Jobs in one pipeline. Larger ones cost memory and gain nothing: the round trip is already a percent.
-pub(super) const CHUNK: usize = 1_000;
 /// Chunks that are read ahead while one is on its way.
 const CHUNKS_AHEAD: usize = 2;
 
@@ -285,7 +284,7 @@ async fn look_at_the_end(sender: &mut Sender<'_>, outcomes: &mut Outcomes<'_>, r
 fn create(path: &Path, input: &Path) -> Result<BufWriter<File>, InputError> {
     other_than_the_input("--ids-out", path, input)?;
     File::create(path).map(BufWriter::new).map_err(|error| {
-        input::wrong(
+        arguments::wrong(
             "--ids-out",
             &path.display().to_string(),
             &format!("a file that can be written ({error})"),
@@ -296,7 +295,7 @@ fn create(path: &Path, input: &Path) -> Result<BufWriter<File>, InputError> {
 fn other_than_the_input(flag: &str, path: &Path, input: &Path) -> Result<(), InputError> {
     let identity = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
     if identity(path).is_some_and(|ours| identity(input) == Some(ours)) {
-        return Err(input::wrong(
+        return Err(arguments::wrong(
             flag,
             &path.display().to_string(),
             "another file than the one that is read",

@@ -5,7 +5,6 @@ mod history;
 mod lists;
 
 use tollgate::ids::{JobId, QueueName};
-use tollgate::journal::ExportLine;
 
 use crate::arguments;
 use crate::context::Context;
@@ -65,26 +64,4 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             lists::scheduled(context, queue.as_ref(), &filter, &page).await
         }
     }
-}
-
-/// What a line says, in words.
-pub(super) fn described(line: &ExportLine<'_>) -> String {
-    let mut words = vec![line.kind.to_owned()];
-    let money = |amount: u64| {
-        line.currency
-            .map_or_else(|| amount.to_string(), |code| tollgate::amount::money(u128::from(amount), code))
-    };
-    let mut add =
-        |name: &str, value: Option<String>| words.extend(value.map(|value| format!("{name} {value}")));
-    add("campaign", line.campaign.map(str::to_owned));
-    add("account", line.account.map(str::to_owned));
-    add("customer", line.customer.map(str::to_owned));
-    add("quantity", line.quantity.map(|number| number.to_string()));
-    add("amount", line.amount.map(money));
-    add("to", line.destination.map(str::to_owned));
-    add("attempt", line.attempt.map(|number| number.to_string()));
-    add("limit", line.limit.map(|number| number.to_string()));
-    add("note", line.note.map(str::to_owned));
-    add("by", Some(line.by.to_owned()).filter(|by| !by.is_empty()));
-    words.join(", ")
 }

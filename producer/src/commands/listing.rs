@@ -3,7 +3,6 @@
 //! A list is read and printed page by page, so it takes no memory however long it is. A resource that cannot be
 //! read is shown as `corrupt_state` among the others.
 
-use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::job::Resource;
@@ -16,26 +15,10 @@ use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::now;
 use crate::output::complain;
+use crate::resource_view::Shown;
 
 /// How many resources one page reads: two commands each, far below a millisecond of Redis's time.
 const PAGE: usize = 500;
-
-/// A resource that can be shown.
-pub(crate) trait Shown: Listed {
-    /// Its JSON.
-    type View<'a>: Serialize
-    where
-        Self: 'a;
-    /// The code of its absence.
-    const NOT_FOUND: Code;
-
-    /// The JSON of a state; of none, if it cannot be read.
-    fn view<'a>(id: &'a str, state: Option<&'a Self>, status: &'a str) -> Self::View<'a>;
-    /// Open or closed.
-    fn status(&self) -> &'static str;
-    /// One line for people, without id and status.
-    fn text(&self) -> String;
-}
 
 /// Shows one resource.
 pub(super) async fn show<T: Shown>(

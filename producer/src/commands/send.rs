@@ -27,14 +27,15 @@ use tollgate::span::span;
 use super::lookup::Coupons;
 use crate::arguments;
 use crate::context::Context;
-use crate::exit::{self, Exit};
+use crate::decision;
+use crate::exit::Exit;
 use crate::expired::warn_if_young;
 use crate::interrupt::Interrupt;
 use crate::now;
-use crate::operation;
 use crate::output::{complain, hint};
 use crate::progress::Progress;
 use crate::repeat::ChangeId;
+use crate::report;
 use crate::sender::{Chunk, Route, Sender, Work};
 use crate::served;
 
@@ -141,7 +142,7 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> 
                 Exit::of_outcome(answer.outcome.class).combine(told)
             }
             // It was sent, whatever else failed.
-            Err(error) => exit::report(&error).combine(Exit::Undecided),
+            Err(error) => report::report(&error).combine(Exit::Undecided),
         };
     }
     if exit != Exit::Done && exit != Exit::Refused {
@@ -268,7 +269,7 @@ impl Waiting {
         let replayed = outcome.seq.is_some_and(|seq| seq <= self.seq);
         let coupon = Coupons::Asked.of(tollgate, link, &outcome).await?;
         let code = outcome.code.and_then(Code::from_name);
-        let missing = code.and_then(|code| operation::missing(code, request));
+        let missing = code.and_then(|code| decision::missing(code, request));
         let now = match (outcome.class, code) {
             (OutcomeClass::NotDecided, _) => Some(served::why_it_waits(tollgate, link, &self.queue).await),
             (_, Some(code)) => now::of(tollgate, link, code, replayed, request).await,

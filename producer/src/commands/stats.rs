@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::worker;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::overview::{Conservation, Counts, Overview, QueueCounts, Reason};
 use crate::problems::{self, Listed, Problem, wrapped};
 use crate::table::{Table, age, count};
+use crate::workers;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, _args: Args) -> anyhow::Result<Exit> 
     let tollgate = context.open().await?;
     let overview = Overview::read(&tollgate).await?;
     // Where the workers of a partition cannot be read, that is said of the partition itself.
-    let (workers, _) = worker::read(&tollgate, &overview).await?;
+    let (workers, _) = workers::read(&tollgate, &overview).await?;
     let problems = problems::of(&overview, &workers, context.unsafe_redis_problems().await?);
     let stats = Stats { problems: &problems, overview: &overview };
     context.output().data(&stats, || human(&problems, &overview, width()))?;

@@ -8,6 +8,7 @@
 mod history;
 mod keys;
 mod reading;
+mod screen;
 mod view;
 
 use std::io::{self, IsTerminal};
@@ -20,9 +21,9 @@ use tollgate::Tollgate;
 use tollgate::failure::Failure;
 use tollgate::scripts::ScriptError;
 
-use self::history::History;
 use self::keys::Key;
 use self::reading::{Reader, Reading};
+use self::screen::Screen;
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -51,85 +52,6 @@ enum News {
     Key(Key),
     /// A key or a signal says so, or the terminal is gone.
     Stop,
-}
-
-/// The order of campaigns and accounts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Sort {
-    /// Most jobs within the last minute first.
-    #[default]
-    Moved,
-    /// Least left, or least available, first.
-    Left,
-    /// By name.
-    Name,
-}
-
-impl Sort {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Moved => "moved",
-            Self::Left => "left",
-            Self::Name => "name",
-        }
-    }
-
-    fn next(self) -> Self {
-        match self {
-            Self::Moved => Self::Left,
-            Self::Left => Self::Name,
-            Self::Name => Self::Moved,
-        }
-    }
-}
-
-/// What the screen shows.
-struct Screen {
-    /// Which namespace on which server.
-    title: String,
-    interval: Duration,
-    history: History,
-    /// Why the last read failed, if it did.
-    away: Option<String>,
-    /// What is read is not shown.
-    is_paused: bool,
-    sort: Sort,
-    /// Which table comes first.
-    table: usize,
-}
-
-impl Screen {
-    fn new(title: String, interval: Duration) -> Self {
-        let history = History::default();
-        Self { title, interval, history, away: None, is_paused: false, sort: Sort::default(), table: 0 }
-    }
-
-    fn pressed(&mut self, key: Key) {
-        let tables = view::TABLES.len();
-        match key {
-            // The keyboard's thread says that it is over.
-            Key::Quit => {}
-            Key::Pause => self.is_paused = !self.is_paused,
-            Key::Sort => self.sort = self.sort.next(),
-            Key::Next => self.table = (self.table + 1) % tables,
-            Key::Previous => self.table = (self.table + tables - 1) % tables,
-            Key::Table(table) if table < tables => self.table = table,
-            Key::Table(_) => {}
-        }
-    }
-
-    fn looked(&mut self, looked: Result<Reading, String>, now: Instant) {
-        if self.is_paused {
-            return;
-        }
-        match looked {
-            Ok(reading) => {
-                self.history.add(reading, now);
-                self.away = None;
-            }
-            Err(error) => self.away = Some(error),
-        }
-    }
 }
 
 /// Runs the command.
@@ -197,7 +119,12 @@ fn show(screen: Screen, news: &Receiver<News>, sender: Sender<News>) -> io::Resu
     // Puts the terminal back in a panic, too.
     let mut terminal = ratatui::try_init()?;
     // Only now are keys bytes rather than lines. Nobody waits for the thread: it hangs in a read.
-    std::thread::spawn(move || keys::read_on(&sender));
+    std::thread::spawn(move || {
+        keys::read_on(|key| {
+            let news = if key == Key::Quit { News::Stop } else { News::Key(key) };
+            sender.send(news).is_ok()
+        });
+    });
     let ended = draw_on(&mut terminal, screen, news);
     if terminal.show_cursor().is_err() {
         // Dropped, it would try again and complain on a stderr that is gone as well, which is a panic.

@@ -9,9 +9,10 @@ use tollgate::job::Resource;
 use tollgate::journal::ExportLine;
 use tollgate::resources::AccountState;
 
-use crate::commands::{job, listing};
+use crate::commands::listing;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::line_text::described;
 use crate::past;
 
 pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Result<Exit> {
@@ -31,12 +32,7 @@ pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Resul
                     (Some(available), Some(currency)) => money(u128::from(available), currency),
                     _ => "-".to_owned(),
                 };
-                format!(
-                    "{at:<24}  {:<20}  {after:>16}  {}  {}",
-                    export.code,
-                    line.id,
-                    job::described(&export)
-                )
+                format!("{at:<24}  {:<20}  {after:>16}  {}  {}", export.code, line.id, described(&export))
             })?;
         }
         Ok(ControlFlow::Continue(()))

@@ -11,7 +11,8 @@ use tollgate::parked::{self, PAGE_MAX};
 use tollgate::scripts::dead::{self, DeadResult, IDS_MAX};
 use tollgate::scripts::{ScriptError, queue};
 
-use super::{Which, list};
+use super::list;
+use super::which::Which;
 use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;

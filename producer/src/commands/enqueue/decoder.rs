@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tollgate::Tollgate;
@@ -15,7 +15,7 @@ use tollgate::fingerprint::Fingerprint;
 use tollgate::input::InputError;
 use tollgate::job::Job;
 
-use super::CHUNK;
+use super::input::GATHER;
 use super::outcomes::{REMEMBERED_MAX, SentJob, SentJobs};
 use super::rejected::Rejected;
 use crate::interrupt::Interrupt;
@@ -53,8 +53,8 @@ pub(super) struct Options {
     pub(super) interrupt: Interrupt,
 }
 
-/// How long a line waits for others before it is sent: who writes into a pipe sees its jobs arrive.
-pub(super) const GATHER: Duration = Duration::from_millis(100);
+/// Jobs in one pipeline. Larger ones cost memory and gain nothing: the round trip is already a percent.
+const CHUNK: usize = 1_000;
 /// How many lines of one cause are told each by itself.
 const TOLD_MAX: u64 = 10;
 

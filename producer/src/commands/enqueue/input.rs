@@ -9,17 +9,21 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
-use tollgate::code::Code;
 use tollgate::input::InputError;
 
-use super::checked::{After, Checked, Mark};
-use super::decoder::GATHER;
+use super::checked::{After, BLOCK_BYTES, Checked};
+use super::mark::Mark;
 use super::run_log::RunLog;
+use crate::arguments::wrong;
 use crate::run::{FileDigest, RunId};
+
+/// How long a line waits for others before it is sent: who writes into a pipe sees its jobs arrive.
+pub(super) const GATHER: Duration = Duration::from_millis(100);
 
 /// A reader that answers `WouldBlock` where nothing comes for a while, so that what was read before is sent.
 struct Timely(File);
@@ -35,9 +39,6 @@ impl Read for Timely {
         }
     }
 }
-
-/// How much is read, and compared, at a time.
-pub(super) const BLOCK_BYTES: usize = 256 * 1024;
 
 /// The input, opened.
 pub(super) struct Input {
@@ -170,8 +171,4 @@ fn stream(reader: Box<dyn Read + Send>, run: Option<RunId>, log: Option<&Path>) 
         rejected: Some(rejected.into()),
         repeated_by: RepeatedBy::Log,
     })
-}
-
-pub(super) fn wrong(field: &str, value: &str, allowed: &str) -> InputError {
-    InputError::new(Code::WrongType, field, value, allowed)
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use tollgate::input::InputError;
 
-use super::checked::Mark;
-use super::input::wrong;
+use super::mark::Mark;
+use crate::arguments::wrong;
 use crate::run::RunId;
 
 /// The open log, positioned at its end; its lock goes with the file.

@@ -17,10 +17,11 @@ use tollgate::scripts::lookup::ParkedState;
 use tollgate::scripts::settle::Answer;
 
 use crate::context::Context;
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 use crate::operation;
 use crate::output::{complain, hint};
 use crate::repeat::ChangeId;
+use crate::report;
 use crate::served;
 
 /// What came of it: the outcome as of `lookup`, and whether the job is cancelled by now.
@@ -48,7 +49,7 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
             Ok(_) => return what_is_so(context, &tollgate, &mut link, id, Code::NotScheduled).await,
             Err(error) => {
                 let what = format!("cancelling {id}, a {} of {}", request.kind(), request.resource());
-                let failed = exit::report(&anyhow::Error::from(error).context(what));
+                let failed = report::report(&anyhow::Error::from(error).context(what));
                 change.hint_to_repeat();
                 return Ok(failed);
             }

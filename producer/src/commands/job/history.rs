@@ -16,9 +16,9 @@ use tollgate::partition::Partition;
 use tollgate::scripts::queue;
 use tollgate::waiting::{self, Unsettled};
 
-use super::described;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::line_text::described;
 use crate::output::say;
 use crate::past::{self, Seen};
 use crate::served;

@@ -5,10 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::sync::mpsc::Sender;
 use std::time::Duration;
-
-use super::News;
 
 /// The pause where a terminal was set not to block and has nothing to say.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,23 +27,23 @@ pub(super) enum Key {
     Table(usize),
 }
 
-/// Reads keys until one of them, or the end of the terminal, says to stop.
-pub(super) fn read_on(news: &Sender<News>) {
+/// Reads keys until one of them, or the end of the terminal, says to stop; or until nobody wants them: `pressed` tells.
+pub(super) fn read_on(mut pressed: impl FnMut(Key) -> bool) {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        read_from(stdin.lock(), news);
+        read_from(stdin.lock(), &mut pressed);
     } else if let Ok(terminal) = File::open("/dev/tty") {
         // Stdin is something else; the keys are on the terminal all the same.
-        read_from(terminal, news);
+        read_from(terminal, &mut pressed);
     } else {
         // No keys at all: signals and the drawing say when it is over.
         return;
     }
     // The view may be gone already.
-    let _ = news.send(News::Stop);
+    pressed(Key::Quit);
 }
 
-fn read_from(mut terminal: impl Read, news: &Sender<News>) {
+fn read_from(mut terminal: impl Read, pressed: &mut impl FnMut(Key) -> bool) {
     let mut bytes = [0; 64];
     loop {
         match terminal.read(&mut bytes) {
@@ -56,7 +53,7 @@ fn read_from(mut terminal: impl Read, news: &Sender<News>) {
             Ok(0) | Err(_) => return,
             Ok(count) => {
                 for key in keys(&bytes[..count]) {
-                    if key == Key::Quit || news.send(News::Key(key)).is_err() {
+                    if key == Key::Quit || !pressed(key) {
                         return;
                     }
                 }
@@ -120,11 +117,14 @@ mod tests {
 
     #[test]
     fn the_end_of_the_terminal_is_the_end() {
-        let (news, heard) = std::sync::mpsc::channel();
-        read_from(io::empty(), &news);
-        read_from(&b"abc"[..], &news);
-        read_from(&b"pq"[..], &news);
-        assert!(matches!(heard.try_recv(), Ok(News::Key(Key::Pause))));
-        assert!(heard.try_recv().is_err());
+        let mut heard = Vec::new();
+        let mut pressed = |key| {
+            heard.push(key);
+            true
+        };
+        read_from(io::empty(), &mut pressed);
+        read_from(&b"abc"[..], &mut pressed);
+        read_from(&b"pq"[..], &mut pressed);
+        assert_eq!(heard, [Key::Pause]);
     }
 }

@@ -17,10 +17,10 @@ use tollgate::partition::Partition;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Status};
 use tollgate::scripts::payout::{self, ForReview, Listed};
 
-use crate::commands::worker;
 use crate::each::Failed;
 use crate::overview::Overview;
 use crate::problems::{self, Problem};
+use crate::workers;
 use movement::{Moved, Movements};
 
 /// Journal entries that one look reads in each partition: at more decisions than these hold, the share of
@@ -37,7 +37,7 @@ const REVIEWS_MAX: usize = 20;
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     pub(super) overview: Overview,
-    pub(super) workers: Vec<worker::Row>,
+    pub(super) workers: Vec<workers::Row>,
     /// Of the decisions since the look before, how many were looked at, and how many of them were refusals.
     pub(super) sampled: Sampled,
     /// What is wrong, worst first.
@@ -117,7 +117,7 @@ impl Reader {
     pub(super) async fn look(&mut self) -> anyhow::Result<Reading> {
         let tollgate = self.tollgate.clone();
         let overview = Overview::read(&tollgate).await?;
-        let (workers, _) = worker::read(&tollgate, &overview).await?;
+        let (workers, _) = workers::read(&tollgate, &overview).await?;
         let mut link = tollgate.server().link().await?;
         let problems = problems::of(&overview, &workers, Vec::new());
         self.movements.begin(overview.at_ms);

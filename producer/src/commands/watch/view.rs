@@ -4,23 +4,21 @@
 //! by a colour is also said by a word.
 
 mod counters;
+mod pieces;
 mod tables;
 
 use std::time::Instant;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Cell, Paragraph, RenderDirection, Row, Sparkline, Wrap};
+use ratatui::widgets::{Paragraph, RenderDirection, Sparkline};
 
-use super::Screen;
-use crate::table::{age, count, counted, duration};
+use super::screen::{Screen, TABLES};
+use crate::table::{count, duration};
+use pieces::block;
 
-pub(super) use tables::TABLES;
-
-/// Jobs older than this are shown in yellow, and ten times that in red.
-const OLD_MS: u64 = 10_000;
 /// From this width on what is wrong has a table of its own, and tables stand side by side from the second one on.
 const WIDE: u16 = 100;
 const TWO_TABLES_WIDTH: u16 = 76;
@@ -62,8 +60,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, now: Instant) {
     draw_curve(frame, curve, screen);
     // As many as fit, from the chosen one on.
     let columns = if bottom.width >= TWO_TABLES_WIDTH { 2 } else { 1 };
-    let rows = usize::from(bottom.height / TABLE_HEIGHT).clamp(1, TABLES.len().div_ceil(columns));
-    let mut shown = (0..TABLES.len()).map(|at| (screen.table + at) % TABLES.len());
+    let rows = usize::from(bottom.height / TABLE_HEIGHT).clamp(1, TABLES.div_ceil(columns));
+    let mut shown = (0..TABLES).map(|at| (screen.table + at) % TABLES);
     for row in Layout::vertical(vec![Constraint::Fill(1); rows]).split(bottom).iter() {
         for cell in Layout::horizontal(vec![Constraint::Fill(1); columns]).split(*row).iter() {
             if let Some(table) = shown.next() {
@@ -71,15 +69,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, now: Instant) {
             }
         }
     }
-}
-
-fn block(title: impl Into<Line<'static>>) -> Block<'static> {
-    Block::bordered().border_type(BorderType::Rounded).border_style(Style::new().dark_gray()).title(title)
-}
-
-/// Words where a table would be empty.
-fn words(title: String, text: Span<'static>) -> Paragraph<'static> {
-    Paragraph::new(text).wrap(Wrap { trim: true }).block(block(title))
 }
 
 /// Where a line is cut off, that is the address's end.
@@ -128,24 +117,6 @@ fn draw_curve(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
         .direction(RenderDirection::RightToLeft)
         .style(Style::new().fg(Color::Green));
     frame.render_widget(curve, area);
-}
-
-/// An age, in yellow or red (and bold) where it is one.
-fn aged(age_ms: Option<u64>) -> Span<'static> {
-    let text = Span::raw(age(age_ms));
-    match age_ms {
-        Some(ms) if ms >= 10 * OLD_MS => text.red().bold(),
-        Some(ms) if ms >= OLD_MS => text.yellow(),
-        _ => text,
-    }
-}
-
-fn right(text: impl Into<Span<'static>>) -> Cell<'static> {
-    Cell::from(Line::from(text.into()).right_aligned())
-}
-
-fn head<const N: usize>(cells: [Cell<'static>; N]) -> Row<'static> {
-    Row::new(cells).style(Style::new().add_modifier(Modifier::DIM))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 
 use super::super::history::Rates;
 use super::super::reading::Reading;
-use super::{aged, block, count, counted, right};
-use crate::table::age;
+use super::pieces::{aged, block, right};
+use crate::table::{age, count, counted};
 
 /// Rows of a name and a number, the number to the right.
 fn numbers(title: &'static str, rows: Vec<(&'static str, Span<'static>)>) -> Table<'static> {

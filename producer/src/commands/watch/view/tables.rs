@@ -8,14 +8,15 @@ use ratatui::style::Stylize;
 use ratatui::text::Span;
 use ratatui::widgets::{Cell, Row, Table};
 
-use super::super::Sort;
 use super::super::reading::{AccountRow, CampaignRow, Reading};
-use super::{age, aged, block, count, head, right, words};
+use super::super::screen::{self, Sort};
+use super::pieces::{aged, block, head, right, words};
+use crate::table::{age, count};
 
 type Draw = fn(&mut Frame<'_>, Rect, &str, &Reading, Sort);
 
 /// The tables in the order of their digits.
-pub(in super::super) const TABLES: [Draw; 6] = [campaigns, accounts, payouts, dead, queues, workers];
+const TABLES: [Draw; screen::TABLES] = [campaigns, accounts, payouts, dead, queues, workers];
 
 /// Draws one of [`TABLES`].
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, table: usize, reading: &Reading, sort: Sort) {

@@ -6,12 +6,12 @@ use ratatui::backend::TestBackend;
 use super::super::keys::Key;
 use super::super::reading::{AccountRow, CampaignRow, PayoutRow, Payouts, Reading, Sampled};
 use super::*;
-use crate::commands::worker;
 use crate::overview::{Conservation, Counts, Overview, QueueCounts, Reason};
 use crate::problems::{self, Problem};
+use crate::workers;
 
-fn worker(name: &str, state: &'static str) -> worker::Row {
-    worker::Row {
+fn worker(name: &str, state: &'static str) -> workers::Row {
+    workers::Row {
         host: Some("box".to_owned()),
         pid: Some(42),
         queues: vec!["default".to_owned()],
@@ -20,7 +20,7 @@ fn worker(name: &str, state: &'static str) -> worker::Row {
         state,
         beat_age_ms: Some(900),
         in_flight: 256,
-        ..worker::Row::silent(name)
+        ..workers::Row::silent(name)
     }
 }
 

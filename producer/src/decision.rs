@@ -1,0 +1,185 @@
+//! What came of one operation, in words and as JSON.
+//!
+//! Reading only, after the decision: it explains and decides nothing.
+
+use std::fmt;
+
+use serde::Serialize;
+use tollgate::Tollgate;
+use tollgate::code::{Class, Code, Stored};
+use tollgate::failure::Failure;
+use tollgate::ids::JobId;
+use tollgate::job::{CampaignTerms, Request, Resource, Window};
+use tollgate::journal;
+use tollgate::link::Link;
+use tollgate::partition::Partition;
+use tollgate::resources::{self, AccountState, CampaignState, Held};
+use tollgate::scripts::settle::Answer;
+
+use crate::exit::Exit;
+use crate::now;
+
+/// What came of one operation, as JSON `{id, partition, class, code, seq, replayed, field?}`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Decision {
+    id: String,
+    partition: u16,
+    class: &'static str,
+    #[serde(serialize_with = "name_of")]
+    pub(crate) code: Code,
+    seq: Option<u64>,
+    replayed: bool,
+    /// The first field in which what exists differs from what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// What does not exist, where that is the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
+    /// What is there now, in words that may change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<String>,
+    /// Whether what was asked for is so, by this request or by an earlier one.
+    #[serde(skip)]
+    is_so: bool,
+}
+
+fn name_of<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.name())
+}
+
+impl Decision {
+    pub(crate) fn exit(&self) -> Exit {
+        if self.is_so { Exit::Done } else { Exit::Refused }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        match (self.field, self.code.class()) {
+            (Some(field), _) => write!(f, ": {}, and its {field} differs", self.code.meaning())?,
+            (None, Class::Applied) => {}
+            (None, _) => write!(f, ": {}", self.code.meaning())?,
+        }
+        if let Some(missing) = &self.missing {
+            write!(f, ": {missing}")?;
+        }
+        if let Some(now) = &self.now {
+            write!(f, "; {now}")?;
+        }
+        if self.is_so && self.code.class() != Class::Applied {
+            f.write_str(" (by an earlier request: nothing is left to do)")?;
+        }
+        if self.replayed {
+            f.write_str(" (replayed: decided before)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Turns an answer into words: names the field that differs where something else is there. What was decided
+/// stands: if the details cannot be read, only they are missing.
+pub(crate) async fn explain(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &JobId,
+    request: &Request,
+    answer: Answer,
+) -> Decision {
+    let partition = tollgate.partition_of(request.resource());
+    let (seq, replayed) = match answer {
+        Answer::Decided { seq, .. } => (Some(seq), false),
+        Answer::Replayed { seq, .. } => (Some(seq), true),
+        _ => (None, false),
+    };
+    let (code, field) = match answer {
+        Answer::Mismatch { seq } => {
+            let line = journal::line_at(link, tollgate.keys(partition), seq).await;
+            let line = line.ok().and_then(Result::ok).flatten();
+            let field = line.and_then(|line| request.first_difference(&line.request));
+            (exists_code(id, request).unwrap_or(Code::IdMismatch), field)
+        }
+        other => match other.direct_code() {
+            code @ (Code::CampaignExists | Code::AccountExists) => {
+                (code, difference_to_what_exists(tollgate, link, partition, request).await.ok().flatten())
+            }
+            code => (code, None),
+        },
+    };
+    let id = id.to_string();
+    // Who asks to close what is closed has what was asked for.
+    let was_closed = matches!(
+        (request, code),
+        (Request::AccountClose { .. }, Code::AccountClosed) | (Request::CampaignClose { .. }, Code::Ended)
+    );
+    let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
+    let missing = missing(code, request);
+    let now = now::of(tollgate, link, code, replayed, request).await;
+    let is_so = class == Class::Applied || was_closed;
+    Decision {
+        id,
+        partition: partition.number(),
+        class: class.name(),
+        code,
+        seq,
+        replayed,
+        field,
+        missing,
+        now,
+        is_so,
+    }
+}
+
+/// The id of what a request asks for, if the code says that it does not exist.
+pub(crate) fn missing(code: Code, request: &Request) -> Option<String> {
+    (code.stored() == Stored::PastBound).then(|| request.resource().id().to_owned())
+}
+
+/// What a mismatch means under an id that the resource itself gives: the resource exists, on other terms.
+fn exists_code(id: &JobId, request: &Request) -> Option<Code> {
+    match request {
+        Request::CampaignCreate(terms) if *id == JobId::create_campaign(&terms.campaign) => {
+            Some(Code::CampaignExists)
+        }
+        Request::AccountOpen { account, .. } if *id == JobId::create_account(account) => {
+            Some(Code::AccountExists)
+        }
+        _ => None,
+    }
+}
+
+/// The field in which a resource that was made under another id differs; at least that id.
+async fn difference_to_what_exists(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    partition: Partition,
+    request: &Request,
+) -> Result<Option<&'static str>, Failure> {
+    let keys = tollgate.keys(partition);
+    let made_under_another = Some("id");
+    Ok(match (request, request.resource()) {
+        (Request::CampaignCreate(_), Resource::Campaign(id)) => {
+            match resources::read::<CampaignState>(link, keys, std::slice::from_ref(id)).await?.pop() {
+                Some(Held::State(state)) => {
+                    let there = Request::CampaignCreate(CampaignTerms {
+                        campaign: id.clone(),
+                        limit: state.limit,
+                        per_customer: state.per_customer,
+                        window: Window::new(state.opens_at, state.closes_at).unwrap_or_default(),
+                        codes: state.codes,
+                    });
+                    request.first_difference(&there).or(made_under_another)
+                }
+                _ => None,
+            }
+        }
+        (Request::AccountOpen { currency, .. }, Resource::Account(id)) => {
+            match resources::read::<AccountState>(link, keys, std::slice::from_ref(id)).await?.pop() {
+                Some(Held::State(state)) if state.currency != *currency => Some("currency"),
+                Some(Held::State(_)) => made_under_another,
+                _ => None,
+            }
+        }
+        _ => None,
+    })
+}
