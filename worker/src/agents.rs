@@ -31,10 +31,10 @@ use tollgate::scripts::ScriptError;
 
 use crate::failpoint::failpoint;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 use crate::supervisor::{Supervisor, panic_message};
+use crate::worker::Worker;
 
 /// One role.
 pub(crate) trait Agent: Send + 'static {

@@ -1,10 +1,8 @@
-//! The command line: what was typed ([`Args`]), and what the program needs of it ([`Config`]), checked once.
+//! The command line: what was typed ([`Args`]) becomes what the program needs ([`Config`]), checked once.
 //!
 //! Must not speak to Redis, and must not show a secret.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,15 +14,13 @@ use tollgate::scripts::settle::BATCH_MAX;
 use tollgate::span::span;
 
 use crate::arguments::{duration, listen_address};
+use crate::config::{Config, Queues};
 use crate::log::LogFormat;
 use crate::payout::options::{PayoutArgs, PayoutConfig};
 
 /// What goes on at once in this process: payouts, whose gateway takes its time.
 const CONCURRENCY_DEFAULT: usize = 10;
 const CONCURRENCY_MAX: usize = 1_000;
-/// Settle calls in flight: one runs in Redis while the next is put together or read. More would wait in Redis's
-/// queue and nowhere else.
-pub(crate) const SETTLES_MAX: usize = 2;
 const BATCH_DEFAULT: usize = 256;
 /// Smaller batches than this cost more per job than they save others in waiting.
 const BATCH_MIN_DEFAULT: usize = 64;
@@ -104,54 +100,6 @@ struct Args {
     log_format: LogFormat,
 }
 
-/// Which queues to serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Queues {
-    /// Every queue that the namespace has or gets, all with the same weight.
-    All,
-    /// These.
-    Named(Vec<(QueueName, u32)>),
-}
-
-impl Queues {
-    /// Whether a queue is one of them.
-    pub(crate) fn names(&self, queue: &QueueName) -> bool {
-        match self {
-            Self::All => true,
-            Self::Named(named) => named.iter().any(|(name, _)| name == queue),
-        }
-    }
-}
-
-impl fmt::Display for Queues {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => f.write_str("all"),
-            Self::Named(queues) => {
-                let queues: Vec<_> =
-                    queues.iter().map(|(queue, weight)| format!("{queue},{weight}")).collect();
-                f.write_str(&queues.join(" "))
-            }
-        }
-    }
-}
-
-/// What the program needs.
-#[derive(Debug, Clone)]
-pub(crate) struct Config {
-    pub(crate) redis: RedisOptions,
-    pub(crate) unsafe_redis: Safety,
-    pub(crate) namespace: Namespace,
-    pub(crate) queues: Queues,
-    pub(crate) concurrency: usize,
-    pub(crate) batch: RangeInclusive<usize>,
-    pub(crate) claim_idle: Duration,
-    pub(crate) drain_timeout: Duration,
-    pub(crate) listen: Option<SocketAddr>,
-    pub(crate) payout: PayoutConfig,
-    pub(crate) log_format: LogFormat,
-}
-
 /// What the process is started for.
 #[derive(Debug)]
 pub(crate) enum Invocation {
@@ -175,7 +123,7 @@ impl Invocation {
             return Ok(Self::HealthCheck(address));
         }
         crate::failpoint::check_environment()?;
-        Config::new(args).map(Box::new).map(Self::Work)
+        checked(args).map(Box::new).map(Self::Work)
     }
 }
 
@@ -187,39 +135,38 @@ pub(crate) fn write_manual(dir: &Path) -> std::io::Result<()> {
     tollgate_cli::write_manual::<Args>(dir)
 }
 
-impl Config {
-    fn new(args: Args) -> Result<Self, String> {
-        let in_range = |flag: &str, value: usize, most: usize| match value {
-            value if (1..=most).contains(&value) => Ok(value),
-            value => Err(format!("{flag} {value}: must be 1 to {most}")),
-        };
-        if args.claim_idle < CLAIM_IDLE_MIN {
-            let (given, least) = (span(args.claim_idle), span(CLAIM_IDLE_MIN));
-            return Err(format!("--claim-idle {given}: must be at least {least}"));
-        }
-        let batch_max = in_range("--batch", args.batch, BATCH_MAX)?;
-        let batch_min = args.batch_min.map(|min| in_range("--batch-min", min, batch_max)).transpose()?;
-        let redis = RedisOptions {
-            url: args.redis_url,
-            ca_file: args.redis_ca,
-            cert_file: args.redis_cert,
-            key_file: args.redis_key,
-            ..RedisOptions::from_env()
-        };
-        Ok(Self {
-            redis,
-            unsafe_redis: if args.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
-            namespace: args.namespace,
-            queues: queues(&typed_or_set(args.queues))?,
-            concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,
-            batch: batch_min.unwrap_or(BATCH_MIN_DEFAULT.min(batch_max))..=batch_max,
-            claim_idle: args.claim_idle,
-            drain_timeout: args.drain_timeout,
-            listen: args.listen,
-            payout: PayoutConfig::new(args.payout)?,
-            log_format: args.log_format,
-        })
+/// Checks what was typed.
+fn checked(args: Args) -> Result<Config, String> {
+    let in_range = |flag: &str, value: usize, most: usize| match value {
+        value if (1..=most).contains(&value) => Ok(value),
+        value => Err(format!("{flag} {value}: must be 1 to {most}")),
+    };
+    if args.claim_idle < CLAIM_IDLE_MIN {
+        let (given, least) = (span(args.claim_idle), span(CLAIM_IDLE_MIN));
+        return Err(format!("--claim-idle {given}: must be at least {least}"));
     }
+    let batch_max = in_range("--batch", args.batch, BATCH_MAX)?;
+    let batch_min = args.batch_min.map(|min| in_range("--batch-min", min, batch_max)).transpose()?;
+    let redis = RedisOptions {
+        url: args.redis_url,
+        ca_file: args.redis_ca,
+        cert_file: args.redis_cert,
+        key_file: args.redis_key,
+        ..RedisOptions::from_env()
+    };
+    Ok(Config {
+        redis,
+        unsafe_redis: if args.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
+        namespace: args.namespace,
+        queues: queues(&typed_or_set(args.queues))?,
+        concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,
+        batch: batch_min.unwrap_or(BATCH_MIN_DEFAULT.min(batch_max))..=batch_max,
+        claim_idle: args.claim_idle,
+        drain_timeout: args.drain_timeout,
+        listen: args.listen,
+        payout: PayoutConfig::new(args.payout)?,
+        log_format: args.log_format,
+    })
 }
 
 /// The queues that were typed, else those of the environment, which are separated by spaces.
@@ -252,7 +199,7 @@ mod tests {
 
     fn config(words: &[&str]) -> Result<Config, String> {
         let args = tollgate_cli::try_parse_from::<Args>(["tollgate-worker"].iter().chain(words));
-        Config::new(args.map_err(|error| error.to_string())?)
+        checked(args.map_err(|error| error.to_string())?)
     }
 
     #[test]

@@ -4,9 +4,7 @@
 //! promoter and the payer, unchanged. Left out is what decides nothing about jobs: beats, surveys, figures, signals.
 //! The locks of accounts are granted to everybody, since nothing may rest on them (G12).
 
-use std::fmt;
 use std::future::pending;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,39 +14,23 @@ use tollgate::ids::GatewayName;
 use tollgate::scripts::payout::Retry;
 
 use crate::agents::{self, payer::Payer, promoter::Promoter, reclaimer::Reclaimer};
-use crate::cli::{Config, Queues};
+use crate::config::{Config, Queues};
 use crate::health::Health;
 use crate::log::LogFormat;
-use crate::payout::Rules;
-use crate::payout::breaker::Pauses;
 use crate::payout::gateway::{GatewayOptions, parse_url};
 use crate::payout::options::PayoutConfig;
+use crate::payout::rules::{Pauses, Rules};
 use crate::pipeline;
-use crate::process::{Worker, start};
+use crate::process::start;
 use crate::shutdown::{Control, Phase};
 use crate::supervisor::Supervisor;
+use crate::worker::Worker;
+
+pub use crate::payout::bank::{Bank, BankReply, Question};
 
 /// For how long an attempt to pay may run, by the server's clock: nearly as long as a lease may be, since a worker's own
 /// time is moved at each of its steps.
 pub const LEASE: Duration = Duration::from_secs(600);
-
-/// A question to the payout gateway.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Question {
-    /// The idempotency key.
-    pub key: String,
-    /// The payment as it is sent; `None` asks what became of it.
-    pub payment: Option<String>,
-}
-
-/// What comes of a question: a status and a body, or no answer.
-pub type BankReply = Pin<Box<dyn Future<Output = Option<(u16, String)>> + Send>>;
-
-/// A payout gateway at which questions wait.
-pub trait Bank: fmt::Debug + Send + Sync {
-    /// Asks. If the future is dropped, the question may have arrived.
-    fn ask(&self, question: Question) -> BankReply;
-}
 
 /// One worker of an explored fleet.
 #[derive(Debug)]

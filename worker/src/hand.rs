@@ -3,6 +3,8 @@
 //! Three uses: after a lost reply the rows that are this worker's but not in hand are the ones that were lost; what is in
 //! hand and goes on is kept from others; and a drain is over when the hand is empty.
 
+pub(crate) mod suspicion;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +17,7 @@ use tollgate::ids::QueueName;
 use tollgate::partition::Partition;
 use tollgate::scripts::recover::HeldRow;
 
-use crate::pipeline::suspicion::Suspicion;
+use suspicion::Suspicion;
 
 /// Entries of one queue that are decided by one settle call.
 #[derive(Debug, Clone)]

@@ -18,10 +18,11 @@ use self::bounded::Bounded;
 use crate::failpoint::failpoint;
 use crate::health::Health;
 use crate::log;
-use crate::metrics::{Format, Now};
-use crate::process::Worker;
+use crate::metrics::Now;
+use crate::metrics::page::Format;
 use crate::shutdown::Phase;
 use crate::supervisor::Supervisor;
+use crate::worker::Worker;
 
 /// What the pages show. The worker comes later than the pages: they answer also while it waits for Redis.
 #[derive(Debug, Clone)]

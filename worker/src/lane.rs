@@ -3,6 +3,9 @@
 //! Which queues are served there and which of them are paused, how large a batch should be, whether a batch waits
 //! for Redis to heal, and whether a reply was lost.
 
+pub(crate) mod batch_size;
+mod read_size;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +24,9 @@ use tollgate::scripts::queue::{self, QueueStatus};
 use tollgate::scripts::stats::{PartitionStats, QueueProblem};
 use tollgate::scripts::{ScriptError, survey};
 
-use crate::cli::Queues;
-use crate::pipeline::batch_size::BatchSize;
-use crate::pipeline::read_size::ReadSize;
+use crate::config::Queues;
+use batch_size::BatchSize;
+use read_size::ReadSize;
 
 /// The queues that a worker serves in one partition.
 #[derive(Debug, Default)]

@@ -6,12 +6,14 @@
 
 mod arguments;
 mod cli;
+mod config;
 mod process;
 
 mod pipeline;
 
 mod agents;
 
+mod exit;
 #[cfg(feature = "explore")]
 pub mod explore;
 pub mod failpoint;
@@ -29,6 +31,7 @@ mod shutdown;
 mod slots;
 mod spare_links;
 mod supervisor;
+mod worker;
 
 use std::io::Write;
 use std::path::Path;
@@ -50,7 +53,7 @@ pub fn main() -> ExitCode {
         Ok(both) => both,
         Err(error) => {
             complain(&error);
-            return ExitCode::from(process::EXIT_USAGE);
+            return ExitCode::from(exit::USAGE);
         }
     };
     log::install(config.log_format, filter);

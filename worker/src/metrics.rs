@@ -4,7 +4,7 @@
 //! names. Updated once per batch; only how long a job took is noted job by job.
 
 mod classic;
-mod page;
+pub(crate) mod page;
 mod process;
 
 use std::sync::atomic::AtomicU64;
@@ -22,8 +22,6 @@ use tollgate::instant::Instant;
 use tollgate::job;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::{Answer, Item};
-
-pub(crate) use page::Format;
 
 type Label = [(&'static str, &'static str); 1];
 /// Partition and queue.
@@ -317,6 +315,7 @@ fn failure_kind(error: &ScriptError) -> &'static str {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::page::Format;
     use super::*;
 
     fn page(metrics: &Metrics, format: Format) -> String {

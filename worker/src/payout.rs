@@ -7,11 +7,16 @@
 //! of Redis lost: each step repeats as itself. Must not conclude anything from an answer that proves nothing.
 
 pub(crate) mod account_locks;
+#[cfg(feature = "explore")]
+pub(crate) mod bank;
 pub(crate) mod breaker;
 pub(crate) mod gateway;
 pub(crate) mod links;
 pub(crate) mod options;
+pub(crate) mod outcome;
+pub(crate) mod rules;
 pub(crate) mod setbacks;
+mod token;
 pub(crate) mod verdict;
 
 use std::time::Duration;
@@ -23,7 +28,7 @@ use tollgate::ids::{AccountId, JobId, Namespace};
 use tollgate::keys::Keys;
 use tollgate::random;
 use tollgate::scripts::ScriptError;
-use tollgate::scripts::payout::{self, Begin, Hold, Retry, Step};
+use tollgate::scripts::payout::{self, Begin, Hold, Step};
 use tollgate::scripts::settle::Answer;
 use tracing::{error, info, warn};
 
@@ -31,47 +36,16 @@ use crate::failpoint::failpoint;
 use crate::health::Health;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
-use breaker::Pauses;
 use gateway::Gateway;
 use links::Links;
+use outcome::Outcome;
+use rules::Rules;
 use verdict::{Payment, Verdict};
-
-/// How a gateway may be used.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    /// How long an attempt may take, from its begin in Redis to the end of its request.
-    pub(crate) lease: Duration,
-    /// What its keys allow after an unknown attempt.
-    pub(crate) retry: Retry,
-    /// For how long it honours a key.
-    pub(crate) key_window: Duration,
-    /// The pause after the lease of the first attempt; doubled for each that follows.
-    pub(crate) backoff: Duration,
-    /// How long nothing is paid when the gateway turns us away or cannot be reached.
-    pub(crate) pauses: Pauses,
-}
 
 /// The longest pause between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// What the clocks of two machines may differ in speed (1 %), and Redis's granularity: subtracted from a lease.
 const DRIFT: (u32, Duration) = (100, Duration::from_millis(2));
-
-/// What one look at a payout came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It ended, or needs a person.
-    Recorded(Code),
-    /// An attempt was made and proves nothing; it is tried again.
-    Unknown,
-    /// Nothing to do: it has ended, or another's lease is running.
-    NotOurs,
-    /// Our address or credentials are wrong: stop paying for a while.
-    Misconfigured { note: String },
-    /// The gateway cannot be reached, and nothing was sent: likewise.
-    NotSent { note: String },
-    /// A key of it is damaged: nobody can go on with it.
-    Damaged { what: String },
-}
 
 /// What came of a begin.
 enum Begun {

@@ -13,18 +13,16 @@
 //! that does not get its answer asks again, and a second worker with the same entries does no harm.
 //! A stage that panics loses nothing: its entries are in flight until they are settled.
 
-pub(crate) mod batch_size;
 mod decode;
+mod desk;
 pub(crate) mod fetch;
 pub(crate) mod found;
 mod outcome;
 mod park;
 mod plan;
-pub(crate) mod read_size;
 mod retry;
 mod schedule;
 mod settle;
-pub(crate) mod suspicion;
 mod trace;
 
 use std::panic::AssertUnwindSafe;
@@ -37,24 +35,17 @@ use tollgate::scripts::settle::Missing;
 use tracing::{error, warn};
 
 use crate::failpoint::failpoint;
+use crate::hand::suspicion::Suspicion;
 use crate::hand::{Batch, Held};
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::retry_loop::GaveUp;
 use crate::slots::Slot;
+use crate::worker::Worker;
 
-use self::suspicion::Suspicion;
+use self::desk::Desk;
 
 /// How often a job may panic alone before it goes to dead. As many as workers it may kill (see `suspicion`).
 const PANICS_MAX: usize = 3;
-
-/// Where a batch is worked on.
-struct Desk<'a> {
-    worker: &'a Worker,
-    lane: &'a Lane,
-    batch: &'a Batch,
-    slot: &'a mut Slot,
-}
 
 /// Takes a batch through its life. Returns when each of its entries is settled or moved, or when trying is over.
 /// Answers the slot.

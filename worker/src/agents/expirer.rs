@@ -15,8 +15,8 @@ use tollgate::scripts::settle::Answer;
 
 use super::Agent;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 /// Payouts that are looked at in one visit.
 const PAGE: usize = 500;

@@ -20,8 +20,8 @@ use tracing::{info, warn};
 
 use super::Agent;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 /// Between two searches.
 const REST: Duration = Duration::from_secs(300);

@@ -11,8 +11,8 @@ use tracing::error;
 
 use super::Agent;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::{Control, Phase};
+use crate::worker::Worker;
 
 /// Also how long a pause and a new queue take to be seen, of up to ten workers.
 const BEAT_EVERY: Duration = Duration::from_secs(1);

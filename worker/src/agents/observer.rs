@@ -11,8 +11,8 @@ use tollgate::scripts::{ScriptError, stats};
 
 use super::Agent;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 

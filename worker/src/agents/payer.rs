@@ -19,15 +19,17 @@ use tracing::{info, warn};
 use super::Agent;
 use crate::health::Health;
 use crate::lane::Lane;
+use crate::payout::Attempt;
 use crate::payout::account_locks::AccountLocks;
 use crate::payout::breaker::Breaker;
 use crate::payout::gateway::Gateway;
 use crate::payout::links::Links;
+use crate::payout::outcome::Outcome;
+use crate::payout::rules::Rules;
 use crate::payout::setbacks::Setbacks;
-use crate::payout::{Attempt, Outcome, Rules};
-use crate::process::Worker;
 use crate::process::inspector::may_pay;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 /// Another worker may hold new payouts at any time: look at least this often.
 const REST_MAX: Duration = Duration::from_millis(100);

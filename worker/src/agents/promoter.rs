@@ -16,8 +16,8 @@ use tracing::warn;
 
 use super::Agent;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 /// Another worker may schedule a job at any time: look at least this often.
 const REST_MAX: Duration = Duration::from_millis(500);

@@ -14,8 +14,8 @@ use tracing::info;
 
 use super::{Agent, heartbeater};
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(300);

@@ -18,8 +18,8 @@ use tracing::{info, warn};
 
 use super::Agent;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 /// The width of a bucket.
 const DROP_EVERY: Duration = Duration::from_secs(3600);

@@ -25,9 +25,9 @@ use crate::lane::Lane;
 use crate::pipeline;
 use crate::pipeline::fetch::is_time_out;
 use crate::pipeline::found::{Found, find};
-use crate::process::Worker;
 use crate::shutdown::Phase;
 use crate::slots::{Share, Slot};
+use crate::worker::Worker;
 
 /// How often to look, unless rows get old sooner.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

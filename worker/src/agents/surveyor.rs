@@ -18,8 +18,8 @@ use tollgate::scripts::stats::{PartitionStats, QueueStats, StreamIds};
 
 use super::Agent;
 use crate::lane::Lane;
-use crate::process::Worker;
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 /// Well within the minute in which a loss is to be seen.
 const LOOK_EVERY: Duration = Duration::from_secs(20);

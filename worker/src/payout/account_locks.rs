@@ -19,7 +19,7 @@ use tollgate::scripts::ScriptError;
 use tracing::{info, warn};
 
 use crate::health::Health;
-use crate::process::Worker;
+use crate::worker::Worker;
 
 /// Pauses of one account while another has its lock.
 const TAKEN_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));

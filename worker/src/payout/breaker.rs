@@ -4,22 +4,13 @@
 //! begins and once when it is over, and `/readyz` shows it: a worker that cannot pay is not ready.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tollgate::backoff::Backoff;
 use tollgate::incidents::{Incident, Incidents, Kind, Reporter};
 
-use super::Outcome;
-
-/// How long paying pauses.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pauses {
-    /// After an answer that says that our address or credentials are wrong.
-    pub(crate) refused: Duration,
-    /// After the first connection that did not come about; doubled for each that follows, up to `refused`.
-    pub(crate) unreachable: Duration,
-}
+use super::outcome::Outcome;
+use super::rules::Pauses;
 
 pub(crate) struct Breaker {
     pauses: Pauses,
@@ -116,6 +107,8 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const PAUSE: Duration = Duration::from_millis(20);

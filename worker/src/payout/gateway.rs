@@ -17,7 +17,7 @@ use reqwest::{Client, RequestBuilder, Url, redirect};
 use tollgate::ids::{AccountId, GatewayName, JobId, KeyPrefix, Namespace};
 use tollgate::payout_key::PayoutKey;
 
-use super::options::read_token;
+use super::token::read_token;
 use super::verdict::{Payment, Question, Verdict, judge, shorten};
 
 /// Most of an answer that is read, in bytes; what is longer proves nothing.
@@ -47,7 +47,7 @@ pub(crate) struct GatewayOptions {
     pub(crate) ca_file: Option<PathBuf>,
     /// What stands in for the gateway, at which questions wait.
     #[cfg(feature = "explore")]
-    pub(crate) bank: Option<Arc<dyn crate::explore::Bank>>,
+    pub(crate) bank: Option<Arc<dyn super::bank::Bank>>,
 }
 
 impl fmt::Debug for GatewayOptions {
@@ -186,7 +186,7 @@ impl Gateway {
     ) -> Verdict {
         #[cfg(feature = "explore")]
         if let Some(bank) = &self.options.bank {
-            let asked = crate::explore::Question {
+            let asked = super::bank::Question {
                 key: payment.key.clone(),
                 payment: (question == Question::Pay)
                     .then(|| serde_json::to_string(payment).unwrap_or_default()),

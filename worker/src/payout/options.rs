@@ -14,9 +14,9 @@ use tollgate::lock::LockNodes;
 use tollgate::scripts::payout::Retry;
 use tollgate::span::span;
 
-use super::Rules;
-use super::breaker::Pauses;
 use super::gateway::{GatewayOptions, parse_url};
+use super::rules::{Pauses, Rules};
+use super::token::read_token;
 use crate::arguments::duration;
 
 /// Beside the request itself, a lease covers the begin's round trip and the clocks' drift.
@@ -143,26 +143,6 @@ impl PayoutConfig {
             pauses: Pauses { refused: args.payout_pause, unreachable: args.payout_backoff },
         };
         Ok(Self { gateway, rules, hold_ttl: args.hold_ttl, lock_nodes })
-    }
-}
-
-/// The file's content, or the variable's.
-pub(crate) fn read_token(file: Option<&PathBuf>) -> Result<Option<String>, String> {
-    let token = match file {
-        None => env::text(env::TOLLGATE_PAYOUT_TOKEN),
-        Some(path) => {
-            let wrong =
-                |problem: &dyn fmt::Display| format!("--payout-token-file {}: {problem}", path.display());
-            Some(std::fs::read_to_string(path).map_err(|problem| wrong(&problem))?)
-        }
-    };
-    let token =
-        token.map(|token| token.trim_end_matches(['\r', '\n']).to_owned()).filter(|token| !token.is_empty());
-    match token {
-        Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err("the payout token: must be printable ASCII without spaces".to_owned())
-        }
-        token => Ok(token),
     }
 }
 

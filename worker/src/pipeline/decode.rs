@@ -76,8 +76,8 @@ fn poison_parcel<'a>(delivered: &'a Delivered, batch: &Batch, poison: Poison) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hand::suspicion::Suspicion;
     use crate::hand::{Left, WentOn};
-    use crate::pipeline::suspicion::Suspicion;
     use tollgate::fetch::Row;
     use tollgate::ids::QueueName;
 

@@ -22,13 +22,14 @@ use tollgate::scripts::recover::{Company, Recovery};
 use tollgate::scripts::stats::QueueProblem;
 
 use crate::failpoint::failpoint;
+use crate::hand::suspicion::Suspicion;
 use crate::hand::{Expected, Held};
 use crate::lane::Lane;
+use crate::pipeline;
 use crate::pipeline::found::{find, in_hand};
-use crate::pipeline::{self, suspicion::Suspicion};
-use crate::process::Worker;
 use crate::retry_loop::{GaveUp, RetryLoop};
 use crate::shutdown::Phase;
+use crate::worker::Worker;
 
 /// How long the first wait is after there was work, and the longest: each that brings nothing doubles it. It bounds what
 /// a wake-up costs that was lost, with a worker that died over it.

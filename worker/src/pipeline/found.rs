@@ -10,10 +10,10 @@ use tollgate::scripts::ScriptError;
 use tollgate::scripts::recover::{Company, Recovered, Recovery, recover};
 use tracing::info;
 
-use super::suspicion::Suspicion;
+use crate::hand::suspicion::Suspicion;
 use crate::hand::{Batch, Expected, Held, Left, WentOn};
 use crate::lane::Lane;
-use crate::process::Worker;
+use crate::worker::Worker;
 
 /// Entries that one read of a row asks for.
 const PAGE: usize = 500;

@@ -11,8 +11,8 @@ use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::settle::{Answer, Missing};
 use tracing::warn;
 
-use super::Desk;
 use super::decode::{Decoded, Parcel};
+use super::desk::Desk;
 use super::park::park;
 use super::plan::plan;
 use super::settle::settle;

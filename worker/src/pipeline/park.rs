@@ -7,8 +7,8 @@ use tollgate::scripts::park::{self, Destination, PARKED_MAX, Parked, Parking};
 use tollgate::scripts::settle::Source;
 use tracing::{debug, info};
 
-use super::Desk;
 use super::decode::Parcel;
+use super::desk::Desk;
 use super::retry::Retry;
 use crate::failpoint::failpoint;
 use crate::retry_loop::GaveUp;

@@ -3,7 +3,7 @@
 use tollgate::failure::Refusal;
 use tollgate::scripts::ScriptError;
 
-use super::Desk;
+use super::desk::Desk;
 use crate::hand::WentOn;
 use crate::lane::{Lane, Stuck};
 use crate::retry_loop::{GaveUp, RetryLoop};

@@ -10,8 +10,8 @@
 use tollgate::instant::Instant;
 use tollgate::scripts::park::{Destination, Parked};
 
-use super::Desk;
 use super::decode::{Decoded, Parcel};
+use super::desk::Desk;
 use super::park::park;
 use super::retry::Retry;
 use crate::retry_loop::GaveUp;

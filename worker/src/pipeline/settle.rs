@@ -7,7 +7,7 @@
 
 use tollgate::scripts::settle::{self, Answer, Item, Missing, Policy, Settlement, Source};
 
-use super::Desk;
+use super::desk::Desk;
 use super::retry::Retry;
 use crate::retry_loop::GaveUp;
 

@@ -5,8 +5,8 @@ use tollgate::code::Code;
 use tollgate::scripts::settle::Answer;
 use tracing::{Level, debug, enabled};
 
-use super::Desk;
 use super::decode::{Decoded, DecodedBatch};
+use super::desk::Desk;
 
 /// What was fetched or claimed, as it was decoded.
 pub(super) fn decoded(desk: &Desk<'_>, decoded: &DecodedBatch<'_>) {

@@ -8,9 +8,9 @@ use tollgate::scripts::hand_back::hand_back;
 use tollgate::scripts::reap::reap;
 use tracing::{debug, info, warn};
 
-use super::{PAYOUTS_A_HAND, Worker};
 use crate::lane::Lane;
 use crate::shutdown::Phase;
+use crate::worker::{PAYOUTS_A_HAND, Worker};
 
 /// A Redis that does not answer must not hold up the end; the reaper of another worker does the same later.
 const DEREGISTER_WITHIN: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::preflight::{Finding, Tier};
 use tracing::{info, warn};
 
-use crate::cli::Config;
+use crate::config::Config;
 use crate::failpoint::failpoint;
 use crate::health::Health;
 use crate::shutdown::Phase;

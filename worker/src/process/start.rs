@@ -13,12 +13,14 @@ use tollgate::scripts::{ScriptError, queue};
 use tollgate::{OpenError, Tollgate};
 use tracing::{error, info, warn};
 
-use super::{EXIT_UNREACHABLE, EXIT_USAGE, Worker, inspector};
-use crate::cli::{Config, Queues};
+use super::inspector;
+use crate::config::{Config, Queues};
+use crate::exit;
 use crate::health::Health;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 use crate::supervisor::Supervisor;
+use crate::worker::Worker;
 
 /// `None` if the process was told to end while it waited.
 pub(super) async fn open(
@@ -36,7 +38,7 @@ pub(super) async fn open(
         Err(error) => {
             error!("{error}");
             let usage = matches!(error, ConnectError::Endpoint(_));
-            return Err(ExitCode::from(if usage { EXIT_USAGE } else { EXIT_UNREACHABLE }));
+            return Err(ExitCode::from(if usage { exit::USAGE } else { exit::UNREACHABLE }));
         }
     };
     let Some(fit) = until_done(health, "connect", async || check(&server, config).await).await else {
@@ -74,7 +76,7 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
         Ok(report) => report,
         Err(failure) if failure.refusal() == Some(Refusal::Credentials) => {
             error!(hint = failure.hint(), "{failure}");
-            return Ok(Err(ExitCode::from(EXIT_UNREACHABLE)));
+            return Ok(Err(ExitCode::from(exit::UNREACHABLE)));
         }
         Err(failure) => return Err(failure.into()),
     };
@@ -85,7 +87,7 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
     if !report.is_fit() && config.unsafe_redis == Safety::Refuse {
         report.refusals().for_each(|finding| error!("{finding}"));
         error!("this Redis is not used; --allow-unsafe-redis turns refusals into warnings");
-        return Ok(Err(ExitCode::from(EXIT_UNREACHABLE)));
+        return Ok(Err(ExitCode::from(exit::UNREACHABLE)));
     }
     Ok(Ok(()))
 }
