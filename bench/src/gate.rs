@@ -16,6 +16,9 @@ use tollgate::scripts::settle::{Answer, Item, settle};
 
 use crate::private::Private;
 
+/// How many accounts withdrawals are spread over.
+pub(crate) const ACCOUNTS: u64 = 10_000;
+
 /// How many jobs are sent in one pipeline while a backlog is built.
 const LOAD_CHUNK: u64 = 1_000;
 const CAMPAIGN: &str = "bench";

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::private::Private;
-use crate::sections::Scale;
+use crate::scale::Scale;
 
 pub(crate) fn describe(scale: Scale) -> Result<Vec<(&'static str, String)>> {
     let cores = std::thread::available_parallelism()?.get();

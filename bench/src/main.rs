@@ -4,14 +4,6 @@
 //! that what else the machine does meets both alike; a ratio is the median of the rounds' ratios. Relies on the
 //! release binaries beside its own. Must not touch any Redis that it did not start.
 
-/// Says how far it is, on stderr. That nobody listens is no reason to stop measuring.
-macro_rules! talk {
-    ($($words:tt)+) => {{
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{}\n", format_args!($($words)+)).as_bytes());
-    }};
-}
-pub(crate) use talk;
-
 mod bank;
 mod cost;
 mod delay;
@@ -22,7 +14,9 @@ mod ours;
 mod private;
 mod process;
 mod report;
+mod scale;
 mod sections;
+mod talk;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,7 +25,9 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 
 use crate::report::Report;
-use crate::sections::{Scale, Section};
+use crate::scale::Scale;
+use crate::sections::Section;
+use crate::talk::talk;
 
 /// Measures Tollgate and prints ratios to the limit of the same Redis.
 #[derive(Debug, Parser)]
@@ -57,14 +53,14 @@ fn main() -> Result<ExitCode> {
     let sections = if args.sections.is_empty() { Section::PUBLISHED.to_vec() } else { args.sections };
     let mut report = Report::new(machine::describe(scale)?);
     for section in sections {
-        crate::talk!("== {}", section.title());
+        talk!("== {}", section.title());
         report.add(section.title(), section.run(scale)?);
     }
     let text = if args.markdown { report.markdown() } else { report.text() };
     let mut stdout = std::io::stdout();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
     if report.is_worse() {
-        crate::talk!("FAIL: more than 3 % worse than bench/instructions.txt has it");
+        talk!("FAIL: more than 3 % worse than bench/instructions.txt has it");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::cost::Rounds;
+
 /// One line of a table; an empty cell where a column does not apply.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
@@ -24,6 +26,19 @@ const HEADINGS: [&str; 7] =
 impl Row {
     fn cells(&self) -> [&str; 7] {
         [&self.what, &self.ours, &self.limit, &self.ratio, &self.redis_cpu, &self.client_cpu, &self.aim]
+    }
+}
+
+/// The cells that compare two measurements.
+pub(crate) fn compared(ours: &Rounds, limit: &Rounds) -> Row {
+    let ratio = ours.against(limit);
+    Row {
+        ours: format!("{:.0}/s", ours.rate()),
+        limit: format!("{:.0}/s", limit.rate()),
+        ratio: ratio.rate.to_string(),
+        redis_cpu: format!("{:.2} / {:.2}: {}", ours.redis_cpu(), limit.redis_cpu(), ratio.redis_cpu),
+        client_cpu: format!("{:.2} / {:.2}", ours.client_cpu(), limit.client_cpu()),
+        ..Row::default()
     }
 }
 

@@ -16,35 +16,9 @@ mod peers;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::cost::Rounds;
-use crate::gate::Workload;
+use crate::gate::{ACCOUNTS, Workload};
 use crate::report::Row;
-
-/// How many accounts withdrawals are spread over.
-pub(crate) const ACCOUNTS: u64 = 10_000;
-
-/// How much is measured.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Scale {
-    pub(crate) rounds: usize,
-    quick: bool,
-}
-
-impl Scale {
-    pub(crate) fn new(quick: bool, rounds: Option<usize>) -> Self {
-        Self { rounds: rounds.unwrap_or(if quick { 2 } else { 5 }).max(1), quick }
-    }
-
-    /// Whether it has to be quick.
-    pub(crate) fn is_quick(self) -> bool {
-        self.quick
-    }
-
-    /// A count of jobs, a tenth of it if it has to be quick.
-    pub(crate) fn jobs(self, full: u64) -> u64 {
-        if self.quick { full / 10 } else { full }
-    }
-}
+use crate::scale::Scale;
 
 /// A section of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -130,18 +104,5 @@ impl Section {
             Self::Instructions => instructions::run(scale),
             Self::Peers => peers::run(scale),
         }
-    }
-}
-
-/// The cells that compare two measurements.
-pub(crate) fn compared(ours: &Rounds, limit: &Rounds) -> Row {
-    let ratio = ours.against(limit);
-    Row {
-        ours: format!("{:.0}/s", ours.rate()),
-        limit: format!("{:.0}/s", limit.rate()),
-        ratio: ratio.rate.to_string(),
-        redis_cpu: format!("{:.2} / {:.2}: {}", ours.redis_cpu(), limit.redis_cpu(), ratio.redis_cpu),
-        client_cpu: format!("{:.2} / {:.2}", ours.client_cpu(), limit.client_cpu()),
-        ..Row::default()
     }
 }

@@ -6,7 +6,8 @@ use crate::cost::{Rounds, Spread};
 use crate::gate::Workload;
 use crate::ours;
 use crate::report::Row;
-use crate::sections::Scale;
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const BACKLOGS: [u64; 3] = [10_000, 100_000, 1_000_000];
 /// A backlog of ten thousand is gone in a tenth of a second: one such run says little.
@@ -20,7 +21,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
             for _ in 0..if n == 0 { RUNS_OF_SMALLEST } else { 1 } {
                 costs.0.push(ours::drain(Workload::Redeem, *jobs, 1)?);
             }
-            crate::talk!("round {round}, {jobs} jobs: {:.0}/s", costs.rate());
+            talk!("round {round}, {jobs} jobs: {:.0}/s", costs.rate());
         }
     }
     let middle = rounds[1].1.rate();

@@ -22,7 +22,7 @@ use tollgate::lock::{LockNodes, LockOptions, Locks, WorkError};
 
 use crate::delay::{self, Delay};
 use crate::report::Row;
-use crate::sections::Scale;
+use crate::scale::Scale;
 
 const WAITERS: [usize; 4] = [1, 10, 50, 200];
 const NODES: [usize; 3] = [1, 3, 5];

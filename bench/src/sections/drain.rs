@@ -4,8 +4,9 @@ use anyhow::Result;
 
 use crate::cost::Rounds;
 use crate::gate::Workload;
-use crate::report::{Row, verdict};
-use crate::sections::{Scale, compared};
+use crate::report::{Row, compared, verdict};
+use crate::scale::Scale;
+use crate::talk::talk;
 use crate::{limit, ours};
 
 const JOBS: u64 = 300_000;
@@ -19,7 +20,7 @@ pub(crate) fn run(scale: Scale, workload: Workload) -> Result<Vec<Row>> {
         one.0.push(limit::drain(workload, jobs, 1, limit::BATCH)?);
         two.0.push(limit::drain(workload, jobs, 2, limit::BATCH)?);
         let (one, two) = (ours.against(&one), ours.against(&two));
-        crate::talk!("round {round}: {} of one connection, {} of two", one.rate, two.rate);
+        talk!("round {round}: {} of one connection, {} of two", one.rate, two.rate);
     }
     let (best, connections) =
         if two.rate() > one.rate() { (&two, "two connections") } else { (&one, "one connection") };

@@ -12,8 +12,9 @@ use crate::cost::{Cost, Rounds};
 use crate::gate::{Gate, Workload};
 use crate::private::Private;
 use crate::process;
-use crate::report::{Row, verdict};
-use crate::sections::{Scale, compared};
+use crate::report::{Row, compared, verdict};
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const JOBS: u64 = 500_000;
 const AIM: f64 = 0.7;
@@ -31,7 +32,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     for round in 1..=scale.rounds {
         ours.0.push(producer(file.path(), jobs)?);
         limit.0.push(redis_benchmark(&payload, jobs)?);
-        crate::talk!("round {round}: {}", ours.against(&limit).rate);
+        talk!("round {round}: {}", ours.against(&limit).rate);
     }
     let ratio = ours.against(&limit).rate.median;
     let what = format!("{jobs} redemptions of {} bytes from a file", payload.len());

@@ -6,7 +6,8 @@ use crate::cost::Rounds;
 use crate::gate::Workload;
 use crate::ours;
 use crate::report::Row;
-use crate::sections::Scale;
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const JOBS: u64 = 300_000;
 const FLEETS: [usize; 3] = [1, 2, 4];
@@ -17,7 +18,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     for round in 1..=scale.rounds.min(3) {
         for (workers, costs) in &mut rounds {
             costs.0.push(ours::drain(Workload::Redeem, jobs, *workers)?);
-            crate::talk!("round {round}, {workers} workers: {:.0}/s", costs.rate());
+            talk!("round {round}, {workers} workers: {:.0}/s", costs.rate());
         }
     }
     let [(_, one), ..] = &rounds;

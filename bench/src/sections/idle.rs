@@ -13,7 +13,8 @@ use crate::ours::said;
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
-use crate::sections::Scale;
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const FLEETS: [usize; 3] = [1, 10, 100];
 const QUEUES: [&str; 6] = ["-q", "alpha", "-q", "beta", "-q", "gamma"];
@@ -48,7 +49,7 @@ fn fleet(workers: usize, watched_for: Duration) -> Result<Row> {
     let calls: u64 = commands.iter().map(|(_, calls)| calls).sum();
     if env::text(env::TOLLGATE_BENCH_COMMANDS).is_some() {
         commands.iter().for_each(|(name, calls)| {
-            crate::talk!("  {name}: {:.1}/s", *calls as f64 / watched_for.as_secs_f64());
+            talk!("  {name}: {:.1}/s", *calls as f64 / watched_for.as_secs_f64());
         });
     }
     let row = Row {
@@ -63,7 +64,7 @@ fn fleet(workers: usize, watched_for: Duration) -> Result<Row> {
         ratio: format!("{:.1} connections a worker", (connections - 1.0) / workers as f64),
         ..Row::default()
     };
-    crate::talk!("{}: {}", row.what, row.ours);
+    talk!("{}: {}", row.what, row.ours);
     Ok(row)
 }
 

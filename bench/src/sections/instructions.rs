@@ -14,13 +14,14 @@ use anyhow::{Context, Result, bail, ensure};
 use tollgate::ids::CustomerId;
 use tollgate::job::{Job, Request};
 
-use crate::gate::{Gate, Workload};
+use crate::gate::{ACCOUNTS, Gate, Workload};
 use crate::limit;
 use crate::ours::reached;
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
-use crate::sections::{ACCOUNTS, Scale};
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const FEW: u64 = 2_000;
 const MANY: u64 = 10_000;
@@ -85,7 +86,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
 }
 
 fn tell(name: &str, price: Price) {
-    crate::talk!("{name}: {:.0} instructions and {:.0} bytes a job", price.instructions, price.bytes);
+    talk!("{name}: {:.0} instructions and {:.0} bytes a job", price.instructions, price.bytes);
 }
 
 fn row(name: &str, what: String, ours: f64, limit: f64) -> Result<Row> {

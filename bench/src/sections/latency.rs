@@ -19,7 +19,8 @@ use crate::gate::{Gate, Workload};
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
-use crate::sections::Scale;
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const RATE: u32 = 500;
 const JOBS: u64 = 5_000;
@@ -41,7 +42,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     let (mut settled, mut pinged) = (Vec::new(), Vec::new());
     for round in 1..=scale.rounds.min(3) {
         let (ours, ping) = measure(scale.jobs(JOBS) + WARM_UP)?;
-        crate::talk!("round {round}: p50 {:.3} ms, p99 {:.3} ms", ours.p50, ours.p99);
+        talk!("round {round}: p50 {:.3} ms, p99 {:.3} ms", ours.p50, ours.p99);
         settled.push(ours);
         pinged.push(ping);
     }

@@ -18,7 +18,8 @@ use tollgate::lock::{LockNodes, LockOptions, Locks};
 use crate::cost::{Spread, median};
 use crate::delay;
 use crate::report::Row;
-use crate::sections::Scale;
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const NODES: [usize; 3] = [1, 3, 5];
 const TAKEN: u64 = 4_000;
@@ -52,7 +53,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
         let rounds = (1..=scale.rounds)
             .map(|round| {
                 let measured = runtime.block_on(measure(urls, scale.jobs(taken)))?;
-                crate::talk!("round {round}: {link}: {}", shown(&measured));
+                talk!("round {round}: {link}: {}", shown(&measured));
                 Ok(measured)
             })
             .collect::<Result<Vec<_>>>()?;

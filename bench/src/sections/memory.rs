@@ -3,12 +3,12 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::gate::{Gate, Workload};
+use crate::gate::{ACCOUNTS, Gate, Workload};
 use crate::ours::{said, seq, wait};
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
-use crate::sections::{ACCOUNTS, Scale};
+use crate::scale::Scale;
 
 const JOBS: u64 = 100_000;
 const BATCH: usize = 256;

@@ -15,7 +15,8 @@ use crate::ours::{entry, said, seq, wait};
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
-use crate::sections::Scale;
+use crate::scale::Scale;
+use crate::talk::talk;
 
 const HANDS: [u64; 4] = [1, 10, 50, 100];
 const ACCOUNTS: u64 = 1_000;
@@ -34,7 +35,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
         for (hands, rates) in HANDS.iter().zip(&mut rates) {
             let most = (limit(*hands) * AT_MOST.as_secs_f64()) as u64;
             let rate = pay(*hands, scale.jobs(PAYOUTS.min(most)))?;
-            crate::talk!("round {round}: -c {hands}: {rate:.0}/s");
+            talk!("round {round}: -c {hands}: {rate:.0}/s");
             rates.push(rate);
         }
     }

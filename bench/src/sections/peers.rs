@@ -13,8 +13,10 @@ use crate::gate::{Gate, Workload};
 use crate::ours::reached;
 use crate::private::Private;
 use crate::process::{Killed, children_cpu};
-use crate::report::Row;
-use crate::sections::{Scale, compared, latency};
+use crate::report::{Row, compared};
+use crate::scale::Scale;
+use crate::sections::latency;
+use crate::talk::talk;
 
 const JOBS: u64 = 50_000;
 const RATE: u64 = 500;
@@ -43,7 +45,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
             theirs.0.push(peer.drain(jobs)?);
             waits.push(latency::at_rate(at_rate)?);
             their_waits.push(peer.latency(at_rate)?);
-            crate::talk!("{}, round {round}: {} times its rate", peer.name, drained.against(&theirs).rate);
+            talk!("{}, round {round}: {} times its rate", peer.name, drained.against(&theirs).rate);
         }
         let (weight, their_weight) = (weight(jobs)?, peer.weight(jobs)?);
         let row = |what: &str, unit: &str, ours: f64, other: f64| Row {
