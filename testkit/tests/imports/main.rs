@@ -1,0 +1,212 @@
+//! No two files of a crate import one another, by whatever way round: every crate reads from the top down.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod circles;
+mod modules;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use modules::Modules;
+
+/// Files that still are in a circle. The list only shrinks: a file that is in none any more has to leave it.
+const KNOWN: [&str; 127] = [
+    "chaos/src/compose.rs",
+    "chaos/src/compose/run.rs",
+    "chaos/src/explore/memo.rs",
+    "chaos/src/explore/report.rs",
+    "chaos/src/explore/search.rs",
+    "chaos/src/explore/world.rs",
+    "chaos/src/explore/world/choices.rs",
+    "chaos/src/payouts.rs",
+    "chaos/src/payouts/bank.rs",
+    "chaos/src/payouts/report.rs",
+    "chaos/src/race/lock.rs",
+    "chaos/src/race/lock/advisory.rs",
+    "chaos/src/race/lock/etcd.rs",
+    "chaos/src/race/lock/redlock.rs",
+    "chaos/src/race/lock/zookeeper.rs",
+    "chaos/src/race/report.rs",
+    "chaos/src/race/report/charts.rs",
+    "chaos/src/race/report/damage.rs",
+    "chaos/src/race/report/json.rs",
+    "chaos/src/race/report/page.rs",
+    "chaos/src/race/report/table.rs",
+    "chaos/src/race/scenario.rs",
+    "chaos/src/race/scenario/atm.rs",
+    "chaos/src/race/scenario/coupon.rs",
+    "chaos/src/race/scenario/double_click.rs",
+    "chaos/src/race/scenario/loan.rs",
+    "chaos/src/race/scenario/stock.rs",
+    "chaos/src/race/scenario/ticket.rs",
+    "chaos/src/race/servers.rs",
+    "chaos/src/race/servers/etcd.rs",
+    "chaos/src/race/servers/postgres.rs",
+    "chaos/src/race/servers/zookeeper.rs",
+    "chaos/src/race/store.rs",
+    "chaos/src/race/store/postgres.rs",
+    "chaos/src/race/store/redis.rs",
+    "chaos/src/run/client.rs",
+    "chaos/src/run/containers.rs",
+    "chaos/src/run/containers/faults.rs",
+    "chaos/src/run/faults.rs",
+    "chaos/src/run/faults/clock.rs",
+    "chaos/src/run/faults/data.rs",
+    "chaos/src/run/faults/load.rs",
+    "chaos/src/run/faults/redis.rs",
+    "chaos/src/run/faults/way.rs",
+    "chaos/src/run/faults/workers.rs",
+    "chaos/src/run/finish.rs",
+    "chaos/src/run/ground.rs",
+    "chaos/src/run/judge.rs",
+    "chaos/src/run/judge/answers.rs",
+    "chaos/src/run/judge/bank.rs",
+    "chaos/src/run/judge/chain.rs",
+    "chaos/src/run/judge/house.rs",
+    "chaos/src/run/judge/queue.rs",
+    "chaos/src/run/judge/replay.rs",
+    "chaos/src/run/play.rs",
+    "chaos/src/run/report.rs",
+    "chaos/src/run/report/page.rs",
+    "chaos/src/run/sabotage.rs",
+    "chaos/src/run/scenario.rs",
+    "chaos/src/run/scenario/list.rs",
+    "chaos/src/run/site.rs",
+    "chaos/src/run/workload.rs",
+    "chaos/src/run/workload/asker.rs",
+    "chaos/src/run/workload/files.rs",
+    "chaos/src/run/workload/operator.rs",
+    "chaos/src/run/workload/parked.rs",
+    "chaos/src/run/workload/poison.rs",
+    "chaos/src/run/workload/storm.rs",
+    "chaos/src/run/workload/unheard.rs",
+    "shared/src/audit.rs",
+    "shared/src/audit/bank.rs",
+    "shared/src/audit/bank/books.rs",
+    "shared/src/audit/codes.rs",
+    "shared/src/audit/head.rs",
+    "shared/src/audit/holders.rs",
+    "shared/src/audit/keyspace.rs",
+    "shared/src/audit/model.rs",
+    "shared/src/audit/model/payout.rs",
+    "shared/src/audit/parked.rs",
+    "shared/src/audit/receipts.rs",
+    "shared/src/audit/replay.rs",
+    "shared/src/audit/state.rs",
+    "shared/src/codes.rs",
+    "shared/src/codes/line.rs",
+    "shared/src/codes/others.rs",
+    "shared/src/connect.rs",
+    "shared/src/connect/certificates.rs",
+    "shared/src/connect/endpoint.rs",
+    "shared/src/connect/inspection.rs",
+    "shared/src/connect/probe.rs",
+    "shared/src/connect/server.rs",
+    "shared/src/connect/url.rs",
+    "shared/src/embedded.rs",
+    "shared/src/embedded/binary.rs",
+    "shared/src/embedded/dir.rs",
+    "shared/src/embedded/process.rs",
+    "shared/src/embedded/temporary.rs",
+    "shared/src/fetch.rs",
+    "shared/src/incidents.rs",
+    "shared/src/incidents/register.rs",
+    "shared/src/journal.rs",
+    "shared/src/journal/export.rs",
+    "shared/src/link.rs",
+    "shared/src/lock.rs",
+    "shared/src/lock/attempt.rs",
+    "shared/src/lock/claim.rs",
+    "shared/src/lock/give_back.rs",
+    "shared/src/lock/held.rs",
+    "shared/src/lock/line.rs",
+    "shared/src/lock/node.rs",
+    "shared/src/lock/nodes.rs",
+    "shared/src/lock/queue.rs",
+    "shared/src/lock/seat.rs",
+    "shared/src/preflight.rs",
+    "shared/src/sabotage.rs",
+    "shared/src/script.rs",
+    "shared/src/scripts.rs",
+    "shared/src/scripts/init.rs",
+    "shared/src/scripts/queue.rs",
+    "shared/src/scripts/recover.rs",
+    "shared/src/scripts/settle.rs",
+    "shared/src/scripts/settle/assembly.rs",
+    "shared/src/scripts/stats.rs",
+    "shared/src/scripts/survey.rs",
+    "testkit/src/proxy.rs",
+    "testkit/src/proxy/apart.rs",
+    "testkit/src/proxy/connection.rs",
+];
+
+/// Reads every crate of the workspace.
+fn workspace(root: &Path) -> Modules {
+    let mut modules = Modules::default();
+    for folder in fs::read_dir(root).unwrap() {
+        for start in ["src/lib.rs", "src/main.rs"] {
+            let file = folder.as_ref().unwrap().path().join(start);
+            if file.is_file() {
+                modules.read_crate(root, &file);
+            }
+        }
+    }
+    modules
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let modules = workspace(root);
+    assert!(modules.files().len() > 300, "only {} files were read", modules.files().len());
+
+    let found = circles::of(&modules.imports());
+    let in_circles: BTreeSet<&str> = found.iter().flat_map(|circle| circle.files()).collect();
+    let known = BTreeSet::from(KNOWN);
+    let new: Vec<String> = found
+        .iter()
+        .filter(|circle| !circle.files().all(|file| known.contains(file)))
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        new.is_empty(),
+        "files import one another in a circle. What both need gets a file of its own, below both:\n{}",
+        new.join("\n")
+    );
+    let gone: Vec<_> = known.difference(&in_circles).collect();
+    assert!(gone.is_empty(), "in no circle any more, so they leave the list KNOWN: {gone:?}");
+}
+
+/// Each way to name something of another file, in a crate of two files that use one another, and ways that are none.
+#[test]
+fn a_circle_is_seen_by_every_way_to_write_it() {
+    for (text, is_circle) in [
+        ("use crate::Above; pub struct Below(Above);", true),
+        ("use super::{other::{Other}, Above}; pub struct Below;", true),
+        ("use super::*; pub struct Below;", true),
+        ("use crate as top; pub struct Below(top::Above);", true),
+        ("pub struct Below(crate::Above);", true),
+        ("pub struct Below; fn f() { use super::Above; }", true),
+        ("pub struct Below; fn f() { println!(\"{}\", super::above()); }", true),
+        ("#[derive(Above)] #[arg(value_parser = crate::above)] pub struct Below;", true),
+        ("use crate::handed_on::Above; pub struct Below;", true),
+        ("pub struct Below; #[cfg(test)] mod tests { use crate::Above; }", false),
+        ("pub struct Below; #[cfg(test)] fn f() { crate::above() }", false),
+        ("use crate::other::Other; use std::fmt::{self, Debug}; pub struct Below;", false),
+        ("/// [`crate::Above`]\npub struct Below;", false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let above = "mod below; mod other; use below::Below; pub struct Above(Below); fn above() {}\n\
+                     mod handed_on { pub use crate::Above; }";
+        for (file, text) in [("lib.rs", above), ("below.rs", text), ("other.rs", "pub struct Other;")] {
+            fs::write(dir.path().join(file), text).unwrap();
+        }
+        let mut modules = Modules::default();
+        modules.read_crate(dir.path(), &dir.path().join("lib.rs"));
+        let found = circles::of(&modules.imports());
+        let is_found = found.iter().any(|circle| circle.files().any(|file| file == "below.rs"));
+        assert_eq!(is_found, is_circle, "{text}");
+    }
+}
