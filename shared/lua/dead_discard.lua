@@ -2,9 +2,11 @@
 -- dead_discard: gives dead jobs up for good. Nothing was decided for them, so an id may be sent again.
 --
 -- KEYS     head parked dead
--- ARGV     nonce, then the ids
+-- ARGV     nonce, then for each job: id
 -- returns  nonce, status, and for status
---            done                for each id: discarded or absent (not in dead)
+--            done                for each id one of
+--              discarded
+--              absent            not in dead
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   absent for what the first call discarded.
 --

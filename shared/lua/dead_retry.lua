@@ -1,11 +1,14 @@
 #!lua
 -- dead_retry: puts dead jobs back into their streams, undecided as they are.
 --
--- KEYS     head queues registered parked dead, then the stream and the rows in flight of every queue
--- ARGV     nonce queue_count, then the name of every queue in the order of KEYS, then the ids
+-- KEYS     head queues registered parked dead, then for each queue: queue in_flight
+-- ARGV     nonce queue_count, then for each queue, in the order of KEYS: name, then for each job: id
 -- returns  nonce, status, and for status
---            done                for each id: requeued, absent (not in dead) corrupt_state (its row is damaged) or
---                                not_kept (there are no bytes to put back)
+--            done                for each id one of
+--              requeued
+--              absent            not in dead
+--              corrupt_state     its row is damaged, or its queue is gone
+--              not_kept          there are no bytes to put back
 --            stale_keys          a queue was added: read the list again
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   absent for what the first call put back.

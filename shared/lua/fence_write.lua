@@ -3,7 +3,7 @@
 --
 -- KEYS     guarded
 -- ARGV     nonce fence value
--- returns  nonce, status
+-- returns  nonce, status, and for status
 --            written
 --            fenced     a newer token was minted
 --            unminted   the token is newer than any this server knows: its mint was lost in a failover or a

@@ -3,7 +3,8 @@
 --
 -- KEYS     head in_flight
 -- ARGV     nonce name worker
--- returns  nonce, status: handed_back and how many rows
+-- returns  nonce, status, and for status
+--            handed_back         how many rows
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   handed_back; what was given up already is given up.
 --

@@ -3,8 +3,11 @@
 --
 -- KEYS     head journal resources parked kept
 -- ARGV     nonce partition partitions retention_ms identity
--- returns  nonce, status: created; changed (the head was there); other_parameters (of another partition number
---          or count, another identity or another format, and which); corrupt_state (there is history without a head)
+-- returns  nonce, status, and for status
+--            created
+--            changed             the head was there
+--            other_parameters    it is of another partition number or count, another identity or another format: which
+--            corrupt_state       there is history without a head
 -- repeat   changed, with the same values.
 --
 -- After a loss of data nothing may start issuing from zero: a partition that has a journal, receipts, resources

@@ -2,7 +2,7 @@
 -- init_meta: the signpost of a namespace, written before its heads (initialising) and after them (ready).
 --
 -- KEYS     meta
--- ARGV     nonce state partitions retention_ms identity tags; state is initialising or ready
+-- ARGV     nonce state partitions retention_ms identity tags; state is initialising or ready,
 --          tags are those of all partitions in their order, a space between two
 -- returns  nonce, status, and for status
 --            written             the identity in force, which a namespace keeps

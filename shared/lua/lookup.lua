@@ -2,15 +2,15 @@
 -- lookup: what is known of ids in one partition.
 -- Programs that do not use the library call it too, as docs/lookup.lua: docs/protocol.md says how.
 --
--- KEYS     head parked kept, then of every timed id its receipt bucket and its hold
--- ARGV     nonce, then for each id: id hour bucket; hour is '' for a timeless id, bucket the position of its
---          bucket's key in KEYS, which its hold's key follows
+-- KEYS     head parked kept, then for each timed id: receipts hold
+-- ARGV     nonce, then for each job: id hour bucket; hour is '' for a timeless id, bucket the position of its
+--          receipts' key in KEYS, which its hold's key follows
 -- returns  nonce, status, and for status
 --            found               the head's seq, then for each id one of
---                                receipt <fingerprint> <code> <seq>   also where an open hold stands for it
---                                parked <state> <fingerprint> <due_at_ms> <reason>
---                                expired   below the floor, and neither kept nor parked
---                                none      no trace: waiting in a stream, or never arrived
+--              receipt <fingerprint> <code> <seq>   also where an open hold stands for it
+--              parked <state> <fingerprint> <at_ms> <reason>   at_ms: when it is due, or when it gave up
+--              expired           below the floor, and neither kept nor parked
+--              none              no trace: waiting in a stream, or never arrived
 --            uninitialised, corrupt_partition: what was found
 -- repeat   the same, later.
 local head_key, parked_key, kept_key = KEYS[1], KEYS[2], KEYS[3]

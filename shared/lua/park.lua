@@ -1,9 +1,9 @@
 #!lua
 -- park: moves entries of one row in flight out of their stream, undecided: to scheduled (not due yet) or to dead.
 --
--- KEYS     head queue in_flight parked scheduled dead kept, then the receipt bucket and the hold of each entry's id
+-- KEYS     head queue in_flight parked scheduled dead kept, then for each entry: receipts hold
 -- ARGV     nonce queue_name row token left, then for each entry: entry id fingerprint hour destination due_at_ms
---          attempts reason excess envelope. left are the entries of the row that the caller knows beside these, a space
+--          attempts reason excess envelope; left are the entries of the row that the caller knows beside these, a space
 --          between two; hour is '' for a timeless id; destination is scheduled or dead; due_at_ms counts for
 --          scheduled; excess says what becomes of it where DEAD_MAX are dead for the reason already: keep, strip (of
 --          poison: length and SHA-1 stand for its bytes) or refuse
@@ -14,7 +14,7 @@
 --              due             not moved: it may be settled now
 --              dead_full       not moved, since there are too many dead for this reason: settle may refuse it
 --              not_owner       not moved: it does not lie in this row, under this token
---              replayed:<code>:<seq>, id_mismatch:<seq>, id_expired   answered; it has left the row
+--              replayed:<code>:<seq>, id_mismatch:<seq>, id_expired: answered; it has left the row
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   not_owner: what the first call moved has left the row.
 --

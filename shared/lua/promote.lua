@@ -1,8 +1,8 @@
 #!lua
 -- promote: puts scheduled jobs that are due, by server time, back into their streams.
 --
--- KEYS     head queues registered parked scheduled dead, then the stream and the rows in flight of every queue
--- ARGV     nonce limit, then the name of every queue, in the order of their keys
+-- KEYS     head queues registered parked scheduled dead, then for each queue: queue in_flight
+-- ARGV     nonce limit, then for each queue, in the order of KEYS: name
 -- returns  nonce, status, and for status
 --            promoted            how many, how many went to dead (their row is damaged or their queue gone),
 --                                at_ms, due_at_ms of the next scheduled job or ''

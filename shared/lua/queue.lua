@@ -3,7 +3,8 @@
 --
 -- KEYS     head queues queue in_flight
 -- ARGV     nonce name status; status is active, paused, or '' to leave it (active if the queue is new)
--- returns  nonce, status: the queue's status now
+-- returns  nonce, status, and for status
+--            active, paused: what the queue is now
 --            queue_lost          something of it had been there and is gone: what (see queue_state); nothing was
 --                                made again, for that would hide the loss; queue_repair does it
 --            uninitialised, corrupt_partition: what was found; nothing was written

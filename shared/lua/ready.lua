@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- ready: which of some queues have entries that wait.
 --
--- KEYS     head, then the stream of every queue that is asked for
--- ARGV     nonce, then the name of each, in the order of its stream in KEYS
+-- KEYS     head, then for each queue: queue
+-- ARGV     nonce, then for each queue, in the order of KEYS: name
 -- returns  nonce, status, and for status
 --            ready               for each queue 1 if something waits in it, or did and was deleted, else 0
 -- repeat   the same, later.

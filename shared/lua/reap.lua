@@ -3,7 +3,10 @@
 --
 -- KEYS     workers
 -- ARGV     nonce worker silent_ms_min; silent_ms_min 0 removes a worker that says so of itself
--- returns  nonce, status: reaped, alive (it beat since), corrupt_partition and what was found
+-- returns  nonce, status, and for status
+--            reaped
+--            alive               it beat since
+--            corrupt_partition   what was found
 -- repeat   reaped.
 --
 -- Nothing rests on the list: rows in flight name their workers themselves.

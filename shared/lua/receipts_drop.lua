@@ -2,8 +2,8 @@
 -- receipts_drop: raises the receipts floor as far as the rule and the declared buckets allow, and unlinks what
 -- is below.
 --
--- KEYS     head queues registered, then the stream and the rows in flight of every queue, then the buckets of the hours from the floor on
--- ARGV     nonce floor_hour bucket_count pace, then the name of every queue; floor_hour is the floor that the
+-- KEYS     head queues registered, then for each queue: queue in_flight, then for each hour from the floor on: bucket
+-- ARGV     nonce floor_hour bucket_count pace, then for each queue, in the order of KEYS: name; floor_hour is the floor that the
 --          caller read and for which it declared the buckets; pace is paced, or by_hand
 -- returns  nonce, status, and for status
 --            dropped             the floor now, the floor the rule and the pace allow (call again while they

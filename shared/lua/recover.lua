@@ -3,8 +3,8 @@
 -- of, and takes over what another worker has held for too long.
 --
 -- KEYS     head queue in_flight
--- ARGV     nonce name worker idle_ms_min extent alone, then for each row that the caller holds: its token, 1 if it is
---          to be kept alive (else 0); extent is keep (nothing else is done), own (what is the caller's and not held is
+-- ARGV     nonce name worker idle_ms_min extent alone, then for each row that the caller holds: token alive; alive is 1 if
+--          it is to be kept alive, else 0; extent is keep (nothing else is done), own (what is the caller's and not held is
 --          named too) or others (and one row of another is taken over); alone is 1 if nothing else is worked on in the
 --          caller's process, else 0
 -- returns  nonce, status, and for status

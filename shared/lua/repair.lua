@@ -2,9 +2,9 @@
 -- repair: writes what a replay of the journal has proved, if nothing was decided since, and notes in the journal who
 -- did it and why.
 --
--- KEYS     head journal, then the keys that are repaired
--- ARGV     nonce by seq hash note, then the commands: for each how many words follow, its name, the position in KEYS
---          of its key, its further words (of RENAME the position of the other key)
+-- KEYS     head journal, then for each of the commands: key
+-- ARGV     nonce by seq hash note, then for each of the commands, one after the other: word; its words are: how many
+--          follow, its name, the position in KEYS of its key, its further words (of RENAME the position of the other key)
 -- returns  nonce, status, and for status
 --            repaired
 --            moved     something was decided or repaired since the replay: replay on and try again

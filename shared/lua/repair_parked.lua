@@ -3,10 +3,14 @@
 -- have no row: their bytes are lost, which is counted as discarded.
 --
 -- KEYS     head journal parked scheduled dead
--- ARGV     nonce by note apply, then ids; apply is 1, or 0 to say only what would be done
+-- ARGV     nonce by note apply, then for each job: id; apply is 1, or 0 to say only what would be done
 -- returns  nonce, status, and for status
---            done      for each id: intact, to_scheduled, to_dead (put back), unlisted (it is back in its stream),
---                      lost (no row), or corrupt_state (a row that cannot be read, left as it is)
+--            done                for each id one of
+--              intact
+--              to_scheduled, to_dead: put back
+--              unlisted          it is back in its stream
+--              lost              it has no row
+--              corrupt_state     a row that cannot be read, left as it is
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   intact for what the first call put right.
 --

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- stats: the counters of one partition and its queues, all of one instant.
 --
--- KEYS     head queues registered scheduled dead parked, then the stream and the rows in flight of every queue
--- ARGV     nonce, then the name of every queue, in the order of their keys
+-- KEYS     head queues registered scheduled dead parked, then for each queue: queue in_flight
+-- ARGV     nonce, then for each queue, in the order of KEYS: name
 -- returns  nonce, status, and for status
 --            stats               at_ms, then the head as HGETALL gives it (a list), scheduled, dead, parked,
 --                                then for each queue a list: name, status (active, paused or unopened), problem

@@ -2,8 +2,8 @@
 -- survey: what stats answers, and remembers what it saw of each queue: so what is lost later can be counted, and
 -- what stands still has an age whatever the clock does.
 --
--- KEYS     head queues registered scheduled dead parked resources, then the stream and the rows in flight of every queue
--- ARGV     nonce, then the name of every queue, in the order of their keys
+-- KEYS     head queues registered scheduled dead parked resources, then for each queue: queue in_flight
+-- ARGV     nonce, then for each queue, in the order of KEYS: name
 -- returns  nonce, status, and for status
 --            stats               as stats answers it, as it was before this call
 --            uninitialised, stale_keys, corrupt_partition: what was found; nothing was written

@@ -6,173 +6,93 @@
 //! call: it is never accepted and its connection is thrown away (G22). A reply of another shape than the
 //! script's header says is treated alike. Must not repeat a call that may have happened.
 
+mod reply;
+mod text;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::{Arg, Cmd, ToRedisArgs, Value};
-use sha1::{Digest, Sha1};
 
 use crate::failure::Failure;
 use crate::link::Link;
 use crate::random;
 
-/// A file of Lua.
-#[derive(Debug)]
-pub(crate) struct File {
-    /// Below `lua/`.
-    pub(crate) name: &'static str,
-    pub(crate) text: &'static str,
-}
+pub(crate) use reply::{Keyword, Reply, keywords};
+#[cfg(any(test, feature = "sabotage"))]
+pub(crate) use text::Edit;
+pub(crate) use text::{Assembled, File, Part, file, parts};
 
-/// The file of this name below `lua/`.
-macro_rules! file {
-    ($name:expr) => {
-        $crate::script::File {
-            name: $name,
-            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $name)),
-        }
-    };
-}
-pub(crate) use file;
-
-/// What stands between a script's header and its code.
-#[derive(Debug)]
-pub(crate) enum Part {
-    /// A file as it is.
-    File(File),
-    /// Files that few calls need, as the body of one function of this name and these parameters: what it costs a call to
-    /// make their functions and tables is paid by those that call it.
-    Function(&'static str, &'static [File]),
-}
-
-/// Lua that several scripts share.
-pub(crate) mod parts {
-    use super::Part;
-
-    macro_rules! part {
-        ($static:ident, $name:expr) => {
-            pub(crate) const $static: Part = Part::File(file!($name));
-        };
-    }
-    part!(NUMBERS, "parts/numbers.lua");
-    part!(CHECKS, "parts/checks.lua");
-    part!(PARKED_ROW, "parts/parked_row.lua");
-    part!(DEAD_COUNT, "parts/dead_count.lua");
-    part!(RECEIPT, "parts/receipt.lua");
-    part!(COUNTED, "parts/counted.lua");
-    part!(CLOCK, "parts/clock.lua");
-    part!(GROUP, "parts/group.lua");
-    part!(QUEUE_FIELDS, "parts/queue_fields.lua");
-    part!(FORMAT, "parts/format.lua");
-    part!(HEAD_COUNTERS, "parts/head_counters.lua");
-    part!(IN_FLIGHT, "parts/in_flight.lua");
-    part!(ROW, "parts/row.lua");
-    part!(ROWS, "parts/rows.lua");
-    part!(ENTRIES, "parts/entries.lua");
-    part!(QUEUE_STATE, "parts/queue_state.lua");
-    part!(PARTITION_STATS, "parts/partition_stats.lua");
-    part!(JOURNAL_NOTE, "parts/journal_note.lua");
-    part!(QUEUE_STREAMS, "parts/queue_streams.lua");
-    part!(REQUEUE, "parts/requeue.lua");
-}
-
-/// One script: its file, the parts it uses, and the names of its KEYS and ARGV that every call has.
+/// One script: its file, the parts it uses, and what its header says of its calls and of its replies.
 pub(crate) struct Script {
     pub(crate) name: &'static str,
     pub(crate) main: File,
     pub(crate) parts: &'static [Part],
-    pub(crate) keys: &'static [&'static str],
-    pub(crate) args: &'static [&'static str],
+    pub(crate) keys: Names,
+    pub(crate) args: Names,
+    /// The statuses that are its own: of one enum, which its wrapper matches; none of a script without a status.
+    pub(crate) statuses: &'static [&'static [&'static str]],
+    /// The words for each of what it is asked about, likewise.
+    #[cfg(test)]
+    pub(crate) each: &'static [&'static [&'static str]],
+    /// The statuses that any script may give instead of doing its work.
+    pub(crate) refusals: &'static [&'static str],
     pub(crate) assembled: OnceLock<Assembled>,
 }
 
-/// The text as Redis runs it.
-pub(crate) struct Assembled {
-    text: String,
-    /// Where each file begins: the line of the text, which line of the file that is, and the file.
-    begins: Vec<(usize, usize, &'static str)>,
-    sha: String,
-    reads_only: bool,
+/// What a call has in KEYS or in ARGV.
+pub(crate) struct Names {
+    /// Once, in this order.
+    pub(crate) once: &'static [&'static str],
+    /// Behind them, for each of something.
+    pub(crate) each: &'static [&'static [&'static str]],
 }
 
-/// What is replaced in the text of a file, wherever it occurs, and by what: for bugs that a test plants.
-pub(crate) type Edit = (&'static str, &'static str);
-
-impl Assembled {
-    fn of(main: &File, parts: &[Part], edits: &[Edit]) -> Self {
-        let edited =
-            |text: &str| edits.iter().fold(text.to_owned(), |text, (find, other)| text.replace(find, other));
-        let main_text = edited(main.text);
-        let is_header = |line: &&str| line.starts_with("#!") || line.starts_with("--");
-        let header: usize = main_text.split_inclusive('\n').take_while(is_header).map(str::len).sum();
-        let (header, code) = main_text.split_at(header);
-        let mut assembled = Self {
-            text: header.to_owned(),
-            begins: vec![(1, 1, main.name)],
-            sha: String::new(),
-            reads_only: header.starts_with("#!lua flags=no-writes"),
-        };
-        for part in parts {
-            match part {
-                Part::File(file) => assembled.push(file.name, &edited(file.text), 1),
-                Part::Function(name, files) => {
-                    assembled.text.push_str(&format!("local function {name}\n"));
-                    files.iter().for_each(|file| assembled.push(file.name, &edited(file.text), 1));
-                    assembled.text.push_str("end\n");
-                }
-            }
+impl Names {
+    /// Whether so many can be these.
+    fn fit(&self, count: usize) -> bool {
+        match (count.checked_sub(self.once.len()), self.each) {
+            (None, _) => false,
+            (Some(more), []) => more == 0,
+            (Some(more), [names]) => more % names.len() == 0,
+            (Some(_), _) => true,
         }
-        assembled.push(main.name, code, header.lines().count() + 1);
-        assembled.sha =
-            Sha1::digest(assembled.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        assembled
-    }
-
-    /// Adds what follows in `file` from its line `line` on.
-    fn push(&mut self, file: &'static str, text: &str, line: usize) {
-        self.text.push_str(&format!("-- file: {file}\n"));
-        self.begins.push((self.text.lines().count() + 1, line, file));
-        self.text.push_str(text.trim_end());
-        self.text.push('\n');
-    }
-
-    /// `words` of Redis, with `<file>:<line>` where they name a line of the whole text.
-    pub(crate) fn locate(&self, words: &str) -> String {
-        const NAMED: &str = "user_script:";
-        let mut located = String::with_capacity(words.len());
-        let mut rest = words;
-        while let Some((before, after)) = rest.split_once(NAMED) {
-            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-            let (line, after) = after.split_at(digits);
-            located.push_str(before);
-            match line.parse().ok().and_then(|line| self.file_line(line)) {
-                Some((file, line)) => located.push_str(&format!("{file}:{line}")),
-                None => located.push_str(&format!("{NAMED}{line}")),
-            }
-            rest = after;
-        }
-        located + rest
-    }
-
-    fn file_line(&self, line: usize) -> Option<(&'static str, usize)> {
-        let (begin, first, file) = self.begins.iter().rev().find(|(begin, ..)| *begin <= line)?;
-        Some((file, line - begin + first))
     }
 }
 
-/// Declares a script: `script!(PARK, "park", [NUMBERS, …], keys [head queue], args [nonce entry])`.
+/// Declares a script, as its header has it; what follows a semicolon is there for each of something:
+/// `script!(LOOK, "look", [NUMBERS, …], keys [head; bucket], args [nonce; id hour], status Status, each Word,
+/// refusals [uninitialised])`.
 macro_rules! script {
-    ($static:ident, $name:literal, [$($part:expr),* $(,)?], keys [$($key:ident)*], args [$($arg:ident)*]) => {
-        script!($static, $name, concat!($name, ".lua"), [$($part),*], keys [$($key)*], args [$($arg)*]);
+    ($static:ident, $name:literal, [$($part:expr),* $(,)?], $($rest:tt)*) => {
+        script!($static, $name, concat!($name, ".lua"), [$($part),*], $($rest)*);
     };
-    ($static:ident, $name:literal, $file:expr, [$($part:expr),* $(,)?], keys [$($key:ident)*], args [$($arg:ident)*]) => {
+    (
+        $static:ident, $name:literal, $file:expr, [$($part:expr),* $(,)?],
+        keys [$($key:ident)* $(; $($key_of_each:ident)+)*],
+        args [$($arg:ident)* $(; $($arg_of_each:ident)+)*]
+        $(, status $status:ty)?
+        $(, each $each:ty)?
+        $(, refusals [$($refusal:ident)*])?
+        $(,)?
+    ) => {
         pub(crate) static $static: $crate::script::Script = $crate::script::Script {
             name: $name,
             main: $crate::script::file!($file),
             parts: &[$($part),*],
-            keys: &[$(stringify!($key)),*],
-            args: &[$(stringify!($arg)),*],
+            keys: $crate::script::Names {
+                once: &[$(stringify!($key)),*],
+                each: &[$(&[$(stringify!($key_of_each)),+]),*],
+            },
+            args: $crate::script::Names {
+                once: &[$(stringify!($arg)),*],
+                each: &[$(&[$(stringify!($arg_of_each)),+]),*],
+            },
+            statuses: &[$(<$status as $crate::script::Keyword>::WORDS)?],
+            #[cfg(test)]
+            each: &[$(<$each as $crate::script::Keyword>::WORDS)?],
+            refusals: &[$($(stringify!($refusal)),*)?],
             assembled: std::sync::OnceLock::new(),
         };
     };
@@ -207,6 +127,17 @@ impl Script {
     /// Makes the script known to the server that the link leads to.
     pub(crate) async fn make_known(&self, link: &mut Link) -> Result<(), Failure> {
         link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(self.text())).await.map(drop)
+    }
+
+    /// A status that the script does not have is no reply of it.
+    fn check_status(&self, reply: &Reply) -> Result<(), Failure> {
+        let mut known = self.statuses.iter().copied().flatten().chain(self.refusals);
+        let found = reply.peek();
+        if self.statuses.is_empty() || found.is_some_and(|found| known.any(|word| word.as_bytes() == found)) {
+            return Ok(());
+        }
+        let found = found.map_or("none".into(), String::from_utf8_lossy);
+        Err(Failure::unknown(format!("a status that {} does not have: {found}", self.name)))
     }
 
     /// Begins a call. The nonce is added as the first of ARGV.
@@ -291,8 +222,18 @@ impl Call {
     /// # Cancel safety
     /// If the future is dropped the script may or may not have run; the link replaces its connection.
     pub(crate) async fn run(self, link: &mut Link) -> Result<Reply, Failure> {
-        debug_assert!(self.keys.len() >= self.script.keys.len(), "{}: too few keys", self.script.name);
-        debug_assert!(self.args.len() + 1 >= self.script.args.len(), "{}: too few args", self.script.name);
+        debug_assert!(
+            self.script.keys.fit(self.keys.len()),
+            "{}: {} keys",
+            self.script.name,
+            self.keys.len()
+        );
+        debug_assert!(
+            self.script.args.fit(1 + self.args.len()),
+            "{}: {} args",
+            self.script.name,
+            self.args.len()
+        );
         #[cfg(feature = "sabotage")]
         if let Some(sabotage) = crate::sabotage::Sabotage::planted()
             && self.script.name == sabotage.script()
@@ -364,6 +305,7 @@ impl Call {
         if reply.bytes("nonce").ok().as_deref() != Some(self.nonce.as_bytes()) {
             return Err(Failure::unknown("a reply that answers another call"));
         }
+        self.script.check_status(&reply)?;
         Ok(reply)
     }
 
@@ -373,63 +315,12 @@ impl Call {
     }
 }
 
-/// The rest of a reply, read by position.
-#[derive(Debug)]
-pub(crate) struct Reply(std::vec::IntoIter<Value>);
-
-impl Reply {
-    pub(crate) fn of(value: Value) -> Result<Self, Failure> {
-        match value {
-            Value::Array(items) => Ok(Self(items.into_iter())),
-            other => Err(odd("an array", &other)),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.as_slice().is_empty()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn next(&mut self, what: &str) -> Result<Value, Failure> {
-        self.0.next().ok_or_else(|| Failure::unknown(format!("a reply without its {what}")))
-    }
-
-    pub(crate) fn bytes(&mut self, what: &str) -> Result<Vec<u8>, Failure> {
-        match self.next(what)? {
-            Value::BulkString(bytes) => Ok(bytes),
-            Value::SimpleString(text) => Ok(text.into_bytes()),
-            Value::Int(number) => Ok(number.to_string().into_bytes()),
-            other => Err(odd(what, &other)),
-        }
-    }
-
-    pub(crate) fn text(&mut self, what: &str) -> Result<String, Failure> {
-        let bytes = self.bytes(what)?;
-        String::from_utf8(bytes).map_err(|_| Failure::unknown(format!("a reply whose {what} is no text")))
-    }
-
-    pub(crate) fn number(&mut self, what: &str) -> Result<u64, Failure> {
-        let text = self.text(what)?;
-        text.parse().map_err(|_| Failure::unknown(format!("a reply whose {what} is {text:?}")))
-    }
-
-    pub(crate) fn list(&mut self, what: &str) -> Result<Self, Failure> {
-        Self::of(self.next(what)?)
-    }
-}
-
-fn odd(expected: &str, found: &Value) -> Failure {
-    Failure::unknown(format!("a reply with {found:?} where {expected} should be"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::connect::{RedisOptions, connect};
     use crate::embedded::Temporary;
+    use crate::scripts::lock::LOCK_LOOK;
     use crate::scripts::settle::SETTLE;
 
     #[test]
@@ -450,14 +341,29 @@ mod tests {
         assert_eq!(assembled.locate("ERR no script"), "ERR no script");
     }
 
+    /// Neither answered nor believed: the connection goes as after a reply to another call.
+    #[tokio::test]
+    async fn a_status_that_a_script_does_not_have_is_no_reply() {
+        let redis = Temporary::start(&[]).unwrap();
+        let mut link = link_to(&redis).await;
+        let other = Assembled::of(&LOCK_LOOK.main, LOCK_LOOK.parts, &[("'free'", "'vacant'")]);
+        let failure = LOCK_LOOK.call().key("key".into()).run_text(&other, &mut link).await.unwrap_err();
+        assert!(failure.may_have_happened(), "{failure}");
+        let said = failure.to_string();
+        assert!(said.contains("a status that lock_look does not have: vacant"), "{said}");
+    }
+
+    async fn link_to(redis: &Temporary) -> Link {
+        let options = RedisOptions { url: Some(redis.url()), ..RedisOptions::default() };
+        connect(options).await.unwrap().0.link().await.unwrap()
+    }
+
     #[tokio::test]
     async fn an_error_in_a_script_names_file_and_line() {
         const PLANTED: Edit =
             ("local function read_head()\n", "local function read_head()\n  no_such_function()\n");
         let redis = Temporary::start(&[]).unwrap();
-        let options = RedisOptions { url: Some(redis.url()), ..RedisOptions::default() };
-        let (server, _) = connect(options).await.unwrap();
-        let mut link = server.link().await.unwrap();
+        let mut link = link_to(&redis).await;
         let head = SETTLE.files().find(|file| file.name == "settle/head.lua").unwrap();
         let line = head.text.lines().position(|line| line == PLANTED.0.trim_end()).unwrap() + 2;
 

@@ -1,9 +1,9 @@
 #!lua
 -- settle: decides a batch of jobs of one partition, each once, or does nothing at all.
 --
--- KEYS     head queue in_flight journal parked scheduled dead kept resources, then every receipt bucket and
---          resource key of the batch, once; jobs name them by their position in KEYS
--- ARGV     nonce queue_name by how row token entries left names jobs
+-- KEYS     head queue in_flight journal parked scheduled dead kept resources, then for each bucket of receipts
+--          and resource of the batch, once: key; jobs name them by their position in KEYS
+-- ARGV     nonce queue_name by how row token entries left names jobs;
 --          row and token name the row in flight that the jobs come from, '' for what is settled directly; entries
 --          are the jobs' entries, in their order, left those that the caller knows to be in the row beside them,
 --          a space between two; by is who asks, '' for workers;

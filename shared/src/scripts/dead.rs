@@ -1,12 +1,11 @@
 //! `dead_retry` and `dead_discard`: what an operator does with jobs that gave up.
 
-use crate::failure::Failure;
 use crate::ids::{JobId, QueueName};
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{Reply, parts, script};
+use crate::script::{Keyword, Reply, keywords, parts, script};
 
-use super::{ScriptError, common_status, with_queues};
+use super::{ScriptError, status, with_queues};
 
 script!(
     DEAD_RETRY, "dead_retry",
@@ -14,8 +13,11 @@ script!(
         parts::NUMBERS, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
         parts::DEAD_COUNT, parts::QUEUE_STREAMS, parts::REQUEUE,
     ],
-    keys [head queues registered parked dead],
-    args [nonce queue_count]
+    keys [head queues registered parked dead; queue in_flight],
+    args [nonce queue_count; name; id],
+    status Status,
+    each Retried,
+    refusals [stale_keys uninitialised partition_frozen corrupt_partition]
 );
 
 script!(
@@ -25,8 +27,33 @@ script!(
         parts::DEAD_COUNT,
     ],
     keys [head parked dead],
-    args [nonce]
+    args [nonce; id],
+    status Status,
+    each Discarded,
+    refusals [uninitialised partition_frozen corrupt_partition]
 );
+
+keywords!(
+    enum Status {
+        Done = "done",
+    }
+);
+
+keywords! {
+    enum Retried {
+        Requeued = "requeued",
+        Absent = "absent",
+        Damaged = "corrupt_state",
+        NotKept = "not_kept",
+    }
+}
+
+keywords! {
+    enum Discarded {
+        Discarded = "discarded",
+        Absent = "absent",
+    }
+}
 
 /// Most ids in one call.
 pub const IDS_MAX: usize = 100;
@@ -66,7 +93,12 @@ pub async fn retry(
         .arg(queues.len());
     let mut call = with_queues(call, keys, queues);
     ids.iter().for_each(|id| call.push_arg(id.as_str()));
-    read(call.run(link).await?, ids.len())
+    read(call.run(link).await?, ids.len(), |result| match result {
+        Retried::Requeued => DeadResult::Requeued,
+        Retried::Absent => DeadResult::Absent,
+        Retried::Damaged => DeadResult::Damaged,
+        Retried::NotKept => DeadResult::NotKept,
+    })
 }
 
 /// Gives dead jobs up for good; `ids` at most [`IDS_MAX`].
@@ -76,28 +108,18 @@ pub async fn retry(
 pub async fn discard(link: &mut Link, keys: &Keys, ids: &[JobId]) -> Result<Vec<DeadResult>, ScriptError> {
     let mut call = DEAD_DISCARD.call().key(keys.head()).key(keys.parked()).key(keys.dead());
     ids.iter().for_each(|id| call.push_arg(id.as_str()));
-    read(call.run(link).await?, ids.len())
+    read(call.run(link).await?, ids.len(), |result| match result {
+        Discarded::Discarded => DeadResult::Discarded,
+        Discarded::Absent => DeadResult::Absent,
+    })
 }
 
-fn read(mut reply: Reply, count: usize) -> Result<Vec<DeadResult>, ScriptError> {
-    let status = reply.text("status")?;
-    if status != "done" {
-        return Err(common_status(&status, &mut reply));
-    }
-    let mut results = Vec::with_capacity(count);
-    for _ in 0..count {
-        results.push(match reply.text("result")?.as_str() {
-            "requeued" => DeadResult::Requeued,
-            "discarded" => DeadResult::Discarded,
-            "absent" => DeadResult::Absent,
-            "not_kept" => DeadResult::NotKept,
-            "corrupt_state" => DeadResult::Damaged,
-            other => {
-                return Err(
-                    Failure::unknown(format!("a result that this release does not know: {other}")).into()
-                );
-            }
-        });
-    }
-    Ok(results)
+fn read<T: Keyword>(
+    mut reply: Reply,
+    count: usize,
+    meaning: impl Fn(T) -> DeadResult,
+) -> Result<Vec<DeadResult>, ScriptError> {
+    let Status::Done = status(&mut reply)?;
+    let results = (0..count).map(|_| reply.keyword("result").map(&meaning));
+    Ok(results.collect::<Result<_, _>>()?)
 }

@@ -2,12 +2,30 @@
 
 use crate::link::Link;
 use crate::random;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
-script!(FENCE_MINT, "fence_mint", [parts::NUMBERS, parts::CLOCK], keys [guarded], args [nonce step]);
-script!(FENCE_WRITE, "fence_write", [parts::NUMBERS], keys [guarded], args [nonce fence value]);
+script!(
+    FENCE_MINT, "fence_mint", [parts::NUMBERS, parts::CLOCK],
+    keys [guarded],
+    args [nonce step],
+    status Minted
+);
+
+script!(
+    FENCE_WRITE, "fence_write", [parts::NUMBERS],
+    keys [guarded],
+    args [nonce fence value],
+    status Answer
+);
+
+keywords! {
+    enum Minted {
+        Minted = "minted",
+        Corrupt = "corrupt_state",
+    }
+}
 
 /// How far a token goes at most beyond a previous one that is ahead of the clock: far enough that two mints hardly
 /// meet, and near enough that 10,000 mints a second for a year do not use up the numbers.
@@ -17,24 +35,24 @@ const STEP_MAX: u32 = 1 << 16;
 pub(crate) async fn mint(link: &mut Link, key: &str) -> Result<Option<u64>, ScriptError> {
     let mut reply =
         FENCE_MINT.call().key(key.to_owned()).arg(random::in_range(1..=STEP_MAX)).run(link).await?;
-    match reply.text("status")?.as_str() {
-        "minted" => Ok(Some(reply.number("token")?)),
-        "corrupt_state" => Ok(None),
-        other => Err(common_status(other, &mut reply)),
+    match status(&mut reply)? {
+        Minted::Minted => Ok(Some(reply.number("token")?)),
+        Minted::Corrupt => Ok(None),
     }
 }
 
-/// What became of a guarded write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// The value is in place.
-    Written,
-    /// A newer token was minted.
-    Fenced,
-    /// The server does not know the token's mint.
-    Unminted,
-    /// What is there cannot be a guarded value.
-    Corrupt,
+keywords! {
+    /// What became of a guarded write.
+    pub(crate) enum Answer {
+        /// The value is in place.
+        Written = "written",
+        /// A newer token was minted.
+        Fenced = "fenced",
+        /// The server does not know the token's mint.
+        Unminted = "unminted",
+        /// What is there cannot be a guarded value.
+        Corrupt = "corrupt_state",
+    }
 }
 
 /// Writes the value at `key` under the token `fence`.
@@ -45,11 +63,5 @@ pub(crate) async fn write(
     value: &[u8],
 ) -> Result<Answer, ScriptError> {
     let mut reply = FENCE_WRITE.call().key(key.to_owned()).arg(fence).arg(value).run(link).await?;
-    match reply.text("status")?.as_str() {
-        "written" => Ok(Answer::Written),
-        "fenced" => Ok(Answer::Fenced),
-        "unminted" => Ok(Answer::Unminted),
-        "corrupt_state" => Ok(Answer::Corrupt),
-        other => Err(common_status(other, &mut reply)),
-    }
+    status(&mut reply)
 }

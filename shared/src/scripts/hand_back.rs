@@ -3,16 +3,24 @@
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     HAND_BACK, "hand_back", [
         parts::NUMBERS, parts::FORMAT, parts::HEAD_COUNTERS, parts::QUEUE_FIELDS, parts::IN_FLIGHT, parts::ROWS,
     ],
     keys [head in_flight],
-    args [nonce name worker]
+    args [nonce name worker],
+    status Status,
+    refusals [uninitialised partition_frozen corrupt_partition]
+);
+
+keywords!(
+    enum Status {
+        HandedBack = "handed_back",
+    }
 );
 
 /// Gives up every row of `queue` that `worker` holds, so that others take it over at once; answers how many.
@@ -27,8 +35,6 @@ pub async fn hand_back(
 ) -> Result<u64, ScriptError> {
     let call = HAND_BACK.call().key(keys.head()).key(keys.in_flight(queue)).arg(queue.as_str()).arg(worker);
     let mut reply = call.run(link).await?;
-    match reply.text("status")?.as_str() {
-        "handed_back" => Ok(reply.number("how many")?),
-        other => Err(common_status(other, &mut reply)),
-    }
+    let Status::HandedBack = status(&mut reply)?;
+    Ok(reply.number("how many")?)
 }

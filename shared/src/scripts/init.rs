@@ -6,22 +6,41 @@ use crate::ids::{Bucket, Identity, Namespace};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::partition::{Partition, Partitions};
-use crate::script::{millis, parts, script};
+use crate::script::{keywords, millis, parts, script};
 use crate::tag::Tag;
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     INIT_META, "init_meta", [parts::NUMBERS, parts::FORMAT],
     keys [meta],
-    args [nonce state partitions retention_ms identity tags]
+    args [nonce state partitions retention_ms identity tags],
+    status MetaStatus,
+    refusals [corrupt_partition]
 );
+
+keywords! {
+    enum MetaStatus {
+        Written = "written",
+        OtherPartitions = "other_partitions",
+    }
+}
 
 script!(
     INIT_HEAD, "init_head", [parts::NUMBERS, parts::CLOCK, parts::FORMAT],
     keys [head journal resources parked kept],
-    args [nonce partition partitions retention_ms identity]
+    args [nonce partition partitions retention_ms identity],
+    status HeadStatus
 );
+
+keywords! {
+    enum HeadStatus {
+        Created = "created",
+        Changed = "changed",
+        OtherParameters = "other_parameters",
+        CorruptState = "corrupt_state",
+    }
+}
 
 /// The format of heads and of `meta` that this release reads and writes (`lua/parts/format.lua`).
 pub const FORMAT: &str = "3";
@@ -81,14 +100,13 @@ pub async fn meta(
         .arg(tags.join(" "))
         .run(link)
         .await?;
-    match reply.text("status")?.as_str() {
-        "written" => {
+    match status(&mut reply)? {
+        MetaStatus::Written => {
             let text = reply.text("identity")?;
             let damaged = || ScriptError::CorruptPartition(format!("meta: identity {text:?}"));
             Ok(MetaInit::Written(Identity::parse(&text).ok_or_else(damaged)?))
         }
-        "other_partitions" => Ok(MetaInit::OtherPartitions(reply.number("partitions")?)),
-        other => Err(common_status(other, &mut reply)),
+        MetaStatus::OtherPartitions => Ok(MetaInit::OtherPartitions(reply.number("partitions")?)),
     }
 }
 
@@ -128,11 +146,10 @@ pub async fn head(
         .arg(parameters.identity.as_str())
         .run(link)
         .await?;
-    match reply.text("status")?.as_str() {
-        "created" => Ok(HeadInit::Created),
-        "changed" => Ok(HeadInit::Changed),
-        "other_parameters" => Ok(HeadInit::OtherParameters(reply.text("detail")?)),
-        "corrupt_state" => Ok(HeadInit::CorruptState),
-        other => Err(common_status(other, &mut reply)),
+    match status(&mut reply)? {
+        HeadStatus::Created => Ok(HeadInit::Created),
+        HeadStatus::Changed => Ok(HeadInit::Changed),
+        HeadStatus::OtherParameters => Ok(HeadInit::OtherParameters(reply.text("detail")?)),
+        HeadStatus::CorruptState => Ok(HeadInit::CorruptState),
     }
 }

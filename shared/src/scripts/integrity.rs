@@ -2,14 +2,22 @@
 
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     INTEGRITY, "integrity", [parts::NUMBERS, parts::FORMAT, parts::CHECKS],
     keys [head journal resources scheduled dead parked],
-    args [nonce]
+    args [nonce],
+    status Status,
+    refusals [uninitialised corrupt_partition]
+);
+
+keywords!(
+    enum Status {
+        Seen = "seen",
+    }
 );
 
 /// A key that is gone, or holds less than the others say.
@@ -36,10 +44,7 @@ pub async fn integrity(link: &mut Link, keys: &Keys) -> Result<Vec<MissingKey>, 
         .key(keys.parked())
         .run(link)
         .await?;
-    let status = reply.text("status")?;
-    if status != "seen" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Seen = status(&mut reply)?;
     let mut missing = Vec::new();
     while !reply.is_empty() {
         missing.push(MissingKey { key: reply.text("key")?, what: reply.text("what")? });

@@ -7,14 +7,45 @@ use redis::{Pipeline, Value};
 
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::script::{Reply, millis, script};
+use crate::script::{Reply, keywords, millis, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
-script!(LOCK_EXTEND, "lock_extend", [], keys [lock], args [nonce token ttl_ms]);
-script!(LOCK_RELEASE, "lock_release", [], keys [lock next], args [nonce token]);
-script!(LOCK_LINE, "lock_line", [], keys [lock next], args [nonce token ttl_ms waiter kept_ms]);
-script!(LOCK_LOOK, "lock_look", [], keys[lock], args[nonce]);
+script!(LOCK_EXTEND, "lock_extend", [], keys [lock], args [nonce token ttl_ms], status ExtendStatus);
+script!(LOCK_RELEASE, "lock_release", [], keys [lock next], args [nonce token], status ReleaseStatus);
+script!(LOCK_LINE, "lock_line", [], keys [lock next], args [nonce token ttl_ms waiter kept_ms], status LineStatus);
+script!(LOCK_LOOK, "lock_look", [], keys [lock], args [nonce], status LookStatus);
+
+keywords! {
+    enum ExtendStatus {
+        Extended = "extended",
+        Gone = "gone",
+        Taken = "taken",
+    }
+}
+
+keywords! {
+    enum ReleaseStatus {
+        Released = "released",
+        Gone = "gone",
+        Taken = "taken",
+    }
+}
+
+keywords! {
+    enum LineStatus {
+        Granted = "granted",
+        Next = "next",
+        Taken = "taken",
+    }
+}
+
+keywords! {
+    enum LookStatus {
+        Free = "free",
+        Held = "held",
+    }
+}
 
 /// What one node said to the owner of `token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +128,12 @@ pub(crate) async fn extend(
     ttl: Duration,
 ) -> Result<Word, ScriptError> {
     let call = LOCK_EXTEND.call().key(key.to_owned()).arg(token).arg(millis(ttl));
-    word("extended", &mut call.run(link).await?)
+    let mut reply = call.run(link).await?;
+    Ok(match status(&mut reply)? {
+        ExtendStatus::Extended => Word::Ours,
+        ExtendStatus::Gone => Word::Gone,
+        ExtendStatus::Taken => Word::Taken(owner(&mut reply)?),
+    })
 }
 
 /// Gives the lock back, if it is ours; then also whether somebody is next in line for it.
@@ -108,9 +144,11 @@ pub(crate) async fn release(
 ) -> Result<(Word, bool), ScriptError> {
     let call = LOCK_RELEASE.call().key(keys.lock.to_owned()).key(keys.next.to_owned()).arg(token);
     let mut reply = call.run(link).await?;
-    let word = word("released", &mut reply)?;
-    let awaited = word == Word::Ours && reply.text("whether another is next")? == "1";
-    Ok((word, awaited))
+    Ok(match status(&mut reply)? {
+        ReleaseStatus::Released => (Word::Ours, reply.text("whether another is next")? == "1"),
+        ReleaseStatus::Gone => (Word::Gone, false),
+        ReleaseStatus::Taken => (Word::Taken(owner(&mut reply)?), false),
+    })
 }
 
 /// Takes the lock if nobody has it and nobody else is next; gets in line where nobody is.
@@ -123,11 +161,10 @@ pub(crate) async fn line(
     let call = LOCK_LINE.call().key(keys.lock.to_owned()).key(keys.next.to_owned());
     let call = call.arg(token).arg(millis(ttl)).arg(waiter.id).arg(millis(waiter.kept));
     let mut reply = call.run(link).await?;
-    Ok(match reply.text("status")?.as_str() {
-        "granted" => LineWord::Word(Word::Ours),
-        "taken" => LineWord::Word(Word::Taken(owner(&mut reply)?)),
-        "next" => LineWord::Next(owner(&mut reply)?),
-        other => return Err(common_status(other, &mut reply)),
+    Ok(match status(&mut reply)? {
+        LineStatus::Granted => LineWord::Word(Word::Ours),
+        LineStatus::Next => LineWord::Next(owner(&mut reply)?),
+        LineStatus::Taken => LineWord::Word(Word::Taken(owner(&mut reply)?)),
     })
 }
 
@@ -140,24 +177,14 @@ pub(crate) async fn leave(link: &mut Link, keys: LockKeys<'_>, waiter: &str) -> 
 /// Who has the lock, and for how long.
 pub(crate) async fn look(link: &mut Link, key: &str) -> Result<Seen, ScriptError> {
     let mut reply = LOCK_LOOK.call().key(key.to_owned()).run(link).await?;
-    match reply.text("status")?.as_str() {
-        "free" => Ok(Seen::Free),
-        "held" => {
+    match status(&mut reply)? {
+        LookStatus::Free => Ok(Seen::Free),
+        LookStatus::Held => {
             let owner = String::from_utf8_lossy(&reply.bytes("owner")?).into_owned();
             // Negative: the key never expires.
             let left = reply.text("time left")?.parse().ok().map(Duration::from_millis);
             Ok(Seen::Held(owner, left))
         }
-        other => Err(common_status(other, &mut reply)),
-    }
-}
-
-fn word(done: &str, reply: &mut Reply) -> Result<Word, ScriptError> {
-    match reply.text("status")?.as_str() {
-        status if status == done => Ok(Word::Ours),
-        "gone" => Ok(Word::Gone),
-        "taken" => Ok(Word::Taken(owner(reply)?)),
-        other => Err(common_status(other, reply)),
     }
 }
 

@@ -8,17 +8,35 @@ use crate::fingerprint::Fingerprint;
 use crate::ids::{Bucket, JobId};
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{Keyword, keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     LOOKUP, "lookup", [
         parts::NUMBERS, parts::FORMAT, parts::CHECKS, parts::PARKED_ROW, parts::RECEIPT,
     ],
-    keys [head parked kept],
-    args [nonce]
+    keys [head parked kept; receipts hold],
+    args [nonce; id hour bucket],
+    status Status,
+    each Known,
+    refusals [uninitialised corrupt_partition]
 );
+
+keywords!(
+    enum Status {
+        Found = "found",
+    }
+);
+
+keywords! {
+    enum Known {
+        Receipt = "receipt",
+        Parked = "parked",
+        Expired = "expired",
+        None = "none",
+    }
+}
 
 /// Most ids in one call.
 pub const IDS_MAX: usize = 500;
@@ -101,10 +119,7 @@ pub async fn lookup(link: &mut Link, keys: &Keys, ids: &[JobId]) -> Result<(u64,
         }
     }
     let mut reply = call.run(link).await?;
-    let status = reply.text("status")?;
-    if status != "found" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Found = status(&mut reply)?;
     let seq = reply.number("seq")?;
     let mut traces = Vec::with_capacity(ids.len());
     for _ in ids {
@@ -118,21 +133,22 @@ pub async fn lookup(link: &mut Link, keys: &Keys, ids: &[JobId]) -> Result<(u64,
 
 fn read(text: &str) -> Option<Trace> {
     let words: Vec<&str> = text.split(' ').collect();
-    match *words.as_slice() {
-        ["receipt", fingerprint, code, seq] => Some(Trace::Receipt {
+    let (known, words) = words.split_first()?;
+    match (Known::of(known)?, words) {
+        (Known::Receipt, &[fingerprint, code, seq]) => Some(Trace::Receipt {
             fingerprint: Fingerprint::parse(fingerprint)?,
             code: Code::from_name(code)?,
             seq: seq.parse().ok()?,
         }),
-        ["parked", state, fingerprint, at_ms, reason] => Some(Trace::Parked {
+        (Known::Parked, &[state, fingerprint, at_ms, reason]) => Some(Trace::Parked {
             state: ParkedState::from_name(state)?,
             fingerprint: Fingerprint::parse(fingerprint)?,
             at_ms: at_ms.parse().ok()?,
             reason: Code::from_name(reason),
         }),
-        ["expired"] => Some(Trace::Expired),
-        ["none"] => Some(Trace::None),
-        _ => None,
+        (Known::Expired, []) => Some(Trace::Expired),
+        (Known::None, []) => Some(Trace::None),
+        (Known::Receipt | Known::Parked | Known::Expired | Known::None, _) => None,
     }
 }
 

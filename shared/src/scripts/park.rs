@@ -7,10 +7,10 @@ use crate::ids::{Bucket, JobId, QueueName};
 use crate::instant::Instant;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{Keyword, keywords, parts, script};
 
 use super::settle::{Answer, Source};
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     PARK, "park",
@@ -18,9 +18,34 @@ script!(
         parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
         parts::DEAD_COUNT, parts::RECEIPT, parts::QUEUE_FIELDS, parts::IN_FLIGHT, parts::ROW,
     ],
-    keys [head queue in_flight parked scheduled dead kept],
-    args [nonce queue_name row token left]
+    keys [head queue in_flight parked scheduled dead kept; receipts hold],
+    args [
+        nonce queue_name row token left;
+        entry id fingerprint hour destination due_at_ms attempts reason excess envelope
+    ],
+    status Status,
+    each Word,
+    refusals [uninitialised partition_frozen corrupt_partition]
 );
+
+keywords!(
+    enum Status {
+        Done = "done",
+    }
+);
+
+keywords! {
+    enum Word {
+        Parked = "parked",
+        AlreadyParked = "already_parked",
+        Due = "due",
+        DeadFull = "dead_full",
+        NotOwner = "not_owner",
+        Replayed = "replayed",
+        Mismatch = "id_mismatch",
+        Expired = "id_expired",
+    }
+}
 
 /// One entry to move.
 #[derive(Debug, Clone, Copy)]
@@ -123,24 +148,24 @@ pub async fn park(
         call.push_arg(*envelope);
     }
     let mut reply = call.run(link).await?;
-    let status = reply.text("status")?;
-    if status != "done" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Done = status(&mut reply)?;
     let answers = parkings.iter().map(|_| read(&reply.text("answer")?));
     answers.collect::<Result<_, _>>().inspect_err(|_| link.poison()).map_err(ScriptError::from)
 }
 
 fn read(answer: &str) -> Result<Parked, Failure> {
-    Ok(match answer {
-        "parked" => Parked::Moved,
-        "already_parked" => Parked::AlreadyParked,
-        "due" => Parked::Due,
-        "dead_full" => Parked::DeadFull,
-        "not_owner" => Parked::NotOwner,
-        other => Parked::Answered(Answer::from_receipt(other).ok_or_else(|| {
-            Failure::unknown(format!("an answer that this release does not know: {other}"))
-        })?),
+    let unknown = || Failure::unknown(format!("an answer that this release does not know: {answer}"));
+    // What a receipt answers has more words, behind colons.
+    let word = answer.split_once(':').map_or(answer, |(word, _)| word);
+    Ok(match Word::of(word).ok_or_else(unknown)? {
+        Word::Parked => Parked::Moved,
+        Word::AlreadyParked => Parked::AlreadyParked,
+        Word::Due => Parked::Due,
+        Word::DeadFull => Parked::DeadFull,
+        Word::NotOwner => Parked::NotOwner,
+        Word::Replayed | Word::Mismatch | Word::Expired => {
+            Parked::Answered(Answer::from_receipt(answer).ok_or_else(unknown)?)
+        }
     })
 }
 

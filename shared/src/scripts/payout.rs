@@ -21,7 +21,7 @@ pub use open::{
 };
 
 use super::settle::{Answer, Assembly, Missing, Policy, read};
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 /// Longest note in bytes; a journal line keeps it for ever.
 pub const NOTE_BYTES_MAX: usize = 200;
@@ -182,10 +182,7 @@ async fn decided(
     by: Option<&Actor>,
 ) -> Result<(Answer, Reply), ScriptError> {
     let mut reply = assembled(keys, account, id, step, by).run(link).await?;
-    let status = reply.text("status")?;
-    if status != "settled" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let super::settle::Status::Settled = status(&mut reply)?;
     let settlement = read(&mut reply, 1, Missing::Undecided).inspect_err(|_| link.poison())?;
     let answer = settlement.answers.first().copied();
     answer.map(|answer| (answer, reply)).ok_or_else(|| Failure::unknown("a reply without an answer").into())

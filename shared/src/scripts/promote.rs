@@ -3,9 +3,9 @@
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status, with_queues};
+use super::{ScriptError, status, with_queues};
 
 script!(
     PROMOTE, "promote",
@@ -13,8 +13,16 @@ script!(
         parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::PARKED_ROW,
         parts::DEAD_COUNT, parts::QUEUE_STREAMS, parts::REQUEUE,
     ],
-    keys [head queues registered parked scheduled dead],
-    args [nonce limit]
+    keys [head queues registered parked scheduled dead; queue in_flight],
+    args [nonce limit; name],
+    status Status,
+    refusals [stale_keys uninitialised partition_frozen corrupt_partition]
+);
+
+keywords!(
+    enum Status {
+        Promoted = "promoted",
+    }
 );
 
 /// What was promoted.
@@ -50,10 +58,7 @@ pub async fn promote(
         .key(keys.dead())
         .arg(limit);
     let mut reply = with_queues(call, keys, queues).run(link).await?;
-    let status = reply.text("status")?;
-    if status != "promoted" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Promoted = status(&mut reply)?;
     Ok(Promotion {
         promoted: reply.number("promoted")?,
         damaged: reply.number("damaged")?,

@@ -6,9 +6,9 @@ use crate::failure::Failure;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status, queue_lost};
+use super::{ScriptError, queue_lost, status as status_of};
 
 script!(
     QUEUE, "queue", [
@@ -16,8 +16,18 @@ script!(
         parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE,
     ],
     keys [head queues queue in_flight],
-    args [nonce name status]
+    args [nonce name status],
+    status Opened,
+    refusals [uninitialised corrupt_partition]
 );
+
+keywords! {
+    enum Opened {
+        Active = "active",
+        Paused = "paused",
+        Lost = "queue_lost",
+    }
+}
 
 script!(
     QUEUE_REPAIR, "queue_repair",
@@ -26,8 +36,19 @@ script!(
         parts::GROUP, parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE,
     ],
     keys [head queues queue in_flight],
-    args [nonce name apply]
+    args [nonce name apply],
+    status RepairStatus,
+    refusals [uninitialised partition_frozen corrupt_partition]
 );
+
+keywords! {
+    enum RepairStatus {
+        Repaired = "repaired",
+        Intact = "intact",
+        ForeignKey = "foreign_key",
+        TooMany = "too_many",
+    }
+}
 
 /// Whether workers fetch from a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +98,11 @@ pub async fn queue(
         .arg(status.map_or("", QueueStatus::name))
         .run(link)
         .await?;
-    let text = reply.text("status")?;
-    if text == "queue_lost" {
-        return Err(queue_lost(queue, &mut reply)?);
+    match status_of(&mut reply)? {
+        Opened::Active => Ok(QueueStatus::Active),
+        Opened::Paused => Ok(QueueStatus::Paused),
+        Opened::Lost => Err(queue_lost(queue, &mut reply)),
     }
-    QueueStatus::from_name(&text).ok_or_else(|| common_status(&text, &mut reply))
 }
 
 /// Whether a repair is done, or only told.
@@ -133,16 +154,15 @@ pub async fn repair(
         .arg(u8::from(apply == Apply::Yes))
         .run(link)
         .await?;
-    match reply.text("status")?.as_str() {
-        "intact" => Ok(Repair::Intact),
-        "foreign_key" => Ok(Repair::ForeignKey),
-        "too_many" => Ok(Repair::TooMany(reply.number("how many")?)),
-        "repaired" => Ok(Repair::Repaired {
+    match status_of(&mut reply)? {
+        RepairStatus::Intact => Ok(Repair::Intact),
+        RepairStatus::ForeignKey => Ok(Repair::ForeignKey),
+        RepairStatus::TooMany => Ok(Repair::TooMany(reply.number("how many")?)),
+        RepairStatus::Repaired => Ok(Repair::Repaired {
             wrong: reply.text("what was wrong")?,
             waiting: reply.number("waiting")?,
             lost: reply.number("lost")?,
         }),
-        other => Err(common_status(other, &mut reply)),
     }
 }
 

@@ -3,16 +3,23 @@
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     READY,
     "ready",
     [parts::NUMBERS, parts::QUEUE_FIELDS, parts::GROUP, parts::ENTRIES],
-    keys[head],
-    args[nonce]
+    keys [head; queue],
+    args [nonce; name],
+    status Status
+);
+
+keywords!(
+    enum Status {
+        Ready = "ready",
+    }
 );
 
 /// Those of `queues` in which something waits: one cheap read over all of them, where a take of each would cost more.
@@ -30,10 +37,7 @@ pub async fn ready(
         call.push_arg(queue.as_str());
     }
     let mut reply = call.run(link).await?;
-    let status = reply.text("status")?;
-    if status != "ready" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Ready = status(&mut reply)?;
     let mut ready = Vec::new();
     for queue in queues {
         if reply.number("is ready")? == 1 {

@@ -4,19 +4,26 @@ use std::time::Duration;
 
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{millis, parts, script};
+use crate::script::{keywords, millis, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
-script!(REAP, "reap", [parts::NUMBERS, parts::CLOCK, parts::CHECKS], keys [workers], args [nonce worker silent_ms_min]);
+script!(
+    REAP, "reap", [parts::NUMBERS, parts::CLOCK, parts::CHECKS],
+    keys [workers],
+    args [nonce worker silent_ms_min],
+    status Reaped,
+    refusals [corrupt_partition]
+);
 
-/// What became of the worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reaped {
-    /// Removed.
-    Gone,
-    /// It beat within the time.
-    Alive,
+keywords! {
+    /// What became of the worker.
+    pub enum Reaped {
+        /// Removed.
+        Gone = "reaped",
+        /// It beat within the time.
+        Alive = "alive",
+    }
 }
 
 /// Removes `worker` if it has been silent for `silent` (zero: it says so of itself).
@@ -30,9 +37,5 @@ pub async fn reap(
     silent: Duration,
 ) -> Result<Reaped, ScriptError> {
     let mut reply = REAP.call().key(keys.workers()).arg(worker).arg(millis(silent)).run(link).await?;
-    match reply.text("status")?.as_str() {
-        "reaped" => Ok(Reaped::Gone),
-        "alive" => Ok(Reaped::Alive),
-        other => Err(common_status(other, &mut reply)),
-    }
+    status(&mut reply)
 }

@@ -3,18 +3,27 @@
 use crate::ids::{Bucket, QueueName};
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     RECEIPTS_DROP, "receipts_drop", [
         parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::QUEUE_FIELDS,
         parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STREAMS,
     ],
-    keys [head queues registered],
-    args [nonce floor_hour bucket_count pace]
+    keys [head queues registered; queue in_flight; bucket],
+    args [nonce floor_hour bucket_count pace; name],
+    status Status,
+    refusals [stale_keys uninitialised partition_frozen corrupt_partition]
 );
+
+keywords! {
+    enum Status {
+        Dropped = "dropped",
+        Moved = "moved",
+    }
+}
 
 /// Most buckets in one call: six weeks.
 pub const BUCKETS_MAX: u64 = 1_000;
@@ -75,14 +84,13 @@ pub async fn receipts_drop(
         call.push_key(keys.receipts(Bucket::Hour(hour)));
     }
     let mut reply = call.run(link).await?;
-    match reply.text("status")?.as_str() {
-        "dropped" => Ok(Some(Floor {
+    match status(&mut reply)? {
+        Status::Dropped => Ok(Some(Floor {
             floor_hour: reply.number("floor")?,
             allowed_hour: reply.number("allowed floor")?,
             by_rule_hour: reply.number("floor by the rule")?,
             unlinked: reply.number("unlinked")?,
         })),
-        "moved" => Ok(None),
-        other => Err(common_status(other, &mut reply)),
+        Status::Moved => Ok(None),
     }
 }

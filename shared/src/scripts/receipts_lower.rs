@@ -2,16 +2,24 @@
 
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     RECEIPTS_LOWER,
     "receipts_lower",
     [parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS,],
-    keys[head],
-    args[nonce]
+    keys [head],
+    args [nonce],
+    status Status,
+    refusals [uninitialised partition_frozen corrupt_partition]
+);
+
+keywords!(
+    enum Status {
+        Lowered = "lowered",
+    }
 );
 
 /// A floor before and after, in hours since the Unix epoch.
@@ -29,11 +37,6 @@ pub struct Lowered {
 /// As [`settle`](super::settle::settle).
 pub async fn receipts_lower(link: &mut Link, keys: &Keys) -> Result<Lowered, ScriptError> {
     let mut reply = RECEIPTS_LOWER.call().key(keys.head()).run(link).await?;
-    match reply.text("status")?.as_str() {
-        "lowered" => Ok(Lowered {
-            floor_hour_before: reply.number("floor before")?,
-            floor_hour: reply.number("floor")?,
-        }),
-        other => Err(common_status(other, &mut reply)),
-    }
+    let Status::Lowered = status(&mut reply)?;
+    Ok(Lowered { floor_hour_before: reply.number("floor before")?, floor_hour: reply.number("floor")? })
 }

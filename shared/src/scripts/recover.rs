@@ -6,9 +6,9 @@ use crate::fetch::Row;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{millis, parts, script};
+use crate::script::{keywords, millis, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     RECOVER, "recover",
@@ -17,7 +17,15 @@ script!(
         parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES,
     ],
     keys [head queue in_flight],
-    args [nonce name worker idle_ms_min extent alone]
+    args [nonce name worker idle_ms_min extent alone; token alive],
+    status Status,
+    refusals [uninitialised partition_frozen corrupt_partition]
+);
+
+keywords!(
+    enum Status {
+        Recovered = "recovered",
+    }
 );
 
 /// What a worker does with the rows that it finds.
@@ -107,10 +115,7 @@ pub async fn recover(
         call.push_arg(u8::from(*is_alive));
     }
     let mut reply = call.run(link).await?;
-    let status = reply.text("status")?;
-    if status != "recovered" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Recovered = status(&mut reply)?;
     let (suspects, length) = (reply.number("suspects")?, reply.number("length")?);
     let mut rows = Vec::new();
     while !reply.is_empty() {

@@ -1,21 +1,22 @@
 //! `repair` and `repair_parked`: put right what was changed past the scripts, and note in the journal who did it and
 //! why. What is right, the caller has proved ([`crate::repair`]); that it still is, the scripts check.
 
-use crate::failure::Failure;
 use crate::ids::{Actor, JobId};
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{Keyword, keywords, parts, script};
 
 use super::queue::Apply;
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     REPAIR, "repair", [
         parts::NUMBERS, parts::CLOCK, parts::FORMAT, parts::HEAD_COUNTERS, parts::CHECKS, parts::JOURNAL_NOTE,
     ],
-    keys [head journal],
-    args [nonce by seq hash note]
+    keys [head journal; key],
+    args [nonce by seq hash note; word],
+    status Written,
+    refusals [uninitialised partition_frozen corrupt_partition]
 );
 
 script!(
@@ -25,7 +26,16 @@ script!(
         parts::JOURNAL_NOTE,
     ],
     keys [head journal parked scheduled dead],
-    args [nonce by note apply]
+    args [nonce by note apply; id],
+    status ParkedStatus,
+    each ParkedRepair,
+    refusals [uninitialised partition_frozen corrupt_partition]
+);
+
+keywords!(
+    enum ParkedStatus {
+        Done = "done",
+    }
 );
 
 /// Most ids of one [`parked`] call.
@@ -45,13 +55,14 @@ pub enum Write {
     Rename { from: String, to: String },
 }
 
-/// What came of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// Everything is written.
-    Repaired,
-    /// Nothing is: the history went on since.
-    Moved,
+keywords! {
+    /// What came of a call.
+    pub enum Written {
+        /// Everything is written.
+        Repaired = "repaired",
+        /// Nothing is: the history went on since.
+        Moved = "moved",
+    }
 }
 
 /// Where a partition's history was when the values were proved.
@@ -110,47 +121,31 @@ pub async fn write(
         }
     }
     let mut reply = call.run(link).await?;
-    match reply.text("status")?.as_str() {
-        "repaired" => Ok(Written::Repaired),
-        "moved" => Ok(Written::Moved),
-        other => Err(common_status(other, &mut reply)),
-    }
+    status(&mut reply)
 }
 
-/// What is the matter with the place of a parked job, and was or would be done about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParkedRepair {
-    /// Nothing.
-    Intact,
-    /// It goes back to `scheduled`.
-    ToScheduled,
-    /// It goes back to `dead`.
-    ToDead,
-    /// It is back in its stream and is taken out of the others.
-    Unlisted,
-    /// Its bytes are gone: it is counted as discarded.
-    Lost,
-    /// Its row cannot be read; left as it is.
-    Damaged,
+keywords! {
+    /// What is the matter with the place of a parked job, and was or would be done about it.
+    pub enum ParkedRepair {
+        /// Nothing.
+        Intact = "intact",
+        /// It goes back to `scheduled`.
+        ToScheduled = "to_scheduled",
+        /// It goes back to `dead`.
+        ToDead = "to_dead",
+        /// It is back in its stream and is taken out of the others.
+        Unlisted = "unlisted",
+        /// Its bytes are gone: it is counted as discarded.
+        Lost = "lost",
+        /// Its row cannot be read; left as it is.
+        Damaged = "corrupt_state",
+    }
 }
 
 impl ParkedRepair {
     /// The name in JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Intact => "intact",
-            Self::ToScheduled => "to_scheduled",
-            Self::ToDead => "to_dead",
-            Self::Unlisted => "unlisted",
-            Self::Lost => "lost",
-            Self::Damaged => "corrupt_state",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        [Self::Intact, Self::ToScheduled, Self::ToDead, Self::Unlisted, Self::Lost, Self::Damaged]
-            .into_iter()
-            .find(|repair| repair.name() == name)
+        self.word()
     }
 }
 
@@ -178,18 +173,6 @@ pub async fn parked(
         .arg(u8::from(apply == Apply::Yes));
     ids.iter().for_each(|id| call.push_arg(id.as_str()));
     let mut reply = call.run(link).await?;
-    match reply.text("status")?.as_str() {
-        "done" => {}
-        other => return Err(common_status(other, &mut reply)),
-    }
-    let mut results = Vec::with_capacity(ids.len());
-    for _ in ids {
-        let name = reply.text("result")?;
-        results.push(
-            ParkedRepair::from_name(&name).ok_or_else(|| {
-                Failure::unknown(format!("a result that this release does not know: {name}"))
-            })?,
-        );
-    }
-    Ok(results)
+    let ParkedStatus::Done = status(&mut reply)?;
+    Ok(ids.iter().map(|_| reply.keyword("result")).collect::<Result<_, _>>()?)
 }

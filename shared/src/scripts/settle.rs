@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::link::Link;
 use crate::script::{Call, File, Part, Reply, file, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 mod assembly;
 mod packed;
@@ -59,8 +59,16 @@ script!(
         Part::File(file!("settle/decide.lua")),
         Part::File(file!("settle/write.lua")),
     ],
-    keys [head queue in_flight journal parked scheduled dead kept resources],
-    args [nonce queue_name by how row token entries left names jobs]
+    keys [head queue in_flight journal parked scheduled dead kept resources; key],
+    args [nonce queue_name by how row token entries left names jobs],
+    status Status,
+    refusals [uninitialised partition_frozen corrupt_partition]
+);
+
+crate::script::keywords!(
+    pub(super) enum Status {
+        Settled = "settled",
+    }
 );
 
 /// Most jobs in one call: what Lua's stack takes, and 5 ms of Redis's time.
@@ -236,10 +244,7 @@ pub async fn settle_with(
         return refused(format!("{entry:?} is no stream entry"));
     }
     let mut reply = assembled(keys, queue, items, policy).run(link).await?;
-    let status = reply.text("status")?;
-    if status != "settled" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Settled = status(&mut reply)?;
     read(&mut reply, items.len(), policy.missing).inspect_err(|_| link.poison()).map_err(ScriptError::from)
 }
 

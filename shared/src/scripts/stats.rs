@@ -7,11 +7,11 @@ use crate::failure::Failure;
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{Call, Reply, parts, script};
+use crate::script::{Call, Reply, keywords, parts, script};
 
 use super::init::FORMAT;
 use super::queue::{self, QueueStatus};
-use super::{ScriptError, common_status, with_queues};
+use super::{ScriptError, status, with_queues};
 
 script!(
     STATS, "stats",
@@ -20,8 +20,16 @@ script!(
         parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE, parts::QUEUE_STREAMS,
         parts::PARTITION_STATS,
     ],
-    keys [head queues registered scheduled dead parked],
-    args [nonce]
+    keys [head queues registered scheduled dead parked; queue in_flight],
+    args [nonce; name],
+    status Status,
+    refusals [uninitialised stale_keys corrupt_partition]
+);
+
+keywords!(
+    pub(super) enum Status {
+        Stats = "stats",
+    }
 );
 
 /// One partition at one instant.
@@ -220,10 +228,7 @@ pub(super) async fn ask(
         .key(keys.parked());
     last_key.into_iter().for_each(|key| _ = call.push_key(key));
     let mut reply = with_queues(call, keys, queues).run(link).await?;
-    let status = reply.text("status")?;
-    if status != "stats" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Stats = status(&mut reply)?;
     let at_ms = reply.number("at_ms")?;
     let mut fields = HashMap::new();
     let mut list = reply.list("head")?;

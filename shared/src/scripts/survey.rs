@@ -6,7 +6,7 @@ use crate::link::Link;
 use crate::script::{parts, script};
 
 use super::ScriptError;
-use super::stats::{PartitionStats, Read, ask, read_by};
+use super::stats::{PartitionStats, Read, Status, ask, read_by};
 
 script!(
     SURVEY, "survey",
@@ -15,8 +15,10 @@ script!(
         parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES, parts::QUEUE_STATE, parts::QUEUE_STREAMS,
         parts::PARTITION_STATS,
     ],
-    keys [head queues registered scheduled dead parked resources],
-    args [nonce]
+    keys [head queues registered scheduled dead parked resources; queue in_flight],
+    args [nonce; name],
+    status Status,
+    refusals [uninitialised stale_keys corrupt_partition]
 );
 
 /// Surveys one partition; `queues` must be all its queues.

@@ -1,10 +1,11 @@
 //! `take`: the two ends of the transaction that takes a batch. [`fetch`](crate::fetch) puts it together.
 
+use crate::failure::Failure;
 use crate::ids::QueueName;
 use crate::keys::Keys;
-use crate::script::{Call, Part, Reply, file, parts, script};
+use crate::script::{Call, Part, Reply, file, keywords, parts, script};
 
-use super::{ScriptError, common_status, queue_lost};
+use super::{ScriptError, queue_lost, status};
 
 /// What it takes to make a group again that is gone, which few takes have to.
 const MAKE_GROUP: Part = Part::Function(
@@ -19,8 +20,20 @@ script!(
         parts::HEAD_COUNTERS, parts::CHECKS, parts::QUEUE_FIELDS, parts::IN_FLIGHT, parts::ENTRIES, MAKE_GROUP,
     ],
     keys [head queues queue in_flight],
-    args [nonce mode name worker count]
+    args [nonce mode name worker count],
+    status Status,
+    refusals [uninitialised partition_frozen corrupt_partition]
 );
+
+keywords! {
+    enum Status {
+        Begun = "begun",
+        Taken = "taken",
+        Nothing = "nothing",
+        Paused = "paused",
+        QueueLost = "queue_lost",
+    }
+}
 
 /// Puts the group back to what was really taken.
 pub(crate) fn begin(keys: &Keys, queue: &QueueName, worker: &str, count: usize) -> Call {
@@ -43,10 +56,10 @@ pub(crate) struct Begun;
 
 impl Begun {
     pub(crate) fn read(queue: &QueueName, mut reply: Reply) -> Result<Self, ScriptError> {
-        match reply.text("status")?.as_str() {
-            "begun" => Ok(Self),
-            "queue_lost" => Err(queue_lost(queue, &mut reply)?),
-            other => Err(common_status(other, &mut reply)),
+        match status(&mut reply)? {
+            Status::Begun => Ok(Self),
+            Status::QueueLost => Err(queue_lost(queue, &mut reply)),
+            Status::Taken | Status::Nothing | Status::Paused => Err(other_end()),
         }
     }
 }
@@ -59,14 +72,18 @@ pub(crate) enum Noted {
 
 impl Noted {
     pub(crate) fn read(queue: &QueueName, mut reply: Reply) -> Result<Self, ScriptError> {
-        match reply.text("status")?.as_str() {
-            "taken" => {
+        match status(&mut reply)? {
+            Status::Taken => {
                 reply.number("at_ms")?;
                 Ok(Self::Taken { key: reply.text("key")?, last: reply.text("last")? })
             }
-            "nothing" | "paused" => Ok(Self::Nothing),
-            "queue_lost" => Err(queue_lost(queue, &mut reply)?),
-            other => Err(common_status(other, &mut reply)),
+            Status::Nothing | Status::Paused => Ok(Self::Nothing),
+            Status::QueueLost => Err(queue_lost(queue, &mut reply)),
+            Status::Begun => Err(other_end()),
         }
     }
+}
+
+fn other_end() -> ScriptError {
+    Failure::unknown("an answer to the other end of a take").into()
 }

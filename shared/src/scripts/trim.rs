@@ -3,9 +3,9 @@
 use crate::ids::QueueName;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
+use crate::script::{keywords, parts, script};
 
-use super::{ScriptError, common_status};
+use super::{ScriptError, status};
 
 script!(
     TRIM, "trim",
@@ -14,7 +14,15 @@ script!(
         parts::IN_FLIGHT, parts::ROWS, parts::ENTRIES,
     ],
     keys [head queue in_flight],
-    args [nonce name kept_max count]
+    args [nonce name kept_max count],
+    status Status,
+    refusals [uninitialised partition_frozen corrupt_partition]
+);
+
+keywords!(
+    enum Status {
+        Trimmed = "trimmed",
+    }
 );
 
 /// How many settled entries a slow row may keep in its stream before they are deleted singly.
@@ -43,11 +51,6 @@ pub async fn trim(
 ) -> Result<Trimmed, ScriptError> {
     let call = TRIM.call().key(keys.head()).key(keys.queue(queue)).key(keys.in_flight(queue));
     let mut reply = call.arg(queue.as_str()).arg(kept_max).arg(PAGE).run(link).await?;
-    match reply.text("status")?.as_str() {
-        "trimmed" => Ok(Trimmed {
-            removed: reply.number("removed")?,
-            is_unfinished: reply.number("is unfinished")? == 1,
-        }),
-        other => Err(common_status(other, &mut reply)),
-    }
+    let Status::Trimmed = status(&mut reply)?;
+    Ok(Trimmed { removed: reply.number("removed")?, is_unfinished: reply.number("is unfinished")? == 1 })
 }

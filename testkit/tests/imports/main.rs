@@ -12,7 +12,7 @@ use std::path::Path;
 use modules::Modules;
 
 /// Files that still are in a circle. The list only shrinks: a file that is in none any more has to leave it.
-const KNOWN: [&str; 127] = [
+const KNOWN: [&str; 125] = [
     "chaos/src/compose.rs",
     "chaos/src/compose/run.rs",
     "chaos/src/explore/memo.rs",
@@ -127,8 +127,6 @@ const KNOWN: [&str; 127] = [
     "shared/src/lock/queue.rs",
     "shared/src/lock/seat.rs",
     "shared/src/preflight.rs",
-    "shared/src/sabotage.rs",
-    "shared/src/script.rs",
     "shared/src/scripts.rs",
     "shared/src/scripts/init.rs",
     "shared/src/scripts/queue.rs",

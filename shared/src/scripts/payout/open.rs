@@ -10,15 +10,23 @@ use crate::failure::Failure;
 use crate::ids::{AccountId, JobId};
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::script::{parts, script};
-use crate::scripts::{ScriptError, common_status};
+use crate::script::{keywords, parts, script};
+use crate::scripts::{ScriptError, status};
 
 script!(
     PAYOUTS_DUE,
     "payouts_due",
     [parts::NUMBERS, parts::CLOCK],
     keys [payouts],
-    args [nonce from limit]
+    args [nonce from limit],
+    status Status,
+    refusals [corrupt_partition]
+);
+
+keywords!(
+    enum Status {
+        Due = "due",
+    }
 );
 
 /// An open payout.
@@ -345,10 +353,7 @@ pub async fn due(link: &mut Link, keys: &Keys, limit: usize) -> Result<Due, Scri
 /// As [`due`].
 pub async fn due_from(link: &mut Link, keys: &Keys, from: usize, limit: usize) -> Result<Due, ScriptError> {
     let mut reply = PAYOUTS_DUE.call().key(keys.payouts()).arg(from).arg(limit).run(link).await?;
-    let status = reply.text("status")?;
-    if status != "due" {
-        return Err(common_status(&status, &mut reply));
-    }
+    let Status::Due = status(&mut reply)?;
     let at_ms = reply.number("at_ms")?;
     let next_due_ms = reply.text("next due")?.parse::<f64>().ok().map(|due_ms| due_ms as u64);
     let count = usize::try_from(reply.number("count")?).unwrap_or(usize::MAX);
