@@ -7,6 +7,7 @@ pub(crate) mod engine;
 pub(crate) mod project;
 mod promises;
 mod run;
+mod set_up;
 mod teardown;
 
 use std::process::ExitCode;
@@ -14,11 +15,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::stage::{complain, interrupted};
-use engine::Engine;
-use project::{Layout, Project};
+use project::Layout;
+use set_up::{Common, set_up};
 
 const EXIT_FAIL: u8 = 5;
-const EXIT_INVALID: u8 = 4;
 
 /// What is done in containers.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,17 +33,6 @@ enum Command {
     Promises(Common),
     /// Break containers at random from a seed, heal, drain, and judge
     Run(run::Args),
-}
-
-/// What every command here takes.
-#[derive(Debug, Clone, clap::Args)]
-struct Common {
-    /// The command of compose [default: `docker compose`, else docker-compose]
-    #[arg(long = "compose", value_name = "COMMAND", env = tollgate::env::TOLLGATE_COMPOSE)]
-    command: Option<String>,
-    /// Build the images first
-    #[arg(long)]
-    build: bool,
 }
 
 /// Runs one of them.
@@ -75,30 +64,4 @@ async fn promises(common: &Common) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Finds an engine, says which, and builds the images if that was asked for.
-async fn set_up(
-    common: &Common,
-    purpose: &str,
-    layout: Layout,
-    settings: &[(&str, String)],
-) -> Result<(Project, String), ExitCode> {
-    let failed = |error: &dyn std::fmt::Display| {
-        complain(format_args!("INVALID: {error}"));
-        ExitCode::from(EXIT_INVALID)
-    };
-    let engine = Engine::find(common.command.as_deref()).await.map_err(|missing| failed(&missing))?;
-    let said = format!("engine {}, compose {}", engine.version, engine.compose_version);
-    let project =
-        Project::new(engine, purpose, layout, settings).map_err(|error| failed(&format!("{error:#}")))?;
-    complain(format_args!("Tollgate in containers: {said}, project {}\n", project.name()));
-    if common.build {
-        let built = tokio::select! {
-            built = project.build() => built,
-            () = interrupted() => Err(anyhow::anyhow!("interrupted")),
-        };
-        built.map_err(|error| failed(&format!("the images cannot be built: {error:#}")))?;
-    }
-    Ok((project, said))
 }

@@ -21,6 +21,7 @@ mod process;
 mod report;
 mod scenario;
 mod search;
+mod state;
 mod step;
 mod world;
 
@@ -42,9 +43,9 @@ use self::bound::Bound;
 use self::databases::Databases;
 use self::ground::Ground;
 use self::memo::Memo;
-use self::report::Explored;
+use self::report::{Explored, Failing};
 use self::scenario::Scenario;
-use self::search::{Failing, Search};
+use self::search::Search;
 use self::step::Step;
 use crate::stage::{complain, print};
 

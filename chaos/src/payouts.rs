@@ -4,6 +4,7 @@
 //! Exit code 0: PASS; 1: FAIL, INVALID (too little went wrong to show anything), or it could not be run.
 
 mod bank;
+mod options;
 mod report;
 mod script;
 
@@ -17,7 +18,9 @@ use serde::Deserialize;
 
 use crate::stage::{self, Stage, Worker, print, thousands};
 use bank::Bank;
-use report::Report;
+use report::{Faults, Report};
+
+pub(crate) use options::Args;
 
 /// How long a request may take: the bank hangs for longer.
 const TIMEOUT: &str = "400ms";
@@ -28,46 +31,10 @@ const KILL_EVERY: Duration = Duration::from_secs(1);
 /// Kills at most; then the fleet is left alone to finish.
 const KILLS_MAX: usize = 20;
 
-/// The run.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Args {
-    /// How many payouts
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    payouts: u64,
-    /// From how many accounts
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    accounts: u64,
-    /// How many workers
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(2..=16))]
-    workers: u64,
-    /// How often the bank misbehaves, for each of seven ways
-    #[arg(long, value_name = "RATE", default_value = "5%")]
-    rate: String,
-    /// After an unknown attempt: same-key, or never
-    #[arg(long, value_name = "RULE", default_value = "same-key", value_parser = ["same-key", "never"])]
-    retry: String,
-    /// The bank forgets each key as soon as it has paid
-    #[arg(long)]
-    forget_keys: bool,
-    /// The seed of the jobs, of the bank and of the kills
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// How long the run may take in all
-    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = humantime::parse_duration)]
-    within: Duration,
-}
-
 /// Plays it.
 pub(crate) async fn run(args: Args) -> ExitCode {
     let report = stage::perform("always", async |stage| play(stage, &args).await).await;
     report.map_or(ExitCode::FAILURE, |report| report.print(&args))
-}
-
-/// What happened to the fleet.
-#[derive(Debug, Default, Clone, Copy)]
-struct Faults {
-    kills: usize,
-    stops: usize,
 }
 
 /// One open payout, of `payout ls --json`.

@@ -7,7 +7,10 @@
 //! not be run; 2: usage.
 
 mod client;
+mod clocks;
 pub(crate) mod containers;
+mod counted;
+mod fault;
 mod faults;
 mod finish;
 mod fleet;
@@ -15,6 +18,7 @@ mod ground;
 mod history;
 pub(crate) mod judge;
 mod options;
+mod plan;
 mod play;
 mod progress;
 mod redis;
@@ -22,6 +26,7 @@ mod report;
 // Without the feature nobody plants any.
 #[cfg_attr(not(feature = "sabotage"), expect(dead_code))]
 mod sabotage;
+mod saboteur;
 mod scenario;
 mod schedule;
 mod site;
@@ -37,7 +42,8 @@ use tokio::task::JoinSet;
 pub(crate) use self::options::{Args, CheckArgs};
 
 use self::judge::Verdict;
-use self::play::{Plan, play};
+use self::plan::Plan;
+use self::play::play;
 use self::progress::Progress;
 use crate::stage::{complain, interrupted, print};
 
@@ -51,7 +57,7 @@ struct Done {
 /// Plays one scenario or several.
 pub(crate) async fn run(args: Args) -> ExitCode {
     if args.list {
-        for scenario in scenario::all() {
+        for scenario in scenario::list::all() {
             print(format_args!("  {:<20} {}", scenario.name, scenario.about));
             print(format_args!("  {:<20}   shows: {}", "", scenario.rows.join("; ")));
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::project::Layout;
-use super::{Common, EXIT_INVALID, set_up};
-use crate::run::containers::{self, Plan};
+use super::set_up::{Common, EXIT_INVALID, set_up};
+use crate::run::containers::{self, plan::Plan};
 use crate::stage::{complain, interrupted, print};
 
 /// The bank misbehaves in each of its ways so often.

@@ -16,7 +16,7 @@ use super::members::Members;
 use super::numbered::{Numbered, hash};
 use super::process::{Asked, Told};
 use super::scenario::Scenario;
-use super::world::State;
+use super::state::State;
 
 pub(super) struct Memo<'a> {
     pub(super) scenario: &'a Scenario,

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::bound::Bound;
-use super::search::{Failing, written};
+use super::drawing::Drawing;
+use super::step::{Step, written};
 use crate::stage::{print, thousands};
 
 /// What was done.
@@ -34,6 +35,14 @@ pub(super) struct Figures {
     pub(super) whole_together: Option<u8>,
     /// Branches that were not followed.
     pub(super) left_over: usize,
+}
+
+/// An order whose end is wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Failing {
+    pub(super) steps: Vec<Step>,
+    pub(super) wrong: Vec<String>,
+    pub(super) drawing: Drawing,
 }
 
 /// What came of one fleet.

@@ -14,13 +14,13 @@ use tollgate::Tollgate;
 use tollgate::sabotage::Sabotage;
 
 use super::bound::Bound;
-use super::drawing::Drawing;
 use super::judge::judge;
 use super::memo::Memo;
 use super::numbered::hash;
-use super::report::Figures;
-use super::step::Step;
-use super::world::{End, State, World};
+use super::report::{Failing, Figures};
+use super::state::State;
+use super::step::{Step, written};
+use super::world::{End, World};
 use crate::stage::complain;
 
 /// One in so many branches that are cut is walked to its end: a look-up for each step.
@@ -29,14 +29,6 @@ const CUT_WALKED: u64 = 10;
 const REAL_EVERY: u64 = 100;
 /// How often it is said how far it is.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
-
-/// An order whose end is wrong.
-#[derive(Debug, Clone)]
-pub(super) struct Failing {
-    pub(super) steps: Vec<Step>,
-    pub(super) wrong: Vec<String>,
-    pub(super) drawing: Drawing,
-}
 
 /// One order that was made for real.
 pub(super) struct Walked {
@@ -368,9 +360,4 @@ impl Walk {
         steps.reverse();
         steps
     }
-}
-
-/// An order as the command line takes it.
-pub(super) fn written(steps: &[Step]) -> String {
-    steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

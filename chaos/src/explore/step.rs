@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::bound::Bound;
+
 /// A call: its process, and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Call {
@@ -97,6 +99,18 @@ impl FromStr for Step {
             _ => Err(wrong()),
         }
     }
+}
+
+/// An order as the command line takes it.
+pub(super) fn written(steps: &[Step]) -> String {
+    steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// What a step may be, and what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) step: Step,
+    pub(super) cost: Bound,
 }
 
 #[cfg(test)]

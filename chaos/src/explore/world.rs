@@ -7,52 +7,12 @@ use anyhow::{Context, anyhow};
 
 use super::bound::Bound;
 use super::call::{self, Nature};
-use super::databases::Loaded;
 use super::drawing::Drawing;
 use super::ground::Look;
 use super::memo::Memo;
 use super::scenario::Word;
-use super::step::{Call, Step};
-
-pub(super) use self::choices::Choice;
-
-/// All that decides what can still happen, but for what is left of the bound.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct State {
-    database: u32,
-    loaded: Loaded,
-    bank: u32,
-    /// Everybody's name, place in the fleet, and where it is; nowhere if it has died.
-    members: Vec<(char, usize, Option<u32>)>,
-    /// Calls that are on their way though their sender has gone on.
-    late: Vec<(Call, u32)>,
-    /// Whose call ran last.
-    last: Option<char>,
-    /// What was done last.
-    just: Just,
-}
-
-/// Steps that could as well be made in another order are made in one: `choices` says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Just {
-    /// A process went on.
-    WentOn,
-    /// Redis forgot its scripts.
-    Flushed,
-    Otherwise,
-}
-
-impl State {
-    /// One that does not know what Redis holds: what can follow depends on that.
-    pub(super) fn without_database(&self) -> Self {
-        Self { database: 0, ..self.clone() }
-    }
-
-    /// Where its database and its living processes are.
-    pub(super) fn parts(&self) -> (u32, impl Iterator<Item = (char, Option<u32>)> + '_) {
-        (self.database, self.members.iter().map(|(name, _, member)| (*name, *member)))
-    }
-}
+use super::state::{Just, State};
+use super::step::{Call, Choice, Step, written};
 
 pub(super) struct World<'w, 'a> {
     memo: &'w mut Memo<'a>,
@@ -237,7 +197,7 @@ impl<'w, 'a> World<'w, 'a> {
         let place = self.state.members.iter().find(|(name, ..)| *name == call.process);
         let waiting = place.and_then(|(.., member)| self.memo.waiting((*member)?, call.no));
         waiting.map(|(asked, _)| asked).ok_or_else(|| {
-            let steps = super::search::written(&self.steps);
+            let steps = written(&self.steps);
             anyhow!("{call} does not wait at the end of {steps}; what waits: {}", self.what_waits())
         })
     }

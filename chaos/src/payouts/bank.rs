@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use tokio::process::Child;
 
-use super::Args;
+use super::options::Args;
 use crate::stage::Stage;
 
 /// One request in twenty locks everybody out: for longer, and nothing else would happen.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::bank::Bank;
-use super::{Args, Faults};
+use super::options::Args;
 use crate::stage::{Stage, print, thousands};
 
 /// One line of `journal export`.
@@ -45,6 +45,13 @@ struct Audit {
     violations: Vec<Violation>,
     violations_unlisted: u64,
     bank: Reconciled,
+}
+
+/// What happened to the fleet.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Faults {
+    pub(super) kills: usize,
+    pub(super) stops: usize,
 }
 
 pub(super) struct Report {

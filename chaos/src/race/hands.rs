@@ -6,11 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::cure::{Cure, Service, Store};
-use super::lock::{self, Lock};
+use super::lock::{Lock, open};
 use super::matrix::Cell;
 use super::scenario::Round;
 use super::servers::Addresses;
-use super::store::{Jobs, Postgres, Records, Redis, Tried, Way};
+use super::store::postgres::Postgres;
+use super::store::redis::Redis;
+use super::store::tollgate::Jobs;
+use super::store::{Records, Tried, Way};
 use super::trace::State;
 
 /// One client.
@@ -45,7 +48,7 @@ impl Hands {
         if let Some(service) = service
             && !self.locks.contains_key(&service)
         {
-            let lock = lock::open(service, &self.addresses, self.lock_ttl, self.postgres.as_ref()).await;
+            let lock = open::open(service, &self.addresses, self.lock_ttl, self.postgres.as_ref()).await;
             self.locks.insert(service, lock.with_context(|| service.name())?);
         }
         Ok(())

@@ -1,18 +1,13 @@
-//! The one interface behind which every lock service stands. A further service is one more file here, and its name
-//! in [`Service`].
+//! The one interface behind which every lock service stands. A further service is one more file here, its name in
+//! `Service`, and a line in `open.rs`.
 
 mod advisory;
 mod etcd;
+pub(super) mod open;
 mod redlock;
 mod zookeeper;
 
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
-
-use super::cure::Service;
-use super::servers::Addresses;
-use super::store::Postgres;
 
 /// One client's way to take locks. It holds one at a time.
 pub(super) trait Lock: Send {
@@ -28,21 +23,4 @@ pub(super) trait Lock: Send {
     /// Gives it back. That it had ended before is no error: whoever asks too late finds that out by the fence, or
     /// not at all.
     fn release(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
-}
-
-/// Connects one client to a service whose locks end, without a sign of life, after about `ttl`. An advisory lock is
-/// taken in the client's own session with PostgreSQL, the one that also writes there, as people do.
-pub(super) async fn open(
-    service: Service,
-    addresses: &Addresses,
-    ttl: Duration,
-    postgres: Option<&Postgres>,
-) -> anyhow::Result<Box<dyn Lock>> {
-    Ok(match service {
-        Service::Redlock1 => Box::new(redlock::Redlock::open(addresses, 1, ttl)?),
-        Service::Redlock3 => Box::new(redlock::Redlock::open(addresses, 3, ttl)?),
-        Service::Advisory => Box::new(advisory::Advisory::open(postgres).await?),
-        Service::Etcd => Box::new(etcd::Etcd::open(addresses, ttl)?),
-        Service::Zookeeper => Box::new(zookeeper::Zookeeper::open(addresses, ttl)?),
-    })
 }

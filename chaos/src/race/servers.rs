@@ -2,12 +2,12 @@
 //!
 //! They end with this process, however it ends, and leave nothing behind. All listen on unix sockets or loopback.
 
-mod etcd;
+pub(super) mod etcd;
 mod postgres;
 mod process;
 mod zookeeper;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use tollgate::embedded::Temporary;
 
 use super::cure::{Service, Store};
 use super::matrix::Cell;
+use process::Found;
 
 /// How to reach them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,13 +59,6 @@ pub(super) struct Servers {
 pub(super) struct LeftOut {
     pub(super) server: &'static str,
     pub(super) why: String,
-}
-
-/// A server that is not installed is left out; one that is and does not start is an error.
-enum Found {
-    /// The process, and where it listens.
-    Running(Box<process::Server>, String),
-    Missing(&'static str),
 }
 
 impl Servers {
@@ -121,30 +115,4 @@ async fn when(
     start: impl Future<Output = anyhow::Result<Found>>,
 ) -> anyhow::Result<Option<Found>> {
     if needed { start.await.map(Some) } else { Ok(None) }
-}
-
-/// A program, in `PATH` or in one of these directories.
-fn find_program(name: &str, elsewhere: &[PathBuf]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(elsewhere.iter().cloned());
-    places.map(|dir| dir.join(name)).find(|program| program.is_file())
-}
-
-/// Where the logs of etcd and ZooKeeper are kept: in memory, if that can be had. Both force each step to disk; what is
-/// compared here is the way of locking, not the disk.
-fn log_dir() -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
-}
-
-/// A client for the one that speaks HTTP; without a time-out, since whoever asks for a lock waits for it.
-pub(super) fn http_client() -> reqwest::Result<reqwest::Client> {
-    // It wants a TLS provider, also where no TLS is spoken; whoever installed one first wins.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().build()
-}
-
-/// A port that nobody has now.
-fn free_port() -> std::io::Result<u16> {
-    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }

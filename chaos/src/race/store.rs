@@ -1,14 +1,10 @@
 //! What a client can ask of a store: the few steps of which every cure is made.
 
-mod postgres;
-mod redis;
-mod tollgate;
+pub(super) mod postgres;
+pub(super) mod redis;
+pub(super) mod tollgate;
 
 use futures_util::future::BoxFuture;
-
-pub(super) use self::postgres::{Postgres, SCHEMA as POSTGRES_SCHEMA, session as postgres_session};
-pub(super) use self::redis::Redis;
-pub(super) use self::tollgate::Jobs;
 
 use super::cure::Isolation;
 use super::scenario::Record;

@@ -5,11 +5,12 @@ mod crew;
 mod events;
 mod faults;
 mod fleet;
+pub(crate) mod plan;
 mod schedule;
 mod seen;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 use self::crew::Crew;
 use self::fleet::Fleet;
+use self::plan::Plan;
 use super::client::Client;
 use super::finish;
 use super::ground::CLAIM_IDLE;
@@ -47,18 +49,6 @@ const LOAD: Load = Load {
     unheard: None,
     backlog: 0,
 };
-
-/// What is played.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) seed: u64,
-    pub(crate) duration: Duration,
-    pub(crate) workers: usize,
-    pub(crate) report: PathBuf,
-    pub(crate) json: bool,
-    pub(crate) engine: String,
-    pub(crate) repeat: String,
-}
 
 /// Plays it in a project that is not up yet, and judges it.
 pub(crate) async fn run(

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::ground::CLAIM_IDLE;
 use super::history::Event;
-use super::play::Plan;
+use super::plan::Plan;
 use super::redis;
 use super::site::Site;
 use super::workload::QUEUES;

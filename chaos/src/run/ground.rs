@@ -12,10 +12,11 @@ use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
 
 use super::client::Client;
-use super::faults::{self, Clock};
+use super::clocks::{self, Clock};
+use super::faults::KILLERS;
 use super::fleet::{Fleet, Options};
 use super::history::History;
-use super::play::Plan;
+use super::plan::Plan;
 use super::redis::{Redis, Settings};
 use super::scenario::Ground;
 use super::site::{Bank, Site};
@@ -92,12 +93,12 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
             points = failpoints(programs)
                 .ok_or("this build of the worker has no fail points (cargo feature `failpoints`)")?;
             if plan.scenario.ground == Ground::Killers {
-                let points = faults::KILLERS.map(|(id, point)| format!("{point}:id={id}")).join(";");
+                let points = KILLERS.map(|(id, point)| format!("{point}:id={id}")).join(";");
                 workers.environment.push((env::TOLLGATE_FAILPOINTS.to_owned(), points));
             }
         }
         Ground::Clocks => {
-            let made = faults::make_clocks(dir, &["server", "workers", "producers"])?;
+            let made = clocks::make(dir, &["server", "workers", "producers"])?;
             redis.environment.extend(made[0].environment());
             workers.environment.extend(made[1].environment());
             producers.extend(made[2].environment());

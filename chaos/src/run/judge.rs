@@ -4,6 +4,7 @@
 mod answers;
 mod bank;
 mod chain;
+mod finding;
 mod house;
 mod queue;
 mod record;
@@ -14,53 +15,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub(super) use self::finding::Finding;
 pub(super) use self::record::Record;
 pub(super) use self::summary::Summary;
-
-/// How much evidence of one kind is shown: the shortest first.
-const SHOWN: usize = 4;
-
-/// Something that must not be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    /// The check's number, as docs/chaos.md lists them.
-    pub(super) check: u8,
-    /// The guarantee that is broken.
-    pub(super) guarantee: &'static str,
-    pub(super) what: String,
-    /// Ids, journal positions, and events around them.
-    pub(super) evidence: Vec<String>,
-    /// How many more of this kind there are.
-    pub(super) more: usize,
-}
-
-/// Collects what one check finds.
-pub(super) struct Found {
-    check: u8,
-    guarantee: &'static str,
-    list: Vec<(String, Vec<String>)>,
-}
-
-impl Found {
-    fn new(check: u8, guarantee: &'static str) -> Self {
-        Self { check, guarantee, list: Vec::new() }
-    }
-
-    fn add(&mut self, what: impl Into<String>, evidence: Vec<String>) {
-        self.list.push((what.into(), evidence));
-    }
-
-    fn done(mut self) -> Vec<Finding> {
-        // The shortest evidence says the most.
-        self.list.sort_by_key(|(_, evidence)| evidence.len());
-        let more = self.list.len().saturating_sub(SHOWN);
-        let Self { check, guarantee, list } = self;
-        list.into_iter()
-            .take(SHOWN)
-            .map(|(what, evidence)| Finding { check, guarantee, what, evidence, more })
-            .collect()
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

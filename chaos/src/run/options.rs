@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::play::Plan;
+use super::plan::Plan;
 use super::scenario::{self, Scenario};
 
 /// A run. Without `--scenario` and `--smoke` it is a mix.
@@ -83,7 +83,7 @@ fn at_once(text: &str) -> Result<usize, String> {
 impl Args {
     /// What is to be played.
     pub(super) fn plans(&self) -> anyhow::Result<Vec<Plan>> {
-        let all = scenario::all();
+        let all = scenario::list::all();
         let chosen: Vec<Scenario> = if self.smoke {
             all
         } else if self.scenarios.is_empty() {

@@ -11,45 +11,17 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::faults::Group;
+use super::fault::Group;
 use super::finish;
 use super::ground;
 use super::history::{Beginning, Event, FAULT, History};
+use super::plan::Plan;
 use super::progress::Progress;
-use super::scenario::Scenario;
+use super::saboteur;
 use super::schedule::{self, Strike};
 use super::site::Site;
 use super::workload;
 use crate::stage::Programs;
-
-/// Everything that a run is.
-#[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) scenario: Scenario,
-    pub(super) seed: u64,
-    pub(super) duration: Duration,
-    pub(super) workers: usize,
-    pub(super) server: Vec<String>,
-    pub(super) sabotage: Option<super::sabotage::Planted>,
-    pub(super) repeat: String,
-}
-
-/// How much longer a run goes on in which something has not happened yet that it is about.
-const LONGER: u32 = 8;
-const LONGER_MOST: Duration = Duration::from_secs(60);
-
-impl Plan {
-    /// The end of the faults, whatever has happened by then.
-    fn longest(&self) -> Duration {
-        self.duration + (self.duration * LONGER).min(LONGER_MOST)
-    }
-
-    /// What the scenario is about, and what a planted bug needs to be seen.
-    fn must_happen(&self) -> Vec<String> {
-        let shown = self.sabotage.and_then(super::sabotage::Planted::shown_by);
-        self.scenario.must_bite().into_iter().chain(shown.map(str::to_owned)).collect()
-    }
-}
 
 const SAMPLE_EVERY: Duration = Duration::from_millis(250);
 
@@ -72,7 +44,7 @@ pub(super) async fn play(plan: &Plan, dir: &Path, progress: &Progress) -> anyhow
         tokio::spawn(async move { site.fleet.keep().await })
     };
     let sampler = tokio::spawn(sample(Arc::clone(&site), ends.clone()));
-    let saboteur = tokio::spawn(super::sabotage::run(Arc::clone(&site), ends));
+    let saboteur = tokio::spawn(saboteur::run(Arc::clone(&site), ends));
 
     strike(plan, &site, progress).await?;
     // Whoever waits for an answer gets it sooner when all is well again.

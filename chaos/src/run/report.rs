@@ -1,5 +1,6 @@
 //! What came of a run: a summary for the terminal, a JSON document, one page.
 
+mod meaning;
 mod page;
 mod timeline;
 
@@ -9,11 +10,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::history::Beginning;
-use super::judge::{Finding, Judgement, Record, Summary};
-use super::play::Plan;
+use super::judge::{Finding, Judgement, Record};
+use super::plan::Plan;
 use crate::stage::thousands;
 
 pub(super) use self::page::page;
+
+use self::meaning::meaning;
 
 /// What is said before anything happens.
 pub(super) fn head(plans: &[Plan]) -> String {
@@ -134,17 +137,9 @@ pub(super) fn terminal(judgement: &Judgement, dir: &Path) -> String {
     row("report", dir.join("index.html").display().to_string());
     let _ = write!(text, "\n{}{}", judgement.verdict.name(), problems(judgement));
     if judgement.verdict == super::judge::Verdict::Pass {
-        let _ = write!(text, ": {}", passed(summary));
+        let _ = write!(text, ": {}", meaning(judgement));
     }
     text
-}
-
-/// What a pass says.
-fn passed(summary: &Summary) -> &'static str {
-    match summary.lost {
-        0 => "nothing was issued or spent twice, nothing accepted was lost, and every answer was true",
-        _ => "nothing was issued or spent twice; what was told and lost is what this durability may lose",
-    }
 }
 
 #[derive(Serialize)]

@@ -1,14 +1,12 @@
 //! The named scenarios: which faults come how often, what a run must have seen to show anything, and what it may lose.
 //! `docs/chaos.md` maps the faults that Tollgate is to survive to these, and a test compares the two.
 
-mod list;
+pub(super) mod list;
 
 use std::time::Duration;
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::workload::Load;
-
-pub(super) use self::list::all;
 
 /// What a scenario stands on beside a Redis, proxies and workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +198,7 @@ pub(super) const MIXED: &[(Fault, u64)] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::list::all;
 
     /// The table of docs/chaos.md.
     fn table() -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::scenario::{MIXED, Scenario};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ mod tests {
         let quiet = |strike: &Strike| strike.at.as_millis() / PERIOD.as_millis() % 4 == 3;
         assert!(!of(7).iter().any(quiet) && of(7).len() > 30);
         assert!(super::of(&scenario::mix(), 7, minute * 2).starts_with(&of(7)));
-        for scenario in scenario::all() {
+        for scenario in scenario::list::all() {
             let longer = super::of(&scenario, 1, scenario.smoke * 5);
             assert!(longer.starts_with(&super::of(&scenario, 1, scenario.smoke)), "{}", scenario.name);
             let strikes = super::of(&scenario, 1, scenario.smoke);

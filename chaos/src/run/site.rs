@@ -10,7 +10,7 @@ use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
 
 use super::client::Client;
-use super::faults::Clock;
+use super::clocks::Clock;
 use super::fleet::Fleet;
 use super::redis::Redis;
 

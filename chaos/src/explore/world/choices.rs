@@ -1,17 +1,11 @@
 //! What can happen next in an order.
 
-use super::{Just, World};
+use super::World;
 use crate::explore::bound::Bound;
 use crate::explore::call::Nature;
 use crate::explore::members::consumer;
-use crate::explore::step::{Call, Step};
-
-/// What a step may be, and what it costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::explore) struct Choice {
-    pub(in crate::explore) step: Step,
-    pub(in crate::explore) cost: Bound,
-}
+use crate::explore::state::Just;
+use crate::explore::step::{Call, Choice, Step};
 
 impl World<'_, '_> {
     /// All that can happen next within what is left. Empty when nothing is left to do.

@@ -10,7 +10,8 @@ use anyhow::Context;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio_postgres::{Client, Statement};
 
-use super::{Lock, Postgres};
+use super::Lock;
+use crate::race::store::postgres::Postgres;
 
 pub(super) struct Advisory {
     session: Arc<Client>,

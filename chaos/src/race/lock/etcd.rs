@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Addresses, Lock};
-use crate::race::servers::http_client;
+use super::Lock;
+use crate::race::servers::Addresses;
+use crate::race::servers::etcd::http_client;
 
 pub(super) struct Etcd {
     http: Client,

@@ -9,7 +9,8 @@ use tollgate::connect::{Endpoint, RESPONSE_TIMEOUT, Server};
 use tollgate::ids::{LockName, Namespace};
 use tollgate::lock::{Guarded, HeldLock, LockNodes, LockOptions, Locks};
 
-use super::{Addresses, Lock};
+use super::Lock;
+use crate::race::servers::Addresses;
 
 /// How long to try.
 const WAIT: Duration = Duration::from_secs(60);

@@ -9,7 +9,8 @@ use zookeeper_client::{
     Acls, Client, CreateMode, Error, LockOptions, LockPrefix, OwnedLockClient, SessionState,
 };
 
-use super::{Addresses, Lock};
+use super::Lock;
+use crate::race::servers::Addresses;
 
 pub(super) struct Zookeeper {
     address: String,

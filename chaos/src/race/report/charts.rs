@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::Row;
+use super::row::Row;
 use crate::race::cure::{Cure, Isolation, Service, Store};
 use crate::race::play::Run;
 

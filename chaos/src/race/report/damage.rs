@@ -1,6 +1,7 @@
 //! What each cure let happen in each scenario: the answer of the whole run in one table a store.
 
-use super::{Report, Row, Verdict};
+use super::contents::Report;
+use super::row::{Row, Verdict};
 use crate::race::cure::{Cure, Store};
 use crate::race::judge::Tally;
 

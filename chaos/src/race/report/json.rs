@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Report, Row};
+use super::contents::Report;
+use super::row::Row;
 use crate::race::matrix::Promise;
 
 pub(super) fn document(report: &Report) -> Value {

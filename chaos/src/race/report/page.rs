@@ -5,8 +5,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
 use super::charts::{self, Measure, Panel};
+use super::contents::{Report, Setting};
 use super::damage::{self, Damage};
-use super::{Drawn, Report, Row, Setting, Verdict, drawn, table};
+use super::row::{Drawn, Row, Verdict, drawn};
+use super::table;
 use crate::page::STYLE;
 use crate::race::cure::{Cure, Store};
 use crate::race::drawing::Drawing;

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Row, drawn};
+use super::row::{Row, drawn};
 use crate::race::matrix::{Promise, Senseless};
 use crate::race::scenario::Scenario;
 use crate::stage::thousands;

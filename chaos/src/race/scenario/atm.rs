@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Role, Round, Story, Take, dollars};
+use super::story::{Role, Round, Story, Take, dollars};
 
 /// In cents, like the amounts.
 const BALANCE: i64 = 10_000;

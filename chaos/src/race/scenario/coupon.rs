@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Role, Round, Story, Take};
+use super::story::{Role, Round, Story, Take};
 
 /// Coupons, at 25 users at once or more; fewer users are given as many for each of them.
 const COUPONS: usize = 100;

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Role, Round, Story, one_of};
+use super::story::{Role, Round, Story, one_of};
 
 pub(super) const STORY: Story = Story {
     name: "loan",

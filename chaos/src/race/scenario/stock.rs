@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Role, Round, Story, Take};
+use super::story::{Role, Round, Story, Take};
 
 /// Item, and how many an order may have of it at most.
 const ITEMS: [(&str, i64); 3] = [("laptop", 1), ("mouse", 2), ("bag", 1)];

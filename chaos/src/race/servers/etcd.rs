@@ -3,8 +3,7 @@
 use anyhow::Context;
 use tokio::process::Command;
 
-use super::process::Server;
-use super::{Found, find_program, free_port, http_client, log_dir};
+use super::process::{Found, Server, find_program, free_port, log_dir};
 use crate::watched_dir::WatchedDir;
 
 pub(super) async fn start() -> anyhow::Result<Found> {
@@ -33,4 +32,11 @@ async fn start_from(mut command: Command) -> anyhow::Result<Found> {
         })
         .await?;
     Ok(Found::Running(Box::new(server), client))
+}
+
+/// A client, since it speaks HTTP; without a time-out, since whoever asks for a lock waits for it.
+pub(in crate::race) fn http_client() -> reqwest::Result<reqwest::Client> {
+    // It wants a TLS provider, also where no TLS is spoken; whoever installed one first wins.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().build()
 }

@@ -9,9 +9,8 @@ use std::process::Stdio;
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-use super::Found;
-use super::process::Server;
-use crate::race::store::{POSTGRES_SCHEMA, postgres_session};
+use super::process::{Found, Server};
+use crate::race::store::postgres::{SCHEMA, session};
 use crate::watched_dir::WatchedDir;
 
 const SETTINGS: [&str; 8] = [
@@ -50,11 +49,11 @@ async fn start_from(bin: &Path) -> anyhow::Result<Found> {
     let mut first = None;
     server
         .until(async || {
-            first = postgres_session(&socket_dir).await.ok();
+            first = session(&socket_dir).await.ok();
             first.is_some()
         })
         .await?;
-    first.context("no session")?.batch_execute(POSTGRES_SCHEMA).await?;
+    first.context("no session")?.batch_execute(SCHEMA).await?;
     Ok(Found::Running(Box::new(server), socket_dir.display().to_string()))
 }
 

@@ -1,8 +1,8 @@
-//! A server process that ends with its value.
+//! A server process that ends with its value, and what it takes to start one.
 //!
 //! Relies on its directory being watched, for the case that this process is killed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -73,4 +73,30 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// A server that is not installed is left out; one that is and does not start is an error.
+pub(super) enum Found {
+    /// The process, and where it listens.
+    Running(Box<Server>, String),
+    Missing(&'static str),
+}
+
+/// A program, in `PATH` or in one of these directories.
+pub(super) fn find_program(name: &str, elsewhere: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(elsewhere.iter().cloned());
+    places.map(|dir| dir.join(name)).find(|program| program.is_file())
+}
+
+/// Where the logs of etcd and ZooKeeper are kept: in memory, if that can be had. Both force each step to disk; what is
+/// compared here is the way of locking, not the disk.
+pub(super) fn log_dir() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+/// A port that nobody has now.
+pub(super) fn free_port() -> std::io::Result<u16> {
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }

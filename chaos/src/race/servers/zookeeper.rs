@@ -7,8 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::process::Server;
-use super::{Found, find_program, free_port, log_dir};
+use super::process::{Found, Server, find_program, free_port, log_dir};
 use crate::watched_dir::WatchedDir;
 
 /// Where distributions put it.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::Plan;
 use super::fleet::Fleet;
+use super::plan::Plan;
 use super::schedule::{self, How, What, Whom};
 use crate::compose::container::Container;
 use crate::compose::project::Project;

@@ -7,7 +7,8 @@ use anyhow::Context;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::Undo;
+use crate::run::counted::STOLEN;
+use crate::run::fault::Undo;
 use crate::run::history::Event;
 use crate::run::redis::{Redis, ask, keys};
 use crate::run::site::Site;
@@ -23,8 +24,7 @@ const DUE: &str =
     "for _, payout in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(9007199254740991')) do
   redis.call('ZADD', KEYS[1], 'XX', '1', payout)
 end";
-/// What it counts as that a lock was stolen, and that an entry was given to another worker while it was in flight.
-pub(in crate::run) const STOLEN: &str = "locks stolen";
+/// What it counts as that an entry was given to another worker while it was in flight.
 const GIVEN: &str = "given to another while in flight";
 
 /// Deletes the locks or takes them over, and makes every payout due, again and again: neither keeps two attempts apart

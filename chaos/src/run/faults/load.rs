@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use tollgate_testkit::process::Signal;
 
-use super::{Fault, Undo};
+use crate::run::fault::{Fault, Undo};
 use crate::run::history::Event;
 use crate::run::redis;
 use crate::run::site::Site;

@@ -8,7 +8,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tollgate_testkit::process::Signal;
 
-use super::{Fault, RedisUndo, Undo, data};
+use super::data;
+use crate::run::fault::{Fault, RedisUndo, Undo};
 use crate::run::history::Event;
 use crate::run::redis::{Redis, Settings, ask, link};
 use crate::run::site::Site;

@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tollgate_testkit::proxy::{Proxy, Rates, Silence, Weather};
 
-use super::{Fault, Undo};
+use crate::run::fault::{Fault, Undo};
 use crate::run::site::Site;
 
 /// How often a single thing happens to a command.

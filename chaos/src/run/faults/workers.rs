@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tollgate_testkit::process::Guard;
 
-use super::{Fault, Undo};
+use crate::run::fault::{Fault, Undo};
 use crate::run::site::Site;
 use crate::run::workload;
 

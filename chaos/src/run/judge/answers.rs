@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::finding::{Finding, Found};
 use super::record::{Line, Record};
-use super::{Finding, Found};
 use crate::run::history::{Answer, Event, Job, Request};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {

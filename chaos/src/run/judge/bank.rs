@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::finding::{Finding, Found};
 use super::record::{Line, Record};
-use super::{Finding, Found};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let mut found = Found::new(17, "G28 outside effects at most once");

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use sha1::{Digest, Sha1};
 
+use super::finding::{Finding, Found};
 use super::record::{Link, Record};
-use super::{Finding, Found};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let mut found = Found::new(24, "G9 the journal is tamper-evident");

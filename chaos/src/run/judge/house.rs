@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
+use super::finding::{Finding, Found};
 use super::record::Record;
-use super::{Finding, Found};
 use crate::run::history::Event;
 
 /// What one worker may take: far above what any took, far below a leak.

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::finding::{Finding, Found};
 use super::record::Record;
-use super::{Finding, Found};
 use crate::run::history::{Answer, Event};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {

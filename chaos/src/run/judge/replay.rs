@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::finding::{Finding, Found};
 use super::record::{Line, Record};
-use super::{Finding, Found};
 use crate::run::ground::PAYOUT_TIMEOUT_MS;
 use crate::run::history::Event;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::meaning::meaning;
 use super::timeline::timeline;
 use crate::page::STYLE;
 use crate::run::history::Event;
@@ -11,15 +12,6 @@ use crate::run::judge::{Finding, Judgement, Record, Summary, Verdict};
 use crate::stage::thousands;
 
 const OWN_STYLE: &str = include_str!("page.css");
-
-/// What the verdict means, in one sentence.
-fn meaning(judgement: &Judgement) -> &'static str {
-    match judgement.verdict {
-        Verdict::Pass => super::passed(&judgement.summary),
-        Verdict::Fail => "something is there that must not be: it is named below",
-        Verdict::Invalid => "nothing is wrong, and too little happened to show anything",
-    }
-}
 
 pub(in crate::run) fn page(record: &Record, judgement: &Judgement) -> String {
     let (run, summary) = (&record.beginning, &judgement.summary);

@@ -1,8 +1,9 @@
 //! The list of scenarios, in the order of docs/chaos.md.
 
 use super::{Bite, Ground, LOAD, Scenario, ms, scenario};
-use crate::run::faults::{Fault, STOLEN};
-use crate::run::workload::{Load, UNHEARD};
+use crate::run::counted::{STOLEN, UNHEARD};
+use crate::run::fault::Fault;
+use crate::run::workload::Load;
 
 /// All of them, in the order of docs/chaos.md.
 pub(in crate::run) fn all() -> Vec<Scenario> {

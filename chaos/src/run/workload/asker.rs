@@ -8,13 +8,13 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::sync::watch;
 
-use super::draw::{Pool, QUEUES, decimal};
-use super::{Load, answer, pause, unheard};
+use super::asking::{answer, pause, words};
+use super::draw::{Pool, QUEUES};
+use super::load::Load;
+use super::unheard;
 use crate::run::client::Client;
-use crate::run::history::{Answer, Job, Request};
+use crate::run::history::{Answer, Job};
 
-/// How long it waits for an outcome; then it is unknown to it.
-const WAITS: &str = "2s";
 const PAUSE: Duration = Duration::from_millis(15);
 
 pub(super) async fn run(client: Arc<Client>, load: Load, number: u64, mut ends: watch::Receiver<bool>) {
@@ -80,38 +80,4 @@ async fn ask(client: &Client, job: &Job, pool: &mut Pool, way: Way) -> Answer {
     }
     client.history.told(op, told.clone());
     told
-}
-
-/// The command line of a request.
-pub(super) fn words(job: &Job, queue: &str) -> Vec<String> {
-    let words: Vec<&str>;
-    let (number, limit);
-    match &job.request {
-        Request::Redeem { campaign, customer, quantity } => {
-            number = quantity.to_string();
-            words = vec!["redeem", "--campaign", campaign, "--customer", customer, "--quantity", &number];
-        }
-        Request::Withdraw { account, amount, destination } => {
-            number = decimal(*amount);
-            let mut with = vec!["withdraw", "--account", account, "--amount", &number];
-            destination.iter().for_each(|destination| with.extend(["--destination", destination]));
-            words = with;
-        }
-        Request::Deposit { account, amount } => {
-            number = decimal(*amount);
-            words = vec!["account", "deposit", account, &number];
-        }
-        Request::SetLimit { campaign, limit: to } => {
-            limit = to.to_string();
-            words = vec!["campaign", "set-limit", campaign, &limit];
-        }
-        Request::CloseCampaign { campaign } => words = vec!["campaign", "close", campaign],
-        Request::CampaignCreate { .. } | Request::AccountOpen { .. } => words = Vec::new(),
-    }
-    let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    words.extend(["--id".to_owned(), job.id.clone(), "--json".to_owned()]);
-    if matches!(job.request, Request::Redeem { .. } | Request::Withdraw { .. }) {
-        words.extend(["--queue", queue, "--wait", WAITS].map(str::to_owned));
-    }
-    words
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::sync::watch;
 
+use super::asking::pause;
 use super::draw::{Pool, QUEUES, soon, unpack};
-use super::{Load, pause};
+use super::load::Load;
 use crate::run::client::Client;
 use crate::run::history::{Answer, Job};
 

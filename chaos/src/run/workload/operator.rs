@@ -7,9 +7,9 @@ use rand::RngExt;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::asker::words;
+use super::asking::{answer, pause, words};
 use super::draw::{Pool, QUEUES};
-use super::{Load, answer, pause};
+use super::load::Load;
 use crate::run::client::Client;
 use crate::run::history::Event;
 

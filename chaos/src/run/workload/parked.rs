@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use tokio::sync::watch;
 
-use super::asker::words;
+use super::asking::{answer, pause, words};
 use super::draw::{Pool, soon, unpack};
-use super::{answer, pause};
 use crate::run::client::Client;
+use crate::run::counted::OTHER_SENT;
 use crate::run::history::{Answer, Event, Job, Request};
 
 const PAUSE: Duration = Duration::from_millis(400);
@@ -18,8 +18,6 @@ const PAUSE: Duration = Duration::from_millis(400);
 const LATER_MS: u64 = 2_500;
 const LATER_MS_MOST: u64 = 10_000;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// What it is counted as that a parked id was asked for by another request.
-pub(in crate::run) const OTHER_SENT: &str = "parked id asked for by another";
 
 pub(super) async fn run(client: Arc<Client>, mut ends: watch::Receiver<bool>) {
     let mut pool = Pool::new(client.seed ^ 0x9a4b);

@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
+use super::asking::pause;
 use super::draw::unpack;
-use super::pause;
 use crate::run::client::Client;
 use crate::run::history::{Answer, Event, Job, Request};
 use crate::run::redis;

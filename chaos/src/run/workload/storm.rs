@@ -3,8 +3,7 @@
 use crate::run::client::Client;
 use crate::run::history::{Answer, Job, Request};
 
-use super::answer;
-use super::asker::words;
+use super::asking::{answer, words};
 use super::draw::QUEUES;
 
 /// So many processes at a time as the machine can bear.

@@ -9,9 +9,8 @@ use anyhow::Context;
 use tollgate_testkit::proxy::{Fate, Proxy};
 
 use crate::run::client::{Client, Ended};
+use crate::run::counted::UNHEARD;
 
-/// What such a call is counted as.
-pub(in crate::run) const UNHEARD: &str = "sender gone with its reply";
 /// The command that adds a job to its stream.
 const ADDS: &str = "XADD";
 const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -1,0 +1,8 @@
+//! Names under which a run counts what a scenario or a planted bug cannot do without.
+
+/// A lock was stolen.
+pub(super) const STOLEN: &str = "locks stolen";
+/// A call ran, its reply went nowhere, and its sender was gone by then.
+pub(super) const UNHEARD: &str = "sender gone with its reply";
+/// An id that was parked was asked for by another request.
+pub(super) const OTHER_SENT: &str = "parked id asked for by another";
