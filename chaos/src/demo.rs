@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
 
+use burst::Burst;
 use report::Report;
 
 use crate::stage::{self, Stage, Stats, Worker, print, thousands};
@@ -39,18 +40,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
     stage.say_build();
     stage.say("redis", format_args!("a private server in {}", stage.redis().dir().display()));
 
-    stage.producer(&["init"]).await?;
-    stage.enqueue(&burst.resources).await.context("creating the campaign and the accounts")?;
-    stage.say(
-        "resources",
-        format_args!(
-            "a campaign of {} coupons, {} accounts of {}.00 USD",
-            burst::COUPONS,
-            burst::ACCOUNTS,
-            burst::BALANCE / 100
-        ),
-    );
-
+    set_up(stage, &burst).await?;
     let mut workers = stage.workers(WORKERS, &[]).await?;
     let pids: Vec<String> = workers.iter().map(|worker| worker.pid().to_string()).collect();
     stage.say("workers", format_args!("{WORKERS} started, pids {}", pids.join(", ")));
@@ -71,6 +61,33 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
     let stats = stats.context("what the killed worker held is not taken over")?;
     bar.finish_and_clear();
 
+    say_what_was_done(stage, &burst, settled, seconds);
+    if let Some(killed) = killed {
+        say_who_was_killed(stage, &killed);
+    }
+    for worker in workers {
+        worker.drain().await?;
+    }
+    Report::read(stage, &burst, &stats, in_hand).await
+}
+
+/// Makes what the burst is about.
+async fn set_up(stage: &Stage, burst: &Burst) -> anyhow::Result<()> {
+    stage.producer(&["init"]).await?;
+    stage.enqueue(&burst.resources).await.context("creating the campaign and the accounts")?;
+    stage.say(
+        "resources",
+        format_args!(
+            "a campaign of {} coupons, {} accounts of {}.00 USD",
+            burst::COUPONS,
+            burst::ACCOUNTS,
+            burst::BALANCE / 100
+        ),
+    );
+    Ok(())
+}
+
+fn say_what_was_done(stage: &Stage, burst: &Burst, settled: u64, seconds: f64) {
     let rate = thousands((settled as f64 / seconds) as u64);
     stage.say(
         "sent",
@@ -83,22 +100,19 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
             thousands(settled)
         ),
     );
-    if let Some(Killed { pid, at, .. }) = killed {
-        let jobs = if in_hand == 1 { "job" } else { "jobs" };
-        stage.say(
-            "killed",
-            format_args!("worker {} (pid {pid}) by SIGKILL, with {in_hand} {jobs} in flight", VICTIM + 1),
-        );
-        stage.say(
-            "reclaimed",
-            format_args!("by the others, all settled {:.1} s after the kill", at.elapsed().as_secs_f64()),
-        );
-    }
+}
 
-    for worker in workers {
-        worker.drain().await?;
-    }
-    Report::read(stage, &burst, &stats, in_hand).await
+/// Now that all is settled.
+fn say_who_was_killed(stage: &Stage, Killed { pid, in_hand, at }: &Killed) {
+    let jobs = if *in_hand == 1 { "job" } else { "jobs" };
+    stage.say(
+        "killed",
+        format_args!("worker {} (pid {pid}) by SIGKILL, with {in_hand} {jobs} in flight", VICTIM + 1),
+    );
+    stage.say(
+        "reclaimed",
+        format_args!("by the others, all settled {:.1} s after the kill", at.elapsed().as_secs_f64()),
+    );
 }
 
 struct Killed {

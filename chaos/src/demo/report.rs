@@ -55,8 +55,7 @@ struct Kind {
 }
 
 pub(crate) struct Report {
-    redemptions: Kind,
-    withdrawals: Kind,
+    decided: Decided,
     replayed: u64,
     audit: Audit,
     /// What is wrong; nothing if this is empty.
@@ -65,7 +64,47 @@ pub(crate) struct Report {
     missing: Vec<&'static str>,
     issued: u64,
     on_accounts: u64,
+}
+
+/// What the journal says.
+#[derive(Default)]
+struct Decided {
+    redemptions: Kind,
+    withdrawals: Kind,
     withdrawn: u64,
+    /// Ids that were decided twice.
+    twice: Vec<String>,
+}
+
+impl Decided {
+    fn read(journal: &str) -> anyhow::Result<Self> {
+        let (mut decided, mut ids) = (Self::default(), HashSet::new());
+        for line in journal.lines() {
+            let Decision { id, kind, class, code, amount } = serde_json::from_str(line)?;
+            let of_kind = match kind.as_str() {
+                "redeem" => &mut decided.redemptions,
+                "withdraw" => &mut decided.withdrawals,
+                _ => continue,
+            };
+            of_kind.asked += 1;
+            match class.as_str() {
+                "applied" => of_kind.applied += 1,
+                _ => {
+                    of_kind.refused += 1;
+                    of_kind.codes.insert(code);
+                }
+            }
+            if kind == "withdraw" && class == "applied" {
+                decided.withdrawn += amount.unwrap_or(0);
+            }
+            decided.twice.extend(ids.replace(id));
+        }
+        Ok(decided)
+    }
+
+    fn count(&self) -> u64 {
+        self.redemptions.asked + self.withdrawals.asked
+    }
 }
 
 impl Report {
@@ -75,90 +114,64 @@ impl Report {
         stats: &Stats,
         in_hand: u64,
     ) -> anyhow::Result<Self> {
-        let (mut redemptions, mut withdrawals) = (Kind::default(), Kind::default());
-        let (mut withdrawn, mut ids) = (0, HashSet::new());
-        let mut faults = Vec::new();
-        for line in stage.producer(&["journal", "export"]).await?.lines() {
-            let decision: Decision = serde_json::from_str(line)?;
-            let kind = match decision.kind.as_str() {
-                "redeem" => &mut redemptions,
-                "withdraw" => &mut withdrawals,
-                _ => continue,
-            };
-            kind.asked += 1;
-            match decision.class.as_str() {
-                "applied" => kind.applied += 1,
-                _ => {
-                    kind.refused += 1;
-                    kind.codes.insert(decision.code);
-                }
-            }
-            if decision.kind == "withdraw" && decision.class == "applied" {
-                withdrawn += decision.amount.unwrap_or(0);
-            }
-            if let Some(id) = ids.replace(decision.id) {
-                faults.push(format!("{id} was decided twice"));
-            }
-        }
+        let decided = Decided::read(&stage.producer(&["journal", "export"]).await?)?;
         let campaign: Campaign = stage.json(&["campaign", "show", "first-100"]).await?;
         let accounts: Vec<Account> = stage.json(&["account", "ls"]).await?;
         let on_accounts = accounts.iter().map(|account| account.available + account.held).sum();
-        let audit: Audit = stage.audit(&[]).await?;
-
-        let mut check = |holds: bool, fault: String| {
-            if !holds {
-                faults.push(fault)
-            }
-        };
-        let decided = redemptions.asked + withdrawals.asked;
-        check(
-            decided == burst.sent - burst.duplicates,
-            format!("{decided} jobs decided, not {}", burst.sent - burst.duplicates),
-        );
-        check(
-            stats.entries_settled() == burst.sent,
-            format!("{} jobs settled, not {}", stats.entries_settled(), burst.sent),
-        );
-        check(stats.decided == decided + ACCOUNTS + 1, format!("{} lines in the journal", stats.decided));
-        check(stats.dead == 0, format!("{} jobs are dead", stats.dead));
-        check(stats.conserved(), "the conservation law is broken".to_owned());
-        check(
-            campaign.issued == COUPONS && redemptions.applied == COUPONS,
-            format!("{} coupons issued, {} redemptions applied", campaign.issued, redemptions.applied),
-        );
-        check(
-            on_accounts + withdrawn == ACCOUNTS * BALANCE,
-            format!(
-                "{} cents are missing or too many",
-                (ACCOUNTS * BALANCE).abs_diff(on_accounts + withdrawn)
-            ),
-        );
-        check(audit.verdict == "pass", format!("the audit found {} violations", audit.violations.len()));
-
-        let mut missing = Vec::new();
-        if in_hand == 0 {
-            missing.push("the killed worker had no job in its hands, so nothing was reclaimed");
-        }
-        if stats.replayed == 0 {
-            missing.push("nothing was replayed");
-        }
-        Ok(Self {
-            redemptions,
-            withdrawals,
+        let mut report = Self {
+            audit: stage.audit(&[]).await?,
+            decided,
             replayed: stats.replayed,
-            audit,
-            faults,
-            missing,
             issued: campaign.issued,
             on_accounts,
-            withdrawn,
-        })
+            faults: Vec::new(),
+            missing: Vec::new(),
+        };
+        report.faults = report.faults_found(burst, stats);
+        if in_hand == 0 {
+            report.missing.push("the killed worker had no job in its hands, so nothing was reclaimed");
+        }
+        if stats.replayed == 0 {
+            report.missing.push("nothing was replayed");
+        }
+        Ok(report)
+    }
+
+    /// What must hold, and does not.
+    fn faults_found(&self, burst: &Burst, stats: &Stats) -> Vec<String> {
+        let Self { decided, audit, issued, on_accounts, .. } = self;
+        let (count, money) = (decided.count(), on_accounts + decided.withdrawn);
+        let twice = decided.twice.iter().map(|id| (false, format!("{id} was decided twice")));
+        let checks = [
+            (
+                count == burst.sent - burst.duplicates,
+                format!("{count} jobs decided, not {}", burst.sent - burst.duplicates),
+            ),
+            (
+                stats.entries_settled() == burst.sent,
+                format!("{} jobs settled, not {}", stats.entries_settled(), burst.sent),
+            ),
+            (stats.decided == count + ACCOUNTS + 1, format!("{} lines in the journal", stats.decided)),
+            (stats.dead == 0, format!("{} jobs are dead", stats.dead)),
+            (stats.conserved(), "the conservation law is broken".to_owned()),
+            (
+                *issued == COUPONS && decided.redemptions.applied == COUPONS,
+                format!("{issued} coupons issued, {} redemptions applied", decided.redemptions.applied),
+            ),
+            (
+                money == ACCOUNTS * BALANCE,
+                format!("{} cents are missing or too many", (ACCOUNTS * BALANCE).abs_diff(money)),
+            ),
+            (audit.verdict == "pass", format!("the audit found {} violations", audit.violations.len())),
+        ];
+        twice.chain(checks).filter(|(holds, _)| !holds).map(|(_, fault)| fault).collect()
     }
 
     /// Prints it; answers the exit code.
     pub(crate) fn print(&self) -> ExitCode {
         print(format_args!("\n  {:<12}{:>9}{:>9}{:>9}", "", "asked", "issued", "refused"));
-        for (name, kind) in [("redemptions", &self.redemptions), ("withdrawals", &self.withdrawals)] {
+        let Decided { redemptions, withdrawals, withdrawn, .. } = &self.decided;
+        for (name, kind) in [("redemptions", redemptions), ("withdrawals", withdrawals)] {
             let [asked, applied, refused] = [kind.asked, kind.applied, kind.refused].map(thousands);
             let codes: Vec<&str> = kind.codes.iter().map(String::as_str).collect();
             print(format_args!("  {name:<12}{asked:>9}{applied:>9}{refused:>9}  {}", codes.join(", ")));
@@ -173,7 +186,7 @@ impl Report {
             "  {:<12}{} on accounts + {} withdrawn = {} USD paid in",
             "money",
             dollars(self.on_accounts),
-            dollars(self.withdrawn),
+            dollars(*withdrawn),
             dollars(ACCOUNTS * BALANCE)
         ));
         let Checked { lines, receipts, accounts, campaigns, holders } = &self.audit.checked;

@@ -67,80 +67,136 @@ pub(super) struct Judged {
     pub(super) case: Option<Case>,
 }
 
-/// Judges what was served (which request, and its trace) against the states of the round's records.
-pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) -> Judged {
-    let mut tally = Tally { asked: served.len() as u64, ..Tally::default() };
-    // Each effect once: answers under one receipt are about the same one.
-    let mut effects: Vec<usize> = Vec::new();
-    let mut receipts: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let request = |place: usize| &round.requests[served[place].0];
-    for (place, (_, trace)) in served.iter().enumerate() {
-        tally.retries += trace.retries();
-        match trace.answer() {
-            Some(Answer::Granted { receipt }) => {
-                tally.granted += 1;
-                let known =
-                    receipt.as_ref().is_some_and(|receipt| !receipts.insert((&request(place).id, receipt)));
-                if !known {
-                    effects.push(place);
+/// What was served (which request, and its trace), and what it came to.
+struct Served<'a> {
+    round: &'a Round,
+    served: &'a [(usize, Trace)],
+    /// Whose effect the store should have, by their place among those served. Each effect once: answers under one
+    /// receipt are about the same one.
+    effects: Vec<usize>,
+    /// The first effect of each request's id.
+    first_of: HashMap<&'a str, usize>,
+    /// Effects of the same request beyond its first, each after the first.
+    again: Vec<(usize, usize)>,
+    /// Refusals of what the same request was granted, each after the grant.
+    contradicted: Vec<(usize, usize)>,
+}
+
+impl<'a> Served<'a> {
+    fn of(round: &'a Round, served: &'a [(usize, Trace)]) -> Self {
+        let (effects, again) = Default::default();
+        let mut all =
+            Self { round, served, effects, first_of: HashMap::new(), again, contradicted: Vec::new() };
+        let mut receipts: BTreeSet<(&str, &str)> = BTreeSet::new();
+        for (place, (_, trace)) in served.iter().enumerate() {
+            if let Some(Answer::Granted { receipt }) = trace.answer() {
+                let id = all.request(place).id.as_str();
+                if receipt.as_ref().is_none_or(|receipt| receipts.insert((id, receipt))) {
+                    all.effects.push(place);
+                    let first = *all.first_of.entry(id).or_insert(place);
+                    if first != place {
+                        all.again.push((first, place));
+                    }
                 }
             }
-            Some(Answer::Refused) => tally.refused += 1,
-            Some(Answer::GaveUp) | None => tally.gave_up += 1,
         }
+        let refused = |place: &usize| matches!(served[*place].1.answer(), Some(Answer::Refused));
+        let granted = |place| all.first_of.get(all.request(place).id.as_str()).map(|&first| (first, place));
+        all.contradicted = (0..served.len()).filter(refused).filter_map(granted).collect();
+        all
     }
-    let mut first_of: HashMap<&str, usize> = HashMap::new();
-    let mut again: Vec<(usize, usize)> = Vec::new();
-    for &place in &effects {
-        let first = *first_of.entry(&request(place).id).or_insert(place);
-        if first != place {
-            again.push((first, place));
-        }
-    }
-    tally.doubled = again.len() as u64;
-    let refused = |place: usize| matches!(served[place].1.answer(), Some(Answer::Refused));
-    let contradicted: Vec<(usize, usize)> = (0..served.len())
-        .filter(|&place| refused(place))
-        .filter_map(|place| first_of.get(request(place).id.as_str()).map(|&first| (first, place)))
-        .collect();
-    tally.contradicted = contradicted.len() as u64;
-    let mut case = again.iter().chain(&contradicted).next().map(|&(first, second)| Case {
-        record: request(first).takes.first().map_or(0, |take| take.record),
-        first,
-        second,
-    });
 
-    let amount = |place: usize, record: usize| amount_of(request(place), record);
+    fn request(&self, place: usize) -> &'a Request {
+        &self.round.requests[self.served[place].0]
+    }
+
+    /// What everybody was told, counted.
+    fn tally(&self) -> Tally {
+        let mut tally = Tally {
+            asked: self.served.len() as u64,
+            doubled: self.again.len() as u64,
+            contradicted: self.contradicted.len() as u64,
+            ..Tally::default()
+        };
+        for (_, trace) in self.served {
+            tally.retries += trace.retries();
+            match trace.answer() {
+                Some(Answer::Granted { .. }) => tally.granted += 1,
+                Some(Answer::Refused) => tally.refused += 1,
+                Some(Answer::GaveUp) | None => tally.gave_up += 1,
+            }
+        }
+        tally
+    }
+
+    /// The first that was told or given what another had been before.
+    fn repeated(&self) -> Option<Case> {
+        let &(first, second) = self.again.iter().chain(&self.contradicted).next()?;
+        let record = self.request(first).takes.first().map_or(0, |take| take.record);
+        Some(Case { record, first, second })
+    }
+
+    /// Of one record.
+    fn on(&self, record: usize, state: &State) -> OnRecord {
+        let quantity = self.round.records[record].quantity;
+        let amount = |place: usize| amount_of(self.request(place), record);
+        let takers: Vec<usize> = self.effects.iter().copied().filter(|&place| amount(place) > 0).collect();
+        let given: i64 = takers.iter().map(|&place| amount(place)).sum();
+        let twice: i64 = self.again.iter().map(|&(_, place)| amount(place)).sum();
+        let unseen = (quantity - state.quantity - given).max(0);
+        OnRecord {
+            over: (given - quantity).max(twice).max(0) + unseen,
+            lost: (takers.len() as u64).saturating_sub(u64::try_from(state.version).unwrap_or(0)),
+            left: quantity - given,
+            takers,
+        }
+    }
+
+    /// Who was turned away although enough of each record is left, and nobody was served under the same id.
+    fn refused_wrongly(&self, left: &[i64]) -> u64 {
+        let wronged = |place: &usize| {
+            let turned_away =
+                matches!(self.served[*place].1.answer(), Some(Answer::Refused | Answer::GaveUp) | None);
+            let request = self.request(*place);
+            let enough_is_left = || request.takes.iter().all(|take| left[take.record] >= take.amount);
+            turned_away && !self.first_of.contains_key(request.id.as_str()) && enough_is_left()
+        };
+        (0..self.served.len()).filter(wronged).count() as u64
+    }
+}
+
+/// What was given of a record, against what is left of it.
+struct OnRecord {
+    /// Given, or gone, beyond what was there.
+    over: i64,
+    /// Effects that its state does not have.
+    lost: u64,
+    left: i64,
+    takers: Vec<usize>,
+}
+
+/// Judges what was served (which request, and its trace) against the states of the round's records.
+pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) -> Judged {
+    let all = Served::of(round, served);
+    let (mut tally, mut case) = (all.tally(), all.repeated());
     let mut left = Vec::with_capacity(states.len());
     let mut records_over = 0;
-    for (number, (record, state)) in round.records.iter().zip(states).enumerate() {
-        let takers: Vec<usize> = effects.iter().copied().filter(|&place| amount(place, number) > 0).collect();
-        let given: i64 = takers.iter().map(|&place| amount(place, number)).sum();
-        let twice: i64 = again.iter().map(|&(_, place)| amount(place, number)).sum();
-        let unseen = (record.quantity - state.quantity - given).max(0);
-        let over = (given - record.quantity).max(twice).max(0) + unseen;
-        let lost = (takers.len() as u64).saturating_sub(u64::try_from(state.version).unwrap_or(0));
-        tally.over_issued += over;
-        tally.lost_updates += lost;
-        records_over += u64::from(over > 0);
-        left.push(record.quantity - given);
-        if case.is_none() && (lost > 0 || over > 0) {
-            case = culprits(&takers, |place| base(served, round, place, number))
-                .map(|(first, second)| Case { record: number, first, second });
+    for (record, state) in states.iter().enumerate().take(round.records.len()) {
+        let on = all.on(record, state);
+        tally.over_issued += on.over;
+        tally.lost_updates += on.lost;
+        records_over += u64::from(on.over > 0);
+        left.push(on.left);
+        if case.is_none() && (on.lost > 0 || on.over > 0) {
+            case = culprits(&on.takers, |place| base(served, round, place, record))
+                .map(|(first, second)| Case { record, first, second });
         }
     }
     tally.damage = match tally.lost_updates + tally.doubled + tally.contradicted {
         0 => records_over,
         damage => damage,
     };
-    let wronged = |&(place, (_, trace)): &(usize, &(usize, Trace))| {
-        let turned_away = matches!(trace.answer(), Some(Answer::Refused | Answer::GaveUp) | None);
-        let served_before = first_of.contains_key(request(place).id.as_str());
-        turned_away
-            && !served_before
-            && request(place).takes.iter().all(|take| left[take.record] >= take.amount)
-    };
-    tally.refused_wrongly = served.iter().enumerate().filter(wronged).count() as u64;
+    tally.refused_wrongly = all.refused_wrongly(&left);
     Judged { tally, case }
 }
 

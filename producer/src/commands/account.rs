@@ -12,7 +12,7 @@ use tollgate::resources::{self, AccountState, Held};
 use tollgate::scripts::payout::of_account;
 
 use super::listing;
-use super::payout;
+use super::payout::view::{self, View};
 use crate::arguments;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -115,7 +115,7 @@ const PAYOUTS_SHOWN_MAX: usize = 100;
 struct AccountShown<'a> {
     #[serde(flatten)]
     account: AccountView<'a>,
-    payouts: Vec<payout::View<'a>>,
+    payouts: Vec<View<'a>>,
 }
 
 async fn show(context: &Context, id: &AccountId) -> anyhow::Result<Exit> {
@@ -132,13 +132,12 @@ async fn show(context: &Context, id: &AccountId) -> anyhow::Result<Exit> {
         Some(state) if state.held.minor() > 0 => of_account(&mut link, keys, id, PAYOUTS_SHOWN_MAX).await?,
         _ => Vec::new(),
     };
-    let payouts: Vec<payout::View<'_>> =
-        listed.iter().map(|listed| payout::View::of(partition, listed)).collect();
-    payout::hint_at_damage(payouts.iter().any(payout::View::is_damaged));
+    let payouts: Vec<View<'_>> = listed.iter().map(|listed| View::of(partition, listed)).collect();
+    view::hint_at_damage(payouts.iter().any(View::is_damaged));
     let shown = AccountShown { account: AccountState::view(id.as_str(), state, status), payouts };
     context.output().data(&shown, || {
         let line = listing::line(id.as_str(), state, status);
-        if shown.payouts.is_empty() { line } else { format!("{line}\n{}", payout::table(&shown.payouts)) }
+        if shown.payouts.is_empty() { line } else { format!("{line}\n{}", view::table(&shown.payouts)) }
     })?;
     Ok(exit)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tollgate::amount::money;
-use tollgate::audit::{Asked, Position, Report, Sums, Verdict, audit, reconcile};
+use tollgate::audit::{Asked, Position, Reconciled, Report, Sums, Verdict, audit, reconcile};
 
 use tollgate::{OpenError, Tollgate};
 
@@ -90,25 +90,7 @@ fn words(report: &Report) -> String {
         counted(checked.partitions, "partition", "partitions"),
     );
     if let Some(bank) = &report.bank {
-        let _ = write!(
-            text,
-            "\nthe bank paid {}, {} of them still open with us, {} of them again",
-            counted(bank.paid_by_bank, "payout", "payouts"),
-            bank.open,
-            bank.paid_again
-        );
-        for Sums { currency, paid_by_bank, posted, open } in &bank.sums {
-            let _ = write!(
-                text,
-                "\n{} paid by the bank, {} posted, {} still open with us",
-                money(*paid_by_bank, currency),
-                money(*posted, currency),
-                money(*open, currency)
-            );
-        }
-        if bank.others > 0 {
-            let _ = write!(text, "\n{} lines of the bank are of other namespaces or prefixes", bank.others);
-        }
+        text += &words_of_bank(bank);
     }
     if !report.by.is_empty() {
         let by = report.by.iter().map(|Asked { by, lines }| format!("{by} {lines}"));
@@ -132,6 +114,29 @@ fn words(report: &Report) -> String {
     }
     for position in &report.head {
         let _ = write!(text, "\nhead {position}");
+    }
+    text
+}
+
+/// Of the bank's file, against our books.
+fn words_of_bank(bank: &Reconciled) -> String {
+    let mut text = format!(
+        "\nthe bank paid {}, {} of them still open with us, {} of them again",
+        counted(bank.paid_by_bank, "payout", "payouts"),
+        bank.open,
+        bank.paid_again
+    );
+    for Sums { currency, paid_by_bank, posted, open } in &bank.sums {
+        let _ = write!(
+            text,
+            "\n{} paid by the bank, {} posted, {} still open with us",
+            money(*paid_by_bank, currency),
+            money(*posted, currency),
+            money(*open, currency)
+        );
+    }
+    if bank.others > 0 {
+        let _ = write!(text, "\n{} lines of the bank are of other namespaces or prefixes", bank.others);
     }
     text
 }

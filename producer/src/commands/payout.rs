@@ -4,6 +4,7 @@
 //! attempt may still be paying. Said again after its answer was lost, it is answered by the job's receipt.
 
 mod account_lock;
+pub(super) mod view;
 
 use serde::Serialize;
 use tollgate::Tollgate;
@@ -11,7 +12,6 @@ use tollgate::amount::money;
 use tollgate::code::{Class, Code};
 use tollgate::ids::{AccountId, JobId};
 use tollgate::input::InputError;
-use tollgate::instant::Instant;
 use tollgate::job::Request;
 use tollgate::journal;
 use tollgate::link::Link;
@@ -25,9 +25,10 @@ use crate::context::Context;
 use crate::each::each_partition;
 use crate::exit::Exit;
 use crate::output::hint;
-use crate::table::{Table, age};
+use crate::table::Table;
 
 use account_lock::LockView;
+use view::{COLUMNS, View, hint_at_damage, table};
 
 /// Open payouts read at a time.
 const PAGE: usize = 500;
@@ -84,27 +85,6 @@ fn reason(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// An open payout as `--json` shows it; amounts in minor units, instants in milliseconds since the Unix epoch. What
-/// cannot be read is null.
-#[derive(Serialize)]
-pub(super) struct View<'a> {
-    id: &'a str,
-    partition: u16,
-    account: Option<&'a str>,
-    amount: Option<u64>,
-    currency: Option<&'a str>,
-    destination: Option<&'a str>,
-    state: &'static str,
-    attempts: Option<u64>,
-    refused: Option<u64>,
-    fence: Option<u64>,
-    lease_until_ms: Option<u64>,
-    since_ms: Option<u64>,
-    reason: &'a str,
-    gateway: Option<&'a str>,
-    idempotency_key: Option<&'a str>,
-}
-
 /// One payout as `show --json` shows it.
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -112,104 +92,6 @@ struct Shown<'a> {
     payout: &'a View<'a>,
     /// `None` if nobody can say of which account it is.
     lock: Option<LockView>,
-}
-
-impl<'a> View<'a> {
-    pub(super) fn of(partition: Partition, listed: &'a Listed) -> Self {
-        match listed {
-            Listed::Open(hold) => Self::of_hold(partition, hold),
-            Listed::Damaged(damaged) => Self {
-                id: &damaged.id,
-                partition: partition.number(),
-                account: damaged.account.as_ref().map(AccountId::as_str),
-                amount: None,
-                currency: None,
-                destination: None,
-                state: DAMAGED,
-                attempts: None,
-                refused: None,
-                fence: None,
-                lease_until_ms: None,
-                since_ms: None,
-                reason: &damaged.what,
-                gateway: None,
-                idempotency_key: None,
-            },
-        }
-    }
-
-    fn of_hold(partition: Partition, hold: &'a Hold) -> Self {
-        Self {
-            id: hold.id.as_str(),
-            partition: partition.number(),
-            account: Some(hold.account.as_str()),
-            amount: Some(hold.amount),
-            currency: Some(&hold.currency),
-            destination: Some(&hold.destination),
-            state: hold.state.name(),
-            attempts: Some(hold.attempts),
-            refused: Some(hold.refused),
-            fence: Some(hold.fence),
-            lease_until_ms: Some(hold.lease_until_ms),
-            since_ms: Some(hold.since_ms),
-            reason: &hold.reason,
-            gateway: Some(&hold.gateway),
-            idempotency_key: Some(&hold.idempotency_key),
-        }
-    }
-
-    pub(super) fn is_damaged(&self) -> bool {
-        self.state == DAMAGED
-    }
-
-    fn cells(&self) -> [String; 7] {
-        let amount = self.amount.zip(self.currency);
-        [
-            self.id.to_owned(),
-            self.account.unwrap_or("?").to_owned(),
-            amount.map_or("?".to_owned(), |(amount, currency)| money(u128::from(amount), currency)),
-            self.state.to_owned(),
-            self.attempts.map_or("?".to_owned(), |attempts| attempts.to_string()),
-            age(self.since_ms.map(|since_ms| Instant::now().ms().saturating_sub(since_ms))),
-            self.reason.to_owned(),
-        ]
-    }
-
-    /// What a line of the table does not say.
-    fn details(&self) -> String {
-        let [Some(destination), Some(gateway), Some(key)] =
-            [self.destination, self.gateway, self.idempotency_key]
-        else {
-            return String::new();
-        };
-        let (fence, refused) = (self.fence.unwrap_or_default(), self.refused.unwrap_or_default());
-        match key {
-            "" => format!("\nto {destination}, no attempt yet"),
-            key => format!("\nto {destination}, fence {fence}, {refused} refused, at {gateway} under {key}"),
-        }
-    }
-}
-
-/// The state of a payout that cannot be read.
-const DAMAGED: &str = "damaged";
-
-const COLUMNS: [&str; 7] = ["id", "account", ">amount", "state", ">attempts", ">since", "reason"];
-
-/// Open payouts for people.
-pub(super) fn table(payouts: &[View<'_>]) -> Table {
-    let mut table = Table::new(&COLUMNS);
-    payouts.iter().for_each(|payout| table.row(payout.cells()));
-    table
-}
-
-/// What to do about damage, once.
-pub(super) fn hint_at_damage(any: bool) {
-    if any {
-        hint(
-            "nobody goes on with a damaged payout until it is repaired: `audit` says what the journal has of it, \
-             docs/operating.md how to repair it",
-        );
-    }
 }
 
 /// Runs the command.

@@ -78,7 +78,21 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
     for Reason { reason, count: dead } in &overview.dead_by_reason {
         _ = writeln!(text, "  dead as {reason}: {}", count(*dead));
     }
-    let Counts { dead_refused, dead_stripped, .. } = overview.counts;
+    alarms(&mut text, &overview.counts);
+    _ = writeln!(text, "\n{}", wrapped(&law(overview), width.saturating_sub(2)).join("\n  "));
+    _ = write!(text, "\n{}", queues(&overview.queues));
+    if overview.partitions.len() + overview.unread.len() > 1 {
+        _ = write!(text, "\n\n{}", partitions(overview));
+    }
+    for unread in &overview.unread {
+        _ = write!(text, "\npartition {} CANNOT BE READ, and is in none of these sums", unread.partition);
+    }
+    text
+}
+
+/// Jobs of which less is kept than of others, and that nobody may overlook.
+fn alarms(text: &mut String, counts: &Counts) {
+    let Counts { dead_refused, dead_stripped, .. } = *counts;
     if dead_refused > 0 {
         _ = writeln!(
             text,
@@ -93,9 +107,14 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
             count(dead_stripped)
         );
     }
+}
+
+/// The conservation law with its figures, and whether it holds.
+fn law(overview: &Overview) -> String {
+    let Counts { waiting, in_flight, scheduled, dead, discarded, overtaken, lost, .. } = overview.counts;
     let Conservation { accepted, settled, holds } = overview.conservation;
     let verdict = if holds { "holds" } else { "BROKEN: run `tollgate-producer audit`" };
-    let law = format!(
+    format!(
         "conservation: {} accepted = {} settled + {} waiting + {} in flight + {} scheduled + {} dead + {} discarded + {} overtaken + {} lost: {verdict}",
         count(accepted),
         count(settled),
@@ -106,16 +125,7 @@ fn human(problems: &[Problem], overview: &Overview, width: usize) -> String {
         count(discarded),
         count(overtaken),
         count(lost),
-    );
-    _ = writeln!(text, "\n{}", wrapped(&law, width.saturating_sub(2)).join("\n  "));
-    _ = write!(text, "\n{}", queues(&overview.queues));
-    if overview.partitions.len() + overview.unread.len() > 1 {
-        _ = write!(text, "\n\n{}", partitions(overview));
-    }
-    for unread in &overview.unread {
-        _ = write!(text, "\npartition {} CANNOT BE READ, and is in none of these sums", unread.partition);
-    }
-    text
+    )
 }
 
 fn queues(queues: &[QueueCounts]) -> Table {
