@@ -1,5 +1,8 @@
 //! What holds for every command: exit codes, help, where words go, which Redis is refused.
 
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
 use crate::harness::{Cli, Ran};
 
 const COMMANDS: [&str; 18] = [
@@ -72,4 +75,32 @@ fn without_a_url_a_private_server_is_started_and_said() {
     // What was on it survives; asking for its status does not start it.
     private.run(&["redis", "status"]).exits(3);
     assert_eq!(private.run(&["account", "show", "a", "--json"]).json()["available"], 100);
+}
+
+#[test]
+fn few_files_are_said_rather_than_panicked_about() {
+    let cli = Cli::new();
+    for files in ["7", "9", "20"] {
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_tollgate-producer");
+        command.args(["-c", &format!("ulimit -n {files}; exec {program} stats")]);
+        command.env("REDIS_URL", &cli.url).stdin(Stdio::null());
+        let ran = Ran::of(command.output().unwrap());
+        assert!(ran.complains(1).contains("raise the limit (`ulimit -n`"), "{ran:?}");
+    }
+}
+
+#[test]
+fn under_json_stderr_is_json_too() {
+    let cli = Cli { namespace: "nobody-made-it".to_owned(), ..Cli::new() };
+    let mut child = cli.command(&["--json", "stats"]).spawn().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["level"] == "error"), "{said}");
+    let wrong = cli.command(&["--json", "nonsense"]).output().unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&wrong.stderr).unwrap();
+    assert!(wrong.status.code() == Some(2) && line["level"] == "error", "{line}");
 }

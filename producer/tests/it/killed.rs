@@ -1,23 +1,25 @@
 //! The main job on real input: a shop's purchase log (`examples/`), sent while workers are killed.
 //!
-//! What the converter makes of it is in `cdnow.rs`; here the workers are processes, and die.
+//! What the converter makes of it is in `cdnow.rs`; here the workers are processes, and die. Each that dies has a fail
+//! point, at which it stops itself: so it is killed at that step of a batch and at no other, however fast the machine is.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cli, Ran, Running, SOON};
+use crate::harness::{Cli, Ran, Running};
+use crate::pipes::until;
 
 const ROWS: usize = 6_919;
 const ZERO_AMOUNTS: usize = 8;
 const CUSTOMERS: usize = 2_357;
 const WORKERS: usize = 3;
-/// The file is sent in so many parts; while each but the first is sent, a worker is killed.
-const PARTS: usize = 6;
+const CLAIM_IDLE: [&str; 2] = ["--claim-idle", "300ms"];
+/// For each of these the next part of the file is sent, and a worker that has taken some of it is killed there.
+const KILLED_AT: [&str; 5] = ["after_fetch", "after_decode", "before_settle", "after_settle", "after_fetch"];
 
 /// The lines of the converter: a campaign, the accounts, then a withdrawal and a redemption for each row.
 fn lines() -> Vec<String> {
@@ -40,22 +42,16 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     let (resources, jobs) = lines.split_at(1 + CUSTOMERS);
     cli.run_with(&["enqueue"], resources.concat().as_bytes()).exits(0);
 
-    let start = || cli.worker(&["--claim-idle", "300ms"]);
-    let mut workers: Vec<Running> = (0..WORKERS).map(|_| start()).collect();
-    let mut killed_with_entries = 0;
+    let workers: Vec<Running> = (0..WORKERS).map(|_| cli.worker(&CLAIM_IDLE)).collect();
     let mut enqueue = feed(&cli);
-    for (number, part) in jobs.chunks(jobs.len().div_ceil(PARTS)).enumerate() {
-        if number > 0 {
-            // Alone with the part, and frozen again and again until it has work in hand.
-            workers.iter().for_each(|worker| signal(&worker.0, "-STOP"));
-            write(&mut enqueue, part);
-            let victim = number % WORKERS;
-            killed_with_entries += u64::from(frozen_with_work(&cli, &workers[victim].0));
-            workers[victim] = start();
-            workers.iter().for_each(|worker| signal(&worker.0, "-CONT"));
-        } else {
-            write(&mut enqueue, part);
-        }
+    let mut parts = jobs.chunks(jobs.len().div_ceil(1 + KILLED_AT.len()));
+    write(&mut enqueue, parts.next().unwrap());
+    for (point, part) in KILLED_AT.into_iter().zip(parts) {
+        // The one that is to die is alone with the part.
+        workers.iter().for_each(|worker| signal(&worker.0, "-STOP"));
+        write(&mut enqueue, part);
+        kill_at(&cli, point);
+        workers.iter().for_each(|worker| signal(&worker.0, "-CONT"));
     }
     let sent = end(enqueue);
     // A part of the lines was invalid, so it is exit 1.
@@ -64,13 +60,14 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     assert_eq!(summary["accepted"], 2 * ROWS - ZERO_AMOUNTS, "{summary}");
     assert_eq!(summary["invalid"], ZERO_AMOUNTS, "{summary}");
     assert_eq!(sent.stderr.matches("amount_zero").count(), ZERO_AMOUNTS, "{}", sent.stderr);
-    assert!(killed_with_entries > 0, "no worker died with work in hand: this run shows nothing");
 
     // The sender is not sure whether it all arrived, and sends the file again.
     cli.run_with(&["enqueue"], jobs.concat().as_bytes()).exits(1);
     let replayed = 2 * ROWS - ZERO_AMOUNTS;
     let decided = 1 + CUSTOMERS + 2 * ROWS - ZERO_AMOUNTS;
-    let stats = until(&cli, |stats| stats["waiting"] == 0 && stats["in_flight"] == 0);
+    let stats = || cli.run(&["stats", "--json"]).json();
+    until("everything to be settled", || stats()["waiting"] == 0 && stats()["in_flight"] == 0);
+    let stats = stats();
     assert_eq!(stats["decided"], decided, "{stats}");
     // On a loaded machine a living worker's batch is claimed after 300 ms and settled twice: answered, not decided.
     assert!(stats["replayed"].as_u64().unwrap() >= replayed as u64, "{stats}");
@@ -120,30 +117,20 @@ fn signal(child: &Child, signal: &str) {
     assert!(status.unwrap().success());
 }
 
-/// Lets a frozen worker go on for a moment, until it is frozen with work in hand; whether that came about soon.
-fn frozen_with_work(cli: &Cli, worker: &Child) -> bool {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(3) {
-        signal(worker, "-CONT");
-        std::thread::sleep(Duration::from_millis(2));
-        signal(worker, "-STOP");
-        let workers = cli.run(&["worker", "ls", "--json"]).json();
-        let mut rows = workers.as_array().unwrap().iter();
-        if rows.any(|row| row["pid"] == worker.id() && row["in_flight"].as_u64() > Some(0)) {
-            return true;
-        }
-    }
-    false
-}
-
-fn until(cli: &Cli, enough: impl Fn(&Value) -> bool) -> Value {
-    let begun = Instant::now();
-    loop {
-        let stats = cli.run(&["stats", "--json"]).json();
-        if enough(&stats) {
-            return stats;
-        }
-        assert!(begun.elapsed() < SOON, "waited {SOON:?}: {stats}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+/// Starts a worker that stops itself at this point of its first batch, waits until it has, and kills it.
+fn kill_at(cli: &Cli, point: &str) {
+    let mut command = cli.worker_command(&CLAIM_IDLE);
+    let mut victim = Running(command.env("TOLLGATE_FAILPOINTS", format!("{point}:stop")).spawn().unwrap());
+    let stat = format!("/proc/{}/stat", victim.0.id());
+    until(&format!("a worker to stop at {point}"), || {
+        let ended = victim.0.try_wait().unwrap();
+        assert!(ended.is_none(), "build the programs with all features: the worker ended, {ended:?}");
+        let stat = std::fs::read_to_string(&stat).unwrap();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    });
+    let workers = cli.run(&["worker", "ls", "--json"]).json();
+    let own = workers.as_array().unwrap().iter().find(|row| row["pid"] == victim.0.id()).unwrap();
+    // Once it has settled, its next batch may be in flight already, or not.
+    assert!(own["in_flight"].as_u64() > Some(0) || point == "after_settle", "{point}: {own}");
+    victim.0.kill().unwrap();
 }
