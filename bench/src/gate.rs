@@ -9,9 +9,12 @@ use tollgate::amount::{Amount, Currency};
 use tollgate::connect::{RedisOptions, connect};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, CustomerId, Destination, JobId, Namespace, QueueName};
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::job::Job;
 use tollgate::keys::Keys;
+use tollgate::kinds::{AccountOpen, CampaignCreate, Operation, Payout, Redeem, Settle, Withdraw};
 use tollgate::link::Link;
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
 use tollgate::scripts::settle::{Answer, Item, settle};
 
 use crate::private::Private;
@@ -36,17 +39,19 @@ impl Workload {
     /// The n-th job. Every id and name has a fixed length, so that all envelopes of a workload have one too.
     pub(crate) fn job(self, n: u64) -> Result<Job> {
         let request = match self {
-            Self::Redeem => Request::Redeem {
+            Self::Redeem => Redeem {
                 campaign: CampaignId::parse(CAMPAIGN)?,
                 customer: CustomerId::parse(format!("c{n:07}"))?,
                 quantity: Quantity::ONE,
-            },
-            Self::Withdraw { accounts } => Request::Withdraw {
+            }
+            .into(),
+            Self::Withdraw { accounts } => Withdraw {
                 // A stride that shares no factor with the number of accounts visits each of them in turn.
                 account: account(n.wrapping_mul(7_919) % accounts)?,
                 amount: Amount::from_minor(125).context("an amount")?,
                 currency: Currency::default(),
-            },
+            }
+            .into(),
         };
         Ok(Job { id: JobId::fresh(), at: None, request })
     }
@@ -64,18 +69,14 @@ impl Workload {
         Ok(if self == Self::Redeem { Some(CampaignId::parse(CAMPAIGN)?) } else { None })
     }
 
-    fn resources(self) -> Result<Vec<(JobId, Request)>> {
+    fn resources(self) -> Result<Vec<(JobId, Operation)>> {
         match self {
             Self::Redeem => {
                 let campaign = CampaignId::parse(CAMPAIGN)?;
-                let terms = CampaignTerms {
-                    campaign: campaign.clone(),
-                    limit: Limit::new(1_000_000_000).context("a limit")?,
-                    per_customer: Quantity::new(1),
-                    window: Window::default(),
-                    codes: None,
-                };
-                Ok(vec![(JobId::create_campaign(&campaign), Request::CampaignCreate(terms))])
+                let limit = Limit::new(1_000_000_000).context("a limit")?;
+                let terms = CampaignCreate::new(campaign.clone(), limit);
+                let terms = CampaignCreate { per_customer: Quantity::new(1), ..terms };
+                Ok(vec![(JobId::create_campaign(&campaign), terms.into())])
             }
             Self::Withdraw { accounts } => (0..accounts).map(open_account).collect(),
         }
@@ -86,16 +87,16 @@ fn account(n: u64) -> Result<AccountId> {
     Ok(AccountId::parse(format!("a{n:07}"))?)
 }
 
-fn open_account(n: u64) -> Result<(JobId, Request)> {
+fn open_account(n: u64) -> Result<(JobId, Operation)> {
     let account = account(n)?;
     let id = JobId::create_account(&account);
     let balance = Amount::from_minor(1_000_000_000).context("an amount")?;
-    Ok((id, Request::AccountOpen { account, balance, currency: Currency::default() }))
+    Ok((id, AccountOpen { account, balance, currency: Currency::default() }.into()))
 }
 
 /// The n-th payout: the accounts in turn.
-fn payout(n: u64, accounts: u64) -> Result<(JobId, Request)> {
-    let request = Request::Payout {
+fn payout(n: u64, accounts: u64) -> Result<(JobId, Payout)> {
+    let request = Payout {
         account: account(n % accounts)?,
         amount: Amount::from_minor(125).context("an amount")?,
         currency: Currency::default(),
@@ -141,7 +142,7 @@ impl Gate {
     }
 
     /// Settles these without a queue.
-    fn admit(&mut self, requests: &[(JobId, Request)]) -> Result<()> {
+    fn admit<R: Settle>(&mut self, requests: &[(JobId, R)]) -> Result<()> {
         for requests in requests.chunks(100) {
             let items: Vec<Item<'_>> = requests
                 .iter()

@@ -9,8 +9,9 @@ use tollgate::code::Code;
 use tollgate::ids::JobId;
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
-use tollgate::job::{Limit, Quantity};
 use tollgate::partition::{PARTITIONS_MAX, Partitions};
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
 
 /// Longest time that a flag takes, so that no sum of times overflows: a hundred years.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

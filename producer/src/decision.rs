@@ -9,10 +9,11 @@ use tollgate::Tollgate;
 use tollgate::code::{Class, Code, Stored};
 use tollgate::failure::Failure;
 use tollgate::ids::JobId;
-use tollgate::job::{CampaignTerms, Request, Resource, Window};
 use tollgate::journal;
+use tollgate::kinds::{CampaignCreate, Fields, Operation, first_difference};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, CampaignState, Held};
 use tollgate::scripts::settle::Answer;
 
@@ -83,7 +84,7 @@ pub(crate) async fn explain(
     tollgate: &Tollgate,
     link: &mut Link,
     id: &JobId,
-    request: &Request,
+    request: &Operation,
     answer: Answer,
 ) -> Decision {
     let partition = tollgate.partition_of(request.resource());
@@ -96,7 +97,7 @@ pub(crate) async fn explain(
         Answer::Mismatch { seq } => {
             let line = journal::line_at(link, tollgate.keys(partition), seq).await;
             let line = line.ok().and_then(Result::ok).flatten();
-            let field = line.and_then(|line| request.first_difference(&line.request));
+            let field = line.and_then(|line| first_difference(request, &line.event));
             (exists_code(id, request).unwrap_or(Code::IdMismatch), field)
         }
         other => match other.direct_code() {
@@ -110,7 +111,7 @@ pub(crate) async fn explain(
     // Who asks to close what is closed has what was asked for.
     let was_closed = matches!(
         (request, code),
-        (Request::AccountClose { .. }, Code::AccountClosed) | (Request::CampaignClose { .. }, Code::Ended)
+        (Operation::AccountClose(_), Code::AccountClosed) | (Operation::CampaignClose(_), Code::Ended)
     );
     let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
     let missing = missing(code, request);
@@ -131,17 +132,17 @@ pub(crate) async fn explain(
 }
 
 /// The id of what a request asks for, if the code says that it does not exist.
-pub(crate) fn missing(code: Code, request: &Request) -> Option<String> {
+pub(crate) fn missing(code: Code, request: &dyn Fields) -> Option<String> {
     (code.stored() == Stored::PastBound).then(|| request.resource().id().to_owned())
 }
 
 /// What a mismatch means under an id that the resource itself gives: the resource exists, on other terms.
-fn exists_code(id: &JobId, request: &Request) -> Option<Code> {
+fn exists_code(id: &JobId, request: &Operation) -> Option<Code> {
     match request {
-        Request::CampaignCreate(terms) if *id == JobId::create_campaign(&terms.campaign) => {
+        Operation::CampaignCreate(create) if *id == JobId::create_campaign(&create.campaign) => {
             Some(Code::CampaignExists)
         }
-        Request::AccountOpen { account, .. } if *id == JobId::create_account(account) => {
+        Operation::AccountOpen(open) if *id == JobId::create_account(&open.account) => {
             Some(Code::AccountExists)
         }
         _ => None,
@@ -153,29 +154,30 @@ async fn difference_to_what_exists(
     tollgate: &Tollgate,
     link: &mut Link,
     partition: Partition,
-    request: &Request,
+    request: &Operation,
 ) -> Result<Option<&'static str>, Failure> {
     let keys = tollgate.keys(partition);
     let made_under_another = Some("id");
     Ok(match (request, request.resource()) {
-        (Request::CampaignCreate(_), Resource::Campaign(id)) => {
+        (Operation::CampaignCreate(create), Resource::Campaign(id)) => {
             match resources::read::<CampaignState>(link, keys, std::slice::from_ref(id)).await?.pop() {
                 Some(Held::State(state)) => {
-                    let there = Request::CampaignCreate(CampaignTerms {
+                    let there = CampaignCreate {
                         campaign: id.clone(),
                         limit: state.limit,
                         per_customer: state.per_customer,
-                        window: Window::new(state.opens_at, state.closes_at).unwrap_or_default(),
+                        opens_at: state.opens_at,
+                        closes_at: state.closes_at,
                         codes: state.codes,
-                    });
-                    request.first_difference(&there).or(made_under_another)
+                    };
+                    first_difference(create, &there).or(made_under_another)
                 }
                 _ => None,
             }
         }
-        (Request::AccountOpen { currency, .. }, Resource::Account(id)) => {
+        (Operation::AccountOpen(open), Resource::Account(id)) => {
             match resources::read::<AccountState>(link, keys, std::slice::from_ref(id)).await?.pop() {
-                Some(Held::State(state)) if state.currency != *currency => Some("currency"),
+                Some(Held::State(state)) if state.currency != open.currency => Some("currency"),
                 Some(Held::State(_)) => made_under_another,
                 _ => None,
             }

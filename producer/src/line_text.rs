@@ -1,25 +1,28 @@
 //! A line of the journal, in words.
 
-use tollgate::journal::ExportLine;
+use tollgate::amount::money;
+use tollgate::instant::Instant;
+use tollgate::journal::Line;
+use tollgate::kinds::Fields;
 
 /// What a line says, in words.
-pub(crate) fn described(line: &ExportLine<'_>) -> String {
-    let mut words = vec![line.kind.to_owned()];
-    let money = |amount: u64| {
-        line.currency
-            .map_or_else(|| amount.to_string(), |code| tollgate::amount::money(u128::from(amount), code))
-    };
-    let mut add =
-        |name: &str, value: Option<String>| words.extend(value.map(|value| format!("{name} {value}")));
-    add("campaign", line.campaign.map(str::to_owned));
-    add("account", line.account.map(str::to_owned));
-    add("customer", line.customer.map(str::to_owned));
-    add("quantity", line.quantity.map(|number| number.to_string()));
-    add("amount", line.amount.map(money));
-    add("to", line.destination.map(str::to_owned));
-    add("attempt", line.attempt.map(|number| number.to_string()));
-    add("limit", line.limit.map(|number| number.to_string()));
-    add("note", line.note.map(str::to_owned));
-    add("by", Some(line.by.to_owned()).filter(|by| !by.is_empty()));
+pub(crate) fn described(line: &Line) -> String {
+    let mut fields = Vec::new();
+    line.event.each_field(&mut |field, text| fields.extend(text.map(|text| (field.name, text.into_owned()))));
+    let currency = fields.iter().find(|(name, _)| *name == "currency").map(|(_, code)| code.clone());
+    let mut words = vec![line.event.kind().name().to_owned()];
+    for (name, text) in fields {
+        let text = match (name, &currency, text.parse()) {
+            // They are in the list's JSON: long, and nobody's to read.
+            ("currency" | "fence" | "idempotency_key", ..) => continue,
+            ("amount" | "balance", Some(currency), Ok(minor)) => money(minor, currency),
+            ("opens_at" | "closes_at", _, Ok(ms)) => {
+                u64::try_from(ms).ok().and_then(Instant::from_ms).map_or(text, |at| at.to_string())
+            }
+            _ => text,
+        };
+        words.push(format!("{name} {text}"));
+    }
+    words.extend((!line.by.is_empty()).then(|| format!("by {}", line.by)));
     words.join(", ")
 }

@@ -8,10 +8,11 @@ use tollgate::code::Code;
 use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use tollgate::ids::JobId;
 use tollgate::input::InputError;
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{Operation, Request};
 
 use crate::run::RunId;
-use crate::sender::{Operation, Work};
+use crate::sender::{NamedOperation, Work};
 
 /// The lines of a reader, with their numbers from 1.
 pub(crate) struct Lines<R> {
@@ -80,20 +81,24 @@ pub(crate) struct Line {
 pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Line, InputError> {
     let Envelope { id, at, request } = Envelope::decode(line).map_err(|poison| poison.error)?;
     let has_own_id = id.is_some();
-    if request.kind().is_queueable() {
-        let id = id.unwrap_or_else(|| run.line_id(number));
-        return Ok(Line { work: Work::Job(Job { id, at, request }), has_own_id });
-    }
-    let id = match (id, &request) {
-        (Some(id), _) => id,
-        (None, Request::CampaignCreate(terms)) => JobId::create_campaign(&terms.campaign),
-        (None, Request::AccountOpen { account, .. }) => JobId::create_account(account),
-        (None, _) => {
-            let allowed = "given for a deposit, so that it can be repeated";
-            return Err(InputError::new(Code::MissingField, "id", "", allowed));
+    let work = match request {
+        Request::Job(request) => {
+            Work::Job(Job { id: id.unwrap_or_else(|| run.line_id(number)), at, request })
+        }
+        Request::Operation(request) => {
+            let id = match (id, &request) {
+                (Some(id), _) => id,
+                (None, Operation::CampaignCreate(create)) => JobId::create_campaign(&create.campaign),
+                (None, Operation::AccountOpen(open)) => JobId::create_account(&open.account),
+                (None, _) => {
+                    let allowed = "given for a deposit, so that it can be repeated";
+                    return Err(InputError::new(Code::MissingField, "id", "", allowed));
+                }
+            };
+            Work::Operation(NamedOperation { id, request })
         }
     };
-    Ok(Line { work: Work::Operation(Operation { id, request }), has_own_id })
+    Ok(Line { work, has_own_id })
 }
 
 #[cfg(test)]

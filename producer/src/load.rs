@@ -8,9 +8,12 @@ use sha2::{Digest, Sha256};
 use tollgate::amount::{Amount, Currency, NUMBER_MAX};
 use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId};
 use tollgate::input::InputError;
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::job::Job;
+use tollgate::kinds::{AccountOpen, CampaignCreate, Redeem, Withdraw};
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
 
-use crate::sender::Operation;
+use crate::sender::NamedOperation;
 
 /// Withdrawals are of 1 to this many minor units.
 const AMOUNT_MAX: u64 = 1_000;
@@ -73,21 +76,20 @@ impl Generator {
     }
 
     /// What creates resource number `n`, from 0.
-    pub(crate) fn resource(&self, n: u64) -> Result<Operation, InputError> {
+    pub(crate) fn resource(&self, n: u64) -> Result<NamedOperation, InputError> {
         Ok(match self.load.kind {
             Kind::Redeem { limit } => {
                 let campaign = self.campaign(n)?;
                 let id = JobId::create_campaign(&campaign);
-                let (per_customer, window, codes) = (None, Window::default(), None);
-                let terms = CampaignTerms { campaign, limit, per_customer, window, codes };
-                Operation { id, request: Request::CampaignCreate(terms) }
+                let terms = CampaignCreate::new(campaign, limit);
+                NamedOperation { id, request: terms.into() }
             }
             Kind::Withdraw { balance } => {
                 let account = self.account(n)?;
                 let id = JobId::create_account(&account);
-                Operation {
+                NamedOperation {
                     id,
-                    request: Request::AccountOpen { account, balance, currency: Currency::default() },
+                    request: AccountOpen { account, balance, currency: Currency::default() }.into(),
                 }
             }
         })
@@ -101,18 +103,20 @@ impl Generator {
             Kind::Redeem { .. } => {
                 // As many customers as jobs: one job each.
                 let customer = if customers >= jobs { n } else { customer % customers };
-                Request::Redeem {
+                Redeem {
                     campaign: self.campaign(resource % resources)?,
                     customer: CustomerId::parse(format!("customer-{customer}"))?,
                     quantity: Quantity::ONE,
                 }
+                .into()
             }
-            Kind::Withdraw { .. } => Request::Withdraw {
+            Kind::Withdraw { .. } => Withdraw {
                 account: self.account(resource % resources)?,
                 amount: Amount::from_minor(1 + amount % AMOUNT_MAX)
                     .unwrap_or_else(|| unreachable!("it is small")),
                 currency: Currency::default(),
-            },
+            }
+            .into(),
         };
         Ok(Job { id: JobId::parse(format!("{}-j{n}", self.name))?, at: None, request })
     }
@@ -148,6 +152,7 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use tollgate::kinds::JobRequest;
 
     use super::*;
 
@@ -176,7 +181,8 @@ mod tests {
         let generator = Generator::new(load());
         let (mut accounts, mut total, mut duplicates) = (HashSet::new(), 0, 0);
         for n in 0..load().jobs {
-            let Request::Withdraw { account, amount, .. } = generator.job(n).unwrap().request else {
+            let JobRequest::Withdraw(Withdraw { account, amount, .. }) = generator.job(n).unwrap().request
+            else {
                 panic!()
             };
             accounts.insert(account);
@@ -194,7 +200,7 @@ mod tests {
         let distinct = Generator::new(Load { kind: redeem, customers: load().jobs, ..load() });
         let customers: HashSet<CustomerId> = (0..load().jobs)
             .map(|n| match distinct.job(n).unwrap().request {
-                Request::Redeem { customer, .. } => customer,
+                JobRequest::Redeem(Redeem { customer, .. }) => customer,
                 other => panic!("{other:?}"),
             })
             .collect();

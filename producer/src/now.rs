@@ -6,8 +6,9 @@
 use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
-use tollgate::job::{Request, Resource};
+use tollgate::kinds::Fields;
 use tollgate::link::Link;
+use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Listed};
 use tollgate::spelling;
 
@@ -24,7 +25,7 @@ pub(crate) async fn of(
     link: &mut Link,
     code: Code,
     replayed: bool,
-    request: &Request,
+    request: &dyn Fields,
 ) -> Option<String> {
     match code {
         Code::CampaignNotFound => closest::<CampaignState>(tollgate, link, request.resource().id()).await,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
-use tollgate::job::Request;
+use tollgate::kinds::{Fields, Operation};
 use tollgate::link::Link;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::Answer;
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     context: &Context,
     tollgate: &Tollgate,
     change: &ChangeId,
-    request: &Request,
+    request: &Operation,
 ) -> anyhow::Result<Exit> {
     let id = change.id();
     let mut link = tollgate.server().link().await?;

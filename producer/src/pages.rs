@@ -11,11 +11,12 @@ use tollgate::envelope::Envelope;
 use tollgate::fetch::is_entry;
 use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
 use tollgate::input::InputError;
-use tollgate::job::{Kind, Request, Resource};
 use tollgate::keys::Keys;
+use tollgate::kinds::{Fields, Kind, Request};
 use tollgate::link::Link;
 use tollgate::parked::{self, Dead, Place};
 use tollgate::partition::{Partition, Partitions};
+use tollgate::resource::Resource;
 
 use crate::arguments;
 use crate::output::say;
@@ -83,14 +84,14 @@ pub(crate) struct Filter {
 fn kind(text: &str) -> Result<Kind, InputError> {
     Kind::from_name(text)
         .filter(|kind| kind.is_queueable())
-        .ok_or_else(|| InputError::new(Code::UnknownKind, "kind", text, "redeem, withdraw or payout"))
+        .ok_or_else(|| InputError::new(Code::UnknownKind, "kind", text, &Kind::names(Kind::is_queueable)))
 }
 
 impl Filter {
     /// Whether a job is one of those meant; what is no job has no kind and no resource.
     pub(crate) fn matches(&self, request: Option<&Request>) -> bool {
         let Self { kind, campaign, account } = self;
-        let resource = request.map(Request::resource);
+        let resource = request.map(Fields::resource);
         let is_of = |wanted: Option<Resource<'_>>| wanted.is_none() || wanted == resource;
         kind.is_none_or(|kind| request.is_some_and(|request| request.kind() == kind))
             && is_of(campaign.as_ref().map(Resource::Campaign))

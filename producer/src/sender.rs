@@ -13,7 +13,8 @@ use tollgate::code::{Class, Code};
 use tollgate::failure::{Failure, Refusal};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{Fields, Operation};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::pressure::Overload;
@@ -39,7 +40,7 @@ pub(crate) enum Work {
     /// For a stream.
     Job(Job),
     /// Settled directly.
-    Operation(Operation),
+    Operation(NamedOperation),
 }
 
 impl Work {
@@ -53,9 +54,9 @@ impl Work {
 
 /// An admin operation.
 #[derive(Debug)]
-pub(crate) struct Operation {
+pub(crate) struct NamedOperation {
     pub(crate) id: JobId,
-    pub(crate) request: Request,
+    pub(crate) request: Operation,
 }
 
 /// Consecutive work of one kind, each with the number of its line.
@@ -64,7 +65,7 @@ pub(crate) enum Chunk {
     /// Jobs.
     Jobs(Vec<(u64, Packed)>),
     /// Operations.
-    Operations(Vec<(u64, Operation)>),
+    Operations(Vec<(u64, NamedOperation)>),
 }
 
 impl Chunk {
@@ -261,9 +262,9 @@ impl<'a> Sender<'a> {
 
     /// Settles operations in the order of their lines, as far as that order can matter: one batch a partition,
     /// since a resource has one partition.
-    async fn settle(&mut self, operations: Vec<(u64, Operation)>) {
+    async fn settle(&mut self, operations: Vec<(u64, NamedOperation)>) {
         for partition in self.tollgate.partitions().iter() {
-            let of_partition: Vec<&(u64, Operation)> = operations
+            let of_partition: Vec<&(u64, NamedOperation)> = operations
                 .iter()
                 .filter(|(_, operation)| {
                     self.tollgate.partition_of(operation.request.resource()) == partition
@@ -281,10 +282,10 @@ impl<'a> Sender<'a> {
     }
 
     /// Repeat: what an earlier call decided answers as replayed.
-    async fn settle_batch(&mut self, partition: Partition, operations: &[&(u64, Operation)]) {
+    async fn settle_batch(&mut self, partition: Partition, operations: &[&(u64, NamedOperation)]) {
         let items: Vec<Item<'_>> = operations
             .iter()
-            .map(|(_, Operation { id, request })| Item {
+            .map(|(_, NamedOperation { id, request })| Item {
                 entry: None,
                 id,
                 request,
@@ -339,14 +340,14 @@ impl<'a> Sender<'a> {
         }
     }
 
-    async fn count(&mut self, number: u64, operation: &Operation, answer: Answer) {
+    async fn count(&mut self, number: u64, operation: &NamedOperation, answer: Answer) {
         match answer.direct_code().class() {
             Class::Applied => return self.tally.accepted += 1,
             Class::Invalid => self.tally.invalid += 1,
             Class::Undecidable | Class::NotApplied => self.tally.not_applied += 1,
             Class::Refused | Class::Expired | Class::Pending => self.tally.refused += 1,
         }
-        let Operation { id, request } = operation;
+        let NamedOperation { id, request } = operation;
         let decision = decision::explain(self.tollgate, &mut self.link, id, request, answer).await;
         self.progress.complain_of(format_args!("line {number}: {}: {decision}", request.resource()));
     }

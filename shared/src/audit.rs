@@ -23,6 +23,7 @@ mod read;
 mod receipts;
 mod replay;
 mod report;
+mod rules;
 mod state;
 
 pub use bank::{ReconcileError, reconcile};

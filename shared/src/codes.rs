@@ -15,11 +15,12 @@ use redis::Pipeline;
 use sha2::{Digest, Sha256};
 
 use crate::code::Code;
+use crate::codes_name::CodesName;
 use crate::failure::Failure;
 use crate::input::InputError;
-use crate::job::{CodesName, Limit};
 use crate::keys::Keys;
 use crate::link::Link;
+use crate::quantity::Limit;
 
 pub use others::Shared;
 

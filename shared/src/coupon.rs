@@ -3,10 +3,11 @@
 //! Relies on the journal, where the line of a redemption says which number it was. Reading only.
 
 use crate::code::Code;
+use crate::codes_name::CodesName;
 use crate::failure::Failure;
-use crate::job::Request;
 use crate::journal::{self, JournalDamage};
 use crate::keys::Keys;
+use crate::kinds::{Event, JobRequest};
 use crate::link::Link;
 
 /// The coupon code of the redemption decided at `seq`; `None` if that line is no redemption, or its campaign
@@ -23,14 +24,14 @@ pub async fn at(
         Ok(line) => line,
         Err(damage) => return Ok(Err(damage)),
     };
-    let Some((Request::Redeem { campaign, .. }, Code::Redeemed, Some(number))) =
-        line.map(|line| (line.request, line.code, line.after))
+    let Some((Event::Job(JobRequest::Redeem(redeem)), Code::Redeemed, Some(number))) =
+        line.map(|line| (line.event, line.code, line.after))
     else {
         return Ok(Ok(None));
     };
     let name: Option<String> =
-        link.query(redis::cmd("HGET").arg(keys.campaign(&campaign)).arg("codes")).await?;
-    let Some(codes) = name.as_deref().and_then(crate::job::CodesName::parse) else {
+        link.query(redis::cmd("HGET").arg(keys.campaign(&redeem.campaign)).arg("codes")).await?;
+    let Some(codes) = name.as_deref().and_then(CodesName::parse) else {
         return Ok(Ok(None));
     };
     Ok(Ok(link.query(redis::cmd("HGET").arg(keys.codes(&codes)).arg(number)).await?))

@@ -7,40 +7,59 @@ mod malformed;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::amount::{Amount, Currency};
 use crate::code::Code;
-use crate::ids::{AccountId, CampaignId, CustomerId, Destination, JobId};
+use crate::ids::JobId;
 use crate::input::InputError;
 use crate::instant::Instant;
-use crate::job::{CampaignTerms, Job, Kind, Limit, Quantity, Request, Window};
+use crate::job::Job;
+use crate::kinds::{Entrance, Fields, Json, Kind, Request, Value, json_text};
 
 /// The version that this release writes and reads.
 pub const VERSION: &str = "1";
 /// Longest envelope in bytes. The fields together need under 1 KiB; the rest is for ids in escaped text.
 pub const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 
-const FIELDS: [&str; 16] = [
-    "v",
-    "id",
-    "kind",
-    "at",
-    "campaign",
-    "customer",
-    "quantity",
-    "account",
-    "amount",
-    "currency",
-    "balance",
-    "limit",
-    "per_customer",
-    "opens_at",
-    "closes_at",
-    "destination",
-];
+/// What every envelope has beside the fields of its kind, and what those of a stream may have.
+const COMMON_FIELDS: [&str; 3] = ["v", "id", "kind"];
+const STREAM_FIELD: &str = "at";
+
+/// The fields of all kinds that JSON may ask for.
+static FIELDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut names = [&COMMON_FIELDS[..], &[STREAM_FIELD]].concat();
+    for kind in Kind::ALL.iter().filter(|kind| is_in_files(**kind)) {
+        let fields = json_fields(*kind).filter(|name| !names.contains(name));
+        let fields: Vec<&str> = fields.collect();
+        names.extend(fields);
+    }
+    names
+});
+
+/// Whether JSON may ask for it, be it under another kind's name.
+fn is_in_files(kind: Kind) -> bool {
+    matches!(kind.entrance(), Entrance::Stream | Entrance::File)
+}
+
+fn json_fields(kind: Kind) -> impl Iterator<Item = &'static str> {
+    kind.spec().fields.iter().filter(|field| field.json != Json::Never).map(|field| field.name)
+}
+
+/// The name under which JSON asks for a kind: to whoever sends it, a payout is a withdrawal with a destination.
+pub(crate) fn sent_as(kind: Kind) -> Kind {
+    match kind {
+        Kind::Payout => Kind::Withdraw,
+        kind => kind,
+    }
+}
+
+/// The names of the kinds that `is_allowed` lets in, as JSON has them.
+fn names_of(is_allowed: impl Fn(Kind) -> bool) -> String {
+    Kind::names(|kind| is_allowed(kind) && sent_as(kind) == kind)
+}
 
 /// A request as it came, its id perhaps still to be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +86,7 @@ impl Envelope {
     /// Reads one envelope: a line of a file, which may be an admin operation and may lack an id.
     pub fn decode(bytes: &[u8]) -> Result<Self, Poison> {
         let poison = |id, error| Poison { id, error };
-        let fields = Fields::read(bytes).map_err(|error| poison(None, error))?;
+        let fields = Object::read(bytes).map_err(|error| poison(None, error))?;
         let id = fields.text("id").and_then(|id| id.map(JobId::parse).transpose());
         if let Some(error) = fields.problem {
             return Err(poison(id.ok().flatten(), error));
@@ -80,19 +99,18 @@ impl Envelope {
     /// Reads the `job` field of a stream entry: it must have an id and be of a kind that may be queued.
     pub fn decode_job(bytes: &[u8]) -> Result<Job, Poison> {
         let Self { id, at, request } = Self::decode(bytes)?;
-        let kind = request.kind();
-        if !kind.is_queueable() {
-            let error = InputError::new(
-                Code::KindNotQueueable,
-                "kind",
-                kind.name(),
-                "redeem or withdraw in a stream",
-            );
-            return Err(Poison { id, error });
-        }
+        let request = match request {
+            Request::Job(request) => request,
+            Request::Operation(operation) => {
+                let allowed = format!("{} in a stream", names_of(Kind::is_queueable));
+                let kind = operation.kind().name();
+                let error = InputError::new(Code::KindNotQueueable, "kind", kind, &allowed);
+                return Err(Poison { id, error });
+            }
+        };
         match id {
             Some(id) => Ok(Job { id, at, request }),
-            None => Err(Poison { id: None, error: missing("id") }),
+            None => Err(Poison { id: None, error: InputError::missing("id") }),
         }
     }
 }
@@ -104,23 +122,19 @@ impl Job {
         json.push_str("{\"v\":1,\"id\":");
         push_text(&mut json, self.id.as_str());
         json.push_str(",\"kind\":");
-        // A payout is a withdrawal with a destination to whoever sends it.
-        let kind = match self.request.kind() {
-            Kind::Payout => Kind::Withdraw,
-            kind => kind,
-        };
-        push_text(&mut json, kind.name());
+        push_text(&mut json, sent_as(self.request.kind()).name());
         if let Some(at) = self.at {
             json.push_str(",\"at\":");
             push_text(&mut json, &at.to_string());
         }
-        self.request.each_field(|name, value| {
+        self.request.each_field(&mut |field, text| {
+            let Some(text) = text else { return };
             json.push_str(",\"");
-            json.push_str(name);
+            json.push_str(field.name);
             json.push_str("\":");
-            match name {
-                "quantity" | "amount" | "balance" | "limit" | "per_customer" => json.push_str(&value),
-                _ => push_text(&mut json, &value),
+            match field.json {
+                Json::Number => json.push_str(&text),
+                Json::Text | Json::Time | Json::Never => push_text(&mut json, &text),
             }
         });
         json.push('}');
@@ -139,19 +153,15 @@ fn push_text(json: &mut String, text: &str) {
     }
 }
 
-fn missing(field: &str) -> InputError {
-    InputError::new(Code::MissingField, field, "", "given")
-}
-
 /// The fields of one object, in their literal text.
-struct Fields<'a> {
+struct Object<'a> {
     /// Those that are known, each once. An id that is given twice is none: nobody can tell which is meant.
     known: Vec<(&'static str, &'a RawValue)>,
     /// The first field that is unknown, or that is given twice.
     problem: Option<InputError>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> Object<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, InputError> {
         if bytes.len() > ENVELOPE_BYTES_MAX {
             let length = format!("{} bytes", bytes.len());
@@ -160,7 +170,7 @@ impl<'a> Fields<'a> {
         let text = std::str::from_utf8(bytes).map_err(|error| malformed::no_text(bytes, error))?;
         let mut reader = serde_json::Deserializer::from_str(text);
         let fields =
-            reader.deserialize_map(FieldsVisitor).map_err(|error| malformed::no_object(text, &error))?;
+            reader.deserialize_map(ObjectVisitor).map_err(|error| malformed::no_object(text, &error))?;
         reader.end().map_err(|error| malformed::no_object(text, &error))?;
         Ok(fields)
     }
@@ -173,146 +183,59 @@ impl<'a> Fields<'a> {
             .filter(|text| *text != "null")
     }
 
-    fn text(&self, field: &'static str) -> Result<Option<Cow<'a, str>>, InputError> {
-        let Some(literal) = self.literal(field) else { return Ok(None) };
-        let wrong = || InputError::new(Code::WrongType, field, literal, "a JSON string");
-        match literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-            None => Err(wrong()),
-            Some(plain) if !plain.contains('\\') => Ok(Some(Cow::Borrowed(plain))),
-            Some(_) => serde_json::from_str::<String>(literal)
-                .map(|text| Some(Cow::Owned(text)))
-                .map_err(|_| wrong()),
-        }
-    }
-
-    fn needed(&self, field: &'static str) -> Result<Cow<'a, str>, InputError> {
-        self.text(field)?.ok_or_else(|| missing(field))
-    }
-
-    fn amount(&self, field: &'static str) -> Result<Amount, InputError> {
-        Amount::parse_minor(field, self.literal(field).ok_or_else(|| missing(field))?)
-    }
-
-    fn instant(&self, field: &'static str) -> Result<Option<Instant>, InputError> {
-        self.text(field)?.map(|text| Instant::parse(field, &text)).transpose()
-    }
-
-    fn currency(&self) -> Result<Currency, InputError> {
-        self.text("currency")?.map_or(Ok(Currency::default()), |code| code.parse())
-    }
-
-    /// Refuses fields that a kind does not have.
-    fn only(&self, kind: Kind, allowed: &[&str]) -> Result<(), InputError> {
-        let common = ["v", "id", "kind"];
-        match self.known.iter().find(|(name, _)| !common.contains(name) && !allowed.contains(name)) {
-            None => Ok(()),
-            Some((name, value)) => {
-                let allowed = format!("left out of {kind}, which has {}", allowed.join(", "));
-                Err(InputError::new(Code::UnknownField, name, value.get(), &allowed))
-            }
-        }
+    fn text(&self, field: &str) -> Result<Option<Cow<'a, str>>, InputError> {
+        self.literal(field).map(|literal| json_text(field, literal)).transpose()
     }
 
     fn envelope(&self) -> Result<(Option<Instant>, Request), InputError> {
         if let Some(version) = self.literal("v").filter(|version| *version != VERSION) {
             return Err(InputError::new(Code::UnsupportedVersion, "v", version, VERSION));
         }
-        let kind_name = self.needed("kind")?;
-        let kind = Kind::from_name(&kind_name).ok_or_else(|| {
-            let allowed = "redeem, withdraw, deposit, account_open or campaign_create";
-            InputError::new(Code::UnknownKind, "kind", &kind_name, allowed)
-        })?;
-        let request = self.request(kind)?;
-        Ok((self.instant("at")?, request))
-    }
-
-    fn request(&self, kind: Kind) -> Result<Request, InputError> {
-        match kind {
-            Kind::Redeem => {
-                self.only(kind, &["at", "campaign", "customer", "quantity"])?;
-                let campaign = CampaignId::parse(self.needed("campaign")?)?;
-                let customer = CustomerId::parse(self.needed("customer")?)?;
-                let quantity =
-                    self.literal("quantity").map(|text| Quantity::parse("quantity", text)).transpose()?;
-                Ok(Request::Redeem { campaign, customer, quantity: quantity.unwrap_or(Quantity::ONE) })
-            }
-            Kind::Withdraw => {
-                self.only(kind, &["at", "account", "amount", "currency", "destination"])?;
-                let (account, amount, currency) = self.money()?;
-                Ok(match self.text("destination")? {
-                    None => Request::Withdraw { account, amount, currency },
-                    Some(destination) => {
-                        let destination = Destination::parse(destination)?;
-                        Request::Payout { account, amount, currency, destination }
-                    }
-                })
-            }
-            Kind::Deposit => {
-                self.only(kind, &["account", "amount", "currency"])?;
-                let (account, amount, currency) = self.money()?;
-                Ok(Request::Deposit { account, amount, currency })
-            }
-            Kind::AccountOpen => {
-                self.only(kind, &["account", "balance", "currency"])?;
-                let account = AccountId::parse(self.needed("account")?)?;
-                Ok(Request::AccountOpen {
-                    account,
-                    balance: self.amount("balance")?,
-                    currency: self.currency()?,
-                })
-            }
-            Kind::CampaignCreate => {
-                self.only(kind, &["campaign", "limit", "per_customer", "opens_at", "closes_at"])?;
-                let campaign = CampaignId::parse(self.needed("campaign")?)?;
-                let limit = Limit::parse("limit", self.literal("limit").ok_or_else(|| missing("limit"))?)?;
-                let per_customer = self.literal("per_customer");
-                let per_customer =
-                    per_customer.map(|text| Quantity::parse("per_customer", text)).transpose()?;
-                let window = Window::new(self.instant("opens_at")?, self.instant("closes_at")?)?;
-                Ok(Request::CampaignCreate(CampaignTerms {
-                    campaign,
-                    limit,
-                    per_customer,
-                    window,
-                    codes: None,
-                }))
-            }
-            // These change one resource on an operator's word; they are commands, not lines of a file.
-            Kind::AccountClose
-            | Kind::CampaignClose
-            | Kind::CampaignSetLimit
-            | Kind::Payout
-            | Kind::PayoutBegin
-            | Kind::PayoutPost
-            | Kind::PayoutRefuse
-            | Kind::PayoutReview
-            | Kind::PayoutNotSent
-            | Kind::PayoutVoid => Err(InputError::new(
-                Code::KindNotQueueable,
-                "kind",
-                kind.name(),
-                "redeem, withdraw, deposit, account_open or campaign_create",
-            )),
+        let name = self.text("kind")?.ok_or_else(|| InputError::missing("kind"))?;
+        let refused = |code| InputError::new(code, "kind", &name, &names_of(is_in_files));
+        let sent = Kind::from_name(&name).ok_or_else(|| refused(Code::UnknownKind))?;
+        if !is_in_files(sent) || sent_as(sent) != sent {
+            return Err(refused(Code::KindNotQueueable));
         }
+        let kind = match sent {
+            Kind::Withdraw if self.literal("destination").is_some() => Kind::Payout,
+            kind => kind,
+        };
+        self.only(sent)?;
+        let request = Request::from_json(kind, &|field| self.literal(field))?;
+        let request = request.ok_or_else(|| refused(Code::KindNotQueueable))?;
+        let at = self.literal(STREAM_FIELD).map(|at| Instant::from_json(STREAM_FIELD, at)).transpose()?;
+        Ok((at, request))
     }
 
-    fn money(&self) -> Result<(AccountId, Amount, Currency), InputError> {
-        let account = AccountId::parse(self.needed("account")?)?;
-        Ok((account, self.amount("amount")?.positive("amount")?, self.currency()?))
+    /// Refuses fields that no kind of this name has.
+    fn only(&self, sent: Kind) -> Result<(), InputError> {
+        let mut allowed: Vec<&str> = sent.is_queueable().then_some(STREAM_FIELD).into_iter().collect();
+        for kind in Kind::ALL.iter().filter(|kind| sent_as(**kind) == sent) {
+            let fields: Vec<&str> = json_fields(*kind).filter(|name| !allowed.contains(name)).collect();
+            allowed.extend(fields);
+        }
+        match self.known.iter().find(|(name, _)| !COMMON_FIELDS.contains(name) && !allowed.contains(name)) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let allowed = format!("left out of {sent}, which has {}", allowed.join(", "));
+                Err(InputError::new(Code::UnknownField, name, value.get(), &allowed))
+            }
+        }
     }
 }
 
-struct FieldsVisitor;
+struct ObjectVisitor;
 
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields { known: Vec::with_capacity(8), problem: None };
+        let mut fields = Object { known: Vec::with_capacity(8), problem: None };
         let mut is_id_given_twice = false;
         // The whole object is read also after a problem: JSON that breaks off later is worse news, and the id may
         // come after it.
@@ -340,7 +263,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
 /// What a field that is unknown may have been meant to be.
 fn allowed_instead(name: &str) -> String {
-    match crate::spelling::closest(name, FIELDS) {
+    match crate::spelling::closest(name, FIELDS.iter().copied()) {
         Some(meant) => format!("one of {}; did you mean `{meant}`?", FIELDS.join(", ")),
         None => format!("one of {}", FIELDS.join(", ")),
     }
@@ -353,6 +276,9 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{CampaignId, CustomerId};
+    use crate::kinds::Redeem;
+    use crate::quantity::Quantity;
     use proptest::prelude::*;
 
     fn code(text: &str) -> Code {
@@ -466,11 +392,12 @@ mod tests {
             let job = Job {
                 id: JobId::parse(id).unwrap(),
                 at: at.and_then(Instant::from_ms),
-                request: Request::Redeem {
+                request: Redeem {
                     campaign: CampaignId::parse("c").unwrap(),
                     customer: CustomerId::parse(customer).unwrap(),
                     quantity: Quantity::new(quantity).unwrap(),
-                },
+                }
+                .into(),
             };
             prop_assert_eq!(Envelope::decode_job(job.encode().as_bytes()).unwrap(), job);
         }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::job::Request;
+use crate::kinds::Fields;
 
 /// The first 64 bits of SHA-256, as 16 lower-case hex digits in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,7 +19,7 @@ const VERSION: &str = "tollgate.1";
 impl Fingerprint {
     /// Hashes the version, the kind and every field's name and value, each as a netstring `<length>:<bytes>,`
     /// (so that no two lists of fields share an encoding).
-    pub fn of(request: &Request) -> Self {
+    pub fn of(request: &dyn Fields) -> Self {
         let mut text = String::with_capacity(160);
         let mut netstring = |part: &str| {
             text.push_str(itoa(part.len(), &mut [0; 20]));
@@ -29,9 +29,11 @@ impl Fingerprint {
         };
         netstring(VERSION);
         netstring(request.kind().name());
-        request.each_field(|name, value| {
-            netstring(name);
-            netstring(&value);
+        request.each_field(&mut |field, text| {
+            if let Some(text) = text {
+                netstring(field.name);
+                netstring(&text);
+            }
         });
         Self::hash(text.as_bytes())
     }
@@ -80,18 +82,19 @@ mod tests {
     use super::*;
     use crate::amount::Amount;
     use crate::ids::{AccountId, CampaignId, CustomerId};
-    use crate::job::Quantity;
+    use crate::kinds::{Redeem, Withdraw};
+    use crate::quantity::Quantity;
 
     #[test]
     fn test_vectors_of_the_protocol() {
-        let redeem = Request::Redeem {
+        let redeem = Redeem {
             campaign: CampaignId::parse("summer").unwrap(),
             customer: CustomerId::parse("c42").unwrap(),
             quantity: Quantity::ONE,
         };
         let text = "10:tollgate.1,6:redeem,8:campaign,6:summer,8:customer,3:c42,8:quantity,1:1,";
         assert_eq!(Fingerprint::of(&redeem), Fingerprint::hash(text.as_bytes()));
-        let withdraw = Request::Withdraw {
+        let withdraw = Withdraw {
             account: AccountId::parse("a1").unwrap(),
             amount: Amount::from_minor(1250).unwrap(),
             currency: "USD".parse().unwrap(),

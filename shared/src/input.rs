@@ -33,6 +33,11 @@ impl InputError {
 }
 
 impl InputError {
+    /// A `field` that must be given and is not.
+    pub fn missing(field: &str) -> Self {
+        Self::new(Code::MissingField, field, "", "given")
+    }
+
     /// The value for a message; what is missing has none.
     fn shown(&self) -> String {
         match self.code {

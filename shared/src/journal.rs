@@ -9,14 +9,13 @@ mod export;
 use redis::Value;
 use sha1::{Digest, Sha1};
 
-use crate::amount::Amount;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::ids::JobId;
-use crate::instant::Instant;
-use crate::job::{CampaignTerms, CodesName, Kind, Limit, PayoutStep, Quantity, Request, Window};
+
 use crate::keys::Keys;
+use crate::kinds::{Event, Kind};
 use crate::link::Link;
 use crate::script::Reply;
 
@@ -65,8 +64,8 @@ pub struct Line {
     pub by: String,
     /// The job's id.
     pub id: JobId,
-    /// What was asked for.
-    pub request: Request,
+    /// What was asked for, or happened.
+    pub event: Event,
     /// What was decided.
     pub code: Code,
     /// The resource's state after the decision: what a campaign has issued, or what an account has available;
@@ -141,100 +140,15 @@ fn sha1_hex(text: &str) -> String {
     Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads `id TAB kind TAB code TAB` and the kind's own fields, as its file in `lua/settle/` says.
+/// Reads `id TAB kind TAB code TAB` and the kind's own fields, in the order of its list.
 fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Line> {
     let words: Vec<&str> = text.split('\t').collect();
     let (&[id, kind, code], rest) = words.split_at_checked(3)? else { return None };
     let (after, fields) = rest.split_last()?;
-    let request = read_request(Kind::from_name(kind)?, fields)?;
+    let event = Event::from_words(Kind::from_name(kind)?, fields)?;
     let after = if after.is_empty() { None } else { Some(after.parse().ok()?) };
     let (id, code) = (JobId::stored(id).ok()?, Code::from_name(code)?);
-    Some(Line { seq, at_ms, by: by.to_owned(), id, request, code, after })
-}
-
-fn read_request(kind: Kind, fields: &[&str]) -> Option<Request> {
-    fn number(text: &str) -> Option<u64> {
-        text.parse().ok()
-    }
-    /// `Some(None)` for an absent field.
-    fn optional<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-        if text.is_empty() { Some(None) } else { read(text).map(Some) }
-    }
-    let amount = |text: &str| number(text).and_then(Amount::from_minor);
-    let limit = |text: &str| number(text).and_then(Limit::new);
-    let instant = |text: &str| number(text).and_then(Instant::from_ms);
-    Some(match (kind, fields) {
-        (Kind::Redeem, [campaign, customer, quantity]) => Request::Redeem {
-            campaign: campaign.parse().ok()?,
-            customer: customer.parse().ok()?,
-            quantity: Quantity::new(number(quantity)?)?,
-        },
-        (Kind::Withdraw, [account, money, currency]) => Request::Withdraw {
-            account: account.parse().ok()?,
-            amount: amount(money)?,
-            currency: currency.parse().ok()?,
-        },
-        (Kind::Payout, [account, money, currency, destination]) => Request::Payout {
-            account: account.parse().ok()?,
-            amount: amount(money)?,
-            currency: currency.parse().ok()?,
-            destination: destination.parse().ok()?,
-        },
-        (Kind::PayoutBegin, [account, attempt, fence, gateway, idempotency_key]) => Request::PayoutStep {
-            account: account.parse().ok()?,
-            step: PayoutStep::Begin {
-                attempt: number(attempt)?,
-                fence: number(fence)?,
-                gateway: (*gateway).to_owned(),
-                idempotency_key: (*idempotency_key).to_owned(),
-            },
-        },
-        (
-            Kind::PayoutPost
-            | Kind::PayoutRefuse
-            | Kind::PayoutReview
-            | Kind::PayoutNotSent
-            | Kind::PayoutVoid,
-            [account, first, second],
-        ) => {
-            let (source, note) = ((*first).to_owned(), (*second).to_owned());
-            let step = match kind {
-                Kind::PayoutPost => PayoutStep::Post { source, note },
-                Kind::PayoutVoid => PayoutStep::Void { source, note },
-                Kind::PayoutRefuse => PayoutStep::Refuse { fence: number(first)?, note },
-                Kind::PayoutNotSent => PayoutStep::NotSent { fence: number(first)?, note },
-                _ => PayoutStep::Review { fence: number(first)?, note },
-            };
-            Request::PayoutStep { account: account.parse().ok()?, step }
-        }
-        (Kind::Deposit, [account, money, currency]) => Request::Deposit {
-            account: account.parse().ok()?,
-            amount: amount(money)?,
-            currency: currency.parse().ok()?,
-        },
-        (Kind::AccountOpen, [account, balance, currency]) => Request::AccountOpen {
-            account: account.parse().ok()?,
-            balance: amount(balance)?,
-            currency: currency.parse().ok()?,
-        },
-        (Kind::AccountClose, [account]) => Request::AccountClose { account: account.parse().ok()? },
-        (Kind::CampaignClose, [campaign]) => Request::CampaignClose { campaign: campaign.parse().ok()? },
-        (Kind::CampaignCreate, [campaign, most, per_customer, opens, closes, codes]) => {
-            Request::CampaignCreate(CampaignTerms {
-                campaign: campaign.parse().ok()?,
-                limit: limit(most)?,
-                per_customer: optional(per_customer, |text| number(text).and_then(Quantity::new))?,
-                window: Window::new(optional(opens, instant)?, optional(closes, instant)?).ok()?,
-                codes: optional(codes, CodesName::parse)?,
-            })
-        }
-        (Kind::CampaignSetLimit, [campaign, most, expected]) => Request::CampaignSetLimit {
-            campaign: campaign.parse().ok()?,
-            limit: limit(most)?,
-            expected: optional(expected, limit)?,
-        },
-        _ => return None,
-    })
+    Some(Line { seq, at_ms, by: by.to_owned(), id, event, code, after })
 }
 
 /// Reads up to `count` entries whose last line is at or after `seq`, in order.
@@ -326,6 +240,7 @@ pub async fn line_at(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::Fields;
 
     #[test]
     fn lines_of_every_kind_are_read() {
@@ -347,7 +262,7 @@ mod tests {
             ("l1\tcampaign_set_limit\tlimit_set\ts\t6\t5\t2", Kind::CampaignSetLimit, Some(2)),
         ] {
             let line = read_line(text, 9, 1, "").unwrap();
-            assert_eq!((line.request.kind(), line.after, line.seq), (kind, after, 9), "{text}");
+            assert_eq!((line.event.kind(), line.after, line.seq), (kind, after, 9), "{text}");
         }
         for bad in ["", "r1\tredeem", "r1\tredeem\tredeemed\ts\tc\t0\t1", "r1\tredeem\tredeemed\ts\tc\t1\tx"]
         {

@@ -2,9 +2,10 @@
 //!
 //! All keys of a partition begin with one hash tag, so that one decision touches one slot.
 
+use crate::codes_name::CodesName;
 use crate::ids::{AccountId, Bucket, CampaignId, JobId, LockName, Namespace, QueueName};
-use crate::job::{CodesName, Resource};
 use crate::partition::{Partition, Partitions};
+use crate::resource::Resource;
 use crate::tag::Tag;
 
 /// The consumer group of every queue: how far it has been read. What is in flight is noted beside it.
@@ -134,7 +135,12 @@ impl Keys {
 
     /// Number -> code, of one uploaded list (hash).
     pub fn codes(&self, name: &CodesName) -> String {
-        self.key(&format!("codes:{}", name.as_str()))
+        self.codes_named(name.as_str())
+    }
+
+    /// The same of the text of a name.
+    pub(crate) fn codes_named(&self, name: &str) -> String {
+        self.key(&format!("codes:{name}"))
     }
 
     /// One account (hash).

@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod code;
+pub mod codes_name;
 pub mod coupon;
 pub mod envelope;
 pub mod fingerprint;
@@ -11,10 +12,13 @@ pub mod instant;
 pub mod job;
 pub mod journal;
 pub mod keys;
+pub mod kinds;
 pub mod parked;
 pub mod partition;
 pub mod payout_key;
+pub mod quantity;
 pub mod receipts;
+pub mod resource;
 pub mod span;
 pub mod spelling;
 pub mod workers;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use redis::Value;
 
-use crate::audit::proof::{Fields, Proof};
+use crate::audit::proof::{Proof, RowFields};
 use crate::failure::Failure;
 use crate::ids::{AccountId, CampaignId, JobId};
 use crate::keys::Keys;
@@ -23,7 +23,7 @@ use crate::tollgate::Tollgate;
 const TRIES: usize = 50;
 /// Writes of one call.
 const WRITES_MAX: usize = 400;
-/// Fields of one HSET or HSCAN.
+/// RowFields of one HSET or HSCAN.
 const FIELDS: usize = 500;
 /// For how long an attempt whose lease was lost may still be on its way: longer than any time-out of a gateway.
 const LEASE_MS: u64 = 15 * 60 * 1000;
@@ -194,7 +194,7 @@ impl Plan<'_> {
     }
 
     /// Compares all fields of a hash; answers whether any differs.
-    fn compare(&mut self, shown: &str, found: &Found, proved: Option<&Fields>) -> bool {
+    fn compare(&mut self, shown: &str, found: &Found, proved: Option<&RowFields>) -> bool {
         let before = self.changes.len();
         let proved: BTreeMap<String, String> = proved.into_iter().flatten().cloned().collect();
         match found {
@@ -216,7 +216,7 @@ impl Plan<'_> {
         link: &mut Link,
         key: String,
         member: String,
-        proved: Option<Fields>,
+        proved: Option<RowFields>,
     ) -> Result<(), Failure> {
         let found = Found::read(link, &key).await?;
         if self.compare(&member, &found, proved.as_ref()) {
@@ -253,7 +253,8 @@ impl Plan<'_> {
     ) -> Result<(), Failure> {
         let key = self.keys.holders(id);
         let found = Found::read(link, &key).await?;
-        let fields: Fields = proved.iter().map(|(name, count)| (name.clone(), count.to_string())).collect();
+        let fields: RowFields =
+            proved.iter().map(|(name, count)| (name.clone(), count.to_string())).collect();
         if self.compare(&format!("holders:{id}"), &found, Some(&fields)) {
             self.writes.push(match fields.is_empty() {
                 true => Write::Hash(key, Vec::new()),
@@ -332,7 +333,7 @@ impl Plan<'_> {
 
 /// Adds the fields that the journal does not have: as they are, where they can be; else so that nobody acts too
 /// early: the lease of an attempt that has begun is taken to run, and the hold does not expire.
-fn add_unproved(fields: &mut Fields, found: &Found, now_ms: u64) -> u64 {
+fn add_unproved(fields: &mut RowFields, found: &Found, now_ms: u64) -> u64 {
     let has_begun = fields.iter().any(|(name, value)| name == "fence" && value != "0");
     let is_number = |text: &String| text.parse::<u64>().is_ok();
     let mut lease_until_ms = 0;

@@ -7,12 +7,13 @@
 use redis::{Pipeline, Value};
 
 use crate::amount::{Amount, Currency, NUMBER_MAX};
+use crate::codes_name::CodesName;
 use crate::failure::Failure;
 use crate::ids::{AccountId, CampaignId, CustomerId};
 use crate::instant::Instant;
-use crate::job::{CodesName, Limit, Quantity};
 use crate::keys::Keys;
 use crate::link::Link;
+use crate::quantity::{Limit, Quantity};
 
 /// What is under a resource's key.
 #[derive(Debug, Clone, PartialEq, Eq)]

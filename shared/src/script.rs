@@ -112,11 +112,7 @@ impl Script {
     /// Its files, in their order.
     #[cfg(test)]
     pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
-        let of_part = |part: &'static Part| match part {
-            Part::File(file) => std::slice::from_ref(file),
-            Part::Function(_, files) => files,
-        };
-        self.parts.iter().flat_map(of_part).chain(std::iter::once(&self.main))
+        self.parts.iter().flat_map(|part| part.files(self.parts)).chain(std::iter::once(&self.main))
     }
 
     /// Adds the command that makes the script known to a server.

@@ -13,10 +13,12 @@ use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Actor, Identity, JobId, Namespace, QueueName};
 use crate::instant::Instant;
-use crate::job::{Job, Request, Resource};
+use crate::job::Job;
 use crate::keys::Keys;
+use crate::kinds::{Fields, JobRequest, Settle};
 use crate::link::Link;
 use crate::partition::{Partition, Partitions};
+use crate::resource::Resource;
 use crate::scripts::init::{FORMAT, HeadInit, MetaInit, MetaState, Parameters};
 use crate::scripts::settle::{Answer, Item, Policy, settle_with};
 use crate::scripts::{ScriptError, init, queue};
@@ -431,7 +433,7 @@ impl Tollgate {
         &self,
         link: &mut Link,
         id: &JobId,
-        request: &Request,
+        request: &dyn Settle,
     ) -> Result<Answer, ScriptError> {
         self.decide_one(link, id, request, Policy { by: self.by(), ..Policy::default() }).await
     }
@@ -450,7 +452,7 @@ impl Tollgate {
         &self,
         link: &mut Link,
         id: &JobId,
-        request: &Request,
+        request: &JobRequest,
     ) -> Result<Answer, ScriptError> {
         let policy = Policy { by: self.by(), cancels: true, ..Policy::default() };
         self.decide_one(link, id, request, policy).await
@@ -460,7 +462,7 @@ impl Tollgate {
         &self,
         link: &mut Link,
         id: &JobId,
-        request: &Request,
+        request: &dyn Settle,
         policy: Policy<'_>,
     ) -> Result<Answer, ScriptError> {
         let keys = self.keys(self.partition_of(request.resource()));

@@ -19,7 +19,7 @@ use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::QueueName;
 use tollgate::incidents::{Kind, Open};
 use tollgate::instant::Instant;
-use tollgate::job;
+use tollgate::kinds;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::{Answer, Item};
 
@@ -278,11 +278,11 @@ impl Metrics {
 }
 
 /// The kinds of job that come from a queue.
-fn of_queues() -> impl Iterator<Item = job::Kind> {
-    job::Kind::ALL.into_iter().filter(|kind| kind.is_queueable())
+fn of_queues() -> impl Iterator<Item = kinds::Kind> {
+    kinds::Kind::ALL.iter().copied().filter(|kind| kind.is_queueable())
 }
 
-fn of_jobs(kind: job::Kind, queue: &QueueName) -> JobLabels {
+fn of_jobs(kind: kinds::Kind, queue: &QueueName) -> JobLabels {
     [("kind", kind.name().to_owned()), ("queue", queue.to_string())]
 }
 

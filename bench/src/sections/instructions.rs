@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tollgate::ids::CustomerId;
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{JobRequest, Redeem};
 
 use crate::gate::{ACCOUNTS, Gate, Workload};
 use crate::limit;
@@ -140,7 +141,7 @@ fn ours(measure: Measure, jobs: u64) -> Result<Price> {
 }
 
 fn of_one_customer(job: &mut Job) -> Result<()> {
-    if let Request::Redeem { customer, .. } = &mut job.request {
+    if let JobRequest::Redeem(Redeem { customer, .. }) = &mut job.request {
         *customer = CustomerId::parse("c0000000")?;
     }
     Ok(())

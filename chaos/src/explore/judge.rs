@@ -8,6 +8,7 @@ use tollgate::audit;
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, CampaignId, JobId};
 use tollgate::journal;
+use tollgate::kinds::Event;
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::partition::Partition;
@@ -39,7 +40,7 @@ pub(super) async fn judge(
     }
     wrong.extend(replayed(tollgate, &mut link, partition, &lines).await?);
 
-    let steps = |line: &journal::Line| line.request.kind().name().starts_with("payout_");
+    let steps = |line: &journal::Line| matches!(line.event, Event::Payout(_));
     let mut last: BTreeMap<&str, Code> = BTreeMap::new();
     for line in &lines {
         last.insert(line.id.as_str(), line.code);

@@ -7,7 +7,8 @@ use tollgate::Tollgate;
 use tollgate::amount::{Amount, Currency};
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, JobId};
-use tollgate::job::{Request, Resource};
+use tollgate::kinds::{AccountClose, AccountOpen, Deposit};
+use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, Held};
 use tollgate::scripts::payout::of_account;
 
@@ -82,7 +83,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Open { id: account, balance, currency } => {
             let balance = Amount::parse_decimal("--balance", &balance, currency)?;
             let change = ChangeId::of_name(JobId::create_account(&account));
-            let request = Request::AccountOpen { account, balance, currency };
+            let request = AccountOpen { account, balance, currency }.into();
             operation::run(context, &context.open_or_init().await?, &change, &request).await
         }
         Verb::Deposit { id: account, amount, key, currency } => {
@@ -93,11 +94,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 None => currency_of(&tollgate, &account).await?,
             };
             let amount = Amount::parse_decimal("amount", &amount, currency)?.positive("amount")?;
-            let request = Request::Deposit { account, amount, currency };
+            let request = Deposit { account, amount, currency }.into();
             operation::run(context, &tollgate, &ChangeId::given_or_fresh(key), &request).await
         }
         Verb::Close { id: account, key } => {
-            let request = Request::AccountClose { account };
+            let request = AccountClose { account }.into();
             let change = ChangeId::given_or_fresh(key);
             operation::run(context, &context.open_or_init().await?, &change, &request).await
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tollgate::amount::{Amount, Currency};
 use tollgate::ids::QueueName;
 use tollgate::input::InputError;
-use tollgate::job::Limit;
+use tollgate::quantity::Limit;
 
 use crate::arguments;
 use crate::context::Context;

@@ -13,7 +13,10 @@ use tollgate::codes::{Codes, CodesError, Shared};
 use tollgate::ids::{CampaignId, CustomerId, JobId};
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
-use tollgate::job::{CampaignTerms, Limit, Quantity, Request, Resource, Window};
+use tollgate::kinds::{CampaignClose, CampaignCreate, CampaignSetLimit, Fields};
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
+use tollgate::resource::Resource;
 use tollgate::resources::CampaignState;
 
 use super::listing;
@@ -113,9 +116,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Holders { id, customer } => return holders::run(context, &id, customer.as_ref()).await,
         Verb::Ls => return listing::ls::<CampaignState>(context).await,
         Verb::SetLimit { id: campaign, limit, expect: expected, key } => {
-            (key, Request::CampaignSetLimit { campaign, limit, expected })
+            (key, CampaignSetLimit { campaign, limit, expected }.into())
         }
-        Verb::Close { id: campaign, key } => (key, Request::CampaignClose { campaign }),
+        Verb::Close { id: campaign, key } => (key, CampaignClose { campaign }.into()),
     };
     let change = ChangeId::given_or_fresh(key);
     operation::run(context, &context.open_or_init().await?, &change, &request).await
@@ -123,15 +126,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
 async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     let CreateArgs { id: campaign, limit, per_customer, opens_at, closes_at, codes_file, share_codes } = args;
-    let window = Window::new(opens_at, closes_at)?;
     let codes = codes_file.as_deref().map(read_codes).transpose()?;
     let limit = limit_of(limit, codes.as_ref())?;
     let change = ChangeId::of_name(JobId::create_campaign(&campaign));
-    let terms = CampaignTerms { campaign, limit, per_customer, window, codes: None };
+    let terms = CampaignCreate { campaign, limit, per_customer, opens_at, closes_at, codes: None };
+    terms.check()?;
 
     let tollgate = context.open_or_init().await?;
     let Some(codes) = codes else {
-        return operation::run(context, &tollgate, &change, &Request::CampaignCreate(terms)).await;
+        return operation::run(context, &tollgate, &change, &terms.into()).await;
     };
     // Codes first: settle refuses a campaign whose list is not all there. A process that dies midway leaves part
     // of a list that the same command completes, under a name that only this content has.
@@ -143,8 +146,8 @@ async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     }
     codes.upload(&mut link, tollgate.keys(partition)).await.context("uploading the codes")?;
     drop(link);
-    let terms = CampaignTerms { codes: Some(codes.name().clone()), ..terms };
-    operation::run(context, &tollgate, &change, &Request::CampaignCreate(terms)).await
+    let terms = CampaignCreate { codes: Some(codes.name().clone()), ..terms };
+    operation::run(context, &tollgate, &change, &terms.into()).await
 }
 
 fn described(shared: &Shared) -> String {

@@ -5,9 +5,9 @@
 
 use tollgate::Tollgate;
 use tollgate::code::Code;
-use tollgate::job::Resource;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
+use tollgate::resource::Resource;
 use tollgate::resources::{self, Held, Listed};
 
 use crate::context::Context;

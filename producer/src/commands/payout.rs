@@ -12,10 +12,11 @@ use tollgate::amount::money;
 use tollgate::code::{Class, Code};
 use tollgate::ids::{AccountId, JobId};
 use tollgate::input::InputError;
-use tollgate::job::Request;
 use tollgate::journal;
+use tollgate::kinds::{Event, Fields};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::resource::Resource;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Damaged, Hold, Listed, NOTE_BYTES_MAX, Step};
 use tollgate::scripts::settle::Answer;
@@ -284,9 +285,9 @@ async fn candidates(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow:
             continue;
         }
         let line = journal::line_at(link, tollgate.keys(partition), seq).await??;
-        let request = line.map(|line| line.request);
-        if let Some(Request::Payout { account, .. } | Request::PayoutStep { account, .. }) = request {
-            found.push(Candidate { partition, account, hold: None });
+        let Some(event) = line.map(|line| line.event).filter(Event::is_of_payout) else { continue };
+        if let Resource::Account(account) = event.resource() {
+            found.push(Candidate { partition, account: account.clone(), hold: None });
         }
     }
     Ok(found)

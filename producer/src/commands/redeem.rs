@@ -3,7 +3,8 @@
 use crate::context::Context;
 use crate::exit::Exit;
 use tollgate::ids::{CampaignId, CustomerId};
-use tollgate::job::{Quantity, Request};
+use tollgate::kinds::Redeem;
+use tollgate::quantity::Quantity;
 
 use super::send::{self, SendArgs};
 use crate::arguments;
@@ -27,5 +28,5 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let Args { campaign, customer, quantity, send } = args;
-    send::run(context, send, Request::Redeem { campaign, customer, quantity }).await
+    send::run(context, send, Redeem { campaign, customer, quantity }.into()).await
 }

@@ -7,10 +7,10 @@ use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
 use tollgate::input::InputError;
-use tollgate::job::Resource;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::repair::{self, Change, Noun};
+use tollgate::resource::Resource;
 use tollgate::scripts::queue::{self, Apply, Repair};
 use tollgate::scripts::repair::ParkedRepair;
 

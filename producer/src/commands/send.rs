@@ -16,8 +16,9 @@ use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{JobId, QueueName};
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
 use tollgate::journal;
+use tollgate::kinds::{Fields, JobRequest, first_difference};
 use tollgate::link::Link;
 use tollgate::outcome::{Outcome, OutcomeClass};
 use tollgate::partition::Partition;
@@ -96,7 +97,7 @@ struct Answer {
 }
 
 /// Runs the command.
-pub(super) async fn run(context: &Context, args: SendArgs, request: Request) -> anyhow::Result<Exit> {
+pub(super) async fn run(context: &Context, args: SendArgs, request: JobRequest) -> anyhow::Result<Exit> {
     let tollgate = context.open_or_init().await?;
     let mut link = tollgate.server().link().await?;
     let at = match args.delay {
@@ -241,7 +242,7 @@ impl Waiting {
     }
 
     /// Is there no more to wait for? A job that was dead before it was sent again may well be decided now.
-    fn is_news(&self, outcome: &Outcome, request: &Request) -> bool {
+    fn is_news(&self, outcome: &Outcome, request: &JobRequest) -> bool {
         if is_of_another(outcome, request) {
             return true;
         }
@@ -254,14 +255,14 @@ impl Waiting {
         tollgate: &Tollgate,
         link: &mut Link,
         outcome: Outcome,
-        request: &Request,
+        request: &JobRequest,
     ) -> anyhow::Result<Answer> {
         if is_of_another(&outcome, request) {
             let line = match outcome.seq {
                 Some(seq) => journal::line_at(link, tollgate.keys(self.partition), seq).await?.ok().flatten(),
                 None => None,
             };
-            let field = line.and_then(|line| request.first_difference(&line.request));
+            let field = line.and_then(|line| first_difference(request, &line.event));
             let (class, code) = (OutcomeClass::Refused, Some(Code::IdMismatch.name()));
             let outcome = Outcome { class, code, ..outcome };
             return Ok(Answer { outcome, replayed: false, field, missing: None, now: None, coupon: None });
@@ -279,7 +280,7 @@ impl Waiting {
     }
 }
 
-fn is_of_another(outcome: &Outcome, request: &Request) -> bool {
+fn is_of_another(outcome: &Outcome, request: &JobRequest) -> bool {
     outcome.fingerprint.is_some_and(|fingerprint| fingerprint != Fingerprint::of(request))
 }
 

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use tollgate::amount::{Amount, Currency};
 use tollgate::ids::{AccountId, Destination};
-use tollgate::job::Request;
+use tollgate::kinds::{Payout, Withdraw};
 
 use super::send::{self, SendArgs};
 use crate::arguments;
@@ -33,8 +33,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let Args { account, amount, currency, destination, send } = args;
     let amount = Amount::parse_decimal("--amount", &amount, currency)?.positive("--amount")?;
     let request = match destination {
-        None => Request::Withdraw { account, amount, currency },
-        Some(destination) => Request::Payout { account, amount, currency, destination },
+        None => Withdraw { account, amount, currency }.into(),
+        Some(destination) => Payout { account, amount, currency, destination }.into(),
     };
     send::run(context, send, request).await
 }

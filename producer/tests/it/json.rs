@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tollgate::code::Code;
+use tollgate::codes_name::CodesName;
 use tollgate::ids::QueueName;
-use tollgate::job::CodesName;
 use tollgate::payout_key::PayoutKey;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};

@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 use tollgate::Tollgate;
 use tollgate::amount::Amount;
 use tollgate::code::Code;
+use tollgate::codes_name::CodesName;
 use tollgate::envelope::Envelope;
 use tollgate::fetch::Take;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::job::{CampaignTerms, CodesName, Job, Limit, Request, Window};
+use tollgate::job::Job;
 use tollgate::keys::Keys;
+use tollgate::kinds::{AccountOpen, CampaignCreate, JobRequest, Payout, Redeem, Request, Settle, Withdraw};
+use tollgate::quantity::Limit;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::queue::{Apply, repair};
@@ -69,12 +72,13 @@ pub(crate) fn id(text: &str) -> JobId {
     JobId::parse(text).unwrap()
 }
 
-pub(crate) fn redeem(campaign: &str, customer: &str) -> Request {
-    Request::Redeem {
+pub(crate) fn redeem(campaign: &str, customer: &str) -> JobRequest {
+    Redeem {
         campaign: campaign.parse().unwrap(),
         customer: customer.parse().unwrap(),
-        quantity: tollgate::job::Quantity::ONE,
+        quantity: tollgate::quantity::Quantity::ONE,
     }
+    .into()
 }
 
 /// A namespace with `partitions` and nothing in it.
@@ -85,18 +89,19 @@ pub(crate) fn fresh(partitions: &str) -> Cli {
 }
 
 fn open(account: &str, balance: u64) -> Request {
-    Request::AccountOpen {
+    AccountOpen {
         account: account.parse().unwrap(),
         balance: Amount::from_minor(balance).unwrap(),
         currency: "USD".parse().unwrap(),
     }
+    .into()
 }
 
-pub(crate) async fn settle_job(cli: &Cli, job: &str, request: &Request) -> Code {
+pub(crate) async fn settle_job(cli: &Cli, job: &str, request: &dyn Settle) -> Code {
     decide(cli, &id(job), request).await
 }
 
-pub(crate) async fn decide(cli: &Cli, job: &JobId, request: &Request) -> Code {
+pub(crate) async fn decide(cli: &Cli, job: &JobId, request: &dyn Settle) -> Code {
     let tollgate = cli.tollgate().await;
     let mut link = tollgate.server().link().await.unwrap();
     tollgate.settle_one(&mut link, job, request).await.unwrap().direct_code()
@@ -106,7 +111,7 @@ pub(crate) async fn open_account(cli: &Cli, account: &str, balance: u64) {
     let account = account.parse().unwrap();
     let job = JobId::create_account(&account);
     let balance = Amount::from_minor(balance).unwrap();
-    let request = Request::AccountOpen { account, balance, currency: "USD".parse().unwrap() };
+    let request = AccountOpen { account, balance, currency: "USD".parse().unwrap() };
     assert_eq!(decide(cli, &job, &request).await, Code::AccountOpened);
 }
 
@@ -114,8 +119,9 @@ pub(crate) async fn create_campaign(cli: &Cli, campaign: &str, limit: u64, codes
     let campaign = campaign.parse().unwrap();
     let job = JobId::create_campaign(&campaign);
     let limit = Limit::new(limit).unwrap();
-    let terms = CampaignTerms { campaign, limit, per_customer: None, window: Window::default(), codes };
-    assert_eq!(decide(cli, &job, &Request::CampaignCreate(terms)).await, Code::CampaignCreated);
+    let terms =
+        CampaignCreate { campaign, limit, per_customer: None, opens_at: None, closes_at: None, codes };
+    assert_eq!(decide(cli, &job, &terms).await, Code::CampaignCreated);
 }
 
 /// A worker as its beats describe it.
@@ -134,12 +140,13 @@ pub(crate) fn a_worker() -> Description {
 }
 
 pub(crate) fn payout(account: &str, minor: u64, currency: &str) -> Request {
-    Request::Payout {
+    Payout {
         account: account.parse().unwrap(),
         amount: Amount::from_minor(minor).unwrap(),
         currency: currency.parse().unwrap(),
         destination: "iban-1".parse().unwrap(),
     }
+    .into()
 }
 
 fn lines(ran: &str) -> Vec<Value> {
@@ -150,7 +157,7 @@ fn lines(ran: &str) -> Vec<Value> {
 async fn lookup_answers_in_the_order_asked_and_the_worst_decides_the_exit() {
     let cli = fresh("3");
     open_account(&cli, "a1", 1000).await;
-    let withdraw = |amount| Request::Withdraw {
+    let withdraw = |amount| Withdraw {
         account: "a1".parse().unwrap(),
         amount: Amount::from_minor(amount).unwrap(),
         currency: "USD".parse().unwrap(),

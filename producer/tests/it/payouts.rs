@@ -6,8 +6,8 @@ use std::time::Duration;
 use tollgate::embedded::Temporary;
 use tollgate::ids::{AccountId, LockName};
 use tollgate::instant::Instant;
-use tollgate::job::Resource;
 use tollgate::lock::{LockNodes, LockOptions, Locks};
+use tollgate::resource::Resource;
 
 use crate::harness::{Cli, Ran};
 use crate::operate::{fresh, payout, settle_job};

@@ -1,6 +1,6 @@
 
 -- campaign_create     fields   campaign (a position) limit per_customer opens_at_ms closes_at_ms
---                              codes (a position); '' where there is none
+--                              codes (a position; '' where there is none)
 --                     journal  campaign limit per_customer opens_at_ms closes_at_ms codes issued
 kinds.campaign_create = {
   fields = 6,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use redis::{Pipeline, Value};
 
 use crate::codes::Namer;
+use crate::codes_name::CodesName;
 use crate::failure::Failure;
-use crate::job::CodesName;
 
 use super::Room;
 use super::model::Model;

@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::ids::CampaignId;
-use crate::job::{Request, Resource};
 use crate::journal::Line;
+use crate::kinds::{Event, JobRequest, Redeem};
+use crate::resource::Resource;
 
 use super::Room;
 use super::read::{Field, each_line, field, judge, number, pairs, scanned, shown};
@@ -249,7 +250,8 @@ async fn compare_named(
     let mut expected: HashMap<CampaignId, HashMap<Vec<u8>, (u64, u64)>> = HashMap::new();
     let seq_max = readings.values().map(|reading| reading.seq).max().unwrap_or_default();
     let keep = |line: Line| {
-        if let (Request::Redeem { campaign, customer, quantity }, Code::Redeemed) = (&line.request, line.code)
+        if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, quantity })), Code::Redeemed) =
+            (&line.event, line.code)
             && readings.get(campaign).is_some_and(|reading| line.seq <= reading.seq)
         {
             let customers = expected.entry(campaign.clone()).or_default();

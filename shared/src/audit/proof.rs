@@ -8,18 +8,19 @@ use std::collections::{BTreeMap, HashSet};
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::ids::{AccountId, CampaignId, JobId};
-use crate::job::Request;
 use crate::journal::{self, Entry};
 use crate::keys::Keys;
+use crate::kinds::{Event, Fields, JobRequest, Redeem};
 use crate::link::Link;
 
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
+use super::rules;
 
 /// Entries of one page.
 const PAGE: usize = 200;
 
 /// The fields of a key, in order.
-pub(crate) type Fields = Vec<(String, String)>;
+pub(crate) type RowFields = Vec<(String, String)>;
 
 /// The journal, replayed as far as it was read.
 pub(crate) struct Proof {
@@ -80,11 +81,11 @@ impl Proof {
             return Err(format!("the chain of hashes breaks at journal entry {at}"));
         }
         for line in entry.lines().map_err(|damage| damage.to_string())? {
-            if self.model.apply(&line, |_| 0).is_some() {
-                self.doubtful.insert(line.request.resource().to_string());
+            if rules::apply(&mut self.model, &line, &|_| 0).is_some() {
+                self.doubtful.insert(line.event.resource().to_string());
             }
-            if let (Request::Redeem { campaign, customer, quantity }, Code::Redeemed) =
-                (&line.request, line.code)
+            if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, quantity })), Code::Redeemed) =
+                (&line.event, line.code)
                 && self.holders_of.as_ref() == Some(campaign)
             {
                 let holds = self.holders.entry(customer.to_string()).or_default();
@@ -106,21 +107,21 @@ impl Proof {
     }
 
     /// What the account's key must hold; `None` if there is no such account.
-    pub(crate) fn account(&self, id: &AccountId) -> Result<Option<Fields>, String> {
+    pub(crate) fn account(&self, id: &AccountId) -> Result<Option<RowFields>, String> {
         let Some(account) = self.model.accounts.get(id) else { return Ok(None) };
         self.is_proved(&format!("account:{id}"), account.unknown)?;
         Ok(Some(named(&ACCOUNT_FIELDS, account.fields())))
     }
 
     /// What the campaign's key must hold; `None` if there is no such campaign.
-    pub(crate) fn campaign(&self, id: &CampaignId) -> Result<Option<Fields>, String> {
+    pub(crate) fn campaign(&self, id: &CampaignId) -> Result<Option<RowFields>, String> {
         let Some(campaign) = self.model.campaigns.get(id) else { return Ok(None) };
         self.is_proved(&format!("campaign:{id}"), campaign.unknown)?;
         Ok(Some(named(&CAMPAIGN_FIELDS, campaign.fields())))
     }
 
     /// What the key of an open payout must hold, as far as the journal tells; `None` if no such payout is open.
-    pub(crate) fn hold(&self, id: &JobId) -> Result<Option<Fields>, String> {
+    pub(crate) fn hold(&self, id: &JobId) -> Result<Option<RowFields>, String> {
         let Some(hold) = self.model.holds.get(id) else { return Ok(None) };
         self.is_proved(&format!("account:{}", hold.account), false)?;
         Ok(Some(named(&HOLD_FIELDS, hold.fields())))
@@ -140,6 +141,6 @@ impl Proof {
     }
 }
 
-fn named<const N: usize>(names: &[&str; N], values: [String; N]) -> Fields {
+fn named<const N: usize>(names: &[&str; N], values: [String; N]) -> RowFields {
     names.iter().map(|name| (*name).to_owned()).zip(values).collect()
 }

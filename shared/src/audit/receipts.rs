@@ -12,8 +12,8 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Bucket, JobId};
-use crate::job::Request;
 use crate::journal::Line;
+use crate::kinds::{Event, JobRequest};
 
 use super::Room;
 use super::head::{self, Head};
@@ -65,13 +65,15 @@ pub(super) enum Duty {
 impl Duty {
     /// What the line demands, `model` being as it was before the line; `None` if a later line, or the end, will.
     pub(super) fn of(line: &Line, model: &Model) -> Option<Self> {
-        match (&line.request, line.code) {
-            (Request::Payout { .. }, Code::Held) => Some(Self::Begun(Fingerprint::of(&line.request))),
-            (Request::PayoutStep { .. }, Code::Held | Code::Paying | Code::NeedsReview) => None,
-            (Request::PayoutStep { .. }, _) => {
+        match (&line.event, line.code) {
+            (Event::Job(JobRequest::Payout(request)), Code::Held) => {
+                Some(Self::Begun(Fingerprint::of(request)))
+            }
+            (Event::Payout(_), Code::Held | Code::Paying | Code::NeedsReview) => None,
+            (Event::Payout(_), _) => {
                 Some(Self::Ended(model.holds.get(&line.id).map(|hold| hold.fingerprint)))
             }
-            (request, _) => Some(Self::Only(Fingerprint::of(request))),
+            (event, _) => Some(Self::Only(Fingerprint::of(event))),
         }
     }
 
@@ -295,7 +297,7 @@ impl Receipts {
 
 /// Whether a receipt may name the later line instead of the one that demands it.
 fn may_follow(duty: Duty, seq: u64, later: &Line) -> bool {
-    let is_step = matches!(later.request, Request::PayoutStep { .. });
+    let is_step = matches!(later.event, Event::Payout(_));
     later.seq > seq
         && match duty {
             Duty::Only(_) => false,

@@ -7,9 +7,10 @@ use crate::amount::money;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::job::{Request, Resource};
 use crate::journal::{self, Entry, JournalDamage, Line, Overtaken};
+use crate::kinds::{Event, Fields};
 use crate::partition::Partition;
+use crate::resource::Resource;
 
 use super::head::Head;
 use super::holders::Weigher;
@@ -17,6 +18,7 @@ use super::model::Model;
 use super::read::damage;
 use super::receipts::{Duty, Receipts};
 use super::report::{Check, Position};
+use super::rules;
 use super::state::Claims;
 use super::{Progress, Room};
 
@@ -168,7 +170,7 @@ impl Replay {
                 continue;
             };
             let decided = entry.each_line().flatten().find(|line| line.id == id);
-            let found = decided.as_ref().map(|line| Fingerprint::of(&line.request).to_string());
+            let found = decided.as_ref().map(|line| Fingerprint::of(&line.event).to_string());
             if found.as_ref() != Some(&fingerprint.to_string()) {
                 let positions: Vec<u64> = decided.iter().map(|line| line.seq).collect();
                 let found = found.unwrap_or_else(|| "no decision".to_owned());
@@ -188,7 +190,7 @@ impl Replay {
     fn line(&mut self, room: &mut Room<'_>, line: Line, is_contiguous: bool) {
         room.findings.checked.lines += 1;
         room.findings.asked_by(&line.by);
-        let resource = line.request.resource();
+        let resource = line.event.resource();
         let home = Partition::of(resource.id(), room.tollgate.partitions());
         if home != room.partition {
             let what = "a line of a resource of another partition";
@@ -196,17 +198,17 @@ impl Replay {
         }
         let duty = Duty::of(&line, &self.model);
         let weigher = &self.weigher;
-        if let Some(decision) = self.model.apply(&line, |customer| weigher.weight(customer)) {
+        if let Some(decision) = rules::apply(&mut self.model, &line, &|customer| weigher.weight(customer)) {
             let check = match resource {
                 Resource::Campaign(_) => Check::G1,
-                Resource::Account(_) if matches!(line.request, Request::PayoutStep { .. }) => Check::G14,
+                Resource::Account(_) if matches!(line.event, Event::Payout(_)) => Check::G14,
                 Resource::Account(_) => Check::G2,
             };
             let said = |code, after: Option<u64>| match (resource, after) {
                 (_, None) => format!("{code}"),
                 (Resource::Campaign(_), Some(issued)) => format!("{code}, issued {issued}"),
                 (Resource::Account(id), Some(available)) => {
-                    let currency = self.model.accounts.get(id).map_or("", |account| account.currency());
+                    let currency = self.model.accounts.get(id).map_or("", |account| account.currency);
                     format!("{code}, {} available", money(u128::from(available), currency))
                 }
             };

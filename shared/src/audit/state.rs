@@ -12,10 +12,11 @@ use redis::{Pipeline, Value};
 use crate::amount::money;
 use crate::failure::Failure;
 use crate::ids::{AccountId, CampaignId, JobId};
-use crate::job::Resource;
 use crate::journal::Line;
 use crate::keys::Keys;
+use crate::kinds::Fields;
 use crate::link::Link;
+use crate::resource::Resource;
 
 use super::Room;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
@@ -97,9 +98,9 @@ impl Claims {
         if self.values.is_empty() && self.holders.is_empty() {
             return;
         }
-        let resource = line.request.resource();
+        let resource = line.event.resource();
         self.resolve_one(findings, model, line.seq, Subject::Resource(resource));
-        if line.request.is_payout() {
+        if line.event.is_of_payout() {
             self.resolve_one(findings, model, line.seq, Subject::Hold(&line.id));
         }
         if let Resource::Campaign(id) = resource {

@@ -8,12 +8,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Codes;
+use crate::codes_name::CodesName;
 use crate::failure::Failure;
 use crate::ids::CampaignId;
-use crate::job::{CodesName, Resource};
 use crate::keys::Keys;
 use crate::link::Link;
 use crate::partition::Partition;
+use crate::resource::Resource;
 use crate::resources::{self, CampaignState};
 use crate::tollgate::Tollgate;
 

@@ -27,8 +27,21 @@ pub(crate) enum Part {
     /// A file as it is.
     File(File),
     /// Files that few calls need, as the body of one function of this name and these parameters: what it costs a call to
-    /// make their functions and tables is paid by those that call it.
+    /// make their functions and tables is paid by those that call it. Those that stand as they are are left out.
     Function(&'static str, &'static [File]),
+}
+
+impl Part {
+    /// Its files, without those that stand as they are beside it.
+    pub(super) fn files<'a>(&'a self, beside: &'a [Part]) -> impl Iterator<Item = &'a File> + use<'a> {
+        let (files, is_file) = match self {
+            Self::File(file) => (std::slice::from_ref(file), true),
+            Self::Function(_, files) => (*files, false),
+        };
+        let stands =
+            |file: &File| beside.iter().any(|part| matches!(part, Self::File(own) if own.name == file.name));
+        files.iter().filter(move |file| is_file || !stands(file))
+    }
 }
 
 /// Lua that several scripts share.
@@ -91,9 +104,9 @@ impl Assembled {
         for part in parts {
             match part {
                 Part::File(file) => assembled.push(file.name, &edited(file.text), 1),
-                Part::Function(name, files) => {
+                Part::Function(name, _) => {
                     assembled.text.push_str(&format!("local function {name}\n"));
-                    files.iter().for_each(|file| assembled.push(file.name, &edited(file.text), 1));
+                    part.files(parts).for_each(|file| assembled.push(file.name, &edited(file.text), 1));
                     assembled.text.push_str("end\n");
                 }
             }

@@ -3,14 +3,16 @@
 //! begin repeats by its key, every other step by the state it left: after an unknown failure the same step
 //! may be made again, whoever makes it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::ids::{AccountId, Actor, GatewayName, JobId, QueueName};
-use crate::job::{Kind, Resource};
 use crate::keys::Keys;
+use crate::kinds::Kind;
 use crate::link::Link;
 use crate::payout_key::PayoutKey;
+use crate::resource::Resource;
 use crate::script::{Call, Reply, millis};
 
 pub(crate) mod open;
@@ -188,49 +190,64 @@ async fn decided(
     answer.map(|answer| (answer, reply)).ok_or_else(|| Failure::unknown("a reply without an answer").into())
 }
 
-fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: Option<&Actor>) -> Call {
-    let kind = match step {
+fn kind_of(step: &Step<'_>) -> Kind {
+    match step {
         Step::Begin(_) => Kind::PayoutBegin,
         Step::Paid { .. } | Step::PostByHand { .. } => Kind::PayoutPost,
         Step::Refused { .. } => Kind::PayoutRefuse,
         Step::Review { .. } => Kind::PayoutReview,
         Step::NotSent { .. } => Kind::PayoutNotSent,
         Step::VoidByHand { .. } | Step::Expire => Kind::PayoutVoid,
-    };
+    }
+}
+
+fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: Option<&Actor>) -> Call {
+    let kind = kind_of(step);
     let mut assembly = Assembly::new(keys, &QueueName::default(), Policy { by, ..Policy::default() }, "");
     // A step has no fingerprint of its own: the receipt keeps the job's.
     assembly.push_job(kind, id, "");
     assembly.push_resource(Resource::Account(account));
     assembly.push_hold(id);
-    let call = &mut assembly;
-    match step {
-        Step::Begin(Begin { key, lease, retry, key_window, backoff, gateway, idempotency_key }) => {
-            call.push(key);
-            call.push_digits(millis(*lease));
-            call.push(match retry {
-                Retry::SameKey => "same_key",
-                Retry::Never => "never",
-            });
-            call.push_digits(millis(*key_window));
-            call.push_digits(millis(*backoff));
-            call.push(gateway.as_str());
-            call.push(idempotency_key.as_str());
-        }
-        Step::Paid { note } => push_two(call, "gateway", note),
-        Step::PostByHand { note } | Step::VoidByHand { note } => push_two(call, "operator", note),
-        Step::Expire => push_two(call, "expiry", ""),
-        Step::Refused { fence, note } | Step::Review { fence, note } => {
-            push_two(call, &fence.to_string(), note)
-        }
-        Step::NotSent { fence, note, pause } => {
-            push_two(call, &fence.to_string(), note);
-            call.push_digits(millis(*pause));
-        }
-    }
+    arguments(step).iter().for_each(|(_, text)| assembly.push(text));
     assembly.finish()
 }
 
-fn push_two(call: &mut Assembly<'_>, first: &str, note: &str) {
+/// What a step sends past its account and hold, in the order of its kind's file.
+fn arguments<'a>(step: &Step<'a>) -> Vec<(&'static str, Cow<'a, str>)> {
+    let note = |text: &str| ("note", Cow::Owned(cleaned(text)));
+    let fence = |fence: u64| ("fence", Cow::Owned(fence.to_string()));
+    let source = |source| ("source", Cow::Borrowed(source));
+    let ms = |name, duration| (name, Cow::Owned(millis(duration).to_string()));
+    match *step {
+        Step::Begin(Begin { key, lease, retry, key_window, backoff, gateway, idempotency_key }) => {
+            let retry = match retry {
+                Retry::SameKey => "same_key",
+                Retry::Never => "never",
+            };
+            vec![
+                ("begin_key", key.into()),
+                ms("lease_ms", lease),
+                ("retry", retry.into()),
+                ms("key_window_ms", key_window),
+                ms("backoff_ms", backoff),
+                ("gateway", gateway.as_str().into()),
+                ("idempotency_key", idempotency_key.as_str().into()),
+            ]
+        }
+        Step::Paid { note: text } => vec![source("gateway"), note(text)],
+        Step::PostByHand { note: text } | Step::VoidByHand { note: text } => {
+            vec![source("operator"), note(text)]
+        }
+        Step::Expire => vec![source("expiry"), note("")],
+        Step::Refused { fence: of, note: text } | Step::Review { fence: of, note: text } => {
+            vec![fence(of), note(text)]
+        }
+        Step::NotSent { fence: of, note: text, pause } => vec![fence(of), note(text), ms("pause_ms", pause)],
+    }
+}
+
+/// A note of at most [`NOTE_BYTES_MAX`], without control characters: a journal line is one line.
+fn cleaned(note: &str) -> String {
     let mut line = String::new();
     for c in note.chars().map(|c| if c.is_control() { ' ' } else { c }) {
         if line.len() + c.len_utf8() > NOTE_BYTES_MAX {
@@ -238,6 +255,40 @@ fn push_two(call: &mut Assembly<'_>, first: &str, note: &str) {
         }
         line.push(c);
     }
-    call.push(first);
-    call.push(&line);
+    line
+}
+
+#[cfg(test)]
+pub(in crate::scripts) mod tests {
+    use super::*;
+    use crate::ids::Namespace;
+
+    /// The kind of each step, and what it sends past its account and hold.
+    pub(in crate::scripts) fn all() -> Vec<(Kind, Vec<&'static str>)> {
+        let (gateway, account) = (GatewayName::of_address("http://bank"), AccountId::parse("a").unwrap());
+        let id = JobId::parse("j").unwrap();
+        let idempotency_key = &PayoutKey::of(None, &Namespace::default(), &account, &id);
+        let begin = Begin {
+            key: "k",
+            lease: Duration::ZERO,
+            retry: Retry::Never,
+            key_window: Duration::ZERO,
+            backoff: Duration::ZERO,
+            gateway: &gateway,
+            idempotency_key,
+        };
+        let (fence, note, pause) = (1, "", Duration::ZERO);
+        let steps = [
+            Step::Begin(begin),
+            Step::Paid { note },
+            Step::PostByHand { note },
+            Step::Refused { fence, note },
+            Step::Review { fence, note },
+            Step::NotSent { fence, note, pause },
+            Step::VoidByHand { note },
+            Step::Expire,
+        ];
+        let names = |step| arguments(step).into_iter().map(|(name, _)| name).collect();
+        steps.iter().map(|step| (kind_of(step), names(step))).collect()
+    }
 }

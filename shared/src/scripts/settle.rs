@@ -8,8 +8,8 @@ use crate::fetch::{Row, is_entry};
 use crate::fingerprint::Fingerprint;
 use crate::ids::{Actor, JobId, QueueName};
 use crate::instant::Instant;
-use crate::job::Request;
 use crate::keys::Keys;
+use crate::kinds::{Settle, every_kind};
 use crate::link::Link;
 use crate::script::{Call, File, Part, Reply, file, parts, script};
 
@@ -21,24 +21,18 @@ pub(super) use assembly::Assembly;
 #[cfg(feature = "explore")]
 pub use packed::texts as packed_texts;
 
-/// The kinds that few batches have.
-const RARE_KINDS: &[File] = &[
-    file!("settle/deposit.lua"),
-    file!("settle/hold.lua"),
-    file!("settle/payout.lua"),
-    file!("settle/payout_begin.lua"),
-    file!("settle/payout_post.lua"),
-    file!("settle/payout_refuse.lua"),
-    file!("settle/payout_review.lua"),
-    file!("settle/payout_not_sent.lua"),
-    file!("settle/payout_void.lua"),
-    file!("settle/account_open.lua"),
-    file!("settle/account_close.lua"),
-    file!("settle/campaign_create.lua"),
-    file!("settle/campaign_close.lua"),
-    file!("settle/campaign_set_limit.lua"),
-    file!("settle/cancel.lua"),
-];
+/// Beside the two that most batches have, which stand before it.
+macro_rules! rare_kinds {
+    ($($group:ident { $($type:ident $name:literal $entrance:ident,)* })*) => {
+        &[
+            file!("settle/hold.lua"),
+            $($(file!(concat!("settle/", $name, ".lua")),)*)*
+            file!("settle/cancel.lua"),
+        ]
+    };
+}
+
+const RARE_KINDS: &[File] = every_kind!(rare_kinds);
 
 script!(
     SETTLE,
@@ -82,7 +76,7 @@ pub struct Item<'a> {
     /// The job's id.
     pub id: &'a JobId,
     /// What is asked for.
-    pub request: &'a Request,
+    pub request: &'a dyn Settle,
     /// Of `request`.
     pub fingerprint: Fingerprint,
 }
@@ -228,9 +222,6 @@ pub async fn settle_with(
     policy: Policy<'_>,
 ) -> Result<Settlement, ScriptError> {
     let refused = |detail: String| Err(Failure::not_applied(crate::failure::Refusal::Client, detail).into());
-    if items.iter().any(|item| matches!(item.request, Request::PayoutStep { .. })) {
-        return refused("a payout's steps are made by scripts::payout, not sent as jobs".to_owned());
-    }
     if items.len() > BATCH_MAX {
         let detail = format!("a batch of {} jobs; at most {BATCH_MAX}", items.len());
         return refused(detail);
@@ -253,7 +244,7 @@ fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy<
     let mut assembly = Assembly::new(keys, queue, policy, &entries.join(" "));
     for Item { id, request, fingerprint, .. } in items {
         assembly.push_job(request.kind(), id, &fingerprint.to_string());
-        assembly.push_request(id, request, policy);
+        assembly.push_request(id, *request, policy);
     }
     assembly.finish()
 }
@@ -287,4 +278,68 @@ pub(super) fn read(reply: &mut Reply, count: usize, missing: Missing) -> Result<
         return Err(Failure::unknown(format!("{} answers to {count} jobs", answers.len())));
     }
     Ok(Settlement { at, seq_before, answers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::{Entrance, Field, Json, Kind};
+
+    /// The words after `label` in a file's header, up to the next label; what stands in parentheses is left out.
+    fn header(text: &str, label: &str) -> Vec<String> {
+        let lines = text
+            .trim_start()
+            .lines()
+            .take_while(|line| line.starts_with("--"))
+            .map(|line| line.trim_start_matches('-'));
+        let words = lines.collect::<Vec<_>>().join(" ");
+        let words = words.split('(').map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
+        let words = words.collect::<String>();
+        let after = words.split_whitespace().skip_while(|word| *word != label).skip(1);
+        after.take_while(|word| !["fields", "journal", "."].contains(word)).map(str::to_owned).collect()
+    }
+
+    /// A field's name for those who get its text.
+    fn name(field: &Field) -> String {
+        let unit = if field.json == Json::Time { "_ms" } else { "" };
+        format!("{}{unit}", field.name)
+    }
+
+    #[test]
+    fn each_kind_is_sent_and_journaled_as_its_file_says() {
+        let steps = crate::scripts::payout::tests::all();
+        for &kind in Kind::ALL {
+            let file = SETTLE.files().find(|file| file.name == format!("settle/{kind}.lua"));
+            let text = file.unwrap_or_else(|| panic!("no file of {kind}")).text;
+            let Some((resource, others)) = kind.spec().fields.split_first() else { panic!("{kind}") };
+            let holds = kind.spec().holds || kind.entrance() == Entrance::Journal;
+            let keys = holds.then_some(["hold", "payouts"]).into_iter().flatten().map(str::to_owned);
+            let ttl = kind.spec().holds.then(|| "hold_ttl_ms".to_owned());
+            let own = others.iter().map(name).chain(ttl).collect();
+            let sent = match kind.entrance() {
+                Entrance::Journal => {
+                    let of_kind = steps.iter().filter(|(of, _)| *of == kind).map(|(_, names)| names);
+                    of_kind
+                        .map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+                        .collect()
+                }
+                _ => vec![own],
+            };
+            assert!(!sent.is_empty(), "{kind}");
+            for own in sent {
+                let all: Vec<String> =
+                    std::iter::once(name(resource)).chain(keys.clone()).chain(own).collect();
+                assert_eq!(header(text, "fields"), all, "{kind}");
+                assert!(text.contains(&format!("fields = {},", all.len())), "{kind}: fields = {}", all.len());
+            }
+            let after = match resource.name {
+                "campaign" => "issued",
+                _ => "available",
+            };
+            let journal: Vec<String> =
+                kind.spec().fields.iter().map(name).chain(std::iter::once(after.to_owned())).collect();
+            let told = header(text, "journal");
+            assert_eq!(told.get(..journal.len()), Some(&journal[..]), "{kind}: {told:?}");
+        }
+    }
 }

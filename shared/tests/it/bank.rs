@@ -9,10 +9,11 @@ use tollgate::audit::{Report, Verdict, audit, reconcile};
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, Actor, JobId, Namespace, QueueName};
-use tollgate::job::{Request, Resource};
+use tollgate::kinds::{AccountOpen, Fields, Payout};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
 use tollgate::payout_key::PayoutKey;
+use tollgate::resource::Resource;
 use tollgate::scripts::payout::{Begin, Retry, Step, hold, step_by};
 use tollgate::scripts::settle::{Answer, Item, settle};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
@@ -37,7 +38,7 @@ impl Books {
         let mut books = Self { tollgate, link, ledger: String::new(), prefix: None };
         for (account, currency) in [("a1", "USD"), ("a2", "USD"), ("yen", "JPY"), ("kwd", "KWD")] {
             let account = AccountId::parse(account).unwrap();
-            let open = Request::AccountOpen {
+            let open = AccountOpen {
                 account: account.clone(),
                 balance: Amount::from_minor(100_000).unwrap(),
                 currency: currency.parse().unwrap(),
@@ -50,7 +51,7 @@ impl Books {
 
     /// Holds 12.50, 1250 or 1.250, whatever the currency makes of it.
     async fn hold(&mut self, account: &str, currency: &str, id: &str) {
-        let request = Request::Payout {
+        let request = Payout {
             account: account.parse().unwrap(),
             amount: Amount::from_minor(1_250).unwrap(),
             currency: currency.parse().unwrap(),

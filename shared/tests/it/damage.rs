@@ -10,11 +10,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proptest::prelude::*;
 use redis::Value;
 use tollgate::code::Code;
+use tollgate::codes_name::CodesName;
 use tollgate::fetch::Row;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{Bucket, JobId};
 use tollgate::instant::Instant;
-use tollgate::job::{CampaignTerms, CodesName, Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{
+    AccountOpen, CampaignCreate, Event, Fields, JobRequest, Operation, Payout, Redeem, Request,
+};
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::settle::{Answer, Settlement};
@@ -180,16 +184,17 @@ fn request((kind, resource, who, much, ..): Choice) -> Request {
         2 => withdraw(account, number),
         3 => deposit(account, number),
         4 if who == 0 => create(campaign, number),
-        4 => Request::CampaignCreate(CampaignTerms { codes: Some(codes()), ..terms(campaign, 2) }),
+        4 => CampaignCreate { codes: Some(codes()), ..terms(campaign, 2) }.into(),
         5 => open(account, number),
         6 if who == 0 => set_limit(campaign, number, None),
         6 => close(account),
-        8 => Request::Payout {
+        8 => Payout {
             account: account.parse().unwrap(),
             amount: tollgate::amount::Amount::from_minor(number).unwrap(),
             currency: "USD".parse().unwrap(),
             destination: tollgate::ids::Destination::parse("iban").unwrap(),
-        },
+        }
+        .into(),
         _ if who == 0 => end(campaign),
         _ => set_limit(campaign, number, Some(3)),
     }
@@ -217,11 +222,11 @@ async fn ground() -> Ground {
     let upload = s.keys.codes(&codes());
     s.run(&["HSET", &upload, "1", "one", "2", "two"]).await;
     let mut bounded = terms("c0", 3);
-    bounded.per_customer = tollgate::job::Quantity::new(2);
+    bounded.per_customer = tollgate::quantity::Quantity::new(2);
     let decided = id("decided");
     let setup = [
-        (JobId::fresh(), Request::CampaignCreate(bounded)),
-        (JobId::fresh(), Request::CampaignCreate(CampaignTerms { codes: Some(codes()), ..terms("c1", 2) })),
+        (JobId::fresh(), bounded.into()),
+        (JobId::fresh(), CampaignCreate { codes: Some(codes()), ..terms("c1", 2) }.into()),
         (JobId::fresh(), open("a0", 10)),
         (JobId::fresh(), open("a1", 9_007_199_254_740_989)),
         (decided.clone(), redeem("c0", "u0", 1)),
@@ -494,11 +499,13 @@ async fn full_effect(
         let lines = entry.lines().map_err(|damage| damage.to_string())?;
         let mut decisions =
             jobs.iter().zip(&settlement.answers).filter_map(|((_, id, request), answer)| match answer {
-                Answer::Decided { code, seq } => Some(((*id).clone(), (*request).clone(), *code, *seq)),
+                Answer::Decided { code, seq } => {
+                    Some(((*id).clone(), Event::from((*request).clone()), *code, *seq))
+                }
                 _ => None,
             });
         for line in &lines {
-            let told = (line.id.clone(), line.request.clone(), line.code, line.seq);
+            let told = (line.id.clone(), line.event.clone(), line.code, line.seq);
             expect(decisions.next() == Some(told), || format!("a line that was not answered: {line:?}"))?;
         }
         expect(decisions.next().is_none(), || "a decision without a line".into())?;
@@ -511,7 +518,7 @@ async fn full_effect(
                 Bucket::Hour(hour) if i128::from(hour) >= floor => format!("receipts:{hour}"),
                 _ => "receipts:kept".to_owned(),
             };
-            let text = format!("{} {} {}", Fingerprint::of(&line.request), line.code, line.seq);
+            let text = format!("{} {} {}", Fingerprint::of(&line.event), line.code, line.seq);
             receipts
                 .entry(bucket.clone())
                 .or_insert_with(|| rows(before, &bucket))
@@ -560,9 +567,9 @@ fn resources(
 ) -> Result<(), String> {
     let mut customers: BTreeMap<(String, String), i128> = BTreeMap::new();
     for line in lines {
-        let key = line.request.resource().to_string();
+        let key = line.event.resource().to_string();
         let now = rows(after, &key);
-        let last = lines.iter().rfind(|other| other.request.resource() == line.request.resource()).unwrap();
+        let last = lines.iter().rfind(|other| other.event.resource() == line.event.resource()).unwrap();
         let value = now.get(if key.starts_with("account") { "available" } else { "issued" });
         let value = value.and_then(|text| text.parse::<u64>().ok());
         expect(value == last.after, || format!("{key} is {now:?}, its last line says {last:?}"))?;
@@ -573,30 +580,31 @@ fn resources(
             continue;
         }
         allowed.insert(key.clone());
-        let mut of_same = lines.iter().filter(|other| other.request.resource() == line.request.resource());
+        let mut of_same = lines.iter().filter(|other| other.event.resource() == line.event.resource());
         let changed = of_same.rfind(|other| changes(other)).unwrap();
         expect(now["seq"] == changed.seq.to_string(), || {
             format!("{key}: seq {} after {changed:?}", now["seq"])
         })?;
-        match &line.request {
-            Request::Redeem { campaign, customer, quantity } => {
+        match &line.event {
+            Event::Job(JobRequest::Redeem(Redeem { campaign, customer, quantity })) => {
                 allowed.insert(format!("holders:{campaign}"));
                 let count = customers.entry((campaign.to_string(), customer.to_string()));
                 *count.or_default() += i128::from(quantity.get());
             }
-            Request::Payout { .. } => {
+            Event::Job(JobRequest::Payout(Payout { .. })) => {
                 allowed.extend([format!("hold:{}", line.id), "payouts".to_owned()]);
                 let hold = rows(after, &format!("hold:{}", line.id));
                 let told = [hold["state"].clone(), hold["seq"].clone()];
                 expect(told == ["held".to_owned(), line.seq.to_string()], || format!("{hold:?}"))?;
                 let queued = after.members("payouts").contains(&format!(
                     "{}\t{}",
-                    line.request.resource().id(),
+                    line.event.resource().id(),
                     line.id
                 ));
                 expect(queued, || format!("{} is not in payouts", line.id))?;
             }
-            Request::CampaignCreate(_) | Request::AccountOpen { .. } => {
+            Event::Operation(Operation::CampaignCreate(_))
+            | Event::Operation(Operation::AccountOpen(AccountOpen { .. })) => {
                 allowed.insert("resources".to_owned());
                 expect(after.members("resources").contains(&key), || format!("{key} is not in the index"))?;
             }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use tollgate::code::Code;
+use tollgate::codes_name::CodesName;
 use tollgate::ids::{Bucket, JobId};
-use tollgate::job::{CodesName, Request};
+use tollgate::kinds::Payout;
 use tollgate::scripts::integrity::integrity;
 use tollgate::scripts::park::Destination;
 use tollgate::scripts::{beat, stats, survey};
@@ -37,10 +38,10 @@ async fn furnished(s: &mut Space) -> CodesName {
     let codes = list.name().clone();
     let mut terms = terms("c", 1);
     terms.codes = Some(codes.clone());
-    assert_eq!(s.make(Request::CampaignCreate(terms)).await, Code::CampaignCreated);
+    assert_eq!(s.make(terms.into()).await, Code::CampaignCreated);
     assert_eq!(s.make(open("a", 100)).await, Code::AccountOpened);
     assert_eq!(s.settle_as(&id("mine"), &redeem("c", "u", 1)).await.code(), Some(Code::Redeemed));
-    let payout = Request::Payout {
+    let payout = Payout {
         account: "a".parse().unwrap(),
         amount: tollgate::amount::Amount::from_minor(5).unwrap(),
         currency: "USD".parse().unwrap(),

@@ -8,7 +8,11 @@ use proptest::prelude::*;
 use tollgate::code::Code;
 use tollgate::ids::JobId;
 use tollgate::instant::Instant;
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{
+    AccountClose, AccountOpen, CampaignClose, CampaignSetLimit, Deposit, Fields, JobRequest, Operation,
+    Redeem, Request, Withdraw,
+};
 use tollgate::scripts::park::Destination;
 use tollgate::scripts::recover::Company;
 use tollgate::scripts::settle::Answer;
@@ -45,32 +49,38 @@ impl Model {
     fn decide(&mut self, request: &Request) -> Code {
         let name = request.resource().id().to_owned();
         match request {
-            Request::CampaignCreate(terms) => {
+            Request::Operation(Operation::CampaignCreate(terms)) => {
                 if self.campaigns.contains_key(&name) {
                     return Code::CampaignExists;
                 }
                 self.campaigns.insert(name, (terms.limit.get().into(), 0, true));
                 Code::CampaignCreated
             }
-            Request::AccountOpen { balance, .. } => {
+            Request::Operation(Operation::AccountOpen(AccountOpen { balance, .. })) => {
                 if self.accounts.contains_key(&name) {
                     return Code::AccountExists;
                 }
                 self.accounts.insert(name, (balance.minor().into(), true));
                 Code::AccountOpened
             }
-            Request::Redeem { quantity, .. } => match self.campaigns.get_mut(&name) {
-                None => Code::CampaignNotFound,
-                Some((.., false)) => Code::Ended,
-                Some((limit, issued, _)) if *issued + i128::from(quantity.get()) > *limit => {
-                    Code::CampaignLimitReached
+            Request::Job(JobRequest::Redeem(Redeem { quantity, .. })) => {
+                match self.campaigns.get_mut(&name) {
+                    None => Code::CampaignNotFound,
+                    Some((.., false)) => Code::Ended,
+                    Some((limit, issued, _)) if *issued + i128::from(quantity.get()) > *limit => {
+                        Code::CampaignLimitReached
+                    }
+                    Some((_, issued, _)) => {
+                        *issued += i128::from(quantity.get());
+                        Code::Redeemed
+                    }
                 }
-                Some((_, issued, _)) => {
-                    *issued += i128::from(quantity.get());
-                    Code::Redeemed
-                }
-            },
-            Request::CampaignSetLimit { limit: new, expected, .. } => match self.campaigns.get_mut(&name) {
+            }
+            Request::Operation(Operation::CampaignSetLimit(CampaignSetLimit {
+                limit: new,
+                expected,
+                ..
+            })) => match self.campaigns.get_mut(&name) {
                 None => Code::CampaignNotFound,
                 Some((limit, ..))
                     if expected.is_some_and(|expected| i128::from(expected.get()) != *limit) =>
@@ -83,15 +93,18 @@ impl Model {
                     Code::LimitSet
                 }
             },
-            Request::CampaignClose { .. } => match self.campaigns.get_mut(&name) {
-                None => Code::CampaignNotFound,
-                Some((.., false)) => Code::Ended,
-                Some((.., open)) => {
-                    *open = false;
-                    Code::CampaignClosedNow
+            Request::Operation(Operation::CampaignClose(CampaignClose { .. })) => {
+                match self.campaigns.get_mut(&name) {
+                    None => Code::CampaignNotFound,
+                    Some((.., false)) => Code::Ended,
+                    Some((.., open)) => {
+                        *open = false;
+                        Code::CampaignClosedNow
+                    }
                 }
-            },
-            Request::Withdraw { amount, .. } => match self.accounts.get_mut(&name) {
+            }
+            Request::Job(JobRequest::Withdraw(Withdraw { amount, .. })) => match self.accounts.get_mut(&name)
+            {
                 None => Code::AccountNotFound,
                 Some((_, false)) => Code::AccountClosed,
                 Some((available, _)) if *available < amount.minor().into() => Code::InsufficientFunds,
@@ -100,27 +113,31 @@ impl Model {
                     Code::Withdrawn
                 }
             },
-            Request::Deposit { amount, .. } => match self.accounts.get_mut(&name) {
-                None => Code::AccountNotFound,
-                Some((_, false)) => Code::AccountClosed,
-                Some((available, _)) if *available + i128::from(amount.minor()) > MAX => {
-                    Code::BalanceLimitReached
+            Request::Operation(Operation::Deposit(Deposit { amount, .. })) => {
+                match self.accounts.get_mut(&name) {
+                    None => Code::AccountNotFound,
+                    Some((_, false)) => Code::AccountClosed,
+                    Some((available, _)) if *available + i128::from(amount.minor()) > MAX => {
+                        Code::BalanceLimitReached
+                    }
+                    Some((available, _)) => {
+                        *available += i128::from(amount.minor());
+                        Code::Deposited
+                    }
                 }
-                Some((available, _)) => {
-                    *available += i128::from(amount.minor());
-                    Code::Deposited
+            }
+            Request::Operation(Operation::AccountClose(AccountClose { .. })) => {
+                match self.accounts.get_mut(&name) {
+                    None => Code::AccountNotFound,
+                    Some((_, false)) => Code::AccountClosed,
+                    Some((available, _)) if *available > 0 => Code::AccountNotEmpty,
+                    Some((_, open)) => {
+                        *open = false;
+                        Code::AccountClosedNow
+                    }
                 }
-            },
-            Request::AccountClose { .. } => match self.accounts.get_mut(&name) {
-                None => Code::AccountNotFound,
-                Some((_, false)) => Code::AccountClosed,
-                Some((available, _)) if *available > 0 => Code::AccountNotEmpty,
-                Some((_, open)) => {
-                    *open = false;
-                    Code::AccountClosedNow
-                }
-            },
-            Request::Payout { .. } | Request::PayoutStep { .. } => panic!("not in this model"),
+            }
+            Request::Job(JobRequest::Payout(_)) => panic!("not in this model"),
         }
     }
 }

@@ -6,7 +6,7 @@ use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{Destination as Payee, JobId};
-use tollgate::job::Request;
+use tollgate::kinds::{Payout, Request};
 use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::dead::{self, DeadResult};
 use tollgate::scripts::park::{DEAD_MAX, Destination, Parked, Parking};
@@ -15,12 +15,13 @@ use tollgate::scripts::settle::{Answer, Missing, Policy};
 use crate::space::*;
 
 fn payout(amount: u64) -> Request {
-    Request::Payout {
+    Payout {
         account: "a".parse().unwrap(),
         amount: Amount::from_minor(amount).unwrap(),
         currency: "USD".parse().unwrap(),
         destination: Payee::parse("iban").unwrap(),
     }
+    .into()
 }
 
 /// Every kind that needs a resource, and what it is answered where there is none.

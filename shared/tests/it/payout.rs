@@ -5,10 +5,11 @@ use std::time::Duration;
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, JobId, Namespace, QueueName};
-use tollgate::job::{Request, Resource};
 use tollgate::keys::Keys;
+use tollgate::kinds::{AccountOpen, Payout, Withdraw, first_difference};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
+use tollgate::resource::Resource;
 use tollgate::scripts::payout::{Begin, ForReview, Listed, Retry, Step, due, for_review, hold, step};
 use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
@@ -33,7 +34,7 @@ impl Bank {
             Tollgate::init(TestRedis::shared(), namespace, Partitions::ONE, RETENTION_DEFAULT).await.unwrap();
         let account = AccountId::parse("a1").unwrap();
         let mut link = tollgate.server().link().await.unwrap();
-        let open = Request::AccountOpen {
+        let open = AccountOpen {
             account: account.clone(),
             balance: tollgate::amount::Amount::from_minor(100).unwrap(),
             currency: "USD".parse().unwrap(),
@@ -43,8 +44,8 @@ impl Bank {
         Self { tollgate, link, keys, account, id: JobId::fresh() }
     }
 
-    fn request(&self) -> Request {
-        Request::Payout {
+    fn request(&self) -> Payout {
+        Payout {
             account: self.account.clone(),
             amount: tollgate::amount::Amount::from_minor(30).unwrap(),
             currency: "USD".parse().unwrap(),
@@ -242,11 +243,11 @@ async fn a_hold_expires_only_before_any_attempt() {
 async fn the_same_id_with_another_destination_is_a_mismatch_that_names_it() {
     let mut bank = Bank::open().await;
     bank.hold(None).await;
-    let Request::Payout { account, amount, currency, .. } = bank.request() else { unreachable!() };
-    let plain = Request::Withdraw { account, amount, currency };
+    let Payout { account, amount, currency, .. } = bank.request();
+    let plain = Withdraw { account, amount, currency };
     let answer = bank.tollgate.settle_one(&mut bank.link, &bank.id, &plain).await.unwrap();
     assert_eq!(answer, Answer::Mismatch { seq: 2 });
-    assert_eq!(bank.request().first_difference(&plain), Some("destination"));
+    assert_eq!(first_difference(&bank.request(), &plain), Some("destination"));
 }
 
 #[tokio::test]

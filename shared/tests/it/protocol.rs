@@ -5,8 +5,8 @@ use tollgate::code::{Class, Code, Stored};
 use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{Bucket, ID_BYTES_MAX, JobId, Namespace, QueueName};
-use tollgate::job::Kind;
 use tollgate::keys::Keys;
+use tollgate::kinds::{Fields, Kind};
 use tollgate::partition::{Partition, Partitions};
 use tollgate::tag::Tag;
 
@@ -102,12 +102,15 @@ fn every_field_of_a_queueable_kind_is_in_the_table() {
         Kind::Payout => Some(r#"{"kind":"withdraw","id":"j","account":"a","amount":1,"destination":"d"}"#),
         _ => None,
     };
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Withdraw) {
+    for kind in Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Withdraw) {
         assert_eq!(kind.is_queueable(), example(kind).is_some(), "{kind}: say in the page how to send it");
         let Some(json) = example(kind) else { continue };
         let sent_as = if kind == Kind::Payout { Kind::Withdraw } else { kind };
         let mut fields = vec!["v", "id", "kind", "at"];
-        Envelope::decode_job(json.as_bytes()).unwrap().request.each_field(|name, _| fields.push(name));
+        Envelope::decode_job(json.as_bytes())
+            .unwrap()
+            .request
+            .each_field(&mut |field, _| fields.push(field.name));
         let of_kind = |kinds: &str| kinds == "all" || kinds.split(", ").any(|name| name == sent_as.name());
         let listed: Vec<&str> =
             documented.iter().filter(|(_, kinds)| of_kind(kinds)).map(|(name, _)| *name).collect();

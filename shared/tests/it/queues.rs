@@ -358,8 +358,8 @@ async fn a_campaign_whose_holders_are_gone_gives_no_second_coupon() {
         let mut space = Space::new().await;
         let s = &mut space;
         let mut terms = terms("c", 100);
-        terms.per_customer = per_customer.map(|most| tollgate::job::Quantity::new(most).unwrap());
-        s.make(tollgate::job::Request::CampaignCreate(terms)).await;
+        terms.per_customer = per_customer.map(|most| tollgate::quantity::Quantity::new(most).unwrap());
+        s.make(terms.into()).await;
         // All customers are new: that alone is no damage.
         for customer in ["a", "b"] {
             assert_eq!(s.make(redeem("c", customer, 1)).await, tollgate::code::Code::Redeemed);

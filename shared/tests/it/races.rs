@@ -6,7 +6,7 @@ use tollgate::code::Code;
 use tollgate::connect::Server;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::JobId;
-use tollgate::job::Request;
+use tollgate::kinds::Request;
 use tollgate::scripts::settle::{Answer, Item, settle};
 
 use crate::space::*;
@@ -103,8 +103,8 @@ async fn one_customer_gets_their_share_whoever_asks() {
     let mut space = Space::new().await;
     let s = &mut space;
     let mut bounded = terms("c", 1000);
-    bounded.per_customer = tollgate::job::Quantity::new(3);
-    s.make(Request::CampaignCreate(bounded)).await;
+    bounded.per_customer = tollgate::quantity::Quantity::new(3);
+    s.make(bounded.into()).await;
     let answers = race(s, |_| JobId::fresh(), |n| redeem("c", ["u", "v"][n % 2], 2)).await;
     let redeemed = answers.iter().filter(|answer| answer.code() == Some(Code::Redeemed)).count();
     assert_eq!(redeemed, 2, "two coupons for each of the two: four would be more than three");

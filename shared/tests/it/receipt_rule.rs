@@ -5,7 +5,8 @@ use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::ids::{Bucket, Destination as Payee, JobId};
 use tollgate::instant::Instant;
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{Payout, Request};
 use tollgate::scripts::lookup::{Trace, lookup};
 use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::settle::Answer;
@@ -50,12 +51,13 @@ struct Ground {
 }
 
 fn payout(amount: u64) -> Request {
-    Request::Payout {
+    Payout {
         account: "a".parse().unwrap(),
         amount: Amount::from_minor(amount).unwrap(),
         currency: "USD".parse().unwrap(),
         destination: Payee::parse("iban").unwrap(),
     }
+    .into()
 }
 
 impl Ground {

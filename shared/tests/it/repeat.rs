@@ -169,7 +169,7 @@ async fn every_script_answers_a_second_call_as_its_header_says() {
     // The kinds of settle that have no receipt of their own.
     let payout = JobId::fresh();
     let account = "a".parse().unwrap();
-    let request = tollgate::job::Request::Payout {
+    let request = tollgate::kinds::Payout {
         account: "a".parse().unwrap(),
         amount: tollgate::amount::Amount::from_minor(5).unwrap(),
         currency: "USD".parse().unwrap(),

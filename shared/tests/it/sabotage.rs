@@ -7,8 +7,9 @@ use std::time::Duration;
 use tollgate::audit::Check;
 use tollgate::code::{Class, Code};
 use tollgate::ids::{JobId, QueueName};
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
 use tollgate::journal::Line;
+use tollgate::kinds::{AccountOpen, Event, Fields, JobRequest, Operation, Payout, Redeem, Withdraw};
 use tollgate::sabotage::{Sabotage, meeting_between_check_and_act};
 use tollgate::scripts::park::Destination;
 use tollgate::scripts::payout::{self, Step};
@@ -61,7 +62,7 @@ async fn run() -> Run {
     s.settle_as(&parked.id, &withdraw("a", 2)).await;
 
     let id = JobId::fresh();
-    let request = Request::Payout {
+    let request = Payout {
         account: "p".parse().unwrap(),
         amount: tollgate::amount::Amount::from_minor(5).unwrap(),
         currency: "USD".parse().unwrap(),
@@ -189,25 +190,28 @@ async fn complaints(run: &mut Run) -> Vec<String> {
     let mut balances: BTreeMap<String, i128> = BTreeMap::new();
     let mut paying = 0;
     for line in &lines {
-        if !matches!(line.request, Request::PayoutStep { .. }) {
+        if !matches!(line.event, Event::Payout(_)) {
             *decided.entry(&line.id).or_default() += 1;
         }
         paying += u32::from(line.code == Code::Paying);
-        let name = line.request.resource().id().to_owned();
+        let name = line.event.resource().id().to_owned();
         if line.code.class() == Class::Refused {
             continue;
         }
-        match &line.request {
-            Request::CampaignCreate(terms) => _ = limits.insert(name, terms.limit.get()),
-            Request::AccountOpen { balance, .. } => _ = balances.insert(name, balance.minor().into()),
-            Request::Redeem { quantity, .. } => {
+        match &line.event {
+            Event::Operation(Operation::CampaignCreate(terms)) => _ = limits.insert(name, terms.limit.get()),
+            Event::Operation(Operation::AccountOpen(AccountOpen { balance, .. })) => {
+                _ = balances.insert(name, balance.minor().into())
+            }
+            Event::Job(JobRequest::Redeem(Redeem { quantity, .. })) => {
                 let count = issued.entry(name.clone()).or_default();
                 *count += quantity.get();
                 if *count > limits[&name] {
                     found.push(format!("G1: {count} of {name} issued"));
                 }
             }
-            Request::Withdraw { amount, .. } | Request::Payout { amount, .. } => {
+            Event::Job(JobRequest::Withdraw(Withdraw { amount, .. }))
+            | Event::Job(JobRequest::Payout(Payout { amount, .. })) => {
                 let balance = balances.entry(name.clone()).or_default();
                 *balance -= i128::from(amount.minor());
                 if *balance < 0 || line.after.map(i128::from) != Some(*balance) {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use tollgate::code::{Code, Stored};
+use tollgate::codes_name::CodesName;
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::ids::{Bucket, JobId};
 use tollgate::instant::Instant;
-use tollgate::job::{CampaignTerms, CodesName, Quantity, Request, Window};
+use tollgate::kinds::{CampaignCreate, Request};
+use tollgate::quantity::Quantity;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::Answer;
 
@@ -95,7 +97,7 @@ async fn of_several_causes_the_first_in_the_order_of_codes_is_told() {
 
     let mut bounded = terms("c", 3);
     bounded.per_customer = Quantity::new(1);
-    let bounded = Request::CampaignCreate(bounded);
+    let bounded = bounded.into();
     ladder(s, &mut seen, &redeem("c", "u", 1), &[(&[], Code::CampaignNotFound)]).await;
     ladder(s, &mut seen, &end("c"), &[(&[], Code::CampaignNotFound)]).await;
     ladder(s, &mut seen, &set_limit("c", 1, None), &[(&[], Code::CampaignNotFound)]).await;
@@ -152,9 +154,9 @@ async fn of_several_causes_the_first_in_the_order_of_codes_is_told() {
     ladder(s, &mut seen, &end("c"), &[(&[], Code::Ended)]).await;
 
     let name = CodesName::parse(&codes).unwrap();
-    let with_codes = |campaign: &str| CampaignTerms { codes: Some(name.clone()), ..terms(campaign, 2) };
+    let with_codes = |campaign: &str| CampaignCreate { codes: Some(name.clone()), ..terms(campaign, 2) };
     // With codes that are not there: an existing campaign is the first cause all the same.
-    let again = Request::CampaignCreate(with_codes("c"));
+    let again = with_codes("c").into();
     ladder(
         s,
         &mut seen,
@@ -169,7 +171,7 @@ async fn of_several_causes_the_first_in_the_order_of_codes_is_told() {
     ladder(
         s,
         &mut seen,
-        &Request::CampaignCreate(with_codes("d")),
+        &with_codes("d").into(),
         &[
             (&[], Code::CodesIncomplete),
             (&["HSET", &upload, "1", "one"], Code::CodesIncomplete),
@@ -502,10 +504,7 @@ async fn what_one_job_of_a_batch_does_the_next_one_sees() {
         (redeem("c", "v", 1), Code::CampaignLimitReached),
         (end("c"), Code::CampaignClosedNow),
         (redeem("c", "u", 1), Code::Ended),
-        (
-            Request::CampaignCreate(CampaignTerms { codes: Some(codes), ..terms("k", 3) }),
-            Code::CampaignCreated,
-        ),
+        (CampaignCreate { codes: Some(codes), ..terms("k", 3) }.into(), Code::CampaignCreated),
         (set_limit("k", 1, None), Code::LimitSet),
         (set_limit("k", 3, None), Code::LimitSet),
         (set_limit("k", 4, None), Code::LimitAboveCodes),
@@ -607,8 +606,7 @@ async fn windows_are_judged_by_server_time() {
         ("early", at(now + 60_000), None, Code::NotStarted),
         ("late", None, at(now), Code::Ended),
     ] {
-        let window = Window::new(opens, closes).unwrap();
-        s.make(Request::CampaignCreate(CampaignTerms { window, ..terms(name, 1) })).await;
+        s.make(CampaignCreate { opens_at: opens, closes_at: closes, ..terms(name, 1) }.into()).await;
         assert_eq!(s.make(redeem(name, "u", 1)).await, code, "{name}");
     }
 }
@@ -628,7 +626,7 @@ async fn a_thousand_jobs_fit_one_call_and_one_more_does_not() {
     assert_eq!((stats.head.seq, stats.head.acked, stats.queues[0].in_flight), (1001, 1000, 0));
     let (id, request) = (JobId::fresh(), redeem("c", "u", 1));
     assert!(s.settle(&vec![(None, &id, &request); 1001]).await.is_err());
-    assert!(s.settle(&[]).await.unwrap().answers.is_empty());
+    assert!(s.settle::<Request>(&[]).await.unwrap().answers.is_empty());
 }
 
 /// Who asked is part of what the chain covers; a worker's jobs name nobody.

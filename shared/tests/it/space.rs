@@ -12,10 +12,16 @@ use tollgate::connect::Server;
 use tollgate::fetch::{Row, Take};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::job::Job;
 use tollgate::keys::Keys;
+use tollgate::kinds::{
+    AccountClose, AccountOpen, CampaignClose, CampaignCreate, CampaignSetLimit, Deposit, JobRequest, Redeem,
+    Request, Settle, Withdraw,
+};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
 use tollgate::scripts::init::Parameters;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::recover::{Company, HeldRow, Recovered, Recovery, recover};
@@ -77,22 +83,22 @@ impl Space {
         self.settle_as(&JobId::fresh(), &request).await.code().unwrap()
     }
 
-    pub(crate) async fn settle_as(&mut self, id: &JobId, request: &Request) -> Answer {
+    pub(crate) async fn settle_as<R: Settle>(&mut self, id: &JobId, request: &R) -> Answer {
         let settlement = self.settle(&[(None, id, request)]).await.unwrap();
         settlement.answers[0]
     }
 
-    pub(crate) async fn settle(
+    pub(crate) async fn settle<R: Settle>(
         &mut self,
-        jobs: &[(Option<&str>, &JobId, &Request)],
+        jobs: &[(Option<&str>, &JobId, &R)],
     ) -> Result<Settlement, ScriptError> {
         self.settle_with(jobs, Policy::default()).await
     }
 
     /// Settles jobs as a worker does: those of a row name it, and what else is in it.
-    pub(crate) async fn settle_with(
+    pub(crate) async fn settle_with<R: Settle>(
         &mut self,
-        jobs: &[(Option<&str>, &JobId, &Request)],
+        jobs: &[(Option<&str>, &JobId, &R)],
         policy: Policy<'_>,
     ) -> Result<Settlement, ScriptError> {
         let Some(entry) = jobs.first().and_then(|(entry, ..)| *entry) else {
@@ -152,7 +158,7 @@ impl Space {
         }
         match all {
             Some(all) => all,
-            None => self.settle(&[]).await.unwrap(),
+            None => self.settle::<Request>(&[]).await.unwrap(),
         }
     }
 
@@ -307,8 +313,8 @@ impl Space {
     }
 }
 
-pub(crate) fn items<'a>(jobs: &[(Option<&'a str>, &'a JobId, &'a Request)]) -> Vec<Item<'a>> {
-    let item = |&(entry, id, request): &(Option<&'a str>, &'a JobId, &'a Request)| Item {
+pub(crate) fn items<'a, R: Settle>(jobs: &[(Option<&'a str>, &'a JobId, &'a R)]) -> Vec<Item<'a>> {
+    let item = |&(entry, id, request): &(Option<&'a str>, &'a JobId, &'a R)| Item {
         entry,
         id,
         request,
@@ -385,11 +391,12 @@ pub(crate) fn timed_id(hours: i64, n: u8) -> JobId {
 }
 
 pub(crate) fn redeem(campaign: &str, customer: &str, quantity: u64) -> Request {
-    Request::Redeem {
+    Redeem {
         campaign: CampaignId::parse(campaign).unwrap(),
         customer: CustomerId::parse(customer).unwrap(),
         quantity: Quantity::new(quantity).unwrap(),
     }
+    .into()
 }
 
 fn money(amount: u64) -> Amount {
@@ -401,50 +408,53 @@ fn account(name: &str) -> AccountId {
 }
 
 pub(crate) fn withdraw(name: &str, amount: u64) -> Request {
-    Request::Withdraw { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }
+    Withdraw { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }.into()
 }
 
 pub(crate) fn deposit(name: &str, amount: u64) -> Request {
-    Request::Deposit { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }
+    Deposit { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }.into()
 }
 
 pub(crate) fn open(name: &str, balance: u64) -> Request {
-    Request::AccountOpen { account: account(name), balance: money(balance), currency: "USD".parse().unwrap() }
+    AccountOpen { account: account(name), balance: money(balance), currency: "USD".parse().unwrap() }.into()
 }
 
 pub(crate) fn close(name: &str) -> Request {
-    Request::AccountClose { account: account(name) }
+    AccountClose { account: account(name) }.into()
 }
 
 /// A campaign without window, codes or a bound per customer.
-pub(crate) fn terms(campaign: &str, limit: u64) -> CampaignTerms {
-    CampaignTerms {
-        campaign: CampaignId::parse(campaign).unwrap(),
-        limit: Limit::new(limit).unwrap(),
-        per_customer: None,
-        window: Window::default(),
-        codes: None,
-    }
+pub(crate) fn terms(campaign: &str, limit: u64) -> CampaignCreate {
+    CampaignCreate::new(CampaignId::parse(campaign).unwrap(), Limit::new(limit).unwrap())
 }
 
 pub(crate) fn create(campaign: &str, limit: u64) -> Request {
-    Request::CampaignCreate(terms(campaign, limit))
+    terms(campaign, limit).into()
 }
 
 pub(crate) fn end(campaign: &str) -> Request {
-    Request::CampaignClose { campaign: CampaignId::parse(campaign).unwrap() }
+    CampaignClose { campaign: CampaignId::parse(campaign).unwrap() }.into()
 }
 
 pub(crate) fn set_limit(campaign: &str, limit: u64, expected: Option<u64>) -> Request {
-    Request::CampaignSetLimit {
+    CampaignSetLimit {
         campaign: CampaignId::parse(campaign).unwrap(),
         limit: Limit::new(limit).unwrap(),
         expected: expected.map(|limit| Limit::new(limit).unwrap()),
     }
+    .into()
 }
 
 pub(crate) fn job(id: &JobId, request: Request) -> Job {
-    Job { id: id.clone(), at: None, request }
+    Job { id: id.clone(), at: None, request: queued(request) }
+}
+
+/// What may lie in a stream.
+pub(crate) fn queued(request: Request) -> JobRequest {
+    match request {
+        Request::Job(request) => request,
+        Request::Operation(operation) => panic!("{operation:?} is no job"),
+    }
 }
 
 /// A job under a fresh id.

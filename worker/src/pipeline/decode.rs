@@ -8,6 +8,7 @@ use tollgate::fetch::Delivered;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::JobId;
 use tollgate::job::Job;
+use tollgate::kinds::Fields;
 use tollgate::partition::{Partition, Partitions};
 
 use crate::hand::Batch;

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use tollgate::code::Code;
 use tollgate::journal;
+use tollgate::kinds::first_difference;
 use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::settle::{Answer, Missing};
 use tracing::warn;
@@ -103,7 +104,7 @@ pub(crate) async fn explain_mismatches(desk: &mut Desk<'_>, jobs: &[Decoded<'_>]
             // Only the explanation is missing; the answer stands.
             Ok(Err(_)) | Err(_) => None,
         };
-        let field = line.and_then(|line| line.request.first_difference(&job.request)).unwrap_or("unknown");
+        let field = line.and_then(|line| first_difference(&line.event, &job.request)).unwrap_or("unknown");
         warn!(id = %job.id, seq, field, "id_mismatch: this id was used for another request");
     }
 }

@@ -2,6 +2,7 @@
 //! comparison a batch.
 
 use tollgate::code::Code;
+use tollgate::kinds::Fields;
 use tollgate::scripts::settle::Answer;
 use tracing::{Level, debug, enabled};
 

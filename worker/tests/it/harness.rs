@@ -16,9 +16,13 @@ use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::fetch::Take;
 use tollgate::ids::{CampaignId, JobId, Namespace, QueueName};
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Resource, Window};
+use tollgate::job::Job;
 use tollgate::keys::Keys;
+use tollgate::kinds::{CampaignCreate, Redeem, Settle};
 use tollgate::partition::Partitions;
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
+use tollgate::resource::Resource;
 use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
 use tollgate::scripts::stats::{self, PartitionStats};
 
@@ -62,13 +66,11 @@ impl Space {
     pub(crate) async fn create_campaign(&self, name: &str, limit: u64) {
         let campaign = CampaignId::parse(name).unwrap();
         let id = JobId::create_campaign(&campaign);
-        let (limit, window) = (Limit::new(limit).unwrap(), Window::default());
-        let terms = CampaignTerms { campaign, limit, per_customer: None, window, codes: None };
-        self.settle(&id, &Request::CampaignCreate(terms)).await;
+        self.settle(&id, &CampaignCreate::new(campaign, Limit::new(limit).unwrap())).await;
     }
 
     /// What an operator does.
-    pub(crate) async fn settle(&self, id: &JobId, request: &Request) {
+    pub(crate) async fn settle(&self, id: &JobId, request: &dyn Settle) {
         let mut link = self.gate.server().link().await.unwrap();
         self.gate.settle_one(&mut link, id, request).await.unwrap();
     }
@@ -237,11 +239,12 @@ pub(crate) fn server(redis: &Temporary) -> Server {
 
 /// A redemption of one from the tests' campaign.
 pub(crate) fn redeem(id: &str, customer: &str) -> Job {
-    let request = Request::Redeem {
+    let request = Redeem {
         campaign: CAMPAIGN.parse().unwrap(),
         customer: customer.parse().unwrap(),
         quantity: Quantity::ONE,
-    };
+    }
+    .into();
     Job { id: JobId::parse(id).unwrap(), at: None, request }
 }
 

@@ -1,7 +1,8 @@
 //! What becomes of jobs when nothing is wrong but the jobs.
 
 use tollgate::ids::{AccountId, JobId, QueueName};
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{AccountOpen, Withdraw};
 use tollgate::parked::Row;
 use tollgate::scripts::dead;
 
@@ -105,7 +106,7 @@ async fn a_damaged_account_spares_the_others_and_its_job_can_be_retried_after_th
         let account = AccountId::parse(name).unwrap();
         let (id, balance) = (JobId::create_account(&account), "1000".parse().unwrap());
         let balance = tollgate::amount::Amount::from_minor(balance).unwrap();
-        space.settle(&id, &Request::AccountOpen { account, balance, currency: "USD".parse().unwrap() }).await;
+        space.settle(&id, &AccountOpen { account, balance, currency: "USD".parse().unwrap() }).await;
     }
     let key = space.keys().account(&AccountId::parse("broken").unwrap());
     let aside = key.replace("account:", "aside:");
@@ -114,11 +115,12 @@ async fn a_damaged_account_spares_the_others_and_its_job_can_be_retried_after_th
     let withdraw = |id: &str, account: &str| Job {
         id: JobId::parse(id).unwrap(),
         at: None,
-        request: Request::Withdraw {
+        request: Withdraw {
             account: AccountId::parse(account).unwrap(),
             amount: tollgate::amount::Amount::from_minor(10).unwrap(),
             currency: "USD".parse().unwrap(),
-        },
+        }
+        .into(),
     };
     space.enqueue(&[withdraw("w1", "sound"), withdraw("w2", "broken"), withdraw("w3", "sound")]).await;
     let _worker = space.worker(&[]);

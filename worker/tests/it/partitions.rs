@@ -6,9 +6,12 @@ use tollgate::amount::Amount;
 use tollgate::embedded::Temporary;
 use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
 use tollgate::instant::Instant;
-use tollgate::job::{Job, Quantity, Request, Resource};
+use tollgate::job::Job;
 use tollgate::keys::Keys;
+use tollgate::kinds::{AccountOpen, JobRequest, Payout, Redeem};
 use tollgate::partition::Partition;
+use tollgate::quantity::Quantity;
+use tollgate::resource::Resource;
 use tollgate::scripts::queue::{QueueStatus, queue};
 use tollgate::scripts::stats;
 use tollgate::workers;
@@ -43,7 +46,7 @@ impl Four {
             four.space.create_campaign(four.campaign(partition).as_str(), 1_000).await;
             let account = four.account(partition);
             let (id, balance) = (JobId::create_account(&account), Amount::from_minor(1_000).unwrap());
-            let request = Request::AccountOpen { account, balance, currency: "USD".parse().unwrap() };
+            let request = AccountOpen { account, balance, currency: "USD".parse().unwrap() };
             four.space.settle(&id, &request).await;
         }
         four
@@ -84,28 +87,31 @@ impl Four {
     }
 
     /// Sends `request` of each sound partition as `<prefix><partition>`.
-    async fn send(&self, prefix: &str, at: Option<Instant>, request: impl Fn(&Self, Partition) -> Request) {
+    async fn send(
+        &self,
+        prefix: &str,
+        at: Option<Instant>,
+        request: impl Fn(&Self, Partition) -> JobRequest,
+    ) {
         for partition in self.sound() {
             let id = JobId::parse(format!("{prefix}{partition}")).unwrap();
             self.space.enqueue(&[Job { id, at, request: request(self, partition) }]).await;
         }
     }
 
-    fn redemption(&self, partition: Partition) -> Request {
-        Request::Redeem {
-            campaign: self.campaign(partition),
-            customer: "c".parse().unwrap(),
-            quantity: Quantity::ONE,
-        }
+    fn redemption(&self, partition: Partition) -> JobRequest {
+        Redeem { campaign: self.campaign(partition), customer: "c".parse().unwrap(), quantity: Quantity::ONE }
+            .into()
     }
 
-    fn payout(&self, partition: Partition) -> Request {
-        Request::Payout {
+    fn payout(&self, partition: Partition) -> JobRequest {
+        Payout {
             account: self.account(partition),
             amount: Amount::from_minor(100).unwrap(),
             currency: "USD".parse().unwrap(),
             destination: "iban".parse().unwrap(),
         }
+        .into()
     }
 
     async fn until_fate(&self, prefix: &str, fate: &str, what: &str) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tollgate::amount::Amount;
 use tollgate::embedded::Temporary;
 use tollgate::ids::{AccountId, JobId};
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{AccountOpen, Payout};
 use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::settle::Answer as StepAnswer;
 
@@ -79,19 +80,20 @@ async fn open_account(space: &Space, name: &str) {
     let account = AccountId::parse(name).unwrap();
     let balance = Amount::from_minor(1_000).unwrap();
     let id = JobId::create_account(&account);
-    let request = Request::AccountOpen { account, balance, currency: "USD".parse().unwrap() };
+    let request = AccountOpen { account, balance, currency: "USD".parse().unwrap() };
     space.settle(&id, &request).await;
 }
 
 /// Sends payouts of 100 minor units each.
 async fn withdraw(space: &Space, ids: &[&str], account: &str) {
     let job = |id: &&str| {
-        let request = Request::Payout {
+        let request = Payout {
             account: account.parse().unwrap(),
             amount: Amount::from_minor(100).unwrap(),
             currency: "USD".parse().unwrap(),
             destination: "iban".parse().unwrap(),
-        };
+        }
+        .into();
         Job { id: JobId::parse(*id).unwrap(), at: None, request }
     };
     space.enqueue(&ids.iter().map(job).collect::<Vec<_>>()).await;

@@ -2,7 +2,8 @@
 
 use tollgate::amount::Amount;
 use tollgate::ids::{AccountId, JobId};
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::{AccountOpen, Fields, Payout};
 
 use crate::bank::{Answer, Bank};
 use crate::harness::{Space, Worker, private, redemptions, until};
@@ -78,20 +79,20 @@ async fn payouts_stop_below_their_tier_and_jobs_go_on() {
     let space = Space::on(&redis).await;
     let bank = Bank::open(&[Answer::Pay]).await;
     let account = AccountId::parse("a1").unwrap();
-    let open = Request::AccountOpen {
+    let open = AccountOpen {
         account: account.clone(),
         balance: Amount::from_minor(1_000).unwrap(),
         currency: "USD".parse().unwrap(),
     };
     space.settle(&JobId::create_account(&account), &open).await;
     let payout = |id: &str| {
-        let request = Request::Payout {
+        let request = Payout {
             account: account.clone(),
             amount: Amount::from_minor(100).unwrap(),
             currency: "USD".parse().unwrap(),
             destination: "iban".parse().unwrap(),
         };
-        Job { id: JobId::parse(id).unwrap(), at: None, request }
+        Job { id: JobId::parse(id).unwrap(), at: None, request: request.into() }
     };
     let fate = async |id: &str| {
         space.fate_in(space.gate.keys(space.gate.partition_of(payout(id).request.resource())), id).await

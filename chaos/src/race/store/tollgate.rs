@@ -11,11 +11,14 @@ use tollgate::code::{Class, Code};
 use tollgate::connect::{Endpoint, RESPONSE_TIMEOUT, Server};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, JobId, Namespace, QueueName};
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request as Meaning, Window};
+use tollgate::job::Job;
 use tollgate::journal;
+use tollgate::kinds::{AccountOpen, CampaignCreate, Event, Fields, JobRequest, Operation, Redeem, Withdraw};
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::partition::Partition;
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
 use tollgate::resources::{self, AccountState, CampaignState, Listed};
 use tollgate::scripts::settle::{Answer as Settled, BATCH_MAX, Item, settle};
 
@@ -50,30 +53,20 @@ impl Jobs {
 
     /// Creates the campaigns and opens the accounts.
     pub(in crate::race) async fn set_up(&mut self, records: &[Record]) -> anyhow::Result<()> {
-        let mut wanted: Vec<(JobId, Meaning)> = Vec::new();
+        let mut wanted: Vec<(JobId, Operation)> = Vec::new();
         for Record { key, quantity, role, .. } in records {
             wanted.push(match role {
                 Role::Account => {
                     let account = AccountId::parse(key.as_str())?;
                     let (balance, currency) = (amount(*quantity)?, CURRENCY.parse()?);
-                    (JobId::create_account(&account), Meaning::AccountOpen { account, balance, currency })
+                    (JobId::create_account(&account), AccountOpen { account, balance, currency }.into())
                 }
                 Role::Campaign { per_customer } => {
                     let campaign = CampaignId::parse(key.as_str())?;
                     let limit = u64::try_from(*quantity).ok().and_then(Limit::new).context("a limit")?;
                     let per_customer = per_customer.map(pieces).transpose()?;
                     let id = JobId::create_campaign(&campaign);
-                    let window = Window::new(None, None)?;
-                    (
-                        id,
-                        Meaning::CampaignCreate(CampaignTerms {
-                            campaign,
-                            limit,
-                            per_customer,
-                            window,
-                            codes: None,
-                        }),
-                    )
+                    (id, CampaignCreate { per_customer, ..CampaignCreate::new(campaign, limit) }.into())
                 }
                 // Part of the campaign's terms.
                 Role::Allowance { .. } => continue,
@@ -145,12 +138,12 @@ impl Jobs {
             next = last.seq_last + 1;
             for entry in &entries {
                 for line in entry.lines()?.into_iter().filter(|line| line.code.class() == Class::Applied) {
-                    let who = match &line.request {
-                        Meaning::Redeem { customer, .. } => customer.to_string(),
-                        Meaning::Withdraw { .. } => String::new(),
+                    let who = match &line.event {
+                        Event::Job(JobRequest::Redeem(redeem)) => redeem.customer.to_string(),
+                        Event::Job(JobRequest::Withdraw(_)) => String::new(),
                         _ => continue,
                     };
-                    *spent.entry((line.request.resource().id().to_owned(), who)).or_default() += 1;
+                    *spent.entry((line.event.resource().id().to_owned(), who)).or_default() += 1;
                 }
             }
         }
@@ -187,19 +180,21 @@ fn job(round: &Round, request: &Request) -> anyhow::Result<Job> {
     // An allowance is part of the campaign's terms.
     let take = request.takes.first().context("a request for nothing")?;
     let record = &round.records[take.record];
-    let meaning = match record.role {
-        Role::Account => Meaning::Withdraw {
+    let asked = match record.role {
+        Role::Account => Withdraw {
             account: AccountId::parse(record.key.as_str())?,
             amount: amount(take.amount)?,
             currency: CURRENCY.parse()?,
-        },
-        Role::Campaign { .. } | Role::Allowance { .. } => Meaning::Redeem {
+        }
+        .into(),
+        Role::Campaign { .. } | Role::Allowance { .. } => Redeem {
             campaign: CampaignId::parse(record.key.as_str())?,
             customer: request.customer.parse()?,
             quantity: pieces(take.amount)?,
-        },
+        }
+        .into(),
     };
-    Ok(Job { id: JobId::parse(request.id.as_str())?, at: None, request: meaning })
+    Ok(Job { id: JobId::parse(request.id.as_str())?, at: None, request: asked })
 }
 
 fn amount(number: i64) -> anyhow::Result<Amount> {

@@ -25,6 +25,8 @@ pub(in crate::run) struct Line {
     pub(in crate::run) customer: Option<String>,
     pub(in crate::run) quantity: Option<u64>,
     pub(in crate::run) amount: Option<u64>,
+    /// What an account is opened with.
+    pub(in crate::run) balance: Option<u64>,
     pub(in crate::run) limit: Option<u64>,
     pub(in crate::run) per_customer: Option<u64>,
     pub(in crate::run) destination: Option<String>,

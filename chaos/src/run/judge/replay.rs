@@ -102,7 +102,7 @@ impl Model {
             }
             "account_open" | "deposit" if line.class == "applied" => {
                 let account = self.accounts.entry(key(&line.account)).or_default();
-                let amount = line.amount.unwrap_or(0);
+                let amount = line.amount.or(line.balance).unwrap_or(0);
                 account.available += amount;
                 account.paid_in += amount;
                 if account.available > NUMBER_MAX {

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use tollgate::amount::money;
 use tollgate::ids::AccountId;
 use tollgate::instant::Instant;
-use tollgate::job::Resource;
 use tollgate::journal::ExportLine;
+use tollgate::kinds::Fields;
+use tollgate::resource::Resource;
 use tollgate::resources::AccountState;
 
 use crate::commands::listing;
@@ -24,15 +25,15 @@ pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Resul
     let currency = held.state().map(|state| state.currency.code());
     let mut list = context.output().list();
     past::each(&tollgate, &mut link, partition, |seen| {
-        if let Some(line) = seen.line.filter(|line| line.request.resource() == Resource::Account(account)) {
+        if let Some(line) = seen.line.filter(|line| line.event.resource() == Resource::Account(account)) {
             let export = ExportLine::of(partition, line);
             list.item(&export, || {
                 let at = Instant::from_ms(line.at_ms).map(|at| at.to_string()).unwrap_or_default();
-                let after = match (export.available, currency) {
+                let after = match (line.after, currency) {
                     (Some(available), Some(currency)) => money(u128::from(available), currency),
                     _ => "-".to_owned(),
                 };
-                format!("{at:<24}  {:<20}  {after:>16}  {}  {}", export.code, line.id, described(&export))
+                format!("{at:<24}  {:<20}  {after:>16}  {}  {}", line.code, line.id, described(line))
             })?;
         }
         Ok(ControlFlow::Continue(()))

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tollgate::ids::{CampaignId, CustomerId};
-use tollgate::job::Resource;
+use tollgate::resource::Resource;
 use tollgate::resources::{self, CampaignState};
 
 use crate::commands::listing;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::job::Request;
+use tollgate::kinds::{Fields, Request};
 use tollgate::parked::{self, Dead, Row};
 use tollgate::partition::Partition;
 

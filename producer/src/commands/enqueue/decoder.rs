@@ -14,6 +14,7 @@ use tollgate::Tollgate;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::input::InputError;
 use tollgate::job::Job;
+use tollgate::kinds::Fields;
 
 use super::input::GATHER;
 use super::outcomes::{REMEMBERED_MAX, SentJob, SentJobs};

@@ -9,7 +9,7 @@ use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::job::Request;
+use tollgate::kinds::{Fields, JobRequest};
 use tollgate::link::Link;
 use tollgate::outcome::{Outcome, OutcomeClass};
 use tollgate::parked;
@@ -72,7 +72,7 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
 }
 
 /// What is asked for under `id` by jobs that wait for their time, or are back in their queue since then.
-async fn requests(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow::Result<Vec<Request>> {
+async fn requests(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow::Result<Vec<JobRequest>> {
     let mut requests = Vec::new();
     for partition in tollgate.partitions().iter() {
         let row = match parked::row(link, tollgate.keys(partition), id).await? {

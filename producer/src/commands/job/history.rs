@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::journal::ExportLine;
+use tollgate::kinds::Fields;
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::parked;
@@ -127,12 +127,11 @@ async fn decided(
 ) -> anyhow::Result<()> {
     past::each(tollgate, link, partition, |Seen { entry, line }| {
         if let Some(line) = line.filter(|line| line.id == *id) {
-            let export = ExportLine::of(partition, line);
             events.push(Event {
                 seq: Some(line.seq),
-                kind: Some(export.kind),
-                code: Some(export.code.to_owned()),
-                ..Event::new(partition, line.at_ms, "decided", described(&export))
+                kind: Some(line.event.kind().name()),
+                code: Some(line.code.name().to_owned()),
+                ..Event::new(partition, line.at_ms, "decided", described(line))
             });
         }
         // With the last line of its call, so that it is told once.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tollgate::envelope::Envelope;
 use tollgate::ids::{JobId, QueueName};
-use tollgate::job::Request;
+use tollgate::kinds::{Fields, Request};
 use tollgate::parked::{Dead, PAGE_MAX};
 use tollgate::waiting;
 

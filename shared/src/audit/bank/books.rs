@@ -10,8 +10,8 @@ use crate::amount::money;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::ids::Namespace;
-use crate::job::{PayoutStep, Request};
 use crate::journal;
+use crate::kinds::{Event, Fields, JobRequest, Payout, PayoutEvent};
 use crate::link::Link;
 use crate::partition::Partition;
 use crate::payout_key::KeyOwner;
@@ -214,9 +214,11 @@ pub(super) async fn read_journal(tollgate: &Tollgate, link: &mut Link) -> Result
 
 impl Journal {
     fn take(&mut self, partition: Partition, line: journal::Line) {
-        let journal::Line { seq, id, by, request, code, .. } = line;
-        match request {
-            Request::Payout { account, amount, currency, destination } if code == Code::Held => {
+        let journal::Line { seq, id, by, event, code, .. } = line;
+        match event {
+            Event::Job(JobRequest::Payout(Payout { account, amount, currency, destination }))
+                if code == Code::Held =>
+            {
                 let name = PayoutName { account: account.to_string(), id: id.to_string() };
                 let terms = Terms {
                     account: account.to_string(),
@@ -228,19 +230,20 @@ impl Journal {
                 let ours = Ours { partition, terms, code, keys, gateway, posted_by: None, seqs: vec![seq] };
                 self.payouts.insert(name, ours);
             }
-            Request::PayoutStep { account, step } => {
-                let name = PayoutName { account: account.to_string(), id: id.to_string() };
+            Event::Payout(step) => {
+                let account = step.resource().id().to_owned();
+                let name = PayoutName { account, id: id.to_string() };
                 let Some(payout) = self.payouts.get_mut(&name) else { return };
                 payout.code = code;
                 payout.seqs.push(seq);
                 match step {
-                    PayoutStep::Begin { gateway, idempotency_key, .. } => {
-                        payout.gateway = gateway;
-                        payout.keys.insert(idempotency_key.clone());
-                        self.by_key.insert(idempotency_key, name);
+                    PayoutEvent::PayoutBegin(begin) => {
+                        payout.gateway = begin.gateway;
+                        payout.keys.insert(begin.idempotency_key.clone());
+                        self.by_key.insert(begin.idempotency_key, name);
                     }
-                    PayoutStep::Post { source, note } if code == Code::Paid => {
-                        payout.posted_by = Some(poster(&source, &by, &note));
+                    PayoutEvent::PayoutPost(post) if code == Code::Paid => {
+                        payout.posted_by = Some(poster(&post.source, &by, &post.note));
                     }
                     _ => {}
                 }

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use crate::amount::{Amount, Currency};
 use crate::ids::{Actor, Bucket, JobId, QueueName};
-use crate::instant::Instant;
-use crate::job::{Kind, Request, Resource};
+
 use crate::keys::Keys;
+use crate::kinds::{Argument, Kind, Settle};
+use crate::resource::Resource;
 use crate::script::{Call, millis};
 
 use super::packed::Packed;
@@ -138,55 +138,29 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    /// The fields of a request's kind.
-    pub(super) fn push_request(&mut self, id: &JobId, request: &'a Request, policy: Policy<'_>) {
+    /// A request: the position of its resource, what it needs to hold money, and its fields past the resource.
+    pub(super) fn push_request(&mut self, id: &JobId, request: &'a dyn Settle, policy: Policy<'_>) {
         self.push_resource(request.resource());
-        match request {
-            Request::Redeem { customer, quantity, .. } => {
-                self.push(customer.as_str());
-                self.push_digits(quantity.get());
-            }
-            Request::Withdraw { amount, currency, .. } | Request::Deposit { amount, currency, .. } => {
-                self.push_money(*amount, *currency);
-            }
-            Request::Payout { amount, currency, destination, .. } => {
-                self.push_hold(id);
-                self.push_money(*amount, *currency);
-                self.push(destination.as_str());
-                self.push_optional(policy.hold_ttl.map(millis));
-            }
-            Request::AccountOpen { balance, currency, .. } => self.push_money(*balance, *currency),
-            // PayoutStep is refused before it comes here: `scripts::payout` assembles the steps.
-            Request::AccountClose { .. } | Request::CampaignClose { .. } | Request::PayoutStep { .. } => {}
-            Request::CampaignCreate(terms) => {
-                self.push_digits(terms.limit.get());
-                self.push_optional(terms.per_customer.map(|most| most.get()));
-                self.push_optional(terms.window.opens_at().map(Instant::ms));
-                self.push_optional(terms.window.closes_at().map(Instant::ms));
-                match &terms.codes {
-                    None => self.push(""),
-                    Some(codes) => {
-                        let key = self.keys.codes(codes);
-                        let position = push_key(&mut self.call, &mut self.names, key, codes.as_str());
-                        self.jobs.number(position);
-                    }
-                }
-            }
-            Request::CampaignSetLimit { limit, expected, .. } => {
-                self.push_digits(limit.get());
-                self.push_optional(expected.map(|limit| limit.get()));
-            }
+        let holds = request.kind().spec().holds;
+        if holds {
+            self.push_hold(id);
         }
-    }
-
-    fn push_money(&mut self, amount: Amount, currency: Currency) {
-        self.push_digits(amount.minor());
-        self.push(currency.code());
-    }
-
-    fn push_optional(&mut self, number: Option<u64>) {
-        match number {
-            Some(number) => self.push_digits(number),
+        let mut is_first = true;
+        request.each_field(&mut |field, text| {
+            let is_resource = std::mem::take(&mut is_first);
+            match (text, field.argument) {
+                _ if is_resource => {}
+                (Some(text), Argument::Key(key_of)) => {
+                    let key = key_of(self.keys, &text);
+                    let position = push_key(&mut self.call, &mut self.names, key, &text);
+                    self.jobs.number(position);
+                }
+                (text, _) => self.push(text.as_deref().unwrap_or_default()),
+            }
+        });
+        match policy.hold_ttl.map(millis) {
+            _ if !holds => {}
+            Some(ttl) => self.push_digits(ttl),
             None => self.push(""),
         }
     }

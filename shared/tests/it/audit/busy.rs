@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::space::queued;
 use tollgate::RETENTION_DEFAULT;
 use tollgate::Tollgate;
 use tollgate::audit::{Check, Report, Verdict};
@@ -12,7 +13,8 @@ use tollgate::fetch::{Delivered, Taken};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, JobId, QueueName};
 use tollgate::instant::Instant;
-use tollgate::job::{Job, Request};
+use tollgate::job::Job;
+use tollgate::kinds::Request;
 use tollgate::receipts::drop_old;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::payout::{self, Begin, Retry, Step};
@@ -102,7 +104,7 @@ async fn mover(tollgate: Tollgate, stop: Arc<AtomicBool>) {
     let keys = tollgate.keys(tollgate.partitions().get(0).unwrap()).clone();
     let queue = QueueName::default();
     while !stop.load(Ordering::Relaxed) {
-        let job = |_| Job { id: JobId::fresh(), at: None, request: redeem("hot", "moved", 1) };
+        let job = |_| Job { id: JobId::fresh(), at: None, request: queued(redeem("hot", "moved", 1)) };
         let jobs: Vec<Job> = (0..10).map(job).collect();
         tollgate.enqueue(&mut link, &queue, &jobs).await.unwrap();
         for round in 0..2 {

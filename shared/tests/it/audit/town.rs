@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::space::queued;
 use tollgate::Tollgate;
 use tollgate::amount::Amount;
 use tollgate::audit::{Position, Report, Verdict, audit};
@@ -11,10 +12,15 @@ use tollgate::fetch::{Take, Taken};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
 use tollgate::instant::Instant;
-use tollgate::job::{CampaignTerms, Job, Limit, Quantity, Request, Window};
+use tollgate::job::Job;
 use tollgate::keys::Keys;
+use tollgate::kinds::{
+    AccountClose, AccountOpen, CampaignCreate, CampaignSetLimit, Deposit, Payout, Redeem, Request, Withdraw,
+};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
+use tollgate::quantity::Limit;
+use tollgate::quantity::Quantity;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::payout::{self, Begin, Retry, Step};
 use tollgate::scripts::settle::{Answer, Item, Policy, Source, settle_with};
@@ -29,59 +35,66 @@ pub(super) fn id(text: &str) -> JobId {
 }
 
 pub(super) fn redeem(campaign: &str, customer: &str, quantity: u64) -> Request {
-    Request::Redeem {
+    Redeem {
         campaign: CampaignId::parse(campaign).unwrap(),
         customer: CustomerId::parse(customer).unwrap(),
         quantity: Quantity::new(quantity).unwrap(),
     }
+    .into()
 }
 
 pub(super) fn withdraw(account: &str, amount: u64) -> Request {
-    Request::Withdraw {
+    Withdraw {
         account: AccountId::parse(account).unwrap(),
         amount: Amount::from_minor(amount).unwrap(),
         currency: "USD".parse().unwrap(),
     }
+    .into()
 }
 
 pub(super) fn payout(account: &str, amount: u64) -> Request {
-    Request::Payout {
+    Payout {
         account: AccountId::parse(account).unwrap(),
         amount: Amount::from_minor(amount).unwrap(),
         currency: "USD".parse().unwrap(),
         destination: "iban-1".parse().unwrap(),
     }
+    .into()
 }
 
 pub(super) fn deposit(account: &str, amount: u64) -> Request {
-    Request::Deposit {
+    Deposit {
         account: AccountId::parse(account).unwrap(),
         amount: Amount::from_minor(amount).unwrap(),
         currency: "USD".parse().unwrap(),
     }
+    .into()
 }
 
 pub(super) fn open(account: &str, balance: u64) -> Request {
-    Request::AccountOpen {
+    AccountOpen {
         account: AccountId::parse(account).unwrap(),
         balance: Amount::from_minor(balance).unwrap(),
         currency: "USD".parse().unwrap(),
     }
+    .into()
 }
 
 pub(super) fn campaign(name: &str, limit: u64, per_customer: Option<u64>) -> Request {
-    Request::CampaignCreate(CampaignTerms {
+    CampaignCreate {
         campaign: CampaignId::parse(name).unwrap(),
         limit: Limit::new(limit).unwrap(),
         per_customer: per_customer.and_then(Quantity::new),
-        window: Window::default(),
+        opens_at: None,
+        closes_at: None,
         codes: None,
-    })
+    }
+    .into()
 }
 
 pub(super) fn set_limit(name: &str, limit: u64) -> Request {
     let (campaign, limit) = (CampaignId::parse(name).unwrap(), Limit::new(limit).unwrap());
-    Request::CampaignSetLimit { campaign, limit, expected: None }
+    CampaignSetLimit { campaign, limit, expected: None }.into()
 }
 
 /// Takes up to 20 entries of the default queue as `worker`.
@@ -120,7 +133,7 @@ impl Town {
             ("j7", withdraw("a1", 701)),
             ("j8", deposit("a1", 50)),
             ("j9", withdraw("a2", 500)),
-            ("j10", Request::AccountClose { account: AccountId::parse("a2").unwrap() }),
+            ("j10", AccountClose { account: AccountId::parse("a2").unwrap() }.into()),
             ("j11", withdraw("a1", 10_000)),
             ("j12", set_limit("summer", 6)),
         ] {
@@ -137,9 +150,9 @@ impl Town {
         let codes = Codes::read(&b"AAA\nBBB\nCCC\n"[..]).unwrap();
         let keys = self.keys().clone();
         codes.upload(&mut self.link, &keys).await.unwrap();
-        let Request::CampaignCreate(terms) = campaign("coded", 3, None) else { unreachable!() };
-        let terms = CampaignTerms { codes: Some(codes.name().clone()), ..terms };
-        self.settle("create/campaign/coded", &Request::CampaignCreate(terms)).await;
+        let (name, limit) = (CampaignId::parse("coded").unwrap(), Limit::new(3).unwrap());
+        let terms = CampaignCreate { codes: Some(codes.name().clone()), ..CampaignCreate::new(name, limit) };
+        self.settle("create/campaign/coded", &terms.into()).await;
         self.settle("coded-1", &redeem("coded", "c1", 1)).await;
     }
 
@@ -194,10 +207,10 @@ impl Town {
     pub(super) async fn queue(&mut self) {
         let queue = QueueName::default();
         let later = Instant::from_ms(Instant::now().ms() + 3_600_000).unwrap();
-        let job = |name: &str, at, request| Job { id: id(name), at, request };
+        let job = |name: &str, at, request| Job { id: id(name), at, request: queued(request) };
         let timed = JobId::fresh();
         let jobs = [
-            Job { id: timed, at: None, request: withdraw("a1", 10) },
+            Job { id: timed, at: None, request: queued(withdraw("a1", 10)) },
             job("j6", None, withdraw("a1", 300)),
             job("dead-1", None, redeem("summer", "c9", 1)),
             job("later-1", Some(later), redeem("summer", "c9", 1)),

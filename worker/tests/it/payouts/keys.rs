@@ -1,8 +1,8 @@
 //! Which payouts a gateway takes for one: those of one key, and a key is of one payout only.
 
 use tollgate::ids::{AccountId, JobId, Namespace};
-use tollgate::job::Resource;
 use tollgate::payout_key::PayoutKey;
+use tollgate::resource::Resource;
 
 use super::*;
 

@@ -8,15 +8,18 @@ impl Payouts {
         let mut jobs = Vec::new();
         for account in accounts {
             self.open_account(account).await;
-            jobs.extend((0..each).map(|n| Job {
-                id: JobId::parse(format!("{account}-{n}")).unwrap(),
-                at: None,
-                request: Request::Payout {
-                    account: account.parse().unwrap(),
-                    amount: Amount::from_minor(1).unwrap(),
-                    currency: "USD".parse().unwrap(),
-                    destination: "iban".parse().unwrap(),
-                },
+            jobs.extend((0..each).map(|n| {
+                Job {
+                    id: JobId::parse(format!("{account}-{n}")).unwrap(),
+                    at: None,
+                    request: Payout {
+                        account: account.parse().unwrap(),
+                        amount: Amount::from_minor(1).unwrap(),
+                        currency: "USD".parse().unwrap(),
+                        destination: "iban".parse().unwrap(),
+                    }
+                    .into(),
+                }
             }));
         }
         self.space.enqueue(&jobs).await;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tollgate::code::Class;
-use tollgate::job::{Request, Resource};
 use tollgate::journal::Line;
+use tollgate::kinds::{Event, Fields, JobRequest, Payout, Withdraw};
+use tollgate::resource::Resource;
 
 /// For how long a movement is remembered, by the server's clock.
 const REMEMBERED_MS: u64 = 60_000;
@@ -62,7 +63,7 @@ impl Movements {
     pub(super) fn add(&mut self, partition: u16, line: &Line) {
         let Some(look) = self.0.back_mut() else { return };
         let moved = &mut look.partitions.entry(partition).or_default().moved;
-        match line.request.resource() {
+        match line.event.resource() {
             Resource::Campaign(campaign) => {
                 let id = campaign.as_str();
                 if moved.campaigns.len() < RESOURCES_MAX || moved.campaigns.contains_key(id) {
@@ -116,8 +117,10 @@ impl Movements {
 /// What a line took from its account: withdrawn, or set aside for a payout.
 fn taken_by(line: &Line) -> u64 {
     let happened = matches!(line.code.class(), Class::Applied | Class::Pending);
-    match &line.request {
-        Request::Withdraw { amount, .. } | Request::Payout { amount, .. } if happened => amount.minor(),
+    match &line.event {
+        Event::Job(
+            JobRequest::Withdraw(Withdraw { amount, .. }) | JobRequest::Payout(Payout { amount, .. }),
+        ) if happened => amount.minor(),
         _ => 0,
     }
 }
@@ -143,24 +146,17 @@ mod tests {
     use tollgate::amount::{Amount, Currency};
     use tollgate::code::Code;
     use tollgate::ids::{AccountId, CampaignId, JobId};
+    use tollgate::kinds::CampaignClose;
 
     use super::*;
 
-    fn line(request: Request, code: Code) -> Line {
-        Line {
-            seq: 1,
-            at_ms: 1,
-            by: String::new(),
-            id: JobId::parse("j").unwrap(),
-            request,
-            code,
-            after: None,
-        }
+    fn line(event: Event, code: Code) -> Line {
+        Line { seq: 1, at_ms: 1, by: String::new(), id: JobId::parse("j").unwrap(), event, code, after: None }
     }
 
     fn withdrawal(account: &str, minor: u64, code: Code) -> Line {
         let (account, amount) = (AccountId::parse(account).unwrap(), Amount::from_minor(minor).unwrap());
-        line(Request::Withdraw { account, amount, currency: Currency::default() }, code)
+        line(Withdraw { account, amount, currency: Currency::default() }.into(), code)
     }
 
     #[test]
@@ -172,7 +168,7 @@ mod tests {
         movements.add(1, &withdrawal("a2", 1, Code::Withdrawn));
         movements.begin(69_999);
         movements
-            .add(0, &line(Request::CampaignClose { campaign: CampaignId::parse("c").unwrap() }, Code::Ended));
+            .add(0, &line(CampaignClose { campaign: CampaignId::parse("c").unwrap() }.into(), Code::Ended));
         let moved = movements.most_moved(0, 10);
         assert_eq!(moved.accounts.into_iter().collect::<Vec<_>>(), [("a1".to_owned(), (2, 500))]);
         assert_eq!(moved.campaigns.len(), 1);
