@@ -3,15 +3,8 @@
 -- resource would say. Its journal line is one of its own kind with its own request, so its receipt answers every other
 -- copy of it: one that is still in a stream, and one in the hands of a worker that stands still. What is dead is given
 -- up by dead_discard; what was never parked is not known here.
--- `first` and `last`: where the kind has its request, past its resource, for the journal.
-local cancelled_kinds = {
-  redeem = { load = load_campaign, after = 'issued', first = 1, last = 2 },
-  withdraw = { load = load_account, after = 'available', first = 1, last = 2 },
-  payout = { load = load_account, after = 'available', first = 3, last = 5 },
-}
-
 cancel_of = function(kind_name)
-  local of = cancelled_kinds[kind_name]
+  local of = kinds[kind_name].cancel
   return function(at, _, id)
     if not of then return 'kind_not_queueable' end
     local row = read_parked(parked_row_of[id])

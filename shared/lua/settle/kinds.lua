@@ -7,6 +7,8 @@
 --   decide(at, seq, id, fingerprint)   reads its fields from `at` on and answers either a code, the request as the
 --            journal has it, and the number that the journal shows after it, as text in one piece or two, or nil (decided:
 --            the overlay holds the effect, `seq` is the seq of the change), or a code alone (undecided: nothing changed)
+--   cancel   of a kind that may be queued, what a cancelled job of it needs for its journal line: how its resource is loaded,
+--            the name of the number that is journaled after the request, and where the request stands past the resource
 --   step     it goes on with a job that has a receipt already: it answers by the state of the hold, and decide
 --            answers one value more, the fingerprint with which the job's receipt is written anew
 -- A kind never writes to Redis.

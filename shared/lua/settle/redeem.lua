@@ -16,6 +16,7 @@ end
 
 kinds.redeem = {
   fields = 3,
+  cancel = { load = load_campaign, after = 'issued', first = 1, last = 2 },
 
   gather = function(first, last, width)
     local before, customers, n
