@@ -2,7 +2,7 @@
 //!
 //! One file each, `kinds/<kind>.rs`, beside `lua/settle/<kind>.lua`: a struct with one ordered list of fields, of which the
 //! first names the resource. The envelope, the fingerprint, the journal, its export and the arguments of `settle` are
-//! loops over that list. A further kind is its file and a line in [`every_kind`]; CONTRIBUTING.md has the whole way.
+//! loops over that list. A further kind is its file and a line in the list below; CONTRIBUTING.md has the whole way.
 //! Must not talk to Redis.
 
 use std::fmt;

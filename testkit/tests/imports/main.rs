@@ -20,8 +20,6 @@ const KNOWN: [&str; 56] = [
     "shared/src/audit/head.rs",
     "shared/src/audit/holders.rs",
     "shared/src/audit/keyspace.rs",
-    "shared/src/audit/model.rs",
-    "shared/src/audit/model/payout.rs",
     "shared/src/audit/parked.rs",
     "shared/src/audit/receipts.rs",
     "shared/src/audit/replay.rs",
