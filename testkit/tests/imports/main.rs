@@ -12,7 +12,7 @@ use std::path::Path;
 use modules::Modules;
 
 /// Files that still are in a circle. The list only shrinks: a file that is in none any more has to leave it.
-const KNOWN: [&str; 56] = [
+const KNOWN: &[&str] = &[
     "shared/src/audit.rs",
     "shared/src/audit/bank.rs",
     "shared/src/audit/bank/books.rs",
@@ -91,7 +91,7 @@ fn no_files_import_one_another_in_a_circle() {
 
     let found = circles::of(&modules.imports());
     let in_circles: BTreeSet<&str> = found.iter().flat_map(|circle| circle.files()).collect();
-    let known = BTreeSet::from(KNOWN);
+    let known = BTreeSet::from_iter(KNOWN.iter().copied());
     let new: Vec<String> = found
         .iter()
         .filter(|circle| !circle.files().all(|file| known.contains(file)))
