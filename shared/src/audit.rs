@@ -29,10 +29,10 @@ mod state;
 pub use bank::{ReconcileError, reconcile};
 pub use report::{Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Verdict, Violation};
 
-use crate::failure::Failure;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::partition::Partition;
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::keys::Keys;
+use crate::protocol::partition::Partition;
 use crate::tollgate::Tollgate;
 
 use replay::Replay;

@@ -77,9 +77,9 @@ pub use queue::Waiting;
 
 use attempt::Wanted;
 
-use crate::ids::{LockName, Namespace};
-use crate::keys::Keys;
-use crate::random;
+use crate::connection::random;
+use crate::protocol::ids::{LockName, Namespace};
+use crate::protocol::keys::Keys;
 
 /// How long [`Locks::look`] waits for a node.
 const LOOK_WITHIN: Duration = Duration::from_secs(1);
@@ -201,5 +201,5 @@ impl Locks {
 /// A token that no other attempt anywhere has: who, since when by the clock here (to be shown, nothing rests on it), and
 /// 128 random bits.
 fn token(owner: &str) -> String {
-    format!("{owner}/{}-{:032x}", crate::instant::Instant::now().ms(), random::random::<u128>())
+    format!("{owner}/{}-{:032x}", crate::protocol::instant::Instant::now().ms(), random::random::<u128>())
 }

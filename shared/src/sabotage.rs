@@ -11,7 +11,7 @@ use redis::Value;
 use tokio::sync::Barrier;
 
 use crate::env;
-use crate::script::Edit;
+use crate::scripts::script::Edit;
 
 /// A bug to plant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,7 +245,7 @@ mod tests {
     fn every_edit_finds_its_place() {
         let settle = &crate::scripts::settle::SETTLE;
         let release = &crate::scripts::lock::LOCK_RELEASE;
-        let has = |script: &'static crate::script::Script, find| {
+        let has = |script: &'static crate::scripts::script::Script, find| {
             script.files().any(|file| file.text.contains(find))
         };
         for sabotage in Sabotage::ALL {

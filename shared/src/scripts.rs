@@ -20,16 +20,17 @@ pub mod receipts_drop;
 pub mod receipts_lower;
 pub mod recover;
 pub mod repair;
+pub(crate) mod script;
 pub mod settle;
 pub mod stats;
 pub mod survey;
 pub(crate) mod take;
 pub mod trim;
 
-use crate::failure::Failure;
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::script::{Call, Keyword, Reply, Script, keywords};
+use crate::connection::failure::Failure;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{Call, Keyword, Reply, Script, keywords};
 
 /// Every script.
 static ALL: [&Script; 31] = [
@@ -103,8 +104,8 @@ pub enum ScriptError {
 
 impl ScriptError {
     /// The code under which this is told to a user; `None` if nobody knows whether it happened.
-    pub fn code(&self) -> Option<crate::code::Code> {
-        use crate::code::Code;
+    pub fn code(&self) -> Option<crate::protocol::code::Code> {
+        use crate::protocol::code::Code;
         match self {
             Self::Failure(failure) if failure.may_have_happened() => None,
             Self::Failure(failure) if failure.is_oom() => Some(Code::Overloaded),

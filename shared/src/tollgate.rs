@@ -8,21 +8,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connect::Server;
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::ids::{Actor, Identity, JobId, Namespace, QueueName};
-use crate::instant::Instant;
-use crate::job::Job;
-use crate::keys::Keys;
-use crate::kinds::{Fields, JobRequest, Settle};
-use crate::link::Link;
-use crate::partition::{Partition, Partitions};
-use crate::resource::Resource;
+use crate::connection::connect::Server;
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::ids::{Actor, Identity, JobId, Namespace, QueueName};
+use crate::protocol::instant::Instant;
+use crate::protocol::job::Job;
+use crate::protocol::keys::Keys;
+use crate::protocol::kinds::{Fields, JobRequest, Settle};
+use crate::protocol::partition::{Partition, Partitions};
+use crate::protocol::resource::Resource;
+use crate::protocol::tag::Tag;
 use crate::scripts::init::{FORMAT, HeadInit, MetaInit, MetaState, Parameters};
 use crate::scripts::settle::{Answer, Item, Policy, settle_with};
 use crate::scripts::{ScriptError, init, queue};
-use crate::tag::Tag;
 
 /// How long receipts of timed ids are kept at least, if not said otherwise.
 pub const RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -441,7 +441,7 @@ impl Tollgate {
     /// Decides against a job that waits for its time, or is back in its queue since then: `cancelled`, with a receipt,
     /// so that no other copy of it has an effect. `request` is what it asks for, as its parked row has it. The same
     /// again answers [`Answer::Replayed`]; what is decided already answers so with its own code, and what is not
-    /// scheduled is [`Code::NotScheduled`](crate::code::Code::NotScheduled).
+    /// scheduled is [`Code::NotScheduled`](crate::protocol::code::Code::NotScheduled).
     ///
     /// # Errors
     /// As [`settle_with`]: after an unknown failure the same call is safe.

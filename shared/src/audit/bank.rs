@@ -9,9 +9,9 @@ mod books;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use crate::amount::money;
-use crate::code::Code;
-use crate::failure::Failure;
+use crate::connection::failure::Failure;
+use crate::protocol::amount::money;
+use crate::protocol::code::Code;
 use crate::tollgate::Tollgate;
 
 use super::report::{Check, Findings, Reconciled, Report, Sums};

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use redis::{Pipeline, Value};
 
-use crate::codes::Namer;
-use crate::codes_name::CodesName;
-use crate::failure::Failure;
+use crate::connection::failure::Failure;
+use crate::procedures::codes::Namer;
+use crate::protocol::codes_name::CodesName;
 
 use super::Room;
 use super::model::Model;

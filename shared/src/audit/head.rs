@@ -2,9 +2,9 @@
 
 use redis::Value;
 
-use crate::failure::Failure;
-use crate::ids::HOUR_MS;
-use crate::instant::Instant;
+use crate::connection::failure::Failure;
+use crate::protocol::ids::HOUR_MS;
+use crate::protocol::instant::Instant;
 use crate::scripts::init::FORMAT;
 use crate::scripts::stats::{QueueStats, StreamIds};
 use crate::scripts::{ScriptError, stats};

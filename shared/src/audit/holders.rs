@@ -11,12 +11,12 @@ use std::collections::HashMap;
 use redis::{Pipeline, Value};
 use sha2::{Digest, Sha256};
 
-use crate::code::Code;
-use crate::failure::Failure;
-use crate::ids::CampaignId;
-use crate::journal::Line;
-use crate::kinds::{Event, JobRequest, Redeem};
-use crate::resource::Resource;
+use crate::connection::failure::Failure;
+use crate::protocol::code::Code;
+use crate::protocol::ids::CampaignId;
+use crate::protocol::kinds::{Event, JobRequest, Redeem};
+use crate::protocol::resource::Resource;
+use crate::reads::journal::Line;
 
 use super::Room;
 use super::read::{Field, each_line, field, judge, number, pairs, scanned, shown};

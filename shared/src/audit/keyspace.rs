@@ -5,17 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::failure::Failure;
-use crate::ids::{Bucket, QueueName};
+use crate::connection::failure::Failure;
+use crate::protocol::ids::{Bucket, QueueName};
 
 use super::read::{damage, scanned};
 use super::replay::Replay;
 use super::report::{Check, Findings};
 use super::{Progress, Room, receipts, state};
-use crate::keys::Keys;
-use crate::link::Link;
+use crate::connection::link::Link;
+use crate::protocol::keys::Keys;
+use crate::protocol::tag::Tag;
 use crate::scripts::queue;
-use crate::tag::Tag;
 use crate::tollgate::Tollgate;
 
 /// Keys of one SCAN.

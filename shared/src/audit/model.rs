@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 
-use crate::code::Code;
-use crate::codes_name::CodesName;
-use crate::fingerprint::Fingerprint;
-use crate::ids::{AccountId, CampaignId, Destination, JobId};
-use crate::resource::Resource;
+use crate::protocol::code::Code;
+use crate::protocol::codes_name::CodesName;
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::ids::{AccountId, CampaignId, Destination, JobId};
+use crate::protocol::resource::Resource;
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
 pub(super) const CAMPAIGN_FIELDS: [&str; 9] = [

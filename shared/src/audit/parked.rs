@@ -8,10 +8,10 @@ use std::collections::HashSet;
 
 use redis::{Pipeline, Value};
 
-use crate::envelope::Envelope;
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::parked::Row;
+use crate::connection::failure::Failure;
+use crate::protocol::envelope::Envelope;
+use crate::protocol::fingerprint::Fingerprint;
+use crate::reads::parked::Row;
 use crate::scripts::lookup::ParkedState;
 
 use super::Room;

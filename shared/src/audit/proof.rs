@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::code::Code;
-use crate::failure::Failure;
-use crate::ids::{AccountId, CampaignId, JobId};
-use crate::journal::{self, Entry};
-use crate::keys::Keys;
-use crate::kinds::{Event, Fields, JobRequest, Redeem};
-use crate::link::Link;
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::code::Code;
+use crate::protocol::ids::{AccountId, CampaignId, JobId};
+use crate::protocol::keys::Keys;
+use crate::protocol::kinds::{Event, Fields, JobRequest, Redeem};
+use crate::reads::journal::{self, Entry};
 
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
 use super::rules;

@@ -2,10 +2,10 @@
 
 use redis::Value;
 
-use crate::failure::Failure;
-use crate::journal::{self, Line};
-use crate::keys::Keys;
-use crate::link::Link;
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::keys::Keys;
+use crate::reads::journal::{self, Line};
 
 /// One field of a reply as it was stored; `None` if it is not there.
 pub(super) type Field = Option<Vec<u8>>;
@@ -62,7 +62,7 @@ pub(super) fn number(field: &Field) -> Option<u64> {
     let plain = (1..=16).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|number| plain && *number <= crate::amount::NUMBER_MAX)
+    text.parse().ok().filter(|number| plain && *number <= crate::protocol::amount::NUMBER_MAX)
 }
 
 /// For messages: the text, `nothing`, or the start of it if it is long.

@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 
 use redis::{Pipeline, Value};
 
-use crate::code::Code;
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::ids::{Bucket, JobId};
-use crate::journal::Line;
-use crate::kinds::{Event, JobRequest};
+use crate::connection::failure::Failure;
+use crate::protocol::code::Code;
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::ids::{Bucket, JobId};
+use crate::protocol::kinds::{Event, JobRequest};
+use crate::reads::journal::Line;
 
 use super::Room;
 use super::head::{self, Head};

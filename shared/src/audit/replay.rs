@@ -3,14 +3,14 @@
 //!
 //! Stops at a given seq, so that what was read at that seq can be compared; called again it goes on from there.
 
-use crate::amount::money;
-use crate::code::Code;
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::journal::{self, Entry, JournalDamage, Line, Overtaken};
-use crate::kinds::{Event, Fields};
-use crate::partition::Partition;
-use crate::resource::Resource;
+use crate::connection::failure::Failure;
+use crate::protocol::amount::money;
+use crate::protocol::code::Code;
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::kinds::{Event, Fields};
+use crate::protocol::partition::Partition;
+use crate::protocol::resource::Resource;
+use crate::reads::journal::{self, Entry, JournalDamage, Line, Overtaken};
 
 use super::head::Head;
 use super::holders::Weigher;

@@ -3,9 +3,9 @@
 //! Pure, and written from the specification (ARCHITECTURE.md), not from the scripts: a rule decides a line again from the
 //! model and the line's server time.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::{Event, Fields, JobRequest, Operation, PayoutEvent};
+use crate::protocol::code::Code;
+use crate::protocol::kinds::{Event, Fields, JobRequest, Operation, PayoutEvent};
+use crate::reads::journal::Line;
 
 use super::model::Model;
 

@@ -9,14 +9,14 @@ use std::collections::HashMap;
 
 use redis::{Pipeline, Value};
 
-use crate::amount::money;
-use crate::failure::Failure;
-use crate::ids::{AccountId, CampaignId, JobId};
-use crate::journal::Line;
-use crate::keys::Keys;
-use crate::kinds::Fields;
-use crate::link::Link;
-use crate::resource::Resource;
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::amount::money;
+use crate::protocol::ids::{AccountId, CampaignId, JobId};
+use crate::protocol::keys::Keys;
+use crate::protocol::kinds::Fields;
+use crate::protocol::resource::Resource;
+use crate::reads::journal::Line;
 
 use super::Room;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::failure::{Failure, Refusal};
+use crate::connection::failure::{Failure, Refusal};
 use crate::scripts::ScriptError;
 
 /// Whether the process still does its work.

@@ -22,9 +22,9 @@ use super::options::LockOptions;
 use super::queue::Queue;
 use super::quorum::{Standing, Tally, Vote, valid_until};
 use super::seat::Subject;
-use crate::backoff::Backoff;
-use crate::failure::Failure;
-use crate::ids::LockName;
+use crate::connection::backoff::Backoff;
+use crate::connection::failure::Failure;
+use crate::protocol::ids::LockName;
 use crate::scripts::ScriptError;
 use crate::scripts::lock;
 

@@ -24,7 +24,7 @@ use super::nodes::LockNodes;
 use super::queue::Place;
 use super::quorum::{Standing, Tally, Vote};
 use super::seat::{Call, Seat, Subject};
-use crate::failure::Failure;
+use crate::connection::failure::Failure;
 
 /// A failed attempt waits at least so long for nodes that have not answered to hear its release.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_millis(50);

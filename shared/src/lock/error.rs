@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::look::owner_of;
 use super::quorum::{Tally, Vote, quorum};
-use crate::failure::Failure;
-use crate::ids::LockName;
+use crate::connection::failure::Failure;
+use crate::protocol::ids::LockName;
 
 /// A node on which another has the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Refusal};
-use crate::link::Link;
-use crate::preflight::{Finding, Severity, allowed, info_field};
+use crate::connection::failure::{Failure, Refusal};
+use crate::connection::link::Link;
+use crate::connection::preflight::{Finding, Severity, allowed, info_field};
 use crate::scripts::lock::load;
 
 /// After so long a fit server is asked again, and after so short an unfit one.

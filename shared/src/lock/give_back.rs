@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::node::Node;
 use super::seat::{Released, Seat};
-use crate::backoff::Backoff;
+use crate::connection::backoff::Backoff;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);

@@ -10,10 +10,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::connect::Server;
-use crate::failure::Failure;
-use crate::ids::{LockName, Namespace};
-use crate::keys::Keys;
+use crate::connection::connect::Server;
+use crate::connection::failure::Failure;
+use crate::protocol::ids::{LockName, Namespace};
+use crate::protocol::keys::Keys;
 use crate::scripts::ScriptError;
 use crate::scripts::fence::{self, Answer};
 
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_fence_travels_as_text_and_as_a_number_with_its_name() {
-        let account = crate::ids::AccountId::parse("a1").unwrap();
+        let account = crate::protocol::ids::AccountId::parse("a1").unwrap();
         for name in [LockName::parse("invoice #17: final").unwrap(), LockName::payouts(&account)] {
             let fence = Fence::new(name.clone(), 1_764_133_000_123_456).unwrap();
             assert_eq!(fence.to_string().parse(), Ok(fence.clone()));

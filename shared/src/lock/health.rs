@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::failure::Failure;
+use crate::connection::failure::Failure;
 
 /// For so long a server answers every call before its outage is over.
 const CALM: Duration = Duration::from_secs(5);

@@ -14,7 +14,7 @@ use super::lease::Lease;
 use super::options::{LockOptions, Renewal};
 use super::queue::Place;
 use super::quorum::{Standing, renew_at, valid_until};
-use crate::random;
+use crate::connection::random;
 
 /// A lock that this process holds. Not re-entrant: a second acquire of the same name finds it taken.
 ///

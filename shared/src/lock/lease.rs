@@ -11,7 +11,7 @@ use tokio::time::sleep_until;
 
 use super::error::{Against, Lost, LostCause};
 use super::quorum::cancel_margin;
-use crate::ids::LockName;
+use crate::protocol::ids::LockName;
 
 /// The right to work for a while. A view: cheap to clone; it ends with its [`HeldLock`](super::HeldLock).
 ///

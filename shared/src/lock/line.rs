@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::seat::Seat;
-use crate::backoff::Backoff;
+use crate::connection::backoff::Backoff;
 
 /// For so long after another was met at a name, its place in line is asked for.
 const CONTENDED_FOR: Duration = Duration::from_secs(10);

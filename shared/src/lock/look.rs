@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::quorum::quorum;
-use crate::failure::Failure;
-use crate::instant::Instant;
+use crate::connection::failure::Failure;
+use crate::protocol::instant::Instant;
 use crate::scripts::lock::Seen;
 
 /// What the nodes said about who has a lock, each for itself and a moment ago. Nothing may rest on it: ask for the

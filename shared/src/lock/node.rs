@@ -15,10 +15,10 @@ use super::give_back::GiveBack;
 use super::health::Health;
 use super::quorum::{Vote, quorum};
 use super::seat::Call;
-use crate::connect::Server;
-use crate::failure::{Failure, Refusal};
-use crate::link::Link;
-use crate::preflight::Finding;
+use crate::connection::connect::Server;
+use crate::connection::failure::{Failure, Refusal};
+use crate::connection::link::Link;
+use crate::connection::preflight::Finding;
 
 /// Idle links kept, as many locks as one process usually takes at the same moment; the pool of the server has more.
 const LINKS_IDLE_MAX: usize = 8;

@@ -16,10 +16,10 @@ use super::node::Node;
 use super::options::TTL_MAX;
 use super::queue::Queues;
 use super::quorum::quorum;
-use crate::connect::{Endpoint, EndpointError, RedisOptions, Server};
+use crate::connection::connect::{Endpoint, EndpointError, RedisOptions, Server};
+use crate::connection::failure::Failure;
+use crate::connection::preflight::{Finding, Severity};
 use crate::env;
-use crate::failure::Failure;
-use crate::preflight::{Finding, Severity};
 
 /// How long one node may take to answer [`LockNodes::check`].
 const CHECK_WITHIN: Duration = Duration::from_secs(3);

@@ -16,7 +16,7 @@ use super::line::Line;
 use super::look::Look;
 use super::options::LockOptions;
 use super::seat::Seat;
-use crate::ids::LockName;
+use crate::protocol::ids::LockName;
 
 /// After holding a lock for this many longest pauses almost without a break, a process leaves it free for one.
 const STREAK_PAUSES: u32 = 20;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Refusal};
+use crate::connection::failure::{Failure, Refusal};
 
 /// Added to the relative drift, for the granularity of the servers' expiry.
 const DRIFT_MIN: Duration = Duration::from_millis(2);

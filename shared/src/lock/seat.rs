@@ -15,7 +15,7 @@ use super::give_back::{Background, GiveBack};
 use super::lease::Lease;
 use super::node::{Node, NodeLink, Permit};
 use super::quorum::Vote;
-use crate::failure::{Failure, Refusal};
+use crate::connection::failure::{Failure, Refusal};
 use crate::scripts::ScriptError;
 use crate::scripts::lock::{LineWord, LockKeys, Waiter, Word, extend, leave, line, release, take};
 

@@ -1,9 +1,9 @@
 //! `beat`: a worker says that it lives and what it runs, and hears what else there is.
 
-use crate::ids::{Identity, QueueName};
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::{Identity, QueueName};
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{parts, script};
 
 use super::ScriptError;
 use super::queue::{QueueStatus, listed, with_registered};

@@ -1,9 +1,9 @@
 //! `dead_retry` and `dead_discard`: what an operator does with jobs that gave up.
 
-use crate::ids::{JobId, QueueName};
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{Keyword, Reply, keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::{JobId, QueueName};
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{Keyword, Reply, keywords, parts, script};
 
 use super::{ScriptError, status, with_queues};
 

@@ -1,8 +1,8 @@
 //! `fence_mint` and `fence_write`: a value that only the latest token may write. Used by [`crate::lock::Guarded`].
 
-use crate::link::Link;
-use crate::random;
-use crate::script::{keywords, parts, script};
+use crate::connection::link::Link;
+use crate::connection::random;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, status};
 

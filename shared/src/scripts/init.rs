@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::ids::{Bucket, Identity, Namespace};
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::partition::{Partition, Partitions};
-use crate::script::{keywords, millis, parts, script};
-use crate::tag::Tag;
+use crate::connection::link::Link;
+use crate::protocol::ids::{Bucket, Identity, Namespace};
+use crate::protocol::keys::Keys;
+use crate::protocol::partition::{Partition, Partitions};
+use crate::protocol::tag::Tag;
+use crate::scripts::script::{keywords, millis, parts, script};
 
 use super::{ScriptError, status};
 

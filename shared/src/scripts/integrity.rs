@@ -1,8 +1,8 @@
 //! `integrity`: which keys of a partition are gone, or hold less than they must.
 
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, status};
 

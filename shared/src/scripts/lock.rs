@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value};
 
-use crate::failure::Failure;
-use crate::link::Link;
-use crate::script::{Reply, keywords, millis, script};
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::scripts::script::{Reply, keywords, millis, script};
 
 use super::{ScriptError, status};
 

@@ -2,13 +2,13 @@
 //!
 //! `docs/lookup.lua` is this script for programs in other languages, and `docs/protocol.md` what they may rely on.
 
-use crate::code::Code;
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::ids::{Bucket, JobId};
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{Keyword, keywords, parts, script};
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::code::Code;
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::ids::{Bucket, JobId};
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{Keyword, keywords, parts, script};
 
 use super::{ScriptError, status};
 

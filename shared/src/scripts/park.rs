@@ -1,13 +1,13 @@
 //! `park`: moves entries of one row out of their stream, undecided, to scheduled or dead.
 
-use crate::code::{Class, Code, Stored};
-use crate::failure::{Failure, Refusal};
-use crate::fingerprint::Fingerprint;
-use crate::ids::{Bucket, JobId, QueueName};
-use crate::instant::Instant;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{Keyword, keywords, parts, script};
+use crate::connection::failure::{Failure, Refusal};
+use crate::connection::link::Link;
+use crate::protocol::code::{Class, Code, Stored};
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::ids::{Bucket, JobId, QueueName};
+use crate::protocol::instant::Instant;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{Keyword, keywords, parts, script};
 
 use super::settle::{Answer, Source};
 use super::{ScriptError, status};

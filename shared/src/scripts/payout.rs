@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::failure::Failure;
-use crate::ids::{AccountId, Actor, GatewayName, JobId, QueueName};
-use crate::keys::Keys;
-use crate::kinds::Kind;
-use crate::link::Link;
-use crate::payout_key::PayoutKey;
-use crate::resource::Resource;
-use crate::script::{Call, Reply, millis};
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::ids::{AccountId, Actor, GatewayName, JobId, QueueName};
+use crate::protocol::keys::Keys;
+use crate::protocol::kinds::Kind;
+use crate::protocol::payout_key::PayoutKey;
+use crate::protocol::resource::Resource;
+use crate::scripts::script::{Call, Reply, millis};
 
 pub(crate) mod open;
 
@@ -261,7 +261,7 @@ fn cleaned(note: &str) -> String {
 #[cfg(test)]
 pub(in crate::scripts) mod tests {
     use super::*;
-    use crate::ids::Namespace;
+    use crate::protocol::ids::Namespace;
 
     /// The kind of each step, and what it sends past its account and hold.
     pub(in crate::scripts) fn all() -> Vec<(Kind, Vec<&'static str>)> {

@@ -1,9 +1,9 @@
 //! `promote`: puts scheduled jobs that are due back into their streams.
 
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, status, with_queues};
 

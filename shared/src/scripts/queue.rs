@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::failure::Failure;
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, queue_lost, status as status_of};
 

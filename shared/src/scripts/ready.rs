@@ -1,9 +1,9 @@
 //! `ready`: which of some queues have entries that wait.
 
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, status};
 

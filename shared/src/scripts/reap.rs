@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, millis, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, millis, parts, script};
 
 use super::{ScriptError, status};
 

@@ -1,9 +1,9 @@
 //! `receipts_drop`: raises the receipts floor and unlinks what is below.
 
-use crate::ids::{Bucket, QueueName};
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::{Bucket, QueueName};
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, status};
 

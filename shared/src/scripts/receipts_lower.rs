@@ -1,8 +1,8 @@
 //! `receipts_lower`: lowers the receipts floor again, after a clock was wrong.
 
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, status};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::fetch::Row;
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, millis, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::reads::fetch::Row;
+use crate::scripts::script::{keywords, millis, parts, script};
 
 use super::{ScriptError, status};
 

@@ -1,10 +1,10 @@
 //! `repair` and `repair_parked`: put right what was changed past the scripts, and note in the journal who did it and
-//! why. What is right, the caller has proved ([`crate::repair`]); that it still is, the scripts check.
+//! why. What is right, the caller has proved ([`crate::procedures::repair`]); that it still is, the scripts check.
 
-use crate::ids::{Actor, JobId};
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{Keyword, keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::{Actor, JobId};
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{Keyword, keywords, parts, script};
 
 use super::queue::Apply;
 use super::{ScriptError, status};

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::code::{Code, Stored};
-use crate::failure::Failure;
-use crate::fetch::{Row, is_entry};
-use crate::fingerprint::Fingerprint;
-use crate::ids::{Actor, JobId, QueueName};
-use crate::instant::Instant;
-use crate::keys::Keys;
-use crate::kinds::{Settle, every_kind};
-use crate::link::Link;
-use crate::script::{Call, File, Part, Reply, file, parts, script};
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::code::{Code, Stored};
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::ids::{Actor, JobId, QueueName};
+use crate::protocol::instant::Instant;
+use crate::protocol::keys::Keys;
+use crate::protocol::kinds::{Settle, every_kind};
+use crate::reads::fetch::{Row, is_entry};
+use crate::scripts::script::{Call, File, Part, Reply, file, parts, script};
 
 use super::{ScriptError, status};
 
@@ -59,7 +59,7 @@ script!(
     refusals [uninitialised partition_frozen corrupt_partition]
 );
 
-crate::script::keywords!(
+crate::connection::reply::keywords!(
     pub(super) enum Status {
         Settled = "settled",
     }
@@ -221,7 +221,9 @@ pub async fn settle_with(
     items: &[Item<'_>],
     policy: Policy<'_>,
 ) -> Result<Settlement, ScriptError> {
-    let refused = |detail: String| Err(Failure::not_applied(crate::failure::Refusal::Client, detail).into());
+    let refused = |detail: String| {
+        Err(Failure::not_applied(crate::connection::failure::Refusal::Client, detail).into())
+    };
     if items.len() > BATCH_MAX {
         let detail = format!("a batch of {} jobs; at most {BATCH_MAX}", items.len());
         return refused(detail);
@@ -283,7 +285,7 @@ pub(super) fn read(reply: &mut Reply, count: usize, missing: Missing) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::{Entrance, Field, Json, Kind};
+    use crate::protocol::kinds::{Entrance, Field, Json, Kind};
 
     /// The words after `label` in a file's header, up to the next label; what stands in parentheses is left out.
     fn header(text: &str, label: &str) -> Vec<String> {

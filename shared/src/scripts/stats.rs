@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::failure::Failure;
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{Call, Reply, keywords, parts, script};
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{Call, Reply, keywords, parts, script};
 
 use super::init::FORMAT;
 use super::queue::{self, QueueStatus};

@@ -1,9 +1,9 @@
 //! `survey`: what `stats` answers, and remembers what it saw of each queue.
 
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{parts, script};
 
 use super::ScriptError;
 use super::stats::{PartitionStats, Read, Status, ask, read_by};

@@ -1,9 +1,9 @@
-//! `take`: the two ends of the transaction that takes a batch. [`fetch`](crate::fetch) puts it together.
+//! `take`: the two ends of the transaction that takes a batch. [`fetch`](crate::reads::fetch) puts it together.
 
-use crate::failure::Failure;
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::script::{Call, Part, Reply, file, keywords, parts, script};
+use crate::connection::failure::Failure;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{Call, Part, Reply, file, keywords, parts, script};
 
 use super::{ScriptError, queue_lost, status};
 

@@ -1,7 +1,7 @@
 //! The headers of the scripts, compared with their wrappers and with the files.
 
 use super::*;
-use crate::script::{File, Names};
+use crate::scripts::script::{File, Names};
 
 /// The lines of a header under one of its labels, each without the comment sign and the label.
 fn header(script: &Script, label: &str) -> Vec<&'static str> {

@@ -1,9 +1,9 @@
 //! `trim`: removes settled entries from a queue's stream, singly where a slow row keeps too many of them.
 
-use crate::ids::QueueName;
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::link::Link;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 
 use super::{ScriptError, status};
 

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::failure::Failure;
-use crate::ids::{Identity, Namespace};
-use crate::link::Link;
-use crate::partition::Partitions;
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::ids::{Identity, Namespace};
+use crate::protocol::partition::Partitions;
+use crate::protocol::tag::Tag;
 use crate::scripts::init::{FORMAT, Parameters};
-use crate::tag::Tag;
 
 /// Keys that are named.
 const NAMED_MAX: usize = 20;

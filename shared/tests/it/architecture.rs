@@ -1,7 +1,7 @@
 //! ARCHITECTURE.md lists every key that `keys.rs` can build, and no other.
 
 const PAGE: &str = include_str!("../../../ARCHITECTURE.md");
-const KEYS: &str = include_str!("../../src/keys.rs");
+const KEYS: &str = include_str!("../../src/protocol/keys.rs");
 
 /// The names that `keys.rs` hands to `self.key(…)`, with `<…>` for what is filled in.
 fn built() -> Vec<String> {

@@ -6,15 +6,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::amount::money;
-use crate::code::Code;
-use crate::failure::Failure;
-use crate::ids::Namespace;
-use crate::journal;
-use crate::kinds::{Event, Fields, JobRequest, Payout, PayoutEvent};
-use crate::link::Link;
-use crate::partition::Partition;
-use crate::payout_key::KeyOwner;
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::amount::money;
+use crate::protocol::code::Code;
+use crate::protocol::ids::Namespace;
+use crate::protocol::kinds::{Event, Fields, JobRequest, Payout, PayoutEvent};
+use crate::protocol::partition::Partition;
+use crate::protocol::payout_key::KeyOwner;
+use crate::reads::journal;
 use crate::tollgate::Tollgate;
 
 use super::ReconcileError;

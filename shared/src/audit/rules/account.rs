@@ -1,7 +1,7 @@
 //! What the kinds that move an account's money have in common.
 
-use crate::amount::{Amount, Currency};
-use crate::code::Code;
+use crate::protocol::amount::{Amount, Currency};
+use crate::protocol::code::Code;
 
 use super::rule::Decision;
 use crate::audit::model::Account;

@@ -1,8 +1,8 @@
 //! The rule of `account_close`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::AccountClose;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::AccountClose;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::Model;

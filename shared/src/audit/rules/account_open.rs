@@ -1,8 +1,8 @@
 //! The rule of `account_open`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::AccountOpen;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::AccountOpen;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::{Account, Model};

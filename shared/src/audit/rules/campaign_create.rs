@@ -1,8 +1,8 @@
 //! The rule of `campaign_create`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::CampaignCreate;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::CampaignCreate;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::{Campaign, Model};

@@ -1,8 +1,8 @@
 //! The rule of `campaign_set_limit`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::CampaignSetLimit;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::CampaignSetLimit;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::Model;

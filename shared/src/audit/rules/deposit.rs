@@ -1,9 +1,9 @@
 //! The rule of `deposit`.
 
-use crate::amount::NUMBER_MAX;
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::Deposit;
+use crate::protocol::amount::NUMBER_MAX;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::Deposit;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::Model;

@@ -1,9 +1,9 @@
 //! The rule of `payout`.
 
-use crate::code::Code;
-use crate::fingerprint::Fingerprint;
-use crate::journal::Line;
-use crate::kinds::Payout;
+use crate::protocol::code::Code;
+use crate::protocol::fingerprint::Fingerprint;
+use crate::protocol::kinds::Payout;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::{Hold, Model};

@@ -1,8 +1,8 @@
 //! The rule of `payout_begin`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::PayoutBegin;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::PayoutBegin;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use super::step::{Outcome, decide, take_over};

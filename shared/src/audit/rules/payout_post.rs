@@ -1,8 +1,8 @@
 //! The rule of `payout_post`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::PayoutPost;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::PayoutPost;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use super::step::{Outcome, decide_or, take_over};

@@ -1,8 +1,8 @@
 //! The rule of `payout_refuse`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::PayoutRefuse;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::PayoutRefuse;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use super::step::{Outcome, decide, take_over};

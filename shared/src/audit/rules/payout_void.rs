@@ -1,8 +1,8 @@
 //! The rule of `payout_void`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::PayoutVoid;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::PayoutVoid;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use super::step::{Outcome, decide, take_over};

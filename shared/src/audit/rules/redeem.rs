@@ -1,8 +1,8 @@
 //! The rule of `redeem`; that `customer_limit_reached` was *due* is checked as far as the sum of all holders allows.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::Redeem;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::Redeem;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::Model;

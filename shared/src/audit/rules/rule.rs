@@ -1,7 +1,7 @@
 //! What a rule is.
 
-use crate::code::Code;
-use crate::journal::Line;
+use crate::protocol::code::Code;
+use crate::reads::journal::Line;
 
 use crate::audit::model::Model;
 

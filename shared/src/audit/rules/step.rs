@@ -2,9 +2,9 @@
 //!
 //! Leases and expiry are not in the journal, nor is what a retry rule said: what they forbid is not seen here.
 
-use crate::code::Code;
-use crate::ids::AccountId;
-use crate::journal::Line;
+use crate::protocol::code::Code;
+use crate::protocol::ids::AccountId;
+use crate::reads::journal::Line;
 
 use super::rule::Decision;
 use crate::audit::model::{Hold, Model};

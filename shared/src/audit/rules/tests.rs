@@ -1,6 +1,6 @@
 use super::*;
-use crate::ids::{AccountId, CampaignId, JobId};
-use crate::journal::Entry;
+use crate::protocol::ids::{AccountId, CampaignId, JobId};
+use crate::reads::journal::Entry;
 
 /// Applies lines that all belong to one entry; answers the seqs of those that the model contradicts.
 fn contradicted(model: &mut Model, lines: &[&str]) -> Vec<u64> {

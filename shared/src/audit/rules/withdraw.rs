@@ -1,8 +1,8 @@
 //! The rule of `withdraw`.
 
-use crate::code::Code;
-use crate::journal::Line;
-use crate::kinds::Withdraw;
+use crate::protocol::code::Code;
+use crate::protocol::kinds::Withdraw;
+use crate::reads::journal::Line;
 
 use super::rule::{Decision, Rule, Weight};
 use crate::audit::model::Model;

@@ -4,13 +4,13 @@
 
 use redis::{Pipeline, Value};
 
-use crate::amount::NUMBER_MAX;
-use crate::code::Code;
-use crate::failure::Failure;
-use crate::ids::{AccountId, JobId};
-use crate::keys::Keys;
-use crate::link::Link;
-use crate::script::{keywords, parts, script};
+use crate::connection::failure::Failure;
+use crate::connection::link::Link;
+use crate::protocol::amount::NUMBER_MAX;
+use crate::protocol::code::Code;
+use crate::protocol::ids::{AccountId, JobId};
+use crate::protocol::keys::Keys;
+use crate::scripts::script::{keywords, parts, script};
 use crate::scripts::{ScriptError, status};
 
 script!(

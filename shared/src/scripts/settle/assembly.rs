@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use crate::ids::{Actor, Bucket, JobId, QueueName};
+use crate::protocol::ids::{Actor, Bucket, JobId, QueueName};
 
-use crate::keys::Keys;
-use crate::kinds::{Argument, Kind, Settle};
-use crate::resource::Resource;
-use crate::script::{Call, millis};
+use crate::protocol::keys::Keys;
+use crate::protocol::kinds::{Argument, Kind, Settle};
+use crate::protocol::resource::Resource;
+use crate::scripts::script::{Call, millis};
 
 use super::packed::Packed;
 use super::{Missing, Policy, SETTLE};

@@ -1,0 +1,11 @@
+//! The way to Redis: where it is, how it is spoken to, what a failure says of what happened.
+
+pub mod backoff;
+pub mod connect;
+pub mod failure;
+#[cfg(feature = "explore")]
+pub mod gate;
+pub mod link;
+pub mod preflight;
+pub mod random;
+pub(crate) mod reply;

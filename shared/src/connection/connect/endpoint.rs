@@ -1,0 +1,381 @@
+//! Where Redis is and how to log in: parsed and checked once, then immutable.
+//!
+//! Relies on redis-rs to split a URL; checks before that, so that each wrong one is refused with the part
+//! that is wrong. Must not show the password, in `Display`, `Debug` or an error.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{ConnectionAddr, ConnectionInfo};
+use thiserror::Error;
+
+use crate::protocol::span::span;
+
+use super::certificates::Certificates;
+use super::{RESPONSE_TIMEOUT, RedisOptions, url};
+
+/// How long connecting may take, name lookup, TLS and login included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// An idle peer is probed after this time, then every `KEEPALIVE_INTERVAL`.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Sent bytes that nobody acknowledges for this long end the connection (TCP_USER_TIMEOUT).
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
+/// Below this a slow fsync would look like a dead server.
+const RESPONSE_TIMEOUT_MIN: Duration = Duration::from_millis(50);
+/// A password file larger than this is some other file.
+const PASSWORD_FILE_BYTES_MAX: u64 = 4096;
+
+/// What is wrong with an address of Redis, or with what belongs to it.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum EndpointError {
+    #[error("the redis url is empty; unset REDIS_URL to use the private server, or give {ALLOWED}")]
+    Empty,
+    #[error("the redis url `{0}` has no scheme; allowed: {ALLOWED}")]
+    NoScheme(String),
+    #[error("the redis url `{url}` has the scheme `{scheme}`; allowed: {ALLOWED}")]
+    Scheme { url: String, scheme: String },
+    #[error("{0} is not supported yet (`{1}`): give the address of one server, {ALLOWED}")]
+    NotYet(&'static str, String),
+    #[error(
+        "several hosts in one redis url mean Sentinel or Cluster, neither is supported yet (`{0}`): give the address of one server, {ALLOWED}"
+    )]
+    SeveralHosts(String),
+    #[error("the redis url `{url}` is wrong: {what}")]
+    Url { url: String, what: String },
+    #[error("a CA file is for rediss:// only")]
+    CaFileWithoutTls,
+    #[error("the CA file {path}: {what}", path = path.display())]
+    CaFile { path: PathBuf, what: String },
+    #[error("a client certificate is for rediss:// only")]
+    ClientCertificateWithoutTls,
+    #[error("a client certificate needs its key: give both, REDIS_CERT_FILE and REDIS_KEY_FILE")]
+    HalfAClientCertificate,
+    #[error("the client certificate {path}: {what}", path = path.display())]
+    ClientCertificate { path: PathBuf, what: String },
+    #[error("the password file {path}: {what}", path = path.display())]
+    PasswordFile { path: PathBuf, what: String },
+    #[error("REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set: unset one")]
+    TwoPasswords,
+    #[error("the redis user `{0}` has no password: set REDIS_PASSWORD or REDIS_PASSWORD_FILE")]
+    UserWithoutPassword(String),
+    #[error("the response timeout {given} is below {least}", given = span(*.0), least = span(RESPONSE_TIMEOUT_MIN))]
+    ResponseTimeout(Duration),
+}
+
+const ALLOWED: &str =
+    "redis://[[user]:password@]host[:port][/db], rediss://… (TLS), unix:///path/to/redis.sock[?db=n]";
+
+/// One server's address with its login, TLS and TCP settings.
+#[derive(Clone)]
+pub struct Endpoint {
+    info: ConnectionInfo,
+    shown: String,
+    response_timeout: Duration,
+    /// What it was parsed from, where a secret of it is in a file.
+    source: Option<Arc<RedisOptions>>,
+    /// What was read of the files that TLS needs.
+    certificates: Arc<Certificates>,
+}
+
+impl Endpoint {
+    /// Checks everything about the address that can be checked without speaking to it.
+    ///
+    /// # Errors
+    /// See [`EndpointError`].
+    pub fn parse(options: &RedisOptions) -> Result<Self, EndpointError> {
+        let url = options.url.as_deref().unwrap_or_default();
+        let mut info = url::parse(url)?;
+        info = log_in(info, options)?;
+        let certificates = Certificates::read(&info, options)?;
+        info = certificates.put_into(info, options)?;
+        let endpoint = Self::finish(info, options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;
+        let has_files = !certificates.is_empty() || options.password_file.is_some();
+        let source = has_files.then(|| Arc::new(options.clone()));
+        Ok(Self { source, certificates: Arc::new(certificates), ..endpoint })
+    }
+
+    /// The same with what its files hold now; `None` if that is what was read before, or there are none.
+    ///
+    /// # Errors
+    /// As [`Endpoint::parse`].
+    pub(crate) fn reread(&self) -> Result<Option<Self>, EndpointError> {
+        let Some(source) = &self.source else { return Ok(None) };
+        let now = Self::parse(source)?;
+        let password = |endpoint: &Self| endpoint.info.redis_settings().password().map(str::to_owned);
+        let is_same = password(self) == password(&now) && self.certificates == now.certificates;
+        Ok((!is_same).then_some(now))
+    }
+
+    /// A server behind a unix socket, without login.
+    ///
+    /// # Errors
+    /// A response timeout that is too short.
+    pub fn unix(socket: &Path, response_timeout: Duration) -> Result<Self, EndpointError> {
+        use redis::IntoConnectionInfo;
+        let info = ConnectionAddr::Unix(socket.to_path_buf())
+            .into_connection_info()
+            .map_err(|error| url::wrong(&socket.display().to_string(), error))?;
+        Self::finish(info, response_timeout)
+    }
+
+    fn finish(info: ConnectionInfo, response_timeout: Duration) -> Result<Self, EndpointError> {
+        if response_timeout < RESPONSE_TIMEOUT_MIN {
+            return Err(EndpointError::ResponseTimeout(response_timeout));
+        }
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL);
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(UNACKNOWLEDGED_MAX);
+        // CLIENT SETINFO is unknown to Redis 7.0 and refused by strict ACLs: an error for nothing.
+        let redis = info.redis_settings().clone().set_skip_set_lib_name();
+        let shown = show(&info);
+        let info = info.set_tcp_settings(tcp).set_redis_settings(redis);
+        Ok(Self { info, shown, response_timeout, source: None, certificates: Arc::default() })
+    }
+
+    /// How long an answer may take.
+    pub fn response_timeout(&self) -> Duration {
+        self.response_timeout
+    }
+
+    /// How long connecting may take.
+    pub fn connect_timeout(&self) -> Duration {
+        CONNECT_TIMEOUT
+    }
+
+    /// The same server, whose answers may take at least this long.
+    #[must_use]
+    pub(crate) fn patient_for(self, response_timeout: Duration) -> Self {
+        Self { response_timeout: self.response_timeout.max(response_timeout), ..self }
+    }
+
+    /// Where the server is, as far as the address alone can say: two endpoints with the same are one server. Without
+    /// user, database and encryption, and with one name for this machine.
+    pub(crate) fn place(&self) -> String {
+        let here = |host: &str| {
+            let ip: Option<std::net::IpAddr> = host.parse().ok();
+            host.eq_ignore_ascii_case("localhost") || ip.is_some_and(|ip| ip.is_loopback())
+        };
+        match self.info.addr() {
+            ConnectionAddr::Unix(path) => {
+                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                format!("unix:{}", path.display())
+            }
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if here(host) => {
+                format!("localhost:{port}")
+            }
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                format!("{}:{port}", host.to_lowercase())
+            }
+            other => other.to_string(),
+        }
+    }
+
+    pub(crate) fn info(&self) -> ConnectionInfo {
+        self.info.clone()
+    }
+}
+
+/// The address without its login: `redis://host:6379/0`.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("address", &self.shown)
+            .field("response_timeout", &self.response_timeout)
+            .finish()
+    }
+}
+
+/// The login: what the URL says wins, then REDIS_USERNAME, REDIS_PASSWORD, REDIS_PASSWORD_FILE.
+fn log_in(info: ConnectionInfo, options: &RedisOptions) -> Result<ConnectionInfo, EndpointError> {
+    let mut redis = info.redis_settings().clone();
+    if redis.db() < 0 {
+        return Err(EndpointError::Url { url: show(&info), what: "the database is 0 or more".into() });
+    }
+    if redis.username().is_none()
+        && let Some(username) = &options.username
+    {
+        redis = redis.set_username(username);
+    }
+    if redis.password().is_none() {
+        match (&options.password, &options.password_file) {
+            (Some(_), Some(_)) => return Err(EndpointError::TwoPasswords),
+            (Some(password), None) => redis = redis.set_password(password),
+            (None, Some(path)) => redis = redis.set_password(read_password(path)?),
+            (None, None) => {}
+        }
+    }
+    if let (Some(username), None) = (redis.username(), redis.password()) {
+        return Err(EndpointError::UserWithoutPassword(username.to_string()));
+    }
+    Ok(info.set_redis_settings(redis))
+}
+
+fn read_password(path: &Path) -> Result<String, EndpointError> {
+    let wrong = |what: String| EndpointError::PasswordFile { path: path.to_path_buf(), what };
+    let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    if size > PASSWORD_FILE_BYTES_MAX {
+        return Err(wrong(format!("{size} bytes; a password file has at most {PASSWORD_FILE_BYTES_MAX}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let password = text.trim_end_matches(['\n', '\r']);
+    if password.is_empty() || password.contains(['\n', '\r']) {
+        return Err(wrong("it holds one line, the password".into()));
+    }
+    Ok(password.to_string())
+}
+
+fn show(info: &ConnectionInfo) -> String {
+    let redis = info.redis_settings();
+    // redis-rs keeps an IPv6 address without its brackets.
+    let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+    match info.addr() {
+        ConnectionAddr::Unix(path) if redis.db() == 0 => format!("unix://{}", path.display()),
+        ConnectionAddr::Unix(path) => format!("unix://{}?db={}", path.display(), redis.db()),
+        ConnectionAddr::Tcp(name, port) => format!("redis://{}:{port}/{}", host(name), redis.db()),
+        ConnectionAddr::TcpTls { host: name, port, .. } => {
+            format!("rediss://{}:{port}/{}", host(name), redis.db())
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Endpoint, EndpointError> {
+        Endpoint::parse(&RedisOptions { url: Some(url.into()), ..RedisOptions::default() })
+    }
+
+    #[test]
+    fn good_addresses_are_shown_without_secrets() {
+        for (url, shown) in [
+            ("redis://localhost", "redis://localhost:6379/0"),
+            ("redis://:s3cret@localhost:7000/2", "redis://localhost:7000/2"),
+            ("redis://bob:s3cret@10.0.0.1", "redis://10.0.0.1:6379/0"),
+            ("rediss://bob:s3cret@example.org", "rediss://example.org:6379/0"),
+            ("redis://[::1]:7000", "redis://[::1]:7000/0"),
+            ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+            ("redis+unix:///run/redis.sock?db=3&pass=s3cret", "unix:///run/redis.sock?db=3"),
+        ] {
+            let endpoint = parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert_eq!(endpoint.to_string(), shown);
+            assert!(!format!("{endpoint:?}").contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn each_wrong_address_is_refused_with_what_is_wrong() {
+        for (url, said) in [
+            ("", "empty"),
+            ("  ", "empty"),
+            ("localhost:6379", "no scheme"),
+            ("http://localhost", "scheme `http`"),
+            ("redis-sentinel://a:26379,b:26379/main", "Sentinel is not supported yet"),
+            ("redis+sentinel://a:26379", "Sentinel is not supported yet"),
+            ("redis-cluster://a:7000", "Cluster is not supported yet"),
+            ("redis+cluster://a:7000", "Cluster is not supported yet"),
+            ("redis://a:7000,b:7000", "several hosts"),
+            ("redis://", "host is missing"),
+            ("redis://:6379", "host is missing"),
+            ("redis://:pw@/0", "host is missing"),
+            ("redis://localhost:0x10", "port"),
+            ("redis://localhost:99999", "port"),
+            ("redis://localhost/one", "database is a number"),
+            ("redis://localhost/-1", "database is 0 or more"),
+            ("redis://0.0.0.0", "wildcard"),
+            ("rediss://localhost/#insecure", "certificates are always checked"),
+            ("redis://local host", "space"),
+            ("redis://localhost/?protocol=9", "protocol"),
+            ("unix://", "absolute"),
+            ("unix:///", "absolute"),
+            ("unix://redis.sock", "absolute"),
+        ] {
+            let error = parse(url).map(|endpoint| endpoint.to_string()).unwrap_err().to_string();
+            assert!(error.contains(said), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_hide_the_password() {
+        for url in [
+            "http://bob:s3cret@host",
+            "redis://bob:s3cret@host:port",
+            "redis://:s3cret@a,b",
+            "bob:s3cret@host",
+            "redis://bob:s3cret@host/x",
+            "unix://rel?pass=s3cret&db=1",
+        ] {
+            let error = parse(url).map(|endpoint| endpoint.to_string()).unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn login_comes_from_one_place() {
+        let options = |url: &str| RedisOptions {
+            url: Some(url.into()),
+            username: Some("worker".into()),
+            password: Some("fromenv".into()),
+            ..RedisOptions::default()
+        };
+        let endpoint = Endpoint::parse(&options("redis://host")).unwrap();
+        assert_eq!(endpoint.info.redis_settings().username(), Some("worker"));
+        assert_eq!(endpoint.info.redis_settings().password(), Some("fromenv"));
+        let endpoint = Endpoint::parse(&options("redis://u:fromurl@host")).unwrap();
+        assert_eq!(endpoint.info.redis_settings().username(), Some("u"));
+        assert_eq!(endpoint.info.redis_settings().password(), Some("fromurl"));
+        let two = RedisOptions { password_file: Some("/x".into()), ..options("redis://host") };
+        assert!(matches!(Endpoint::parse(&two), Err(EndpointError::TwoPasswords)));
+        let none = RedisOptions { password: None, ..options("redis://host") };
+        assert!(matches!(Endpoint::parse(&none), Err(EndpointError::UserWithoutPassword(_))));
+    }
+
+    #[test]
+    fn a_password_file_holds_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        let options = RedisOptions {
+            url: Some("redis://host".into()),
+            password_file: Some(path.clone()),
+            ..RedisOptions::default()
+        };
+        assert!(Endpoint::parse(&options).unwrap_err().to_string().contains("password file"));
+        std::fs::write(&path, "pass word\r\n").unwrap();
+        let endpoint = Endpoint::parse(&options).unwrap();
+        assert_eq!(endpoint.info.redis_settings().password(), Some("pass word"));
+        for bad in ["", "\n", "a\nb\n"] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(Endpoint::parse(&options).is_err(), "{bad:?}");
+        }
+        std::fs::write(&path, "x".repeat(5000)).unwrap();
+        assert!(Endpoint::parse(&options).is_err());
+    }
+
+    #[test]
+    fn a_ca_file_is_checked_at_the_door() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, "not a certificate").unwrap();
+        let options = |url: &str| RedisOptions {
+            url: Some(url.into()),
+            ca_file: Some(path.clone()),
+            ..RedisOptions::default()
+        };
+        assert!(matches!(Endpoint::parse(&options("redis://h")), Err(EndpointError::CaFileWithoutTls)));
+        let error = Endpoint::parse(&options("rediss://h")).unwrap_err().to_string();
+        assert!(error.contains("no certificate"), "{error}");
+    }
+}

@@ -1,0 +1,352 @@
+//! One Redis server: hands out links, from a pool or of their own.
+//!
+//! Relies on deadpool for the pool; a pooled connection is asked `PING` before it is handed out, so that one
+//! that broke while idle is replaced rather than used. Must not hand out a connection twice at a time, and must
+//! not wait without a bound: every way to a link ends within `LINK_WITHIN`.
+
+use std::fmt;
+use std::sync::{Arc, Once, PoisonError, RwLock};
+use std::time::Duration;
+
+use deadpool_redis::{Hook, HookError, Manager, Pool, PoolError, Runtime, TimeoutType};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, RedisError, Value};
+use tokio::sync::watch;
+
+use super::inspection::Inspection;
+use super::{Endpoint, EndpointError, Found, Safety, probe};
+use crate::connection::failure::{Failure, Refusal, classify_connect};
+use crate::connection::link::{BlockingLink, Link};
+
+/// The most pooled connections of a process; the agents of a worker hold about ten.
+const LINKS_MAX: usize = 64;
+/// How long a caller waits for a pooled connection to become free.
+const FREE_LINK_WITHIN: Duration = Duration::from_secs(5);
+/// The bound on getting a link, several attempts included.
+const LINK_WITHIN: Duration = Duration::from_secs(8);
+/// A blocking command may answer this much later than it was asked to before its connection counts as dead.
+const BLOCK_MARGIN: Duration = Duration::from_secs(2);
+
+/// A Redis server one can speak to. Cheap to clone; connects when a link is asked for.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Replaced as a whole when a password or a certificate was read again and has changed.
+    opened: RwLock<Arc<Opened>>,
+    inspection: Arc<Inspection>,
+    #[cfg(feature = "explore")]
+    gate: Option<Arc<dyn crate::connection::gate::Gate>>,
+}
+
+struct Opened {
+    endpoint: Endpoint,
+    pool: Pool,
+    client: Client,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.endpoint().to_string()).finish()
+    }
+}
+
+impl Server {
+    /// A server at this endpoint. Does not connect yet.
+    pub fn open(endpoint: Endpoint) -> Self {
+        install_tls_provider();
+        let inspection = Arc::new(Inspection::new());
+        let opened = RwLock::new(Arc::new(Opened::new(endpoint, inspection.clone())));
+        Self {
+            inner: Arc::new(Inner {
+                opened,
+                inspection,
+                #[cfg(feature = "explore")]
+                gate: None,
+            }),
+        }
+    }
+
+    /// The same server behind a gate: no connection is opened, and every call waits there.
+    #[cfg(feature = "explore")]
+    pub fn gated(&self, gate: Arc<dyn crate::connection::gate::Gate>) -> Self {
+        let opened = RwLock::new(self.opened());
+        Self {
+            inner: Arc::new(Inner { opened, inspection: self.inner.inspection.clone(), gate: Some(gate) }),
+        }
+    }
+
+    #[cfg(feature = "explore")]
+    pub(crate) fn gate(&self) -> Option<Arc<dyn crate::connection::gate::Gate>> {
+        self.inner.gate.clone()
+    }
+
+    /// A link from the pool, connected and greeted.
+    ///
+    /// # Errors
+    /// Always [`Failure::NotApplied`]: nothing was sent yet.
+    pub async fn link(&self) -> Result<Link, Failure> {
+        #[cfg(feature = "explore")]
+        if self.gate().is_some() {
+            return Ok(Link::gated(self.clone()));
+        }
+        Ok(Link::new(self.clone(), self.pooled().await?))
+    }
+
+    /// A connection of its own for commands that block for up to `block`.
+    ///
+    /// # Errors
+    /// As [`Server::link`].
+    pub async fn blocking_link(&self, block: Duration) -> Result<BlockingLink, Failure> {
+        #[cfg(feature = "explore")]
+        if self.gate().is_some() {
+            return Ok(BlockingLink::gated(self.clone(), block));
+        }
+        Ok(BlockingLink::new(self.clone(), block, self.dedicated(block).await?))
+    }
+
+    /// The endpoint this server is at.
+    pub fn endpoint(&self) -> Endpoint {
+        self.opened().endpoint.clone()
+    }
+
+    /// Reads the password and the authorities again from their files, for the connections that are opened from now on;
+    /// answers whether they have changed. Also done by itself when a connection is refused.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds no such thing: what was read before stays in use.
+    pub fn reload(&self) -> Result<bool, EndpointError> {
+        let before = self.opened();
+        let Some(endpoint) = before.endpoint.reread()? else { return Ok(false) };
+        let opened = Arc::new(Opened::new(endpoint, self.inner.inspection.clone()));
+        *self.inner.opened.write().unwrap_or_else(PoisonError::into_inner) = opened;
+        before.pool.close();
+        Ok(true)
+    }
+
+    /// From now on asks on each new connection, and once a minute, whether the server may lose or evict what it holds.
+    ///
+    /// [`Tollgate::open`](crate::Tollgate::open) does this with [`Safety::Refuse`] where it was not done before.
+    pub fn inspect(&self, safety: Safety) {
+        self.inner.inspection.begin(safety);
+    }
+
+    /// The same with [`Safety::Refuse`], if nobody has said otherwise.
+    pub(crate) fn inspect_by_default(&self) {
+        self.inner.inspection.begin_by_default();
+    }
+
+    /// What the server was last found to be; `None` until it was asked. Changes when what is found does.
+    pub fn found(&self) -> watch::Receiver<Option<Arc<Found>>> {
+        self.inner.inspection.found()
+    }
+
+    pub(crate) fn inspection(&self) -> &Inspection {
+        &self.inner.inspection
+    }
+
+    /// Asks the server again, on a new connection if the last answer was that it is unfit: the address may lead
+    /// elsewhere by now.
+    ///
+    /// # Errors
+    /// Always [`Failure::NotApplied`].
+    pub(crate) async fn inspect_again(
+        &self,
+        held: Option<deadpool_redis::Connection>,
+    ) -> Result<deadpool_redis::Connection, Failure> {
+        if self.inner.inspection.refusal().is_some() {
+            drop(held.map(deadpool_redis::Connection::take));
+            self.opened().pool.retain(|_, _| false);
+            return self.pooled().await; // the greeting has asked
+        }
+        let mut connection = match held {
+            Some(connection) => connection,
+            None => self.pooled().await?,
+        };
+        match self.inner.inspection.ask(&mut connection).await {
+            Ok(()) => Ok(connection),
+            Err(failure) => {
+                drop(deadpool_redis::Connection::take(connection));
+                Err(describe(&self.opened().endpoint, failure))
+            }
+        }
+    }
+
+    pub(crate) async fn pooled(&self) -> Result<deadpool_redis::Connection, Failure> {
+        let opened = self.opened();
+        match opened.pooled().await {
+            Ok(connection) => Ok(connection),
+            Err(failure) => {
+                let opened = self.opened_anew(&opened, failure).await?;
+                match opened.pooled().await {
+                    Ok(connection) => Ok(connection),
+                    Err(failure) => Err(explained(&opened.endpoint, failure).await),
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn dedicated(&self, block: Duration) -> Result<MultiplexedConnection, Failure> {
+        let (opened, inspection) = (self.opened(), &self.inner.inspection);
+        match opened.dedicated(block, inspection).await {
+            Ok(connection) => Ok(connection),
+            Err(failure) => {
+                let opened = self.opened_anew(&opened, failure).await?;
+                match opened.dedicated(block, inspection).await {
+                    Ok(connection) => Ok(connection),
+                    Err(failure) => Err(explained(&opened.endpoint, failure).await),
+                }
+            }
+        }
+    }
+
+    fn opened(&self) -> Arc<Opened> {
+        self.inner.opened.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// After a refused connection: what is worth another attempt, since a secret has changed; otherwise the failure.
+    async fn opened_anew(&self, refused: &Arc<Opened>, failure: Failure) -> Result<Arc<Opened>, Failure> {
+        // A wrong certificate is no more to us than a connection that does not come about.
+        if matches!(
+            failure.refusal(),
+            Some(Refusal::Credentials | Refusal::Tls | Refusal::Unreachable | Refusal::Client)
+        ) {
+            let reread = self.reload();
+            let opened = self.opened();
+            if !Arc::ptr_eq(refused, &opened) {
+                return Ok(opened);
+            }
+            if let Err(error) = reread {
+                return Err(describe(&refused.endpoint, noting(failure, &error)));
+            }
+        }
+        Err(explained(&refused.endpoint, failure).await)
+    }
+}
+
+/// Finds out the cause of a failure that does not say it, and adds the address.
+async fn explained(endpoint: &Endpoint, failure: Failure) -> Failure {
+    describe(endpoint, probe::explained(endpoint, failure).await)
+}
+
+/// Adds the address to what went wrong.
+fn describe(endpoint: &Endpoint, failure: Failure) -> Failure {
+    match failure {
+        Failure::NotApplied { reason, detail } => {
+            Failure::NotApplied { reason, detail: format!("{endpoint}: {detail}") }
+        }
+        other => other,
+    }
+}
+
+/// Adds why a secret could not be read again.
+fn noting(failure: Failure, error: &EndpointError) -> Failure {
+    match failure {
+        Failure::NotApplied { reason, detail } => {
+            Failure::NotApplied { reason, detail: format!("{detail}; and {error}") }
+        }
+        other => other,
+    }
+}
+
+impl Opened {
+    /// Does not connect yet. What could be wrong with the endpoint was refused when it was parsed.
+    fn new(endpoint: Endpoint, inspection: Arc<Inspection>) -> Self {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(endpoint.connect_timeout()))
+            .set_response_timeout(Some(endpoint.response_timeout()));
+        let manager =
+            Manager::new_with_config(endpoint.info(), config).expect("a parsed endpoint opens a client");
+        let client = Client::open(endpoint.info()).expect("a parsed endpoint opens a client");
+        let pool = Pool::builder(manager)
+            .max_size(LINKS_MAX)
+            .wait_timeout(Some(FREE_LINK_WITHIN))
+            .create_timeout(Some(endpoint.connect_timeout() * 2))
+            .recycle_timeout(Some(endpoint.connect_timeout()))
+            .post_create(Hook::async_fn(move |connection: &mut MultiplexedConnection, _| {
+                let inspection = inspection.clone();
+                Box::pin(async move { greet(connection, &inspection).await.map_err(HookError::Backend) })
+            }))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("a pool with a runtime builds");
+        Self { endpoint, pool, client }
+    }
+
+    async fn pooled(&self) -> Result<deadpool_redis::Connection, Failure> {
+        match tokio::time::timeout(LINK_WITHIN, self.pool.get()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(pool_failure(error)),
+            Err(_) => Err(no_answer()),
+        }
+    }
+
+    async fn dedicated(
+        &self,
+        block: Duration,
+        inspection: &Inspection,
+    ) -> Result<MultiplexedConnection, Failure> {
+        let timeout = block.saturating_add(BLOCK_MARGIN).max(self.endpoint.response_timeout());
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.endpoint.connect_timeout()))
+            .set_response_timeout(Some(timeout));
+        let open = async {
+            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            greet(&mut connection, inspection).await?;
+            Ok::<_, RedisError>(connection)
+        };
+        match tokio::time::timeout(LINK_WITHIN, open).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(classify_connect(&error)),
+            Err(_) => Err(no_answer()),
+        }
+    }
+}
+
+fn no_answer() -> Failure {
+    Failure::not_applied(Refusal::Unreachable, "no answer while connecting")
+}
+
+/// Asks a new connection for its first answer, so that a server that accepts but does not answer, still loads,
+/// or wants a login is noticed before a call of ours is on the way (and is then a definite refusal).
+async fn greet(connection: &mut MultiplexedConnection, inspection: &Inspection) -> Result<(), RedisError> {
+    match connection.send_packed_command(&redis::cmd("PING")).await? {
+        // An ACL user without PING, or a full disk, on which Redis refuses PING as it does writes: the server answered,
+        // that is all we want to know. Whoever writes is told; whoever reads goes on.
+        Value::ServerError(error) if !matches!(error.code(), "NOPERM" | "MISCONF") => {
+            return Err(error.into());
+        }
+        _ => {}
+    }
+    inspection.ask(connection).await.map_err(|failure| {
+        RedisError::from((
+            redis::ErrorKind::Io,
+            "the server cannot be asked about itself",
+            failure.to_string(),
+        ))
+    })
+}
+
+fn pool_failure(error: PoolError) -> Failure {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            classify_connect(&error)
+        }
+        PoolError::Timeout(TimeoutType::Wait) => {
+            Failure::not_applied(Refusal::NoLink, format!("all {LINKS_MAX} connections are in use"))
+        }
+        PoolError::Timeout(_) => Failure::not_applied(Refusal::Unreachable, "no answer while connecting"),
+        other => Failure::not_applied(Refusal::Client, other.to_string()),
+    }
+}
+
+/// rustls wants one provider of cryptography per process, named before the first TLS connection.
+fn install_tls_provider() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An application that links the library may have chosen another: then that one stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}

@@ -1,0 +1,382 @@
+//! What we rely on in a Redis, checked before the first job: version, eviction, persistence, role.
+//!
+//! Relies on INFO, and on CONFIG GET where the user may call it. Each finding has a stable code, the reason, and
+//! the line or command that mends it. Must not change anything on the server, and must not decide what follows:
+//! the caller refuses, or warns if it was told to (`--allow-unsafe-redis`).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use redis::{FromRedisValue, Pipeline, Value};
+
+use crate::connection::failure::{Failure, Refusal};
+use crate::connection::link::Link;
+
+/// The oldest version whose scripts (`#!lua`) and streams we build on.
+const VERSION_MIN: (u32, u32) = (7, 0);
+
+/// The durability asked of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Tier {
+    /// Redis has it; a crash may lose what the append-only file had not written.
+    #[default]
+    Memory,
+    /// It is on disk before the answer.
+    Fsync,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Fsync => "fsync",
+        })
+    }
+}
+
+impl FromStr for Tier {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "memory" => Ok(Self::Memory),
+            "fsync" => Ok(Self::Fsync),
+            _ => Err(format!("`{word}` is no durability tier; allowed: memory, fsync")),
+        }
+    }
+}
+
+/// Must the server not be used, or is it worth a word?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Something we rely on is missing.
+    Refusal,
+    /// Something could not be checked, or is weaker than it looks.
+    Warning,
+}
+
+/// One thing that is not as it should be. Shown as `code: reason` and a hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable, snake_case.
+    pub code: &'static str,
+    /// Refusal or warning.
+    pub severity: Severity,
+    /// What is wrong, and why it matters.
+    pub reason: String,
+    /// How to mend it.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\nhint: {}", self.code, self.reason, self.hint)
+    }
+}
+
+/// All findings about one server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// The version the server says, Valkey's own if it is one.
+    pub version: Option<String>,
+    /// In the order in which they were checked.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// The findings for which the server must not be used.
+    pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Refusal)
+    }
+
+    /// The findings worth a word.
+    pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Warning)
+    }
+
+    /// Is there no refusal?
+    pub fn is_fit(&self) -> bool {
+        self.refusals().next().is_none()
+    }
+
+    fn add(&mut self, severity: Severity, code: &'static str, reason: String, hint: &'static str) {
+        self.findings.push(Finding { code, severity, reason, hint });
+    }
+
+    fn refuse(&mut self, code: &'static str, reason: String, hint: &'static str) {
+        self.add(Severity::Refusal, code, reason, hint);
+    }
+
+    fn warn(&mut self, code: &'static str, reason: String, hint: &'static str) {
+        self.add(Severity::Warning, code, reason, hint);
+    }
+}
+
+/// Asks the server about itself and judges the answers against the tier.
+///
+/// # Errors
+/// The server did not answer, or refuses every call (LOADING, NOAUTH). That a user may not call INFO or CONFIG
+/// is no error but a warning that says what stays unchecked.
+///
+/// # Cancel safety
+/// Reads only.
+pub async fn check(link: &mut Link, tier: Tier) -> Result<Report, Failure> {
+    let mut answers = link.run_pipeline(&questions()).await?.into_iter();
+    Ok(Facts::of(&mut answers)?.judge(tier))
+}
+
+/// What a server is asked; [`Facts::of`] reads the answers.
+pub(crate) fn questions() -> Pipeline {
+    let mut questions = redis::pipe();
+    questions.cmd("INFO");
+    questions.cmd("CONFIG").arg("GET").arg("maxmemory-policy").arg("appendonly");
+    questions.arg("appendfsync").arg("no-appendfsync-on-rewrite");
+    questions
+}
+
+/// An answer; None where this user may not ask (or the command was renamed away).
+pub(crate) fn allowed<T: FromRedisValue>(
+    answer: Option<Result<Value, Failure>>,
+) -> Result<Option<T>, Failure> {
+    match answer {
+        None => Ok(None),
+        Some(Ok(value)) => Ok(redis::from_redis_value(value).ok()),
+        Some(Err(Failure::Server { .. })) => Ok(None),
+        Some(Err(failure)) if failure.refusal() == Some(Refusal::NoPermission) => Ok(None),
+        Some(Err(failure)) => Err(failure),
+    }
+}
+
+/// A field of the text that INFO answers.
+pub(crate) fn info_field(info: &str, name: &str) -> Option<String> {
+    let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(value.trim().to_owned())
+}
+
+/// What is known of a server; None: it could not be asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    run_id: Option<String>,
+    version: Option<String>,
+    shown_version: Option<String>,
+    mode: Option<String>,
+    role: Option<String>,
+    policy: Option<String>,
+    aof: Option<bool>,
+    appendfsync: Option<String>,
+    fsync_rests_on_rewrite: Option<bool>,
+}
+
+impl Facts {
+    /// Reads the answers to [`questions`].
+    pub(crate) fn of(answers: &mut impl Iterator<Item = Result<Value, Failure>>) -> Result<Self, Failure> {
+        let info: Option<String> = allowed(answers.next())?;
+        let config: Option<HashMap<String, String>> = allowed(answers.next())?;
+        Ok(Self::read(info.as_deref(), config.as_ref()))
+    }
+
+    /// Judges them against a tier.
+    pub(crate) fn judge(&self, tier: Tier) -> Report {
+        judge(self, tier)
+    }
+
+    /// The id of the server's process.
+    pub(crate) fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    fn read(info: Option<&str>, config: Option<&HashMap<String, String>>) -> Self {
+        let field = |name: &str| info_field(info?, name);
+        let setting = |name: &str| config?.get(name).cloned();
+        Self {
+            run_id: field("run_id"),
+            // Valkey says 7.2.4 here, the version of Redis it is compatible with.
+            version: field("redis_version"),
+            shown_version: field("valkey_version")
+                .map(|version| format!("valkey {version}"))
+                .or_else(|| field("redis_version").map(|version| format!("redis {version}"))),
+            mode: field("redis_mode"),
+            role: field("role"),
+            policy: setting("maxmemory-policy").or_else(|| field("maxmemory_policy")),
+            aof: setting("appendonly")
+                .map(|word| word == "yes")
+                .or_else(|| field("aof_enabled").map(|word| word == "1")),
+            appendfsync: setting("appendfsync"),
+            fsync_rests_on_rewrite: setting("no-appendfsync-on-rewrite").map(|word| word == "yes"),
+        }
+    }
+}
+
+fn judge(facts: &Facts, tier: Tier) -> Report {
+    let mut report = Report { version: facts.shown_version.clone(), ..Report::default() };
+    let mut unchecked = Vec::new();
+
+    match facts.version.as_deref().map(|version| (version, major_minor(version))) {
+        Some((_, Some(version))) if version >= VERSION_MIN => {}
+        Some((said, _)) => report.refuse(
+            "version_too_old",
+            format!("the server is version {said}; scripts that refuse before they start need 7.0"),
+            "install Redis 7.0 or later, or Valkey 8 or later",
+        ),
+        None => unchecked.push("the version"),
+    }
+    match facts.mode.as_deref() {
+        Some("cluster") => report.refuse(
+            "cluster_mode",
+            "the server is a node of a Redis Cluster, which is not supported yet".into(),
+            "give the address of one standalone server",
+        ),
+        Some("sentinel") => report.refuse(
+            "sentinel_mode",
+            "the address is that of a Sentinel, which is not supported yet".into(),
+            "give the address of the master itself",
+        ),
+        _ => {}
+    }
+    match facts.role.as_deref() {
+        Some("master") => {}
+        Some(role) if facts.mode.as_deref() != Some("sentinel") => report.refuse(
+            "is_replica",
+            format!("the server's role is {role}: it takes no writes, and what it has may be old"),
+            "give the address of the master; `redis-cli INFO replication` names it as master_host",
+        ),
+        Some(_) => {}
+        None => unchecked.push("the role"),
+    }
+    match facts.policy.as_deref() {
+        Some("noeviction") => {}
+        // Also with maxmemory 0: somebody sets a limit one day, and evicted receipts spend twice, unseen.
+        Some(policy) => report.refuse(
+            "evicts_keys",
+            format!("maxmemory-policy is {policy}: an evicted receipt lets its job be spent twice"),
+            "`redis-cli CONFIG SET maxmemory-policy noeviction`, and `maxmemory-policy noeviction` in redis.conf",
+        ),
+        None => unchecked.push("the eviction policy"),
+    }
+    match facts.aof {
+        Some(true) => {}
+        Some(false) => report.refuse(
+            "aof_off",
+            "the append-only file is off: a restart forgets receipts and balances since the last snapshot"
+                .into(),
+            "`redis-cli CONFIG SET appendonly yes`, and `appendonly yes` in redis.conf",
+        ),
+        None => unchecked.push("the append-only file"),
+    }
+    judge_fsync(facts, tier, &mut report, &mut unchecked);
+    if !unchecked.is_empty() {
+        report.warn(
+            "unchecked",
+            format!("this user may not ask for: {}", unchecked.join(", ")),
+            "`ACL SETUSER <user> +info +config|get`, or check them by hand",
+        );
+    }
+    report
+}
+
+fn judge_fsync(facts: &Facts, tier: Tier, report: &mut Report, unchecked: &mut Vec<&'static str>) {
+    match (tier, facts.appendfsync.as_deref()) {
+        (Tier::Fsync, Some("always")) if facts.fsync_rests_on_rewrite == Some(true) => report.refuse(
+            "fsync_rests_on_rewrite",
+            "no-appendfsync-on-rewrite is yes: `appendfsync always` does nothing during each rewrite".into(),
+            "`redis-cli CONFIG SET no-appendfsync-on-rewrite no`, and the same line in redis.conf",
+        ),
+        (Tier::Fsync, Some("always")) => {}
+        (Tier::Fsync, Some(word)) => report.refuse(
+            "fsync_too_weak",
+            format!("the tier fsync is asked for, and appendfsync is {word}: answers come before the disk"),
+            "`redis-cli CONFIG SET appendfsync always`, and `appendfsync always` in redis.conf",
+        ),
+        (Tier::Memory, Some("no")) => report.warn(
+            "fsync_left_to_system",
+            "appendfsync is no: a crash of the machine may lose half a minute".into(),
+            "`redis-cli CONFIG SET appendfsync everysec`, and `appendfsync everysec` in redis.conf",
+        ),
+        (Tier::Fsync, None) => unchecked.push("appendfsync (the tier fsync rests on it)"),
+        (Tier::Memory, _) => {}
+    }
+}
+
+fn major_minor(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n\
+        maxmemory_policy:noeviction\r\naof_enabled:1\r\nrole:master\r\n";
+
+    fn config(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        let mut all: HashMap<String, String> = [
+            ("maxmemory-policy", "noeviction"),
+            ("appendonly", "yes"),
+            ("appendfsync", "everysec"),
+            ("no-appendfsync-on-rewrite", "no"),
+        ]
+        .into_iter()
+        .map(|(k, v)| (k.to_string(), v.to_string()))
+        .collect();
+        all.extend(pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())));
+        all
+    }
+
+    fn codes(info: Option<&str>, config: Option<&HashMap<String, String>>, tier: Tier) -> Vec<&'static str> {
+        judge(&Facts::read(info, config), tier).findings.iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn a_good_server_has_no_findings() {
+        assert!(codes(Some(INFO), Some(&config(&[])), Tier::Memory).is_empty());
+        let always = config(&[("appendfsync", "always")]);
+        assert!(codes(Some(INFO), Some(&always), Tier::Fsync).is_empty());
+    }
+
+    #[test]
+    fn each_thing_we_rely_on_is_refused_by_its_code() {
+        for (from, to, code) in [
+            ("redis_version:7.0.15", "redis_version:6.2.7", "version_too_old"),
+            ("redis_version:7.0.15", "redis_version:unstable", "version_too_old"),
+            ("redis_mode:standalone", "redis_mode:cluster", "cluster_mode"),
+            ("redis_mode:standalone", "redis_mode:sentinel", "sentinel_mode"),
+            ("role:master", "role:slave", "is_replica"),
+            ("maxmemory_policy:noeviction", "maxmemory_policy:allkeys-lru", "evicts_keys"),
+            ("aof_enabled:1", "aof_enabled:0", "aof_off"),
+        ] {
+            assert_eq!(codes(Some(&INFO.replace(from, to)), None, Tier::Memory), [code], "{to}");
+        }
+        for (name, value, tier, code) in [
+            ("maxmemory-policy", "volatile-lru", Tier::Memory, "evicts_keys"),
+            ("appendonly", "no", Tier::Memory, "aof_off"),
+            ("appendfsync", "no", Tier::Memory, "fsync_left_to_system"),
+            ("appendfsync", "everysec", Tier::Fsync, "fsync_too_weak"),
+        ] {
+            assert_eq!(codes(Some(INFO), Some(&config(&[(name, value)])), tier), [code], "{name} {value}");
+        }
+        let rests = config(&[("appendfsync", "always"), ("no-appendfsync-on-rewrite", "yes")]);
+        assert_eq!(codes(Some(INFO), Some(&rests), Tier::Fsync), ["fsync_rests_on_rewrite"]);
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_a_warning_that_names_it() {
+        let report = judge(&Facts::read(None, None), Tier::Fsync);
+        assert!(report.is_fit());
+        let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
+        for word in ["version", "role", "eviction", "append-only", "appendfsync"] {
+            assert!(finding.reason.contains(word), "{}", finding.reason);
+        }
+        assert_eq!(codes(Some(INFO), None, Tier::Memory), [""; 0]);
+        assert_eq!(codes(Some(INFO), None, Tier::Fsync), ["unchecked"]);
+    }
+
+    #[test]
+    fn valkey_is_judged_by_the_redis_it_is_compatible_with() {
+        let info = INFO.replace("7.0.15", "7.2.4\r\nvalkey_version:8.1.1");
+        let report = judge(&Facts::read(Some(&info), None), Tier::Memory);
+        assert_eq!(report.version.as_deref(), Some("valkey 8.1.1"));
+        assert!(report.findings.is_empty(), "{report:?}");
+    }
+}

@@ -1,0 +1,20 @@
+//! What producers and workers agree upon: ids, amounts, requests, their JSON, the keys. Pure: nothing here talks to Redis.
+
+pub mod amount;
+pub mod code;
+pub mod codes_name;
+pub mod envelope;
+pub mod fingerprint;
+pub mod ids;
+pub mod input;
+pub mod instant;
+pub mod job;
+pub mod keys;
+pub mod kinds;
+pub mod partition;
+pub mod payout_key;
+pub mod quantity;
+pub mod resource;
+pub mod span;
+pub mod spelling;
+pub mod tag;

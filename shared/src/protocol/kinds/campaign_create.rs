@@ -1,0 +1,43 @@
+//! A campaign, from nothing.
+
+use super::shape::kind;
+use crate::protocol::code::Code;
+use crate::protocol::codes_name::CodesName;
+use crate::protocol::ids::CampaignId;
+use crate::protocol::input::InputError;
+use crate::protocol::instant::Instant;
+use crate::protocol::quantity::{Limit, Quantity};
+
+kind! {
+    /// Creates a campaign.
+    CampaignCreate {
+        /// Its name.
+        campaign: CampaignId,
+        /// How much it may issue in all.
+        limit: Limit,
+        /// How much one customer may redeem; no bound if absent.
+        per_customer: Option<Quantity>,
+        /// The first instant at which it issues.
+        opens_at: Option<Instant>,
+        /// The first instant at which it no longer issues.
+        closes_at: Option<Instant>,
+        /// The uploaded codes of which each redemption takes one.
+        codes: Option<CodesName>,
+    }
+    check |request| match (request.opens_at, request.closes_at) {
+        (Some(opens), Some(closes)) if closes <= opens => Err(InputError::new(
+            Code::WindowEmpty,
+            "closes_at",
+            &closes.to_string(),
+            &format!("after opens_at, {opens}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl CampaignCreate {
+    /// A campaign that issues up to `limit`, at any time and to anybody.
+    pub fn new(campaign: CampaignId, limit: Limit) -> Self {
+        Self { campaign, limit, per_customer: None, opens_at: None, closes_at: None, codes: None }
+    }
+}

@@ -1,0 +1,212 @@
+//! The values of fields, each in its forms: as JSON has it, and as the text over which the fingerprint is taken, which the
+//! journal keeps, and which a script is sent.
+
+use std::borrow::Cow;
+
+use crate::protocol::amount::{Amount, Currency};
+use crate::protocol::code::Code;
+use crate::protocol::codes_name::CodesName;
+use crate::protocol::ids::{AccountId, CampaignId, CustomerId, Destination};
+use crate::protocol::input::InputError;
+use crate::protocol::instant::Instant;
+use crate::protocol::keys::Keys;
+use crate::protocol::quantity::{Limit, Quantity};
+
+/// How JSON has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Json {
+    /// A string, with the value's text.
+    Text,
+    /// A number, with the value's text.
+    Number,
+    /// A string with a time by RFC 3339; the text is in milliseconds since the Unix epoch.
+    Time,
+    /// Not at all: a command alone gives it.
+    Never,
+}
+
+/// How a script is sent a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Argument {
+    /// Its text.
+    Text,
+    /// The position of the key that this makes of its text.
+    Key(fn(&Keys, &str) -> String),
+}
+
+/// A value of a field.
+pub trait Value: Sized {
+    /// Its form in JSON.
+    const JSON: Json;
+    /// Its form in a script's arguments.
+    const ARGUMENT: Argument = Argument::Text;
+    /// Whether it may be absent.
+    const IS_OPTIONAL: bool = false;
+
+    /// Its text; `None` if it is absent.
+    fn text(&self) -> Option<Cow<'_, str>>;
+
+    /// Reads its text; an absent one has none.
+    fn from_text(text: &str) -> Option<Self>;
+
+    /// Reads a literal of JSON.
+    ///
+    /// # Errors
+    /// The field, the literal, and what is allowed.
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        Err(InputError::new(Code::UnknownField, field, literal, "left out: a command gives it"))
+    }
+
+    /// What it is where JSON leaves it out; `None` if it must be given.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    const JSON: Json = T::JSON;
+    const ARGUMENT: Argument = T::ARGUMENT;
+    const IS_OPTIONAL: bool = true;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        self.as_ref().and_then(T::text)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text.is_empty() { Some(None) } else { T::from_text(text).map(Some) }
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        T::from_json(field, literal).map(Some)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+/// Reads a JSON string.
+///
+/// # Errors
+/// [`Code::WrongType`] for any other literal.
+pub(crate) fn json_text<'a>(field: &str, literal: &'a str) -> Result<Cow<'a, str>, InputError> {
+    let wrong = || InputError::new(Code::WrongType, field, literal, "a JSON string");
+    match literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        None => Err(wrong()),
+        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
+        Some(_) => serde_json::from_str::<String>(literal).map(Cow::Owned).map_err(|_| wrong()),
+    }
+}
+
+macro_rules! texts {
+    ($($type:ident)*) => {$(
+        impl Value for $type {
+            const JSON: Json = Json::Text;
+
+            fn text(&self) -> Option<Cow<'_, str>> {
+                Some(self.as_str().into())
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                Self::parse(text).ok()
+            }
+
+            fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+                Self::parse(json_text(field, literal)?)
+            }
+        }
+    )*};
+}
+texts!(CampaignId AccountId CustomerId Destination);
+
+macro_rules! numbers {
+    ($($type:ident $new:ident $get:ident $parse:ident)*) => {$(
+        impl Value for $type {
+            const JSON: Json = Json::Number;
+
+            fn text(&self) -> Option<Cow<'_, str>> {
+                Some(self.$get().to_string().into())
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok().and_then(Self::$new)
+            }
+
+            fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+                Self::$parse(field, literal)
+            }
+        }
+    )*};
+}
+numbers!(Amount from_minor minor parse_minor  Quantity new get parse  Limit new get parse);
+
+impl Value for Currency {
+    const JSON: Json = Json::Text;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.code().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        json_text(field, literal)?.parse()
+    }
+}
+
+impl Value for Instant {
+    const JSON: Json = Json::Time;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.ms().to_string().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok().and_then(Self::from_ms)
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        Self::parse(field, &json_text(field, literal)?)
+    }
+}
+
+impl Value for CodesName {
+    const JSON: Json = Json::Never;
+    const ARGUMENT: Argument = Argument::Key(Keys::codes_named);
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.as_str().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+}
+
+/// Attempts and fences.
+impl Value for u64 {
+    const JSON: Json = Json::Number;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.to_string().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// A gateway's words, an operator's reason.
+impl Value for String {
+    const JSON: Json = Json::Text;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.as_str().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,18 @@
+//! Money that is spent at once.
+
+use super::shape::kind;
+use crate::protocol::amount::{Amount, Currency};
+use crate::protocol::ids::AccountId;
+
+kind! {
+    /// Takes money from an account for good.
+    Withdraw {
+        /// From which account.
+        account: AccountId,
+        /// How much, in minor units; more than nothing.
+        amount: Amount,
+        /// The account's own currency.
+        currency: Currency = Currency::default(),
+    }
+    check |request| request.amount.positive("amount").map(drop)
+}

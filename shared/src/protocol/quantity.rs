@@ -1,0 +1,60 @@
+//! How many coupons. Must not talk to Redis.
+
+use crate::protocol::amount::NUMBER_MAX;
+use crate::protocol::code::Code;
+use crate::protocol::input::InputError;
+
+macro_rules! number_type {
+    ($(#[$doc:meta])* $type:ident, $least:literal, $code:expr, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $type(u64);
+
+        impl $type {
+            /// Takes a number in range.
+            pub fn new(number: u64) -> Option<Self> {
+                ($least..=NUMBER_MAX).contains(&number).then_some(Self(number))
+            }
+
+            /// Reads plain decimal digits; the error names `field`.
+            pub fn parse(field: &str, text: &str) -> Result<Self, InputError> {
+                let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+                let number = if plain { text.parse().ok().and_then(Self::new) } else { None };
+                number.ok_or_else(|| InputError::new($code, field, text, $rule))
+            }
+
+            /// The number.
+            pub fn get(self) -> u64 {
+                self.0
+            }
+        }
+    };
+}
+
+number_type!(
+    /// How many coupons: 1 to 2^53 - 1.
+    Quantity, 1, Code::QuantityOutOfRange, "a whole number from 1 to 9007199254740991"
+);
+number_type!(
+    /// How many coupons at most: 0 to 2^53 - 1.
+    Limit, 0, Code::LimitOutOfRange, "a whole number from 0 to 9007199254740991"
+);
+
+impl Quantity {
+    /// The quantity that is meant when none is given.
+    pub const ONE: Self = Self(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_plain_digits_in_range() {
+        assert_eq!(Quantity::parse("quantity", "1").unwrap(), Quantity::ONE);
+        for bad in ["0", "-1", "1.5", "1e3", "9007199254740992", "", "+1", "99999999999999999999"] {
+            assert_eq!(Quantity::parse("quantity", bad).unwrap_err().code, Code::QuantityOutOfRange, "{bad}");
+        }
+        assert_eq!(Limit::parse("limit", "0").unwrap().get(), 0);
+    }
+}

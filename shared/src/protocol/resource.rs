@@ -1,0 +1,52 @@
+//! What requests spend from and act on. Must not talk to Redis.
+
+use std::fmt;
+
+use crate::protocol::ids::{AccountId, CampaignId};
+
+/// What a request spends from or acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Resource<'a> {
+    Campaign(&'a CampaignId),
+    Account(&'a AccountId),
+}
+
+impl<'a> Resource<'a> {
+    /// The id, without its type.
+    pub fn id(self) -> &'a str {
+        match self {
+            Self::Campaign(id) => id.as_str(),
+            Self::Account(id) => id.as_str(),
+        }
+    }
+
+    /// What the number is that a journal line shows after its request: the resource's state after the decision.
+    pub fn after(self) -> &'static str {
+        match self {
+            Self::Campaign(_) => "issued",
+            Self::Account(_) => "available",
+        }
+    }
+}
+
+impl<'a> From<&'a CampaignId> for Resource<'a> {
+    fn from(id: &'a CampaignId) -> Self {
+        Self::Campaign(id)
+    }
+}
+
+impl<'a> From<&'a AccountId> for Resource<'a> {
+    fn from(id: &'a AccountId) -> Self {
+        Self::Account(id)
+    }
+}
+
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Campaign(id) => write!(f, "campaign:{id}"),
+            Self::Account(id) => write!(f, "account:{id}"),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What is read of a namespace without a decision: its journal, its resources, what waits, who works.
+
+pub mod coupon;
+pub mod discovery;
+pub mod fetch;
+pub mod journal;
+pub mod outcome;
+pub mod parked;
+pub mod pressure;
+pub mod resources;
+pub mod waiting;
+pub mod workers;

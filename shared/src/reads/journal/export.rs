@@ -1,0 +1,85 @@
+//! A journal line as JSON: what `journal export` prints, one object a line.
+//!
+//! A contract (`docs/cli-json.md`): fields are only ever added. Amounts are integers in minor units.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::Line;
+use crate::protocol::kinds::{Fields, Json};
+use crate::protocol::partition::Partition;
+
+/// One decided job: what every line has, the fields of its kind under their own names (a time as `<name>_ms`), and the
+/// resource's state after it, as `issued` or `available`. What is absent is left out.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportLine<'a> {
+    partition: Partition,
+    line: &'a Line,
+}
+
+impl<'a> ExportLine<'a> {
+    /// The JSON form of `line`, which was decided in `partition`.
+    pub fn of(partition: Partition, line: &'a Line) -> Self {
+        Self { partition, line }
+    }
+}
+
+impl Serialize for ExportLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Line { seq, at_ms, by, id, event, code, after } = self.line;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("partition", &self.partition.number())?;
+        map.serialize_entry("seq", seq)?;
+        map.serialize_entry("at_ms", at_ms)?;
+        if !by.is_empty() {
+            map.serialize_entry("by", by)?;
+        }
+        map.serialize_entry("id", id.as_str())?;
+        map.serialize_entry("kind", event.kind().name())?;
+        map.serialize_entry("class", code.class_of_decision().name())?;
+        map.serialize_entry("code", code.name())?;
+        let mut written = Ok(());
+        event.each_field(&mut |field, text| {
+            let (Some(text), Ok(())) = (text, &written) else { return };
+            written = match (field.json, text.parse::<u64>()) {
+                (Json::Number, Ok(number)) => map.serialize_entry(field.name, &number),
+                (Json::Time, Ok(number)) => map.serialize_entry(&format!("{}_ms", field.name), &number),
+                _ => map.serialize_entry(field.name, &text),
+            };
+        });
+        written?;
+        if let Some(after) = after {
+            map.serialize_entry(event.resource().after(), after)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::partition::Partitions;
+
+    #[test]
+    fn a_line_has_the_fields_of_its_kind() {
+        let first = Partitions::ONE.iter().next().unwrap();
+        for (text, json) in [
+            (
+                "r1\tredeem\tredeemed\tsummer\tc42\t1\t57",
+                r#"{"partition":0,"seq":9,"at_ms":17,"id":"r1","kind":"redeem","class":"applied","code":"redeemed","campaign":"summer","customer":"c42","quantity":1,"issued":57}"#,
+            ),
+            (
+                "w1\twithdraw\taccount_not_found\ta1\t1250\tUSD\t",
+                r#"{"partition":0,"seq":9,"at_ms":17,"id":"w1","kind":"withdraw","class":"refused","code":"account_not_found","account":"a1","amount":1250,"currency":"USD"}"#,
+            ),
+            (
+                "create/account/a1\taccount_open\taccount_opened\ta1\t5\tUSD\t5",
+                r#"{"partition":0,"seq":9,"at_ms":17,"by":"ann","id":"create/account/a1","kind":"account_open","class":"applied","code":"account_opened","account":"a1","balance":5,"currency":"USD","available":5}"#,
+            ),
+        ] {
+            let by = if text.starts_with("create/") { "ann" } else { "" };
+            let line = super::super::read_line(text, 9, 17, by).unwrap();
+            assert_eq!(serde_json::to_string(&ExportLine::of(first, &line)).unwrap(), json);
+        }
+    }
+}
