@@ -1,7 +1,7 @@
 //! What every command has: where Redis is, which namespace is meant, how to print.
 //!
 //! Nothing is connected before a command asks, so a wrong command line never waits for a server. Relies on
-//! [`preflight`] for whether a server may be used at all.
+//! [`preflight`](tollgate::preflight) for whether a server may be used at all.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use tollgate::connect::{self, Origin, RedisOptions, Safety, Server};
 use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::{Actor, Namespace};
-use tollgate::preflight::{self, Finding, Tier};
+use tollgate::preflight::{Finding, Tier};
 use tollgate::span::span;
 use tollgate::{OpenError, Tollgate};
 
@@ -128,7 +128,7 @@ impl Context {
 
     /// What makes this server unsafe, for whoever lists all that is wrong: `--allow-unsafe-redis` let it pass.
     pub(crate) async fn unsafe_redis_problems(&self) -> anyhow::Result<Vec<Problem>> {
-        let report = preflight::check(&mut self.server().await?.link().await?, Tier::Memory).await?;
+        let report = self.server().await?.link().await?.preflight(Tier::Memory).await?;
         let problem =
             |finding: &Finding| Problem::new(Kind::UnsafeRedis, finding.reason.as_str(), finding.hint);
         Ok(report.refusals().map(problem).collect())
@@ -140,7 +140,7 @@ impl Context {
             let what = if started { "started the private redis" } else { "using the private redis" };
             say(format_args!("{what} in {} (set REDIS_URL to use another)", dir.display()));
         }
-        let report = preflight::check(&mut server.link().await?, Tier::Memory).await?;
+        let report = server.link().await?.preflight(Tier::Memory).await?;
         for finding in report.warnings() {
             warn(format_args!("{finding}"));
         }

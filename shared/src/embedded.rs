@@ -8,133 +8,30 @@
 
 mod binary;
 mod dir;
+mod error;
+mod options;
 mod process;
+mod ready;
 mod temporary;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
 pub use dir::{DIR_NAME, find_dir, find_dir_from};
+pub use error::EmbeddedError;
+pub use options::{AppendFsync, Options};
 pub use temporary::Temporary;
 
 use dir::{Layout, Lock};
-use process::{Ask, Health, Rewrite};
+use process::{Ask, Rewrite};
+use ready::{LOOK_EVERY, wait_ready};
 
-/// How long a started server may take until it answers at all.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long it may then take to read its data.
-const LOADED_WITHIN: Duration = Duration::from_secs(600);
 /// How long it may then take to write its append-only file anew.
 const REWRITTEN_WITHIN: Duration = Duration::from_secs(600);
 /// How long SHUTDOWN may take: it writes and syncs the append-only file.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// What Redis says in its log when it cuts a torn append-only file.
 const TRUNCATED: &str = "Truncating the AOF";
-/// Between two looks at a server that starts or stops.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Between two messages about a wait.
-const TELL_EVERY: Duration = Duration::from_secs(5);
-
-/// When the private server forces its append-only file to disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppendFsync {
-    /// Once a second: a crash of the machine may lose the last second or two.
-    EverySec,
-    /// Before each answer.
-    Always,
-}
-
-impl AppendFsync {
-    /// The word redis.conf uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::EverySec => "everysec",
-            Self::Always => "always",
-        }
-    }
-
-    /// Reads that word.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word.trim() {
-            "everysec" => Some(Self::EverySec),
-            "always" => Some(Self::Always),
-            _ => None,
-        }
-    }
-}
-
-/// How a private server is started.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// None: as it was started last, at first `everysec`. `Always` is also set on a server that runs
-    /// already; the weaker `EverySec` is not.
-    pub appendfsync: Option<AppendFsync>,
-    /// The redis-server binary; None: [`crate::env::TOLLGATE_REDIS_SERVER`], else the one in PATH.
-    pub binary: Option<PathBuf>,
-}
-
-/// The private server does not run, or does not stop.
-#[derive(Debug, Error)]
-pub enum EmbeddedError {
-    /// No binary in PATH.
-    #[error(
-        "redis-server is not installed, and no REDIS_URL is set\n\
-         hint: install it with `{install}`, or set REDIS_URL to a Redis 7.0 or later"
-    )]
-    NoBinary {
-        /// The command of this system's package manager.
-        install: &'static str,
-    },
-    /// The binary that was named does not exist or is not executable.
-    #[error("{path} (from TOLLGATE_REDIS_SERVER) is not an executable file", path = path.display())]
-    BadBinary {
-        /// What was named.
-        path: PathBuf,
-    },
-    /// The directory cannot be used.
-    #[error("the directory of the private redis, {path}: {what}", path = path.display())]
-    Dir {
-        /// The directory, or the file in it.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        what: String,
-    },
-    /// The server ended before it answered.
-    #[error("the private redis in {dir} ended at its start ({status}); its last words:\n{log}", dir = dir.display())]
-    Died {
-        /// Its directory.
-        dir: PathBuf,
-        /// How it ended.
-        status: String,
-        /// The end of its log.
-        log: String,
-    },
-    /// The server runs but does not answer.
-    #[error(
-        "the private redis in {dir} does not answer after {waited:?} ({detail}); its last words:\n{log}",
-        dir = dir.display()
-    )]
-    NotReady {
-        /// Its directory.
-        dir: PathBuf,
-        /// How long we waited.
-        waited: Duration,
-        /// What its socket said last.
-        detail: String,
-        /// The end of its log.
-        log: String,
-    },
-    /// SHUTDOWN was refused, or the server still runs.
-    #[error("the private redis in {dir} does not stop: {detail}", dir = dir.display())]
-    NotStopped {
-        /// Its directory.
-        dir: PathBuf,
-        /// What it said.
-        detail: String,
-    },
-}
 
 /// A running private server. Dropping this does not stop it.
 #[derive(Debug, Clone)]
@@ -341,35 +238,6 @@ fn rewrite(layout: &Layout) -> Result<(), EmbeddedError> {
         let (dir, log) = (layout.dir().to_path_buf(), layout.last_log_lines());
         EmbeddedError::NotReady { dir, waited: begun.elapsed(), detail, log }
     })
-}
-
-/// Waits until the server answers; `gone` tells that there is none to wait for any more (then: false).
-fn wait_ready(
-    layout: &Layout,
-    begun: Instant,
-    mut gone: impl FnMut() -> Result<bool, EmbeddedError>,
-) -> Result<bool, EmbeddedError> {
-    let mut told = Instant::now();
-    loop {
-        let (within, detail) = match process::health(layout.socket()) {
-            Health::Ready => return Ok(true),
-            Health::Loading => (LOADED_WITHIN, "it reads its data".to_string()),
-            Health::Silent(detail) => (READY_WITHIN, detail),
-        };
-        if gone()? {
-            return Ok(false);
-        }
-        let waited = begun.elapsed();
-        if waited > within {
-            let (dir, log) = (layout.dir().to_path_buf(), layout.last_log_lines());
-            return Err(EmbeddedError::NotReady { dir, waited, detail, log });
-        }
-        if told.elapsed() > TELL_EVERY {
-            told = Instant::now();
-            tracing::info!(dir = %layout.dir().display(), %detail, "waiting for the private redis");
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
 }
 
 /// A server that runs with `everysec` although `always` is asked for is told so; its data is ours.

@@ -15,6 +15,7 @@ pub mod partition;
 pub mod payout_key;
 pub mod quantity;
 pub mod resource;
+pub mod row;
 pub mod span;
 pub mod spelling;
 pub mod tag;

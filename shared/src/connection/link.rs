@@ -14,6 +14,33 @@ use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Value};
 
 use crate::connection::connect::Server;
 use crate::connection::failure::{Failure, Refusal, classify, classify_reply};
+use crate::connection::preflight::{Facts, Report, Tier, questions};
+
+impl Server {
+    /// A link from the pool, connected and greeted.
+    ///
+    /// # Errors
+    /// Always [`Failure::NotApplied`]: nothing was sent yet.
+    pub async fn link(&self) -> Result<Link, Failure> {
+        #[cfg(feature = "explore")]
+        if self.gate().is_some() {
+            return Ok(Link::gated(self.clone()));
+        }
+        Ok(Link::new(self.clone(), self.pooled().await?))
+    }
+
+    /// A connection of its own for commands that block for up to `block`.
+    ///
+    /// # Errors
+    /// As [`Server::link`].
+    pub async fn blocking_link(&self, block: Duration) -> Result<BlockingLink, Failure> {
+        #[cfg(feature = "explore")]
+        if self.gate().is_some() {
+            return Ok(BlockingLink::gated(self.clone(), block));
+        }
+        Ok(BlockingLink::new(self.clone(), block, self.dedicated(block).await?))
+    }
+}
 
 /// A pooled connection for calls that answer at once. Never put a blocking command on it.
 ///
@@ -145,6 +172,19 @@ impl Link {
             self.poison();
         }
         values
+    }
+
+    /// Asks the server about itself and judges the answers against the tier.
+    ///
+    /// # Errors
+    /// The server did not answer, or refuses every call (LOADING, NOAUTH). That a user may not call INFO or CONFIG
+    /// is no error but a warning that says what stays unchecked.
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    pub async fn preflight(&mut self, tier: Tier) -> Result<Report, Failure> {
+        let mut answers = self.run_pipeline(&questions()).await?.into_iter();
+        Ok(Facts::of(&mut answers)?.judge(tier))
     }
 
     /// Throws the connection away: its last reply was not the answer to its last question.

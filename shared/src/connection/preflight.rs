@@ -11,7 +11,6 @@ use std::str::FromStr;
 use redis::{FromRedisValue, Pipeline, Value};
 
 use crate::connection::failure::{Failure, Refusal};
-use crate::connection::link::Link;
 
 /// The oldest version whose scripts (`#!lua`) and streams we build on.
 const VERSION_MIN: (u32, u32) = (7, 0);
@@ -111,19 +110,6 @@ impl Report {
     fn warn(&mut self, code: &'static str, reason: String, hint: &'static str) {
         self.add(Severity::Warning, code, reason, hint);
     }
-}
-
-/// Asks the server about itself and judges the answers against the tier.
-///
-/// # Errors
-/// The server did not answer, or refuses every call (LOADING, NOAUTH). That a user may not call INFO or CONFIG
-/// is no error but a warning that says what stays unchecked.
-///
-/// # Cancel safety
-/// Reads only.
-pub async fn check(link: &mut Link, tier: Tier) -> Result<Report, Failure> {
-    let mut answers = link.run_pipeline(&questions()).await?.into_iter();
-    Ok(Facts::of(&mut answers)?.judge(tier))
 }
 
 /// What a server is asked; [`Facts::of`] reads the answers.

@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::EmbeddedError;
+use super::error::EmbeddedError;
 use crate::env;
 
 /// Valkey is the same server for our purposes.

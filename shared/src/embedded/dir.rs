@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{AppendFsync, EmbeddedError};
+use super::error::EmbeddedError;
+use super::options::AppendFsync;
 use crate::env;
 
 /// The name that is searched upward from the current directory.

@@ -14,7 +14,8 @@ use std::time::Duration;
 use redis::{Client, Connection, ConnectionAddr, IntoConnectionInfo, RedisError};
 
 use super::dir::Layout;
-use super::{AppendFsync, EmbeddedError};
+use super::error::EmbeddedError;
+use super::options::AppendFsync;
 
 /// A local server that takes longer than this to answer a PING is not ready.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);

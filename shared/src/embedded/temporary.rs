@@ -12,7 +12,10 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::dir::{Layout, Lock};
-use super::{AppendFsync, EmbeddedError, binary, process, wait_ready};
+use super::error::EmbeddedError;
+use super::options::AppendFsync;
+use super::ready::{LOOK_EVERY, wait_ready};
+use super::{binary, process};
 
 /// `$1` the server, `$2` its directory, `$3` its socket's directory (another one, if the path was long).
 const WATCHDOG: &str = r#"read -r _; kill -9 "$1"; rm -rf "$2" "$3""#;
@@ -97,7 +100,7 @@ impl Temporary {
         let lock = loop {
             match self.layout.try_lock()? {
                 Lock::Free(lock) => break lock,
-                Lock::Held => std::thread::sleep(super::LOOK_EVERY),
+                Lock::Held => std::thread::sleep(LOOK_EVERY),
             }
         };
         let binary = binary::find(None)?;

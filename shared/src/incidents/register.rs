@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::{Impact, Incident, Kind, Open, Reporter};
+use super::incident::{Incident, Open, Reporter};
+use super::kind::{Impact, Kind};
 
 /// How often what lasts is said again; also the window of [`BEGINS_MAX`].
 const REMIND_EVERY: Duration = Duration::from_secs(60);

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::{timeout, timeout_at};
 
-use super::Locks;
 use super::claim::{Claim, Round};
 use super::error::{Against, LockError};
 use super::held::HeldLock;
@@ -22,6 +21,7 @@ use super::options::LockOptions;
 use super::queue::Queue;
 use super::quorum::{Standing, Tally, Vote, valid_until};
 use super::seat::Subject;
+use super::token::token;
 use crate::connection::backoff::Backoff;
 use crate::connection::failure::Failure;
 use crate::protocol::ids::LockName;
@@ -33,7 +33,9 @@ const LOOK_EVERY: u32 = 8;
 
 /// A lock that somebody wants.
 pub(super) struct Wanted<'a> {
-    pub(super) locks: &'a Locks,
+    pub(super) nodes: &'a LockNodes,
+    /// What others see of this process.
+    pub(super) owner: &'a Arc<str>,
     pub(super) name: &'a LockName,
     pub(super) key: &'a str,
     pub(super) next_key: String,
@@ -96,7 +98,7 @@ impl Wanted<'_> {
 
     /// The votes of one node are never split: whoever comes first has it, and nobody has to wait for a turn.
     fn has_line(&self) -> bool {
-        self.locks.nodes.iter().count() > 1
+        self.nodes.iter().count() > 1
     }
 
     /// One attempt, after those of others in this process that are under way. What one that began after `since` was
@@ -124,11 +126,11 @@ impl Wanted<'_> {
         let subject = Subject {
             key: self.key.to_owned(),
             next_key: self.next_key.clone(),
-            token: super::token(&self.locks.owner),
+            token: token(self.owner),
             waiter: queue.line.waiter(),
             kept: Line::kept(longest_pause, node_timeout),
         };
-        let claim = Claim::new(&self.locks.nodes, subject, (ttl, node_timeout));
+        let claim = Claim::new(self.nodes, subject, (ttl, node_timeout));
         let Round { tally, sent_at } = claim.take(way).await;
         let anothers =
             |vote: &Option<Vote>| matches!(vote, Some(Vote::Taken { token }) if queue.is_anothers(token));
@@ -176,7 +178,7 @@ impl Wanted<'_> {
         if attempts % LOOK_EVERY != 2 {
             return;
         }
-        let look = look(&self.locks.nodes, self.key, self.options.node_timeout).await;
+        let look = look(self.nodes, self.key, self.options.node_timeout).await;
         let waited = since.elapsed();
         // Said at info once a wait, after a while that is long for this lock.
         if waited > self.options.ttl && queue.is_news(since) {

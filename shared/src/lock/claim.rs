@@ -16,14 +16,16 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::time::{timeout, timeout_at};
 
-use super::give_back::Background;
+use super::background::Background;
+use super::call::Call;
+use super::give_back::Leftover;
 use super::lease::Lease;
 use super::line::Way;
 use super::node::Permit;
 use super::nodes::LockNodes;
 use super::queue::Place;
 use super::quorum::{Standing, Tally, Vote};
-use super::seat::{Call, Seat, Subject};
+use super::seat::{Seat, Subject};
 use crate::connection::failure::Failure;
 
 /// A failed attempt waits at least so long for nodes that have not answered to hear its release.

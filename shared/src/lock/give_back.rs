@@ -5,13 +5,13 @@
 //! still be executed after a release that found nothing. If the process dies, the TTL ends what is left.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use futures_util::future::BoxFuture;
 
-use super::node::Node;
-use super::seat::{Released, Seat};
+use super::background::{Background, Busy};
 use crate::connection::backoff::Backoff;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -20,6 +20,30 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const FOUND_NOTHING: u32 = 3;
 /// How long a server may hang before it executes a take that was sent to it, for all we wait.
 const HANGS_AT_MOST: Duration = Duration::from_secs(60);
+
+/// What one more release came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Released {
+    Yes,
+    /// The token was not there.
+    FoundNothing,
+    NoAnswer,
+}
+
+/// What may have to be given back later.
+pub(super) trait Leftover: fmt::Debug + Send + Sync {
+    /// For how long it stands if nobody gives it back.
+    fn ttl(&self) -> Duration;
+
+    /// Whether a take of it was never answered, and may be executed at any time.
+    fn is_uncertain(&self) -> bool;
+
+    /// Where it is counted until it is given back.
+    fn background(&self) -> &Background;
+
+    /// One more try.
+    fn release_again(&self) -> BoxFuture<'_, Released>;
+}
 
 /// What is left on one node.
 #[derive(Debug, Default)]
@@ -38,61 +62,26 @@ struct Leftovers {
 
 #[derive(Debug)]
 struct Left {
-    seat: Arc<Seat>,
+    what: Arc<dyn Leftover>,
     /// From when on there is nothing left of it.
     ends_at: Instant,
     found_nothing: u32,
     _busy: Busy,
 }
 
-/// How much is still to be done in the background.
-#[derive(Debug, Clone)]
-pub(super) struct Background(watch::Sender<usize>);
-
-/// One thing that is being done in the background.
-#[derive(Debug)]
-pub(super) struct Busy(watch::Sender<usize>);
-
-impl Default for Background {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
-
-impl Background {
-    pub(super) fn busy(&self) -> Busy {
-        self.0.send_modify(|busy| *busy += 1);
-        Busy(self.0.clone())
-    }
-
-    /// Waits until nothing is left to do, or until `ends_at`; how much is left.
-    pub(super) async fn done(&self, ends_at: Instant) -> usize {
-        let mut busy = self.0.subscribe();
-        let idle = busy.wait_for(|busy| *busy == 0);
-        let _ = tokio::time::timeout_at(ends_at.into(), idle).await;
-        *self.0.borrow()
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.send_modify(|busy| *busy -= 1);
-    }
-}
-
 impl GiveBack {
-    /// Sees to it that the token of `seat` goes, on the current runtime.
-    pub(super) fn add(node: &Arc<Node>, seat: Arc<Seat>) {
-        let mut ends_at = Instant::now() + seat.ttl();
-        if seat.is_uncertain() {
+    /// Sees to it that this goes, on the current runtime.
+    pub(super) fn add(self: &Arc<Self>, what: Arc<dyn Leftover>) {
+        let mut ends_at = Instant::now() + what.ttl();
+        if what.is_uncertain() {
             ends_at += HANGS_AT_MOST;
         }
-        let busy = seat.background().busy();
-        let mut left = node.give_back.left();
-        left.insert(PAUSE_MIN, Left { seat, ends_at, found_nothing: 0, _busy: busy });
+        let busy = what.background().busy();
+        let mut left = self.left();
+        left.insert(PAUSE_MIN, Left { what, ends_at, found_nothing: 0, _busy: busy });
         if !left.served {
             left.served = true;
-            tokio::spawn(serve(Arc::clone(node)));
+            tokio::spawn(serve(Arc::clone(self)));
         }
     }
 
@@ -125,7 +114,7 @@ impl Leftovers {
 
 /// Marks that nobody serves any more if the task is dropped with its runtime.
 struct Serving {
-    node: Arc<Node>,
+    give_back: Arc<GiveBack>,
     /// Then it is marked already.
     ended: bool,
 }
@@ -133,17 +122,17 @@ struct Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         if !self.ended {
-            self.node.give_back.left().served = false;
+            self.give_back.left().served = false;
         }
     }
 }
 
-async fn serve(node: Arc<Node>) {
-    let mut serving = Serving { node, ended: false };
+async fn serve(give_back: Arc<GiveBack>) {
+    let mut serving = Serving { give_back, ended: false };
     let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
     loop {
         let next = {
-            let mut left = serving.node.give_back.left();
+            let mut left = serving.give_back.left();
             let next = left.next();
             // Under the same mutex as `add`, which begins another task from here on.
             left.served = next.is_some();
@@ -160,18 +149,18 @@ async fn serve(node: Arc<Node>) {
                 continue;
             }
         };
-        match left.seat.release_again().await {
+        match left.what.release_again().await {
             Released::Yes => backoff.reset(),
-            Released::FoundNothing if left.found_nothing + 1 < FOUND_NOTHING && left.seat.is_uncertain() => {
+            Released::FoundNothing if left.found_nothing + 1 < FOUND_NOTHING && left.what.is_uncertain() => {
                 backoff.reset();
                 left.found_nothing += 1;
                 let later = PAUSE_MIN * 10 * left.found_nothing;
-                serving.node.give_back.left().insert(later, left);
+                serving.give_back.left().insert(later, left);
             }
             Released::FoundNothing => backoff.reset(),
             Released::NoAnswer => {
                 let pause = backoff.next_pause();
-                serving.node.give_back.left().insert(pause, left);
+                serving.give_back.left().insert(pause, left);
                 tokio::time::sleep(pause).await;
             }
         }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::seat::Seat;
+use super::token::token;
 use crate::connection::backoff::Backoff;
 
 /// For so long after another was met at a name, its place in line is asked for.
@@ -64,7 +65,7 @@ struct Next {
 
 impl Line {
     pub(super) fn new(owner: &str) -> Self {
-        Self { waiter: super::token(owner).into(), state: Mutex::default() }
+        Self { waiter: token(owner).into(), state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_token_says_since_when_and_an_older_one_does_not() {
         let before = Instant::now();
-        let token = super::super::token("eu/web-1:17");
+        let token = crate::lock::token::token("eu/web-1:17");
         assert_eq!(owner_of(&token), "eu/web-1:17");
         assert!(since_of(&token).unwrap() >= before);
         for other in ["web-1:17/00ff", "by hand", "", "a/-", "a/99999999999999999999-1", "a/x-1"] {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::call::Call;
 use super::fitness::{Fitness, Peers};
 use super::give_back::GiveBack;
 use super::health::Health;
 use super::quorum::{Vote, quorum};
-use super::seat::Call;
 use crate::connection::connect::Server;
 use crate::connection::failure::{Failure, Refusal};
 use crate::connection::link::Link;
@@ -42,7 +42,7 @@ pub(super) struct Node {
     pub(super) health: Health,
     fitness: Fitness,
     /// What has still to be given back here.
-    pub(super) give_back: GiveBack,
+    pub(super) give_back: Arc<GiveBack>,
     /// What its failure means for locks, for the log.
     others: String,
 }
@@ -82,7 +82,7 @@ impl Node {
             takes: Arc::new(Semaphore::new(TAKES_MAX)),
             health: Health::default(),
             fitness: Fitness::new(index, Arc::clone(peers)),
-            give_back: GiveBack::default(),
+            give_back: Arc::default(),
             others,
         }
     }

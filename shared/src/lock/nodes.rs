@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use thiserror::Error;
 
+use super::background::Background;
 use super::fitness::Peers;
-use super::give_back::Background;
 use super::health::NodeState;
 use super::node::Node;
 use super::options::TTL_MAX;

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::give_back::{Background, GiveBack};
+use super::background::Background;
+use super::call::Call;
+use super::give_back::{Leftover, Released};
 use super::lease::Lease;
 use super::node::{Node, NodeLink, Permit};
 use super::quorum::Vote;
@@ -21,22 +24,6 @@ use crate::scripts::lock::{LineWord, LockKeys, Waiter, Word, extend, leave, line
 
 /// How long a late answer is waited for in the background at least, to give a late grant back.
 const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
-
-/// What is asked of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
-    Take,
-    /// The same, for somebody in line.
-    TakeInLine,
-    Extend,
-    Release,
-}
-
-impl Call {
-    pub(super) fn takes(self) -> bool {
-        matches!(self, Self::Take | Self::TakeInLine)
-    }
-}
 
 /// What a token is of, and whose.
 #[derive(Debug)]
@@ -48,15 +35,6 @@ pub(super) struct Subject {
     /// Who this process is in that line, and for how long its place is kept.
     pub(super) waiter: Arc<str>,
     pub(super) kept: Duration,
-}
-
-/// What one more release came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Released {
-    Yes,
-    /// The token was not there.
-    FoundNothing,
-    NoAnswer,
 }
 
 /// A token on one node.
@@ -91,6 +69,31 @@ enum Stands {
     Yes,
 }
 
+impl Leftover for Seat {
+    fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    fn is_uncertain(&self) -> bool {
+        self.uncertain.load(Ordering::Relaxed)
+    }
+
+    fn background(&self) -> &Background {
+        &self.background
+    }
+
+    fn release_again(&self) -> BoxFuture<'_, Released> {
+        Box::pin(async {
+            let _turn = self.turn.lock().await;
+            match self.in_turn(Call::Release).await {
+                Vote::Ours => Released::Yes,
+                Vote::Gone | Vote::Taken { .. } => Released::FoundNothing,
+                Vote::Broken(_) => Released::NoAnswer,
+            }
+        })
+    }
+}
+
 impl Seat {
     pub(super) fn new(
         node: &Arc<Node>,
@@ -114,16 +117,8 @@ impl Seat {
         }
     }
 
-    pub(super) fn ttl(&self) -> Duration {
-        self.ttl
-    }
-
     pub(super) fn node_timeout(&self) -> Duration {
         self.node_timeout
-    }
-
-    pub(super) fn background(&self) -> &Background {
-        &self.background
     }
 
     /// Whether the node said last that the token stands there.
@@ -134,10 +129,6 @@ impl Seat {
     /// Whether the token may be there, or get there.
     pub(super) fn may_stand(&self) -> bool {
         self.is_uncertain() || self.stands.load(Ordering::Relaxed) != Stands::No as u8
-    }
-
-    pub(super) fn is_uncertain(&self) -> bool {
-        self.uncertain.load(Ordering::Relaxed)
     }
 
     /// Whether this process is next in line, as the node said last.
@@ -195,7 +186,7 @@ impl Seat {
             return Vote::Ours;
         }
         let Ok(_permit) = self.node.permit(Call::Release, self.node_timeout).await else {
-            GiveBack::add(&self.node, Arc::clone(&self));
+            self.node.give_back.add(self.clone());
             return Vote::Broken(Failure::not_applied(Refusal::NoLink, "no link for a release"));
         };
         let vote = self.in_turn(Call::Release).await;
@@ -205,22 +196,12 @@ impl Seat {
             Vote::Broken(_) => false,
         };
         if !done {
-            GiveBack::add(&self.node, Arc::clone(&self));
+            self.node.give_back.add(self.clone());
         }
         match vote {
             // What a release leaves behind is right, whoever gave it back.
             Vote::Gone | Vote::Taken { .. } => Vote::Ours,
             vote => vote,
-        }
-    }
-
-    /// Once more, later.
-    pub(super) async fn release_again(&self) -> Released {
-        let _turn = self.turn.lock().await;
-        match self.in_turn(Call::Release).await {
-            Vote::Ours => Released::Yes,
-            Vote::Gone | Vote::Taken { .. } => Released::FoundNothing,
-            Vote::Broken(_) => Released::NoAnswer,
         }
     }
 

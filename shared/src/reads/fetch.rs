@@ -14,17 +14,9 @@ use crate::connection::link::{BlockingLink, Link};
 use crate::connection::reply::Reply;
 use crate::protocol::ids::QueueName;
 use crate::protocol::keys::{CONSUMER, GROUP, Keys};
+pub use crate::protocol::row::{Row, is_entry};
 use crate::scripts::ScriptError;
 use crate::scripts::take::{Begun, Noted, begin, note};
-
-/// The row in flight that a batch comes from: who shows key and token may settle what lies in it, nobody else.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Row {
-    /// The entry before it: an exclusive lower bound.
-    pub key: String,
-    /// Of whoever took it last.
-    pub token: String,
-}
 
 /// A batch that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,12 +253,6 @@ pub async fn read_row(
         delivered.extend(entries(Reply::of(reply?)?)?);
     }
     Ok(delivered)
-}
-
-/// Whether `text` is an id as Redis gives them to entries: `<ms>-<seq>`, 64 bits each.
-pub fn is_entry(text: &str) -> bool {
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok();
-    text.split_once('-').is_some_and(|(ms, seq)| number(ms) && number(seq))
 }
 
 /// The id of an entry. What cannot be one would be refused whenever the entry is settled.

@@ -5,7 +5,7 @@ use crate::protocol::ids::{Identity, QueueName};
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{parts, script};
 
-use super::ScriptError;
+use super::error::ScriptError;
 use super::queue::{QueueStatus, listed, with_registered};
 
 script!(

@@ -5,7 +5,7 @@ use crate::protocol::ids::{JobId, QueueName};
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{Keyword, Reply, keywords, parts, script};
 
-use super::{ScriptError, status, with_queues};
+use super::error::{ScriptError, status};
 
 script!(
     DEAD_RETRY, "dead_retry",
@@ -91,7 +91,7 @@ pub async fn retry(
         .key(keys.parked())
         .key(keys.dead())
         .arg(queues.len());
-    let mut call = with_queues(call, keys, queues);
+    let mut call = call.queues(keys, queues);
     ids.iter().for_each(|id| call.push_arg(id.as_str()));
     read(call.run(link).await?, ids.len(), |result| match result {
         Retried::Requeued => DeadResult::Requeued,

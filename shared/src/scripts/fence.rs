@@ -4,7 +4,7 @@ use crate::connection::link::Link;
 use crate::connection::random;
 use crate::scripts::script::{keywords, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     FENCE_MINT, "fence_mint", [parts::NUMBERS, parts::CLOCK],

@@ -5,7 +5,7 @@ use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{keywords, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     HAND_BACK, "hand_back", [

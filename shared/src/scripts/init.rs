@@ -9,7 +9,7 @@ use crate::protocol::partition::{Partition, Partitions};
 use crate::protocol::tag::Tag;
 use crate::scripts::script::{keywords, millis, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     INIT_META, "init_meta", [parts::NUMBERS, parts::FORMAT],

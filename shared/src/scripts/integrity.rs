@@ -4,7 +4,7 @@ use crate::connection::link::Link;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{keywords, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     INTEGRITY, "integrity", [parts::NUMBERS, parts::FORMAT, parts::CHECKS],

@@ -9,7 +9,7 @@ use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::scripts::script::{Reply, keywords, millis, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(LOCK_EXTEND, "lock_extend", [], keys [lock], args [nonce token ttl_ms], status ExtendStatus);
 script!(LOCK_RELEASE, "lock_release", [], keys [lock next], args [nonce token], status ReleaseStatus);

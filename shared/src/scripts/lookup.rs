@@ -10,7 +10,7 @@ use crate::protocol::ids::{Bucket, JobId};
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{Keyword, keywords, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     LOOKUP, "lookup", [

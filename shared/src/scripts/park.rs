@@ -9,8 +9,8 @@ use crate::protocol::instant::Instant;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{Keyword, keywords, parts, script};
 
+use super::error::{ScriptError, status};
 use super::settle::{Answer, Source};
-use super::{ScriptError, status};
 
 script!(
     PARK, "park",

@@ -22,8 +22,8 @@ pub use open::{
     of_account,
 };
 
-use super::settle::{Answer, Assembly, Missing, Policy, read};
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
+use super::settle::{Answer, Assembly, Missing, Policy, SETTLE, read};
 
 /// Longest note in bytes; a journal line keeps it for ever.
 pub const NOTE_BYTES_MAX: usize = 200;
@@ -203,7 +203,8 @@ fn kind_of(step: &Step<'_>) -> Kind {
 
 fn assembled(keys: &Keys, account: &AccountId, id: &JobId, step: &Step<'_>, by: Option<&Actor>) -> Call {
     let kind = kind_of(step);
-    let mut assembly = Assembly::new(keys, &QueueName::default(), Policy { by, ..Policy::default() }, "");
+    let mut assembly =
+        Assembly::new(SETTLE.call(), keys, &QueueName::default(), Policy { by, ..Policy::default() }, "");
     // A step has no fingerprint of its own: the receipt keeps the job's.
     assembly.push_job(kind, id, "");
     assembly.push_resource(Resource::Account(account));

@@ -5,7 +5,7 @@ use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{keywords, parts, script};
 
-use super::{ScriptError, status, with_queues};
+use super::error::{ScriptError, status};
 
 script!(
     PROMOTE, "promote",
@@ -57,7 +57,7 @@ pub async fn promote(
         .key(keys.scheduled())
         .key(keys.dead())
         .arg(limit);
-    let mut reply = with_queues(call, keys, queues).run(link).await?;
+    let mut reply = call.queues(keys, queues).run(link).await?;
     let Status::Promoted = status(&mut reply)?;
     Ok(Promotion {
         promoted: reply.number("promoted")?,

@@ -8,7 +8,7 @@ use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{keywords, parts, script};
 
-use super::{ScriptError, queue_lost, status as status_of};
+use super::error::{ScriptError, queue_lost, status as status_of};
 
 script!(
     QUEUE, "queue", [

@@ -6,7 +6,7 @@ use crate::connection::link::Link;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{keywords, millis, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     REAP, "reap", [parts::NUMBERS, parts::CLOCK, parts::CHECKS],

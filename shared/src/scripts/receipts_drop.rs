@@ -5,7 +5,7 @@ use crate::protocol::ids::{Bucket, QueueName};
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{keywords, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     RECEIPTS_DROP, "receipts_drop", [
@@ -79,7 +79,7 @@ pub async fn receipts_drop(
     call.push_arg(floor_hour);
     call.push_arg(hours);
     call.push_arg(pace.name());
-    let mut call = super::with_queues(call, keys, queues);
+    let mut call = call.queues(keys, queues);
     for hour in floor_hour..floor_hour + hours {
         call.push_key(keys.receipts(Bucket::Hour(hour)));
     }

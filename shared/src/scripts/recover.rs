@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::connection::link::Link;
 use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
-use crate::reads::fetch::Row;
+use crate::protocol::row::Row;
 use crate::scripts::script::{keywords, millis, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 script!(
     RECOVER, "recover",

@@ -6,8 +6,8 @@ use crate::protocol::ids::{Actor, JobId};
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{Keyword, keywords, parts, script};
 
+use super::error::{ScriptError, status};
 use super::queue::Apply;
-use super::{ScriptError, status};
 
 script!(
     REPAIR, "repair", [

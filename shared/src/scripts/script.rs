@@ -17,6 +17,8 @@ use redis::{Arg, Cmd, ToRedisArgs, Value};
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::connection::random;
+use crate::protocol::ids::QueueName;
+use crate::protocol::keys::Keys;
 
 pub(crate) use crate::connection::reply::{Keyword, Reply, keywords};
 #[cfg(any(test, feature = "sabotage"))]
@@ -198,6 +200,16 @@ impl Call {
 
     pub(crate) fn arg(mut self, arg: impl ToRedisArgs) -> Self {
         self.push_arg(arg);
+        self
+    }
+
+    /// Adds streams and rows in flight of `queues` to KEYS and their names to ARGV, as scripts over all queues want them.
+    pub(crate) fn queues(mut self, keys: &Keys, queues: &[QueueName]) -> Self {
+        for queue in queues {
+            self.push_key(keys.queue(queue));
+            self.push_key(keys.in_flight(queue));
+            self.push_arg(queue.as_str());
+        }
         self
     }
 

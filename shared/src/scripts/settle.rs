@@ -1,25 +1,25 @@
 //! `settle`: decides a batch of jobs of one partition. The one script that changes coupons and money.
 
-use std::time::Duration;
-
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::code::{Code, Stored};
 use crate::protocol::fingerprint::Fingerprint;
-use crate::protocol::ids::{Actor, JobId, QueueName};
+use crate::protocol::ids::{JobId, QueueName};
 use crate::protocol::instant::Instant;
 use crate::protocol::keys::Keys;
 use crate::protocol::kinds::{Settle, every_kind};
-use crate::reads::fetch::{Row, is_entry};
+use crate::protocol::row::is_entry;
 use crate::scripts::script::{Call, File, Part, Reply, file, parts, script};
 
-use super::{ScriptError, status};
+use super::error::{ScriptError, status};
 
 mod assembly;
 mod packed;
+mod policy;
 pub(super) use assembly::Assembly;
 #[cfg(feature = "explore")]
 pub use packed::texts as packed_texts;
+pub use policy::{Missing, Policy, Source};
 
 /// Beside the two that most batches have, which stand before it.
 macro_rules! rare_kinds {
@@ -173,40 +173,6 @@ pub async fn settle(
     settle_with(link, keys, queue, items, Policy::default()).await
 }
 
-/// What the settling side decides, not the sender.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Policy<'a> {
-    /// How long a payout's money is held at most while no attempt has begun; for ever if absent.
-    pub hold_ttl: Option<Duration>,
-    /// Who asks, for the journal; nobody for jobs of a queue.
-    pub by: Option<&'a Actor>,
-    /// What becomes of a job whose resource does not exist.
-    pub missing: Missing,
-    /// Whether jobs are decided against that wait for their time: `cancelled`, whatever they ask for.
-    pub cancels: bool,
-    /// The row that the jobs come from; none for what is settled directly.
-    pub source: Option<Source<'a>>,
-}
-
-/// Where the jobs of a call come from.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
-    /// The row in flight.
-    pub row: &'a Row,
-    /// The other entries that the caller read from it, which it does not settle by this call.
-    pub left: &'a [&'a str],
-}
-
-/// What becomes of a job whose resource does not exist.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Missing {
-    /// It is not decided: it may be asked again when the resource is there.
-    #[default]
-    Undecided,
-    /// It is refused for good: too many wait in dead for the same reason.
-    Refused,
-}
-
 /// [`settle`], with a [`Policy`].
 ///
 /// # Errors
@@ -243,7 +209,7 @@ pub async fn settle_with(
 
 fn assembled(keys: &Keys, queue: &QueueName, items: &[Item<'_>], policy: Policy<'_>) -> Call {
     let entries: Vec<&str> = items.iter().filter_map(|item| item.entry).collect();
-    let mut assembly = Assembly::new(keys, queue, policy, &entries.join(" "));
+    let mut assembly = Assembly::new(SETTLE.call(), keys, queue, policy, &entries.join(" "));
     for Item { id, request, fingerprint, .. } in items {
         assembly.push_job(request.kind(), id, &fingerprint.to_string());
         assembly.push_request(id, *request, policy);

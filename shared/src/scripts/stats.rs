@@ -1,17 +1,17 @@
 //! `stats`: the counters of one partition and its queues, all of one instant.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
-use crate::scripts::script::{Call, Reply, keywords, parts, script};
+use crate::scripts::script::{Call, Reply, Script, keywords, parts, script};
 
+use super::error::{ScriptError, status};
 use super::init::FORMAT;
 use super::queue::{self, QueueStatus};
-use super::{ScriptError, status, with_queues};
+pub use super::queue_problem::QueueProblem;
 
 script!(
     STATS, "stats",
@@ -108,53 +108,6 @@ pub struct QueueStats {
     pub ids: StreamIds,
 }
 
-/// What of a queue had been there and is gone, or is another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum QueueProblem {
-    /// The stream is a key of another type.
-    WrongType,
-    /// The stream is gone.
-    NoStream,
-    /// The stream counts fewer entries than it had been given: it was deleted and begun anew.
-    Replaced,
-    /// Its rows in flight are not what the head counts, or one cannot be read.
-    Rows,
-    /// It was open and is not in the list of queues.
-    Unlisted,
-}
-
-impl QueueProblem {
-    const ALL: [Self; 5] = [Self::WrongType, Self::NoStream, Self::Replaced, Self::Rows, Self::Unlisted];
-
-    /// The name in Redis and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WrongType => "wrong_type",
-            Self::NoStream => "no_stream",
-            Self::Replaced => "replaced",
-            Self::Rows => "rows",
-            Self::Unlisted => "unlisted",
-        }
-    }
-
-    /// The problem of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|problem| problem.name() == name)
-    }
-}
-
-impl fmt::Display for QueueProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WrongType => "its stream is a key of another type",
-            Self::NoStream => "its stream is gone",
-            Self::Replaced => "its stream was deleted and begun anew",
-            Self::Rows => "what it has in flight is damaged",
-            Self::Unlisted => "it is gone from the list of queues",
-        })
-    }
-}
-
 /// Whether a stream's ids follow the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StreamIds {
@@ -227,7 +180,7 @@ pub(super) async fn ask(
         .key(keys.dead())
         .key(keys.parked());
     last_key.into_iter().for_each(|key| _ = call.push_key(key));
-    let mut reply = with_queues(call, keys, queues).run(link).await?;
+    let mut reply = call.queues(keys, queues).run(link).await?;
     let Status::Stats = status(&mut reply)?;
     let at_ms = reply.number("at_ms")?;
     let mut fields = HashMap::new();
@@ -328,27 +281,21 @@ fn read_head(fields: &HashMap<String, String>) -> Result<Head, ScriptError> {
 /// # Errors
 /// As [`stats`].
 pub async fn read(link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
-    read_by(Read::Stats, link, keys).await
-}
-
-/// Which of the scripts that answer stats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Read {
-    Stats,
-    Survey,
+    read_by(&STATS, None, link, keys).await
 }
 
 /// The queues of a partition, then what the script answers of them: again if a queue was added in between.
-pub(super) async fn read_by(read: Read, link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
+pub(super) async fn read_by(
+    script: &'static Script,
+    last_key: Option<String>,
+    link: &mut Link,
+    keys: &Keys,
+) -> Result<PartitionStats, ScriptError> {
     /// A queue is added rarely; this many in a row is damage.
     const TRIES_MAX: usize = 5;
     for _ in 0..TRIES_MAX {
         let queues = queue::known(link, keys).await?;
-        let answer = match read {
-            Read::Stats => stats(link, keys, &queues).await,
-            Read::Survey => super::survey::survey(link, keys, &queues).await,
-        };
-        match answer {
+        match ask(script.call(), last_key.clone(), link, keys, &queues).await {
             Err(ScriptError::StaleKeys) => {}
             other => return other,
         }

@@ -5,8 +5,8 @@ use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{parts, script};
 
-use super::ScriptError;
-use super::stats::{PartitionStats, Read, Status, ask, read_by};
+use super::error::ScriptError;
+use super::stats::{PartitionStats, Status, ask, read_by};
 
 script!(
     SURVEY, "survey",
@@ -38,5 +38,5 @@ pub async fn survey(
 /// # Errors
 /// As [`survey`].
 pub async fn read(link: &mut Link, keys: &Keys) -> Result<PartitionStats, ScriptError> {
-    read_by(Read::Survey, link, keys).await
+    read_by(&SURVEY, Some(keys.resources()), link, keys).await
 }

@@ -5,7 +5,7 @@ use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
 use crate::scripts::script::{Call, Part, Reply, file, keywords, parts, script};
 
-use super::{ScriptError, queue_lost, status};
+use super::error::{ScriptError, queue_lost, status};
 
 /// What it takes to make a group again that is gone, which few takes have to.
 const MAKE_GROUP: Part = Part::Function(

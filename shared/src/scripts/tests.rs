@@ -1,6 +1,7 @@
 //! The headers of the scripts, compared with their wrappers and with the files.
 
 use super::*;
+use crate::connection::reply::Keyword;
 use crate::scripts::script::{File, Names};
 
 /// The lines of a header under one of its labels, each without the comment sign and the label.
@@ -72,7 +73,7 @@ fn every_header_says_what_its_wrapper_reads() {
         assert_eq!(sorted(listed(script, 2)), sorted(statuses), "{}: statuses", script.name);
         assert_eq!(sorted(listed(script, 4)), sorted(script.each.concat()), "{}: for each", script.name);
         for refusal in script.refusals {
-            assert!(Refused::of(refusal).is_some(), "{}: {refusal}", script.name);
+            assert!(error::Refused::of(refusal).is_some(), "{}: {refusal}", script.name);
         }
         let given = script.statuses.concat().into_iter().chain(script.each.concat());
         for word in given.chain(script.refusals.iter().copied()) {

@@ -2,13 +2,13 @@
 
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
-use tollgate::preflight::{self, Report, Tier};
+use tollgate::preflight::{Report, Tier};
 
 use crate::harness::{TestRedis, cmd, until};
 
 async fn report(redis: &Temporary, tier: Tier) -> Report {
     let mut link = TestRedis::server(redis).link().await.unwrap();
-    preflight::check(&mut link, tier).await.unwrap()
+    link.preflight(tier).await.unwrap()
 }
 
 fn refusals(report: &Report) -> Vec<&'static str> {
@@ -46,7 +46,7 @@ async fn a_replica_is_refused() {
     // The master does not exist: a replica without its master still says that it is one.
     link.run(&cmd(&["REPLICAOF", "127.0.0.1", "1"])).await.unwrap();
     until("the replica's role", async || {
-        let report = preflight::check(&mut link, Tier::Memory).await.unwrap();
+        let report = link.preflight(Tier::Memory).await.unwrap();
         (refusals(&report) == ["is_replica"]).then_some(())
     })
     .await;
@@ -64,13 +64,13 @@ async fn a_user_without_config_is_judged_by_info() {
         Server::open(Endpoint::parse(&options).unwrap())
     };
     let mut link = login("w").link().await.unwrap();
-    let report = preflight::check(&mut link, Tier::Memory).await.unwrap();
+    let report = link.preflight(Tier::Memory).await.unwrap();
     assert_eq!(refusals(&report), ["evicts_keys"]);
-    let report = preflight::check(&mut link, Tier::Fsync).await.unwrap();
+    let report = link.preflight(Tier::Fsync).await.unwrap();
     assert_eq!(report.warnings().map(|finding| finding.code).collect::<Vec<_>>(), ["unchecked"]);
 
     let mut link = login("blind").link().await.unwrap();
-    let report = preflight::check(&mut link, Tier::Memory).await.unwrap();
+    let report = link.preflight(Tier::Memory).await.unwrap();
     assert!(report.is_fit());
     let warning = report.warnings().next().unwrap();
     assert!(warning.reason.contains("version") && warning.reason.contains("eviction"), "{warning}");

@@ -8,7 +8,7 @@ use tollgate::connect::{self, ConnectError, Origin, Safety, Server};
 use tollgate::failure::Refusal;
 use tollgate::ids::QueueName;
 use tollgate::incidents::Kind;
-use tollgate::preflight::{self, Tier};
+use tollgate::preflight::Tier;
 use tollgate::scripts::{ScriptError, queue};
 use tollgate::{OpenError, Tollgate};
 use tracing::{error, info, warn};
@@ -69,7 +69,7 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
     // An attempt to pay must be on disk before its request goes out.
     let tier = if config.payout.gateway.is_some() { Tier::Fsync } else { Tier::Memory };
     let report = match server.link().await {
-        Ok(mut link) => preflight::check(&mut link, tier).await,
+        Ok(mut link) => link.preflight(tier).await,
         Err(failure) => Err(failure),
     };
     let report = match report {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates};
 
-use super::RedisOptions;
-use super::endpoint::EndpointError;
+use super::error::EndpointError;
+use super::options::RedisOptions;
 
 /// What the files held.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -4,18 +4,17 @@
 //! that is wrong. Must not show the password, in `Display`, `Debug` or an error.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionAddr, ConnectionInfo};
-use thiserror::Error;
-
-use crate::protocol::span::span;
 
 use super::certificates::Certificates;
-use super::{RESPONSE_TIMEOUT, RedisOptions, url};
+use super::error::{EndpointError, RESPONSE_TIMEOUT_MIN};
+use super::options::{RESPONSE_TIMEOUT, RedisOptions};
+use super::url;
 
 /// How long connecting may take, name lookup, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,51 +23,8 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Sent bytes that nobody acknowledges for this long end the connection (TCP_USER_TIMEOUT).
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
-/// Below this a slow fsync would look like a dead server.
-const RESPONSE_TIMEOUT_MIN: Duration = Duration::from_millis(50);
 /// A password file larger than this is some other file.
 const PASSWORD_FILE_BYTES_MAX: u64 = 4096;
-
-/// What is wrong with an address of Redis, or with what belongs to it.
-#[derive(Debug, Error)]
-#[allow(missing_docs, reason = "the messages say it")]
-pub enum EndpointError {
-    #[error("the redis url is empty; unset REDIS_URL to use the private server, or give {ALLOWED}")]
-    Empty,
-    #[error("the redis url `{0}` has no scheme; allowed: {ALLOWED}")]
-    NoScheme(String),
-    #[error("the redis url `{url}` has the scheme `{scheme}`; allowed: {ALLOWED}")]
-    Scheme { url: String, scheme: String },
-    #[error("{0} is not supported yet (`{1}`): give the address of one server, {ALLOWED}")]
-    NotYet(&'static str, String),
-    #[error(
-        "several hosts in one redis url mean Sentinel or Cluster, neither is supported yet (`{0}`): give the address of one server, {ALLOWED}"
-    )]
-    SeveralHosts(String),
-    #[error("the redis url `{url}` is wrong: {what}")]
-    Url { url: String, what: String },
-    #[error("a CA file is for rediss:// only")]
-    CaFileWithoutTls,
-    #[error("the CA file {path}: {what}", path = path.display())]
-    CaFile { path: PathBuf, what: String },
-    #[error("a client certificate is for rediss:// only")]
-    ClientCertificateWithoutTls,
-    #[error("a client certificate needs its key: give both, REDIS_CERT_FILE and REDIS_KEY_FILE")]
-    HalfAClientCertificate,
-    #[error("the client certificate {path}: {what}", path = path.display())]
-    ClientCertificate { path: PathBuf, what: String },
-    #[error("the password file {path}: {what}", path = path.display())]
-    PasswordFile { path: PathBuf, what: String },
-    #[error("REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set: unset one")]
-    TwoPasswords,
-    #[error("the redis user `{0}` has no password: set REDIS_PASSWORD or REDIS_PASSWORD_FILE")]
-    UserWithoutPassword(String),
-    #[error("the response timeout {given} is below {least}", given = span(*.0), least = span(RESPONSE_TIMEOUT_MIN))]
-    ResponseTimeout(Duration),
-}
-
-const ALLOWED: &str =
-    "redis://[[user]:password@]host[:port][/db], rediss://… (TLS), unix:///path/to/redis.sock[?db=n]";
 
 /// One server's address with its login, TLS and TCP settings.
 #[derive(Clone)]

@@ -13,10 +13,11 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, Value};
 use tokio::sync::watch;
 
-use super::inspection::Inspection;
-use super::{Endpoint, EndpointError, Found, Safety, probe};
+use super::endpoint::Endpoint;
+use super::error::EndpointError;
+use super::inspection::{Found, Inspection, Safety};
+use super::probe;
 use crate::connection::failure::{Failure, Refusal, classify_connect};
-use crate::connection::link::{BlockingLink, Link};
 
 /// The most pooled connections of a process; the agents of a worker hold about ten.
 const LINKS_MAX: usize = 64;
@@ -81,30 +82,6 @@ impl Server {
     #[cfg(feature = "explore")]
     pub(crate) fn gate(&self) -> Option<Arc<dyn crate::connection::gate::Gate>> {
         self.inner.gate.clone()
-    }
-
-    /// A link from the pool, connected and greeted.
-    ///
-    /// # Errors
-    /// Always [`Failure::NotApplied`]: nothing was sent yet.
-    pub async fn link(&self) -> Result<Link, Failure> {
-        #[cfg(feature = "explore")]
-        if self.gate().is_some() {
-            return Ok(Link::gated(self.clone()));
-        }
-        Ok(Link::new(self.clone(), self.pooled().await?))
-    }
-
-    /// A connection of its own for commands that block for up to `block`.
-    ///
-    /// # Errors
-    /// As [`Server::link`].
-    pub async fn blocking_link(&self, block: Duration) -> Result<BlockingLink, Failure> {
-        #[cfg(feature = "explore")]
-        if self.gate().is_some() {
-            return Ok(BlockingLink::gated(self.clone(), block));
-        }
-        Ok(BlockingLink::new(self.clone(), block, self.dedicated(block).await?))
     }
 
     /// The endpoint this server is at.

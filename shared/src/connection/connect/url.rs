@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use redis::ConnectionInfo;
 
-use super::endpoint::EndpointError;
+use super::error::EndpointError;
 
 /// A URL as typed without its secrets; for errors, where it may not even be a URL.
 pub(crate) fn redacted(url: &str) -> String {

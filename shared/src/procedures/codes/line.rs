@@ -6,8 +6,8 @@
 use crate::protocol::code::Code;
 use crate::protocol::input::InputError;
 
-use super::CODE_BYTES_MAX;
-
+/// Longest code in bytes.
+pub const CODE_BYTES_MAX: usize = 128;
 const RULE: &str = "one code of 1 to 128 bytes of UTF-8, without control characters or spaces around it";
 /// What a spreadsheet calls the column of codes, without spaces, hyphens and underscores.
 const HEADERS: [&str; 20] = [

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Codes;
+use super::list::Codes;
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::codes_name::CodesName;

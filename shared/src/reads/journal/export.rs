@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::Line;
+use super::line::Line;
 use crate::protocol::kinds::{Fields, Json};
 use crate::protocol::partition::Partition;
 
@@ -78,7 +78,7 @@ mod tests {
             ),
         ] {
             let by = if text.starts_with("create/") { "ann" } else { "" };
-            let line = super::super::read_line(text, 9, 17, by).unwrap();
+            let line = super::super::line::read_line(text, 9, 17, by).unwrap();
             assert_eq!(serde_json::to_string(&ExportLine::of(first, &line)).unwrap(), json);
         }
     }

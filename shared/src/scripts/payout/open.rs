@@ -10,8 +10,8 @@ use crate::protocol::amount::NUMBER_MAX;
 use crate::protocol::code::Code;
 use crate::protocol::ids::{AccountId, JobId};
 use crate::protocol::keys::Keys;
+use crate::scripts::error::{ScriptError, status};
 use crate::scripts::script::{keywords, parts, script};
-use crate::scripts::{ScriptError, status};
 
 script!(
     PAYOUTS_DUE,

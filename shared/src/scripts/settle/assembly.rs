@@ -11,7 +11,7 @@ use crate::protocol::resource::Resource;
 use crate::scripts::script::{Call, millis};
 
 use super::packed::Packed;
-use super::{Missing, Policy, SETTLE};
+use super::policy::{Missing, Policy};
 
 /// Where `kept` is in KEYS; a timeless id names no other bucket.
 const KEPT_POSITION: usize = 8;
@@ -45,15 +45,16 @@ enum Type {
 }
 
 impl<'a> Assembly<'a> {
+    /// On `call`, which is empty.
     pub(in crate::scripts) fn new(
+        call: Call,
         keys: &'a Keys,
         queue: &QueueName,
         policy: Policy<'_>,
         entries: &str,
     ) -> Self {
         let row = policy.source.map(|source| source.row);
-        let call = SETTLE
-            .call()
+        let call = call
             .key(keys.head())
             .key(keys.queue(queue))
             .key(keys.in_flight(queue))
