@@ -13,6 +13,7 @@
 
 mod bank;
 mod codes;
+mod context;
 mod head;
 mod holders;
 mod keyspace;
@@ -27,37 +28,15 @@ mod rules;
 mod state;
 
 pub use bank::{ReconcileError, reconcile};
+pub use context::Progress;
 pub use report::{Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Verdict, Violation};
 
 use crate::connection::failure::Failure;
-use crate::connection::link::Link;
-use crate::protocol::keys::Keys;
-use crate::protocol::partition::Partition;
 use crate::tollgate::Tollgate;
 
+use context::Room;
 use replay::Replay;
 use report::Findings;
-
-/// How far an audit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// The partition that is being replayed.
-    pub partition: u16,
-    /// The last line replayed.
-    pub seq: u64,
-    /// The head's seq when the replay began.
-    pub of: u64,
-}
-
-/// One partition while it is audited: what every step needs.
-struct Room<'a> {
-    tollgate: &'a Tollgate,
-    partition: Partition,
-    keys: &'a Keys,
-    link: &'a mut Link,
-    findings: &'a mut Findings,
-    progress: &'a (dyn Fn(Progress) + Sync),
-}
 
 /// Audits the whole namespace. `expect` holds positions that earlier audits printed: the history must still go
 /// through them. `progress` is called after each page of the journal.
@@ -107,7 +86,7 @@ async fn audit_partition(room: &mut Room<'_>, expect: Vec<Position>) -> Result<R
     let seq = began.as_ref().map_or(u64::MAX, |head| head.seq);
     replay.run_to(room, seq).await?;
     let mut claims = state::read_all(room, &replay.model).await?;
-    holders::read_all(room, &replay, &mut claims).await?;
+    holders::read_all(room, &replay.model, &replay.weigher, &mut claims).await?;
     let strays = state::index_strays(room, &replay.model).await?;
     // … and what was newer than the replay is compared on the way to a second head, at which the receipts
     // were counted.
@@ -119,9 +98,9 @@ async fn audit_partition(room: &mut Room<'_>, expect: Vec<Position>) -> Result<R
     replay.run_to(room, sizes.seq.max(tail)).await?;
     replay.open_payouts(room).await?;
     replay.finish(room, sizes.head.as_ref());
-    receipts::compare_sizes(room, &mut replay, &sizes).await?;
-    state::judge_strays(room, &replay, strays).await?;
-    holders::name_differences(room, &mut replay).await?;
+    receipts::compare_sizes(room, &replay.receipts, &sizes).await?;
+    state::judge_strays(room, &replay.model, replay.seq, strays).await?;
+    holders::name_differences(room, std::mem::take(&mut replay.claims.differing)).await?;
     codes::check(room, &replay.model).await?;
     head::conservation(room).await?;
     parked::check(room).await?;

@@ -5,36 +5,19 @@
 //! before the gateway hears of it, and at the gateway before the journal says that it paid.
 
 mod books;
+mod error;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use crate::connection::failure::Failure;
 use crate::protocol::amount::money;
 use crate::protocol::code::Code;
 use crate::tollgate::Tollgate;
 
 use super::report::{Check, Findings, Reconciled, Report, Sums};
-use books::{Bank, Journal, Known, Ours, Payment, PayoutName};
+pub use error::ReconcileError;
 
-/// Why the gateway's list cannot be compared.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// Redis did not answer.
-    #[error(transparent)]
-    Failure(#[from] Failure),
-    /// The file cannot be read.
-    #[error("the bank's ledger: {0}")]
-    File(#[from] std::io::Error),
-    /// A line of it is no payout.
-    #[error("the bank's ledger, line {line}: {what}")]
-    Line {
-        /// From 1.
-        line: usize,
-        /// What is wrong.
-        what: String,
-    },
-}
+use books::{Bank, Journal, Known, Ours, Payment, PayoutName};
 
 /// Compares the payouts of the whole namespace with the gateway's list at `path`: one JSON object a line, `{"key",
 /// "outcome": "paid" | "refused", "id", "account", "amount", "currency", "destination"}`, amounts in minor units.

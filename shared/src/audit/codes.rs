@@ -11,7 +11,7 @@ use crate::connection::failure::Failure;
 use crate::procedures::codes::Namer;
 use crate::protocol::codes_name::CodesName;
 
-use super::Room;
+use super::context::Room;
 use super::model::Model;
 use super::read::{fields, judge};
 use super::report::Check;

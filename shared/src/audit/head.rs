@@ -9,7 +9,7 @@ use crate::scripts::init::FORMAT;
 use crate::scripts::stats::{QueueStats, StreamIds};
 use crate::scripts::{ScriptError, stats};
 
-use super::Room;
+use super::context::Room;
 use super::read::{Field, damage, field, fields, judge, number, shown};
 use super::report::Check;
 

@@ -18,9 +18,9 @@ use crate::protocol::kinds::{Event, JobRequest, Redeem};
 use crate::protocol::resource::Resource;
 use crate::reads::journal::Line;
 
-use super::Room;
+use super::context::Room;
+use super::model::Model;
 use super::read::{Field, each_line, field, judge, number, pairs, scanned, shown};
-use super::replay::Replay;
 use super::report::Check;
 use super::state::Claims;
 
@@ -66,13 +66,13 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, replay: &Replay, per_customer: Option<u64>, items: Vec<Vec<u8>>) {
+    fn add(&mut self, weigher: &Weigher, per_customer: Option<u64>, items: Vec<Vec<u8>>) {
         for (customer, count) in pairs(items) {
             self.count += 1;
             let found = Some(count);
             match number(&found).filter(|count| *count > 0) {
                 Some(count) => {
-                    let share = u128::from(count).wrapping_mul(replay.weigher.weight_of(&customer));
+                    let share = u128::from(count).wrapping_mul(weigher.weight_of(&customer));
                     self.sum = self.sum.wrapping_add(share);
                     if let Some(most) = per_customer.filter(|most| count > *most) {
                         self.odd.push((customer, format!("at most {most}"), count.to_string()));
@@ -87,10 +87,11 @@ impl Sum {
 /// Reads the holders of every campaign that the model has.
 pub(super) async fn read_all(
     room: &mut Room<'_>,
-    replay: &Replay,
+    model: &Model,
+    weigher: &Weigher,
     claims: &mut Claims,
 ) -> Result<(), Failure> {
-    let campaigns: Vec<&CampaignId> = replay.model.campaigns.keys().collect();
+    let campaigns: Vec<&CampaignId> = model.campaigns.keys().collect();
     for chunk in campaigns.chunks(CHUNK) {
         let mut pipeline = Pipeline::with_capacity(3 * chunk.len());
         for id in chunk {
@@ -114,10 +115,10 @@ pub(super) async fn read_all(
             let (cursor, items) = scanned(page);
             if cursor == b"0" && before == after {
                 let mut sum = Sum::default();
-                sum.add(replay, per_customer(replay, id), items);
-                take(room, replay, claims, id, before, sum);
+                sum.add(weigher, per_customer(model, id), items);
+                take(room, model, claims, id, before, sum);
             } else {
-                read_long(room, replay, claims, id).await?;
+                read_long(room, model, weigher, claims, id).await?;
             }
         }
     }
@@ -134,15 +135,16 @@ fn add_reads(pipeline: &mut Pipeline, room: &Room<'_>, id: &CampaignId, cursor: 
 /// More holders than one reply takes, or one that moved: read until it does not move.
 async fn read_long(
     room: &mut Room<'_>,
-    replay: &Replay,
+    model: &Model,
+    weigher: &Weigher,
     claims: &mut Claims,
     id: &CampaignId,
 ) -> Result<(), Failure> {
     for _ in 0..TRIES {
         let mut sum = Sum::default();
-        let per_customer = per_customer(replay, id);
-        if let Some(seq) = scan(room, id, |items| sum.add(replay, per_customer, items)).await? {
-            take(room, replay, claims, id, seq, sum);
+        let per_customer = per_customer(model, id);
+        if let Some(seq) = scan(room, id, |items| sum.add(weigher, per_customer, items)).await? {
+            take(room, model, claims, id, seq, sum);
             return Ok(());
         }
     }
@@ -182,7 +184,7 @@ async fn scan(
 
 fn take(
     room: &mut Room<'_>,
-    replay: &Replay,
+    model: &Model,
     claims: &mut Claims,
     id: &CampaignId,
     seq: Option<u64>,
@@ -194,12 +196,11 @@ fn take(
         let positions: Vec<u64> = seq.into_iter().collect();
         room.findings.violation(Check::G1, campaign_name(id), &positions, expected, found, what);
     }
-    claims.holders(&replay.model, id, seq, sum.sum);
+    claims.holders(model, id, seq, sum.sum);
 }
 
 /// Names the customers of the campaigns whose holders differ: reads both sides again, with the customers.
-pub(super) async fn name_differences(room: &mut Room<'_>, replay: &mut Replay) -> Result<(), Failure> {
-    let differing = std::mem::take(&mut replay.claims.differing);
+pub(super) async fn name_differences(room: &mut Room<'_>, differing: Vec<CampaignId>) -> Result<(), Failure> {
     for (round, group) in differing.chunks(NAMED_AT_ONCE).enumerate() {
         let mut readings = HashMap::new();
         for id in group {
@@ -286,13 +287,8 @@ fn campaign_name(id: &CampaignId) -> String {
     Resource::Campaign(id).to_string()
 }
 
-fn per_customer(replay: &Replay, id: &CampaignId) -> Option<u64> {
-    replay
-        .model
-        .campaigns
-        .get(id)
-        .filter(|campaign| !campaign.unknown)
-        .and_then(|campaign| campaign.per_customer)
+fn per_customer(model: &Model, id: &CampaignId) -> Option<u64> {
+    model.campaigns.get(id).filter(|campaign| !campaign.unknown).and_then(|campaign| campaign.per_customer)
 }
 
 /// The campaign's seq; `None` if it has none that can be read.

@@ -78,7 +78,7 @@ pub(super) async fn check(
             let Some(partition) = tollgate.partitions().get(number) else { continue };
             let (keys, replay) = (tollgate.keys(partition), &replays[usize::from(number)]);
             findings.enter(number);
-            for name in state::unexplained(link, keys, replay, names).await? {
+            for name in state::unexplained(link, keys, (&replay.model, replay.seq), names).await? {
                 if told.insert(format!("{number}:{name}")) {
                     let check = if name.starts_with("hold:") { Check::G14 } else { Check::G9 };
                     let what = "its keys are there, but the journal does not know it";

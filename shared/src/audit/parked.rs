@@ -14,7 +14,7 @@ use crate::protocol::fingerprint::Fingerprint;
 use crate::reads::parked::Row;
 use crate::scripts::lookup::ParkedState;
 
-use super::Room;
+use super::context::Room;
 use super::read::{Field, fields, judge, scanned, shown};
 use super::report::Check;
 

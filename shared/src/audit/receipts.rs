@@ -15,12 +15,11 @@ use crate::protocol::ids::{Bucket, JobId};
 use crate::protocol::kinds::{Event, JobRequest};
 use crate::reads::journal::Line;
 
-use super::Room;
+use super::context::Room;
 use super::head::{self, Head};
 use super::holders::Weigher;
 use super::model::Model;
 use super::read::{Field, each_line, field, fields, judge, line_at, number, pairs, scanned, shown};
-use super::replay::Replay;
 use super::report::Check;
 
 /// Lines whose receipts are read at once.
@@ -381,17 +380,17 @@ pub(super) async fn sizes(room: &mut Room<'_>, receipts: &Receipts) -> Result<Si
 /// Compares the counts with the journal's, the replay being where they were taken.
 pub(super) async fn compare_sizes(
     room: &mut Room<'_>,
-    replay: &mut Replay,
+    receipts: &Receipts,
     sizes: &Sizes,
 ) -> Result<(), Failure> {
     let floor = sizes.head.as_ref().map_or(0, |head| head.floor_hour);
     let mut named = 0;
     for (bucket, size) in sizes.sizes.iter().copied() {
-        let expected = replay.receipts.count(bucket);
+        let expected = receipts.count(bucket);
         let is_settled = match bucket {
             Bucket::Hour(hour) => size == expected || hour < floor,
             // The floor may have risen under a payout that is still open.
-            Bucket::Kept => (expected..=expected + replay.receipts.absent_below_floor).contains(&size),
+            Bucket::Kept => (expected..=expected + receipts.absent_below_floor).contains(&size),
         };
         if is_settled {
             continue;

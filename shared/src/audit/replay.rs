@@ -12,6 +12,7 @@ use crate::protocol::partition::Partition;
 use crate::protocol::resource::Resource;
 use crate::reads::journal::{self, Entry, JournalDamage, Line, Overtaken};
 
+use super::context::{Progress, Room};
 use super::head::Head;
 use super::holders::Weigher;
 use super::model::Model;
@@ -20,7 +21,6 @@ use super::receipts::{Duty, Receipts};
 use super::report::{Check, Position};
 use super::rules;
 use super::state::Claims;
-use super::{Progress, Room};
 
 /// Entries of one page: one reply of a few hundred kilobytes when batches are full.
 const PAGE: usize = 200;

@@ -18,10 +18,9 @@ use crate::protocol::kinds::Fields;
 use crate::protocol::resource::Resource;
 use crate::reads::journal::Line;
 
-use super::Room;
+use super::context::Room;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
 use super::read::{Field, field, fields, judge, number, pairs, scanned, shown};
-use super::replay::Replay;
 use super::report::{Check, Findings};
 
 /// Resources of one pipeline.
@@ -375,10 +374,11 @@ fn is_known(model: &Model, name: &str) -> bool {
 /// Tells the members that no line explains, now that the replay has gone on.
 pub(super) async fn judge_strays(
     room: &mut Room<'_>,
-    replay: &Replay,
+    model: &Model,
+    replayed: u64,
     strays: Strays,
 ) -> Result<(), Failure> {
-    for name in unexplained(room.link, room.keys, replay, strays.names).await? {
+    for name in unexplained(room.link, room.keys, (model, replayed), strays.names).await? {
         let what = "a name in the index that the journal does not know";
         room.findings.violation(Check::G9, name, &[], "nothing", "a member of resources", what);
     }
@@ -387,7 +387,7 @@ pub(super) async fn judge_strays(
         let mut command = redis::cmd("ZSCORE");
         command.arg(room.keys.payouts()).arg(&member);
         let is_there = judge(room.link.run(&command).await)?.is_ok_and(|score| score != Value::Nil);
-        if is_there && open_payout(&replay.model, &member).is_none() {
+        if is_there && open_payout(model, &member).is_none() {
             let what = "a payout that the journal does not know as open";
             let name = format!("hold:{}", member.split_once('\t').map_or(member.as_str(), |(_, id)| id));
             room.findings.violation(Check::G14, name, &[], "nothing", "a member of payouts", what);
@@ -402,10 +402,10 @@ pub(super) async fn judge_strays(
 pub(super) async fn unexplained(
     link: &mut Link,
     keys: &Keys,
-    replay: &Replay,
+    (model, replayed): (&Model, u64),
     names: Vec<String>,
 ) -> Result<Vec<String>, Failure> {
-    let mut strays: Vec<String> = names.into_iter().filter(|name| !is_known(&replay.model, name)).collect();
+    let mut strays: Vec<String> = names.into_iter().filter(|name| !is_known(model, name)).collect();
     if strays.is_empty() {
         return Ok(strays);
     }
@@ -427,7 +427,7 @@ pub(super) async fn unexplained(
     let mut found = numbers.chunks(2);
     strays.retain(|name| {
         let (seq, exists) = found.next().map_or((None, None), |found| (found[0], found[1]));
-        let is_newer = seq.is_some_and(|seq| seq > replay.seq && seq <= head);
+        let is_newer = seq.is_some_and(|seq| seq > replayed && seq <= head);
         // Only holds go away again.
         let has_ended = exists == Some(0) && name.starts_with("hold:");
         !is_newer && !has_ended

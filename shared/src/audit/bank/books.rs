@@ -17,7 +17,7 @@ use crate::protocol::payout_key::KeyOwner;
 use crate::reads::journal;
 use crate::tollgate::Tollgate;
 
-use super::ReconcileError;
+use super::error::ReconcileError;
 
 /// Journal entries in one read.
 const PAGE: usize = 200;
