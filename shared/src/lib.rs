@@ -12,7 +12,6 @@ pub mod scripts;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
 
-pub mod audit;
 pub mod embedded;
 pub mod env;
 pub mod incidents;
@@ -24,7 +23,7 @@ pub use tollgate::{Init, OpenError, Packed, RETENTION_DEFAULT, Signpost, Tollgat
 #[cfg(feature = "explore")]
 pub use connection::gate;
 pub use connection::{backoff, connect, failure, link, preflight, random};
-pub use procedures::{codes, receipts, repair};
+pub use procedures::{codes, receipts};
 pub use protocol::{
     amount, code, codes_name, envelope, fingerprint, ids, input, instant, job, keys, kinds, partition,
     payout_key, quantity, resource, span, spelling, tag,

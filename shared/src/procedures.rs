@@ -2,4 +2,3 @@
 
 pub mod codes;
 pub mod receipts;
-pub mod repair;

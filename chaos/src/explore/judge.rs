@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use tollgate::Tollgate;
-use tollgate::audit;
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, CampaignId, JobId};
 use tollgate::journal;
@@ -12,6 +11,7 @@ use tollgate::kinds::Event;
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::partition::Partition;
+use tollgate_audit as audit;
 
 use super::bank::Bank;
 use super::scenario::{Scenario, Word};

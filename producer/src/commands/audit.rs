@@ -1,12 +1,12 @@
 //! `audit`: replays the journal and compares everything with it. What is checked and how is
-//! [`tollgate::audit`]'s; this asks, shows how far it is, and prints what came out.
+//! [`tollgate_audit`]'s; this asks, shows how far it is, and prints what came out.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tollgate::amount::money;
-use tollgate::audit::{Asked, Position, Reconciled, Report, Sums, Verdict, audit, reconcile};
+use tollgate_audit::{Asked, Position, Reconciled, Report, Sums, Verdict, audit, reconcile};
 
 use tollgate::{OpenError, Tollgate};
 

@@ -9,10 +9,10 @@ use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
 use tollgate::input::InputError;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
-use tollgate::repair::{self, Change, Noun};
 use tollgate::resource::Resource;
 use tollgate::scripts::queue::{self, Apply, Repair};
 use tollgate::scripts::repair::ParkedRepair;
+use tollgate_audit::repair::{self, Change, Noun};
 
 use crate::arguments;
 use crate::context::Context;

@@ -1,5 +1,5 @@
 //! `repair` and `repair_parked`: put right what was changed past the scripts, and note in the journal who did it and
-//! why. What is right, the caller has proved ([`crate::procedures::repair`]); that it still is, the scripts check.
+//! why. What is right, the caller has proved (the audit crate, by its model); that it still is, the scripts check.
 
 use crate::connection::link::Link;
 use crate::protocol::ids::{Actor, JobId};

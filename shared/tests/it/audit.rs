@@ -4,8 +4,8 @@
 mod busy;
 mod town;
 
-use tollgate::audit::{Check, Position, Report, Verdict};
 use tollgate::scripts::payout::Step;
+use tollgate_audit::{Check, Position, Report, Verdict};
 
 use crate::harness::cmd;
 
@@ -187,7 +187,7 @@ async fn rewrite(town: &mut Town, change: impl Fn(&str, &mut Vec<String>) -> boo
 }
 
 fn has(report: &Report, check: Check, resource: &str, position: u64) -> bool {
-    let is_it = |found: &tollgate::audit::Violation| {
+    let is_it = |found: &tollgate_audit::Violation| {
         found.check == check && found.resource == resource && found.positions.contains(&position)
     };
     report.violations.iter().any(is_it)

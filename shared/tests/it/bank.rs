@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use tollgate::amount::Amount;
-use tollgate::audit::{Report, Verdict, audit, reconcile};
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, Actor, JobId, Namespace, QueueName};
@@ -17,6 +16,7 @@ use tollgate::resource::Resource;
 use tollgate::scripts::payout::{Begin, Retry, Step, hold, step_by};
 use tollgate::scripts::settle::{Answer, Item, settle};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
+use tollgate_audit::{Report, Verdict, audit, reconcile};
 
 use crate::harness::{GATEWAY, TestRedis};
 
@@ -152,7 +152,7 @@ impl Books {
     async fn violations(&mut self) -> Vec<String> {
         let report = self.audit().await;
         assert_eq!(report.verdict == Verdict::Pass, report.violations.is_empty());
-        let text = |found: &tollgate::audit::Violation| {
+        let text = |found: &tollgate_audit::Violation| {
             format!("{}: {}; expected {}, found {}", found.resource, found.what, found.expected, found.found)
         };
         report.violations.iter().map(text).collect()

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::sync::Barrier;
-use tollgate::audit;
 use tollgate::code::Code;
 use tollgate::connect::Server;
 use tollgate::ids::{Bucket, Destination as Payee, JobId};
@@ -15,6 +14,7 @@ use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::promote;
 use tollgate::scripts::settle::Answer;
+use tollgate_audit as audit;
 
 use crate::space::*;
 

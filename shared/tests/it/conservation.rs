@@ -93,7 +93,7 @@ async fn entries_that_disappear_past_the_scripts_are_missed() {
             (gone, 0, 0),
             "{what}"
         );
-        let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+        let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
         assert!(
             report.violations.iter().any(|found| found.what.contains("deleted from their streams")),
             "{what}"
@@ -106,7 +106,7 @@ async fn entries_that_disappear_past_the_scripts_are_missed() {
         assert_eq!((stats.head.vanished, stats.head.lost, stats.is_conserved()), (0, gone, true), "{what}");
         let again = queue::repair(&mut s.link, &s.keys, &name, queue::Apply::Yes).await.unwrap();
         assert!(format!("{again:?}").contains("Intact"), "{what}: {again:?}");
-        let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+        let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
         assert_eq!(report.violations, [], "{what}");
     }
 }

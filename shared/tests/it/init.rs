@@ -154,7 +154,7 @@ async fn a_head_of_another_identity_or_format_is_refused_by_name() {
         let again = Tollgate::init(s.server.clone(), namespace.clone(), Partitions::ONE, DAY).await;
         assert!(again.unwrap_err().to_string().contains(field));
         let tollgate = Tollgate::open_unchecked(s.server.clone(), namespace).await.unwrap();
-        let report = tollgate::audit::audit(&tollgate, &[], &|_| {}).await.unwrap();
+        let report = tollgate_audit::audit(&tollgate, &[], &|_| {}).await.unwrap();
         let what = format!("{field} of the head is another");
         assert!(report.violations.iter().any(|violation| violation.what == what), "{:#?}", report.violations);
     }

@@ -105,7 +105,7 @@ async fn whatever_key_is_deleted_is_seen_as_the_table_says() {
             assert_eq!(s.number(&["DEL", &key]).await, 1, "{name} was there");
             let expected: BTreeSet<&str> = WORDS.into_iter().filter(|word| stats.contains(word)).collect();
             assert_eq!(found(s).await, expected, "stats without {name}");
-            let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+            let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
             assert_eq!(
                 !report.violations.is_empty(),
                 audit_fails,

@@ -88,7 +88,7 @@ async fn a_queued_job_waits_in_dead_and_is_decided_after_the_creation() {
         }
         let stats = s.stats().await;
         assert_eq!((counted(&stats.head), stats.dead, stats.parked), (0, 0, 0));
-        let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+        let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
         assert_eq!(report.violations, []);
     }
 }

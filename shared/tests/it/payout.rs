@@ -85,7 +85,7 @@ impl Bank {
 
     /// The model comes to the same.
     async fn audited(&mut self) {
-        let report = tollgate::audit::audit(&self.tollgate, &[], &|_| {}).await.unwrap();
+        let report = tollgate_audit::audit(&self.tollgate, &[], &|_| {}).await.unwrap();
         assert!(report.violations.is_empty(), "{:#?}", report.violations);
     }
 

@@ -30,7 +30,7 @@ fn jobs(count: usize) -> Vec<tollgate::job::Job> {
 
 /// What the audit says of the queue, in one text.
 async fn audited(s: &mut Space) -> String {
-    let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
     let of_queue = report.violations.iter().filter(|violation| violation.resource.starts_with("queue:"));
     of_queue.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

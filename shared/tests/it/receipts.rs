@@ -257,6 +257,6 @@ async fn a_floor_that_was_raised_wrongly_is_lowered_without_a_second_effect() {
     let told = s.park(&entries[0], Destination::Dead(Code::WorkerLost)).await.unwrap();
     assert!(matches!(told, tollgate::scripts::park::Parked::Answered(Answer::Replayed { .. })), "{told:?}");
     assert_eq!(s.dump().await.hash("campaign:c")["issued"], "3");
-    let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
     assert_eq!(report.violations, []);
 }

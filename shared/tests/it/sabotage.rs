@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate::audit::Check;
 use tollgate::code::{Class, Code};
 use tollgate::ids::{JobId, QueueName};
 use tollgate::job::Job;
@@ -15,6 +14,7 @@ use tollgate::scripts::park::Destination;
 use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::recover::Company;
 use tollgate::scripts::{dead, queue};
+use tollgate_audit::Check;
 
 use crate::harness::{GATEWAY, PAYOUT_KEY};
 use crate::space::*;
@@ -243,7 +243,7 @@ async fn complaints(run: &mut Run) -> Vec<String> {
     if dump.hash("campaign:c")["issued"] != issued.get("c").copied().unwrap_or_default().to_string() {
         found.push("G9: the journal has other redemptions than the campaign".to_owned());
     }
-    let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
     let taken =
         report.violations.iter().filter(|violation| matches!(violation.check, Check::G5 | Check::G10));
     found.extend(taken.map(|violation| violation.to_string()));

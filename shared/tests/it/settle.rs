@@ -646,7 +646,7 @@ async fn the_journal_keeps_who_asked() {
     let changed = tollgate::journal::Entry { by: "bob".to_owned(), ..entries[0].clone() };
     assert_eq!(entries[0].expected_hash(""), entries[0].hash);
     assert_ne!(changed.expected_hash(""), entries[0].hash);
-    let report = tollgate::audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
     assert_eq!(report.violations, []);
     assert_eq!((report.by[0].by.as_str(), report.by[0].lines), ("ann", 1));
 }

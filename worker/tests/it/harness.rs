@@ -162,7 +162,7 @@ impl Space {
     /// Waits until nothing waits and nothing is in flight; audits; answers the counters.
     pub(crate) async fn drained(&self) -> PartitionStats {
         let stats = self.emptied().await;
-        let report = tollgate::audit::audit(&self.gate, &[], &|_| {}).await.unwrap();
+        let report = tollgate_audit::audit(&self.gate, &[], &|_| {}).await.unwrap();
         assert!(report.violations.is_empty(), "{:#?}", report.violations);
         stats
     }

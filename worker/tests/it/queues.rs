@@ -230,7 +230,7 @@ async fn a_stream_that_a_plain_xadd_made_is_found_and_one_that_nobody_can_serve_
         worker.says(why).await;
         assert!(worker.log().contains(stream.as_str()), "{}", worker.log());
     }
-    let report = tollgate::audit::audit(&space.gate, &[], &|_| {}).await.unwrap();
+    let report = tollgate_audit::audit(&space.gate, &[], &|_| {}).await.unwrap();
     let told: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
     for words in
         ["(partition 7): jobs were sent to a partition", "queue:a b (partition 0): jobs were sent to a queue"]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::space::queued;
 use tollgate::RETENTION_DEFAULT;
 use tollgate::Tollgate;
-use tollgate::audit::{Check, Report, Verdict};
 use tollgate::code::Code;
 use tollgate::fetch::{Delivered, Taken};
 use tollgate::fingerprint::Fingerprint;
@@ -22,6 +21,7 @@ use tollgate::scripts::promote::promote;
 use tollgate::scripts::receipts_drop::Pace;
 use tollgate::scripts::settle::{Item, Policy, Source, settle};
 use tollgate::scripts::{dead, settle as settling};
+use tollgate_audit::{Check, Report, Verdict};
 
 use crate::harness::{GATEWAY, PAYOUT_KEY, cmd, until};
 

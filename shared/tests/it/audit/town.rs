@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::space::queued;
 use tollgate::Tollgate;
 use tollgate::amount::Amount;
-use tollgate::audit::{Position, Report, Verdict, audit};
 use tollgate::code::Code;
 use tollgate::codes::Codes;
 use tollgate::fetch::{Take, Taken};
@@ -24,6 +23,7 @@ use tollgate::quantity::Quantity;
 use tollgate::scripts::park::{Destination, Parked, Parking, park};
 use tollgate::scripts::payout::{self, Begin, Retry, Step};
 use tollgate::scripts::settle::{Answer, Item, Policy, Source, settle_with};
+use tollgate_audit::{Position, Report, Verdict, audit};
 
 use crate::harness::{GATEWAY, PAYOUT_KEY, TestRedis, cmd};
 

@@ -1,0 +1,22 @@
+//! Why a gateway's list cannot be compared.
+
+use tollgate::failure::Failure;
+
+/// Why the gateway's list cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Redis did not answer.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// The file cannot be read.
+    #[error("the bank's ledger: {0}")]
+    File(#[from] std::io::Error),
+    /// A line of it is no payout.
+    #[error("the bank's ledger, line {line}: {what}")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+}

@@ -1,0 +1,297 @@
+//! Holders: how much each customer redeemed of a campaign, against the journal, without holding the customers.
+//!
+//! From the journal comes, for each campaign, the sum of quantity x weight(customer); from the holders key the sum
+//! of count x weight(customer), both mod 2^128. The weight is a 128-bit hash keyed afresh for each run, so two
+//! different sets of holders with one sum are a matter of 2^-128, and nobody can aim at it. Counts only rise, so the
+//! final count being within `per_customer` proves every earlier one. Only a campaign that differs is read again with
+//! its customers, to name them.
+
+use std::collections::HashMap;
+
+use redis::{Pipeline, Value};
+use sha2::{Digest, Sha256};
+
+use tollgate::code::Code;
+use tollgate::failure::Failure;
+use tollgate::ids::CampaignId;
+use tollgate::journal::Line;
+use tollgate::kinds::{Event, JobRequest, Redeem};
+use tollgate::resource::Resource;
+
+use super::context::Room;
+use super::model::Model;
+use super::read::{Field, each_line, field, judge, number, pairs, scanned, shown};
+use super::report::Check;
+use super::state::Claims;
+
+/// Campaigns of one pipeline.
+const CHUNK: usize = 32;
+/// Holders that are read at once, and so at one instant.
+const AT_ONCE: usize = 1_000;
+/// How often a campaign is read whose seq moves meanwhile.
+const TRIES: usize = 8;
+/// Campaigns whose holders are named in one reading of the journal, and how many readings there may be.
+const NAMED_AT_ONCE: usize = 16;
+const NAMING_ROUNDS_MAX: usize = 4;
+
+/// Weighs customers by a keyed hash: SHA-256 with a secret of this run in front, cut to 128 bits.
+pub(super) struct Weigher {
+    secret: [u8; 32],
+}
+
+impl Weigher {
+    pub(super) fn fresh() -> Self {
+        Self { secret: rand::random() }
+    }
+
+    pub(super) fn weight(&self, customer: &str) -> u128 {
+        self.weight_of(customer.as_bytes())
+    }
+
+    pub(super) fn weight_of(&self, bytes: &[u8]) -> u128 {
+        let digest = Sha256::new().chain_update(self.secret).chain_update(bytes).finalize();
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        u128::from_be_bytes(first)
+    }
+}
+
+/// The holders of one campaign as far as they were read.
+#[derive(Default)]
+struct Sum {
+    sum: u128,
+    count: u64,
+    /// Customers with a count that cannot be, and why.
+    odd: Vec<(Vec<u8>, String, String)>,
+}
+
+impl Sum {
+    fn add(&mut self, weigher: &Weigher, per_customer: Option<u64>, items: Vec<Vec<u8>>) {
+        for (customer, count) in pairs(items) {
+            self.count += 1;
+            let found = Some(count);
+            match number(&found).filter(|count| *count > 0) {
+                Some(count) => {
+                    let share = u128::from(count).wrapping_mul(weigher.weight_of(&customer));
+                    self.sum = self.sum.wrapping_add(share);
+                    if let Some(most) = per_customer.filter(|most| count > *most) {
+                        self.odd.push((customer, format!("at most {most}"), count.to_string()));
+                    }
+                }
+                None => self.odd.push((customer, "a whole number from 1 on".to_owned(), shown(&found))),
+            }
+        }
+    }
+}
+
+/// Reads the holders of every campaign that the model has.
+pub(super) async fn read_all(
+    room: &mut Room<'_>,
+    model: &Model,
+    weigher: &Weigher,
+    claims: &mut Claims,
+) -> Result<(), Failure> {
+    let campaigns: Vec<&CampaignId> = model.campaigns.keys().collect();
+    for chunk in campaigns.chunks(CHUNK) {
+        let mut pipeline = Pipeline::with_capacity(3 * chunk.len());
+        for id in chunk {
+            add_reads(&mut pipeline, room, id, b"0");
+        }
+        let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+        for id in chunk {
+            let (Some(before), Some(page), Some(after)) = (replies.next(), replies.next(), replies.next())
+            else {
+                return Err(Failure::unknown("a reply is missing"));
+            };
+            let page = match judge(page)? {
+                Ok(page) => page,
+                Err(found) => {
+                    let what = "its holders cannot be read";
+                    room.findings.violation(Check::G1, campaign_name(id), &[], "a hash", found, what);
+                    continue;
+                }
+            };
+            let (before, after) = (seq_of(before)?, seq_of(after)?);
+            let (cursor, items) = scanned(page);
+            if cursor == b"0" && before == after {
+                let mut sum = Sum::default();
+                sum.add(weigher, per_customer(model, id), items);
+                take(room, model, claims, id, before, sum);
+            } else {
+                read_long(room, model, weigher, claims, id).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_reads(pipeline: &mut Pipeline, room: &Room<'_>, id: &CampaignId, cursor: &[u8]) {
+    let key = room.keys.campaign(id);
+    pipeline.cmd("HGET").arg(&key).arg("seq");
+    pipeline.cmd("HSCAN").arg(room.keys.holders(id)).arg(cursor).arg("COUNT").arg(AT_ONCE);
+    pipeline.cmd("HGET").arg(&key).arg("seq");
+}
+
+/// More holders than one reply takes, or one that moved: read until it does not move.
+async fn read_long(
+    room: &mut Room<'_>,
+    model: &Model,
+    weigher: &Weigher,
+    claims: &mut Claims,
+    id: &CampaignId,
+) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        let mut sum = Sum::default();
+        let per_customer = per_customer(model, id);
+        if let Some(seq) = scan(room, id, |items| sum.add(weigher, per_customer, items)).await? {
+            take(room, model, claims, id, seq, sum);
+            return Ok(());
+        }
+    }
+    room.findings.checked.in_progress += 1;
+    Ok(())
+}
+
+/// Reads all holders of a campaign, in steps; answers its seq if it did not move, `None` if it did. A holder may be
+/// read twice.
+async fn scan(
+    room: &mut Room<'_>,
+    id: &CampaignId,
+    mut take: impl FnMut(Vec<Vec<u8>>),
+) -> Result<Option<Option<u64>>, Failure> {
+    let mut cursor = b"0".to_vec();
+    let mut seq: Option<Option<u64>> = None;
+    loop {
+        let mut pipeline = Pipeline::with_capacity(3);
+        add_reads(&mut pipeline, room, id, &cursor);
+        let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+        let (Some(before), Some(page), Some(after)) = (replies.next(), replies.next(), replies.next()) else {
+            return Err(Failure::unknown("a reply is missing"));
+        };
+        let (before, after) = (seq_of(before)?, seq_of(after)?);
+        if before != after || seq.is_some_and(|seq| seq != before) {
+            return Ok(None);
+        }
+        seq = Some(before);
+        let (next, items) = scanned(judge(page)?.unwrap_or(Value::Nil));
+        take(items);
+        if next == b"0" {
+            return Ok(seq);
+        }
+        cursor = next;
+    }
+}
+
+fn take(
+    room: &mut Room<'_>,
+    model: &Model,
+    claims: &mut Claims,
+    id: &CampaignId,
+    seq: Option<u64>,
+    sum: Sum,
+) {
+    room.findings.checked.holders += sum.count;
+    for (customer, expected, found) in sum.odd {
+        let what = format!("what customer {} redeemed cannot be", String::from_utf8_lossy(&customer));
+        let positions: Vec<u64> = seq.into_iter().collect();
+        room.findings.violation(Check::G1, campaign_name(id), &positions, expected, found, what);
+    }
+    claims.holders(model, id, seq, sum.sum);
+}
+
+/// Names the customers of the campaigns whose holders differ: reads both sides again, with the customers.
+pub(super) async fn name_differences(room: &mut Room<'_>, differing: Vec<CampaignId>) -> Result<(), Failure> {
+    for (round, group) in differing.chunks(NAMED_AT_ONCE).enumerate() {
+        let mut readings = HashMap::new();
+        for id in group {
+            let reading = if round < NAMING_ROUNDS_MAX && !room.findings.is_full() {
+                read_named(room, id).await?
+            } else {
+                None
+            };
+            match reading {
+                Some(reading) => _ = readings.insert(id.clone(), reading),
+                None => {
+                    let what = "its holders do not add up to what the journal says";
+                    let (expected, found) = ("the journal's redemptions", "another sum");
+                    room.findings.violation(Check::G1, campaign_name(id), &[], expected, found, what);
+                }
+            }
+        }
+        if !readings.is_empty() {
+            compare_named(room, readings).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a campaign's holders were at a seq (or whenever, if it has none).
+struct Reading {
+    seq: u64,
+    holders: HashMap<Vec<u8>, Field>,
+}
+
+async fn read_named(room: &mut Room<'_>, id: &CampaignId) -> Result<Option<Reading>, Failure> {
+    for _ in 0..TRIES {
+        let mut holders = HashMap::new();
+        let keep =
+            |items| pairs(items).for_each(|(customer, count)| _ = holders.insert(customer, Some(count)));
+        if let Some(seq) = scan(room, id, keep).await? {
+            return Ok(Some(Reading { seq: seq.unwrap_or(u64::MAX), holders }));
+        }
+    }
+    Ok(None)
+}
+
+async fn compare_named(
+    room: &mut Room<'_>,
+    mut readings: HashMap<CampaignId, Reading>,
+) -> Result<(), Failure> {
+    // What each customer should hold, and the last line that says so.
+    let mut expected: HashMap<CampaignId, HashMap<Vec<u8>, (u64, u64)>> = HashMap::new();
+    let seq_max = readings.values().map(|reading| reading.seq).max().unwrap_or_default();
+    let keep = |line: Line| {
+        if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, quantity })), Code::Redeemed) =
+            (&line.event, line.code)
+            && readings.get(campaign).is_some_and(|reading| line.seq <= reading.seq)
+        {
+            let customers = expected.entry(campaign.clone()).or_default();
+            let held = customers.entry(customer.as_str().as_bytes().to_vec()).or_default();
+            *held = (held.0.saturating_add(quantity.get()), line.seq);
+        }
+        line.seq <= seq_max
+    };
+    each_line(room.link, room.keys, keep).await?;
+    for (id, reading) in &mut readings {
+        let name = campaign_name(id);
+        let tell =
+            |room: &mut Room<'_>, customer: &[u8], positions: &[u64], expected: String, found: &Field| {
+                let customer = String::from_utf8_lossy(customer);
+                let what = format!("customer {customer} holds another quantity than the journal says");
+                room.findings.violation(Check::G1, name.as_str(), positions, expected, shown(found), what);
+            };
+        for (customer, (count, seq)) in expected.remove(id).unwrap_or_default() {
+            let found = reading.holders.remove(&customer).flatten();
+            if found.as_deref() != Some(count.to_string().as_bytes()) {
+                tell(room, &customer, &[seq], format!("\"{count}\""), &found);
+            }
+        }
+        for (customer, found) in reading.holders.drain() {
+            tell(room, &customer, &[], "nothing".to_owned(), &found);
+        }
+    }
+    Ok(())
+}
+
+fn campaign_name(id: &CampaignId) -> String {
+    Resource::Campaign(id).to_string()
+}
+
+fn per_customer(model: &Model, id: &CampaignId) -> Option<u64> {
+    model.campaigns.get(id).filter(|campaign| !campaign.unknown).and_then(|campaign| campaign.per_customer)
+}
+
+/// The campaign's seq; `None` if it has none that can be read.
+fn seq_of(reply: Result<Value, Failure>) -> Result<Option<u64>, Failure> {
+    Ok(judge(reply)?.ok().and_then(|value| number(&field(value))))
+}

@@ -1,0 +1,146 @@
+//! What the journal alone proves of a partition's keys: the model after its last line, without looking at them.
+//!
+//! Only a whole journal proves anything: its entries must follow one another and its chain of hashes must hold. A
+//! resource of which a line was decided otherwise than the lines before it demand is proved by nothing.
+
+use std::collections::{BTreeMap, HashSet};
+
+use tollgate::code::Code;
+use tollgate::failure::Failure;
+use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::journal::{self, Entry};
+use tollgate::keys::Keys;
+use tollgate::kinds::{Event, Fields, JobRequest, Redeem};
+use tollgate::link::Link;
+
+use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
+use super::rules;
+
+/// Entries of one page.
+const PAGE: usize = 200;
+
+/// The fields of a key, in order.
+pub(crate) type RowFields = Vec<(String, String)>;
+
+/// The journal, replayed as far as it was read.
+pub(crate) struct Proof {
+    model: Model,
+    pub(crate) seq: u64,
+    pub(crate) hash: String,
+    after: Option<String>,
+    /// Resources of which the journal contradicts itself.
+    doubtful: HashSet<String>,
+    /// The campaign whose holders are counted, and what each has.
+    holders_of: Option<CampaignId>,
+    pub(crate) holders: BTreeMap<String, u64>,
+}
+
+impl Proof {
+    pub(crate) fn new(holders_of: Option<CampaignId>) -> Self {
+        Self {
+            model: Model::default(),
+            seq: 0,
+            hash: String::new(),
+            after: None,
+            doubtful: HashSet::new(),
+            holders_of,
+            holders: BTreeMap::new(),
+        }
+    }
+
+    /// Replays to the end. The inner error says why the journal proves nothing.
+    pub(crate) async fn go_on(
+        &mut self,
+        link: &mut Link,
+        keys: &Keys,
+    ) -> Result<Result<(), String>, Failure> {
+        loop {
+            let page = journal::page(link, keys, self.after.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            for entry in page {
+                let taken = match entry {
+                    Ok(entry) => self.take(&entry),
+                    Err(damage) => Err(damage.to_string()),
+                };
+                if let Err(why) = taken {
+                    return Ok(Err(why));
+                }
+            }
+            if is_last {
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    fn take(&mut self, entry: &Entry) -> Result<(), String> {
+        let at = entry.stream_id();
+        if entry.seq_first() != self.seq + 1 {
+            return Err(format!("journal entry {at} does not follow line {}", self.seq));
+        }
+        if entry.expected_hash(&self.hash) != entry.hash {
+            return Err(format!("the chain of hashes breaks at journal entry {at}"));
+        }
+        for line in entry.lines().map_err(|damage| damage.to_string())? {
+            if rules::apply(&mut self.model, &line, &|_| 0).is_some() {
+                self.doubtful.insert(line.event.resource().to_string());
+            }
+            if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, quantity })), Code::Redeemed) =
+                (&line.event, line.code)
+                && self.holders_of.as_ref() == Some(campaign)
+            {
+                let holds = self.holders.entry(customer.to_string()).or_default();
+                *holds = holds.saturating_add(quantity.get());
+            }
+        }
+        (self.seq, self.hash, self.after) = (entry.seq_last, entry.hash.clone(), Some(at));
+        Ok(())
+    }
+
+    fn is_proved(&self, resource: &str, unknown: bool) -> Result<(), String> {
+        if unknown {
+            return Err(format!("the journal does not have the beginning of {resource}"));
+        }
+        if self.doubtful.contains(resource) {
+            return Err(format!("the journal contradicts itself about {resource}: see `audit`"));
+        }
+        Ok(())
+    }
+
+    /// What the account's key must hold; `None` if there is no such account.
+    pub(crate) fn account(&self, id: &AccountId) -> Result<Option<RowFields>, String> {
+        let Some(account) = self.model.accounts.get(id) else { return Ok(None) };
+        self.is_proved(&format!("account:{id}"), account.unknown)?;
+        Ok(Some(named(&ACCOUNT_FIELDS, account.fields())))
+    }
+
+    /// What the campaign's key must hold; `None` if there is no such campaign.
+    pub(crate) fn campaign(&self, id: &CampaignId) -> Result<Option<RowFields>, String> {
+        let Some(campaign) = self.model.campaigns.get(id) else { return Ok(None) };
+        self.is_proved(&format!("campaign:{id}"), campaign.unknown)?;
+        Ok(Some(named(&CAMPAIGN_FIELDS, campaign.fields())))
+    }
+
+    /// What the key of an open payout must hold, as far as the journal tells; `None` if no such payout is open.
+    pub(crate) fn hold(&self, id: &JobId) -> Result<Option<RowFields>, String> {
+        let Some(hold) = self.model.holds.get(id) else { return Ok(None) };
+        self.is_proved(&format!("account:{}", hold.account), false)?;
+        Ok(Some(named(&HOLD_FIELDS, hold.fields())))
+    }
+
+    /// The open payouts.
+    pub(crate) fn holds(&self) -> Vec<JobId> {
+        let mut ids: Vec<JobId> = self.model.holds.keys().cloned().collect();
+        ids.sort();
+        ids
+    }
+
+    /// The members of the index of resources.
+    pub(crate) fn resources(&self) -> HashSet<String> {
+        let campaigns = self.model.campaigns.keys().map(|id| format!("campaign:{id}"));
+        campaigns.chain(self.model.accounts.keys().map(|id| format!("account:{id}"))).collect()
+    }
+}
+
+fn named<const N: usize>(names: &[&str; N], values: [String; N]) -> RowFields {
+    names.iter().map(|name| (*name).to_owned()).zip(values).collect()
+}

@@ -1,0 +1,72 @@
+//! What `settle` must have decided: the rule of each kind, one file each under the kind's name.
+//!
+//! Pure, and written from the specification (ARCHITECTURE.md), not from the scripts: a rule decides a line again from the
+//! model and the line's server time.
+
+use tollgate::code::Code;
+use tollgate::journal::Line;
+use tollgate::kinds::{Event, Fields, JobRequest, Operation, PayoutEvent};
+
+use super::model::Model;
+
+mod account;
+mod account_close;
+mod account_open;
+mod campaign_close;
+mod campaign_create;
+mod campaign_set_limit;
+mod deposit;
+mod payout;
+mod payout_begin;
+mod payout_not_sent;
+mod payout_post;
+mod payout_refuse;
+mod payout_review;
+mod payout_void;
+mod redeem;
+mod rule;
+mod step;
+#[cfg(test)]
+mod tests;
+mod withdraw;
+
+pub(super) use rule::Decision;
+use rule::{Rule, Weight};
+
+/// Decides the line again and takes over what it says it did. Answers what it should have said, if it says something else;
+/// the model then goes on from what the line says, so that one wrong line is told once.
+pub(super) fn apply(model: &mut Model, line: &Line, weight: Weight<'_>) -> Option<Decision> {
+    let rule = rule_of(&line.event);
+    let is_cancelled = line.code == Code::Cancelled && line.event.kind().is_queueable();
+    let decision = if is_cancelled { unchanged(model, line) } else { rule.decide(model, line) };
+    let before = model.after(line.event.resource());
+    let agrees = decision.is_none_or(|decision| decision.agrees(line, before));
+    rule.take_over(model, line, weight);
+    if agrees { None } else { decision }
+}
+
+/// A cancelled job changes nothing, whatever it asked for: nobody can say that it was not to be cancelled.
+fn unchanged(model: &Model, line: &Line) -> Option<Decision> {
+    let resource = line.event.resource();
+    (!model.is_unknown(resource)).then(|| Decision::new(Code::Cancelled, model.after(resource)))
+}
+
+fn rule_of(event: &Event) -> &dyn Rule {
+    match event {
+        Event::Job(JobRequest::Redeem(request)) => request,
+        Event::Job(JobRequest::Withdraw(request)) => request,
+        Event::Job(JobRequest::Payout(request)) => request,
+        Event::Operation(Operation::Deposit(request)) => request,
+        Event::Operation(Operation::AccountOpen(request)) => request,
+        Event::Operation(Operation::AccountClose(request)) => request,
+        Event::Operation(Operation::CampaignCreate(request)) => request,
+        Event::Operation(Operation::CampaignClose(request)) => request,
+        Event::Operation(Operation::CampaignSetLimit(request)) => request,
+        Event::Payout(PayoutEvent::PayoutBegin(step)) => step,
+        Event::Payout(PayoutEvent::PayoutPost(step)) => step,
+        Event::Payout(PayoutEvent::PayoutRefuse(step)) => step,
+        Event::Payout(PayoutEvent::PayoutReview(step)) => step,
+        Event::Payout(PayoutEvent::PayoutNotSent(step)) => step,
+        Event::Payout(PayoutEvent::PayoutVoid(step)) => step,
+    }
+}

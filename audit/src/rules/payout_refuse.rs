@@ -1,0 +1,27 @@
+//! The rule of `payout_refuse`.
+
+use tollgate::code::Code;
+use tollgate::journal::Line;
+use tollgate::kinds::PayoutRefuse;
+
+use super::rule::{Decision, Rule, Weight};
+use super::step::{Outcome, decide, take_over};
+use crate::model::Model;
+
+impl Rule for PayoutRefuse {
+    fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
+        decide(model, line, &self.account, |hold| {
+            if !hold.is_current(self.fence) {
+                Outcome::Stays(Code::Fenced)
+            } else if hold.refused + 1 == hold.attempts {
+                Outcome::GoesBack(Code::PayoutRefused)
+            } else {
+                Outcome::Stays(Code::NeedsReview)
+            }
+        })
+    }
+
+    fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
+        take_over(model, line, &self.account, |hold| hold.refused = hold.refused.saturating_add(1));
+    }
+}

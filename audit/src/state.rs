@@ -1,0 +1,445 @@
+//! Campaigns, accounts and open payouts as Redis holds them, against the model; and the index of the names.
+//!
+//! A resource is read in one HMGET with the seq of its last change. If that is not after the replay, it is compared
+//! at once. If it is, what was read is kept as a *claim*, and compared when the replay arrives at that seq: at that
+//! line the model is exactly what was read. So nothing that is in motion has to be read again, and nothing remains
+//! undecided: a claim that no line resolves is damage.
+
+use std::collections::HashMap;
+
+use redis::{Pipeline, Value};
+
+use tollgate::amount::money;
+use tollgate::failure::Failure;
+use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::journal::Line;
+use tollgate::keys::Keys;
+use tollgate::kinds::Fields;
+use tollgate::link::Link;
+use tollgate::resource::Resource;
+
+use super::context::Room;
+use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
+use super::read::{Field, field, fields, judge, number, pairs, scanned, shown};
+use super::report::{Check, Findings};
+
+/// Resources of one pipeline.
+const CHUNK: usize = 500;
+
+/// What was read of resources that are newer than the replay, by their name (see [`Subject`]).
+#[derive(Default)]
+pub(super) struct Claims {
+    values: HashMap<String, (u64, Vec<Field>)>,
+    /// Holds that were not there, or not in `payouts`: they have ended since the replay, or are damage.
+    gone: Vec<(JobId, &'static str)>,
+    /// Of campaigns: the sum over the holders at that seq.
+    holders: HashMap<String, (u64, u128)>,
+    /// Campaigns whose holders differ from the model in sum.
+    pub(super) differing: Vec<CampaignId>,
+}
+
+/// What the journal says of one resource.
+struct Expected {
+    seq: u64,
+    names: &'static [&'static str],
+    values: Vec<String>,
+    is_unknown: bool,
+}
+
+/// What has a key of its own; shown as `campaign:<id>`, `account:<id>` or `hold:<id>`.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Resource(Resource<'a>),
+    Hold(&'a JobId),
+}
+
+impl std::fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Resource(resource) => write!(f, "{resource}"),
+            Self::Hold(id) => write!(f, "hold:{id}"),
+        }
+    }
+}
+
+impl Subject<'_> {
+    fn key(self, keys: &Keys) -> String {
+        match self {
+            Self::Resource(resource) => keys.resource(resource),
+            Self::Hold(id) => keys.hold(id),
+        }
+    }
+
+    fn expected(self, model: &Model) -> Option<Expected> {
+        Some(match self {
+            Self::Resource(Resource::Campaign(id)) => {
+                let campaign = model.campaigns.get(id)?;
+                let (seq, is_unknown) = (campaign.seq, campaign.unknown);
+                Expected { seq, names: &CAMPAIGN_FIELDS, values: campaign.fields().to_vec(), is_unknown }
+            }
+            Self::Resource(Resource::Account(id)) => {
+                let account = model.accounts.get(id)?;
+                let (seq, is_unknown) = (account.seq, account.unknown);
+                Expected { seq, names: &ACCOUNT_FIELDS, values: account.fields().to_vec(), is_unknown }
+            }
+            Self::Hold(id) => {
+                let hold = model.holds.get(id)?;
+                let (seq, values) = (hold.seq, hold.fields().to_vec());
+                Expected { seq, names: &HOLD_FIELDS, values, is_unknown: false }
+            }
+        })
+    }
+}
+
+impl Claims {
+    /// Compares what was claimed for this line's seq, now that the model has taken the line over.
+    pub(super) fn resolve(&mut self, findings: &mut Findings, model: &Model, line: &Line) {
+        if self.values.is_empty() && self.holders.is_empty() {
+            return;
+        }
+        let resource = line.event.resource();
+        self.resolve_one(findings, model, line.seq, Subject::Resource(resource));
+        if line.event.is_of_payout() {
+            self.resolve_one(findings, model, line.seq, Subject::Hold(&line.id));
+        }
+        if let Resource::Campaign(id) = resource {
+            let name = resource.to_string();
+            if self.holders.get(&name).is_some_and(|(seq, _)| *seq == line.seq)
+                && let Some((_, sum)) = self.holders.remove(&name)
+            {
+                self.compare_holders(model, id, sum);
+            }
+        }
+    }
+
+    fn resolve_one(&mut self, findings: &mut Findings, model: &Model, seq: u64, subject: Subject<'_>) {
+        let name = subject.to_string();
+        if self.values.get(&name).is_some_and(|(claimed, _)| *claimed == seq)
+            && let Some((_, found)) = self.values.remove(&name)
+        {
+            match subject.expected(model) {
+                Some(expected) if expected.seq == seq => compare(findings, &name, &expected, &found),
+                // The line changed nothing, or ended it.
+                _ => unfounded(findings, name, seq),
+            }
+        }
+    }
+
+    /// Takes what was read of a campaign's holders at `seq`.
+    pub(super) fn holders(&mut self, model: &Model, id: &CampaignId, seq: Option<u64>, sum: u128) {
+        match (seq, model.campaigns.get(id)) {
+            (Some(seq), Some(campaign)) if seq > campaign.seq => {
+                self.holders.insert(Resource::Campaign(id).to_string(), (seq, sum));
+            }
+            _ => self.compare_holders(model, id, sum),
+        }
+    }
+
+    fn compare_holders(&mut self, model: &Model, id: &CampaignId, sum: u128) {
+        if model.campaigns.get(id).is_some_and(|campaign| !campaign.unknown && campaign.holders != sum) {
+            self.differing.push(id.clone());
+        }
+    }
+
+    /// Tells what no line has resolved, the replay having passed every seq that was read.
+    pub(super) fn unresolved(&mut self, findings: &mut Findings, model: &Model) {
+        for (id, what) in self.gone.drain(..) {
+            if let Some(hold) = model.holds.get(&id) {
+                let expected = format!("an open payout, {}", hold.state);
+                findings.violation(Check::G14, format!("hold:{id}"), &[hold.seq], expected, "nothing", what);
+            }
+        }
+        for (name, (seq, _)) in self.values.drain() {
+            unfounded(findings, name, seq);
+        }
+        // A seq that no line has is told by the values.
+        self.holders.clear();
+    }
+}
+
+fn unfounded(findings: &mut Findings, name: String, seq: u64) {
+    let what = "its seq names no line that changed it";
+    findings.violation(Check::G9, name, &[seq], "the seq of its last change", seq, what);
+}
+
+fn compare(findings: &mut Findings, name: &str, expected: &Expected, found: &[Field]) {
+    if expected.is_unknown {
+        let what = "the journal does not have the line that made it";
+        return findings.violation(Check::G9, name, &[expected.seq], "its creation", "nothing", what);
+    }
+    if found.iter().all(Option::is_none) {
+        let what = "the journal says that it exists, but its key is gone";
+        let (positions, value) = ([expected.seq], expected.values.first().cloned().unwrap_or_default());
+        let first = expected.names.first().copied().unwrap_or_default();
+        return findings.violation(
+            check_of(first),
+            name,
+            &positions,
+            format!("{first} {value}"),
+            "nothing",
+            what,
+        );
+    }
+    let currency = expected.names.iter().position(|name| *name == "currency");
+    let currency = currency.and_then(|at| expected.values.get(at)).map_or("", String::as_str);
+    for ((name_of_field, expected_value), found) in expected.names.iter().zip(&expected.values).zip(found) {
+        if found.as_deref() != Some(expected_value.as_bytes()) {
+            let what = format!("{name_of_field} is not what the journal says");
+            let positions = [expected.seq];
+            let in_words = |value: Option<u64>| match value {
+                Some(value) if matches!(*name_of_field, "available" | "held" | "amount") => {
+                    format!(" ({})", money(u128::from(value), currency))
+                }
+                _ => String::new(),
+            };
+            let expected_words = in_words(expected_value.parse().ok());
+            let shown = format!("{}{}", shown(found), in_words(number(found)));
+            findings.violation(
+                check_of(name_of_field),
+                name,
+                &positions,
+                format!("{expected_value:?}{expected_words}"),
+                shown,
+                what,
+            );
+        }
+    }
+}
+
+fn check_of(field: &str) -> Check {
+    match field {
+        "limit" | "issued" | "per_customer" => Check::G1,
+        "available" | "held" => Check::G2,
+        // Of a hold.
+        "account" | "amount" | "destination" | "fingerprint" | "state" | "attempts" | "refused" | "fence" => {
+            Check::G14
+        }
+        _ => Check::G9,
+    }
+}
+
+/// Reads everything that the model has, and compares what is not newer than the replay.
+pub(super) async fn read_all(room: &mut Room<'_>, model: &Model) -> Result<Claims, Failure> {
+    let mut claims = Claims::default();
+    let campaigns = model.campaigns.keys().map(Resource::Campaign);
+    let resources = campaigns.chain(model.accounts.keys().map(Resource::Account)).map(Subject::Resource);
+    let mut subjects = resources.chain(model.holds.keys().map(Subject::Hold)).peekable();
+    while subjects.peek().is_some() {
+        let chunk: Vec<Subject<'_>> = subjects.by_ref().take(CHUNK).collect();
+        read_chunk(room, model, &chunk, &mut claims).await?;
+    }
+    Ok(claims)
+}
+
+async fn read_chunk(
+    room: &mut Room<'_>,
+    model: &Model,
+    chunk: &[Subject<'_>],
+    claims: &mut Claims,
+) -> Result<(), Failure> {
+    let mut pipeline = Pipeline::with_capacity(2 * chunk.len());
+    for subject in chunk {
+        let names: &[&str] = match subject {
+            Subject::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
+            Subject::Resource(Resource::Account(_)) => &ACCOUNT_FIELDS,
+            Subject::Hold(_) => &HOLD_FIELDS,
+        };
+        pipeline.cmd("HMGET").arg(subject.key(room.keys)).arg(names);
+        match subject {
+            Subject::Resource(resource) => {
+                pipeline.cmd("ZSCORE").arg(room.keys.resources()).arg(resource.to_string());
+            }
+            Subject::Hold(id) => {
+                let account = model.holds.get(id).map(|hold| hold.account.as_str()).unwrap_or_default();
+                pipeline.cmd("ZSCORE").arg(room.keys.payouts()).arg(format!("{account}\t{id}"));
+            }
+        }
+    }
+    let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+    for subject in chunk {
+        let (Some(values), Some(index)) = (replies.next(), replies.next()) else {
+            return Err(Failure::unknown("a reply is missing"));
+        };
+        let Some(expected) = subject.expected(model) else { continue };
+        let (name, positions) = (subject.to_string(), [expected.seq]);
+        // Of another type, an index holds nothing; that it cannot be read is told by `index_strays`.
+        let is_indexed = judge(index)?.is_ok_and(|score| score != Value::Nil);
+        match (judge(values)?, subject) {
+            (Ok(value), _) => {
+                let found = fields(value);
+                match (found.last().and_then(number), subject) {
+                    (Some(seq), _) if seq > expected.seq => {
+                        _ = claims.values.insert(name.clone(), (seq, found))
+                    }
+                    (None, Subject::Hold(id)) if found.iter().all(Option::is_none) => {
+                        claims.gone.push(((*id).clone(), "the payout is open, but its hold is gone"));
+                    }
+                    _ => compare(room.findings, &name, &expected, &found),
+                }
+            }
+            (Err(found), _) => {
+                let check = check_of(expected.names.first().copied().unwrap_or_default());
+                let what = "its key cannot be read";
+                room.findings.violation(check, name.as_str(), &positions, "a hash", found, what);
+            }
+        }
+        match subject {
+            _ if is_indexed => {}
+            Subject::Hold(id) => {
+                claims.gone.push((
+                    (*id).clone(),
+                    "the payout is open, but not in payouts: nobody would go on with it",
+                ));
+            }
+            Subject::Resource(_) => {
+                let (expected, found) = ("a member of resources", "no member of resources");
+                let what = "the journal says that it exists, but it is not in the index";
+                room.findings.violation(Check::G9, name, &positions, expected, found, what);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names in the index, and open payouts in `payouts`, that the journal does not have so far.
+pub(super) async fn index_strays(room: &mut Room<'_>, model: &Model) -> Result<Strays, Failure> {
+    let (resources, payouts) = (room.keys.resources(), room.keys.payouts());
+    let names = scan(room, &resources, "index", |member| !is_known(model, member)).await?;
+    let payouts = scan(room, &payouts, "payouts", |member| open_payout(model, member).is_none()).await?;
+    Ok(Strays { names, payouts })
+}
+
+/// Members of the two indexes that the replay did not know when they were read.
+pub(super) struct Strays {
+    names: Vec<String>,
+    payouts: Vec<String>,
+}
+
+/// The members of a sorted set that are strange, each once.
+async fn scan(
+    room: &mut Room<'_>,
+    key: &str,
+    name: &str,
+    is_strange: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, Failure> {
+    let mut strays = Vec::new();
+    let mut cursor = b"0".to_vec();
+    loop {
+        let mut command = redis::cmd("ZSCAN");
+        command.arg(key).arg(&cursor).arg("COUNT").arg(1000);
+        let value = match judge(room.link.run(&command).await)? {
+            Ok(value) => value,
+            Err(found) => {
+                let what = "it cannot be read";
+                room.findings.violation(Check::G9, name, &[], "a sorted set", found, what);
+                return Ok(strays);
+            }
+        };
+        let (next, items) = scanned(value);
+        for (member, _) in pairs(items) {
+            let member = String::from_utf8_lossy(&member).into_owned();
+            if is_strange(&member) {
+                strays.push(member);
+            }
+        }
+        if next == b"0" {
+            strays.sort_unstable();
+            strays.dedup();
+            return Ok(strays);
+        }
+        cursor = next;
+    }
+}
+
+/// The open payout that a member of `payouts` names, `<account> TAB <id>`.
+fn open_payout<'a>(model: &'a Model, member: &str) -> Option<&'a Hold> {
+    let (account, id) = member.split_once('\t')?;
+    let hold = JobId::stored(id).ok().and_then(|id| model.holds.get(&id));
+    hold.filter(|hold| hold.account.as_str() == account)
+}
+
+/// Whether the journal has a resource or an open payout of this name.
+fn is_known(model: &Model, name: &str) -> bool {
+    if let Some(id) = name.strip_prefix("campaign:") {
+        CampaignId::parse(id).is_ok_and(|id| model.campaigns.contains_key(&id))
+    } else if let Some(id) = name.strip_prefix("account:") {
+        AccountId::parse(id).is_ok_and(|id| model.accounts.contains_key(&id))
+    } else if let Some(id) = name.strip_prefix("hold:") {
+        JobId::stored(id).is_ok_and(|id| model.holds.contains_key(&id))
+    } else {
+        false
+    }
+}
+
+/// Tells the members that no line explains, now that the replay has gone on.
+pub(super) async fn judge_strays(
+    room: &mut Room<'_>,
+    model: &Model,
+    replayed: u64,
+    strays: Strays,
+) -> Result<(), Failure> {
+    for name in unexplained(room.link, room.keys, (model, replayed), strays.names).await? {
+        let what = "a name in the index that the journal does not know";
+        room.findings.violation(Check::G9, name, &[], "nothing", "a member of resources", what);
+    }
+    for member in strays.payouts {
+        // It was there before the replay went on: if it is there still, it was open all the time.
+        let mut command = redis::cmd("ZSCORE");
+        command.arg(room.keys.payouts()).arg(&member);
+        let is_there = judge(room.link.run(&command).await)?.is_ok_and(|score| score != Value::Nil);
+        if is_there && open_payout(model, &member).is_none() {
+            let what = "a payout that the journal does not know as open";
+            let name = format!("hold:{}", member.split_once('\t').map_or(member.as_str(), |(_, id)| id));
+            room.findings.violation(Check::G14, name, &[], "nothing", "a member of payouts", what);
+        }
+    }
+    Ok(())
+}
+
+/// Which of the names (`campaign:<id>`, `account:<id>`, `hold:<id>`) the journal explains neither by a line of the replay nor, their
+/// seq lying between the replay and the head as it is now, by a later one. One round trip, however many: beside
+/// workers that create resources, this must be faster than they are.
+pub(super) async fn unexplained(
+    link: &mut Link,
+    keys: &Keys,
+    (model, replayed): (&Model, u64),
+    names: Vec<String>,
+) -> Result<Vec<String>, Failure> {
+    let mut strays: Vec<String> = names.into_iter().filter(|name| !is_known(model, name)).collect();
+    if strays.is_empty() {
+        return Ok(strays);
+    }
+    let mut pipeline = Pipeline::with_capacity(strays.len() + 1);
+    for name in &strays {
+        // Another name has no key of ours: that of the head stands for it, with a field it does not have.
+        let (key, field) = match key_of(keys, name) {
+            Some(key) => (key, "seq"),
+            None => (keys.head(), ""),
+        };
+        pipeline.cmd("HGET").arg(&key).arg(field).cmd("EXISTS").arg(key);
+    }
+    pipeline.cmd("HGET").arg(keys.head()).arg("seq");
+    let mut numbers = Vec::with_capacity(pipeline.len());
+    for reply in link.run_pipeline(&pipeline).await? {
+        numbers.push(judge(reply)?.ok().and_then(|value| number(&field(value))));
+    }
+    let head = numbers.pop().flatten().unwrap_or_default();
+    let mut found = numbers.chunks(2);
+    strays.retain(|name| {
+        let (seq, exists) = found.next().map_or((None, None), |found| (found[0], found[1]));
+        let is_newer = seq.is_some_and(|seq| seq > replayed && seq <= head);
+        // Only holds go away again.
+        let has_ended = exists == Some(0) && name.starts_with("hold:");
+        !is_newer && !has_ended
+    });
+    Ok(strays)
+}
+
+fn key_of(keys: &Keys, name: &str) -> Option<String> {
+    match name.split_once(':')? {
+        ("campaign", id) => Some(keys.campaign(&CampaignId::parse(id).ok()?)),
+        ("account", id) => Some(keys.account(&AccountId::parse(id).ok()?)),
+        ("hold", id) => Some(keys.hold(&JobId::stored(id).ok()?)),
+        _ => None,
+    }
+}
