@@ -117,10 +117,11 @@ clients: ## install what the examples in Python and TypeScript need, into target
 check-fmt: ## cargo fmt --check
 	cargo fmt --all --check
 
-check-clippy: ## clippy over all targets and features, over what a release is, and what the demo is; warnings denied
+check-clippy: ## clippy over all targets and features, over what a release is, what the demo is, and the library alone; warnings denied
 	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	cargo clippy --workspace --bins -- -D warnings
 	cargo clippy --no-default-features $(PROGRAMS) -- -D warnings
+	cargo clippy -p tollgate --no-default-features -- -D warnings
 
 check-docs: ## rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES)

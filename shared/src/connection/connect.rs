@@ -24,7 +24,9 @@ pub use server::Server;
 
 use crate::connection::failure::{Failure, Refusal};
 use crate::connection::link::Link;
-use crate::embedded::{Embedded, EmbeddedError};
+#[cfg(feature = "embedded")]
+use crate::embedded::Embedded;
+use crate::embedded::EmbeddedError;
 use crate::protocol::ids::Actor;
 
 /// Where a [`Server`] came from, for the line that a binary prints about it.
@@ -88,8 +90,18 @@ pub async fn connect(options: RedisOptions) -> Result<(Server, Origin), ConnectE
     if options.cert_file.is_some() || options.key_file.is_some() {
         return Err(EndpointError::ClientCertificateWithoutTls.into());
     }
+    private(options).await
+}
+
+#[cfg(feature = "embedded")]
+async fn private(options: RedisOptions) -> Result<(Server, Origin), ConnectError> {
     let embedded = Embedded::start(&options.private_dir()?, options.embedded.clone()).await?;
     let endpoint = Endpoint::unix(embedded.socket(), options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;
     let origin = Origin::Embedded { dir: embedded.dir().to_path_buf(), started: embedded.started() };
     Ok((Server::open(endpoint), origin))
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn private(_: RedisOptions) -> Result<(Server, Origin), ConnectError> {
+    Err(EmbeddedError::NotBuiltIn.into())
 }

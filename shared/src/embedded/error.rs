@@ -8,6 +8,11 @@ use thiserror::Error;
 /// The private server does not run, or does not stop.
 #[derive(Debug, Error)]
 pub enum EmbeddedError {
+    /// This program was built without the feature `embedded`.
+    #[error(
+        "no REDIS_URL is set, and this program was built without a private server: give the address of one"
+    )]
+    NotBuiltIn,
     /// No binary in PATH.
     #[error(
         "redis-server is not installed, and no REDIS_URL is set\n\

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::url;
-use crate::embedded::{EmbeddedError, Options};
+#[cfg(feature = "embedded")]
+use crate::embedded::EmbeddedError;
+use crate::embedded::Options;
 use crate::env;
 
 /// How long an answer may take (see [`RedisOptions::response_timeout`]).
@@ -62,6 +64,7 @@ impl RedisOptions {
     ///
     /// # Errors
     /// The current directory cannot be read.
+    #[cfg(feature = "embedded")]
     pub fn private_dir(&self) -> Result<PathBuf, EmbeddedError> {
         self.embedded_dir.clone().map_or_else(crate::embedded::find_dir, Ok)
     }
