@@ -3,10 +3,12 @@
 //! Relies on `tollgate-chaos` beside our own binary; the bank forces each payout to its file before it answers.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+
+use tollgate_testkit::process::Running;
 
 use crate::process::binary;
 
@@ -17,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A bank that does as it is told; killed when dropped.
 pub(crate) struct Bank {
     url: String,
-    process: Child,
+    process: Running,
 }
 
 impl Bank {
@@ -25,7 +27,8 @@ impl Bank {
     pub(crate) fn open(dir: &Path, latency: Duration) -> Result<Self> {
         let address = dir.join("bank.address");
         let log = std::fs::File::create(dir.join("bank.log"))?;
-        let process = Command::new(binary("tollgate-chaos")?)
+        let mut command = Command::new(binary("tollgate-chaos")?);
+        command
             .args(["bank", "--latency", &format!("{}ms", latency.as_millis())])
             .arg("--ledger")
             .arg(dir.join("bank.ndjson"))
@@ -34,9 +37,8 @@ impl Bank {
             .env_remove(tollgate::env::TOLLGATE_BANK_TOKEN)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()?;
-        let mut bank = Self { url: String::new(), process };
+            .stderr(log);
+        let mut bank = Self { url: String::new(), process: Running::spawn(&mut command)? };
         let begun = Instant::now();
         while bank.url.is_empty() {
             let said = std::fs::read_to_string(&address).unwrap_or_default();
@@ -52,13 +54,5 @@ impl Bank {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
-    }
-}
-
-impl Drop for Bank {
-    fn drop(&mut self) {
-        // Both fail only for a child that has ended.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

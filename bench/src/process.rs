@@ -1,11 +1,11 @@
 //! The release binaries beside our own, and what processes cost.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 use tollgate::env;
+use tollgate_testkit::process::{Running, Signal};
 
 /// Clock ticks in a second, as /proc counts CPU; 100 on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
@@ -44,11 +44,8 @@ fn ticks(fields: &[String], at: usize) -> Result<f64> {
     fields.get(at).context("/proc/self/stat is short")?.parse().context("/proc/self/stat")
 }
 
-/// A process that is killed when this is dropped, so that no failure leaves one running.
-pub(crate) struct Killed(pub(crate) Option<Child>);
-
-/// A worker process.
-pub(crate) struct Worker(Killed);
+/// A worker process; killed when this is dropped, so that no failure leaves one running.
+pub(crate) struct Worker(Running);
 
 impl Worker {
     /// Starts one on the server at `url`. What it says goes to `log`.
@@ -70,34 +67,19 @@ impl Worker {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        Ok(Self(Killed(Some(command.spawn()?))))
+        Ok(Self(Running::spawn(&mut command)?))
     }
 
     /// Whether it runs.
     pub(crate) fn is_running(&mut self) -> Result<bool> {
-        match &mut self.0.0 {
-            Some(child) => Ok(child.try_wait()?.is_none()),
-            None => Ok(false),
-        }
+        Ok(self.0.try_wait()?.is_none())
     }
 
     /// Ends it by SIGTERM, as an operator does, and waits.
     pub(crate) fn stop(mut self) -> Result<()> {
-        let mut child = self.0.0.take().context("a worker is stopped once")?;
-        let pid = Pid::from_raw(i32::try_from(child.id())?).context("a process id")?;
-        kill_process(pid, Signal::TERM)?;
-        let status = child.wait()?;
+        self.0.signal(Signal::TERM)?;
+        let status = self.0.wait()?;
         ensure!(status.success(), "the worker ended with {status}");
         Ok(())
-    }
-}
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            // Both fail only for a child that has ended.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }

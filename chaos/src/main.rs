@@ -14,6 +14,8 @@ mod explore;
 #[cfg(any(feature = "run", feature = "race"))]
 mod page;
 mod payouts;
+#[cfg(any(feature = "run", feature = "race"))]
+mod port;
 #[cfg(feature = "race")]
 mod race;
 #[cfg(feature = "run")]

@@ -1,7 +1,10 @@
-//! What tests and chaos runs share: processes that end with their owner ([`process`]), a proxy in front of Redis
-//! that breaks the way to it ([`proxy`]), and times of day that are set ([`clock`]). Knows nothing of Tollgate. Must not be a dependency of anything that ships.
+//! What tests and chaos runs share: processes that end with their owner ([`process`]), servers ([`servers`]), waiting for
+//! a state ([`wait`]), a proxy in front of Redis that breaks the way to it ([`proxy`]), and times of day that are set
+//! ([`clock`]). Of Tollgate it knows the launcher and the links. Must not be a dependency of anything that ships.
 
 pub mod clock;
 pub mod process;
 pub mod proxy;
 pub mod resp;
+pub mod servers;
+pub mod wait;

@@ -3,6 +3,7 @@
 //! Only what was started here is ever signalled, and only while it has not been waited for: its id is its own.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -57,5 +58,63 @@ impl Guard {
     /// Waits for its end; `None` if it has not come within the time.
     pub async fn wait(&mut self, within: Duration) -> Option<ExitStatus> {
         tokio::time::timeout(within, self.child.wait()).await.ok()?.ok()
+    }
+}
+
+/// A process that a test waits for without a runtime; killed when this is dropped.
+#[derive(Debug)]
+pub struct Running(std::process::Child);
+
+impl Running {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn spawn(command: &mut std::process::Command) -> io::Result<Self> {
+        command.spawn().map(Self)
+    }
+
+    /// The same in a test.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(command: &mut std::process::Command) -> Self {
+        Self::spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+
+    /// Sends a signal. Must not have been waited for: its id could be another's by then.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        kill_process(Pid::from_child(&self.0), signal).map_err(io::Error::from)
+    }
+
+    /// Whether a signal has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    }
+}
+
+impl Deref for Running {
+    type Target = std::process::Child;
+
+    fn deref(&self) -> &std::process::Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut std::process::Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only for one that has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

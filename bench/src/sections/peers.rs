@@ -2,17 +2,19 @@
 //!
 //! Relies on `bench/peers` (its README has the verbs that each of them knows), which `make bench-peers` builds.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tollgate_testkit::process::Running;
 
 use crate::cost::{Cost, Rounds, median};
 use crate::gate::{Gate, Workload};
 use crate::ours::reached;
 use crate::private::Private;
-use crate::process::{Killed, children_cpu};
+use crate::process::children_cpu;
 use crate::report::{Row, compared};
 use crate::scale::Scale;
 use crate::sections::latency;
@@ -74,26 +76,27 @@ fn weight(jobs: u64) -> Result<f64> {
 }
 
 impl Peer {
-    fn start(&self, private: &Private, words: &[String]) -> Result<Killed> {
+    fn start(&self, private: &Private, words: &[String]) -> Result<Running> {
         let command = (self.command)()?;
-        let child = Command::new(&command[0])
+        let mut process = Command::new(&command[0]);
+        process
             .args(&command[1..])
             .args(&words[..1])
             .arg(private.socket())
             .args(&words[1..])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} cannot be started", command[0].display()))?;
-        Ok(Killed(Some(child)))
+            .stdout(Stdio::piped());
+        Running::spawn(&mut process).with_context(|| format!("{} cannot be started", command[0].display()))
     }
 
     /// Runs a verb to its end; answers what it printed.
     fn run(&self, private: &Private, words: &[String]) -> Result<String> {
-        let mut ended = self.start(private, words)?;
-        let output = ended.0.take().context("it is waited for once")?.wait_with_output()?;
-        ensure!(output.status.success(), "{} {}: {}", self.name, words.join(" "), output.status);
-        Ok(String::from_utf8(output.stdout)?)
+        let mut process = self.start(private, words)?;
+        let mut said = String::new();
+        process.stdout.take().context("its output")?.read_to_string(&mut said)?;
+        let status = process.wait()?;
+        ensure!(status.success(), "{} {}: {status}", self.name, words.join(" "));
+        Ok(said)
     }
 
     fn load(&self, private: &Private, jobs: u64) -> Result<()> {

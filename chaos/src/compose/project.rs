@@ -72,7 +72,7 @@ impl Project {
             .output()
             .context("scripts/compose-secrets.sh")?;
         ensure!(made.status.success(), "no secrets: {}", String::from_utf8_lossy(&made.stderr));
-        let port = free_port()?;
+        let port = crate::port::free()?;
         let mut environment: Vec<(String, String)> = vec![
             ("COMPOSE_PROJECT_NAME".to_owned(), name.clone()),
             ("SECRETS_DIR".to_owned(), secrets.display().to_string()),
@@ -225,9 +225,4 @@ pub(crate) async fn until<T>(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-}
-
-/// A port of loopback that nobody has.
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -113,7 +113,7 @@ impl Fleet {
     }
 
     fn spawn(&self, number: usize, slot: &mut Slot) -> anyhow::Result<()> {
-        slot.port = free_port()?;
+        slot.port = crate::port::free()?;
         slot.started += 1;
         slot.begun = Instant::now();
         let log = self.programs.dir().join(format!("worker-{}.log", number + 1));
@@ -322,11 +322,6 @@ impl Slot {
             failpoint: None,
         }
     }
-}
-
-/// A port that nobody listens at; whoever takes it meanwhile makes the worker end, which is seen.
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 async fn metrics(port: u16) -> std::io::Result<String> {

@@ -3,24 +3,16 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-const SOON: Duration = Duration::from_secs(30);
+use tollgate_testkit::process::{Running, Signal};
+use tollgate_testkit::wait::{SOON, until_so};
 
 /// A bank, killed when dropped.
 struct Bank {
-    process: Child,
+    process: Running,
     address: String,
-}
-
-impl Drop for Bank {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Bank {
@@ -28,9 +20,9 @@ impl Bank {
         let (ledger, address) = (dir.join("ledger"), dir.join("address"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-chaos"));
         command.arg("bank").arg("--ledger").arg(ledger).arg("--address-file").arg(&address).args(args);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let process = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
         let mut bank = Self { process, address: String::new() };
-        until("the bank to open", || {
+        until_so("the bank to open", || {
             bank.address = std::fs::read_to_string(&address).unwrap_or_default();
             !bank.address.is_empty()
         });
@@ -66,15 +58,6 @@ impl Bank {
     }
 }
 
-/// Waits until `done` is true.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < SOON, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn a_caller_that_hangs_up_leaves_no_key_half_done() {
     let dir = tempfile::tempdir().unwrap();
@@ -88,7 +71,7 @@ fn a_caller_that_hangs_up_leaves_no_key_half_done() {
     for number in 0..300 {
         let key = format!("key-{number}");
         // Never begun, or paid: accepted only while it is on its way.
-        until(&format!("{key} to be finished"), || matches!(bank.status(&key), 200 | 404));
+        until_so(&format!("{key} to be finished"), || matches!(bank.status(&key), 200 | 404));
     }
 }
 
@@ -97,9 +80,8 @@ fn a_bank_that_closes_keeps_its_promises_first() {
     let dir = tempfile::tempdir().unwrap();
     let mut bank = Bank::open(dir.path(), &["--accept", "100%", "--later", "300ms"]);
     let _waits = bank.ask_to_pay("key");
-    until("the promise", || bank.status("key") == 202);
-    let pid = Pid::from_raw(bank.process.id().try_into().unwrap()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    until_so("the promise", || bank.status("key") == 202);
+    bank.process.signal(Signal::TERM).unwrap();
     assert!(bank.process.wait().unwrap().success());
     let ledger = std::fs::read_to_string(dir.path().join("ledger")).unwrap();
     assert_eq!(ledger.lines().count(), 1, "{ledger}");

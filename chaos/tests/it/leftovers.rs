@@ -2,20 +2,21 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use tollgate_testkit::process::{Running, Signal};
+use tollgate_testkit::wait::SOON;
 
 use crate::race::command;
 
-const SOON: Duration = Duration::from_secs(30);
-
 /// A run that is long enough to be ended, with everything in this directory.
-fn start(dir: &Path) -> Child {
+fn start(dir: &Path) -> Running {
     // PostgreSQL runs as another user, if this is root.
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command =
         command(&["--cure", "tollgate", "--cure", "row-lock", "--scenario", "ticket", "--time", "20s"]);
-    command.env("TMPDIR", dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    Running::start(command.env("TMPDIR", dir).stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 /// Waits until nothing is missing, or left, any more.
@@ -42,7 +43,7 @@ fn processes(dir: &Path) -> Vec<String> {
     pids.filter_map(of).collect()
 }
 
-fn ends_clean(signal: &str) {
+fn ends_clean(signal: Signal) {
     let dir = tempfile::tempdir().unwrap();
     let mut run = start(dir.path());
     until_none("not started", || {
@@ -54,8 +55,7 @@ fn ends_clean(signal: &str) {
             .map(ToString::to_string)
             .collect()
     });
-    let killed = Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    run.signal(signal).unwrap();
     let status = run.wait().unwrap();
     assert!(!status.success());
     until_none("left running", || processes(dir.path()));
@@ -67,10 +67,10 @@ fn ends_clean(signal: &str) {
 
 #[test]
 fn a_run_that_is_interrupted_leaves_nothing_running() {
-    ends_clean("-INT");
+    ends_clean(Signal::INT);
 }
 
 #[test]
 fn a_run_that_is_killed_leaves_no_server_running() {
-    ends_clean("-KILL");
+    ends_clean(Signal::KILL);
 }

@@ -73,7 +73,7 @@ async fn the_enqueuer_sends_and_looks_up_and_the_worker_settles() {
     furnish(&cli);
     let mut worker = cli.worker_command(&[]);
     worker.env("REDIS_USERNAME", "worker").env("REDIS_PASSWORD", PASSWORD);
-    let _worker = crate::harness::Running(worker.stderr(Stdio::null()).spawn().unwrap());
+    let _worker = crate::harness::Running::start(worker.stderr(Stdio::null()));
 
     let queue = format!("{{{}.0}}:queue:default", cli.namespace);
     for job in [

@@ -18,7 +18,7 @@ fn written(command: &mut Command, no_color: Option<&str>, until: &str) -> String
         .stdout(Stdio::null())
         .stderr(slave);
     command.envs(no_color.map(|value| ("NO_COLOR", value)));
-    let running = Running(command.spawn().unwrap());
+    let running = Running::start(command);
     // The terminal is hung up, and reading ends, when nobody has it any more.
     command.stderr(Stdio::null());
     let (sender, receiver) = std::sync::mpsc::channel();

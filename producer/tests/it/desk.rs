@@ -30,7 +30,7 @@ async fn what_is_known_of_a_job_is_told_in_the_order_of_time() {
     cli.run(&sent).exits(0);
     cli.run(&nowhere).complains(1);
     cli.run(&later).exits(0);
-    crate::pipes::until("the delayed job to be parked", || whats(&history("w3")) == ["scheduled -"]);
+    crate::harness::until_so("the delayed job to be parked", || whats(&history("w3")) == ["scheduled -"]);
     drop(worker);
 
     let decided = history("w1");
@@ -173,7 +173,7 @@ fn what_was_cancelled_is_never_executed() {
     let cancelled = [2_u64, 8, 32].into_iter().find_map(|seconds| {
         let (id, at) = (format!("w{seconds}"), Instant::now() + Duration::from_secs(seconds));
         withdraw(&id, &["--in", &format!("{seconds}s")]).exits(0);
-        crate::pipes::until("the job to be known", || known(&id) != "-");
+        crate::harness::until_so("the job to be known", || known(&id) != "-");
         let ran = cli.run(&["--json", "job", "cancel", &id]);
         (ran.json()["cancelled"] == true).then_some((id, at))
     });
@@ -253,7 +253,7 @@ async fn lists_are_read_in_pages_whatever_comes_and_goes() {
     assert_eq!(sorted(of_b), named("j", &all.iter().copied().filter(|n| n % 4 == 1).collect::<Vec<_>>()));
 
     let worker = cli.worker(&[]);
-    crate::pipes::until("all to be seen", || {
+    crate::harness::until_so("all to be seen", || {
         let stats = cli.run(&["--json", "stats"]).json();
         (stats["scheduled"].as_u64(), stats["dead"].as_u64()) == (Some(20), Some(11))
     });

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tollgate::code::Code;
 
-use crate::harness::{Cli, Ran, Running, SOON, drain, opened};
+use crate::harness::{Cli, Ran, Running, drain, opened, until_so};
 use crate::operate::{fresh, id, payout, settle_job};
 
 /// A stream on which every write fails.
@@ -181,14 +181,14 @@ fn the_bank_serves_whoever_listens_to_what_it_says() {
         let (ledger, address) = (file("ledger"), file("address"));
         let mut bank = Command::new(&path);
         bank.args(["bank", "--ledger", &ledger, "--address-file", &address]);
-        let mut bank = Running(bank.stdout(failing.stdio()).stderr(failing.stdio()).spawn().unwrap());
-        let begun = std::time::Instant::now();
-        while !std::fs::read_to_string(&address).is_ok_and(|text| !text.is_empty()) {
-            assert!(begun.elapsed() < SOON && bank.0.try_wait().unwrap().is_none(), "{failing:?}");
-        }
+        let mut bank = Running::start(bank.stdout(failing.stdio()).stderr(failing.stdio()));
+        until_so("the bank to open", || {
+            assert!(bank.try_wait().unwrap().is_none(), "{failing:?}");
+            std::fs::read_to_string(&address).is_ok_and(|text| !text.is_empty())
+        });
         let address = std::fs::read_to_string(&address).unwrap();
         let at = address.trim().trim_start_matches("http://");
         std::net::TcpStream::connect(at).unwrap();
-        assert!(bank.0.try_wait().unwrap().is_none(), "{failing:?}");
+        assert!(bank.try_wait().unwrap().is_none(), "{failing:?}");
     }
 }

@@ -2,13 +2,10 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
 use tollgate::Tollgate;
-use tollgate::connect::{Endpoint, RedisOptions, Server};
+use tollgate::connect::Server;
 use tollgate::embedded::Temporary;
 use tollgate::envelope::Envelope;
 use tollgate::fetch::Take;
@@ -17,9 +14,10 @@ use tollgate::ids::Namespace;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
 use tollgate::scripts::settle::{Item, Policy, Source, settle_with};
-
-/// How long a test waits for anything.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) use tollgate_testkit::process::Running;
+use tollgate_testkit::servers;
+pub(crate) use tollgate_testkit::servers::run as redis;
+pub(crate) use tollgate_testkit::wait::{SOON, until, until_so};
 
 /// A namespace on a server.
 pub(crate) struct Cli {
@@ -37,15 +35,12 @@ impl Cli {
 
     /// A name on the shared server that nobody has initialised.
     pub(crate) fn empty() -> Self {
-        static SHARED: OnceLock<Temporary> = OnceLock::new();
-        Self::on(SHARED.get_or_init(|| Temporary::start(&["--enable-debug-command", "yes"]).unwrap()))
+        Self::on(servers::shared())
     }
 
     /// A fresh namespace on a server of one's own.
     pub(crate) fn on(redis: &Temporary) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let namespace = format!("p{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self { url: redis.url(), namespace }
+        Self { url: redis.url(), namespace: servers::namespace().to_string() }
     }
 
     /// The command, not yet started.
@@ -69,8 +64,7 @@ impl Cli {
 
     /// A server handle for looking at keys (links die with the runtime that made them).
     pub(crate) fn server(&self) -> Server {
-        let options = RedisOptions { url: Some(self.url.clone()), ..RedisOptions::default() };
-        Server::open(Endpoint::parse(&options).unwrap())
+        servers::open_at(&self.url, None)
     }
 
     /// The namespace as the library sees it.
@@ -80,7 +74,7 @@ impl Cli {
 
     /// A worker process on this namespace; killed when dropped.
     pub(crate) fn worker(&self, args: &[&str]) -> Running {
-        Running(self.worker_command(args).spawn().unwrap())
+        Running::start(&mut self.worker_command(args))
     }
 
     /// The worker, not yet started.
@@ -101,16 +95,6 @@ fn worker_binary() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_tollgate-producer")).with_file_name("tollgate-worker");
     assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
     path
-}
-
-/// A process that ends with the test.
-pub(crate) struct Running(pub(crate) Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// How a command ended.
@@ -168,27 +152,6 @@ impl Ran {
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
-    }
-}
-
-/// One command of its words, for looking at keys and for damaging them.
-pub(crate) async fn redis(link: &mut tollgate::link::Link, words: &[&str]) -> ::redis::Value {
-    let mut command = ::redis::Cmd::new();
-    for word in words {
-        command.arg(*word);
-    }
-    link.run(&command).await.unwrap()
-}
-
-/// Waits until `condition` gives a value.
-pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(begun.elapsed() < SOON, "waited {SOON:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

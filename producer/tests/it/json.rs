@@ -368,7 +368,7 @@ fn what_waits_for_its_time_prints_what_is_documented() {
     cli.run(&["account", "open", "a", "--balance", "10"]).exits(0);
     cli.run(&["withdraw", "--account", "a", "--amount", "4", "--id", "s1", "--in", "1h"]).exits(0);
     let worker = cli.worker(&[]);
-    crate::pipes::until("the job to be scheduled", || {
+    crate::harness::until_so("the job to be scheduled", || {
         cli.run(&["--json", "job", "scheduled"]).json().as_array().unwrap().len() == 1
     });
     drop(worker);

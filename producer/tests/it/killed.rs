@@ -10,8 +10,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cli, Ran, Running};
-use crate::pipes::until;
+use rustix::process::Signal;
+
+use crate::harness::{Cli, Ran, Running, until_so};
 
 const ROWS: usize = 6_919;
 const ZERO_AMOUNTS: usize = 8;
@@ -48,10 +49,10 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     write(&mut enqueue, parts.next().unwrap());
     for (point, part) in KILLED_AT.into_iter().zip(parts) {
         // The one that is to die is alone with the part.
-        workers.iter().for_each(|worker| signal(&worker.0, "-STOP"));
+        workers.iter().for_each(|worker| worker.signal(Signal::STOP).unwrap());
         write(&mut enqueue, part);
         kill_at(&cli, point);
-        workers.iter().for_each(|worker| signal(&worker.0, "-CONT"));
+        workers.iter().for_each(|worker| worker.signal(Signal::CONT).unwrap());
     }
     let sent = end(enqueue);
     // A part of the lines was invalid, so it is exit 1.
@@ -66,7 +67,7 @@ fn a_shops_log_is_decided_once_while_workers_are_killed() {
     let replayed = 2 * ROWS - ZERO_AMOUNTS;
     let decided = 1 + CUSTOMERS + 2 * ROWS - ZERO_AMOUNTS;
     let stats = || cli.run(&["stats", "--json"]).json();
-    until("everything to be settled", || stats()["waiting"] == 0 && stats()["in_flight"] == 0);
+    until_so("everything to be settled", || stats()["waiting"] == 0 && stats()["in_flight"] == 0);
     let stats = stats();
     assert_eq!(stats["decided"], decided, "{stats}");
     // On a loaded machine a living worker's batch is claimed after 300 ms and settled twice: answered, not decided.
@@ -112,25 +113,18 @@ fn end(mut enqueue: Child) -> Ran {
     Ran::of(enqueue.wait_with_output().unwrap())
 }
 
-fn signal(child: &Child, signal: &str) {
-    let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
-    assert!(status.unwrap().success());
-}
-
 /// Starts a worker that stops itself at this point of its first batch, waits until it has, and kills it.
 fn kill_at(cli: &Cli, point: &str) {
     let mut command = cli.worker_command(&CLAIM_IDLE);
-    let mut victim = Running(command.env("TOLLGATE_FAILPOINTS", format!("{point}:stop")).spawn().unwrap());
-    let stat = format!("/proc/{}/stat", victim.0.id());
-    until(&format!("a worker to stop at {point}"), || {
-        let ended = victim.0.try_wait().unwrap();
+    let mut victim = Running::start(command.env("TOLLGATE_FAILPOINTS", format!("{point}:stop")));
+    until_so(&format!("a worker to stop at {point}"), || {
+        let ended = victim.try_wait().unwrap();
         assert!(ended.is_none(), "build the programs with all features: the worker ended, {ended:?}");
-        let stat = std::fs::read_to_string(&stat).unwrap();
-        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        victim.is_stopped()
     });
     let workers = cli.run(&["worker", "ls", "--json"]).json();
-    let own = workers.as_array().unwrap().iter().find(|row| row["pid"] == victim.0.id()).unwrap();
+    let own = workers.as_array().unwrap().iter().find(|row| row["pid"] == victim.id()).unwrap();
     // Once it has settled, its next batch may be in flight already, or not.
     assert!(own["in_flight"].as_u64() > Some(0) || point == "after_settle", "{point}: {own}");
-    victim.0.kill().unwrap();
+    victim.kill().unwrap();
 }

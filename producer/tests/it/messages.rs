@@ -231,7 +231,7 @@ fn cancelling() {
         "2026-12-24T18:00:00Z",
     ]);
     cli.run(&["redeem", "--campaign", "sumer", "--customer", "c1", "--id", "d1", "--wait=60s"]).complains(1);
-    crate::pipes::until("the job to be scheduled", || {
+    crate::harness::until_so("the job to be scheduled", || {
         cli.run(&["--json", "job", "scheduled"]).json().as_array().unwrap().len() == 1
     });
     s.run(&["job", "scheduled"]);

@@ -409,7 +409,7 @@ fn from_the_answer_of_a_pause_on_nothing_is_taken() {
         assert_eq!(after["decided"], before["decided"], "round {round}");
         assert_eq!(after["waiting"].as_u64(), before["waiting"].as_u64().map(|waiting| waiting + 100));
         cli.run(&["queue", "resume", "default"]).exits(0);
-        crate::pipes::until("all to be settled", || stats()["waiting"] == 0);
+        crate::harness::until_so("all to be settled", || stats()["waiting"] == 0);
     }
 }
 

@@ -3,12 +3,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
-use std::time::Instant;
 
 use serde_json::json;
 use tollgate::embedded::Temporary;
 
-use crate::harness::{Cli, Ran, SOON};
+use crate::harness::{Cli, Ran, until_so};
 
 fn redeem(n: usize) -> String {
     format!("{{\"kind\":\"redeem\",\"campaign\":\"c\",\"customer\":\"x{n}\"}}\n")
@@ -16,14 +15,6 @@ fn redeem(n: usize) -> String {
 
 fn waiting(cli: &Cli) -> u64 {
     cli.redis(&["XLEN", &format!("{{{}.0}}:queue:default", cli.namespace)]).trim().parse().unwrap()
-}
-
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < SOON, "{what}");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }
 
 fn feed(cli: &Cli, args: &[&str]) -> Child {
@@ -42,7 +33,7 @@ fn a_line_is_sent_though_no_other_follows() {
     let mut stdin = child.stdin.take().unwrap();
     for n in 1..=3 {
         stdin.write_all(redeem(n).as_bytes()).unwrap();
-        until("a line waits for others", || waiting(&cli) == n as u64);
+        until_so("a line waits for others", || waiting(&cli) == n as u64);
     }
     // The beginning of a line is none yet, and is not lost.
     let line = redeem(4);
@@ -51,7 +42,7 @@ fn a_line_is_sent_though_no_other_follows() {
     std::thread::sleep(std::time::Duration::from_millis(250)); // longer than a line waits: the pause is the subject
     assert_eq!(waiting(&cli), 3);
     stdin.write_all(end.as_bytes()).unwrap();
-    until("the rest of a line", || waiting(&cli) == 4);
+    until_so("the rest of a line", || waiting(&cli) == 4);
     interrupt(&child);
     let ran = Ran::of(child.wait_with_output().unwrap());
     ran.exits(1);

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use tollgate::embedded::Temporary;
 
@@ -153,8 +153,8 @@ impl Ground {
         }
         let mut worker = ground.shell("exec tollgate-worker");
         worker.env("REDIS_USERNAME", "worker");
-        let worker = Running(worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        crate::pipes::until("the worker to have seen all", || {
+        let worker = Running::start(worker.stdout(Stdio::null()).stderr(Stdio::null()));
+        crate::harness::until_so("the worker to have seen all", || {
             let stats = ground.shell("tollgate-producer stats --json").output().unwrap();
             let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).unwrap();
             ["scheduled", "dead"].iter().all(|name| stats[*name] == 1) && stats["decided"] == 4
@@ -195,8 +195,7 @@ impl Ground {
             let command = command.trim();
             if let Some(command) = command.strip_suffix('&') {
                 let mut shell = self.shell(&format!("exec {command}"));
-                let child: Child = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-                background.push(Running(child));
+                background.push(Running::start(shell.stdout(Stdio::null()).stderr(Stdio::null())));
                 continue;
             }
             let codes = [1, 5].into_iter().find(|code| comment.contains(&format!("exit code {code}")));
@@ -224,10 +223,10 @@ impl Ground {
         let mut server = Command::new("redis-server");
         server.args(["--port", "0", "--appendonly", "yes", "--save", "", "--dir"]).arg(dir.path());
         server.arg("--unixsocket").arg(&socket).stdout(Stdio::null());
-        let server = Running(server.spawn().unwrap());
+        let server = Running::start(&mut server);
         let expect = format!("--expect 0:{}:{}", head["seq"], head["hash"].as_str().unwrap());
         let url = format!("unix://{}", socket.display());
-        crate::pipes::until("the copy to be served, whole", || {
+        crate::harness::until_so("the copy to be served, whole", || {
             let mut shell = self.shell(&format!("tollgate-producer audit {expect}"));
             shell.env("REDIS_URL", &url).output().unwrap().status.success()
         });

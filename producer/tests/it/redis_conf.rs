@@ -1,9 +1,8 @@
 //! The redis.conf of `docs/operating.md` starts a server, and the programs find it fit.
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
-use crate::harness::{Cli, Running, SOON};
+use crate::harness::{Cli, Running, until_so};
 
 const DOC: &str = include_str!("../../../docs/operating.md");
 
@@ -17,11 +16,11 @@ fn the_documented_redis_conf_starts_a_fit_server() {
     let socket = dir.path().join("s");
     let mut server = Command::new("redis-server");
     server.arg(&file).arg("--port").arg("0").arg("--unixsocket").arg(&socket).arg("--dir").arg(dir.path());
-    let mut server = Running(server.stdout(Stdio::null()).spawn().unwrap());
-    let begun = Instant::now();
-    while !socket.exists() {
-        assert!(begun.elapsed() < SOON && server.0.try_wait().unwrap().is_none(), "it does not start");
-    }
+    let mut server = Running::start(server.stdout(Stdio::null()));
+    until_so("the server to start", || {
+        assert!(server.try_wait().unwrap().is_none(), "it does not start");
+        socket.exists()
+    });
     let cli = Cli { url: format!("unix://{}", socket.display()), namespace: "n".to_owned() };
     let ran = cli.run(&["init"]);
     ran.exits(0);

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 
 use tollgate::embedded::Temporary;
 
+use tollgate_testkit::servers::free_port;
+
 use crate::harness::Cli;
 
 /// A server that says one thing to whoever connects and hangs up, as Redis does when it is full.
@@ -47,7 +49,7 @@ fn a_server_that_refuses_connections_is_told_by_name() {
 
 #[test]
 fn tls_on_one_side_only_is_told_by_name() {
-    let plain = Temporary::start(&["--port", &free_port()]).unwrap();
+    let plain = Temporary::start(&["--port", &free_port().to_string()]).unwrap();
     let port = config(&plain, "port");
     let cli = Cli { url: format!("rediss://127.0.0.1:{port}"), namespace: "n".to_owned() };
     let ran = cli.run(&["stats"]);
@@ -55,7 +57,7 @@ fn tls_on_one_side_only_is_told_by_name() {
 
     let dir = tempfile::tempdir().unwrap();
     let certificates = certificates(dir.path());
-    let port = free_port();
+    let port = free_port().to_string();
     let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let server = Temporary::start(&[
         "--tls-port",
@@ -89,10 +91,6 @@ fn tls_on_one_side_only_is_told_by_name() {
     with(&[("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server.key")]).exits(0);
     let ran = with(&[("ca", "ca.pem"), ("cert", "server.key"), ("key", "server.key")]);
     assert!(ran.complains(2).contains("no certificate in it"), "{ran:?}");
-}
-
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 fn config(server: &Temporary, name: &str) -> String {

@@ -2,31 +2,31 @@
 //! what is only in motion.
 
 mod busy;
-mod town;
+mod populated;
 
 use tollgate::scripts::payout::Step;
 use tollgate_audit::{Check, Position, Report, Verdict};
 
 use crate::harness::cmd;
-
-use town::{CODES_NAME, Town, assert_clean, redeem, withdraw};
+use crate::space::{redeem, withdraw};
+use populated::{CODES_NAME, Populated, assert_clean};
 
 #[tokio::test]
 async fn a_sound_namespace_passes_and_says_what_was_looked_at() {
-    let town = Town::new().await;
-    let report = town.audit().await;
+    let space = Populated::new().await;
+    let report = space.audit().await;
     assert_clean(&report);
     let checked = report.checked;
     assert_eq!((checked.partitions, checked.lines, checked.receipts), (1, 33, 25));
     assert_eq!((checked.campaigns, checked.accounts, checked.holds), (2, 3, 3));
     assert_eq!((checked.holders, checked.codes, checked.parked, checked.in_progress), (3, 3, 2, 0));
     assert_eq!((report.head.len(), report.head[0].seq, report.head[0].hash.len()), (1, 33, 40));
-    assert_clean(&town.expecting(&report.head).await);
+    assert_clean(&space.expecting(&report.head).await);
 }
 
 #[tokio::test]
 async fn an_empty_namespace_passes() {
-    let report = Town::empty().await.audit().await;
+    let report = Populated::empty().await.audit().await;
     assert_clean(&report);
     assert_eq!(report.head[0].to_string(), "0:0:");
 }
@@ -158,9 +158,9 @@ const FAULTS: &[(&str, Check, &str)] = &[
 async fn every_planted_fault_is_found_and_named() {
     let mut missed = Vec::new();
     for (fault, check, resource) in FAULTS {
-        let mut town = Town::new().await;
-        town.run(fault).await;
-        let report = town.audit().await;
+        let mut space = Populated::new().await;
+        space.run(fault).await;
+        let report = space.audit().await;
         let is_named = report
             .violations
             .iter()
@@ -173,15 +173,15 @@ async fn every_planted_fault_is_found_and_named() {
 }
 
 /// Writes the journal again with other entries: `change` gets each entry's id and fields and says what becomes of it.
-async fn rewrite(town: &mut Town, change: impl Fn(&str, &mut Vec<String>) -> bool) {
-    let key = town.keys().journal();
-    let rows: Vec<(String, Vec<String>)> = town.link.query(&cmd(&["XRANGE", &key, "-", "+"])).await.unwrap();
-    town.link.run(&cmd(&["DEL", &key])).await.unwrap();
+async fn rewrite(space: &mut Populated, change: impl Fn(&str, &mut Vec<String>) -> bool) {
+    let key = space.keys.journal();
+    let rows: Vec<(String, Vec<String>)> = space.link.query(&cmd(&["XRANGE", &key, "-", "+"])).await.unwrap();
+    space.link.run(&cmd(&["DEL", &key])).await.unwrap();
     for (entry, mut fields) in rows {
         if change(&entry, &mut fields) {
             let mut words = vec!["XADD", &key, &entry];
             words.extend(fields.iter().map(String::as_str));
-            town.link.run(&cmd(&words)).await.unwrap();
+            space.link.run(&cmd(&words)).await.unwrap();
         }
     }
 }
@@ -206,58 +206,58 @@ async fn a_changed_journal_line_is_found_at_its_place() {
         ("withdrawn", "stolen"),
         ("withdraw\t", "deposit\t"),
     ] {
-        let mut town = Town::new().await;
-        rewrite(&mut town, |entry, fields| {
+        let mut space = Populated::new().await;
+        rewrite(&mut space, |entry, fields| {
             if entry == "9-0" {
                 fields[5] = fields[5].replacen(from, to, 1);
             }
             true
         })
         .await;
-        let report = town.audit().await;
+        let report = space.audit().await;
         assert!(has(&report, Check::G9, "journal", 9), "{from} -> {to}: {:#?}", report.violations);
     }
 }
 
 #[tokio::test]
 async fn a_line_whose_hash_was_made_to_fit_is_found_by_the_model_and_the_receipts() {
-    let mut town = Town::new().await;
+    let mut space = Populated::new().await;
     // 300 more than the account had left when j7 asked for 701 of 700.
-    rewrite(&mut town, |entry, fields| {
+    rewrite(&mut space, |entry, fields| {
         if entry == "10-0" {
             fields[5] = fields[5].replace("insufficient_funds", "withdrawn");
         }
         true
     })
     .await;
-    let report = town.audit().await;
+    let report = space.audit().await;
     assert!(has(&report, Check::G2, "account:a1", 10), "{:#?}", report.violations);
     assert!(has(&report, Check::G4, "receipt:j7", 10), "{:#?}", report.violations);
 }
 
 #[tokio::test]
 async fn an_id_that_was_decided_twice_is_named_with_both_places() {
-    let mut town = Town::new().await;
-    town.run("HDEL $receipts:kept j6").await;
-    town.settle("j6", &withdraw("a1", 300)).await;
-    let report = town.audit().await;
+    let mut space = Populated::new().await;
+    space.run("HDEL $receipts:kept j6").await;
+    space.settle("j6", &withdraw("a1", 300)).await;
+    let report = space.audit().await;
     assert!(has(&report, Check::G3, "receipt:j6", 9), "{:#?}", report.violations);
     assert!(has(&report, Check::G3, "receipt:j6", 34), "{:#?}", report.violations);
 }
 
 #[tokio::test]
 async fn a_position_that_the_history_does_not_go_through_is_found() {
-    let mut town = Town::new().await;
-    let before = town.audit().await.head;
-    town.settle("more-1", &redeem("summer", "c5", 1)).await;
-    assert_clean(&town.expecting(&before).await);
-    let after = town.audit().await.head;
+    let mut space = Populated::new().await;
+    let before = space.audit().await.head;
+    space.settle("more-1", &redeem("summer", "c5", 1)).await;
+    assert_clean(&space.expecting(&before).await);
+    let after = space.audit().await.head;
     for (change, what) in [
         (Position { seq: 39, ..after[0].clone() }, "5 lines are lost"),
         (Position { hash: "0".repeat(40), ..before[0].clone() }, "another one"),
         (Position { partition: 7, ..before[0].clone() }, "no such partition"),
     ] {
-        let report = town.expecting(&[change]).await;
+        let report = space.expecting(&[change]).await;
         assert_eq!(report.verdict, Verdict::Fail);
         let found = &report.violations[0];
         assert!(found.check == Check::G13 && found.what.contains("timeline_regressed"), "{found}");
@@ -294,10 +294,10 @@ async fn whatever_lies_under_a_key_is_a_violation_and_never_a_failure() {
     ];
     for name in names {
         for kind in kinds {
-            let mut town = Town::new().await;
-            town.run(&format!("DEL ${name}")).await;
-            town.run(&kind.replace('@', name)).await;
-            let report = town.audit().await;
+            let mut space = Populated::new().await;
+            space.run(&format!("DEL ${name}")).await;
+            space.run(&kind.replace('@', name)).await;
+            let report = space.audit().await;
             assert_eq!(report.verdict, Verdict::Fail, "{kind} at {name}");
         }
     }
@@ -310,9 +310,9 @@ fn concat_codes() -> &'static str {
 
 #[tokio::test]
 async fn a_payout_that_was_paid_after_it_was_given_back_is_told() {
-    let mut town = Town::new().await;
-    town.step("p6", Step::Paid { note: "late" }).await;
-    let report = town.audit().await;
+    let mut space = Populated::new().await;
+    space.step("p6", Step::Paid { note: "late" }).await;
+    let report = space.audit().await;
     assert!(has(&report, Check::G28, "account:a4", 34), "{:#?}", report.violations);
     assert_eq!(report.violations.len(), 1, "{:#?}", report.violations);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, Actor, JobId, Namespace, QueueName};
+use tollgate::ids::{AccountId, Actor, JobId, QueueName};
 use tollgate::kinds::{AccountOpen, Fields, Payout};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
@@ -18,7 +18,7 @@ use tollgate::scripts::settle::{Answer, Item, settle};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
 use tollgate_audit::{Report, Verdict, audit, reconcile};
 
-use crate::harness::{GATEWAY, TestRedis};
+use crate::harness::{GATEWAY, servers, shared};
 
 /// A namespace with accounts in several currencies, and what the bank wrote down.
 struct Books {
@@ -30,10 +30,9 @@ struct Books {
 
 impl Books {
     async fn open() -> Self {
-        let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+        let namespace = servers::namespace();
         let partitions = Partitions::new(2).unwrap();
-        let tollgate =
-            Tollgate::init(TestRedis::shared(), namespace, partitions, RETENTION_DEFAULT).await.unwrap();
+        let tollgate = Tollgate::init(shared(), namespace, partitions, RETENTION_DEFAULT).await.unwrap();
         let link = tollgate.server().link().await.unwrap();
         let mut books = Self { tollgate, link, ledger: String::new(), prefix: None };
         for (account, currency) in [("a1", "USD"), ("a2", "USD"), ("yen", "JPY"), ("kwd", "KWD")] {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 use tollgate::code::Code;
 use tollgate::connect::Server;
-use tollgate::ids::{Bucket, Destination as Payee, JobId};
+use tollgate::ids::{Bucket, JobId};
 use tollgate::instant::Instant;
 use tollgate::job::Job;
-use tollgate::kinds::{JobRequest, Payout, Request, Withdraw};
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::park::{Destination, Parked};
@@ -61,19 +60,13 @@ async fn passes(s: &mut Space) {
     assert!(report.violations.is_empty(), "{:#?}", report.violations);
 }
 
-fn payout(amount: u64) -> Request {
-    let JobRequest::Withdraw(withdraw) = queued(withdraw("a", amount)) else { unreachable!() };
-    let Withdraw { account, amount, currency } = withdraw;
-    Payout { account, amount, currency, destination: Payee::parse("iban").unwrap() }.into()
-}
-
 #[tokio::test]
 async fn what_waits_for_its_time_is_decided_against_and_touches_no_resource() {
     let mut space = Space::new().await;
     let s = &mut space;
     s.make(create("c", 9)).await;
     s.make(open("a", 9)).await;
-    for request in [redeem("c", "u", 1), withdraw("a", 4), payout(4), redeem("nowhere", "u", 1)] {
+    for request in [redeem("c", "u", 1), withdraw("a", 4), payout("a", 4), redeem("nowhere", "u", 1)] {
         let one = fresh(request);
         schedule(s, &one, Due::Later).await;
         let before = s.dump().await;

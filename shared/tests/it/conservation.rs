@@ -6,7 +6,7 @@ use std::time::Duration;
 use tollgate::scripts::recover::Company;
 use tollgate::scripts::{queue, stats};
 
-use crate::harness::{TestRedis, until};
+use crate::harness::{servers, until};
 use crate::space::*;
 
 /// Waiting, pending, and whether the law holds.
@@ -17,9 +17,9 @@ async fn counts(s: &mut Space) -> (u64, u64, bool) {
 
 #[tokio::test]
 async fn what_waits_is_still_known_after_redis_restarted() {
-    let mut redis = TestRedis::private(&["--appendfsync", "always"]);
+    let mut redis = servers::private(&["--appendfsync", "always"]);
     for rewrite in [false, true] {
-        let mut space = Space::on(TestRedis::server(&redis)).await;
+        let mut space = Space::on(servers::open(&redis)).await;
         let s = &mut space;
         s.make(create("c", 99)).await;
         let jobs: Vec<_> = (0..30).map(|i| fresh(redeem("c", &format!("u{i}"), 1))).collect();
@@ -43,7 +43,7 @@ async fn what_waits_is_still_known_after_redis_restarted() {
 
         redis.kill();
         redis.restart().unwrap();
-        s.link = TestRedis::server(&redis).link().await.unwrap();
+        s.link = servers::open(&redis).link().await.unwrap();
         assert_eq!(counts(s).await, (15, 8, true), "rewrite: {rewrite}");
         let rest = s.fetch("w", 30).await;
         s.settle_entries(&rest).await;

@@ -77,8 +77,8 @@ async fn a_take_is_noted_as_one_row_and_a_paused_queue_gives_nothing() {
 /// Somebody else reads the group, moves it, deletes it, and the scripts are forgotten: every job is taken once.
 #[tokio::test]
 async fn whoever_moves_the_group_moves_no_job() {
-    let redis = crate::harness::TestRedis::private(&[]);
-    let mut space = Space::on(crate::harness::TestRedis::server(&redis)).await;
+    let redis = crate::harness::servers::private(&[]);
+    let mut space = Space::on(crate::harness::servers::open(&redis)).await;
     let s = &mut space;
     s.enqueue(&jobs(60)).await;
     let stream = s.keys.queue(&s.queue);
@@ -105,8 +105,8 @@ async fn whoever_moves_the_group_moves_no_job() {
 
 #[tokio::test]
 async fn a_transaction_that_is_refused_takes_nothing() {
-    let redis = crate::harness::TestRedis::private(&[]);
-    let mut space = Space::on(crate::harness::TestRedis::server(&redis)).await;
+    let redis = crate::harness::servers::private(&[]);
+    let mut space = Space::on(crate::harness::servers::open(&redis)).await;
     let s = &mut space;
     s.enqueue(&jobs(3)).await;
     s.run(&["CONFIG", "SET", "maxmemory", "1"]).await;

@@ -11,7 +11,7 @@ use tollgate::scripts::receipts_drop::Pace;
 use tollgate::tag::Tag;
 use tollgate::{Init, OpenError, Tollgate};
 
-use crate::harness::{TestRedis, cmd};
+use crate::harness::{cmd, servers, shared};
 use crate::space::*;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -57,10 +57,10 @@ async fn head_of(
 
 #[tokio::test]
 async fn what_a_killed_init_began_is_finished() {
-    let server = TestRedis::shared();
+    let server = shared();
     let mut link = server.link().await.unwrap();
     let partitions = Partitions::new(3).unwrap();
-    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+    let namespace = servers::namespace();
     let opened = Tollgate::open(server.clone(), namespace.clone()).await.unwrap_err();
     assert!(matches!(opened, OpenError::Empty(_)), "{opened}");
     let parameters = Parameters { identity: Identity::fresh(), partitions, retention: DAY };
@@ -171,8 +171,8 @@ async fn a_head_of_another_identity_or_format_is_refused_by_name() {
 /// What a client in another language reads.
 #[tokio::test]
 async fn the_metadata_lists_the_tags_and_the_identity() {
-    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
-    let (server, partitions) = (TestRedis::shared(), Partitions::new(4).unwrap());
+    let namespace = servers::namespace();
+    let (server, partitions) = (shared(), Partitions::new(4).unwrap());
     let tollgate = Tollgate::init(server.clone(), namespace.clone(), partitions, DAY).await.unwrap();
     let mut link = server.link().await.unwrap();
     let mut ask = async |field| -> String {
@@ -193,8 +193,8 @@ async fn the_metadata_lists_the_tags_and_the_identity() {
 /// What is left of a namespace whose metadata is gone: nothing begins from zero beside it unasked.
 #[tokio::test]
 async fn init_begins_over_remains_only_if_told_so_and_lists_them() {
-    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
-    let server = TestRedis::shared();
+    let namespace = servers::namespace();
+    let server = shared();
     let mut link = server.link().await.unwrap();
     let tag = format!("{{{namespace}.0}}");
     let keys = [format!("{tag}:queue:default"), format!("{tag}:workers")];
@@ -219,8 +219,8 @@ async fn init_begins_over_remains_only_if_told_so_and_lists_them() {
 /// The heads say everything that the lost metadata said.
 #[tokio::test]
 async fn lost_metadata_alone_is_mended_by_what_the_heads_say() {
-    let namespace = Namespace::parse(TestRedis::ns()).unwrap();
-    let (server, partitions) = (TestRedis::shared(), Partitions::new(4).unwrap());
+    let namespace = servers::namespace();
+    let (server, partitions) = (shared(), Partitions::new(4).unwrap());
     let tollgate = Tollgate::init(server.clone(), namespace.clone(), partitions, DAY).await.unwrap();
     let mut link = server.link().await.unwrap();
     let meta = Keys::meta(&namespace);

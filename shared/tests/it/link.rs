@@ -6,7 +6,7 @@ use redis::Value;
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::failure::{Failure, Refusal};
 
-use crate::harness::{SOON, TestRedis, cmd, until};
+use crate::harness::{SOON, cmd, servers, until};
 
 async fn client_id(link: &mut tollgate::link::Link) -> i64 {
     link.query(&cmd(&["CLIENT", "ID"])).await.unwrap()
@@ -14,8 +14,8 @@ async fn client_id(link: &mut tollgate::link::Link) -> i64 {
 
 #[tokio::test]
 async fn an_error_in_a_pipeline_does_not_lose_the_other_replies() {
-    let mut link = TestRedis::link().await;
-    let key = TestRedis::ns();
+    let mut link = crate::harness::link().await;
+    let key = servers::namespace().to_string();
     let mut pipeline = redis::pipe();
     pipeline.cmd("SET").arg(&key).arg("v").cmd("INCR").arg(&key).cmd("GET").arg(&key);
     pipeline.cmd("EVALSHA").arg("0".repeat(40)).arg(0);
@@ -31,8 +31,8 @@ async fn an_error_in_a_pipeline_does_not_lose_the_other_replies() {
 
 #[tokio::test]
 async fn a_transaction_is_executed_as_a_whole_or_not_at_all() {
-    let redis = TestRedis::private(&[]);
-    let mut link = TestRedis::server(&redis).link().await.unwrap();
+    let redis = servers::private(&[]);
+    let mut link = servers::open(&redis).link().await.unwrap();
     let done =
         link.run_transaction(&[cmd(&["SET", "k", "v"]), cmd(&["INCR", "k"]), cmd(&["GET", "k"])]).await;
     let done = done.unwrap();
@@ -53,7 +53,7 @@ async fn a_transaction_is_executed_as_a_whole_or_not_at_all() {
         "refusals leave the connection in place"
     );
     // One that is given up midway may have happened, and its connection is never seen again.
-    let mut other = TestRedis::server(&redis).link().await.unwrap();
+    let mut other = servers::open(&redis).link().await.unwrap();
     other.run(&cmd(&["CLIENT", "PAUSE", "300", "ALL"])).await.unwrap();
     let commands = [cmd(&["SET", "k", "late"]), cmd(&["GET", "k"])];
     let cut = tokio::time::timeout(Duration::from_millis(30), link.run_transaction(&commands)).await;
@@ -65,8 +65,8 @@ async fn a_transaction_is_executed_as_a_whole_or_not_at_all() {
 
 #[tokio::test]
 async fn a_cancelled_call_does_not_leak_its_reply() {
-    let redis = TestRedis::private(&[]);
-    let server = TestRedis::server(&redis);
+    let redis = servers::private(&[]);
+    let server = servers::open(&redis);
     let mut link = server.link().await.unwrap();
     link.run(&cmd(&["SET", "k", "late"])).await.unwrap();
     let before = client_id(&mut link).await;
@@ -84,8 +84,8 @@ async fn a_cancelled_call_does_not_leak_its_reply() {
 
 #[tokio::test]
 async fn a_cancelled_links_connection_does_not_return_to_the_pool() {
-    let redis = TestRedis::private(&[]);
-    let server = TestRedis::server(&redis);
+    let redis = servers::private(&[]);
+    let server = servers::open(&redis);
     let mut seen = Vec::new();
     for _ in 0..3 {
         let mut link = server.link().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_cancelled_links_connection_does_not_return_to_the_pool() {
 
 #[tokio::test]
 async fn a_poisoned_link_opens_another_connection() {
-    let mut link = TestRedis::link().await;
+    let mut link = crate::harness::link().await;
     let before = client_id(&mut link).await;
     link.poison();
     assert_ne!(client_id(&mut link).await, before);
@@ -113,9 +113,9 @@ async fn a_poisoned_link_opens_another_connection() {
 
 #[tokio::test]
 async fn a_half_open_server_is_noticed_within_the_response_timeout_and_heals() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let timeout = Duration::from_millis(300);
-    let server = TestRedis::server_with(&redis, Some(timeout));
+    let server = servers::open_at(&redis.url(), Some(timeout));
     let mut link = server.link().await.unwrap();
     link.run(&cmd(&["SET", "k", "v"])).await.unwrap();
     redis.pause();
@@ -134,8 +134,8 @@ async fn a_half_open_server_is_noticed_within_the_response_timeout_and_heals() {
 
 #[tokio::test]
 async fn a_restarted_server_is_found_again_by_the_same_link() {
-    let mut redis = TestRedis::private(&[]);
-    let mut link = TestRedis::server(&redis).link().await.unwrap();
+    let mut redis = servers::private(&[]);
+    let mut link = servers::open(&redis).link().await.unwrap();
     redis.kill();
     let first = link.run(&cmd(&["PING"])).await.unwrap_err();
     assert!(first.is_transient(), "{first}");
@@ -147,8 +147,8 @@ async fn a_restarted_server_is_found_again_by_the_same_link() {
 
 #[tokio::test]
 async fn a_blocking_read_may_block_longer_than_the_response_timeout() {
-    let redis = TestRedis::private(&[]);
-    let server = TestRedis::server_with(&redis, Some(Duration::from_millis(100)));
+    let redis = servers::private(&[]);
+    let server = servers::open_at(&redis.url(), Some(Duration::from_millis(100)));
     let mut link = server.blocking_link(Duration::from_millis(600)).await.unwrap();
     let none = link.run(&cmd(&["BLPOP", "list", "0.6"])).await.unwrap();
     assert_eq!(none, Value::Nil);
@@ -156,8 +156,8 @@ async fn a_blocking_read_may_block_longer_than_the_response_timeout() {
 
 #[tokio::test]
 async fn refusals_of_a_real_server_are_definite() {
-    let redis = TestRedis::private(&["--maxmemory", "500kb"]);
-    let server = TestRedis::server(&redis);
+    let redis = servers::private(&["--maxmemory", "500kb"]);
+    let server = servers::open(&redis);
     let mut link = server.link().await.unwrap();
     let failure = link.run(&cmd(&["SET", "k", "v"])).await.unwrap_err();
     assert!(failure.is_oom() && failure.is_transient(), "{failure}");
@@ -165,9 +165,9 @@ async fn refusals_of_a_real_server_are_definite() {
     let failure = link.run(&cmd(&["EVAL", script, "1", "k"])).await.unwrap_err();
     assert!(failure.is_oom() && !failure.may_have_happened(), "{failure}");
 
-    let mut link = TestRedis::link().await;
+    let mut link = crate::harness::link().await;
     let script = "#!lua\nredis.call('SET', KEYS[1], 'v') return redis.call('LPUSH', KEYS[1], 1)";
-    let failure = link.run(&cmd(&["EVAL", script, "1", &TestRedis::ns()])).await.unwrap_err();
+    let failure = link.run(&cmd(&["EVAL", script, "1", servers::namespace().as_str()])).await.unwrap_err();
     assert!(matches!(&failure, Failure::Server { code, .. } if code == "WRONGTYPE"), "{failure}");
     assert!(failure.may_have_happened(), "the SET stayed: {failure}");
     let failure = link.run(&cmd(&["EVAL", "return redis.call('NOPE')", "0"])).await.unwrap_err();
@@ -176,8 +176,8 @@ async fn refusals_of_a_real_server_are_definite() {
 
 #[tokio::test]
 async fn a_login_is_needed_where_the_server_wants_one() {
-    let redis = TestRedis::private(&[]);
-    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    let redis = servers::private(&[]);
+    let mut admin = servers::open(&redis).link().await.unwrap();
     let server = |password: Option<&str>| {
         let options = RedisOptions {
             url: Some(redis.url()),

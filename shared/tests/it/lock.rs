@@ -25,7 +25,7 @@ use tollgate::embedded::Temporary;
 use tollgate::ids::{LockName, Namespace};
 use tollgate::lock::{LockNodes, LockOptions, Locks, Renewal};
 
-use crate::harness::{TestRedis, cmd};
+use crate::harness::{cmd, servers};
 
 /// So long that only a release can have ended it, and no slow machine.
 const LONG: Duration = Duration::from_secs(600);
@@ -46,7 +46,7 @@ impl Fleet {
 
     /// Servers that keep nothing when they die.
     fn start(count: usize) -> Vec<Temporary> {
-        (0..count).map(|_| TestRedis::private(&["--appendonly", "no"])).collect()
+        (0..count).map(|_| servers::private(&["--appendonly", "no"])).collect()
     }
 
     fn of(servers: &[Temporary]) -> Self {
@@ -54,7 +54,7 @@ impl Fleet {
     }
 
     fn at(urls: Vec<String>) -> Self {
-        Self { ns: Namespace::parse(TestRedis::ns()).unwrap(), urls }
+        Self { ns: servers::namespace(), urls }
     }
 
     fn locks(&self) -> Locks {

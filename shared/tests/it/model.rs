@@ -18,7 +18,7 @@ use tollgate::scripts::recover::Company;
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{dead, promote};
 
-use crate::harness::TestRedis;
+use crate::harness::servers;
 use crate::property::holds;
 use crate::space::*;
 
@@ -243,8 +243,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn entries_are_conserved_at_every_step() {
     // A stream in small nodes is trimmed in small pieces: a trim of one entry too much shows.
     let ground = async || {
-        let redis = TestRedis::private(&["--stream-node-max-entries", "2"]);
-        (TestRedis::server(&redis), redis)
+        let redis = servers::private(&["--stream-node-max-entries", "2"]);
+        (servers::open(&redis), redis)
     };
     holds(steps(), ground, async |(server, _redis), steps| {
         let mut space = Space::on(server.clone()).await;

@@ -2,27 +2,16 @@
 //! in dead, and both are decided after the creation. Dead letters are bounded.
 
 use redis::Value;
-use tollgate::amount::Amount;
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{Destination as Payee, JobId};
-use tollgate::kinds::{Payout, Request};
+use tollgate::ids::JobId;
+use tollgate::kinds::Request;
 use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::dead::{self, DeadResult};
 use tollgate::scripts::park::{DEAD_MAX, Destination, Parked, Parking};
 use tollgate::scripts::settle::{Answer, Missing, Policy};
 
 use crate::space::*;
-
-fn payout(amount: u64) -> Request {
-    Payout {
-        account: "a".parse().unwrap(),
-        amount: Amount::from_minor(amount).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: Payee::parse("iban").unwrap(),
-    }
-    .into()
-}
 
 /// Every kind that needs a resource, and what it is answered where there is none.
 fn kinds() -> Vec<(Request, Code)> {
@@ -32,7 +21,7 @@ fn kinds() -> Vec<(Request, Code)> {
         (end("c"), Code::CampaignNotFound),
         (withdraw("a", 1), Code::AccountNotFound),
         (deposit("a", 1), Code::AccountNotFound),
-        (payout(1), Code::AccountNotFound),
+        (payout("a", 1), Code::AccountNotFound),
         (close("a"), Code::AccountNotFound),
     ]
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, JobId, Namespace, QueueName};
+use tollgate::ids::{AccountId, JobId, QueueName};
 use tollgate::keys::Keys;
 use tollgate::kinds::{AccountOpen, Payout, Withdraw, first_difference};
 use tollgate::link::Link;
@@ -14,7 +14,7 @@ use tollgate::scripts::payout::{Begin, ForReview, Listed, Retry, Step, due, for_
 use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
 
-use crate::harness::{GATEWAY, PAYOUT_KEY, TestRedis, cmd, until};
+use crate::harness::{GATEWAY, PAYOUT_KEY, cmd, servers, shared, until};
 
 /// One account with 100 minor units and one job that pays 30 of them out.
 struct Bank {
@@ -29,9 +29,8 @@ const LEASE: Duration = Duration::from_millis(40);
 
 impl Bank {
     async fn open() -> Self {
-        let namespace = Namespace::parse(TestRedis::ns()).unwrap();
-        let tollgate =
-            Tollgate::init(TestRedis::shared(), namespace, Partitions::ONE, RETENTION_DEFAULT).await.unwrap();
+        let namespace = servers::namespace();
+        let tollgate = Tollgate::init(shared(), namespace, Partitions::ONE, RETENTION_DEFAULT).await.unwrap();
         let account = AccountId::parse("a1").unwrap();
         let mut link = tollgate.server().link().await.unwrap();
         let open = AccountOpen {

@@ -4,10 +4,10 @@ use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::preflight::{Report, Tier};
 
-use crate::harness::{TestRedis, cmd, until};
+use crate::harness::{cmd, servers, until};
 
 async fn report(redis: &Temporary, tier: Tier) -> Report {
-    let mut link = TestRedis::server(redis).link().await.unwrap();
+    let mut link = servers::open(redis).link().await.unwrap();
     link.preflight(tier).await.unwrap()
 }
 
@@ -17,7 +17,7 @@ fn refusals(report: &Report) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn our_own_server_is_fit() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let report = report(&redis, Tier::Memory).await;
     assert!(report.findings.is_empty(), "{report:?}");
     assert!(report.version.unwrap().contains('.'));
@@ -25,7 +25,7 @@ async fn our_own_server_is_fit() {
 
 #[tokio::test]
 async fn eviction_and_a_missing_aof_are_refused() {
-    let redis = TestRedis::private(&["--maxmemory-policy", "allkeys-lru", "--appendonly", "no"]);
+    let redis = servers::private(&["--maxmemory-policy", "allkeys-lru", "--appendonly", "no"]);
     let report = report(&redis, Tier::Memory).await;
     assert_eq!(refusals(&report), ["evicts_keys", "aof_off"]);
     assert!(report.findings[0].to_string().contains("CONFIG SET maxmemory-policy noeviction"));
@@ -33,16 +33,16 @@ async fn eviction_and_a_missing_aof_are_refused() {
 
 #[tokio::test]
 async fn the_fsync_tier_needs_fsync_always() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     assert_eq!(refusals(&report(&redis, Tier::Fsync).await), ["fsync_too_weak"]);
-    let redis = TestRedis::private(&["--appendfsync", "always"]);
+    let redis = servers::private(&["--appendfsync", "always"]);
     assert!(report(&redis, Tier::Fsync).await.is_fit());
 }
 
 #[tokio::test]
 async fn a_replica_is_refused() {
-    let redis = TestRedis::private(&[]);
-    let mut link = TestRedis::server(&redis).link().await.unwrap();
+    let redis = servers::private(&[]);
+    let mut link = servers::open(&redis).link().await.unwrap();
     // The master does not exist: a replica without its master still says that it is one.
     link.run(&cmd(&["REPLICAOF", "127.0.0.1", "1"])).await.unwrap();
     until("the replica's role", async || {
@@ -54,8 +54,8 @@ async fn a_replica_is_refused() {
 
 #[tokio::test]
 async fn a_user_without_config_is_judged_by_info() {
-    let redis = TestRedis::private(&["--maxmemory-policy", "allkeys-lru"]);
-    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    let redis = servers::private(&["--maxmemory-policy", "allkeys-lru"]);
+    let mut admin = servers::open(&redis).link().await.unwrap();
     admin.run(&cmd(&["ACL", "SETUSER", "w", "on", ">pw", "~*", "+@all", "-config"])).await.unwrap();
     admin.run(&cmd(&["ACL", "SETUSER", "blind", "on", ">pw", "~*", "+xadd"])).await.unwrap();
     let login = |user: &str| {
@@ -85,11 +85,11 @@ async fn service(server: Server) -> tollgate::Tollgate {
 
 #[tokio::test]
 async fn the_library_refuses_a_server_that_became_unsafe_with_the_next_connection_and_takes_it_back() {
-    let redis = TestRedis::private(&[]);
-    let gate = service(TestRedis::server(&redis)).await;
+    let redis = servers::private(&[]);
+    let gate = service(servers::open(&redis)).await;
     let mut link = gate.server().link().await.unwrap();
     gate.now(&mut link).await.unwrap();
-    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    let mut admin = servers::open(&redis).link().await.unwrap();
     admin.run(&cmd(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"])).await.unwrap();
     // The connection that is open is asked once a minute; another one at once.
     let mut other = gate.server().blocking_link(std::time::Duration::from_millis(10)).await.unwrap();
@@ -111,8 +111,8 @@ async fn the_library_refuses_a_server_that_became_unsafe_with_the_next_connectio
 
 #[tokio::test]
 async fn a_service_with_few_rights_is_inspected_as_far_as_it_may_ask() {
-    let redis = TestRedis::private(&["--maxmemory-policy", "allkeys-lru"]);
-    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    let redis = servers::private(&["--maxmemory-policy", "allkeys-lru"]);
+    let mut admin = servers::open(&redis).link().await.unwrap();
     admin
         .run(&cmd(&["ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-info", "-config"]))
         .await
@@ -129,11 +129,11 @@ async fn a_service_with_few_rights_is_inspected_as_far_as_it_may_ask() {
 
 #[tokio::test]
 async fn a_server_is_asked_once_a_minute_also_without_a_new_connection() {
-    let redis = TestRedis::private(&[]);
-    let gate = service(TestRedis::server(&redis)).await;
+    let redis = servers::private(&[]);
+    let gate = service(servers::open(&redis)).await;
     let mut link = gate.server().link().await.unwrap();
     gate.now(&mut link).await.unwrap();
-    let mut admin = TestRedis::server(&redis).link().await.unwrap();
+    let mut admin = servers::open(&redis).link().await.unwrap();
     admin.run(&cmd(&["CONFIG", "SET", "appendonly", "no"])).await.unwrap();
     let begun = std::time::Instant::now();
     let refusal = loop {

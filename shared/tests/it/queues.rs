@@ -9,7 +9,7 @@ use tollgate::scripts::recover::Company;
 use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, QueueStats, StreamIds};
 use tollgate::scripts::{ScriptError, promote, receipts_drop, survey};
 
-use crate::harness::TestRedis;
+use crate::harness::servers;
 use crate::space::*;
 
 const HIGHEST: &str = "18446744073709551615-18446744073709551615";
@@ -297,8 +297,8 @@ async fn the_highest_id_there_is_breaks_nothing_and_a_repair_takes_it_away() {
 
 #[tokio::test]
 async fn a_queue_is_not_overloaded_for_good_after_redis_restarted() {
-    let mut redis = TestRedis::private(&["--appendfsync", "always"]);
-    let mut space = Space::on(TestRedis::server(&redis)).await;
+    let mut redis = servers::private(&["--appendfsync", "always"]);
+    let mut space = Space::on(servers::open(&redis)).await;
     let s = &mut space;
     s.make(create("c", 1_000)).await;
     let entries = s.deliver("w", &jobs(200)).await;
@@ -308,7 +308,7 @@ async fn a_queue_is_not_overloaded_for_good_after_redis_restarted() {
         if restarted {
             redis.kill();
             redis.restart().unwrap();
-            s.link = TestRedis::server(&redis).link().await.unwrap();
+            s.link = servers::open(&redis).link().await.unwrap();
         }
         let name = s.queue.clone();
         for (max, expected) in [(4, false), (3, true)] {
@@ -324,14 +324,12 @@ async fn a_queue_is_not_overloaded_for_good_after_redis_restarted() {
 
 #[tokio::test]
 async fn a_right_that_is_missing_moves_no_job_to_dead() {
-    let redis = TestRedis::private(&[]);
-    let mut space = Space::on(TestRedis::server(&redis)).await;
+    let redis = servers::private(&[]);
+    let mut space = Space::on(servers::open(&redis)).await;
     let s = &mut space;
-    let at = tollgate::instant::Instant::from_ms(s.now_ms().await + 100).unwrap();
     for entry in &s.deliver("w", &jobs(3)).await {
-        s.park(entry, tollgate::scripts::park::Destination::Scheduled(at)).await.unwrap();
+        s.park_due(entry).await;
     }
-    crate::harness::until("the jobs to be due", async || (s.now_ms().await > at.ms()).then_some(())).await;
     let names = s.queues().await;
     // Whoever may do all but XADD.
     s.run(&["ACL", "SETUSER", "default", "-xadd"]).await;

@@ -1,12 +1,11 @@
 //! What is known of an id, and what it answers: each row of the table in `lua/parts/receipt.lua`, through `settle`,
 //! `park` and `lookup`, for the same request and for another.
 
-use tollgate::amount::Amount;
 use tollgate::code::Code;
-use tollgate::ids::{Bucket, Destination as Payee, JobId};
+use tollgate::ids::{Bucket, JobId};
 use tollgate::instant::Instant;
 use tollgate::job::Job;
-use tollgate::kinds::{Payout, Request};
+use tollgate::kinds::Request;
 use tollgate::scripts::lookup::{Trace, lookup};
 use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::settle::Answer;
@@ -48,16 +47,6 @@ struct Ground {
     id: JobId,
     request: Request,
     other: Request,
-}
-
-fn payout(amount: u64) -> Request {
-    Payout {
-        account: "a".parse().unwrap(),
-        amount: Amount::from_minor(amount).unwrap(),
-        currency: "USD".parse().unwrap(),
-        destination: Payee::parse("iban").unwrap(),
-    }
-    .into()
 }
 
 impl Ground {
@@ -241,6 +230,7 @@ async fn judge(known: Known, which: Which, requests: fn(u64) -> Request) {
 #[tokio::test]
 async fn every_row_of_the_table_holds_in_every_script() {
     let withdraw: fn(u64) -> Request = |amount| withdraw("a", amount);
+    let payout: fn(u64) -> Request = |amount| payout("a", amount);
     for which in [Which::Timeless, Which::Current, Which::BelowFloor] {
         for known in [
             Known::Receipt,

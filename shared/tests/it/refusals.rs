@@ -13,13 +13,13 @@ use tollgate::scripts::{
 };
 use tollgate::tag::Tag;
 
-use crate::harness::TestRedis;
+use crate::harness::servers;
 use crate::space::*;
 
 #[tokio::test]
 async fn a_redis_that_refuses_writes_changes_nothing_and_heals() {
-    let redis = TestRedis::private(&[]);
-    let mut space = Space::on(TestRedis::server(&redis)).await;
+    let redis = servers::private(&[]);
+    let mut space = Space::on(servers::open(&redis)).await;
     let s = &mut space;
     s.make(create("c", 9)).await;
     let entries = s.deliver("w", &[fresh(redeem("c", "u", 1)), fresh(redeem("c", "u", 1))]).await;

@@ -11,12 +11,13 @@ use tollgate::code::Code;
 use tollgate::connect::Server;
 use tollgate::fetch::{Row, Take};
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, Namespace, QueueName};
+use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId, QueueName};
+use tollgate::instant::Instant;
 use tollgate::job::Job;
 use tollgate::keys::Keys;
 use tollgate::kinds::{
-    AccountClose, AccountOpen, CampaignClose, CampaignCreate, CampaignSetLimit, Deposit, JobRequest, Redeem,
-    Request, Settle, Withdraw,
+    AccountClose, AccountOpen, CampaignClose, CampaignCreate, CampaignSetLimit, Deposit, JobRequest, Payout,
+    Redeem, Request, Settle, Withdraw,
 };
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
@@ -29,7 +30,7 @@ use tollgate::scripts::settle::{Answer, Item, Policy, Settlement, Source, settle
 use tollgate::scripts::stats::{self, PartitionStats};
 use tollgate::scripts::{ScriptError, queue};
 
-use crate::harness::{TestRedis, cmd};
+use crate::harness::{cmd, servers, shared};
 
 /// A week, the default.
 pub(crate) const RETENTION: std::time::Duration = tollgate::RETENTION_DEFAULT;
@@ -49,11 +50,11 @@ pub(crate) struct Space {
 impl Space {
     /// On the server that all tests share.
     pub(crate) async fn new() -> Self {
-        Self::on(TestRedis::shared()).await
+        Self::on(shared()).await
     }
 
     pub(crate) async fn on(server: Server) -> Self {
-        let namespace = Namespace::parse(TestRedis::ns()).unwrap();
+        let namespace = servers::namespace();
         let tollgate = Tollgate::init(server.clone(), namespace, Partitions::ONE, RETENTION).await.unwrap();
         let keys = tollgate.keys(Partitions::ONE.get(0).unwrap()).clone();
         let link = server.link().await.unwrap();
@@ -271,6 +272,14 @@ impl Space {
         seconds * 1000 + micros / 1000
     }
 
+    /// Parks an entry as scheduled, to be due at once: behind the scripts' backs, who would not park what is due.
+    pub(crate) async fn park_due(&mut self, entry: &(String, Job)) {
+        let later = Instant::from_ms(self.now_ms().await + 3_600_000).unwrap();
+        assert_eq!(self.park(entry, Destination::Scheduled(later)).await.unwrap(), Parked::Moved);
+        let scheduled = self.keys.scheduled();
+        self.run(&["ZADD", &scheduled, "XX", "1", entry.1.id.as_str()]).await;
+    }
+
     /// Raises or lowers the floor behind the scripts' backs, in hours from now.
     pub(crate) async fn set_floor(&mut self, hours_from_now: i64) -> u64 {
         let hour = (self.now_ms().await / 3_600_000).saturating_add_signed(hours_from_now);
@@ -411,6 +420,12 @@ pub(crate) fn withdraw(name: &str, amount: u64) -> Request {
     Withdraw { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }.into()
 }
 
+pub(crate) fn payout(name: &str, amount: u64) -> Request {
+    let (account, amount) = (account(name), money(amount));
+    let (currency, destination) = ("USD".parse().unwrap(), "iban-1".parse().unwrap());
+    Payout { account, amount, currency, destination }.into()
+}
+
 pub(crate) fn deposit(name: &str, amount: u64) -> Request {
     Deposit { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }.into()
 }
@@ -430,6 +445,11 @@ pub(crate) fn terms(campaign: &str, limit: u64) -> CampaignCreate {
 
 pub(crate) fn create(campaign: &str, limit: u64) -> Request {
     terms(campaign, limit).into()
+}
+
+/// With a bound per customer, if there is one.
+pub(crate) fn create_for_each(campaign: &str, limit: u64, per_customer: Option<u64>) -> Request {
+    CampaignCreate { per_customer: per_customer.and_then(Quantity::new), ..terms(campaign, limit) }.into()
 }
 
 pub(crate) fn end(campaign: &str) -> Request {

@@ -1,13 +1,12 @@
 //! `rediss://` with a CA file: certificates made on the spot, a real server behind TLS.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 
-use crate::harness::{TestRedis, cmd};
+use crate::harness::{cmd, servers};
 
 fn openssl(dir: &Path, words: &str) {
     let done = Command::new("openssl").current_dir(dir).args(words.split_whitespace()).output();
@@ -28,9 +27,9 @@ fn certificates(dir: &Path) {
 }
 
 fn tls_server(dir: &Path) -> (Temporary, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = servers::free_port();
     let file = |name: &str| dir.join(name).display().to_string();
-    let redis = TestRedis::private(&[
+    let redis = servers::private(&[
         "--tls-port",
         &port.to_string(),
         "--bind",

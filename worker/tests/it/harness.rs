@@ -4,18 +4,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 
 use redis::Value;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tollgate::Tollgate;
-use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::fetch::Take;
-use tollgate::ids::{CampaignId, JobId, Namespace, QueueName};
+use tollgate::ids::{CampaignId, JobId, QueueName};
 use tollgate::job::Job;
 use tollgate::keys::Keys;
 use tollgate::kinds::{CampaignCreate, Redeem, Settle};
@@ -25,23 +22,13 @@ use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
 use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
 use tollgate::scripts::stats::{self, PartitionStats};
+use tollgate_testkit::process::Running;
+use tollgate_testkit::servers::{namespace, run};
+pub(crate) use tollgate_testkit::servers::{open as server, private, shared};
+pub(crate) use tollgate_testkit::wait::until;
 
-/// How long a test waits for anything.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// The campaign that tests redeem from.
 pub(crate) const CAMPAIGN: &str = "summer";
-
-/// The server that the tests of this process share.
-pub(crate) fn shared() -> &'static Temporary {
-    static SHARED: OnceLock<Temporary> = OnceLock::new();
-    SHARED.get_or_init(|| private(&[]))
-}
-
-/// A server of one's own.
-pub(crate) fn private(extra: &[&str]) -> Temporary {
-    let settings: Vec<_> = ["--enable-debug-command", "yes"].iter().chain(extra).copied().collect();
-    Temporary::start(&settings).unwrap()
-}
 
 /// A namespace of one's own, of one partition, with a campaign of a million.
 pub(crate) struct Space {
@@ -115,9 +102,7 @@ impl Space {
     }
 
     pub(crate) async fn cmd(&self, words: &[&str]) -> Value {
-        let mut command = redis::Cmd::new();
-        words.iter().for_each(|word| _ = command.arg(*word));
-        self.gate.server().link().await.unwrap().run(&command).await.unwrap()
+        run(&mut self.gate.server().link().await.unwrap(), words).await
     }
 
     /// The reply's texts, one a line.
@@ -225,18 +210,6 @@ impl Space {
     }
 }
 
-fn namespace() -> Namespace {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("w{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    Namespace::parse(name).unwrap()
-}
-
-/// Links die with the runtime that made them, and each test has its own: so each opens its own server.
-pub(crate) fn server(redis: &Temporary) -> Server {
-    let options = RedisOptions { url: Some(redis.url()), ..RedisOptions::default() };
-    Server::open(Endpoint::parse(&options).unwrap())
-}
-
 /// A redemption of one from the tests' campaign.
 pub(crate) fn redeem(id: &str, customer: &str) -> Job {
     let request = Redeem {
@@ -255,7 +228,7 @@ pub(crate) fn redemptions(prefix: &str, count: usize) -> Vec<Job> {
 
 /// A worker process; killed when dropped.
 pub(crate) struct Worker {
-    child: Child,
+    process: Running,
     log: Arc<Mutex<String>>,
 }
 
@@ -268,8 +241,8 @@ impl Worker {
     }
 
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut process = Running::start(command);
+        let stderr = BufReader::new(process.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
         let lines = log.clone();
         std::thread::spawn(move || {
@@ -279,7 +252,7 @@ impl Worker {
                 log.push('\n');
             }
         });
-        Self { child, log }
+        Self { process, log }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -319,26 +292,21 @@ impl Worker {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.process.signal(signal).unwrap();
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.process.try_wait().unwrap().is_none()
     }
 
     /// Waits for its end.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        until("the worker to end", async || self.child.try_wait().unwrap()).await
+        until("the worker to end", async || self.process.try_wait().unwrap()).await
     }
 
     /// Waits until the process is stopped by a signal (state T).
     pub(crate) async fn stopped(&self) {
-        let stat = format!("/proc/{}/stat", self.child.id());
-        until("the worker to stop", async || {
-            let text = std::fs::read_to_string(&stat).unwrap_or_default();
-            text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')).then_some(())
-        })
-        .await;
+        until("the worker to stop", async || self.process.is_stopped().then_some(())).await;
     }
 
     /// SIGTERM, then its exit code.
@@ -367,22 +335,8 @@ pub(crate) fn asking(address: &str, path: &str, accept: Option<&str>) -> (String
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- log of a worker:\n{}", self.log());
         }
-    }
-}
-
-/// Waits until `condition` gives a value.
-pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(begun.elapsed() < SOON, "waited {SOON:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -3,7 +3,8 @@
 use anyhow::Context;
 use tokio::process::Command;
 
-use super::process::{Found, Server, find_program, free_port, log_dir};
+use super::process::{Found, Server, find_program, log_dir};
+use crate::port;
 use crate::watched_dir::WatchedDir;
 
 pub(super) async fn start() -> anyhow::Result<Found> {
@@ -16,7 +17,7 @@ pub(super) async fn start() -> anyhow::Result<Found> {
 async fn start_from(mut command: Command) -> anyhow::Result<Found> {
     let dir = WatchedDir::new("tollgate-etcd-", &log_dir())?;
     let url = |port: u16| format!("http://127.0.0.1:{port}");
-    let [client, peer] = [url(free_port()?), url(free_port()?)];
+    let [client, peer] = [url(port::free()?), url(port::free()?)];
     command.arg("--data-dir").arg(dir.path().join("data"));
     command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
     command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);

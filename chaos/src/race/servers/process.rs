@@ -95,8 +95,3 @@ pub(super) fn log_dir() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
-
-/// A port that nobody has now.
-pub(super) fn free_port() -> std::io::Result<u16> {
-    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
-}

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::process::{Found, Server, find_program, free_port, log_dir};
+use super::process::{Found, Server, find_program, log_dir};
 use crate::watched_dir::WatchedDir;
 
 /// Where distributions put it.
@@ -25,7 +25,7 @@ pub(super) async fn start() -> anyhow::Result<Found> {
 
 async fn start_from(mut command: Command) -> anyhow::Result<Found> {
     let dir = WatchedDir::new("tollgate-zookeeper-", &log_dir())?;
-    let port = free_port()?;
+    let port = crate::port::free()?;
     let config = dir.path().join("zoo.cfg");
     // Sessions may be as short as two ticks, and as long as a run.
     let settings = format!(

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use tollgate_testkit::process::Signal;
 
 use super::data;
+use crate::port;
 use crate::run::fault::{Fault, RedisUndo, Undo};
 use crate::run::history::Event;
 use crate::run::redis::{Redis, Settings, ask, link};
@@ -186,7 +187,7 @@ fn cut_tail(dir: &Path, bytes: u64) -> anyhow::Result<()> {
 /// Makes a replica the primary: one that has been cut off for a while, or by FAILOVER one that has everything.
 async fn promote(site: &Site, redis: &mut Redis, lags: bool) -> anyhow::Result<(String, Undo)> {
     let old = redis.settings.clone();
-    let ports = [free_port()?, free_port()?].map(|port| port.to_string());
+    let ports = [port::free()?, port::free()?].map(|port| port.to_string());
     redis.set("bind", "127.0.0.1").await?;
     redis.set("port", &ports[0]).await?;
     let name = format!("replica-{}", ports[1]);
@@ -258,8 +259,4 @@ async fn lock_nodes(site: &Site, random: &mut ChaCha8Rng) -> anyhow::Result<(Str
         std::fs::create_dir_all(&node.settings.dir)?;
     }
     Ok((format!("{count} of {}", site.lock_nodes.len()), Undo::LockNodes(numbers)))
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

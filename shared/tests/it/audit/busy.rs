@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::space::queued;
 use tollgate::RETENTION_DEFAULT;
 use tollgate::Tollgate;
 use tollgate::code::Code;
-use tollgate::fetch::{Delivered, Taken};
+use tollgate::fetch::{Delivered, Take, Taken};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, JobId, QueueName};
 use tollgate::instant::Instant;
@@ -25,7 +24,9 @@ use tollgate_audit::{Check, Report, Verdict};
 
 use crate::harness::{GATEWAY, PAYOUT_KEY, cmd, until};
 
-use super::town::{Town, assert_clean, campaign, deposit, fetch, open, payout, redeem, withdraw};
+use crate::space::{create_for_each, deposit, open, payout as pays, queued, redeem, withdraw};
+
+use super::populated::{Populated, assert_clean};
 
 /// Between two batches of a task.
 const PACE: Duration = Duration::from_millis(25);
@@ -85,7 +86,7 @@ async fn settler(tollgate: Tollgate, who: u64, stop: Arc<AtomicBool>, settled: A
         }
         let (account, name) = (format!("new-{who}-{n}"), format!("camp-{who}-{n}"));
         jobs.push((JobId::create_account(&account.parse().unwrap()), open(&account, 5)));
-        jobs.push((JobId::create_campaign(&name.parse().unwrap()), campaign(&name, 3, Some(1))));
+        jobs.push((JobId::create_campaign(&name.parse().unwrap()), create_for_each(&name, 3, Some(1))));
         jobs.push((JobId::fresh(), redeem(&name, "first", 1)));
         let items: Vec<Item<'_>> = jobs
             .iter()
@@ -108,7 +109,11 @@ async fn mover(tollgate: Tollgate, stop: Arc<AtomicBool>) {
         let jobs: Vec<Job> = (0..10).map(job).collect();
         tollgate.enqueue(&mut link, &queue, &jobs).await.unwrap();
         for round in 0..2 {
-            let Some(Taken { row, entries }) = fetch(&mut link, &keys, "mover").await else { continue };
+            let Some(Taken { row, entries }) =
+                Take::new(&keys, &queue, "mover", 20).run(&mut link).await.unwrap()
+            else {
+                continue;
+            };
             let mut left: Vec<&str> = entries.iter().map(|delivered| delivered.entry.as_str()).collect();
             for (i, Delivered { entry, job: envelope }) in entries.iter().enumerate() {
                 let job = tollgate::envelope::Envelope::decode_job(envelope).unwrap();
@@ -150,7 +155,7 @@ async fn payer(tollgate: Tollgate, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         n += 1;
         let id = old_id(n % 5, u64::MAX - n);
-        tollgate.settle_one(&mut link, &id, &payout("a4", 1)).await.unwrap();
+        tollgate.settle_one(&mut link, &id, &pays("a4", 1)).await.unwrap();
         tollgate.settle_one(&mut link, &JobId::fresh(), &deposit("a4", 2)).await.unwrap();
         if n % 4 == 0 {
             continue;
@@ -178,44 +183,44 @@ async fn payer(tollgate: Tollgate, stop: Arc<AtomicBool>) {
     }
 }
 
-/// A town with its crowd, after the first of them have been at work.
-async fn busy_town() -> (Town, Crowd) {
-    let mut town = Town::new().await;
-    town.settle("create/campaign/hot", &campaign("hot", 1_000_000_000, None)).await;
-    town.settle("create/campaign/scarce", &campaign("scarce", 60, Some(2))).await;
-    town.settle("rich", &deposit("a1", 1_000_000_000)).await;
+/// A space with its crowd, after the first of them have been at work.
+async fn busy_space() -> (Populated, Crowd) {
+    let mut space = Populated::new().await;
+    space.settle("create/campaign/hot", &create_for_each("hot", 1_000_000_000, None)).await;
+    space.settle("create/campaign/scarce", &create_for_each("scarce", 60, Some(2))).await;
+    space.settle("rich", &deposit("a1", 1_000_000_000)).await;
     for n in 0..50 {
-        town.settle(&format!("create/account/busy-{n}"), &open(&format!("busy-{n}"), 100)).await;
+        space.settle(&format!("create/account/busy-{n}"), &open(&format!("busy-{n}"), 100)).await;
     }
-    let crowd = Crowd::start(&town.tollgate);
+    let crowd = Crowd::start(&space.tollgate);
     let settled = crowd.settled.clone();
     until("the crowd to be at work", async || (settled.load(Ordering::Relaxed) > 500).then_some(())).await;
-    (town, crowd)
+    (space, crowd)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_motion_is_no_violation() {
-    let (mut town, crowd) = busy_town().await;
+    let (mut space, crowd) = busy_space().await;
     let before = crowd.settled.load(Ordering::Relaxed);
     for round in 0..6 {
-        let report = town.audit().await;
+        let report = space.audit().await;
         assert_clean(&report);
         assert!(report.checked.lines > 500 && report.checked.holds > 0, "{:?}", report.checked);
         if round == 2 {
             // The floor rises over the receipts of the old ids.
-            let (server, namespace) = (town.tollgate.server().clone(), town.tollgate.namespace().clone());
+            let (server, namespace) = (space.tollgate.server().clone(), space.tollgate.namespace().clone());
             let day = Duration::from_secs(2 * 24 * 3600);
             assert!(day < RETENTION_DEFAULT);
-            Tollgate::init(server, namespace, town.tollgate.partitions(), day).await.unwrap();
+            Tollgate::init(server, namespace, space.tollgate.partitions(), day).await.unwrap();
         }
         if round >= 2 {
-            let keys = town.keys().clone();
-            drop_old(&mut town.link, &keys, Pace::ByHand).await.unwrap();
+            let keys = space.keys.clone();
+            drop_old(&mut space.link, &keys, Pace::ByHand).await.unwrap();
         }
     }
     assert!(crowd.settled.load(Ordering::Relaxed) > before, "nothing was in motion");
     crowd.end().await;
-    let report = town.audit().await;
+    let report = space.audit().await;
     assert_clean(&report);
     assert_eq!(report.checked.in_progress, 0);
 }
@@ -225,8 +230,8 @@ async fn a_fault_is_found_while_others_work() {
     let is_named = |report: &Report, check: Check, resource: &str| {
         report.violations.iter().any(|found| found.check == check && found.resource == resource)
     };
-    let (mut town, crowd) = busy_town().await;
-    assert_clean(&town.audit().await);
+    let (mut space, crowd) = busy_space().await;
+    assert_clean(&space.audit().await);
     for (fault, check, resource) in [
         ("HINCRBY $account:a1 available 1", Check::G2, "account:a1"),
         ("HINCRBY $campaign:hot issued -1", Check::G1, "campaign:hot"),
@@ -239,8 +244,8 @@ async fn a_fault_is_found_while_others_work() {
         ("HDEL $parked dead-1", Check::G10, "parked:dead-1"),
         ("DEL $hold:p1", Check::G14, "hold:p1"),
     ] {
-        town.run(fault).await;
-        let report = town.audit().await;
+        space.run(fault).await;
+        let report = space.audit().await;
         assert_eq!(report.verdict, Verdict::Fail, "{fault}");
         assert!(is_named(&report, check, resource), "{fault}: {:#?}", report.violations);
     }

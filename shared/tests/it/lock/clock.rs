@@ -2,17 +2,16 @@
 //!
 //! redis-server counts its TTLs by a clock that is set here. The process that locks, and this test, go by the real one.
 
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use tollgate::embedded::Temporary;
 use tollgate::lock::{LockOptions, Renewal};
 use tollgate_testkit::clock::{Clock, Library};
 
 use super::proxy::Proxy;
 use super::{Fleet, by_hand, long, ms, name};
-use crate::harness::{SOON, TestRedis, until};
+use crate::harness::{SOON, servers, until};
 
 /// Long enough that no slow machine lets it end by itself.
 const TTL: Duration = Duration::from_secs(120);
@@ -31,37 +30,17 @@ fn library() -> &'static Library {
 
 /// A redis-server with a clock of its own.
 struct Node {
-    server: Child,
-    dir: tempfile::TempDir,
+    redis: Temporary,
     clock: Clock,
+    _dir: tempfile::TempDir,
 }
 
 impl Node {
-    async fn start() -> Self {
+    fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = library().moving(dir.path().join("clock")).unwrap();
-        let server = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(dir.path().join("s"))
-            .arg("--dir")
-            .arg(dir.path())
-            .envs(clock.environment())
-            .stdout(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let node = Self { server, dir, clock };
-        until("the server", async || {
-            let options = tollgate::connect::RedisOptions { url: Some(node.url()), ..Default::default() };
-            let endpoint = tollgate::connect::Endpoint::parse(&options).unwrap();
-            tollgate::connect::Server::open(endpoint).link().await.ok().map(drop)
-        })
-        .await;
-        node
-    }
-
-    fn url(&self) -> String {
-        format!("unix://{}", self.dir.path().join("s").display())
+        let redis = Temporary::start_with(&["--appendonly", "no"], &clock.environment()).unwrap();
+        Self { redis, clock, _dir: dir }
     }
 
     /// Its clock is the real one and so many seconds.
@@ -70,19 +49,9 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
 async fn nodes() -> (Vec<Node>, Fleet) {
-    let mut nodes = Vec::new();
-    for _ in 0..3 {
-        nodes.push(Node::start().await);
-    }
-    let fleet = Fleet::at(nodes.iter().map(Node::url).collect());
+    let nodes: Vec<Node> = (0..3).map(|_| Node::start()).collect();
+    let fleet = Fleet::at(nodes.iter().map(|node| node.redis.url()).collect());
     (nodes, fleet)
 }
 
@@ -146,7 +115,7 @@ async fn clocks_set_back_take_nothing_from_a_holder_and_keep_what_a_dead_one_lef
 
 #[tokio::test]
 async fn one_slow_node_costs_neither_an_acquire_nor_an_extension_nor_a_release() {
-    let servers: Vec<_> = (0..3).map(|_| TestRedis::private(&["--appendonly", "no"])).collect();
+    let servers: Vec<_> = (0..3).map(|_| servers::private(&["--appendonly", "no"])).collect();
     let slow = Proxy::slow(&servers[2], Duration::from_secs(8));
     let fleet = Fleet::at(vec![servers[0].url(), servers[1].url(), slow.url()]);
     let options = LockOptions { node_timeout: Duration::from_secs(30), ..by_hand(TTL) };

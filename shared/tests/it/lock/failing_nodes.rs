@@ -7,7 +7,7 @@ use tollgate::failure::Refusal;
 use tollgate::lock::{LockError, LockNodes, LockOptions, Locks, LostCause, Renewal};
 
 use super::{Fleet, LONG, by_hand, fine, long, ms, name, soon};
-use crate::harness::{SOON, TestRedis, until};
+use crate::harness::{SOON, servers, until};
 
 #[tokio::test]
 async fn a_minority_down_works_and_a_majority_down_fails_with_the_nodes_named() {
@@ -154,8 +154,8 @@ async fn a_full_node_grants_nothing_and_still_extends_and_frees() {
 
 #[tokio::test]
 async fn the_data_redis_is_one_node_and_says_so() {
-    let redis = TestRedis::private(&[]);
-    let nodes = LockNodes::with_data(TestRedis::server(&redis));
+    let redis = servers::private(&[]);
+    let nodes = LockNodes::with_data(servers::open(&redis));
     assert!(nodes.to_string().contains("they fall with it"), "{nodes}");
     let fleet = Fleet::of(std::slice::from_ref(&redis));
     let locks = Locks::new(nodes, fleet.ns.clone());

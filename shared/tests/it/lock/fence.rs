@@ -4,17 +4,17 @@ use tollgate::connect::Server;
 use tollgate::lock::{Fence, FenceError, Guarded};
 
 use super::{Fleet, long, name};
-use crate::harness::{TestRedis, cmd, until};
+use crate::harness::{cmd, servers, shared, until};
 
 fn guarded(server: Server) -> Guarded {
-    let ns = tollgate::ids::Namespace::parse(TestRedis::ns()).unwrap();
+    let ns = servers::namespace();
     Guarded::new(server, &ns, name())
 }
 
 #[tokio::test]
 async fn under_a_lying_lock_the_older_holder_is_refused() {
     let fleet = Fleet::shared(3);
-    let value = guarded(TestRedis::shared());
+    let value = guarded(shared());
     let locks = fleet.locks();
     let first_lock = locks.acquire(&name(), &long()).await.unwrap();
     let first = value.mint().await.unwrap();
@@ -45,7 +45,7 @@ async fn under_a_lying_lock_the_older_holder_is_refused() {
 
 #[tokio::test]
 async fn read_modify_write_under_fences_alone_loses_no_update() {
-    let value = guarded(TestRedis::shared());
+    let value = guarded(shared());
     let first = value.mint().await.unwrap();
     value.write(&first, b"0").await.unwrap();
     let tasks: Vec<_> = (0..16)
@@ -73,8 +73,8 @@ async fn read_modify_write_under_fences_alone_loses_no_update() {
 
 #[tokio::test]
 async fn tokens_rise_across_kill_restart_loss_of_everything_and_a_clock_that_went_back() {
-    let mut redis = TestRedis::private(&["--appendfsync", "always"]);
-    let value = guarded(TestRedis::server(&redis));
+    let mut redis = servers::private(&["--appendfsync", "always"]);
+    let value = guarded(servers::open(&redis));
     let mut tokens: Vec<Fence> = Vec::new();
     let mint = async |value: &Guarded| until("a mint", async || value.mint().await.ok()).await;
     for _ in 0..3 {
@@ -98,15 +98,15 @@ async fn tokens_rise_across_kill_restart_loss_of_everything_and_a_clock_that_wen
 
 #[tokio::test]
 async fn tokens_rise_across_the_promotion_of_a_lagging_replica() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let master = TestRedis::private(&["--port", &port, "--bind", "127.0.0.1"]);
-    let replica = TestRedis::private(&[]);
-    let ns = tollgate::ids::Namespace::parse(TestRedis::ns()).unwrap();
-    let old = Guarded::new(TestRedis::server(&master), &ns, name());
-    let new = Guarded::new(TestRedis::server(&replica), &ns, name());
+    let port = servers::free_port().to_string();
+    let master = servers::private(&["--port", &port, "--bind", "127.0.0.1"]);
+    let replica = servers::private(&[]);
+    let ns = servers::namespace();
+    let old = Guarded::new(servers::open(&master), &ns, name());
+    let new = Guarded::new(servers::open(&replica), &ns, name());
     let known = old.mint().await.unwrap();
     old.write(&known, b"replicated").await.unwrap();
-    let mut link = TestRedis::server(&replica).link().await.unwrap();
+    let mut link = servers::open(&replica).link().await.unwrap();
     link.run(&cmd(&["REPLICAOF", "127.0.0.1", &port])).await.unwrap();
     until("the replica to have the value", async || {
         (new.read().await.ok()? == Some(b"replicated".to_vec())).then_some(())
@@ -130,8 +130,8 @@ async fn tokens_rise_across_the_promotion_of_a_lagging_replica() {
 
 #[tokio::test]
 async fn what_is_no_guarded_value_is_told_and_left_alone() {
-    let redis = TestRedis::private(&[]);
-    let value = guarded(TestRedis::server(&redis));
+    let redis = servers::private(&[]);
+    let value = guarded(servers::open(&redis));
     let fence = value.mint().await.unwrap();
     let keys: Vec<String> = super::query(&redis.url(), &["KEYS", "*:guarded:*"]).await;
     for bad in ["", "-1", "1e3", "0x10", "9007199254740992", "nan"] {

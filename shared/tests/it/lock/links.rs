@@ -8,7 +8,7 @@ use tollgate::lock::{HeldLock, LockError, LockOptions, Locks};
 
 use super::proxy::Proxy;
 use super::{Fleet, LONG, by_hand, fine, long, ms, name};
-use crate::harness::{SOON, TestRedis, until};
+use crate::harness::{SOON, servers, until};
 
 fn named(n: usize) -> LockName {
     LockName::parse(format!("name {n}")).unwrap()
@@ -61,7 +61,7 @@ async fn idle_links_that_broke_together_cost_no_acquire_and_no_extension() {
 #[tokio::test]
 async fn what_a_node_that_is_down_keeps_is_given_back_when_it_is_back() {
     let mut servers: Vec<Temporary> =
-        (0..3).map(|_| TestRedis::private(&["--appendfsync", "always"])).collect();
+        (0..3).map(|_| servers::private(&["--appendfsync", "always"])).collect();
     let fleet = Fleet::of(&servers);
     let locks = fleet.locks();
     let held = many(&locks, &long()).await;

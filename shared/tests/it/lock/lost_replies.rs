@@ -7,7 +7,7 @@ use tollgate::lock::{LockNodes, LockOptions, Locks};
 
 use super::proxy::{Lose, Proxy};
 use super::{Fleet, LONG, by_hand, long, ms, name};
-use crate::harness::{SOON, TestRedis, until};
+use crate::harness::{SOON, servers, until};
 
 /// One node behind a proxy, whose late answers are waited for as long as a slow machine may need.
 fn behind(proxy: &Proxy) -> (Fleet, Locks) {
@@ -26,7 +26,7 @@ const CALL: &str = ":lock:user:";
 
 #[tokio::test]
 async fn a_release_that_is_lost_or_whose_reply_is_lost_is_made_again() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let proxy = Proxy::new(&redis);
     let (fleet, locks) = behind(&proxy);
     // The script is known to the server from here on: one request is one release.
@@ -43,7 +43,7 @@ async fn a_release_that_is_lost_or_whose_reply_is_lost_is_made_again() {
 
 #[tokio::test]
 async fn a_take_that_is_lost_or_whose_reply_is_lost_is_made_again_and_ours() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let proxy = Proxy::new(&redis);
     let (fleet, locks) = behind(&proxy);
     for lose in [Lose::Request, Lose::Reply] {
@@ -58,7 +58,7 @@ async fn a_take_that_is_lost_or_whose_reply_is_lost_is_made_again_and_ours() {
 
 #[tokio::test]
 async fn an_extension_that_is_lost_or_whose_reply_is_lost_is_made_again() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let proxy = Proxy::new(&redis);
     let (_, locks) = behind(&proxy);
     let lock = locks.acquire(&name(), &by_hand(LONG)).await.unwrap();
@@ -74,7 +74,7 @@ async fn an_extension_that_is_lost_or_whose_reply_is_lost_is_made_again() {
 
 #[tokio::test]
 async fn a_late_grant_of_a_cancelled_acquire_is_given_back() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let proxy = Proxy::new(&redis);
     let (_, locks) = behind(&proxy);
     let sets = async || {
@@ -96,7 +96,7 @@ async fn a_late_grant_of_a_cancelled_acquire_is_given_back() {
 
 #[tokio::test]
 async fn a_late_grant_of_an_acquire_that_gave_up_is_given_back() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let proxy = Proxy::new(&redis);
     let (_, locks) = behind(&proxy);
     locks.acquire(&name(), &long()).await.unwrap().release().await.unwrap();
@@ -116,7 +116,7 @@ async fn a_late_grant_of_an_acquire_that_gave_up_is_given_back() {
 
 #[tokio::test]
 async fn validity_counts_from_before_the_first_send() {
-    let redis = TestRedis::private(&[]);
+    let redis = servers::private(&[]);
     let proxy = Proxy::new(&redis);
     let (_, locks) = behind(&proxy);
     locks.acquire(&name(), &long()).await.unwrap().release().await.unwrap();

@@ -4,7 +4,7 @@ use tollgate::failure::{Failure, Refusal};
 use tollgate::lock::{LockError, LockNodes, LockOptions, Locks};
 
 use super::{Fleet, long, ms, name};
-use crate::harness::{SOON, TestRedis, until};
+use crate::harness::{SOON, servers, until};
 
 fn unfit(error: &LockError) -> Vec<String> {
     let LockError::Broken { against, .. } = error else { panic!("{error}") };
@@ -22,7 +22,7 @@ async fn a_server_that_evicts_or_follows_another_grants_nothing_until_it_is_mend
         ),
         (vec!["REPLICAOF", "127.0.0.1", "1"], vec!["REPLICAOF", "NO", "ONE"], "is_replica"),
     ] {
-        let redis = TestRedis::private(&[]);
+        let redis = servers::private(&[]);
         let fleet = Fleet::of(std::slice::from_ref(&redis));
         let () = fleet.run(0, &wrong).await;
         let locks = fleet.locks();
@@ -41,7 +41,7 @@ async fn a_server_that_evicts_or_follows_another_grants_nothing_until_it_is_mend
 
 #[tokio::test]
 async fn an_unfit_server_is_used_only_where_that_is_asked_for() {
-    let redis = TestRedis::private(&["--maxmemory-policy", "allkeys-lru"]);
+    let redis = servers::private(&["--maxmemory-policy", "allkeys-lru"]);
     let fleet = Fleet::of(std::slice::from_ref(&redis));
     let locks = Locks::new(LockNodes::open(&fleet.urls, None).unwrap().allow_unfit(), fleet.ns.clone());
     locks.acquire(&name(), &long()).await.unwrap().release().await.unwrap();
@@ -50,9 +50,9 @@ async fn an_unfit_server_is_used_only_where_that_is_asked_for() {
 
 #[tokio::test]
 async fn one_server_under_several_addresses_counts_once() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let redis = TestRedis::private(&["--port", &port.to_string(), "--bind", "127.0.0.1"]);
-    let other = TestRedis::private(&[]);
+    let port = servers::free_port();
+    let redis = servers::private(&["--port", &port.to_string(), "--bind", "127.0.0.1"]);
+    let other = servers::private(&[]);
     let tcp = format!("redis://127.0.0.1:{port}");
     // One of two counts, and the third is a server of its own: that is a quorum of two.
     let two = Fleet::at(vec![redis.url(), tcp.clone(), other.url()]);
@@ -75,7 +75,7 @@ async fn one_server_under_several_addresses_counts_once() {
 #[tokio::test]
 async fn a_minority_that_fails_is_told_and_counted() {
     let mut servers = Fleet::start(3);
-    let secret = TestRedis::private(&[]);
+    let secret = servers::private(&[]);
     let () = super::query(&secret.url(), &["CONFIG", "SET", "requirepass", "secret"]).await;
     let urls = vec![servers[0].url(), secret.url(), servers[1].url()];
     let fleet = Fleet::at(urls.clone());

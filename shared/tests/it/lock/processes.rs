@@ -9,7 +9,7 @@ use tollgate::ids::Namespace;
 use tollgate::lock::{Guarded, LockError, LockNodes, LockOptions, Locks, WorkError};
 
 use super::{Fleet, by_hand, ms, name};
-use crate::harness::{SOON, TestRedis, until};
+use crate::harness::{SOON, servers, until};
 
 /// Runs `child_that_holds` until it has the lock.
 fn holder(fleet: &Fleet, data: &str, ttl_ms: u64) -> (Child, BufReader<std::process::ChildStdout>) {
@@ -66,7 +66,7 @@ async fn child_that_holds() {
 #[tokio::test]
 async fn a_holder_stopped_past_its_lease_does_no_more_and_its_write_is_fenced() {
     let fleet = Fleet::shared(3);
-    let data = TestRedis::private(&[]);
+    let data = servers::private(&[]);
     let (mut child, mut said) = holder(&fleet, &data.url(), 1_000);
     let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
     kill_process(pid, Signal::STOP).unwrap();
@@ -92,7 +92,7 @@ async fn a_holder_stopped_past_its_lease_does_no_more_and_its_write_is_fenced() 
 #[tokio::test]
 async fn a_killed_holder_leaves_nothing_that_the_ttl_does_not_clear() {
     let fleet = Fleet::shared(3);
-    let data = TestRedis::private(&[]);
+    let data = servers::private(&[]);
     let (mut child, _said) = holder(&fleet, &data.url(), 1_000);
     let error = fleet.locks().acquire(&name(), &by_hand(ms(1_000))).await.unwrap_err();
     assert_eq!(error.code(), "lock_taken");

@@ -51,7 +51,7 @@ async fn one_gateway_may_have_two_addresses() {
 
 /// An address at which nobody listens, until somebody does.
 fn closed_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", tollgate_testkit::servers::free_port())
 }
 
 /// A server that takes connections and says nothing.
