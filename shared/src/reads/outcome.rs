@@ -75,6 +75,11 @@ impl Outcome {
         Self { id: id.clone(), partition: None, class, code, seq: None, fingerprint: None }
     }
 
+    /// Of an id that nobody knows.
+    pub(crate) fn unknown(id: &JobId) -> Self {
+        Self::new(id, OutcomeClass::NotDecided, None)
+    }
+
     /// What one partition's trace means. A job that was put back into its stream is not decided, like any other
     /// that waits there.
     fn of_trace(id: &JobId, partition: Partition, trace: &Trace) -> Self {

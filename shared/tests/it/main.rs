@@ -14,6 +14,7 @@ mod conservation;
 mod consumers;
 mod damage;
 mod embedded;
+mod examples;
 mod init;
 mod link;
 mod lock;

@@ -51,12 +51,30 @@ impl RedisOptions {
         .with_credentials_from_env()
     }
 
+    /// Fills what is not set from the environment.
+    #[must_use]
+    pub fn with_environment(self) -> Self {
+        let from_env = Self::from_env();
+        Self {
+            url: self.url.or(from_env.url),
+            ca_file: self.ca_file.or(from_env.ca_file),
+            cert_file: self.cert_file.or(from_env.cert_file),
+            key_file: self.key_file.or(from_env.key_file),
+            embedded_dir: self.embedded_dir.or(from_env.embedded_dir),
+            ..self
+        }
+        .with_credentials_from_env()
+    }
+
     /// Fills username, password and password file from the environment, where they are not set.
     #[must_use]
     pub fn with_credentials_from_env(mut self) -> Self {
         self.username = self.username.or_else(|| env::text(env::REDIS_USERNAME));
-        self.password = self.password.or_else(|| env::text(env::REDIS_PASSWORD));
-        self.password_file = self.password_file.or_else(|| env::path(env::REDIS_PASSWORD_FILE));
+        // What was said beats what lies about; only of two that lie about nobody knows which is meant.
+        if self.password.is_none() && self.password_file.is_none() {
+            self.password = env::text(env::REDIS_PASSWORD);
+            self.password_file = env::path(env::REDIS_PASSWORD_FILE);
+        }
         self
     }
 
