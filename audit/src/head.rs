@@ -254,16 +254,12 @@ fn lost_queue(room: &mut Room<'_>, queue: &QueueStats) {
             0 => "none that is known to be gone; it may be that some were added and never counted".to_owned(),
             lost => format!("{lost} of them are gone"),
         };
-        let what =
-            format!("the queue was lost: {problem}; see `tollgate-producer repair queue {}`", queue.name);
+        let what = format!("the queue was lost: {problem}");
         let expected = format!("{} entries ever added", queue.entries_added);
         room.findings.violation(Check::G10, &resource, &[], expected, found, what);
     }
     if queue.ids == StreamIds::Full {
-        let what = format!(
-            "nothing can be added to the queue any more; see `tollgate-producer repair queue {}`",
-            queue.name
-        );
+        let what = "nothing can be added to the queue any more";
         let expected = "a last id that the clock will reach";
         room.findings.violation(Check::G10, &resource, &[], expected, "the highest id there is", what);
     }

@@ -101,7 +101,7 @@ impl Proof {
             return Err(format!("the journal does not have the beginning of {resource}"));
         }
         if self.doubtful.contains(resource) {
-            return Err(format!("the journal contradicts itself about {resource}: see `audit`"));
+            return Err(format!("the journal contradicts itself about {resource}"));
         }
         Ok(())
     }

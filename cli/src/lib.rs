@@ -1,4 +1,5 @@
-//! How every Tollgate program reads its command line: one rule for what is set but empty.
+//! What the command lines of the Tollgate programs have in common: one rule for what is set but empty, and what to do
+//! about an error of the library ([`hints`]).
 //!
 //! - An environment variable that is set but empty is as one that is not set: what `${NAME}` in a compose file or
 //!   `export NAME=` in a script leaves behind.
@@ -7,6 +8,7 @@
 //! Variables that no flag stands for follow the same rule (`tollgate::env`). Relies on clap for everything else.
 
 mod files;
+pub mod hints;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,7 +21,7 @@ use clap::{ArgMatches, Command, Parser};
 
 /// Whether what a program writes to stderr may have colours: where a person watches, unless `NO_COLOR` is set.
 pub fn stderr_has_colours() -> bool {
-    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_refused = std::env::var_os(tollgate::env::NO_COLOR).is_some_and(|value| !value.is_empty());
     io::IsTerminal::is_terminal(&io::stderr()) && !is_refused
 }
 

@@ -7,10 +7,10 @@ use std::error::Error;
 
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
-use tollgate::incidents::Kind;
 use tollgate::keys::Keys;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
+use tollgate_cli::hints;
 
 use crate::exit::Exit;
 use crate::output::complain;
@@ -38,7 +38,8 @@ impl Failed {
     /// Says what failed.
     pub(crate) fn complain(&self) -> Exit {
         for (partition, error) in &self.0 {
-            complain(format_args!("partition {partition}: {error:#}"));
+            let hint = error.chain().find_map(hints::of).map(|hint| format!("; {hint}")).unwrap_or_default();
+            complain(format_args!("partition {partition}: {error:#}{hint}"));
         }
         if self.0.is_empty() { Exit::Done } else { Exit::Refused }
     }
@@ -61,10 +62,9 @@ pub(crate) async fn each_partition(
 }
 
 fn is_of_partition(cause: &(dyn Error + 'static)) -> bool {
-    let kind = match (cause.downcast_ref::<ScriptError>(), cause.downcast_ref::<Failure>()) {
-        (Some(error), _) => Kind::of(error),
-        (None, Some(failure)) => Kind::of(&ScriptError::from(failure.clone())),
-        (None, None) => return false,
-    };
-    kind.is_of_partition()
+    match (cause.downcast_ref::<ScriptError>(), cause.downcast_ref::<Failure>()) {
+        (Some(error), _) => error.is_of_partition(),
+        (None, Some(failure)) => ScriptError::from(failure.clone()).is_of_partition(),
+        (None, None) => false,
+    }
 }

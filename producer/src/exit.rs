@@ -147,4 +147,16 @@ mod tests {
         let input = tollgate::ids::JobId::parse("").map_err(anyhow::Error::from).context("--id").unwrap_err();
         assert_eq!(exit(input), Exit::Usage);
     }
+
+    #[test]
+    fn docs_codes_has_the_exit_code_of_every_class() {
+        use OutcomeClass::*;
+        let page = include_str!("../../docs/codes.md");
+        for class in [Applied, Refused, Expired, Pending, Dead, NotDecided] {
+            let name = format!("| `{}` | ", class.name());
+            let row = page.lines().find(|line| line.starts_with(&name)).unwrap();
+            let documented = row.trim_end_matches(" |").rsplit(" | ").next();
+            assert_eq!(documented, Some(Exit::of_outcome(class).code().to_string().as_str()), "{row}");
+        }
+    }
 }

@@ -9,12 +9,12 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::ids::HOUR_MS;
-use tollgate::incidents::Kind;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::queue::QueueStatus;
 use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, StreamIds};
+use tollgate_cli::hints;
 
 use crate::exit::Exit;
 use crate::output::complain;
@@ -146,7 +146,7 @@ impl Overview {
                 let mut link = tollgate.server().link().await?;
                 let keys = tollgate.keys(partition);
                 let stats = stats::read(&mut link, keys).await?;
-                Ok(Whole { stats, missing: integrity(&mut link, keys).await? })
+                Ok::<_, ScriptError>(Whole { stats, missing: integrity(&mut link, keys).await? })
             };
             (partition, read.await)
         });
@@ -155,8 +155,8 @@ impl Overview {
         while let Some((partition, result)) = reads.next().await {
             match result {
                 Ok(stats) => read.push((partition, stats)),
-                Err(error) if Kind::of(&error).is_of_partition() => {
-                    unread.push(Unread { partition: partition.number(), error: error.to_string() });
+                Err(error) if error.is_of_partition() => {
+                    unread.push(Unread { partition: partition.number(), error: hints::with(&error) });
                     last = Some(error);
                 }
                 Err(error) => return Err(error),

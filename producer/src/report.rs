@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::io;
 
-use tollgate::failure::Failure;
+use tollgate_cli::hints;
 
-use crate::exit::{Exit, failure_of};
+use crate::exit::Exit;
 use crate::output::{complain, hint};
 
 /// Says on stderr what went wrong and what to do about it.
@@ -15,7 +15,7 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
         return Exit::Refused;
     }
     complain(format_args!("{error:#}"));
-    if let Some(words) = failure_of(error).and_then(Failure::hint) {
+    if let Some(words) = error.chain().find_map(hints::of) {
         hint(words);
     }
     Exit::of_error(error)

@@ -22,6 +22,7 @@ use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
 use tollgate::span::span;
 use tollgate::{Packed, Tollgate};
+use tollgate_cli::hints;
 
 use tally::Pressure;
 pub(crate) use tally::{Stopped, Tally};
@@ -335,7 +336,7 @@ impl<'a> Sender<'a> {
             }
             Err(error) => {
                 let code = error.code().unwrap_or(Code::CorruptPartition);
-                Err((Obstacle::Lasting(Stopped::Partition(code, error.to_string())), false))
+                Err((Obstacle::Lasting(Stopped::Partition(code, hints::with(&error))), false))
             }
         }
     }

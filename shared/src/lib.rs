@@ -113,8 +113,6 @@ pub mod sabotage;
 pub mod embedded;
 #[doc(hidden)]
 pub mod env;
-#[doc(hidden)]
-pub mod incidents;
 pub mod lock;
 
 mod client;

@@ -45,14 +45,14 @@ pub enum OpenError {
     #[error(transparent)]
     Script(ScriptError),
     /// Nobody has initialised it, and it holds nothing.
-    #[error("namespace {0} is not initialised; run `tollgate-producer init`")]
+    #[error("namespace {0} is not initialised")]
     Empty(Namespace),
-    /// An `init` was cut off.
-    #[error("namespace {0} is being initialised; if that was cut off, run `tollgate-producer init` again")]
+    /// Its initialisation goes on, or was cut off.
+    #[error("namespace {0} is being initialised, or that was cut off")]
     Initialising(Namespace),
     /// It was initialised with another number of partitions, which never changes.
     #[error(
-        "namespace {namespace} was initialised with --partitions {found}, which cannot be changed to {asked}: leave --partitions out"
+        "the number of partitions of namespace {namespace} is {found}, which cannot be changed to {asked}"
     )]
     OtherPartitions {
         /// The namespace.
@@ -75,8 +75,7 @@ pub enum OpenError {
     },
     /// It is not initialised, and yet something of it is there.
     #[error(
-        "namespace {namespace} is not initialised, but {count} of its keys are there: {}; restore what was lost, or \
-         begin over these with `init --over-remains`",
+        "namespace {namespace} is not initialised, but {count} of its keys are there: {}",
         listed(found, *count)
     )]
     Remains {

@@ -25,11 +25,11 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tollgate::failure::Failure;
-use tollgate::incidents::Kind;
 use tollgate::link::Link;
 use tollgate::scripts::ScriptError;
 
 use crate::failpoint::failpoint;
+use crate::incidents::Kind;
 use crate::lane::Lane;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
-use tollgate::incidents::{Impact, Incidents, Open};
 
+use crate::incidents::{Impact, Incidents, Open};
 use crate::line_limit::LineLimit;
 use crate::metrics::Metrics;
 use crate::shutdown::{Phase, Shutdown};

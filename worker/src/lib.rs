@@ -21,6 +21,7 @@ mod hand;
 mod health;
 mod health_check;
 mod http;
+mod incidents;
 mod lane;
 mod line_limit;
 mod log;

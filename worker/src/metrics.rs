@@ -10,6 +10,7 @@ mod process;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::incidents::{Kind, Open};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,7 +18,6 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tollgate::code::{Class, Code, Stored};
 use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::QueueName;
-use tollgate::incidents::{Kind, Open};
 use tollgate::instant::Instant;
 use tollgate::kinds;
 use tollgate::scripts::ScriptError;

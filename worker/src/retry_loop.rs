@@ -1,16 +1,17 @@
 //! Trying again: what a loop does between two attempts.
 //!
-//! Pauses come from [`Backoff`]; what is wrong is said by [`Incidents`](tollgate::incidents::Incidents), and counted
+//! Pauses come from [`Backoff`]; what is wrong is said by [`Incidents`](crate::incidents::Incidents), and counted
 //! in the metrics. Must not be used for a call that is unsafe to repeat; ours all are safe.
 
 use std::time::Duration;
 
 use tollgate::backoff::Backoff;
-use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
+use tollgate_cli::hints;
 
 use crate::health::Health;
+use crate::incidents::{Incident, Kind, Reporter};
 use crate::shutdown::Phase;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -109,11 +110,9 @@ impl<'a> RetryLoop<'a> {
         let subject = if kind.is_of_server() { "" } else { &self.subject };
         let reason = format!("{}: {error}; nothing is lost, it is tried again until it works", self.what);
         let incident = Incident::new(kind, subject, reason);
-        match error {
-            ScriptError::Failure(failure) => {
-                failure.hint().map_or(incident.clone(), |hint| incident.hint(hint))
-            }
-            _ => incident,
+        match hints::of(error) {
+            Some(hint) => incident.hint(hint),
+            None => incident,
         }
     }
 }

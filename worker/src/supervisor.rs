@@ -14,10 +14,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tollgate::backoff::Backoff;
-use tollgate::incidents::{Incident, Kind};
 use tracing::error;
 
 use crate::health::Health;
+use crate::incidents::{Incident, Kind};
 use crate::shutdown::{Control, Phase};
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);

@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let server = context.server().await?;
     let tollgate = match Tollgate::open_unchecked(server, context.namespace().clone()).await {
         Err(error @ OpenError::Empty(_)) if !args.expect.is_empty() => {
-            complain(format_args!("{error}"));
+            complain(&error);
             complain("timeline_regressed: all that --expect names is lost");
             return Ok(Exit::Violation);
         }
@@ -52,6 +52,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     context.output().data(&report, || words(&report))?;
     if report.verdict == Verdict::Pass {
         return Ok(Exit::Done);
+    }
+    for queue in report.violations.iter().filter_map(|found| found.resource.strip_prefix("queue:")) {
+        hint(format_args!("see `tollgate-producer repair queue {queue}`"));
     }
     hint(
         "the first violation of a resource is mostly the cause of its others; docs/operating.md says how to repair",

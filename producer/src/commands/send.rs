@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tokio::time::{Instant as Clock, sleep};
 use tollgate::Tollgate;
-use tollgate::code::Code;
+use tollgate::code::{Class, Code};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{JobId, QueueName};
 use tollgate::input::InputError;
@@ -299,7 +299,9 @@ impl fmt::Display for Answer {
             OutcomeClass::Applied => f.write_str(code)?,
             class => write!(f, "{class}: {code}")?,
         }
-        if let Some(meaning) = Code::from_name(code).filter(|code| code.exit_code() != 0).map(Code::meaning) {
+        if let Some(meaning) =
+            Code::from_name(code).filter(|code| code.class() != Class::Applied).map(Code::meaning)
+        {
             write!(f, ": {meaning}")?;
         }
         if let Some(missing) = &self.missing {

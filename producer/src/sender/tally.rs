@@ -6,6 +6,7 @@ use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
 use tollgate::pressure::Overload;
+use tollgate_cli::hints;
 
 use crate::exit::Exit;
 
@@ -62,11 +63,10 @@ impl Stopped {
     }
 
     /// What to do about it, where we know.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Overloaded(Pressure::Seen(overload)) => Some(overload.hint()),
-            Self::Overloaded(Pressure::Refused(failure)) => failure.hint(),
-            Self::Failure(failure) => failure.hint(),
+            Self::Overloaded(Pressure::Seen(overload)) => Some(hints::of_overload(overload).to_owned()),
+            Self::Overloaded(Pressure::Refused(failure)) | Self::Failure(failure) => hints::of(failure),
             Self::Partition(..) | Self::Interrupted => None,
         }
     }

@@ -174,7 +174,7 @@ fn init_changes_the_retention_but_never_the_partitions() {
     assert_eq!(init(&["--partitions", "4", "--retention", "1d"]).json(), ready(4, 86_400_000));
     assert_eq!(init(&["--retention", "2h"]).json(), ready(4, 7_200_000));
     assert_eq!(init(&[]).json(), ready(4, 7_200_000));
-    assert!(init(&["--partitions", "5"]).complains(1).contains("was initialised with --partitions 4"));
+    assert!(init(&["--partitions", "5"]).complains(1).contains("is 4, which cannot be changed to 5"));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn only_init_initialises() {
         &["burst", "redeem", "--jobs", "1"],
     ] {
         assert!(
-            cli.run(args).complains(1).contains("not initialised; run `tollgate-producer init`"),
+            cli.run(args).complains(1).contains("not initialised\nhint: run `tollgate-producer init`"),
             "{args:?}"
         );
     }

@@ -85,7 +85,12 @@ fn tls_on_one_side_only_is_told_by_name() {
         at("rediss").run(&args)
     };
     let ran = with(&[("ca", "other.pem")]);
-    assert!(ran.complains(3).contains("not trusted here: give it as --redis-ca"), "{ran:?}");
+    assert!(
+        ran.complains(3).contains(
+            "not trusted here\nhint: rediss:// speaks TLS, redis:// does not; --redis-ca names the authority"
+        ),
+        "{ran:?}"
+    );
     let ran = with(&[("ca", "ca.pem")]);
     assert!(ran.complains(3).contains("--redis-cert and --redis-key"), "{ran:?}");
     with(&[("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server.key")]).exits(0);

@@ -46,10 +46,10 @@ pub enum Origin {
 /// No server to speak to.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// What was typed is wrong (exit code 2).
+    /// What was typed is wrong.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The private server does not run (exit code 3).
+    /// The private server does not run.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
 }

@@ -212,7 +212,7 @@ impl Failure {
         }
     }
 
-    /// Is there no Redis to speak to (exit code 3)? A lost reply is not that: it is unknown (exit code 4).
+    /// Is there no Redis to speak to? A lost reply is not that: it is unknown.
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self.refusal(),
@@ -292,7 +292,7 @@ impl Failure {
                 "give the server users and passwords (docs/operating.md), or connect from its own machine; do not just turn protected mode off"
             }
             Refusal::Tls => {
-                "rediss:// speaks TLS, redis:// does not; --redis-ca names the authority, --redis-cert and --redis-key are ours"
+                "rediss:// speaks TLS, redis:// does not; REDIS_CA_FILE names the authority, REDIS_CERT_FILE and REDIS_KEY_FILE are ours"
             }
             Refusal::TooManyFiles => "raise the limit of open files (`ulimit -n`, LimitNOFILE=)",
             Refusal::Credentials => {
@@ -300,7 +300,7 @@ impl Failure {
             }
             Refusal::NoPermission => "grant the ACL lines of docs/operating.md to this user",
             Refusal::OutOfMemory => {
-                "raise `maxmemory`, or shorten the retention (`init --retention`) so that old receipts go; more workers free none, since settling adds some"
+                "raise `maxmemory`, or shorten the retention so that old receipts go; more workers free none, since settling adds some"
             }
             Refusal::ReadOnly => "this server is a replica: connect to its master",
             Refusal::PersistenceFailing => "the server cannot save: look at its disk and its log",
@@ -349,14 +349,14 @@ fn is_out_of_files(detail: &str) -> bool {
 /// What rustls says of a session that does not come about, in words that say what to look at.
 fn tls_cause(detail: &str) -> Option<&'static str> {
     [
-        ("CaUsedAsEndEntity", "the server's certificate is its own authority (self-signed): sign a certificate for the server by an authority, and give that one as --redis-ca"),
-        ("UnknownIssuer", "the server's certificate is signed by an authority that is not trusted here: give it as --redis-ca"),
+        ("CaUsedAsEndEntity", "the server's certificate is its own authority (self-signed): sign a certificate for the server by an authority"),
+        ("UnknownIssuer", "the server's certificate is signed by an authority that is not trusted here"),
         ("NotValidForName", "the server's certificate is for another host name"),
         ("Expired", "the server's certificate has expired, or the clock of this machine is wrong"),
         ("NotValidYet", "the server's certificate is not valid yet, or the clock of this machine is wrong"),
         ("InvalidContentType", "the server does not speak TLS at this port"),
-        ("CertificateRequired", "the server asks for a certificate of ours: give --redis-cert and --redis-key"),
-        ("HandshakeFailure", "the server refused the TLS session; it may ask for a certificate of ours (--redis-cert and --redis-key)"),
+        ("CertificateRequired", "the server asks for a certificate of ours"),
+        ("HandshakeFailure", "the server refused the TLS session; it may ask for a certificate of ours"),
         ("invalid peer certificate", "the server's certificate is not accepted"),
         ("received fatal alert", "the server refused our certificate, or TLS as we speak it"),
     ]
@@ -475,7 +475,7 @@ mod tests {
             let failure = classify(&io(kind));
             assert!(matches!(failure, Failure::Unknown { .. }), "{kind:?}");
             assert!(failure.may_have_happened() && failure.is_transient() && failure.spoils_connection());
-            assert!(!failure.is_unreachable(), "{kind:?} is exit code 4, not 3");
+            assert!(!failure.is_unreachable(), "{kind:?} may have happened");
             let connecting = classify_connect(&io(kind));
             assert!(connecting.is_unreachable() && !connecting.may_have_happened(), "{kind:?}");
         }

@@ -187,15 +187,6 @@ impl Code {
             _ => Class::Refused,
         }
     }
-
-    /// The process exit code of a command whose outcome this is (exit codes: see docs/codes.md).
-    pub fn exit_code(self) -> u8 {
-        match self.class() {
-            Class::Applied => 0,
-            Class::Pending => 4,
-            _ => 1,
-        }
-    }
 }
 
 impl fmt::Display for Code {

@@ -7,7 +7,6 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::connection::link::Link;
-use crate::incidents::Kind;
 use crate::protocol::code::{Class, Code};
 use crate::protocol::fingerprint::Fingerprint;
 use crate::protocol::ids::JobId;
@@ -167,7 +166,7 @@ impl Tollgate {
                 Ok((_, outcomes)) => {
                     found.iter_mut().zip(outcomes).for_each(|(known, outcome)| known.push(outcome));
                 }
-                Err(error) if Kind::of(&error).is_of_partition() => damage = Some(error),
+                Err(error) if error.is_of_partition() => damage = Some(error),
                 Err(error) => return Err(error),
             }
         }

@@ -36,20 +36,6 @@ pub enum Overload {
     },
 }
 
-impl Overload {
-    /// What to do about it. More workers free no memory: settling adds some.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Memory { .. } => {
-                "raise `maxmemory`, or shorten the retention (`init --retention`) so that old receipts go; more workers free none, since settling adds some"
-            }
-            Self::Queue { .. } => {
-                "start more workers for this queue, resume it if it is paused (`queue ls`), or raise --queue-max"
-            }
-        }
-    }
-}
-
 impl fmt::Display for Overload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

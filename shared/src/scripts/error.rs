@@ -13,19 +13,17 @@ pub enum ScriptError {
     /// Redis refused the call, or its answer did not come.
     #[error(transparent)]
     Failure(#[from] Failure),
-    /// The partition has no head: `init`, or what was lost has to be restored.
-    #[error("the partition is not initialised; run `tollgate-producer init`")]
+    /// The partition has no head: it is to be initialised, or what was lost has to be restored.
+    #[error("the partition is not initialised")]
     Uninitialised,
     /// An operator has to look first.
     #[error("the partition is frozen: {0}")]
     Frozen(String),
     /// A key of the partition holds what it cannot hold.
-    #[error("the partition is damaged: {0}; `tollgate-producer audit` names the damage")]
+    #[error("the partition is damaged: {0}")]
     CorruptPartition(String),
     /// Something of a queue that had been there is gone.
-    #[error(
-        "queue {queue} was lost: {problem}; `tollgate-producer repair queue {queue}` says what is left of it"
-    )]
+    #[error("queue {queue} was lost: {problem}")]
     QueueLost {
         /// Which.
         queue: QueueName,
@@ -47,6 +45,15 @@ impl ScriptError {
             Self::Uninitialised => Some(Code::Uninitialised),
             Self::Frozen(_) => Some(Code::PartitionFrozen),
             Self::CorruptPartition(_) | Self::QueueLost { .. } => Some(Code::CorruptPartition),
+        }
+    }
+
+    /// Is this about what one partition holds? Then the others are no worse for it.
+    pub fn is_of_partition(&self) -> bool {
+        match self {
+            Self::Failure(failure) => matches!(failure, Failure::Server { .. }),
+            Self::Uninitialised | Self::Frozen(_) | Self::CorruptPartition(_) | Self::StaleKeys => true,
+            Self::QueueLost { .. } => false,
         }
     }
 }

@@ -9,16 +9,15 @@ use crate::tables::assert_written;
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/codes.md");
 
 fn table() -> String {
-    let mut table =
-        String::from("| # | code | class | stored | exit | meaning |\n|---|---|---|---|---|---|\n");
+    let mut table = String::from("| # | code | class | stored | meaning |\n|---|---|---|---|---|\n");
     for (place, code) in Code::ALL.iter().enumerate() {
         let stored = match code.stored() {
             Stored::Yes => "yes",
             Stored::No => "no",
             Stored::PastBound => "past the bound",
         };
-        let (class, exit, meaning) = (code.class(), code.exit_code(), code.meaning());
-        writeln!(table, "| {} | `{code}` | {class} | {stored} | {exit} | {meaning} |", place + 1).unwrap();
+        let (class, meaning) = (code.class(), code.meaning());
+        writeln!(table, "| {} | `{code}` | {class} | {stored} | {meaning} |", place + 1).unwrap();
     }
     table
 }

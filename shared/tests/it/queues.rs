@@ -121,10 +121,7 @@ async fn whatever_is_deleted_of_a_queue_is_named_counted_and_made_again_by_a_rep
             }
             assert_eq!(ours(s).await.problem, Some(problem), "{what}");
             let told = audited(s).await;
-            assert!(
-                told.contains(&problem.to_string()) && told.contains("repair queue default"),
-                "{what}: {told}"
-            );
+            assert!(told.contains(&problem.to_string()) && told.contains("queue:default"), "{what}: {told}");
 
             let planned = repair(&mut s.link, &s.keys, &name, Apply::DryRun).await.unwrap();
             assert_eq!(ours(s).await.problem, Some(problem), "{what}: a dry run changes nothing");
@@ -262,10 +259,7 @@ async fn the_highest_id_there_is_breaks_nothing_and_a_repair_takes_it_away() {
         assert_eq!((row.ids, row.problem), (StreamIds::Full, None), "{what}");
         s.stats().await;
         let told = audited(s).await;
-        assert!(
-            told.contains("nothing can be added") && told.contains("repair queue default"),
-            "{what}: {told}"
-        );
+        assert!(told.contains("nothing can be added") && told.contains("queue:default"), "{what}: {told}");
         receipts_drop::receipts_drop(&mut s.link, &s.keys, &names, floor, receipts_drop::Pace::ByHand, 1_000)
             .await
             .unwrap();

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tollgate::ids::{AccountId, JobId, Namespace};
-use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
 use tollgate::lock::WorkError;
 use tollgate::random;
@@ -18,6 +17,7 @@ use tracing::{info, warn};
 
 use super::Agent;
 use crate::health::Health;
+use crate::incidents::{Incident, Kind, Reporter};
 use crate::lane::Lane;
 use crate::payout::Attempt;
 use crate::payout::account_locks::AccountLocks;

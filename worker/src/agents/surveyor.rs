@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
@@ -17,6 +16,7 @@ use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::stats::{PartitionStats, QueueStats, StreamIds};
 
 use super::Agent;
+use crate::incidents::{Incident, Kind, Reporter};
 use crate::lane::Lane;
 use crate::shutdown::Phase;
 use crate::worker::Worker;

@@ -5,9 +5,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tollgate::incidents::Kind;
 
 use super::{Label, Metrics, Now, classic, process};
+use crate::incidents::Kind;
 
 /// How the page is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use tollgate::backoff::Backoff;
 use tollgate::connect::Safety;
 use tollgate::ids::{AccountId, LockName, Namespace};
-use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::keys::Keys;
 use tollgate::lock::{Lease, LockError, LockNodes, LockOptions, Locks, Look, Placement, WorkError};
 use tollgate::scripts::ScriptError;
 use tracing::{info, warn};
 
 use crate::health::Health;
+use crate::incidents::{Incident, Kind, Reporter};
 use crate::worker::Worker;
 
 /// Pauses of one account while another has its lock.

@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 use tollgate::backoff::Backoff;
-use tollgate::incidents::{Incident, Incidents, Kind, Reporter};
 
 use super::outcome::Outcome;
 use super::rules::Pauses;
+use crate::incidents::{Incident, Incidents, Kind, Reporter};
 
 pub(crate) struct Breaker {
     pauses: Pauses,

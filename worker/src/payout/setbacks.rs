@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::incidents::{Incident, Incidents, Kind, Reporter};
 use tokio::time::Instant;
 use tollgate::backoff::Backoff;
-use tollgate::incidents::{Incident, Incidents, Kind, Reporter};
 use tollgate::partition::Partition;
 
 const PAUSE_MIN: Duration = Duration::from_secs(10);

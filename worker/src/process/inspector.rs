@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use tollgate::connect::{Found, Safety, Server};
-use tollgate::incidents::{Incident, Kind, Reporter};
 use tollgate::preflight::{Finding, Tier};
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::failpoint::failpoint;
 use crate::health::Health;
+use crate::incidents::{Incident, Kind, Reporter};
 use crate::shutdown::Phase;
 use crate::supervisor::Supervisor;
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate::incidents::{Incident, Kind};
-
 use crate::failpoint::failpoint;
 use crate::health::Health;
+use crate::incidents::{Incident, Kind};
 use crate::log;
 use crate::shutdown::Phase;
 use crate::supervisor::Supervisor;

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use tollgate::connect::{self, ConnectError, Origin, Safety, Server};
 use tollgate::failure::Refusal;
 use tollgate::ids::QueueName;
-use tollgate::incidents::Kind;
 use tollgate::preflight::Tier;
 use tollgate::scripts::{ScriptError, queue};
 use tollgate::{OpenError, Tollgate};
+use tollgate_cli::hints;
 use tracing::{error, info, warn};
 
 use super::inspector;
 use crate::config::{Config, Queues};
 use crate::exit;
 use crate::health::Health;
+use crate::incidents::Kind;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 use crate::supervisor::Supervisor;
@@ -75,7 +76,7 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
     let report = match report {
         Ok(report) => report,
         Err(failure) if failure.refusal() == Some(Refusal::Credentials) => {
-            error!(hint = failure.hint(), "{failure}");
+            error!(hint = hints::of(&failure), "{failure}");
             return Ok(Err(ExitCode::from(exit::UNREACHABLE)));
         }
         Err(failure) => return Err(failure.into()),
@@ -98,7 +99,7 @@ async fn open_namespace(server: &Server, config: &Config) -> Result<Tollgate, Sc
         OpenError::Failure(failure) => failure.into(),
         OpenError::Script(error) => error,
         OpenError::Empty(_) => ScriptError::Uninitialised,
-        other => ScriptError::CorruptPartition(other.to_string()),
+        other => ScriptError::CorruptPartition(hints::with(&other)),
     })
 }
 

@@ -4,7 +4,6 @@ use anyhow::bail;
 use serde_json::json;
 use tollgate::Tollgate;
 use tollgate::ids::JobId;
-use tollgate::incidents::Kind;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::parked::{self, PAGE_MAX};
@@ -59,7 +58,7 @@ pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyh
 async fn is_so(tollgate: &Tollgate, link: &mut Link, id: &JobId, change: Change) -> anyhow::Result<bool> {
     let outcomes = match tollgate.lookup(link, std::slice::from_ref(id)).await {
         // A partition that may know it is damaged, which has been said.
-        Err(error) if Kind::of(&error).is_of_partition() => return Ok(false),
+        Err(error) if error.is_of_partition() => return Ok(false),
         outcomes => outcomes?,
     };
     let is_known = outcomes.iter().flatten().any(|outcome| outcome.partition.is_some());

@@ -35,7 +35,8 @@ pub(super) async fn explained(endpoint: &Endpoint, failure: Failure) -> Failure 
     let words = failure.to_string().to_lowercase();
     match endpoint.info().addr() {
         ConnectionAddr::TcpTls { .. } if is_hung_up.iter().any(|sign| words.contains(sign)) => {
-            let detail = "the server ended the TLS session as soon as it stood: it may ask for a certificate of ours (--redis-cert and --redis-key)";
+            let detail =
+                "the server ended the TLS session as soon as it stood: it may ask for a certificate of ours";
             Failure::not_applied(Refusal::Tls, detail)
         }
         _ => failure,

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::connection::failure::{Failure, Refusal};
-use crate::scripts::ScriptError;
+use tollgate::failure::{Failure, Refusal};
+use tollgate::scripts::ScriptError;
 
 /// Whether the process still does its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Impact {
+pub(crate) enum Impact {
     /// It does, but someone should look.
     Degraded,
     /// Some of it is not done: `/readyz` answers 503.
@@ -18,22 +18,21 @@ macro_rules! kinds {
     ($($kind:ident $name:literal $hint:expr;)*) => {
         /// One of the things that can be wrong.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[allow(missing_docs, reason = "docs/operating.md explains each by its name")]
-        pub enum Kind {
+        pub(crate) enum Kind {
             $($kind,)*
         }
 
         impl Kind {
             /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$kind,)*];
 
             /// The stable snake_case name, for logs, metrics and `/readyz`.
-            pub fn name(self) -> &'static str {
+            pub(crate) fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
             }
 
             /// What to do about it, where that is the same for every case.
-            pub fn hint(self) -> Option<&'static str> {
+            pub(crate) fn hint(self) -> Option<&'static str> {
                 match self { $(Self::$kind => $hint,)* }
             }
         }
@@ -82,7 +81,7 @@ impl fmt::Display for Kind {
 
 impl Kind {
     /// The kind of a failed call.
-    pub fn of(error: &ScriptError) -> Self {
+    pub(crate) fn of(error: &ScriptError) -> Self {
         match error {
             ScriptError::Failure(failure) => Self::of_failure(failure),
             ScriptError::Uninitialised => Self::Uninitialised,
@@ -117,24 +116,13 @@ impl Kind {
             Refusal::PersistenceFailing => Self::PersistenceFailing,
             Refusal::TooFewReplicas => Self::TooFewReplicas,
             Refusal::UnsafeRedis => Self::UnsafeRedis,
-            Refusal::NoScript | Refusal::Client => Self::Bug,
+            // NoScript and Client: nothing that whoever runs it can mend.
+            _ => Self::Bug,
         }
     }
 
-    /// Is this about what one partition holds?
-    pub fn is_of_partition(self) -> bool {
-        matches!(
-            self,
-            Self::ErrorReply
-                | Self::Uninitialised
-                | Self::PartitionFrozen
-                | Self::CorruptPartition
-                | Self::StaleKeys
-        )
-    }
-
     /// Is this about Redis as a whole, whichever partition met it?
-    pub fn is_of_server(self) -> bool {
+    pub(crate) fn is_of_server(self) -> bool {
         matches!(
             self,
             Self::RedisUnavailable
@@ -164,5 +152,13 @@ mod tests {
             .collect();
         let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         assert_eq!(documented, names);
+    }
+
+    #[test]
+    fn only_what_the_program_does_wrong_is_a_bug() {
+        for reason in Refusal::ALL {
+            let is_bug = Kind::of(&Failure::not_applied(reason, "x").into()) == Kind::Bug;
+            assert_eq!(is_bug, matches!(reason, Refusal::NoScript | Refusal::Client), "{reason:?}");
+        }
     }
 }

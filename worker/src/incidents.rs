@@ -16,13 +16,13 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-pub use incident::{Incident, Open, Reporter};
-pub use kind::{Impact, Kind};
+pub(crate) use incident::{Incident, Open, Reporter};
+pub(crate) use kind::{Impact, Kind};
 use register::{Line, Register};
 
 /// All that is wrong at the moment.
 #[derive(Debug, Default)]
-pub struct Incidents {
+pub(crate) struct Incidents {
     reporters: AtomicU64,
     /// How many are open: read on every success, so without the lock.
     open: AtomicUsize,
@@ -31,43 +31,43 @@ pub struct Incidents {
 
 impl Incidents {
     /// A reporter that nobody else is.
-    pub fn reporter(&self) -> Reporter {
+    pub(crate) fn reporter(&self) -> Reporter {
         Reporter(self.reporters.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Is nothing wrong?
-    pub fn none(&self) -> bool {
+    pub(crate) fn none(&self) -> bool {
         self.open.load(Ordering::Acquire) == 0
     }
 
     /// `reporter` finds that something is wrong; what it had found before is over. As often as it likes.
-    pub fn open(&self, reporter: Reporter, incident: Incident) {
+    pub(crate) fn open(&self, reporter: Reporter, incident: Incident) {
         self.change(|register, now| register.open(reporter, incident, now));
     }
 
     /// `reporter` is well.
-    pub fn resolve(&self, reporter: Reporter) {
+    pub(crate) fn resolve(&self, reporter: Reporter) {
         if !self.none() {
             self.change(|register, now| register.resolve(reporter, now));
         }
     }
 
     /// `reporter` does not try any more, so it cannot tell whether it would be well.
-    pub fn withdraw(&self, reporter: Reporter) {
+    pub(crate) fn withdraw(&self, reporter: Reporter) {
         if !self.none() {
             self.change(|register, _| register.withdraw(reporter));
         }
     }
 
     /// Says what lasts, where nothing was said of it for a minute. To be called a few times a minute.
-    pub fn remind(&self) {
+    pub(crate) fn remind(&self) {
         if !self.none() {
             self.change(|register, now| register.remind(now));
         }
     }
 
     /// What is open, the oldest first.
-    pub fn list(&self) -> Vec<Open> {
+    pub(crate) fn list(&self) -> Vec<Open> {
         if self.none() {
             return Vec::new();
         }
