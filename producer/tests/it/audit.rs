@@ -1,7 +1,7 @@
 //! `audit` as a user meets it: what it prints, and how it exits.
 
+use crate::fixtures::{payout, settle_job};
 use crate::harness::Cli;
-use crate::operate::{payout, settle_job};
 
 #[test]
 fn a_sound_namespace_passes_and_a_changed_balance_is_exit_5() {

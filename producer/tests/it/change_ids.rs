@@ -8,8 +8,8 @@ use std::time::Instant;
 use serde_json::Value;
 use tollgate::code::Code;
 
+use crate::fixtures::{fresh, id, payout, settle_job};
 use crate::harness::{Cli, Ran, SOON, drain, opened};
-use crate::operate::{fresh, id, payout, settle_job};
 use crate::proxy::{Loss, Proxy};
 
 /// How the answer is lost.

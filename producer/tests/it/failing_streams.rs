@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use tollgate::code::Code;
 
+use crate::fixtures::{fresh, id, payout, settle_job};
 use crate::harness::{Cli, Ran, Running, drain, opened, until_so};
-use crate::operate::{fresh, id, payout, settle_job};
 
 /// A stream on which every write fails.
 #[derive(Debug, Clone, Copy)]

@@ -11,8 +11,8 @@ use tollgate::payout_key::PayoutKey;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
 
+use crate::fixtures::{a_worker, create_campaign, fresh, id, open_account, payout, redeem, settle_job};
 use crate::harness::{Cli, Ran, drain, opened};
-use crate::operate::{a_worker, create_campaign, fresh, id, open_account, payout, redeem, settle_job};
 
 const DOC: &str = include_str!("../../../docs/cli-json.md");
 

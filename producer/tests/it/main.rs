@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod fixtures;
 mod harness;
 
 mod acl;
@@ -12,29 +13,35 @@ mod cdnow;
 mod change_ids;
 mod codes;
 mod colours;
+mod dead;
 mod desk;
 mod empty_settings;
 mod enqueue;
 mod failing_streams;
 mod frame;
 mod full_disk;
+mod journal;
 mod json;
 mod killed;
+mod lookup;
 mod lost_replies;
 mod manual;
 mod messages;
-mod operate;
 mod other_languages;
 mod partitions;
 mod payouts;
 mod pipes;
 mod problems;
 mod proxy;
+mod queue;
+mod receipts;
 mod recipes;
 mod redis_conf;
 mod refused_links;
 mod repair;
 mod run;
 mod send;
+mod stats;
 #[cfg(feature = "watch")]
 mod watch;
+mod workers;

@@ -9,8 +9,8 @@ use tollgate::instant::Instant;
 use tollgate::lock::{LockNodes, LockOptions, Locks};
 use tollgate::resource::Resource;
 
+use crate::fixtures::{fresh, payout, settle_job};
 use crate::harness::{Cli, Ran};
-use crate::operate::{fresh, payout, settle_job};
 
 #[tokio::test]
 async fn people_read_decimals_with_the_currency_and_programs_minor_units() {

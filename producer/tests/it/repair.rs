@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::fixtures::{fresh, id, payout, settle_job};
 use crate::harness::{Cli, drain, opened};
-use crate::operate::{fresh, id, payout, settle_job};
 
 async fn prepared() -> Cli {
     let cli = fresh("1");
