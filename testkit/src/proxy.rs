@@ -6,63 +6,21 @@
 //! the clients repeat themselves. Bytes are flipped and replies doubled only where the reply of a script begins,
 //! which is where a client can notice: what a reply carries is protected by TCP and TLS, not by RESP.
 
-mod apart;
+pub mod apart;
 mod connection;
+mod control;
 mod weather;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use apart::Apart;
+use control::{Control, Trap, lock};
 pub use weather::{Fate, Rates, Silence, Weather};
-
-/// What happens to single commands, on purpose.
-#[derive(Debug, Clone)]
-struct Trap {
-    fate: Fate,
-    /// In any word of the command.
-    text: Vec<u8>,
-    /// Of the commands that have it, how many still pass.
-    after: u64,
-    /// To how many it happens then.
-    times: u64,
-    /// Nobody is let in any more afterwards.
-    then_refuses: bool,
-}
-
-/// Whether one of a command's words has this text in it.
-fn has(words: &[&[u8]], text: &[u8]) -> bool {
-    words.iter().any(|word| word.windows(text.len().max(1)).any(|part| part == text))
-}
-
-/// Bytes of a reply, and what comes in their place; as many.
-type Garbled = (Vec<u8>, Vec<u8>);
-
-struct Control {
-    seed: u64,
-    upstream: Mutex<PathBuf>,
-    weather: watch::Sender<Weather>,
-    /// Connections of an earlier generation are closed.
-    generation: watch::Sender<u64>,
-    trap: Mutex<Option<Trap>>,
-    garbled: Mutex<Option<Garbled>>,
-    /// Commands with this text in one of their words wait.
-    held: watch::Sender<Option<Vec<u8>>>,
-    /// Connections with a lower number carry nothing any more.
-    swallowed: AtomicU64,
-    connections: AtomicU64,
-    refuses: AtomicBool,
-    counts: Counts,
-}
-
-#[derive(Default)]
-struct Counts([AtomicU64; Fate::ALL.len()]);
 
 /// Listens until it is dropped.
 pub struct Proxy {
@@ -78,19 +36,7 @@ impl Proxy {
     /// If it cannot listen there.
     pub fn listen(socket: &Path, upstream: &Path, seed: u64) -> io::Result<Self> {
         let listener = UnixListener::bind(socket)?;
-        let control = Arc::new(Control {
-            seed,
-            upstream: Mutex::new(upstream.to_owned()),
-            weather: watch::Sender::new(Weather::default()),
-            generation: watch::Sender::new(0),
-            trap: Mutex::default(),
-            garbled: Mutex::default(),
-            held: watch::Sender::new(None),
-            swallowed: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
-            refuses: AtomicBool::new(false),
-            counts: Counts::default(),
-        });
+        let control = Arc::new(Control::new(seed, upstream));
         let shared = Arc::clone(&control);
         let listener = tokio::spawn(async move {
             loop {
@@ -202,8 +148,7 @@ impl Proxy {
 
     /// How often each thing has happened.
     pub fn counts(&self) -> Vec<(Fate, u64)> {
-        let counts = Fate::ALL.iter().zip(&self.control.counts.0);
-        counts.map(|(fate, count)| (*fate, count.load(Ordering::Relaxed))).collect()
+        self.control.counts()
     }
 }
 
@@ -213,49 +158,4 @@ impl Drop for Proxy {
         self.reset();
         let _ = std::fs::remove_file(&self.socket);
     }
-}
-
-impl Control {
-    /// Replaces what was to be garbled, if this reply has it.
-    fn garble(&self, reply: &mut [u8]) {
-        let mut slot = lock(&self.garbled);
-        let Some((found, instead)) = slot.as_ref() else { return };
-        if let Some(at) = reply.windows(found.len().max(1)).position(|part| part == found.as_slice()) {
-            reply[at..at + found.len()].copy_from_slice(instead);
-            *slot = None;
-        }
-    }
-
-    /// What is to happen to a command. A connection that has lost one is closed, or silent: so it loses no more.
-    fn fate(&self, connection: u64, number: u64, words: &[&[u8]], has_lost: bool) -> Fate {
-        if has_lost {
-            return Fate::Pass;
-        }
-        let mut slot = lock(&self.trap);
-        if let Some(trap) = slot.as_mut()
-            && has(words, &trap.text)
-        {
-            if trap.after == 0 {
-                let fate = trap.fate;
-                self.refuses.fetch_or(trap.then_refuses, Ordering::SeqCst);
-                trap.times -= 1;
-                if trap.times == 0 {
-                    *slot = None;
-                }
-                return fate;
-            }
-            trap.after -= 1;
-        }
-        drop(slot);
-        self.weather.borrow().fate(self.seed, connection, number, words)
-    }
-
-    fn count(&self, fate: Fate) {
-        self.counts.0[fate as usize].fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code panics while it holds one of these.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

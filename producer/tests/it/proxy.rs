@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use tollgate_testkit::proxy::{Apart, Fate};
+use tollgate_testkit::proxy::Fate;
+use tollgate_testkit::proxy::apart::Apart;
 
 /// What happens to a request that holds the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

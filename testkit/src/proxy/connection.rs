@@ -13,8 +13,8 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use super::weather::source;
-use super::{Control, Fate, Silence, Weather, has, lock};
+use super::control::{Control, has, lock};
+use super::weather::{Fate, Silence, Weather, source};
 use crate::resp::{Frame, frame, words};
 
 /// Where the nonce ends in the reply of a script: `*n`, `$16`, sixteen digits, each with its line end.
