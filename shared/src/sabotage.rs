@@ -11,7 +11,7 @@ use redis::Value;
 use tokio::sync::Barrier;
 
 use crate::env;
-use crate::scripts::script::Edit;
+use crate::scripts::script::text::Edit;
 
 /// A bug to plant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod error;
 mod inspection;
 mod options;
 mod probe;
-mod server;
+pub(crate) mod server;
 mod url;
 
 use std::path::PathBuf;

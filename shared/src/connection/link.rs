@@ -12,7 +12,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Value};
 
-use crate::connection::connect::Server;
+use crate::connection::connect::server::Server;
 use crate::connection::failure::{Failure, Refusal, classify, classify_reply};
 use crate::connection::preflight::{Facts, Report, Tier, questions};
 

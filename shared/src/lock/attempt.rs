@@ -50,7 +50,8 @@ impl Wanted<'_> {
             return self.in_turn(queue, began_at, false).await;
         }
         // A sum that is beyond the clock is no end within anybody's life.
-        let ends_at = began_at.checked_add(self.options.wait).unwrap_or(began_at + super::TTL_MAX * 24 * 365);
+        let ends_at =
+            began_at.checked_add(self.options.wait).unwrap_or(began_at + super::options::TTL_MAX * 24 * 365);
         let _listed = queue.list(began_at, self.options);
         let mut attempts = 0_u32;
         // Random and growing, so that those who met do not meet again.

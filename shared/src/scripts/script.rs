@@ -6,7 +6,7 @@
 //! call: it is never accepted and its connection is thrown away (G22). A reply of another shape than the
 //! script's header says is treated alike. Must not repeat a call that may have happened.
 
-mod text;
+pub(crate) mod text;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +21,6 @@ use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
 
 pub(crate) use crate::connection::reply::{Keyword, Reply, keywords};
-#[cfg(any(test, feature = "sabotage"))]
-pub(crate) use text::Edit;
 pub(crate) use text::{Assembled, File, Part, file, parts};
 
 /// One script: its file, the parts it uses, and what its header says of its calls and of its replies.
@@ -324,6 +322,7 @@ impl Call {
 
 #[cfg(test)]
 mod tests {
+    use super::text::Edit;
     use super::*;
     use crate::connection::connect::{RedisOptions, connect};
     use crate::embedded::Temporary;

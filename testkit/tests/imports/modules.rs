@@ -67,26 +67,35 @@ impl Modules {
         self.0.len() - 1
     }
 
-    /// Who imports what from whom. A name that a file hands on (`pub use`) is taken from where it stands.
+    /// Who imports what from whom. A name that a file hands on (`pub use`) is taken from where it stands and from
+    /// whoever hands it on; but for a crate's root, which hands out what the crate is for.
     pub(crate) fn imports(&self) -> Imports {
         let mut imports = Imports::new();
         for (index, module) in self.0.iter().enumerate() {
             for path in &module.paths {
                 // A module alone is no use of what its file says; what is named through it is.
-                let Some(Target::ItemOf(other)) = self.find(index, path, 0) else { continue };
-                let (from, to) = (module.file.clone(), self.0[other].file.clone());
-                if from != to {
-                    imports.entry((from, to)).or_default().insert(path.last().cloned().unwrap_or_default());
+                let mut through = Vec::new();
+                let Some(Target::ItemOf(other)) = self.find(index, path, &mut through) else { continue };
+                through.retain(|hand| self.0[*hand].parent.is_some());
+                for taken_from in through.into_iter().chain([other]) {
+                    let (from, to) = (module.file.clone(), self.0[taken_from].file.clone());
+                    if from != to {
+                        imports
+                            .entry((from, to))
+                            .or_default()
+                            .insert(path.last().cloned().unwrap_or_default());
+                    }
                 }
             }
         }
         imports
     }
 
-    /// What a path that is written in this module leads to; none in another crate.
-    fn find(&self, from: usize, path: &[String], depth: usize) -> Option<Target> {
+    /// What a path that is written in this module leads to, and `through` which modules that hand it on; none in
+    /// another crate.
+    fn find(&self, from: usize, path: &[String], through: &mut Vec<usize>) -> Option<Target> {
         // An alias may name itself: `use tracing;`.
-        if depth > 20 {
+        if through.len() > 20 {
             return None;
         }
         let (first, mut rest) = path.split_first()?;
@@ -94,7 +103,7 @@ impl Modules {
             "crate" => Target::Module(self.root_of(from)),
             "self" => Target::Module(from),
             "super" => Target::Module(self.0[from].parent?),
-            name => self.member(from, name, depth)?,
+            name => self.member(from, name, through)?,
         };
         while let (Target::Module(module), Some((name, others))) = (&at, rest.split_first()) {
             at = match name.as_str() {
@@ -102,14 +111,14 @@ impl Modules {
                 "self" => Target::Module(*module),
                 // What stands for a whole module in a glob.
                 "*" => Target::ItemOf(*module),
-                name => self.member(*module, name, depth)?,
+                name => self.member(*module, name, through)?,
             };
             rest = others;
         }
         Some(at)
     }
 
-    fn member(&self, module: usize, name: &str, depth: usize) -> Option<Target> {
+    fn member(&self, module: usize, name: &str, through: &mut Vec<usize>) -> Option<Target> {
         let here = &self.0[module];
         if let Some(child) = here.children.get(name) {
             return Some(Target::Module(*child));
@@ -118,11 +127,17 @@ impl Modules {
             return Some(Target::ItemOf(module));
         }
         if let Some(path) = here.aliases.get(name) {
-            return self.find(module, path, depth + 1);
+            through.push(module);
+            return self.find(module, path, through);
         }
-        here.globs.iter().find_map(|glob| match self.find(module, glob, depth + 1)? {
-            Target::Module(other) if other != module => self.member(other, name, depth + 1),
-            _ => None,
+        here.globs.iter().find_map(|glob| {
+            let mut by_glob = [through.as_slice(), &[module]].concat();
+            let found = match self.find(module, glob, &mut by_glob)? {
+                Target::Module(other) if other != module => self.member(other, name, &mut by_glob)?,
+                _ => return None,
+            };
+            *through = by_glob;
+            Some(found)
         })
     }
 

@@ -75,7 +75,7 @@ macro_rules! kind {
         }
 
         impl $crate::protocol::kinds::shape::Shape for $type {
-            const SPEC: $crate::protocol::kinds::Spec = $crate::protocol::kinds::Spec {
+            const SPEC: $crate::protocol::kinds::shape::Spec = $crate::protocol::kinds::shape::Spec {
                 fields: &[
                     $crate::protocol::kinds::shape::field::<$first_type>(stringify!($first), false),
                     $($crate::protocol::kinds::shape::field::<$field_type>(stringify!($field), kind!(@has $($default)?)),)*
@@ -87,8 +87,8 @@ macro_rules! kind {
                 (&self.$first).into()
             }
 
-            fn each_field<'a>(&'a self, each: $crate::protocol::kinds::Each<'_, 'a>) {
-                use $crate::protocol::kinds::Value;
+            fn each_field<'a>(&'a self, each: $crate::protocol::kinds::shape::Each<'_, 'a>) {
+                use $crate::protocol::kinds::value::Value;
                 let mut fields = Self::SPEC.fields.iter();
                 let mut next = |text| {
                     if let Some(field) = fields.next() {
@@ -107,7 +107,7 @@ macro_rules! kind {
                 Ok(())
             }
 
-            fn from_json(literal: $crate::protocol::kinds::Literals<'_>) -> Result<Self, $crate::protocol::input::InputError> {
+            fn from_json(literal: $crate::protocol::kinds::shape::Literals<'_>) -> Result<Self, $crate::protocol::input::InputError> {
                 use $crate::protocol::kinds::shape::value_of;
                 let request = Self {
                     $first: value_of(stringify!($first), literal, None)?,
@@ -118,7 +118,7 @@ macro_rules! kind {
             }
 
             fn from_words(words: &[&str]) -> Option<Self> {
-                use $crate::protocol::kinds::Value;
+                use $crate::protocol::kinds::value::Value;
                 let mut words = words.iter();
                 let request = Self {
                     $first: <$first_type as Value>::from_text(words.next()?)?,

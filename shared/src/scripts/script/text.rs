@@ -13,7 +13,7 @@ pub(crate) struct File {
 /// The file of this name below `lua/`.
 macro_rules! file {
     ($name:expr) => {
-        $crate::scripts::script::File {
+        $crate::scripts::script::text::File {
             name: $name,
             text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $name)),
         }
