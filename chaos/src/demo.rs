@@ -122,7 +122,7 @@ struct Killed {
 }
 
 /// Kills a worker that has work in flight, when an eighth of the burst is settled. It is frozen first: then what
-/// it has in hand can be counted, and is certain to be settled by others.
+/// it has in flight can be counted, and is certain to be settled by others.
 async fn kill_in_the_middle(
     stage: &Stage,
     victim: &mut Worker,

@@ -13,7 +13,7 @@
 --            uninitialised, partition_frozen, corrupt_partition: what was found; nothing was written
 -- repeat   intact.
 --
--- Safe at any time: the rows in flight are gone, so what a worker has in hand meanwhile decides nothing any more. It
+-- Safe at any time: the rows in flight are gone, so what a worker still works on meanwhile decides nothing any more. It
 -- waits again like everything else in the stream, and what was settled of it is answered from its receipt.
 -- The sums stay true: the queue's share of the law is afterwards what is left in it, and the difference to what was
 -- ever added is kept in the head (`added_before`, `lost`).

@@ -41,7 +41,7 @@ pub enum Sabotage {
     /// Entries leave their row by one call, and the effect is made by the next. Harmless, unless somebody dies in
     /// between: only an exploration of every order sees it for certain.
     AcknowledgeFirst,
-    /// The stream is trimmed up to the last entry that was taken, also above what others have in hand.
+    /// The stream is trimmed up to the last entry that was taken, also above what others have in flight.
     TrimAboveInFlight,
 }
 

@@ -30,7 +30,7 @@ use tollgate::scripts::ScriptError;
 
 use crate::failpoint::failpoint;
 use crate::incidents::Kind;
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 use crate::supervisor::{Supervisor, panic_message};
@@ -47,7 +47,7 @@ pub(crate) trait Agent: Send + 'static {
     fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> impl Future<Output = Result<Duration, ScriptError>> + Send;
 
@@ -58,7 +58,7 @@ pub(crate) trait Agent: Send + 'static {
     }
 
     /// Takes note that a visit failed.
-    fn failed(&mut self, _worker: &Worker, _lane: &Lane) {}
+    fn failed(&mut self, _worker: &Worker, _state: &PartitionState) {}
 }
 
 /// Starts the agent that `make` makes, and again if it should end; the handle ends when the agent has stopped.
@@ -81,7 +81,7 @@ pub(crate) fn start<A: Agent>(
 
 /// One partition in the eyes of one agent.
 struct Partition<'a> {
-    lane: &'a Arc<Lane>,
+    state: &'a Arc<PartitionState>,
     retry: RetryLoop<'a>,
     due_at: Instant,
     /// What its last visit asked for, until the round is over.
@@ -91,11 +91,11 @@ struct Partition<'a> {
 async fn rounds<A: Agent>(worker: &Arc<Worker>, mut agent: A) {
     let shutdown = &worker.health.shutdown;
     let mut partitions: Vec<Partition<'_>> = worker
-        .lanes
+        .partitions
         .iter()
-        .map(|lane| {
-            let retry = RetryLoop::in_partition(&worker.health, A::UNTIL, A::NAME, lane.partition);
-            Partition { lane, retry, due_at: Instant::now(), rest: None }
+        .map(|state| {
+            let retry = RetryLoop::in_partition(&worker.health, A::UNTIL, A::NAME, state.partition);
+            Partition { state, retry, due_at: Instant::now(), rest: None }
         })
         .collect();
     while shutdown.phase() < A::UNTIL {
@@ -129,7 +129,7 @@ async fn round<A: Agent>(
 ) {
     let begun = Instant::now();
     for n in 0..partitions.len() {
-        let Partition { lane, retry, due_at, rest } = &mut partitions[n];
+        let Partition { state, retry, due_at, rest } = &mut partitions[n];
         if *due_at > begun || worker.health.shutdown.phase() >= A::UNTIL {
             continue;
         }
@@ -140,7 +140,7 @@ async fn round<A: Agent>(
                 Some(link) => link,
                 empty => empty.insert(worker.tollgate.server().link().await?),
             };
-            agent.visit(worker, lane, link).await
+            agent.visit(worker, state, link).await
         });
         let error = match visit.catch_unwind().await {
             Ok(Ok(asked)) => {
@@ -151,13 +151,13 @@ async fn round<A: Agent>(
             Ok(Err(error)) => error,
             Err(panic) => {
                 *due_at = Instant::now() + retry.panicked(&panic_message(&*panic));
-                agent.failed(worker, lane);
+                agent.failed(worker, state);
                 continue;
             }
         };
         let next_at = Instant::now() + retry.failed(&error);
         *due_at = next_at;
-        agent.failed(worker, lane);
+        agent.failed(worker, state);
         if is_refused_to_all(&error) {
             // The next round begins with another one, in case it is only this one after all.
             partitions.iter_mut().for_each(|other| other.due_at = other.due_at.max(next_at));

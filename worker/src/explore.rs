@@ -58,9 +58,9 @@ pub async fn live(member: Member) {
     let worker = Worker::named(consumer, config, tollgate, health);
     start::read_queues(&worker).await;
     worker.health.namespace_opened();
-    for lane in &worker.lanes {
-        let (name, worker, lane) = (format!("fetch {}", lane.partition), worker.clone(), lane.clone());
-        supervisor.keep(name, Phase::Draining, move || pipeline::fetch::run(worker.clone(), lane.clone()));
+    for state in &worker.partitions {
+        let (name, worker, state) = (format!("fetch {}", state.partition), worker.clone(), state.clone());
+        supervisor.keep(name, Phase::Draining, move || pipeline::fetch::run(worker.clone(), state.clone()));
     }
     agents::start(&supervisor, &worker, Reclaimer::default);
     agents::start(&supervisor, &worker, Promoter::default);

@@ -39,7 +39,7 @@ impl Pages {
             up: readiness.is_ready(),
             incidents: readiness.incidents,
             log_lines_dropped: log::dropped(),
-            entries_in_flight: worker.map_or(0, |worker| worker.hand.len()),
+            entries_in_flight: worker.map_or(0, |worker| worker.in_flight.len()),
             settle_calls_in_flight: worker.map_or(0, |worker| worker.slots.busy()),
         };
         self.health.metrics.page(now, format)

@@ -17,15 +17,15 @@ mod exit;
 #[cfg(feature = "explore")]
 pub mod explore;
 pub mod failpoint;
-mod hand;
 mod health;
 mod health_check;
 mod http;
+mod in_flight;
 mod incidents;
-mod lane;
 mod line_limit;
 mod log;
 mod metrics;
+mod partition_state;
 mod payout;
 mod retry_loop;
 mod shutdown;

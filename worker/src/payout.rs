@@ -55,7 +55,7 @@ enum Begun {
     Not(Outcome),
 }
 
-/// One payout in this process's hands.
+/// One payout in flight in this process.
 pub(crate) struct Attempt<'a> {
     pub(crate) links: &'a Links,
     pub(crate) gateway: &'a Gateway,
@@ -68,7 +68,7 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Takes the payout as far as it goes now. The hand is free for another once the gateway has decided: what is left
+    /// Takes the payout as far as it goes now. The permit is free for another once the gateway has decided: what is left
     /// are writes to Redis. What the gateway says of itself is heard first: it may make all others pause.
     ///
     /// # Errors
@@ -76,7 +76,10 @@ impl Attempt<'_> {
     ///
     /// # Cancel safety
     /// Dropped anywhere, the attempt is unknown, which is what Redis says of it already.
-    pub(crate) async fn run(&self, hand: &mut Option<OwnedSemaphorePermit>) -> Result<Outcome, ScriptError> {
+    pub(crate) async fn run(
+        &self,
+        permit: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Outcome, ScriptError> {
         let hold = match self.hold().await {
             Ok(Some(hold)) => hold,
             Ok(None) => return self.missing().await,
@@ -110,7 +113,7 @@ impl Attempt<'_> {
         }
         let (fence, verdict) = (hold.fence, self.gateway.pay(&payment_of(&hold), remaining).await);
         if matches!(verdict, Verdict::Paid { .. } | Verdict::Refused { .. } | Verdict::Review { .. }) {
-            drop(hand.take());
+            drop(permit.take());
         }
         failpoint!("after_pay", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         match verdict {
@@ -254,7 +257,7 @@ impl Attempt<'_> {
                     retry.succeeded();
                     return Ok(made);
                 }
-                // Nothing was begun, and this partition has to be looked at first: the others need our hands.
+                // Nothing was begun, and this partition has to be looked at first: the others need our permits.
                 Err(error) if until < Phase::Over && !matches!(error, ScriptError::Failure(_)) => {
                     retry.gave_up();
                     return Err(error);

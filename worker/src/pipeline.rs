@@ -13,8 +13,8 @@
 //! that does not get its answer asks again, and a second worker with the same entries does no harm.
 //! A stage that panics loses nothing: its entries are in flight until they are settled.
 
+mod context;
 mod decode;
-mod desk;
 pub(crate) mod fetch;
 pub(crate) mod found;
 mod outcome;
@@ -35,36 +35,46 @@ use tollgate::scripts::settle::Missing;
 use tracing::{error, warn};
 
 use crate::failpoint::failpoint;
-use crate::hand::suspicion::Suspicion;
-use crate::hand::{Batch, Held};
-use crate::lane::Lane;
+use crate::in_flight::redelivery::Redelivery;
+use crate::in_flight::{Batch, InFlightBatch};
+use crate::partition_state::PartitionState;
 use crate::retry_loop::GaveUp;
 use crate::slots::Slot;
 use crate::worker::Worker;
 
-use self::desk::Desk;
+use self::context::StageContext;
 
-/// How often a job may panic alone before it goes to dead. As many as workers it may kill (see `suspicion`).
+/// How often a job may panic alone before it goes to dead. As many as workers it may kill (see `redelivery`).
 const PANICS_MAX: usize = 3;
 
 /// Takes a batch through its life. Returns when each of its entries is settled or moved, or when trying is over.
 /// Answers the slot.
-pub(crate) async fn run(worker: &Worker, lane: &Lane, held: Held, mut slot: Slot) -> Option<Slot> {
-    let ended = take_through(worker, lane, held.batch(), &mut slot).await;
-    // Out of hand first: what is in hand is not read again.
+pub(crate) async fn run(
+    worker: &Worker,
+    state: &PartitionState,
+    held: InFlightBatch,
+    mut slot: Slot,
+) -> Option<Slot> {
+    let ended = take_through(worker, state, held.batch(), &mut slot).await;
+    // First it is in flight no more: what is in flight here is not read again.
     drop(held);
     if ended == Err(GaveUp::ReadAgain) {
         warn!("what was served cannot be settled as it came: it is forgotten, and read again");
-        lane.reply_was_lost();
+        state.reply_was_lost();
     }
     Some(slot)
 }
 
-async fn take_through(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) -> Result<(), GaveUp> {
-    if batch.suspicion == Suspicion::Lost {
-        return bury(worker, lane, batch, slot).await;
+async fn take_through(
+    worker: &Worker,
+    state: &PartitionState,
+    batch: &Batch,
+    slot: &mut Slot,
+) -> Result<(), GaveUp> {
+    if batch.redelivery == Redelivery::Lost {
+        return dead_letter(worker, state, batch, slot).await;
     }
-    if let Some(ended) = survived(life(&mut Desk { worker, lane, batch, slot })).await {
+    if let Some(ended) = survived(life(&mut StageContext { worker, state, batch, slot })).await {
         return ended;
     }
     // One of them makes a stage panic: find it by taking each alone, and let the others pass.
@@ -73,13 +83,15 @@ async fn take_through(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Sl
         let batch = Batch { entries, ..batch.clone() };
         let mut panics = 1;
         let ended = loop {
-            if let Some(ended) = survived(life(&mut Desk { worker, lane, batch: &batch, slot })).await {
+            if let Some(ended) =
+                survived(life(&mut StageContext { worker, state, batch: &batch, slot })).await
+            {
                 break ended;
             }
             panics += 1;
             if panics > PANICS_MAX {
                 error!(entry = entry.entry, queue = %batch.queue, "a job panics whenever it is tried: it goes to dead");
-                break bury(worker, lane, &batch, slot).await;
+                break dead_letter(worker, state, &batch, slot).await;
             }
         };
         ended?;
@@ -88,14 +100,19 @@ async fn take_through(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Sl
 }
 
 /// Moves every entry of a batch to dead as `worker_lost`.
-async fn bury(worker: &Worker, lane: &Lane, batch: &Batch, slot: &mut Slot) -> Result<(), GaveUp> {
-    let mut desk = Desk { worker, lane, batch, slot };
-    let buried = async {
+async fn dead_letter(
+    worker: &Worker,
+    state: &PartitionState,
+    batch: &Batch,
+    slot: &mut Slot,
+) -> Result<(), GaveUp> {
+    let mut context = StageContext { worker, state, batch, slot };
+    let moved = async {
         let lost = |delivered| (decode::identify(delivered, batch), Destination::Dead(Code::WorkerLost));
-        let parcels: Vec<_> = batch.entries.iter().map(lost).collect();
-        park::park(&mut desk, &parcels).await.map(drop)
+        let identities: Vec<_> = batch.entries.iter().map(lost).collect();
+        park::park(&mut context, &identities).await.map(drop)
     };
-    survived(buried).await.unwrap_or_else(|| {
+    survived(moved).await.unwrap_or_else(|| {
         error!(queue = %batch.queue, "entries that can be neither settled nor moved stay in flight");
         Ok(())
     })
@@ -107,28 +124,28 @@ async fn survived(stages: impl Future<Output = Result<(), GaveUp>>) -> Option<Re
     AssertUnwindSafe(stages).catch_unwind().await.ok()
 }
 
-async fn life(desk: &mut Desk<'_>) -> Result<(), GaveUp> {
-    let batch = desk.batch;
+async fn life(context: &mut StageContext<'_>) -> Result<(), GaveUp> {
+    let batch = context.batch;
     failpoint!("after_fetch", batch.jobs());
 
-    let decoded = decode::decode(batch, desk.worker.tollgate.partitions());
-    trace::decoded(desk, &decoded);
+    let decoded = decode::decode(batch, context.worker.tollgate.partitions());
+    trace::decoded(context, &decoded);
     failpoint!("after_decode", batch.jobs());
 
-    let due = schedule::schedule(desk, decoded.jobs).await?;
+    let due = schedule::schedule(context, decoded.jobs).await?;
 
     let plans: Vec<_> = due.iter().map(plan::plan).collect();
     failpoint!("before_settle", batch.jobs());
 
-    trace::settling(desk, &due);
+    trace::settling(context, &due);
     let sent = Instant::now();
-    let answers = settle::settle(desk, &plans, Missing::Undecided).await?;
+    let answers = settle::settle(context, &plans, Missing::Undecided).await?;
     let answered = Instant::now();
     failpoint!("after_settle", batch.jobs());
 
     trace::answered(&due, &answers);
-    outcome::count(desk, sent, answered, &answers);
-    outcome::bury(desk, &due, &answers, decoded.refused).await?;
-    outcome::explain_mismatches(desk, &due, &answers).await;
+    outcome::count(context, sent, answered, &answers);
+    outcome::dead_letter(context, &due, &answers, decoded.refused).await?;
+    outcome::explain_mismatches(context, &due, &answers).await;
     Ok(())
 }

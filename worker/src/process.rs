@@ -117,11 +117,11 @@ async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Arc<Contr
     let heartbeat = agents::start(supervisor, worker, beats);
     start::read_queues(worker).await;
     worker.health.namespace_opened();
-    info!(consumer = worker.consumer, partitions = worker.lanes.len(), "ready");
+    info!(consumer = worker.consumer, partitions = worker.partitions.len(), "ready");
 
-    let readers = worker.lanes.iter().map(|lane| {
-        let (name, worker, lane) = (format!("fetch {}", lane.partition), worker.clone(), lane.clone());
-        supervisor.keep(name, Phase::Draining, move || pipeline::fetch::run(worker.clone(), lane.clone()))
+    let readers = worker.partitions.iter().map(|state| {
+        let (name, worker, state) = (format!("fetch {}", state.partition), worker.clone(), state.clone());
+        supervisor.keep(name, Phase::Draining, move || pipeline::fetch::run(worker.clone(), state.clone()))
     });
     let mut takers: Vec<_> = readers.collect();
     takers.push(agents::start(supervisor, worker, reclaimer::Reclaimer::default));

@@ -13,7 +13,7 @@ pub(crate) enum Phase {
     Running,
     /// No new entries; agents and heartbeat go on (SIGTSTP).
     Quiet,
-    /// No new entries; what is in hand is settled, then the process ends (SIGTERM, SIGINT, SIGQUIT).
+    /// No new entries; what is in flight is settled, then the process ends (SIGTERM, SIGINT, SIGQUIT).
     Draining,
     /// Whatever is not done stays in flight, for others (all done, drain timeout, or a second signal).
     Over,

@@ -1,6 +1,6 @@
 //! The settle calls that may be in flight at a time, each with a link of its own.
 //!
-//! A batch holds a slot while it is worked on. One that waits for Redis to heal lets it go, so that a damaged
+//! A batch holds a slot while it is worked on. One that waits for Redis to recover lets it go, so that a damaged
 //! partition does not hold up the others. A suspect takes all slots: if the process dies, it was not another
 //! batch that killed it.
 

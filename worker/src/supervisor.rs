@@ -97,7 +97,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends the process: what is in hand is settled as far as that goes within the drain timeout.
+    /// Ends the process: what is in flight is settled as far as that goes within the drain timeout.
     fn end(&self) {
         self.control.fail();
         let (control, drain_timeout) = (self.control.clone(), self.drain_timeout);

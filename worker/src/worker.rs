@@ -1,4 +1,4 @@
-//! What all parts of a working process share: its connections, its lanes, what it has in hand.
+//! What all parts of a working process share: its connections, its partitions, what it has in flight.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use tollgate::random;
 use tollgate::workers::Description;
 
 use crate::config::{Config, Queues, SETTLES_MAX};
-use crate::hand::Hand;
 use crate::health::Health;
-use crate::lane::Lane;
+use crate::in_flight::InFlight;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::slots::Slots;
 use crate::spare_links::SpareLinks;
 
-/// Payouts in hand for each that may be at the gateway.
+/// Payouts in flight for each that may be at the gateway.
 pub(crate) const PAYOUTS_A_HAND: usize = 2;
 
 /// What all parts of a working process share.
@@ -29,11 +29,11 @@ pub(crate) struct Worker {
     pub(crate) health: Arc<Health>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) spare_links: SpareLinks,
-    pub(crate) hand: Arc<Hand>,
+    pub(crate) in_flight: Arc<InFlight>,
     /// One permit for each payout from its lock until it is written down: more than may be at the gateway, so that its
     /// hands are full while answers are written down.
     pub(crate) payouts: Arc<Semaphore>,
-    pub(crate) lanes: Vec<Arc<Lane>>,
+    pub(crate) partitions: Vec<Arc<PartitionState>>,
     description: Description,
 }
 
@@ -51,8 +51,8 @@ impl Worker {
         tollgate: Tollgate,
         health: Arc<Health>,
     ) -> Arc<Self> {
-        let lanes = tollgate.partitions().iter().map(|partition| {
-            Arc::new(Lane::new(partition, tollgate.keys(partition).clone(), config.batch.clone()))
+        let partitions = tollgate.partitions().iter().map(|partition| {
+            Arc::new(PartitionState::new(partition, tollgate.keys(partition).clone(), config.batch.clone()))
         });
         let mut words = consumer.rsplitn(3, '-');
         let boot = words.next().unwrap_or_default().to_owned();
@@ -64,8 +64,8 @@ impl Worker {
             slots: Slots::new(tollgate.server().clone(), config.concurrency.min(SETTLES_MAX)),
             spare_links: SpareLinks::default(),
             payouts: Arc::new(Semaphore::new(PAYOUTS_A_HAND * config.concurrency)),
-            hand: Hand::new(),
-            lanes: lanes.collect(),
+            in_flight: InFlight::new(),
+            partitions: partitions.collect(),
             description: Description {
                 host,
                 pid,
@@ -85,8 +85,8 @@ impl Worker {
     /// What it says of itself now.
     pub(crate) fn describe(&self) -> Description {
         let mut queues: Vec<String> = Vec::new();
-        for lane in &self.lanes {
-            queues.extend(lane.queues().active.iter().map(|(queue, _)| queue.to_string()));
+        for state in &self.partitions {
+            queues.extend(state.queues().active.iter().map(|(queue, _)| queue.to_string()));
         }
         queues.sort();
         queues.dedup();

@@ -39,23 +39,23 @@ pub(super) async fn serve(
     course: Course,
 ) -> anyhow::Result<Trace> {
     let mut trace = Trace::default();
-    let mut desk = Desk { hands, cell, round, request, course, trace: &mut trace };
+    let mut context = RequestContext { hands, cell, round, request, course, trace: &mut trace };
     let answer = match cell.cure {
-        Cure::Naive => desk.until_done(Way::Plain).await,
-        Cure::Transaction(isolation) => desk.until_done(Way::Transaction(isolation)).await,
-        Cure::RowLock => desk.until_done(Way::RowLock).await,
-        Cure::Optimistic => desk.until_done(Way::Optimistic).await,
-        Cure::Atomic => desk.atomic().await,
-        Cure::IdempotencyKey => desk.under_a_key().await,
-        Cure::Lock(service) | Cure::LockFence(service) => desk.locked(service).await,
-        Cure::Tollgate => desk.as_a_job().await,
+        Cure::Naive => context.until_done(Way::Plain).await,
+        Cure::Transaction(isolation) => context.until_done(Way::Transaction(isolation)).await,
+        Cure::RowLock => context.until_done(Way::RowLock).await,
+        Cure::Optimistic => context.until_done(Way::Optimistic).await,
+        Cure::Atomic => context.atomic().await,
+        Cure::IdempotencyKey => context.under_a_key().await,
+        Cure::Lock(service) | Cure::LockFence(service) => context.locked(service).await,
+        Cure::Tollgate => context.as_a_job().await,
     };
     trace.note(Step::Answered(answer?));
     Ok(trace)
 }
 
 /// One request at work.
-struct Desk<'a> {
+struct RequestContext<'a> {
     hands: &'a mut Hands,
     cell: Cell,
     round: &'a Round,
@@ -64,7 +64,7 @@ struct Desk<'a> {
     trace: &'a mut Trace,
 }
 
-impl Desk<'_> {
+impl RequestContext<'_> {
     /// Read, decide, think, write: one attempt; or why to begin again. `lock` is asked, right before the write,
     /// whether it still holds.
     async fn attempt(&mut self, way: Way, lock: Option<Service>) -> anyhow::Result<Result<Answer, Step>> {

@@ -98,7 +98,7 @@ impl Fault {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::KillWorker => "worker SIGKILL",
-            Self::KillWithWork => "worker SIGKILL with work in hand",
+            Self::KillWithWork => "worker SIGKILL with work in flight",
             Self::StopWorker => "worker SIGSTOP",
             Self::StarveWorkers => "CPU starvation",
             Self::KillAllWorkers => "all workers killed",

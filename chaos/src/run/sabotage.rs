@@ -45,7 +45,7 @@ const fn shown(by: &'static str, name: &'static str, place: Place) -> Planted {
 }
 
 const LAST: &str = "many at once for the last one";
-const WITH_WORK: &str = "worker SIGKILL with work in hand";
+const WITH_WORK: &str = "worker SIGKILL with work in flight";
 
 /// Every one that can be planted: those of the programs under the names that `tollgate::sabotage` knows.
 pub(super) const ALL: &[Planted] = &[

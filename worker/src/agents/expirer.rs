@@ -14,7 +14,7 @@ use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::settle::Answer;
 
 use super::Agent;
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
@@ -40,15 +40,15 @@ impl Agent for Expirer {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        let from = self.from.entry(lane.partition.number()).or_default();
-        let due = payout::due_from(link, &lane.keys, *from, PAGE).await?;
-        let expired = payout::expired(link, &lane.keys, &due).await?;
+        let from = self.from.entry(state.partition.number()).or_default();
+        let due = payout::due_from(link, &state.keys, *from, PAGE).await?;
+        let expired = payout::expired(link, &state.keys, &due).await?;
         let ended = expired.len();
         for (account, id) in expired {
-            let answer = payout::step(link, &lane.keys, &account, &id, &Step::Expire).await?;
+            let answer = payout::step(link, &state.keys, &account, &id, &Step::Expire).await?;
             if let Answer::Decided { code, .. } = answer {
                 worker.health.metrics.payout(code.name());
             }
@@ -57,7 +57,7 @@ impl Agent for Expirer {
         *from = from.saturating_add(PAGE).saturating_sub(ended);
         if *from >= due.count.saturating_sub(ended) {
             *from = 0;
-            return Ok(lane.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX));
+            return Ok(state.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX));
         }
         Ok(NEXT_PAGE_AFTER)
     }

@@ -19,7 +19,7 @@ use tollgate::workers;
 use tracing::{info, warn};
 
 use super::Agent;
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
@@ -50,14 +50,14 @@ impl Agent for Finder {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         // The keyspace is that of all partitions: one of them is visited for it.
-        if worker.lanes.first().is_none_or(|first| first.partition != lane.partition) {
+        if worker.partitions.first().is_none_or(|first| first.partition != state.partition) {
             return Ok(REST);
         }
-        if self.search.is_none() && !is_our_turn(worker, lane, link).await? {
+        if self.search.is_none() && !is_our_turn(worker, state, link).await? {
             return Ok(LOOK_EVERY);
         }
         match self.look(worker, link).await {
@@ -76,9 +76,9 @@ impl Agent for Finder {
 }
 
 /// Whether this is the first worker by name, of those that live by the server's clock.
-async fn is_our_turn(worker: &Worker, lane: &Lane, link: &mut Link) -> Result<bool, ScriptError> {
+async fn is_our_turn(worker: &Worker, state: &PartitionState, link: &mut Link) -> Result<bool, ScriptError> {
     let now_ms = worker.tollgate.now(link).await?.ms();
-    let beats = workers::beats(link, &lane.keys).await?;
+    let beats = workers::beats(link, &state.keys).await?;
     let mut alive = beats.iter().filter(|beat| beat.is_alive(now_ms));
     Ok(alive.all(|beat| worker.consumer <= beat.consumer))
 }
@@ -114,8 +114,9 @@ impl Finder {
     }
 
     async fn found(&mut self, worker: &Worker, link: &mut Link, stream: &str) -> Result<(), Failure> {
-        let of_lane = |lane: &Arc<Lane>| Some((lane.clone(), lane.keys.queue_of(stream)?.to_owned()));
-        let Some((lane, name)) = worker.lanes.iter().find_map(of_lane) else {
+        let of_partition =
+            |state: &Arc<PartitionState>| Some((state.clone(), state.keys.queue_of(stream)?.to_owned()));
+        let Some((state, name)) = worker.partitions.iter().find_map(of_partition) else {
             // Not of another namespace, whose name begins like ours.
             let tag = stream.split_once(':').map_or("", |(tag, _)| tag);
             let is_ours = Tag::number_of(tag, worker.tollgate.namespace()).is_some();
@@ -133,12 +134,12 @@ impl Finder {
             }
             return Ok(());
         };
-        if lane.knows(&queue) {
+        if state.knows(&queue) {
             return Ok(());
         }
-        discovery::register(link, &lane.keys, &queue).await?;
+        discovery::register(link, &state.keys, &queue).await?;
         if self.told.insert(stream.to_owned()) {
-            info!(%queue, partition = %lane.partition, "found a queue that nobody had registered");
+            info!(%queue, partition = %state.partition, "found a queue that nobody had registered");
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use tollgate::scripts::{ScriptError, beat};
 use tracing::error;
 
 use super::Agent;
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::{Control, Phase};
 use crate::worker::Worker;
 
@@ -25,9 +25,9 @@ const REST_PER_PARTITION: Duration = Duration::from_millis(5);
 const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(200);
 
 /// How long a beat is apart from the next.
-pub(crate) fn every(worker: &Worker, lane: &Lane) -> Duration {
-    let rest = BEAT_EVERY.max(REST_PER_PARTITION * worker.lanes.len() as u32);
-    lane.rest_of_one(rest, BEAT_EVERY_MAX.max(rest))
+pub(crate) fn every(worker: &Worker, state: &PartitionState) -> Duration {
+    let rest = BEAT_EVERY.max(REST_PER_PARTITION * worker.partitions.len() as u32);
+    state.rest_of_one(rest, BEAT_EVERY_MAX.max(rest))
 }
 
 pub(crate) struct Heartbeater {
@@ -42,30 +42,30 @@ impl Agent for Heartbeater {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        let beaten = beat::beat(link, &lane.keys, &worker.consumer, self.description(worker)).await;
+        let beaten = beat::beat(link, &state.keys, &worker.consumer, self.description(worker)).await;
         let beaten = match beaten {
             Ok(beaten) => beaten,
             // A list of workers that is damaged is no reason not to see which queues are paused.
             Err(error) => {
-                lane.refresh(link, &worker.config.queues).await?;
+                state.refresh(link, &worker.config.queues).await?;
                 return Err(error);
             }
         };
         let is_ours = beaten.identity.as_ref() == Some(worker.tollgate.identity());
-        lane.serve(link, lane.heard(beaten), &worker.config.queues).await?;
+        state.serve(link, state.heard(beaten), &worker.config.queues).await?;
         // A namespace that was initialised with another number of partitions has none of this name: its metadata knows.
         let now = if is_ours { None } else { worker.tollgate.identity_now(link).await? };
         if let Some(now) = now.filter(|now| now != worker.tollgate.identity()) {
-            // Nothing in hand is of this namespace: it is left, not settled.
+            // Nothing in flight is of this namespace: it is left, not settled.
             let before = worker.tollgate.identity();
             error!(%before, %now, "Redis was emptied and the namespace initialised anew; this worker ends: start it again");
             self.control.fail();
             self.control.advance(Phase::Over);
         }
-        Ok(every(worker, lane))
+        Ok(every(worker, state))
     }
 }
 

@@ -10,7 +10,7 @@ use tollgate::partition::Partition;
 use tollgate::scripts::{ScriptError, stats};
 
 use super::Agent;
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
@@ -29,18 +29,18 @@ impl Agent for Observer {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         let metrics = &worker.health.metrics;
-        let partition = stats::read(link, &lane.keys).await?;
+        let partition = stats::read(link, &state.keys).await?;
         metrics.dead_past_bound(
-            lane.partition.number(),
+            state.partition.number(),
             partition.head.dead_refused,
             partition.head.dead_stripped,
         );
         metrics.partition(
-            lane.partition.number(),
+            state.partition.number(),
             partition.dead,
             partition.scheduled,
             partition.is_conserved(),
@@ -49,17 +49,17 @@ impl Agent for Observer {
         for queue in partition.queues {
             let age_ms = queue.oldest_at_ms.map_or(0, |oldest_ms| partition.at_ms.saturating_sub(oldest_ms));
             let age = Duration::from_millis(age_ms);
-            metrics.queue(lane.partition.number(), &queue.name, queue.waiting, queue.in_flight, age);
+            metrics.queue(state.partition.number(), &queue.name, queue.waiting, queue.in_flight, age);
             shown.push(queue.name);
         }
-        self.shown.insert(lane.partition, shown);
+        self.shown.insert(state.partition, shown);
         Ok(LOOK_EVERY)
     }
 
-    fn failed(&mut self, worker: &Worker, lane: &Lane) {
-        worker.health.metrics.forget_partition(lane.partition.number());
-        for queue in self.shown.remove(&lane.partition).unwrap_or_default() {
-            worker.health.metrics.forget_queue(lane.partition.number(), &queue);
+    fn failed(&mut self, worker: &Worker, state: &PartitionState) {
+        worker.health.metrics.forget_partition(state.partition.number());
+        for queue in self.shown.remove(&state.partition).unwrap_or_default() {
+            worker.health.metrics.forget_queue(state.partition.number(), &queue);
         }
     }
 }

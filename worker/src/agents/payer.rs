@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::Agent;
 use crate::health::Health;
 use crate::incidents::{Incident, Kind, Reporter};
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::payout::Attempt;
 use crate::payout::account_locks::AccountLocks;
 use crate::payout::breaker::Breaker;
@@ -48,7 +48,7 @@ struct Shared {
     gateway: Gateway,
     locks: AccountLocks,
     rules: Rules,
-    /// Accounts with a payout in this process's hands.
+    /// Accounts with a payout in flight in this process.
     accounts: Mutex<HashSet<AccountId>>,
     breaker: Breaker,
     setbacks: Setbacks,
@@ -64,9 +64,9 @@ pub(crate) struct Payer {
     /// One for each payout from its lock until it is written down.
     places: Arc<Semaphore>,
     /// One for each that may be at the gateway, or on its way there.
-    hands: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// What is due, as far as this round has looked.
-    due: Vec<(Arc<Lane>, AccountId, JobId)>,
+    due: Vec<(Arc<PartitionState>, AccountId, JobId)>,
     /// By partition: from which payout on the next round looks.
     from: HashMap<u16, usize>,
     /// When secrets are to be read again.
@@ -95,7 +95,7 @@ impl Payer {
         Ok(Some(Self {
             shared,
             places: worker.payouts.clone(),
-            hands: Arc::new(Semaphore::new(worker.config.concurrency)),
+            permits: Arc::new(Semaphore::new(worker.config.concurrency)),
             due: Vec::new(),
             from: HashMap::new(),
             reloads,
@@ -118,7 +118,7 @@ impl Agent for Payer {
     async fn visit(
         &mut self,
         _worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         if self.reloads.has_changed().unwrap_or(false) {
@@ -128,8 +128,8 @@ impl Agent for Payer {
         if self.shared.breaker.pauses() {
             return Ok(REST_MAX);
         }
-        let from = self.from.entry(lane.partition.number()).or_default();
-        let due = payout::due_from(link, &lane.keys, *from, LOOK_AHEAD).await?;
+        let from = self.from.entry(state.partition.number()).or_default();
+        let due = payout::due_from(link, &state.keys, *from, LOOK_AHEAD).await?;
         // Those in front may belong to accounts that are busy for long: the next round looks past them, and after the
         // last it begins with the first.
         *from = if *from + LOOK_AHEAD < due.count { *from + LOOK_AHEAD } else { 0 };
@@ -139,12 +139,12 @@ impl Agent for Payer {
         }
         let (setbacks, incidents) = (&self.shared.setbacks, &self.shared.health.incidents);
         let (mut payouts, mut damaged) = (due.payouts, due.damaged);
-        setbacks.filter(incidents, lane.partition, &mut payouts, |(account, id)| member(account, id));
-        setbacks.filter(incidents, lane.partition, &mut damaged, |broken| broken.id.clone());
+        setbacks.filter(incidents, state.partition, &mut payouts, |(account, id)| member(account, id));
+        setbacks.filter(incidents, state.partition, &mut damaged, |broken| broken.id.clone());
         for broken in damaged {
-            setbacks.note(incidents, lane.partition, &broken.id, &broken.what);
+            setbacks.note(incidents, state.partition, &broken.id, &broken.what);
         }
-        self.due.extend(payouts.into_iter().map(|(account, id)| (lane.clone(), account, id)));
+        self.due.extend(payouts.into_iter().map(|(account, id)| (state.clone(), account, id)));
         Ok(rest)
     }
 
@@ -158,18 +158,18 @@ impl Agent for Payer {
         let list_ends_at = Instant::now() + LIST_AGE_MAX;
         // Of each account one a round: if its lock is taken for this one, it is for the next.
         let mut tried = HashSet::new();
-        for (lane, account, id) in payouts {
+        for (state, account, id) in payouts {
             if !self.shared.locks.may_try(&account) || !tried.insert(account.clone()) {
                 continue;
             }
             let Some(turn) = Turn::take(&self.shared, &account) else { continue };
             let Some(place) = self.permit(&self.places, worker, list_ends_at).await else { break };
-            let Some(hand) = self.permit(&self.hands, worker, list_ends_at).await else { break };
+            let Some(permit) = self.permit(&self.permits, worker, list_ends_at).await else { break };
             if !self.shared.breaker.may_pay() {
                 break;
             }
             let leave = Leave { shared: self.shared.clone(), outcome: Outcome::NotOurs };
-            tokio::spawn(pay(leave, lane, account, id, (place, hand), turn));
+            tokio::spawn(pay(leave, state, account, id, (place, permit), turn));
         }
         self.shared.locks.count();
         if tried.is_empty() {
@@ -231,24 +231,24 @@ impl Drop for Leave {
 
 async fn pay(
     mut leave: Leave,
-    lane: Arc<Lane>,
+    state: Arc<PartitionState>,
     account: AccountId,
     id: JobId,
-    (_place, hand): (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    (_place, permit): (OwnedSemaphorePermit, OwnedSemaphorePermit),
     _turn: Turn,
 ) {
-    let (shared, mut hand) = (leave.shared.clone(), Some(hand));
+    let (shared, mut permit) = (leave.shared.clone(), Some(permit));
     let Shared { namespace, links, gateway, rules, health, .. } = &*shared;
-    let (keys, account, id) = (&lane.keys, &account, &id);
+    let (keys, account, id) = (&state.keys, &account, &id);
     let attempt = Attempt { links, gateway, rules: *rules, health, namespace, keys, account, id };
     #[cfg(feature = "explore")]
     let locked = match gateway.is_explored() {
         // Everybody has every lock: a superset of what locks let happen.
-        true => attempt.run(&mut hand).await.map_err(WorkError::Work),
-        false => shared.locks.with(account, |_lease| attempt.run(&mut hand)).await,
+        true => attempt.run(&mut permit).await.map_err(WorkError::Work),
+        false => shared.locks.with(account, |_lease| attempt.run(&mut permit)).await,
     };
     #[cfg(not(feature = "explore"))]
-    let locked = shared.locks.with(account, |_lease| attempt.run(&mut hand)).await;
+    let locked = shared.locks.with(account, |_lease| attempt.run(&mut permit)).await;
     match locked {
         Ok(outcome) => leave.outcome = outcome,
         Err(WorkError::Work(ScriptError::Failure(failure))) => warn!(%id, "a payout waits: {failure}"),
@@ -258,12 +258,12 @@ async fn pay(
     }
     let (setbacks, incidents, member) = (&shared.setbacks, &health.incidents, member(account, id));
     match &leave.outcome {
-        Outcome::Damaged { what } => setbacks.note(incidents, lane.partition, &member, what),
+        Outcome::Damaged { what } => setbacks.note(incidents, state.partition, &member, what),
         // Whether it could go on is not known.
         Outcome::NotOurs => {}
-        _ => setbacks.clear(incidents, lane.partition, &member),
+        _ => setbacks.clear(incidents, state.partition, &member),
     }
-    // Before the hand: whoever gets it asks whether paying pauses.
+    // Before the permit goes: whoever gets it asks whether payouts are paused.
     drop(leave);
 }
 

@@ -15,7 +15,7 @@ use tollgate::scripts::{ScriptError, queue};
 use tracing::warn;
 
 use super::Agent;
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
@@ -41,12 +41,12 @@ impl Agent for Promoter {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        let queues = self.queues.entry(lane.partition).or_default();
-        let promotion = promote_due(worker, lane, queues, link).await?;
-        let rest_max = lane.rest_of_one(REST_MAX, REST_MAX_OF_ONE);
+        let queues = self.queues.entry(state.partition).or_default();
+        let promotion = promote_due(worker, state, queues, link).await?;
+        let rest_max = state.rest_of_one(REST_MAX, REST_MAX_OF_ONE);
         let rest = promotion.next_due_ms.map_or(rest_max, |due_ms| {
             rest_max.min(Duration::from_millis(due_ms.saturating_sub(promotion.at_ms)))
         });
@@ -57,12 +57,12 @@ impl Agent for Promoter {
 /// Promotes all that is due in one partition; answers the last call's reply.
 async fn promote_due(
     worker: &Worker,
-    lane: &Lane,
+    state: &PartitionState,
     queues: &mut Vec<QueueName>,
     link: &mut Link,
 ) -> Result<Promotion, ScriptError> {
     loop {
-        match promote(link, &lane.keys, queues, LIMIT).await {
+        match promote(link, &state.keys, queues, LIMIT).await {
             Ok(promotion) => {
                 let Promotion { promoted, damaged, .. } = promotion;
                 worker.health.metrics.promoted.inc_by(promoted);
@@ -70,7 +70,7 @@ async fn promote_due(
                     worker.health.metrics.parked_many("corrupt_state", damaged);
                     warn!(
                         damaged,
-                        partition = %lane.partition,
+                        partition = %state.partition,
                         "scheduled jobs whose row is damaged or whose queue is gone moved to dead: `tollgate-producer audit` names them"
                     );
                 }
@@ -79,7 +79,7 @@ async fn promote_due(
                 }
             }
             Err(ScriptError::StaleKeys) => {
-                *queues = queue::known(link, &lane.keys).await?;
+                *queues = queue::known(link, &state.keys).await?;
             }
             Err(error) => return Err(error),
         }

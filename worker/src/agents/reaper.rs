@@ -13,7 +13,7 @@ use tollgate::workers;
 use tracing::info;
 
 use super::{Agent, heartbeater};
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
@@ -33,27 +33,27 @@ impl Agent for Reaper {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         let silent = SILENT_MIN.max(worker.config.claim_idle * SILENT_CLAIM_IDLES);
         let silent_ms = silent.as_millis() as u64;
-        let beats = workers::beats(link, &lane.keys).await?;
+        let beats = workers::beats(link, &state.keys).await?;
         // Our own beat is the server's time, nearly. One from far ahead of it was made before the clock went back.
         let Some(now_ms) = beats.iter().find(|beat| beat.consumer == worker.consumer).map(|beat| beat.at_ms)
         else {
             // Not there yet.
-            return Ok(heartbeater::every(worker, lane));
+            return Ok(heartbeater::every(worker, state));
         };
         for beat in beats.iter().filter(|beat| beat.consumer != worker.consumer) {
             // The script looks again before it removes one.
             if now_ms.abs_diff(beat.at_ms) >= silent_ms
-                && reap(link, &lane.keys, &beat.consumer, silent).await? == Reaped::Gone
+                && reap(link, &state.keys, &beat.consumer, silent).await? == Reaped::Gone
             {
                 worker.health.metrics.reaped.inc();
-                info!(consumer = beat.consumer, partition = %lane.partition, "removed a worker that is gone");
+                info!(consumer = beat.consumer, partition = %state.partition, "removed a worker that is gone");
             }
         }
-        Ok(lane.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX))
+        Ok(state.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX))
     }
 }

@@ -17,7 +17,7 @@ use tollgate::scripts::receipts_drop::Pace;
 use tracing::{info, warn};
 
 use super::Agent;
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
@@ -45,23 +45,23 @@ impl Agent for ReceiptDropper {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         let ours = Instant::now();
         let sample = Sample { server_ms: worker.tollgate.now(link).await?.ms(), ours };
-        let Some(before) = self.samples.insert(lane.partition, sample) else { return Ok(WATCH_MIN) };
+        let Some(before) = self.samples.insert(state.partition, sample) else { return Ok(WATCH_MIN) };
         let (server, ours) = (sample.server_ms.checked_sub(before.server_ms), sample.ours - before.ours);
         if !runs_alike(server.map(Duration::from_millis), ours) {
             warn!(
-                partition = %lane.partition,
+                partition = %state.partition,
                 "the clock of Redis did not run as ours did: no receipts are dropped until it does for a minute"
             );
             return Ok(WATCH_MIN);
         }
-        let dropped = receipts::drop_old(link, &lane.keys, Pace::Paced).await?;
+        let dropped = receipts::drop_old(link, &state.keys, Pace::Paced).await?;
         if dropped.buckets > 0 {
-            info!(partition = %lane.partition, "receipts: {dropped}");
+            info!(partition = %state.partition, "receipts: {dropped}");
         }
         Ok(match dropped.floor_hour > dropped.floor_hour_before {
             // There may be more to catch up with.

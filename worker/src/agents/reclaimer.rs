@@ -2,7 +2,7 @@
 //! and was not heard of, and takes over what another worker has held for too long.
 //!
 //! One row is settled before the next is taken over. A suspect is taken over only when nothing else is worked on in this
-//! process (see `pipeline/suspicion.rs`). Paused queues too: what is in flight is settled, whoever's it is. If the owner
+//! process (see `in_flight/redelivery.rs`). Paused queues too: what is in flight is settled, whoever's it is. If the owner
 //! lives after all (it was paused, or is slow), it finds its row under another token, and decides nothing of it. If the
 //! process dies after it took a row over, the next one takes it over after the same time.
 
@@ -20,8 +20,8 @@ use tollgate::scripts::trim::{self, trim};
 
 use super::Agent;
 use crate::failpoint::failpoint;
-use crate::hand::Held;
-use crate::lane::Lane;
+use crate::in_flight::InFlightBatch;
+use crate::partition_state::PartitionState;
 use crate::pipeline;
 use crate::pipeline::fetch::is_time_out;
 use crate::pipeline::found::{Found, find};
@@ -50,20 +50,20 @@ impl Agent for Reclaimer {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        for queue in &lane.queues().all {
-            let quiet = self.quiet(worker, lane, queue);
-            let looked_at = (lane.partition, queue.clone());
+        for queue in &state.queues().all {
+            let quiet = self.quiet(worker, state, queue);
+            let looked_at = (state.partition, queue.clone());
             if quiet.is_some() && self.looked_at.get(&looked_at) == quiet.as_ref() {
                 continue;
             }
             loop {
-                if !self.has_settled(lane).await {
+                if !self.has_settled(state).await {
                     return Ok(SETTLED_WITHIN);
                 }
-                if !self.one(worker, lane, queue, link).await? {
+                if !self.one(worker, state, queue, link).await? {
                     break;
                 }
             }
@@ -74,26 +74,26 @@ impl Agent for Reclaimer {
         }
         // Within idle + a quarter of it, a row of a dead worker is found; fleets spread by the jitter.
         let longest = worker.config.claim_idle / 4;
-        Ok(lane.rest_of_one(LOOK_EVERY.min(longest), longest))
+        Ok(state.rest_of_one(LOOK_EVERY.min(longest), longest))
     }
 }
 
 impl Reclaimer {
     /// How many entries of a queue are settled, if nothing of it is in flight that could be taken over, or is ours. While
     /// that number stays there is nothing to look for in it.
-    fn quiet(&self, worker: &Worker, lane: &Lane, queue: &QueueName) -> Option<u64> {
+    fn quiet(&self, worker: &Worker, state: &PartitionState, queue: &QueueName) -> Option<u64> {
         let claim_idle = worker.config.claim_idle;
-        let quiet = lane.quiet(queue, claim_idle)?;
-        worker.hand.rows(lane.partition, queue, claim_idle).is_empty().then_some(quiet)
+        let quiet = state.quiet(queue, claim_idle)?;
+        worker.in_flight.rows(state.partition, queue, claim_idle).is_empty().then_some(quiet)
     }
 
     /// Whether the last batch of this partition is settled, or is so soon.
-    async fn has_settled(&mut self, lane: &Lane) -> bool {
-        let Some(settling) = self.settling.get_mut(&lane.partition) else { return true };
+    async fn has_settled(&mut self, state: &PartitionState) -> bool {
+        let Some(settling) = self.settling.get_mut(&state.partition) else { return true };
         if tokio::time::timeout(SETTLED_WITHIN, settling).await.is_err() {
             return false;
         }
-        self.settling.remove(&lane.partition);
+        self.settling.remove(&state.partition);
         true
     }
 
@@ -101,50 +101,56 @@ impl Reclaimer {
     async fn one(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         queue: &QueueName,
         link: &mut Link,
     ) -> Result<bool, ScriptError> {
-        // To take over is to fetch: neither while quiet nor while a batch waits for Redis to heal.
+        // To take over is to fetch: neither while quiet nor while a batch waits for Redis to recover.
         let recovery = match worker.health.shutdown.phase() {
-            _ if lane.is_stuck() => Recovery::Keep,
+            _ if state.is_blocked() => Recovery::Keep,
             Phase::Running => Recovery::Others(worker.config.claim_idle),
             _ => Recovery::Own,
         };
         let may_take = matches!(recovery, Recovery::Others(_));
-        let found = find(worker, lane, queue, recovery, Company::Others, link).await?;
+        let found = find(worker, state, queue, recovery, Company::Others, link).await?;
         if !found.rows.is_empty() {
-            let held = read(worker, lane, queue, found.rows, link).await?;
-            self.settle(worker, lane, held, None);
+            let held = read(worker, state, queue, found.rows, link).await?;
+            self.settle(worker, state, held, None);
             return Ok(may_take);
         }
         if found.suspects > 0 && may_take {
             // Alone from before it is taken over until it is settled: what dies meanwhile died with it.
             let slot = worker.slots.take(Share::Alone).await;
-            let found = find(worker, lane, queue, recovery, Company::Alone, link).await?;
+            let found = find(worker, state, queue, recovery, Company::Alone, link).await?;
             let any = !found.rows.is_empty();
-            let held = read(worker, lane, queue, found.rows, link).await?;
-            self.settle(worker, lane, held, Some(slot));
+            let held = read(worker, state, queue, found.rows, link).await?;
+            self.settle(worker, state, held, Some(slot));
             return Ok(any);
         }
         if found.length > trim::KEPT_MAX {
-            while trim(link, &lane.keys, queue, trim::KEPT_MAX).await?.is_unfinished {}
+            while trim(link, &state.keys, queue, trim::KEPT_MAX).await?.is_unfinished {}
         }
         Ok(false)
     }
 
     /// One batch after the other, in the slot that is given, or one for each.
-    fn settle(&mut self, worker: &Arc<Worker>, lane: &Arc<Lane>, batches: Vec<Held>, slot: Option<Slot>) {
-        let (worker, lane, partition) = (worker.clone(), lane.clone(), lane.partition);
+    fn settle(
+        &mut self,
+        worker: &Arc<Worker>,
+        state: &Arc<PartitionState>,
+        batches: Vec<InFlightBatch>,
+        slot: Option<Slot>,
+    ) {
+        let (worker, state, partition) = (worker.clone(), state.clone(), state.partition);
         let settling = tokio::spawn(async move {
             let mut slot = slot;
             for held in batches {
                 failpoint!("after_claim", held.batch().jobs());
                 let given = match slot.take() {
                     Some(slot) => slot,
-                    None => worker.slots.take(held.batch().suspicion.share()).await,
+                    None => worker.slots.take(held.batch().redelivery.share()).await,
                 };
-                slot = pipeline::run(&worker, &lane, held, given).await;
+                slot = pipeline::run(&worker, &state, held, given).await;
             }
         });
         self.settling.insert(partition, settling);
@@ -153,15 +159,15 @@ impl Reclaimer {
 
 async fn read(
     worker: &Worker,
-    lane: &Lane,
+    state: &PartitionState,
     queue: &QueueName,
     rows: Vec<Found>,
     link: &mut Link,
-) -> Result<Vec<Held>, ScriptError> {
+) -> Result<Vec<InFlightBatch>, ScriptError> {
     let mut held = Vec::with_capacity(rows.len());
     for row in rows {
-        held.push(row.read(worker, lane, queue, link).await.inspect_err(|error| {
-            lane.reply_was_lost();
+        held.push(row.read(worker, state, queue, link).await.inspect_err(|error| {
+            state.reply_was_lost();
             _ = is_time_out(error);
         })?);
     }

@@ -17,7 +17,7 @@ use tollgate::scripts::stats::{PartitionStats, QueueStats, StreamIds};
 
 use super::Agent;
 use crate::incidents::{Incident, Kind, Reporter};
-use crate::lane::Lane;
+use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
@@ -41,31 +41,31 @@ impl Agent for Surveyor {
     async fn visit(
         &mut self,
         worker: &Arc<Worker>,
-        lane: &Arc<Lane>,
+        state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        let stats = lane.survey(link).await?;
-        let mut wrong = wrong(worker, lane.partition, &stats);
-        for MissingKey { key, what } in integrity(link, &lane.keys).await? {
-            let subject = format!("{key} of partition {}", lane.partition);
+        let stats = state.survey(link).await?;
+        let mut wrong = wrong(worker, state.partition, &stats);
+        for MissingKey { key, what } in integrity(link, &state.keys).await? {
+            let subject = format!("{key} of partition {}", state.partition);
             wrong.push(Incident::new(Kind::KeyMissing, subject, what).degraded());
         }
         let incidents = &worker.health.incidents;
         // What is over, first.
         let subjects: Vec<&str> = wrong.iter().map(|incident| incident.subject.as_str()).collect();
         self.reporters.retain(|(partition, subject), reporter| {
-            let lasts = *partition != lane.partition || subjects.contains(&subject.as_str());
+            let lasts = *partition != state.partition || subjects.contains(&subject.as_str());
             if !lasts {
                 incidents.resolve(*reporter);
             }
             lasts
         });
         let rest = match wrong.is_empty() {
-            true => lane.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX),
+            true => state.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX),
             false => LOOK_EVERY_WHILE_WRONG,
         };
         for incident in wrong {
-            let subject = (lane.partition, incident.subject.clone());
+            let subject = (state.partition, incident.subject.clone());
             let reporter = *self.reporters.entry(subject).or_insert_with(|| incidents.reporter());
             incidents.open(reporter, incident);
         }

@@ -77,7 +77,7 @@ impl Breaker {
             Outcome::Misconfigured { note } => {
                 state.gate = Gate::Open { until: Instant::now() + self.pauses.refused };
                 let reason = format!(
-                    "the payout gateway's address or our credentials are wrong ({note}); paying pauses"
+                    "the payout gateway's address or our credentials are wrong ({note}); payouts are paused"
                 );
                 incidents.open(self.reporter, Incident::new(Kind::GatewayRefuses, "", reason));
             }
@@ -87,8 +87,9 @@ impl Breaker {
                     return;
                 }
                 state.gate = Gate::Open { until: Instant::now() + state.backoff.next_pause() };
-                let reason =
-                    format!("the payout gateway cannot be reached ({note}); nothing was sent, paying pauses");
+                let reason = format!(
+                    "the payout gateway cannot be reached ({note}); nothing was sent, payouts are paused"
+                );
                 incidents.open(self.reporter, Incident::new(Kind::GatewayUnavailable, "", reason));
             }
             // A payout that did not reach the gateway says nothing about it: the next one may try.

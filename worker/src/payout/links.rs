@@ -1,6 +1,6 @@
 //! Links to the data Redis for payouts, each used for one step at a time.
 //!
-//! A payout holds none while its request is at the gateway: with as many hands as a slow gateway needs, all of the
+//! A payout holds none while its request is at the gateway: with as many permits as a slow gateway needs, all of the
 //! pool's connections would wait there, and the one-step jobs of this worker for them. The links that are kept are
 //! not asked `PING` before each use, as the pool would: every step may be made twice, and a link whose connection
 //! broke opens another.

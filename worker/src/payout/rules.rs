@@ -19,7 +19,7 @@ pub(crate) struct Rules {
     pub(crate) pauses: Pauses,
 }
 
-/// How long paying pauses.
+/// How long payouts are paused.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pauses {
     /// After an answer that says that our address or credentials are wrong.

@@ -11,7 +11,7 @@ use tollgate::job::Job;
 use tollgate::kinds::Fields;
 use tollgate::partition::{Partition, Partitions};
 
-use crate::hand::Batch;
+use crate::in_flight::Batch;
 
 /// A job and the entry that carried it.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Decoded<'a> {
 
 /// What is known of an entry that may have to be moved.
 #[derive(Debug)]
-pub(crate) struct Parcel<'a> {
+pub(crate) struct EntryIdentity<'a> {
     pub(crate) delivered: &'a Delivered,
     pub(crate) id: JobId,
     pub(crate) fingerprint: Fingerprint,
@@ -33,7 +33,7 @@ pub(crate) struct Parcel<'a> {
 #[derive(Debug)]
 pub(crate) struct DecodedBatch<'a> {
     pub(crate) jobs: Vec<Decoded<'a>>,
-    pub(crate) refused: Vec<(Parcel<'a>, Code)>,
+    pub(crate) refused: Vec<(EntryIdentity<'a>, Code)>,
 }
 
 pub(crate) fn decode(batch: &Batch, partitions: Partitions) -> DecodedBatch<'_> {
@@ -45,29 +45,29 @@ pub(crate) fn decode(batch: &Batch, partitions: Partitions) -> DecodedBatch<'_> 
                 if Partition::of(job.request.resource().id(), partitions) == batch.partition {
                     decoded.jobs.push(Decoded { delivered, job, fingerprint });
                 } else {
-                    let parcel = Parcel { delivered, id: job.id, fingerprint };
-                    decoded.refused.push((parcel, Code::WrongPartition));
+                    let identity = EntryIdentity { delivered, id: job.id, fingerprint };
+                    decoded.refused.push((identity, Code::WrongPartition));
                 }
             }
             Err(poison) => {
                 let code = poison.error.code;
-                decoded.refused.push((poison_parcel(delivered, batch, poison), code));
+                decoded.refused.push((identity_of_poison(delivered, batch, poison), code));
             }
         }
     }
     decoded
 }
 
-/// The parcel of an entry, whatever it holds.
-pub(crate) fn identify<'a>(delivered: &'a Delivered, batch: &Batch) -> Parcel<'a> {
+/// The identity of an entry, whatever it holds.
+pub(crate) fn identify<'a>(delivered: &'a Delivered, batch: &Batch) -> EntryIdentity<'a> {
     match Envelope::decode_job(&delivered.job) {
-        Ok(job) => Parcel { delivered, fingerprint: Fingerprint::of(&job.request), id: job.id },
-        Err(poison) => poison_parcel(delivered, batch, poison),
+        Ok(job) => EntryIdentity { delivered, fingerprint: Fingerprint::of(&job.request), id: job.id },
+        Err(poison) => identity_of_poison(delivered, batch, poison),
     }
 }
 
-fn poison_parcel<'a>(delivered: &'a Delivered, batch: &Batch, poison: Poison) -> Parcel<'a> {
-    Parcel {
+fn identity_of_poison<'a>(delivered: &'a Delivered, batch: &Batch, poison: Poison) -> EntryIdentity<'a> {
+    EntryIdentity {
         delivered,
         id: poison.id.unwrap_or_else(|| JobId::poison(&batch.queue, &delivered.entry)),
         fingerprint: Fingerprint::of_poison(&delivered.job),
@@ -77,8 +77,8 @@ fn poison_parcel<'a>(delivered: &'a Delivered, batch: &Batch, poison: Poison) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hand::suspicion::Suspicion;
-    use crate::hand::{Left, WentOn};
+    use crate::in_flight::redelivery::Redelivery;
+    use crate::in_flight::{Left, WentOn};
     use tollgate::fetch::Row;
     use tollgate::ids::QueueName;
 
@@ -95,16 +95,16 @@ mod tests {
         let entries = bodies.iter().enumerate();
         let entries =
             entries.map(|(n, body)| Delivered { entry: format!("{n}-0"), job: body.clone().into() });
-        let (queue, suspicion) = (QueueName::default(), Suspicion::None);
+        let (queue, redelivery) = (QueueName::default(), Redelivery::None);
         let entries: Vec<Delivered> = entries.collect();
         let (left, went_on) = (Left::of(&entries), WentOn::now());
         let row = Row { key: "0-0".to_owned(), token: "0".to_owned() };
-        let batch = Batch { partition, queue, row, entries, suspicion, left, went_on };
+        let batch = Batch { partition, queue, row, entries, redelivery, left, went_on };
 
         let decoded = decode(&batch, two);
         assert_eq!(decoded.jobs.iter().map(|job| job.job.id.as_str()).collect::<Vec<_>>(), ["here"]);
         let refused: Vec<_> =
-            decoded.refused.iter().map(|(parcel, code)| (parcel.id.as_str(), *code)).collect();
+            decoded.refused.iter().map(|(identity, code)| (identity.id.as_str(), *code)).collect();
         assert_eq!(
             refused,
             [

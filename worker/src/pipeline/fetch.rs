@@ -1,9 +1,9 @@
 //! Fetch: one reader per partition takes batches and hands them on.
 //!
 //! The next batch is taken while the last one settles. A take notes its batch as a row in flight; after any error the
-//! rows that are ours but not in hand are those whose reply was lost: they are read again, without counting a delivery.
+//! rows that are ours but not in flight here are those whose reply was lost: they are read again, without counting a delivery.
 //! It waits on a connection of its own, and only after every queue has given less than was asked for: what the wait brings
-//! is a wake-up. Of a single queue a take is sent right behind it. Must not take while a batch waits for Redis to heal.
+//! is a wake-up. Of a single queue a take is sent right behind it. Must not take while a batch waits for Redis to recover.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -22,11 +22,11 @@ use tollgate::scripts::recover::{Company, Recovery};
 use tollgate::scripts::stats::QueueProblem;
 
 use crate::failpoint::failpoint;
-use crate::hand::suspicion::Suspicion;
-use crate::hand::{Expected, Held};
-use crate::lane::Lane;
+use crate::in_flight::redelivery::Redelivery;
+use crate::in_flight::{Expected, InFlightBatch};
+use crate::partition_state::PartitionState;
 use crate::pipeline;
-use crate::pipeline::found::{find, in_hand};
+use crate::pipeline::found::{find, note_in_flight};
 use crate::retry_loop::{GaveUp, RetryLoop};
 use crate::shutdown::Phase;
 use crate::worker::Worker;
@@ -43,19 +43,19 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Fetches until the worker drains.
-pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
+pub(crate) async fn run(worker: Arc<Worker>, state: Arc<PartitionState>) {
     let mut reader = Reader {
         worker: &worker,
-        lane: &lane,
+        state: &state,
         link: None,
         waiting: None,
         dry: BTreeSet::new(),
         looked_at: Instant::now(),
         block: BLOCK_MIN,
     };
-    // The task may have died between a take and its handing on: what is ours and not in hand is read first.
-    lane.reply_was_lost();
-    let mut retry = RetryLoop::in_partition(&worker.health, Phase::Draining, "fetch", lane.partition);
+    // The task may have died between a take and its handing on: what is ours and not in flight here is read first.
+    state.reply_was_lost();
+    let mut retry = RetryLoop::in_partition(&worker.health, Phase::Draining, "fetch", state.partition);
     while reader.may_fetch().await {
         failpoint!(task "in", "fetch");
         let gave_up = match reader.read().await {
@@ -64,7 +64,7 @@ pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
                 reader.hand_on(batches).await
             }
             Err(error) => {
-                lane.reply_was_lost();
+                state.reply_was_lost();
                 retry.after(&error).await
             }
         };
@@ -76,7 +76,7 @@ pub(crate) async fn run(worker: Arc<Worker>, lane: Arc<Lane>) {
 
 struct Reader<'a> {
     worker: &'a Arc<Worker>,
-    lane: &'a Arc<Lane>,
+    state: &'a Arc<PartitionState>,
     link: Option<Link>,
     /// The connection that waits.
     waiting: Option<BlockingLink>,
@@ -97,15 +97,15 @@ impl Reader<'_> {
         tokio::select! {
             biased;
             () = shutdown.reached(Phase::Draining) => false,
-            () = self.lane.unstuck() => true,
+            () = self.state.unblocked() => true,
         }
     }
 
-    async fn read(&mut self) -> Result<Vec<Held>, ScriptError> {
-        if self.lane.take_reply_lost() {
-            return self.read_again().await.inspect_err(|_| self.lane.reply_was_lost());
+    async fn read(&mut self) -> Result<Vec<InFlightBatch>, ScriptError> {
+        if self.state.take_reply_lost() {
+            return self.read_again().await.inspect_err(|_| self.state.reply_was_lost());
         }
-        let queues = self.lane.queues();
+        let queues = self.state.queues();
         if queues.active.is_empty() {
             tokio::time::sleep(LOOK_EVERY).await;
             return Ok(Vec::new());
@@ -127,12 +127,12 @@ impl Reader<'_> {
     }
 
     /// Takes a batch of one queue.
-    async fn take(&mut self, queue: &QueueName) -> Result<Option<Held>, ScriptError> {
-        let (lane, worker) = (self.lane, self.worker);
-        let count = lane.read_size().count(lane.batch_target());
-        let take = Take::new(&lane.keys, queue, &worker.consumer, count);
+    async fn take(&mut self, queue: &QueueName) -> Result<Option<InFlightBatch>, ScriptError> {
+        let (state, worker) = (self.state, self.worker);
+        let count = state.read_size().count(state.batch_target());
+        let take = Take::new(&state.keys, queue, &worker.consumer, count);
         // A recovery that meets its row before we have heard of it does not read it again.
-        let expected = worker.hand.expect(lane.partition, queue, take.token());
+        let expected = worker.in_flight.expect(state.partition, queue, take.token());
         let taken = take.run(self.link().await?).await;
         self.taken(queue, count, taken, expected).await
     }
@@ -144,19 +144,19 @@ impl Reader<'_> {
         count: usize,
         taken: Result<Option<Taken>, ScriptError>,
         expected: Expected,
-    ) -> Result<Option<Held>, ScriptError> {
-        let (lane, worker) = (self.lane, self.worker);
+    ) -> Result<Option<InFlightBatch>, ScriptError> {
+        let (state, worker) = (self.state, self.worker);
         let taken = match taken {
             // Deleted, by whomever: it is not made again. The others are served without it.
             Err(ScriptError::QueueLost { problem, .. }) if problem != QueueProblem::WrongType => {
                 let link = self.link().await?;
-                lane.survey(link).await?;
-                lane.refresh(link, &worker.config.queues).await?;
+                state.survey(link).await?;
+                state.refresh(link, &worker.config.queues).await?;
                 return Ok(None);
             }
             Err(error) => {
                 if is_time_out(&error) {
-                    lane.read_size().timed_out(count);
+                    state.read_size().timed_out(count);
                 }
                 return Err(error);
             }
@@ -167,26 +167,26 @@ impl Reader<'_> {
             return Ok(None);
         };
         let bytes = taken.entries.iter().map(|delivered| delivered.job.len()).sum();
-        lane.read_size().answered(count, taken.entries.len(), bytes);
+        state.read_size().answered(count, taken.entries.len(), bytes);
         self.block = BLOCK_MIN;
         if taken.entries.len() < count {
             self.dry.insert(queue.clone());
         }
-        let held = in_hand(worker, lane, queue, taken.row, taken.entries, Suspicion::None);
+        let held = note_in_flight(worker, state, queue, taken.row, taken.entries, Redelivery::None);
         drop(expected);
         Ok(Some(held))
     }
 
     /// Waits until something comes into one of the queues, or they are others, or it is time to look. Of a single queue
     /// it also takes what has come.
-    async fn wait(&mut self, queues: Vec<QueueName>) -> Result<Option<Held>, ScriptError> {
+    async fn wait(&mut self, queues: Vec<QueueName>) -> Result<Option<InFlightBatch>, ScriptError> {
         if let [queue] = &queues[..] {
             return self.wait_and_take(queue).await;
         }
-        let mut changes = self.lane.queue_changes();
+        let mut changes = self.state.queue_changes();
         let waiting = waiting_link(&mut self.waiting, self.worker).await?;
         let woken = tokio::select! {
-            woken = wait(waiting, &self.lane.keys, &queues, self.block) => woken?,
+            woken = wait(waiting, &self.state.keys, &queues, self.block) => woken?,
             _ = changes.changed() => return Ok(None),
             () = self.worker.health.shutdown.reached(Phase::Quiet) => return Ok(None),
         };
@@ -196,7 +196,7 @@ impl Reader<'_> {
             Woken::NoGroup => self.dry.clear(),
             Woken::No => {
                 // Half of it: in a small fleet each looks after every wait.
-                if self.looked_at.elapsed() >= self.lane.rest_of_one(self.block / 2, LOOK_AGAIN_MAX) {
+                if self.looked_at.elapsed() >= self.state.rest_of_one(self.block / 2, LOOK_AGAIN_MAX) {
                     self.look_again().await?;
                 }
                 self.block = (self.block * 2).min(BLOCK_MAX);
@@ -207,12 +207,12 @@ impl Reader<'_> {
 
     /// The same with one queue: the take is sent behind the read that waits. What is cut off may have taken something,
     /// which is then read again.
-    async fn wait_and_take(&mut self, queue: &QueueName) -> Result<Option<Held>, ScriptError> {
-        let (lane, worker) = (self.lane, self.worker);
-        let count = lane.read_size().count(lane.batch_target());
-        let take = Take::new(&lane.keys, queue, &worker.consumer, count);
-        let expected = worker.hand.expect(lane.partition, queue, take.token());
-        let mut changes = lane.queue_changes();
+    async fn wait_and_take(&mut self, queue: &QueueName) -> Result<Option<InFlightBatch>, ScriptError> {
+        let (state, worker) = (self.state, self.worker);
+        let count = state.read_size().count(state.batch_target());
+        let take = Take::new(&state.keys, queue, &worker.consumer, count);
+        let expected = worker.in_flight.expect(state.partition, queue, take.token());
+        let mut changes = state.queue_changes();
         let waiting = waiting_link(&mut self.waiting, worker).await?;
         let done = tokio::select! {
             done = take.run_when_woken(waiting, self.block) => Some(done),
@@ -221,7 +221,7 @@ impl Reader<'_> {
         };
         let taken = match done {
             None => {
-                lane.reply_was_lost();
+                state.reply_was_lost();
                 return Ok(None);
             }
             // Nothing was taken: a take by itself makes the script known.
@@ -244,7 +244,7 @@ impl Reader<'_> {
     /// Looks which of the dry queues have something by now.
     async fn look_again(&mut self) -> Result<(), ScriptError> {
         let dry: Vec<QueueName> = self.dry.iter().cloned().collect();
-        let keys = &self.lane.keys;
+        let keys = &self.state.keys;
         let ready = ready(self.link().await?, keys, &dry).await?;
         ready.iter().for_each(|queue| _ = self.dry.remove(queue));
         self.looked_at = Instant::now();
@@ -258,34 +258,34 @@ impl Reader<'_> {
         }
     }
 
-    /// What is ours and not in hand: it was served to us, and we did not hear of it. A suspect waits for the reclaimer,
+    /// What is ours and not in flight here: it was served to us, and we did not hear of it. A suspect waits for the reclaimer,
     /// which reads it when nothing else is worked on.
-    async fn read_again(&mut self) -> Result<Vec<Held>, ScriptError> {
-        let (worker, lane) = (self.worker, self.lane);
+    async fn read_again(&mut self) -> Result<Vec<InFlightBatch>, ScriptError> {
+        let (worker, state) = (self.worker, self.state);
         let mut held = Vec::new();
-        for queue in &lane.queues().all {
+        for queue in &state.queues().all {
             let link = self.link().await?;
-            let found = find(worker, lane, queue, Recovery::Own, Company::Others, link).await?;
+            let found = find(worker, state, queue, Recovery::Own, Company::Others, link).await?;
             for row in found.rows {
-                held.push(row.read(worker, lane, queue, link).await?);
+                held.push(row.read(worker, state, queue, link).await?);
             }
         }
         Ok(held)
     }
 
     /// Each batch as soon as a slot is free. If all is over before, its row is handed back.
-    async fn hand_on(&self, batches: Vec<Held>) -> Result<(), GaveUp> {
+    async fn hand_on(&self, batches: Vec<InFlightBatch>) -> Result<(), GaveUp> {
         for held in batches {
             let slot = tokio::select! {
-                slot = self.worker.slots.take(held.batch().suspicion.share()) => slot,
+                slot = self.worker.slots.take(held.batch().redelivery.share()) => slot,
                 () = self.worker.health.shutdown.reached(Phase::Over) => return Err(GaveUp::Over),
             };
-            let (worker, lane) = (self.worker.clone(), self.lane.clone());
+            let (worker, state) = (self.worker.clone(), self.state.clone());
             tokio::spawn(async move {
-                let run = AssertUnwindSafe(pipeline::run(&worker, &lane, held, slot));
+                let run = AssertUnwindSafe(pipeline::run(&worker, &state, held, slot));
                 if run.catch_unwind().await.is_err() {
-                    // Its row is ours and not in hand any more: it is read again.
-                    lane.reply_was_lost();
+                    // Its row is ours and not in flight here any more: it is read again.
+                    state.reply_was_lost();
                 }
             });
         }

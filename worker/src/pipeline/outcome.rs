@@ -12,8 +12,8 @@ use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::settle::{Answer, Missing};
 use tracing::warn;
 
-use super::decode::{Decoded, Parcel};
-use super::desk::Desk;
+use super::context::StageContext;
+use super::decode::{Decoded, EntryIdentity};
 use super::park::park;
 use super::plan::plan;
 use super::settle::settle;
@@ -22,21 +22,21 @@ use crate::retry_loop::GaveUp;
 /// Most mismatches of a batch that are looked up; the metric counts them all.
 const EXPLAINED_MAX: usize = 10;
 
-pub(crate) fn count(desk: &Desk<'_>, sent: Instant, answered: Instant, answers: &[Answer]) {
+pub(crate) fn count(context: &StageContext<'_>, sent: Instant, answered: Instant, answers: &[Answer]) {
     if !answers.is_empty() {
-        desk.worker.health.metrics.settled(answered - sent, answers);
-        desk.lane.settled(answers.len(), sent, answered);
+        context.worker.health.metrics.settled(answered - sent, answers);
+        context.state.settled(answers.len(), sent, answered);
     }
 }
 
 /// Moves what could not be decided, and what is no job, to dead, in one call. Where too many are dead already because
 /// their resource does not exist, those that come are refused for good instead: each step may be repeated, and if the
 /// process dies in between the entries are in their row, are taken over, and take the same way.
-pub(crate) async fn bury(
-    desk: &mut Desk<'_>,
+pub(crate) async fn dead_letter(
+    context: &mut StageContext<'_>,
     jobs: &[Decoded<'_>],
     answers: &[Answer],
-    refused: Vec<(Parcel<'_>, Code)>,
+    refused: Vec<(EntryIdentity<'_>, Code)>,
 ) -> Result<(), GaveUp> {
     let undecided: Vec<(&Decoded<'_>, Code)> = jobs
         .iter()
@@ -46,13 +46,13 @@ pub(crate) async fn bury(
             _ => None,
         })
         .collect();
-    let of_jobs = undecided.iter().map(|(decoded, code)| (parcel(decoded), Destination::Dead(*code)));
-    let of_refused = refused.into_iter().map(|(parcel, code)| (parcel, Destination::Dead(code)));
-    let parcels: Vec<_> = of_jobs.chain(of_refused).collect();
-    if parcels.is_empty() {
+    let of_jobs = undecided.iter().map(|(decoded, code)| (identity(decoded), Destination::Dead(*code)));
+    let of_refused = refused.into_iter().map(|(identity, code)| (identity, Destination::Dead(code)));
+    let identities: Vec<_> = of_jobs.chain(of_refused).collect();
+    if identities.is_empty() {
         return Ok(());
     }
-    let parked = park(desk, &parcels).await?;
+    let parked = park(context, &identities).await?;
     let too_many: Vec<_> = undecided
         .iter()
         .zip(parked)
@@ -64,42 +64,50 @@ pub(crate) async fn bury(
     }
     let plans: Vec<_> = too_many.iter().map(|decoded| plan(decoded)).collect();
     let sent = Instant::now();
-    let answers = settle(desk, &plans, Missing::Refused).await?;
-    desk.worker.health.metrics.settled(sent.elapsed(), &answers);
+    let answers = settle(context, &plans, Missing::Refused).await?;
+    context.worker.health.metrics.settled(sent.elapsed(), &answers);
     let mut still = Vec::new();
     for (decoded, answer) in too_many.iter().zip(&answers) {
         // Something else is wrong with it by now.
         if let Answer::Undecided(code) = answer {
-            still.push((parcel(decoded), Destination::Dead(*code)));
+            still.push((identity(decoded), Destination::Dead(*code)));
         }
     }
     let refused = answers.len() - still.len();
     if !still.is_empty() {
-        park(desk, &still).await?;
+        park(context, &still).await?;
     }
-    if refused > 0 && desk.worker.health.mismatch_lines.may_write() {
-        let queue = &desk.batch.queue;
+    if refused > 0 && context.worker.health.mismatch_lines.may_write() {
+        let queue = &context.batch.queue;
         warn!(%queue, refused, "jobs refused for good: too many are dead whose campaign or account does not exist");
     }
     Ok(())
 }
 
-fn parcel<'a>(decoded: &Decoded<'a>) -> Parcel<'a> {
-    Parcel { delivered: decoded.delivered, id: decoded.job.id.clone(), fingerprint: decoded.fingerprint }
+fn identity<'a>(decoded: &Decoded<'a>) -> EntryIdentity<'a> {
+    EntryIdentity {
+        delivered: decoded.delivered,
+        id: decoded.job.id.clone(),
+        fingerprint: decoded.fingerprint,
+    }
 }
 
 /// Names the first field in which a request differs from the one that has its id.
-pub(crate) async fn explain_mismatches(desk: &mut Desk<'_>, jobs: &[Decoded<'_>], answers: &[Answer]) {
+pub(crate) async fn explain_mismatches(
+    context: &mut StageContext<'_>,
+    jobs: &[Decoded<'_>],
+    answers: &[Answer],
+) {
     let mismatches = jobs.iter().zip(answers).filter_map(|(decoded, answer)| match answer {
         Answer::Mismatch { seq } => Some((&decoded.job, *seq)),
         _ => None,
     });
     for (job, seq) in mismatches.take(EXPLAINED_MAX) {
-        if !desk.worker.health.mismatch_lines.may_write() {
+        if !context.worker.health.mismatch_lines.may_write() {
             continue;
         }
-        let Ok(link) = desk.slot.link().await else { return };
-        let line = match journal::line_at(link, &desk.lane.keys, seq).await {
+        let Ok(link) = context.slot.link().await else { return };
+        let line = match journal::line_at(link, &context.state.keys, seq).await {
             Ok(Ok(line)) => line,
             // Only the explanation is missing; the answer stands.
             Ok(Err(_)) | Err(_) => None,

@@ -7,35 +7,36 @@ use tollgate::scripts::park::{self, Destination, PARKED_MAX, Parked, Parking};
 use tollgate::scripts::settle::Source;
 use tracing::{debug, info};
 
-use super::decode::Parcel;
-use super::desk::Desk;
+use super::context::StageContext;
+use super::decode::EntryIdentity;
 use super::retry::Retry;
 use crate::failpoint::failpoint;
 use crate::retry_loop::GaveUp;
 
 /// Answers what became of each, in order.
 pub(crate) async fn park(
-    desk: &mut Desk<'_>,
-    parcels: &[(Parcel<'_>, Destination)],
+    context: &mut StageContext<'_>,
+    identities: &[(EntryIdentity<'_>, Destination)],
 ) -> Result<Vec<Parked>, GaveUp> {
-    let mut all = Vec::with_capacity(parcels.len());
-    for some in parcels.chunks(PARKED_MAX) {
-        all.extend(park_some(desk, some).await?);
+    let mut all = Vec::with_capacity(identities.len());
+    for some in identities.chunks(PARKED_MAX) {
+        all.extend(park_some(context, some).await?);
     }
     Ok(all)
 }
 
 async fn park_some(
-    desk: &mut Desk<'_>,
-    parcels: &[(Parcel<'_>, Destination)],
+    context: &mut StageContext<'_>,
+    identities: &[(EntryIdentity<'_>, Destination)],
 ) -> Result<Vec<Parked>, GaveUp> {
-    failpoint!("before_park", parcels.iter().map(|(parcel, _)| parcel.delivered.job.as_slice()));
-    let entries: Vec<&str> = parcels.iter().map(|(parcel, _)| parcel.delivered.entry.as_str()).collect();
-    let left = desk.batch.left.without(&entries);
+    failpoint!("before_park", identities.iter().map(|(identity, _)| identity.delivered.job.as_slice()));
+    let entries: Vec<&str> =
+        identities.iter().map(|(identity, _)| identity.delivered.entry.as_str()).collect();
+    let left = context.batch.left.without(&entries);
     let left: Vec<&str> = left.iter().map(String::as_str).collect();
-    let source = Source { row: &desk.batch.row, left: &left };
-    let mut parkings = Vec::with_capacity(parcels.len());
-    for (Parcel { delivered, id, fingerprint }, destination) in parcels {
+    let source = Source { row: &context.batch.row, left: &left };
+    let mut parkings = Vec::with_capacity(identities.len());
+    for (EntryIdentity { delivered, id, fingerprint }, destination) in identities {
         parkings.push(Parking {
             entry: &delivered.entry,
             id,
@@ -45,29 +46,29 @@ async fn park_some(
             destination: *destination,
         });
     }
-    let mut retry = Retry::new(desk, "park");
+    let mut retry = Retry::new(context, "park");
     let parked = loop {
-        let parked = match desk.slot.link().await {
-            Ok(link) => park::park(link, &desk.lane.keys, &desk.batch.queue, source, &parkings).await,
+        let parked = match context.slot.link().await {
+            Ok(link) => park::park(link, &context.state.keys, &context.batch.queue, source, &parkings).await,
             Err(failure) => Err(failure.into()),
         };
         match parked {
             Ok(parked) => break parked,
-            Err(error) => retry.after(&error, desk.slot).await?,
+            Err(error) => retry.after(&error, context.slot).await?,
         }
     };
-    failpoint!("after_park", parcels.iter().map(|(parcel, _)| parcel.delivered.job.as_slice()));
+    failpoint!("after_park", identities.iter().map(|(identity, _)| identity.delivered.job.as_slice()));
     let stays = |parked: &Parked| matches!(parked, Parked::Due | Parked::DeadFull);
     let gone = entries.iter().zip(&parked).filter(|(_, parked)| !stays(parked)).map(|(entry, _)| *entry);
-    desk.batch.left.remove(&gone.collect::<Vec<_>>());
-    for ((parcel, destination), parked) in parcels.iter().zip(&parked) {
-        tell(desk, parcel, *destination, *parked);
+    context.batch.left.remove(&gone.collect::<Vec<_>>());
+    for ((identity, destination), parked) in identities.iter().zip(&parked) {
+        tell(context, identity, *destination, *parked);
     }
     Ok(parked)
 }
 
-fn tell(desk: &Desk<'_>, parcel: &Parcel<'_>, destination: Destination, parked: Parked) {
-    let (health, queue, id) = (&desk.worker.health, &desk.batch.queue, &parcel.id);
+fn tell(context: &StageContext<'_>, identity: &EntryIdentity<'_>, destination: Destination, parked: Parked) {
+    let (health, queue, id) = (&context.worker.health, &context.batch.queue, &identity.id);
     match (parked, destination) {
         (Parked::Moved, Destination::Scheduled(at)) => {
             health.metrics.parked("scheduled");
@@ -76,7 +77,7 @@ fn tell(desk: &Desk<'_>, parcel: &Parcel<'_>, destination: Destination, parked: 
         (Parked::Moved, Destination::Dead(code)) => {
             health.metrics.parked(code.name());
             if health.dead_lines.may_write() {
-                let partition = desk.lane.partition;
+                let partition = context.state.partition;
                 info!(%id, reason = %code, %queue, %partition, "moved to dead: `tollgate-producer dead show {id}`");
             }
         }

@@ -3,32 +3,32 @@
 use tollgate::failure::Refusal;
 use tollgate::scripts::ScriptError;
 
-use super::desk::Desk;
-use crate::hand::WentOn;
-use crate::lane::{Lane, Stuck};
+use super::context::StageContext;
+use crate::in_flight::WentOn;
+use crate::partition_state::{Blocked, PartitionState};
 use crate::retry_loop::{GaveUp, RetryLoop};
 use crate::shutdown::Phase;
 use crate::slots::Slot;
 
 pub(crate) struct Retry<'a> {
-    lane: &'a Lane,
+    state: &'a PartitionState,
     retry: RetryLoop<'a>,
-    stuck: Option<Stuck<'a>>,
+    blocked: Option<Blocked<'a>>,
     went_on: WentOn,
 }
 
 impl<'a> Retry<'a> {
-    pub(crate) fn new(desk: &Desk<'a>, stage: &str) -> Self {
-        let Desk { worker, lane, batch, .. } = *desk;
+    pub(crate) fn new(context: &StageContext<'a>, stage: &str) -> Self {
+        let StageContext { worker, state, batch, .. } = *context;
         batch.went_on.again();
-        // Until all is over: a drain still tries to settle what is in hand.
-        let retry = RetryLoop::in_partition(&worker.health, Phase::Over, stage, lane.partition);
-        Self { lane, retry, stuck: None, went_on: batch.went_on.clone() }
+        // Until all is over: a drain still tries to settle what is in flight.
+        let retry = RetryLoop::in_partition(&worker.health, Phase::Over, stage, state.partition);
+        Self { state, retry, blocked: None, went_on: batch.went_on.clone() }
     }
 
     /// Waits until it is time to try again, if that is not in vain.
     pub(crate) async fn after(&mut self, error: &ScriptError, slot: &mut Slot) -> Result<(), GaveUp> {
-        self.stuck.get_or_insert_with(|| self.lane.stuck());
+        self.blocked.get_or_insert_with(|| self.state.blocked());
         slot.while_others(self.retry.after(error)).await?;
         self.went_on.again();
         if is_refused_by_us(error) {

@@ -10,49 +10,49 @@
 use tollgate::instant::Instant;
 use tollgate::scripts::park::{Destination, Parked};
 
-use super::decode::{Decoded, Parcel};
-use super::desk::Desk;
+use super::context::StageContext;
+use super::decode::{Decoded, EntryIdentity};
 use super::park::park;
 use super::retry::Retry;
 use crate::retry_loop::GaveUp;
 
 /// Answers the jobs that are due, in their order.
 pub(crate) async fn schedule<'a>(
-    desk: &mut Desk<'_>,
+    context: &mut StageContext<'_>,
     jobs: Vec<Decoded<'a>>,
 ) -> Result<Vec<Decoded<'a>>, GaveUp> {
     if jobs.iter().all(|decoded| decoded.job.at.is_none()) {
         return Ok(jobs);
     }
-    let now = server_time(desk).await?;
+    let now = server_time(context).await?;
     let is_later = |decoded: &Decoded<'_>| decoded.job.at.filter(|at| *at > now);
-    let parcels: Vec<_> = jobs
+    let identities: Vec<_> = jobs
         .iter()
         .filter_map(|decoded| {
             let Decoded { delivered, job, fingerprint } = decoded;
-            let parcel = Parcel { delivered, id: job.id.clone(), fingerprint: *fingerprint };
-            Some((parcel, Destination::Scheduled(is_later(decoded)?)))
+            let identity = EntryIdentity { delivered, id: job.id.clone(), fingerprint: *fingerprint };
+            Some((identity, Destination::Scheduled(is_later(decoded)?)))
         })
         .collect();
-    if parcels.is_empty() {
+    if identities.is_empty() {
         return Ok(jobs);
     }
-    let mut parked = park(desk, &parcels).await?.into_iter();
+    let mut parked = park(context, &identities).await?.into_iter();
     let mut is_due =
         |decoded: &Decoded<'_>| is_later(decoded).is_none() || parked.next() == Some(Parked::Due);
     Ok(jobs.into_iter().filter(|decoded| is_due(decoded)).collect())
 }
 
-async fn server_time(desk: &mut Desk<'_>) -> Result<Instant, GaveUp> {
-    let mut retry = Retry::new(desk, "read the time");
+async fn server_time(context: &mut StageContext<'_>) -> Result<Instant, GaveUp> {
+    let mut retry = Retry::new(context, "read the time");
     loop {
-        let now = match desk.slot.link().await {
-            Ok(link) => desk.worker.tollgate.now(link).await,
+        let now = match context.slot.link().await {
+            Ok(link) => context.worker.tollgate.now(link).await,
             Err(failure) => Err(failure),
         };
         match now {
             Ok(now) => return Ok(now),
-            Err(failure) => retry.after(&failure.into(), desk.slot).await?,
+            Err(failure) => retry.after(&failure.into(), context.slot).await?,
         }
     }
 }

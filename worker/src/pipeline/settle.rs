@@ -7,42 +7,44 @@
 
 use tollgate::scripts::settle::{self, Answer, Item, Missing, Policy, Settlement, Source};
 
-use super::desk::Desk;
+use super::context::StageContext;
 use super::retry::Retry;
 use crate::retry_loop::GaveUp;
 
 /// `missing` says what becomes of jobs whose resource does not exist.
 pub(crate) async fn settle(
-    desk: &mut Desk<'_>,
+    context: &mut StageContext<'_>,
     plans: &[Item<'_>],
     missing: Missing,
 ) -> Result<Vec<Answer>, GaveUp> {
     // A row whose entries were all deleted from the stream has no jobs, and is settled as that.
-    if plans.is_empty() && !desk.batch.entries.is_empty() {
+    if plans.is_empty() && !context.batch.entries.is_empty() {
         return Ok(Vec::new());
     }
     let entries: Vec<&str> = plans.iter().filter_map(|plan| plan.entry).collect();
-    let left = desk.batch.left.without(&entries);
+    let left = context.batch.left.without(&entries);
     let left: Vec<&str> = left.iter().map(String::as_str).collect();
-    let source = Some(Source { row: &desk.batch.row, left: &left });
+    let source = Some(Source { row: &context.batch.row, left: &left });
     let policy =
-        Policy { hold_ttl: desk.worker.config.payout.hold_ttl, missing, source, ..Policy::default() };
-    let mut retry = Retry::new(desk, "settle");
+        Policy { hold_ttl: context.worker.config.payout.hold_ttl, missing, source, ..Policy::default() };
+    let mut retry = Retry::new(context, "settle");
     let answers = loop {
-        let settled = match desk.slot.link().await {
-            Ok(link) => settle::settle_with(link, &desk.lane.keys, &desk.batch.queue, plans, policy).await,
+        let settled = match context.slot.link().await {
+            Ok(link) => {
+                settle::settle_with(link, &context.state.keys, &context.batch.queue, plans, policy).await
+            }
             Err(failure) => Err(failure.into()),
         };
         match settled {
             Ok(Settlement { at, answers, .. }) => {
-                desk.worker.health.metrics.jobs_took(&desk.batch.queue, at, plans, &answers);
+                context.worker.health.metrics.jobs_took(&context.batch.queue, at, plans, &answers);
                 break answers;
             }
-            Err(error) => retry.after(&error, desk.slot).await?,
+            Err(error) => retry.after(&error, context.slot).await?,
         }
     };
     let stays = |answer: &Answer| matches!(answer, Answer::Undecided(_));
     let gone = entries.iter().zip(&answers).filter(|(_, answer)| !stays(answer)).map(|(entry, _)| *entry);
-    desk.batch.left.remove(&gone.collect::<Vec<_>>());
+    context.batch.left.remove(&gone.collect::<Vec<_>>());
     Ok(answers)
 }

@@ -6,29 +6,29 @@ use tollgate::kinds::Fields;
 use tollgate::scripts::settle::Answer;
 use tracing::{Level, debug, enabled};
 
+use super::context::StageContext;
 use super::decode::{Decoded, DecodedBatch};
-use super::desk::Desk;
 
 /// What was fetched or claimed, as it was decoded.
-pub(super) fn decoded(desk: &Desk<'_>, decoded: &DecodedBatch<'_>) {
+pub(super) fn decoded(context: &StageContext<'_>, decoded: &DecodedBatch<'_>) {
     if !enabled!(Level::DEBUG) {
         return;
     }
-    let (queue, partition) = (&desk.batch.queue, desk.lane.partition);
+    let (queue, partition) = (&context.batch.queue, context.state.partition);
     for Decoded { delivered, job, .. } in &decoded.jobs {
         let (id, kind, entry) = (&job.id, job.request.kind().name(), &delivered.entry);
-        debug!(%id, kind, %queue, %partition, entry, suspicion = ?desk.batch.suspicion, "fetched");
+        debug!(%id, kind, %queue, %partition, entry, redelivery = ?context.batch.redelivery, "fetched");
     }
-    for (parcel, code) in &decoded.refused {
-        let (id, entry) = (&parcel.id, &parcel.delivered.entry);
+    for (identity, code) in &decoded.refused {
+        let (id, entry) = (&identity.id, &identity.delivered.entry);
         debug!(%id, %code, %queue, %partition, entry, "fetched, and no job that can be decided here");
     }
 }
 
 /// What is sent to be decided.
-pub(super) fn settling(desk: &Desk<'_>, jobs: &[Decoded<'_>]) {
+pub(super) fn settling(context: &StageContext<'_>, jobs: &[Decoded<'_>]) {
     if enabled!(Level::DEBUG) {
-        jobs.iter().for_each(|decoded| debug!(id = %decoded.job.id, jobs = jobs.len(), partition = %desk.lane.partition, "settling"));
+        jobs.iter().for_each(|decoded| debug!(id = %decoded.job.id, jobs = jobs.len(), partition = %context.state.partition, "settling"));
     }
 }
 

@@ -107,14 +107,14 @@ async fn open_namespace(server: &Server, config: &Config) -> Result<Tollgate, Sc
 pub(super) async fn say_new_queues(worker: &Worker) {
     let Queues::Named(named) = &worker.config.queues else { return };
     let mut known = BTreeSet::new();
-    for lane in &worker.lanes {
+    for state in &worker.partitions {
         let Ok(mut link) = worker.tollgate.server().link().await else { return };
         // Of a partition that cannot be read nobody knows what it has.
-        let Ok(queues) = queue::known(&mut link, &lane.keys).await else { return };
+        let Ok(queues) = queue::known(&mut link, &state.keys).await else { return };
         known.extend(queues);
         for (queue, _) in named {
             // A plain XADD made it, and nobody has found it yet.
-            if queue::has_stream(&mut link, &lane.keys, queue).await.unwrap_or(true) {
+            if queue::has_stream(&mut link, &state.keys, queue).await.unwrap_or(true) {
                 known.insert(queue.clone());
             }
         }
@@ -131,11 +131,11 @@ pub(super) async fn say_new_queues(worker: &Worker) {
 /// Learns which queues there are before the first fetch. A partition that is damaged does not hold up the others: the
 /// heartbeat goes on trying, and says so.
 pub(crate) async fn read_queues(worker: &Worker) {
-    let mut unread: Vec<_> = worker.lanes.iter().collect();
+    let mut unread: Vec<_> = worker.partitions.iter().collect();
     let read = async || {
         let mut link = worker.tollgate.server().link().await?;
-        while let Some(lane) = unread.last() {
-            match lane.refresh(&mut link, &worker.config.queues).await {
+        while let Some(state) = unread.last() {
+            match state.refresh(&mut link, &worker.config.queues).await {
                 Err(error) if Kind::of(&error).is_of_server() => return Err(error),
                 Ok(()) | Err(_) => _ = unread.pop(),
             }

@@ -143,7 +143,7 @@ async fn a_damaged_account_spares_the_others_and_its_job_can_be_retried_after_th
 async fn entries_taken_away_while_they_are_in_hand_are_settled_once() {
     let space = Space::on(shared()).await;
     let _worker = space.worker(&["--batch", "50"]);
-    // A thief takes over whatever is in hand, whenever it looks; after half a second it has held it for too long.
+    // A thief takes over whatever is in flight, whenever it looks; after half a second it has held it for too long.
     let (mut sent, mut stolen) = (0, 0);
     let mut link = space.gate.server().link().await.unwrap();
     until("enough thefts", async || {

@@ -180,7 +180,7 @@ async fn pauses_and_costs_nothing(answer: Answer) {
     // One-step jobs go on.
     payouts.space.enqueue(&redemptions("r", 50)).await;
     until("the redemptions", async || (payouts.space.issued().await == 50).then_some(())).await;
-    assert_eq!(payouts.bank.asked(), 1, "nothing is asked while paying pauses");
+    assert_eq!(payouts.bank.asked(), 1, "nothing is asked while payouts are paused");
     assert_eq!(payouts.balance().await, (700, 300));
 }
 

@@ -85,7 +85,7 @@ async fn a_second_signal_or_the_drain_timeout_ends_and_leaves_the_entries_to_oth
     let space = Space::on(shared()).await;
     space.enqueue(&redemptions("j", 10)).await;
     let mut hung = space.worker_with(&[], "before_settle:hang");
-    until("entries in hand", async || (Space::in_flight(&space.stats().await) == 10).then_some(())).await;
+    until("entries in flight", async || (Space::in_flight(&space.stats().await) == 10).then_some(())).await;
     hung.signal(Signal::TERM);
     hung.says("draining").await;
     assert!(hung.is_running());

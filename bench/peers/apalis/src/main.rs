@@ -32,19 +32,19 @@ impl Decrement {
 }
 
 #[derive(Clone)]
-struct Desk {
+struct Peer {
     redis: ConnectionManager,
     script: redis::Script,
     /// Microseconds from sent to done, of each job.
     took: Arc<Mutex<Vec<u64>>>,
 }
 
-async fn decrement(job: Decrement, desk: Data<Desk>) -> Result<(), Error> {
-    let mut redis = desk.redis.clone();
+async fn decrement(job: Decrement, peer: Data<Peer>) -> Result<(), Error> {
+    let mut redis = peer.redis.clone();
     let done: redis::RedisResult<Option<i64>> =
-        desk.script.key("counter").arg(&job.id).invoke_async(&mut redis).await;
+        peer.script.key("counter").arg(&job.id).invoke_async(&mut redis).await;
     done.map_err(|error| Error::Failed(Arc::new(Box::new(error))))?;
-    if let Ok(mut took) = desk.took.lock() {
+    if let Ok(mut took) = peer.took.lock() {
         took.push(now().saturating_sub(job.sent));
     }
     Ok(())
@@ -60,9 +60,9 @@ async fn main() -> Result<()> {
     let config = Config::default().set_namespace("jobs").set_buffer_size(BATCH).set_poll_interval(POLL_EVERY);
     let mut storage = RedisStorage::<Decrement>::new_with_config(redis.clone(), config);
     let took = Arc::<Mutex<Vec<u64>>>::default();
-    let desk = Desk { redis, script: redis::Script::new(JOB), took: Arc::clone(&took) };
+    let peer = Peer { redis, script: redis::Script::new(JOB), took: Arc::clone(&took) };
     let worker = WorkerBuilder::new("bench")
-        .data(desk)
+        .data(peer)
         .concurrency(BATCH)
         .backend(storage.clone())
         .build_fn(decrement);

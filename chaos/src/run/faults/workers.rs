@@ -103,9 +103,9 @@ async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, us
         let pid = site.fleet.pids().await[number];
         let listed = site.producer(&site.direct(), &["worker", "ls", "--json"], None).await;
         let rows: Vec<Row> = serde_json::from_str(&listed.stdout).unwrap_or_default();
-        let in_hand: u64 = rows.iter().filter(|row| row.pid == pid).map(|row| row.in_flight).sum();
-        if in_hand > 0 {
-            return Ok((format!("worker {} with {in_hand} in hand", number + 1), number));
+        let in_flight: u64 = rows.iter().filter(|row| row.pid == pid).map(|row| row.in_flight).sum();
+        if in_flight > 0 {
+            return Ok((format!("worker {} with {in_flight} in flight", number + 1), number));
         }
         site.fleet.bring_back(number).await;
     }

@@ -1,9 +1,9 @@
-//! What this process has in hand: batches that were delivered to it and are not done.
+//! What this process has in flight: batches that were delivered to it and are not done.
 //!
-//! Three uses: after a lost reply the rows that are this worker's but not in hand are the ones that were lost; what is in
-//! hand and goes on is kept from others; and a drain is over when the hand is empty.
+//! Three uses: after a lost reply the rows that are this worker's but not in flight here are the ones that were lost; what is in
+//! flight here and goes on is kept from others; and a drain is over when nothing is in flight.
 
-pub(crate) mod suspicion;
+pub(crate) mod redelivery;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use tollgate::ids::QueueName;
 use tollgate::partition::Partition;
 use tollgate::scripts::recover::HeldRow;
 
-use suspicion::Suspicion;
+use redelivery::Redelivery;
 
 /// Entries of one queue that are decided by one settle call.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Batch {
     /// The row in flight that they come from.
     pub(crate) row: Row,
     pub(crate) entries: Vec<Delivered>,
-    pub(crate) suspicion: Suspicion,
+    pub(crate) redelivery: Redelivery,
     /// What of the row has not left it yet, as far as we know.
     pub(crate) left: Left,
     /// When it last went on: was taken, entered a stage, or tried again.
@@ -91,9 +91,9 @@ impl Batch {
     }
 }
 
-/// All batches in hand.
+/// All batches in flight.
 #[derive(Debug)]
-pub(crate) struct Hand {
+pub(crate) struct InFlight {
     next: AtomicU64,
     batches: Mutex<BTreeMap<u64, Arc<Batch>>>,
     /// Rows that are ours, or will be, and are being taken or read.
@@ -101,29 +101,29 @@ pub(crate) struct Hand {
     entries: watch::Sender<usize>,
 }
 
-impl Hand {
+impl InFlight {
     pub(crate) fn new() -> Arc<Self> {
         let (batches, expected) = Default::default();
         Arc::new(Self { next: AtomicU64::new(0), batches, expected, entries: watch::Sender::new(0) })
     }
 
-    /// Takes a batch in hand.
-    pub(crate) fn take(self: &Arc<Self>, batch: Batch) -> Held {
+    /// Notes a batch as in flight.
+    pub(crate) fn take(self: &Arc<Self>, batch: Batch) -> InFlightBatch {
         let batch = Arc::new(batch);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(number, batch.clone());
         self.entries.send_modify(|entries| *entries += batch.entries.len());
-        Held { hand: self.clone(), number, batch }
+        InFlightBatch { in_flight: self.clone(), number, batch }
     }
 
     /// Counts a row as held while it is taken or read.
     pub(crate) fn expect(self: &Arc<Self>, partition: Partition, queue: &QueueName, token: &str) -> Expected {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.expected().insert(number, (partition, queue.clone(), token.to_owned()));
-        Expected { hand: self.clone(), number }
+        Expected { in_flight: self.clone(), number }
     }
 
-    /// The rows of one queue that are in hand. One that has stood still for longer than `idle` is not kept from others.
+    /// The rows of one queue that are in flight. One that has stood still for longer than `idle` is not kept from others.
     pub(crate) fn rows(&self, partition: Partition, queue: &QueueName, idle: Duration) -> Vec<HeldRow> {
         let mut rows: Vec<HeldRow> = self
             .lock()
@@ -137,12 +137,12 @@ impl Hand {
         rows
     }
 
-    /// How many entries are in hand.
+    /// How many entries are in flight.
     pub(crate) fn len(&self) -> usize {
         *self.entries.borrow()
     }
 
-    /// Returns when nothing is in hand. Cancel-safe.
+    /// Returns when nothing is in flight. Cancel-safe.
     pub(crate) async fn emptied(&self) {
         let _ = self.entries.subscribe().wait_for(|entries| *entries == 0).await;
     }
@@ -159,33 +159,33 @@ impl Hand {
 /// A row that is being taken or read, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Expected {
-    hand: Arc<Hand>,
+    in_flight: Arc<InFlight>,
     number: u64,
 }
 
 impl Drop for Expected {
     fn drop(&mut self) {
-        self.hand.expected().remove(&self.number);
+        self.in_flight.expected().remove(&self.number);
     }
 }
 
-/// A batch that is in hand until this is dropped. What was not settled by then stays in its row.
+/// A batch that is in flight until this is dropped. What was not settled by then stays in its row.
 #[derive(Debug)]
-pub(crate) struct Held {
-    hand: Arc<Hand>,
+pub(crate) struct InFlightBatch {
+    in_flight: Arc<InFlight>,
     number: u64,
     batch: Arc<Batch>,
 }
 
-impl Held {
+impl InFlightBatch {
     pub(crate) fn batch(&self) -> &Batch {
         &self.batch
     }
 }
 
-impl Drop for Held {
+impl Drop for InFlightBatch {
     fn drop(&mut self) {
-        self.hand.lock().remove(&self.number);
-        self.hand.entries.send_modify(|entries| *entries -= self.batch.entries.len());
+        self.in_flight.lock().remove(&self.number);
+        self.in_flight.entries.send_modify(|entries| *entries -= self.batch.entries.len());
     }
 }

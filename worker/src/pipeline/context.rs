@@ -1,14 +1,14 @@
 //! What every stage works with.
 
-use crate::hand::Batch;
-use crate::lane::Lane;
+use crate::in_flight::Batch;
+use crate::partition_state::PartitionState;
 use crate::slots::Slot;
 use crate::worker::Worker;
 
 /// Where a batch is worked on.
-pub(crate) struct Desk<'a> {
+pub(crate) struct StageContext<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) lane: &'a Lane,
+    pub(super) state: &'a PartitionState,
     pub(super) batch: &'a Batch,
     pub(super) slot: &'a mut Slot,
 }

@@ -1,4 +1,5 @@
-//! Suspicion: what the deliveries of a row say of its entries. They raise suspicion, no more: slow workers lose rows, too.
+//! What is done with a row that was delivered again, by how often. Deliveries raise suspicion, no more: slow workers lose
+//! rows, too.
 //!
 //! Two workers had it before: then each of its entries goes alone, with the whole process to itself, so that if the process
 //! dies it was this job. Five had it: it was alone with three of them. (`recover.lua` gives a suspect only to who is alone.)
@@ -12,7 +13,7 @@ const LOST_FROM: u64 = 5;
 
 /// What to do with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Suspicion {
+pub(crate) enum Redelivery {
     /// Settle it with others.
     None,
     /// Settle it alone.
@@ -21,7 +22,7 @@ pub(crate) enum Suspicion {
     Lost,
 }
 
-impl Suspicion {
+impl Redelivery {
     /// By the number of workers that had it before us.
     pub(crate) fn of(deliveries: u64) -> Self {
         match deliveries {
@@ -46,8 +47,8 @@ mod tests {
 
     #[test]
     fn once_in_a_batch_then_three_times_alone_then_lost() {
-        let all: Vec<_> = (0..7).map(Suspicion::of).collect();
-        use Suspicion::{Alone, Lost, None};
+        let all: Vec<_> = (0..7).map(Redelivery::of).collect();
+        use Redelivery::{Alone, Lost, None};
         assert_eq!(all, [None, None, Alone, Alone, Alone, Lost, Lost]);
     }
 }

@@ -1,7 +1,7 @@
-//! A lane: one partition as this worker sees it.
+//! One partition as this worker sees it.
 //!
 //! Which queues are served there and which of them are paused, how large a batch should be, whether a batch waits
-//! for Redis to heal, and whether a reply was lost.
+//! for Redis to recover, and whether a reply was lost.
 
 pub(crate) mod batch_size;
 mod read_size;
@@ -53,7 +53,7 @@ struct Heard {
 const WORKERS_AT_FULL_PACE: f64 = 10.0;
 
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct PartitionState {
     pub(crate) partition: Partition,
     pub(crate) keys: Keys,
     /// The queues that are served.
@@ -64,15 +64,15 @@ pub(crate) struct Lane {
     heard: Mutex<Option<Heard>>,
     batch_size: Mutex<BatchSize>,
     read_size: Mutex<ReadSize>,
-    /// How many batches wait for Redis to heal.
-    stuck: watch::Sender<usize>,
+    /// How many batches wait for Redis to recover.
+    blocked: watch::Sender<usize>,
     /// Rows may be ours that we have not heard of.
     reply_lost: AtomicBool,
     /// Counts up whenever the queues that may be fetched from are others.
     queues_changed: watch::Sender<u64>,
 }
 
-impl Lane {
+impl PartitionState {
     pub(crate) fn new(partition: Partition, keys: Keys, batch: RangeInclusive<usize>) -> Self {
         Self {
             partition,
@@ -82,7 +82,7 @@ impl Lane {
             heard: Mutex::default(),
             batch_size: Mutex::new(BatchSize::new(batch)),
             read_size: Mutex::new(ReadSize::new()),
-            stuck: watch::Sender::new(0),
+            blocked: watch::Sender::new(0),
             // A name is never used twice, so at the start no row can be under it.
             reply_lost: AtomicBool::new(false),
             queues_changed: watch::Sender::new(0),
@@ -219,29 +219,29 @@ impl Lane {
     }
 
     /// Counts a batch as waiting until the guard is dropped.
-    pub(crate) fn stuck(&self) -> Stuck<'_> {
-        self.stuck.send_modify(|count| *count += 1);
-        Stuck(self)
+    pub(crate) fn blocked(&self) -> Blocked<'_> {
+        self.blocked.send_modify(|count| *count += 1);
+        Blocked(self)
     }
 
-    /// Does a batch wait for Redis to heal?
-    pub(crate) fn is_stuck(&self) -> bool {
-        *self.stuck.borrow() > 0
+    /// Does a batch wait for Redis to recover?
+    pub(crate) fn is_blocked(&self) -> bool {
+        *self.blocked.borrow() > 0
     }
 
-    /// Returns when no batch waits for Redis to heal. Cancel-safe.
-    pub(crate) async fn unstuck(&self) {
-        let _ = self.stuck.subscribe().wait_for(|count| *count == 0).await;
+    /// Returns when no batch waits for Redis to recover. Cancel-safe.
+    pub(crate) async fn unblocked(&self) {
+        let _ = self.blocked.subscribe().wait_for(|count| *count == 0).await;
     }
 }
 
-/// A batch that waits for Redis to heal.
+/// A batch that waits for Redis to recover.
 #[derive(Debug)]
-pub(crate) struct Stuck<'a>(&'a Lane);
+pub(crate) struct Blocked<'a>(&'a PartitionState);
 
-impl Drop for Stuck<'_> {
+impl Drop for Blocked<'_> {
     fn drop(&mut self) {
-        self.0.stuck.send_modify(|count| *count -= 1);
+        self.0.blocked.send_modify(|count| *count -= 1);
     }
 }
 
@@ -252,10 +252,10 @@ mod tests {
 
     use super::*;
 
-    fn lane() -> Lane {
+    fn state() -> PartitionState {
         let partitions = Partitions::new(1).unwrap();
         let partition = partitions.get(0).unwrap();
-        Lane::new(partition, Keys::new(&Namespace::default(), partition, partitions), 1..=100)
+        PartitionState::new(partition, Keys::new(&Namespace::default(), partition, partitions), 1..=100)
     }
 
     fn beaten(workers: u64, quiet: Vec<(QueueName, u64)>) -> Beaten {
@@ -264,11 +264,11 @@ mod tests {
 
     #[test]
     fn a_large_fleet_looks_as_often_as_ten_workers_do() {
-        let lane = lane();
+        let state = state();
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         let rests = |workers: u64, longest: Duration| {
-            lane.heard(beaten(workers, Vec::new()));
-            let rest = lane.rest_of_one(second, longest).as_secs_f64();
+            state.heard(beaten(workers, Vec::new()));
+            let rest = state.rest_of_one(second, longest).as_secs_f64();
             (rest / 1.2, rest / 0.8)
         };
         for (workers, longest, expected) in
@@ -281,12 +281,12 @@ mod tests {
 
     #[test]
     fn a_queue_is_quiet_only_as_long_as_the_beat_is_younger_than_a_row_would_have_to_be() {
-        let (lane, queue) = (lane(), QueueName::default());
-        assert_eq!(lane.quiet(&queue, Duration::MAX), None, "nothing was heard");
-        lane.heard(beaten(2, vec![(queue.clone(), 7)]));
-        assert_eq!(lane.quiet(&queue, Duration::from_secs(30)), Some(7));
-        assert_eq!(lane.quiet(&queue, Duration::ZERO), None, "a row may have come and grown old since");
-        lane.heard(beaten(2, Vec::new()));
-        assert_eq!(lane.quiet(&queue, Duration::from_secs(30)), None, "something is in flight");
+        let (state, queue) = (state(), QueueName::default());
+        assert_eq!(state.quiet(&queue, Duration::MAX), None, "nothing was heard");
+        state.heard(beaten(2, vec![(queue.clone(), 7)]));
+        assert_eq!(state.quiet(&queue, Duration::from_secs(30)), Some(7));
+        assert_eq!(state.quiet(&queue, Duration::ZERO), None, "a row may have come and grown old since");
+        state.heard(beaten(2, Vec::new()));
+        assert_eq!(state.quiet(&queue, Duration::from_secs(30)), None, "something is in flight");
     }
 }
