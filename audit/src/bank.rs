@@ -45,7 +45,7 @@ async fn compare(
 
     let mut comparison = Comparison { findings, reconciled: Reconciled::default(), sums: BTreeMap::new() };
     comparison.reconciled.others = bank.others;
-    for stray in &bank.strays {
+    for stray in &bank.unknown {
         comparison.stray(stray);
     }
     for (name, known) in &bank.payouts {

@@ -11,7 +11,7 @@ use tollgate::codes::Namer;
 use tollgate::codes_name::CodesName;
 use tollgate::failure::Failure;
 
-use super::context::Room;
+use super::context::AuditContext;
 use super::model::Model;
 use super::read::{fields, judge};
 use super::report::Check;
@@ -21,7 +21,7 @@ const CHUNK: u64 = 500;
 const CHUNKS: u64 = 10;
 
 /// Reads every list that a campaign of the model names, once.
-pub(super) async fn check(room: &mut Room<'_>, model: &Model) -> Result<(), Failure> {
+pub(super) async fn check(context: &mut AuditContext<'_>, model: &Model) -> Result<(), Failure> {
     let mut lists = BTreeMap::new();
     for campaign in model.campaigns.values() {
         if let Some(name) = &campaign.codes {
@@ -29,10 +29,10 @@ pub(super) async fn check(room: &mut Room<'_>, model: &Model) -> Result<(), Fail
         }
     }
     for (name, count) in lists.into_values() {
-        room.findings.checked.codes += count;
-        if let Some((expected, found, what)) = damage(room, name, count).await? {
+        context.findings.checked.codes += count;
+        if let Some((expected, found, what)) = damage(context, name, count).await? {
             let resource = format!("codes:{}", name.as_str());
-            room.findings.violation(Check::G9, resource, &[], expected, found, what);
+            context.findings.violation(Check::G9, resource, &[], expected, found, what);
         }
     }
     Ok(())
@@ -40,12 +40,12 @@ pub(super) async fn check(room: &mut Room<'_>, model: &Model) -> Result<(), Fail
 
 /// What is wrong with a list: what should be there, what is, and why that matters.
 async fn damage(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     name: &CodesName,
     count: u64,
 ) -> Result<Option<(String, String, &'static str)>, Failure> {
-    let key = room.keys.codes(name);
-    match judge(room.link.run(redis::cmd("HLEN").arg(&key)).await)? {
+    let key = context.keys.codes(name);
+    match judge(context.link.run(redis::cmd("HLEN").arg(&key)).await)? {
         Ok(Value::Int(size)) if u64::try_from(size) == Ok(count) => {}
         Ok(size) => {
             let found =
@@ -68,7 +68,7 @@ async fn damage(
             (from..=last.min(from + CHUNK - 1)).for_each(|number| _ = pipeline.arg(number));
         }
         let mut number = first;
-        for reply in room.link.run_pipeline(&pipeline).await? {
+        for reply in context.link.run_pipeline(&pipeline).await? {
             let codes = judge(reply)?.map(fields).unwrap_or_default();
             for code in codes {
                 let Some(code) = code else {

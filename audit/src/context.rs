@@ -19,7 +19,7 @@ pub struct Progress {
 }
 
 /// One partition while it is audited: what every step needs.
-pub(super) struct Room<'a> {
+pub(super) struct AuditContext<'a> {
     pub(super) tollgate: &'a Tollgate,
     pub(super) partition: Partition,
     pub(super) keys: &'a Keys,

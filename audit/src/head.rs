@@ -9,7 +9,7 @@ use tollgate::scripts::init::FORMAT;
 use tollgate::scripts::stats::{QueueStats, StreamIds};
 use tollgate::scripts::{ScriptError, stats};
 
-use super::context::Room;
+use super::context::AuditContext;
 use super::read::{Field, damage, field, fields, judge, number, shown};
 use super::report::Check;
 
@@ -64,21 +64,21 @@ pub(super) fn of_fields(found: &[Field]) -> Option<Head> {
 }
 
 /// Reads the head and judges its form.
-pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
+pub(super) async fn read(context: &mut AuditContext<'_>) -> Result<Option<Head>, Failure> {
     let names: Vec<&str> =
         COUNTERS.into_iter().chain(["format", "identity", "partition", "partitions", "hash"]).collect();
     let mut command = redis::cmd("HMGET");
-    command.arg(room.keys.head()).arg(&names);
-    let found = match judge(room.link.run(&command).await)? {
+    command.arg(context.keys.head()).arg(&names);
+    let found = match judge(context.link.run(&command).await)? {
         Ok(value) => fields(value),
         Err(what) => {
-            room.findings.violation(Check::G9, "head", &[], "a hash", &what, "the head cannot be read");
+            context.findings.violation(Check::G9, "head", &[], "a hash", &what, "the head cannot be read");
             return Ok(None);
         }
     };
     if found.iter().all(Option::is_none) {
         let what = "the partition has no head: restore what was lost";
-        room.findings.violation(Check::G9, "head", &[], "a head", "nothing", what);
+        context.findings.violation(Check::G9, "head", &[], "a head", "nothing", what);
         return Ok(None);
     }
     let value = |name: &str| {
@@ -86,17 +86,17 @@ pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
     };
     for name in COUNTERS.into_iter().filter(|name| number(&value(name)).is_none()) {
         let what = format!("{name} of the head is no number");
-        room.findings.violation(Check::G10, "head", &[], "a whole number", shown(&value(name)), what);
+        context.findings.violation(Check::G10, "head", &[], "a whole number", shown(&value(name)), what);
     }
     let (partition, partitions) =
-        (room.partition.to_string(), room.tollgate.partitions().count().to_string());
-    let identity = room.tollgate.identity().as_str().to_owned();
+        (context.partition.to_string(), context.tollgate.partitions().count().to_string());
+    let identity = context.tollgate.identity().as_str().to_owned();
     for (name, expected) in
         [("format", FORMAT), ("identity", &identity), ("partition", &partition), ("partitions", &partitions)]
     {
         if value(name).as_deref() != Some(expected.as_bytes()) {
             let what = format!("{name} of the head is another");
-            room.findings.violation(
+            context.findings.violation(
                 Check::G9,
                 "head",
                 &[],
@@ -108,7 +108,7 @@ pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
     }
     if value("hash").is_none() {
         let what = "the head does not say the hash of the journal's last entry";
-        room.findings.violation(Check::G9, "head", &[], "a hash", "nothing", what);
+        context.findings.violation(Check::G9, "head", &[], "a hash", "nothing", what);
     }
     let head = of_fields(&FIELDS.map(value));
     if let Some(head) = &head {
@@ -116,7 +116,14 @@ pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
         // A day of slack: the clock here is not the server's.
         if head.floor_hour > hour + 24 {
             let what = "the receipts floor lies in the future: it would expire every id";
-            room.findings.violation(Check::G4, "head", &[], format!("at most {hour}"), head.floor_hour, what);
+            context.findings.violation(
+                Check::G4,
+                "head",
+                &[],
+                format!("at most {hour}"),
+                head.floor_hour,
+                what,
+            );
         }
         let dropped = number(&value("dropped_hour_highest"));
         if head.floor_highest_hour < head.floor_hour
@@ -131,17 +138,17 @@ pub(super) async fn read(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
                 head.floor_highest_hour
             );
             let expected = "highest hour dropped < floor <= highest floor";
-            room.findings.violation(Check::G3, "head", &[], expected, found, what);
+            context.findings.violation(Check::G3, "head", &[], expected, found, what);
         }
     }
     Ok(head)
 }
 
 /// The seq of the journal's last entry, whoever wrote it.
-pub(super) async fn journal_tail(room: &mut Room<'_>) -> Result<u64, Failure> {
+pub(super) async fn journal_tail(context: &mut AuditContext<'_>) -> Result<u64, Failure> {
     let mut command = redis::cmd("XREVRANGE");
-    command.arg(room.keys.journal()).arg("+").arg("-").arg("COUNT").arg(1);
-    let Ok(Value::Array(rows)) = judge(room.link.run(&command).await)? else { return Ok(0) };
+    command.arg(context.keys.journal()).arg("+").arg("-").arg("COUNT").arg(1);
+    let Ok(Value::Array(rows)) = judge(context.link.run(&command).await)? else { return Ok(0) };
     let Some(Value::Array(row)) = rows.into_iter().next() else { return Ok(0) };
     let id = row.into_iter().next().and_then(field).unwrap_or_default();
     let id = String::from_utf8_lossy(&id);
@@ -152,10 +159,10 @@ pub(super) async fn journal_tail(room: &mut Room<'_>) -> Result<u64, Failure> {
 ///
 /// It survives XDEL: someone who adds an entry with a higher id and takes it out again leaves a journal that looks
 /// whole and that no settle can add to.
-pub(super) async fn journal_counted(room: &mut Room<'_>) -> Result<u64, Failure> {
+pub(super) async fn journal_counted(context: &mut AuditContext<'_>) -> Result<u64, Failure> {
     let mut command = redis::cmd("XINFO");
-    command.arg("STREAM").arg(room.keys.journal());
-    let rows = match room.link.run(&command).await {
+    command.arg("STREAM").arg(context.keys.journal());
+    let rows = match context.link.run(&command).await {
         // No journal yet, or damage that `journal_tail` and the replay tell.
         Err(Failure::Server { code, .. }) if code == "ERR" || code == "WRONGTYPE" => return Ok(0),
         reply => fields(reply?),
@@ -166,19 +173,19 @@ pub(super) async fn journal_counted(room: &mut Room<'_>) -> Result<u64, Failure>
 }
 
 /// Told if the stream has counted past `head`, which was read later, and past `tail`, which is told anyway.
-pub(super) fn judge_counted(room: &mut Room<'_>, counted: u64, tail: u64, head: Option<&Head>) {
+pub(super) fn judge_counted(context: &mut AuditContext<'_>, counted: u64, tail: u64, head: Option<&Head>) {
     let Some(head) = head else { return };
     if counted > head.seq.max(tail) {
         let what =
             "the stream has counted past the head, so settle cannot add to it: set its last id back (XSETID)";
         let expected = format!("last id {}", head.seq);
-        room.findings.violation(Check::G9, "journal", &[head.seq], expected, counted, what);
+        context.findings.violation(Check::G9, "journal", &[head.seq], expected, counted, what);
     }
 }
 
 /// Every entry that was accepted is in exactly one place: read by one script, so exact at any instant.
-pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
-    let what = match stats::read(room.link, room.keys).await {
+pub(super) async fn conservation(context: &mut AuditContext<'_>) -> Result<(), Failure> {
+    let what = match stats::read(context.link, context.keys).await {
         Ok(stats) => {
             let head = &stats.head;
             let sum = |counts: &[u64]| counts.iter().map(|count| i128::from(*count)).sum::<i128>();
@@ -191,7 +198,7 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
             let gone = sum(&[head.discarded, head.overtaken, head.lost, head.vanished]);
             let places = settled + sum(&in_queues) + sum(&[stats.scheduled, stats.dead]) + gone;
             for queue in queues {
-                lost_queue(room, queue);
+                lost_queue(context, queue);
             }
             if accepted != places {
                 let found = format!(
@@ -210,23 +217,23 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
                     head.requeued
                 );
                 let what = "the conservation law does not hold: jobs were lost, invented or counted twice";
-                room.findings.violation(Check::G10, "head", &[], expected, found, what);
+                context.findings.violation(Check::G10, "head", &[], expected, found, what);
             }
             if head.vanished > 0 {
                 let what = "jobs were deleted from their streams past the scripts, undecided: nobody can settle them";
-                room.findings.violation(Check::G10, "head", &[], 0, head.vanished, what);
+                context.findings.violation(Check::G10, "head", &[], 0, head.vanished, what);
             }
             let by_reason: u64 = head.dead_by_reason.values().sum();
             if by_reason != stats.dead {
                 let what = "the head counts other dead jobs by reason than there are";
-                room.findings.violation(Check::G10, "head", &[], stats.dead, by_reason, what);
+                context.findings.violation(Check::G10, "head", &[], stats.dead, by_reason, what);
             }
             if let Some(queue) = stats.contradicted_queue() {
                 let resource = format!("queue:{}", queue.name);
                 let found = if queue.has_waiting { "entries" } else { "none" };
                 let expected = format!("{} that were never taken", queue.waiting);
                 let what = "entries were taken out of the stream past the scripts";
-                room.findings.violation(Check::G10, resource, &[], expected, found, what);
+                context.findings.violation(Check::G10, resource, &[], expected, found, what);
             }
             return Ok(());
         }
@@ -235,7 +242,7 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
         Err(ScriptError::Uninitialised) => return Ok(()),
         Err(error) => error.to_string(),
     };
-    room.findings.violation(
+    context.findings.violation(
         Check::G10,
         "head",
         &[],
@@ -247,7 +254,7 @@ pub(super) async fn conservation(room: &mut Room<'_>) -> Result<(), Failure> {
 }
 
 /// Names what of a queue had been there and is gone, how much went with it, and ids that follow no clock.
-fn lost_queue(room: &mut Room<'_>, queue: &QueueStats) {
+fn lost_queue(context: &mut AuditContext<'_>, queue: &QueueStats) {
     let resource = format!("queue:{}", queue.name);
     if let Some(problem) = queue.problem {
         let found = match queue.lost {
@@ -256,11 +263,11 @@ fn lost_queue(room: &mut Room<'_>, queue: &QueueStats) {
         };
         let what = format!("the queue was lost: {problem}");
         let expected = format!("{} entries ever added", queue.entries_added);
-        room.findings.violation(Check::G10, &resource, &[], expected, found, what);
+        context.findings.violation(Check::G10, &resource, &[], expected, found, what);
     }
     if queue.ids == StreamIds::Full {
         let what = "nothing can be added to the queue any more";
         let expected = "a last id that the clock will reach";
-        room.findings.violation(Check::G10, &resource, &[], expected, "the highest id there is", what);
+        context.findings.violation(Check::G10, &resource, &[], expected, "the highest id there is", what);
     }
 }

@@ -18,11 +18,11 @@ use tollgate::journal::Line;
 use tollgate::kinds::{Event, JobRequest, Redeem};
 use tollgate::resource::Resource;
 
-use super::context::Room;
+use super::context::AuditContext;
 use super::model::Model;
 use super::read::{Field, each_line, field, judge, number, pairs, scanned, shown};
 use super::report::Check;
-use super::state::Claims;
+use super::state::Observed;
 
 /// Campaigns of one pipeline.
 const CHUNK: usize = 32;
@@ -35,11 +35,11 @@ const NAMED_AT_ONCE: usize = 16;
 const NAMING_ROUNDS_MAX: usize = 4;
 
 /// Weighs customers by a keyed hash: SHA-256 with a secret of this run in front, cut to 128 bits.
-pub(super) struct Weigher {
+pub(super) struct MultisetHash {
     secret: [u8; 32],
 }
 
-impl Weigher {
+impl MultisetHash {
     pub(super) fn fresh() -> Self {
         Self { secret: rand::random() }
     }
@@ -66,13 +66,13 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, weigher: &Weigher, per_customer: Option<u64>, items: Vec<Vec<u8>>) {
+    fn add(&mut self, multiset: &MultisetHash, per_customer: Option<u64>, items: Vec<Vec<u8>>) {
         for (customer, count) in pairs(items) {
             self.count += 1;
             let found = Some(count);
             match number(&found).filter(|count| *count > 0) {
                 Some(count) => {
-                    let share = u128::from(count).wrapping_mul(weigher.weight_of(&customer));
+                    let share = u128::from(count).wrapping_mul(multiset.weight_of(&customer));
                     self.sum = self.sum.wrapping_add(share);
                     if let Some(most) = per_customer.filter(|most| count > *most) {
                         self.odd.push((customer, format!("at most {most}"), count.to_string()));
@@ -86,18 +86,18 @@ impl Sum {
 
 /// Reads the holders of every campaign that the model has.
 pub(super) async fn read_all(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     model: &Model,
-    weigher: &Weigher,
-    claims: &mut Claims,
+    multiset: &MultisetHash,
+    observed: &mut Observed,
 ) -> Result<(), Failure> {
     let campaigns: Vec<&CampaignId> = model.campaigns.keys().collect();
     for chunk in campaigns.chunks(CHUNK) {
         let mut pipeline = Pipeline::with_capacity(3 * chunk.len());
         for id in chunk {
-            add_reads(&mut pipeline, room, id, b"0");
+            add_reads(&mut pipeline, context, id, b"0");
         }
-        let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+        let mut replies = context.link.run_pipeline(&pipeline).await?.into_iter();
         for id in chunk {
             let (Some(before), Some(page), Some(after)) = (replies.next(), replies.next(), replies.next())
             else {
@@ -107,7 +107,7 @@ pub(super) async fn read_all(
                 Ok(page) => page,
                 Err(found) => {
                     let what = "its holders cannot be read";
-                    room.findings.violation(Check::G1, campaign_name(id), &[], "a hash", found, what);
+                    context.findings.violation(Check::G1, campaign_name(id), &[], "a hash", found, what);
                     continue;
                 }
             };
@@ -115,47 +115,47 @@ pub(super) async fn read_all(
             let (cursor, items) = scanned(page);
             if cursor == b"0" && before == after {
                 let mut sum = Sum::default();
-                sum.add(weigher, per_customer(model, id), items);
-                take(room, model, claims, id, before, sum);
+                sum.add(multiset, per_customer(model, id), items);
+                take(context, model, observed, id, before, sum);
             } else {
-                read_long(room, model, weigher, claims, id).await?;
+                read_long(context, model, multiset, observed, id).await?;
             }
         }
     }
     Ok(())
 }
 
-fn add_reads(pipeline: &mut Pipeline, room: &Room<'_>, id: &CampaignId, cursor: &[u8]) {
-    let key = room.keys.campaign(id);
+fn add_reads(pipeline: &mut Pipeline, context: &AuditContext<'_>, id: &CampaignId, cursor: &[u8]) {
+    let key = context.keys.campaign(id);
     pipeline.cmd("HGET").arg(&key).arg("seq");
-    pipeline.cmd("HSCAN").arg(room.keys.holders(id)).arg(cursor).arg("COUNT").arg(AT_ONCE);
+    pipeline.cmd("HSCAN").arg(context.keys.holders(id)).arg(cursor).arg("COUNT").arg(AT_ONCE);
     pipeline.cmd("HGET").arg(&key).arg("seq");
 }
 
 /// More holders than one reply takes, or one that moved: read until it does not move.
 async fn read_long(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     model: &Model,
-    weigher: &Weigher,
-    claims: &mut Claims,
+    multiset: &MultisetHash,
+    observed: &mut Observed,
     id: &CampaignId,
 ) -> Result<(), Failure> {
     for _ in 0..TRIES {
         let mut sum = Sum::default();
         let per_customer = per_customer(model, id);
-        if let Some(seq) = scan(room, id, |items| sum.add(weigher, per_customer, items)).await? {
-            take(room, model, claims, id, seq, sum);
+        if let Some(seq) = scan(context, id, |items| sum.add(multiset, per_customer, items)).await? {
+            take(context, model, observed, id, seq, sum);
             return Ok(());
         }
     }
-    room.findings.checked.in_progress += 1;
+    context.findings.checked.in_progress += 1;
     Ok(())
 }
 
 /// Reads all holders of a campaign, in steps; answers its seq if it did not move, `None` if it did. A holder may be
 /// read twice.
 async fn scan(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     id: &CampaignId,
     mut take: impl FnMut(Vec<Vec<u8>>),
 ) -> Result<Option<Option<u64>>, Failure> {
@@ -163,8 +163,8 @@ async fn scan(
     let mut seq: Option<Option<u64>> = None;
     loop {
         let mut pipeline = Pipeline::with_capacity(3);
-        add_reads(&mut pipeline, room, id, &cursor);
-        let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+        add_reads(&mut pipeline, context, id, &cursor);
+        let mut replies = context.link.run_pipeline(&pipeline).await?.into_iter();
         let (Some(before), Some(page), Some(after)) = (replies.next(), replies.next(), replies.next()) else {
             return Err(Failure::unknown("a reply is missing"));
         };
@@ -183,29 +183,32 @@ async fn scan(
 }
 
 fn take(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     model: &Model,
-    claims: &mut Claims,
+    observed: &mut Observed,
     id: &CampaignId,
     seq: Option<u64>,
     sum: Sum,
 ) {
-    room.findings.checked.holders += sum.count;
+    context.findings.checked.holders += sum.count;
     for (customer, expected, found) in sum.odd {
         let what = format!("what customer {} redeemed cannot be", String::from_utf8_lossy(&customer));
         let positions: Vec<u64> = seq.into_iter().collect();
-        room.findings.violation(Check::G1, campaign_name(id), &positions, expected, found, what);
+        context.findings.violation(Check::G1, campaign_name(id), &positions, expected, found, what);
     }
-    claims.holders(model, id, seq, sum.sum);
+    observed.holders(model, id, seq, sum.sum);
 }
 
 /// Names the customers of the campaigns whose holders differ: reads both sides again, with the customers.
-pub(super) async fn name_differences(room: &mut Room<'_>, differing: Vec<CampaignId>) -> Result<(), Failure> {
+pub(super) async fn name_differences(
+    context: &mut AuditContext<'_>,
+    differing: Vec<CampaignId>,
+) -> Result<(), Failure> {
     for (round, group) in differing.chunks(NAMED_AT_ONCE).enumerate() {
         let mut readings = HashMap::new();
         for id in group {
-            let reading = if round < NAMING_ROUNDS_MAX && !room.findings.is_full() {
-                read_named(room, id).await?
+            let reading = if round < NAMING_ROUNDS_MAX && !context.findings.is_full() {
+                read_named(context, id).await?
             } else {
                 None
             };
@@ -214,12 +217,12 @@ pub(super) async fn name_differences(room: &mut Room<'_>, differing: Vec<Campaig
                 None => {
                     let what = "its holders do not add up to what the journal says";
                     let (expected, found) = ("the journal's redemptions", "another sum");
-                    room.findings.violation(Check::G1, campaign_name(id), &[], expected, found, what);
+                    context.findings.violation(Check::G1, campaign_name(id), &[], expected, found, what);
                 }
             }
         }
         if !readings.is_empty() {
-            compare_named(room, readings).await?;
+            compare_named(context, readings).await?;
         }
     }
     Ok(())
@@ -231,12 +234,12 @@ struct Reading {
     holders: HashMap<Vec<u8>, Field>,
 }
 
-async fn read_named(room: &mut Room<'_>, id: &CampaignId) -> Result<Option<Reading>, Failure> {
+async fn read_named(context: &mut AuditContext<'_>, id: &CampaignId) -> Result<Option<Reading>, Failure> {
     for _ in 0..TRIES {
         let mut holders = HashMap::new();
         let keep =
             |items| pairs(items).for_each(|(customer, count)| _ = holders.insert(customer, Some(count)));
-        if let Some(seq) = scan(room, id, keep).await? {
+        if let Some(seq) = scan(context, id, keep).await? {
             return Ok(Some(Reading { seq: seq.unwrap_or(u64::MAX), holders }));
         }
     }
@@ -244,7 +247,7 @@ async fn read_named(room: &mut Room<'_>, id: &CampaignId) -> Result<Option<Readi
 }
 
 async fn compare_named(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     mut readings: HashMap<CampaignId, Reading>,
 ) -> Result<(), Failure> {
     // What each customer should hold, and the last line that says so.
@@ -261,23 +264,26 @@ async fn compare_named(
         }
         line.seq <= seq_max
     };
-    each_line(room.link, room.keys, keep).await?;
+    each_line(context.link, context.keys, keep).await?;
     for (id, reading) in &mut readings {
         let name = campaign_name(id);
-        let tell =
-            |room: &mut Room<'_>, customer: &[u8], positions: &[u64], expected: String, found: &Field| {
-                let customer = String::from_utf8_lossy(customer);
-                let what = format!("customer {customer} holds another quantity than the journal says");
-                room.findings.violation(Check::G1, name.as_str(), positions, expected, shown(found), what);
-            };
+        let tell = |context: &mut AuditContext<'_>,
+                    customer: &[u8],
+                    positions: &[u64],
+                    expected: String,
+                    found: &Field| {
+            let customer = String::from_utf8_lossy(customer);
+            let what = format!("customer {customer} holds another quantity than the journal says");
+            context.findings.violation(Check::G1, name.as_str(), positions, expected, shown(found), what);
+        };
         for (customer, (count, seq)) in expected.remove(id).unwrap_or_default() {
             let found = reading.holders.remove(&customer).flatten();
             if found.as_deref() != Some(count.to_string().as_bytes()) {
-                tell(room, &customer, &[seq], format!("\"{count}\""), &found);
+                tell(context, &customer, &[seq], format!("\"{count}\""), &found);
             }
         }
         for (customer, found) in reading.holders.drain() {
-            tell(room, &customer, &[], "nothing".to_owned(), &found);
+            tell(context, &customer, &[], "nothing".to_owned(), &found);
         }
     }
     Ok(())

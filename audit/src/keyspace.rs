@@ -11,7 +11,7 @@ use tollgate::ids::{Bucket, QueueName};
 use super::read::{damage, scanned};
 use super::replay::Replay;
 use super::report::{Check, Findings};
-use super::{Progress, Room, receipts, state};
+use super::{AuditContext, Progress, receipts, state};
 use tollgate::Tollgate;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
@@ -66,8 +66,8 @@ pub(super) async fn check(
                 queues.entry(number).or_default().insert(queue.to_owned());
             } else if let Some(hour) = name.strip_prefix("receipts:") {
                 let keys = tollgate.keys(partition);
-                let mut room = Room { tollgate, partition, keys, link, findings, progress };
-                if is_stray_bucket(&mut room, replay, hour).await? {
+                let mut context = AuditContext { tollgate, partition, keys, link, findings, progress };
+                if is_stray_bucket(&mut context, replay, hour).await? {
                     told.insert(key);
                 }
             } else if let Some(subject) = subject(name) {
@@ -141,11 +141,15 @@ fn subject(name: &str) -> Option<String> {
 }
 
 /// Tells receipts of an hour that the journal does not name; answers whether there are any.
-async fn is_stray_bucket(room: &mut Room<'_>, replay: &Replay, hour: &str) -> Result<bool, Failure> {
+async fn is_stray_bucket(
+    context: &mut AuditContext<'_>,
+    replay: &Replay,
+    hour: &str,
+) -> Result<bool, Failure> {
     let Some(hour) = hour.parse().ok().filter(|hour| replay.receipts.is_current(*hour)) else {
         return Ok(false);
     };
     // Those that the journal names were counted.
     let is_unknown = replay.receipts.count(Bucket::Hour(hour)) == 0;
-    Ok(is_unknown && receipts::name_surplus(room, Bucket::Hour(hour)).await?)
+    Ok(is_unknown && receipts::name_surplus(context, Bucket::Hour(hour)).await?)
 }

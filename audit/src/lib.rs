@@ -35,7 +35,7 @@ pub use report::{Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
 
-use context::Room;
+use context::AuditContext;
 use replay::Replay;
 use report::Findings;
 
@@ -57,7 +57,7 @@ pub async fn audit(
     let mut replays = Vec::with_capacity(usize::from(tollgate.partitions().count()));
     for partition in tollgate.partitions().iter() {
         findings.enter(partition.number());
-        let mut room = Room {
+        let mut context = AuditContext {
             tollgate,
             partition,
             keys: tollgate.keys(partition),
@@ -66,7 +66,7 @@ pub async fn audit(
             progress,
         };
         let expect: Vec<_> = expect.iter().filter(|at| at.partition == partition.number()).cloned().collect();
-        replays.push(audit_partition(&mut room, expect).await?);
+        replays.push(audit_partition(&mut context, expect).await?);
     }
     for stray in expect.iter().filter(|at| at.partition >= tollgate.partitions().count()) {
         findings.enter(stray.partition);
@@ -79,31 +79,31 @@ pub async fn audit(
 }
 
 /// The steps of one partition; each one's reasons are in its module.
-async fn audit_partition(room: &mut Room<'_>, expect: Vec<Position>) -> Result<Replay, Failure> {
-    room.findings.checked.partitions += 1;
-    let began = head::read(room).await?;
+async fn audit_partition(context: &mut AuditContext<'_>, expect: Vec<Position>) -> Result<Replay, Failure> {
+    context.findings.checked.partitions += 1;
+    let began = head::read(context).await?;
     let mut replay = Replay::new(expect, began.as_ref());
     // Up to a first head, then everything that the journal names is read …
     let seq = began.as_ref().map_or(u64::MAX, |head| head.seq);
-    replay.run_to(room, seq).await?;
-    let mut claims = state::read_all(room, &replay.model).await?;
-    holders::read_all(room, &replay.model, &replay.weigher, &mut claims).await?;
-    let strays = state::index_strays(room, &replay.model).await?;
+    replay.run_to(context, seq).await?;
+    let mut observed = state::read_all(context, &replay.model).await?;
+    holders::read_all(context, &replay.model, &replay.multiset, &mut observed).await?;
+    let unknown = state::index_unknown(context, &replay.model).await?;
     // … and what was newer than the replay is compared on the way to a second head, at which the receipts
     // were counted.
-    let tail = head::journal_tail(room).await?;
-    let counted = head::journal_counted(room).await?;
-    let sizes = receipts::sizes(room, &replay.receipts).await?;
-    head::judge_counted(room, counted, tail, sizes.head.as_ref());
-    replay.claims = claims;
-    replay.run_to(room, sizes.seq.max(tail)).await?;
-    replay.open_payouts(room).await?;
-    replay.finish(room, sizes.head.as_ref());
-    receipts::compare_sizes(room, &replay.receipts, &sizes).await?;
-    state::judge_strays(room, &replay.model, replay.seq, strays).await?;
-    holders::name_differences(room, std::mem::take(&mut replay.claims.differing)).await?;
-    codes::check(room, &replay.model).await?;
-    head::conservation(room).await?;
-    parked::check(room).await?;
+    let tail = head::journal_tail(context).await?;
+    let counted = head::journal_counted(context).await?;
+    let sizes = receipts::sizes(context, &replay.receipts).await?;
+    head::judge_counted(context, counted, tail, sizes.head.as_ref());
+    replay.observed = observed;
+    replay.run_to(context, sizes.seq.max(tail)).await?;
+    replay.open_payouts(context).await?;
+    replay.finish(context, sizes.head.as_ref());
+    receipts::compare_sizes(context, &replay.receipts, &sizes).await?;
+    state::judge_unknown(context, &replay.model, replay.seq, unknown).await?;
+    holders::name_differences(context, std::mem::take(&mut replay.observed.differing)).await?;
+    codes::check(context, &replay.model).await?;
+    head::conservation(context).await?;
+    parked::check(context).await?;
     Ok(replay)
 }

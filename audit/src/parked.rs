@@ -14,7 +14,7 @@ use tollgate::fingerprint::Fingerprint;
 use tollgate::parked::Row;
 use tollgate::scripts::lookup::ParkedState;
 
-use super::context::Room;
+use super::context::AuditContext;
 use super::read::{Field, fields, judge, scanned, shown};
 use super::report::Check;
 
@@ -26,9 +26,9 @@ const TRIES: usize = 50;
 const WATCHED: [&str; 6] = ["overtaken", "seq", "to_scheduled", "to_dead", "requeued", "discarded"];
 
 /// Checks rows against sets, and sets against rows.
-pub(super) async fn check(room: &mut Room<'_>) -> Result<(), Failure> {
+pub(super) async fn check(context: &mut AuditContext<'_>) -> Result<(), Failure> {
     let mut told = HashSet::new();
-    let (parked, scheduled, dead) = (room.keys.parked(), room.keys.scheduled(), room.keys.dead());
+    let (parked, scheduled, dead) = (context.keys.parked(), context.keys.scheduled(), context.keys.dead());
     for (command, key, name) in
         [("HSCAN", &parked, "parked"), ("ZSCAN", &scheduled, "scheduled"), ("ZSCAN", &dead, "dead")]
     {
@@ -36,21 +36,21 @@ pub(super) async fn check(room: &mut Room<'_>) -> Result<(), Failure> {
         loop {
             let mut scan = redis::cmd(command);
             scan.arg(key).arg(&cursor).arg("COUNT").arg(CHUNK);
-            let value = match judge(room.link.run(&scan).await)? {
+            let value = match judge(context.link.run(&scan).await)? {
                 Ok(value) => value,
                 Err(found) => {
                     let what = "the parked jobs cannot be read";
-                    room.findings.violation(Check::G10, name, &[], "its own type", found, what);
+                    context.findings.violation(Check::G10, name, &[], "its own type", found, what);
                     break;
                 }
             };
             let (next, items) = scanned(value);
             let ids: Vec<Vec<u8>> = items.into_iter().step_by(2).collect();
             if command == "HSCAN" {
-                room.findings.checked.parked += ids.len() as u64;
+                context.findings.checked.parked += ids.len() as u64;
             }
             for chunk in ids.chunks(CHUNK) {
-                look(room, chunk, &mut told).await?;
+                look(context, chunk, &mut told).await?;
             }
             if next == b"0" {
                 break;
@@ -62,17 +62,21 @@ pub(super) async fn check(room: &mut Room<'_>) -> Result<(), Failure> {
 }
 
 /// Reads the rows and the places of some ids at one instant, and judges them.
-async fn look(room: &mut Room<'_>, ids: &[Vec<u8>], told: &mut HashSet<Vec<u8>>) -> Result<(), Failure> {
+async fn look(
+    context: &mut AuditContext<'_>,
+    ids: &[Vec<u8>],
+    told: &mut HashSet<Vec<u8>>,
+) -> Result<(), Failure> {
     let mut pipeline = Pipeline::with_capacity(5);
-    let watch = |pipeline: &mut Pipeline| _ = pipeline.cmd("HMGET").arg(room.keys.head()).arg(&WATCHED);
+    let watch = |pipeline: &mut Pipeline| _ = pipeline.cmd("HMGET").arg(context.keys.head()).arg(&WATCHED);
     watch(&mut pipeline);
-    pipeline.cmd("HMGET").arg(room.keys.parked()).arg(ids);
-    pipeline.cmd("ZMSCORE").arg(room.keys.scheduled()).arg(ids);
-    pipeline.cmd("ZMSCORE").arg(room.keys.dead()).arg(ids);
+    pipeline.cmd("HMGET").arg(context.keys.parked()).arg(ids);
+    pipeline.cmd("ZMSCORE").arg(context.keys.scheduled()).arg(ids);
+    pipeline.cmd("ZMSCORE").arg(context.keys.dead()).arg(ids);
     watch(&mut pipeline);
     for _ in 0..TRIES {
         let mut lists = Vec::with_capacity(5);
-        for reply in room.link.run_pipeline(&pipeline).await? {
+        for reply in context.link.run_pipeline(&pipeline).await? {
             // Of another type: told where it is scanned.
             lists.push(fields(judge(reply)?.unwrap_or(Value::Nil)));
         }
@@ -89,12 +93,12 @@ async fn look(room: &mut Room<'_>, ids: &[Vec<u8>], told: &mut HashSet<Vec<u8>>)
                 && told.insert(id.clone())
             {
                 let resource = format!("parked:{}", String::from_utf8_lossy(id));
-                room.findings.violation(Check::G10, resource, &[], expected, found, what);
+                context.findings.violation(Check::G10, resource, &[], expected, found, what);
             }
         }
         return Ok(());
     }
-    room.findings.checked.in_progress += ids.len() as u64;
+    context.findings.checked.in_progress += ids.len() as u64;
     Ok(())
 }
 

@@ -15,9 +15,9 @@ use tollgate::ids::{Bucket, JobId};
 use tollgate::journal::Line;
 use tollgate::kinds::{Event, JobRequest};
 
-use super::context::Room;
+use super::context::AuditContext;
 use super::head::{self, Head};
-use super::holders::Weigher;
+use super::holders::MultisetHash;
 use super::model::Model;
 use super::read::{Field, each_line, field, fields, judge, line_at, number, pairs, scanned, shown};
 use super::report::Check;
@@ -49,7 +49,7 @@ pub(super) struct Receipts {
 /// What a line demands of the receipt of its id. Only payouts have more than one line for an id: their receipt
 /// names the last one, and keeps the fingerprint of the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Duty {
+pub(super) enum ReceiptRule {
     /// It names this line.
     Only(Fingerprint),
     /// It names this line or a later one of the same payout.
@@ -61,7 +61,7 @@ pub(super) enum Duty {
     Ended(Option<Fingerprint>),
 }
 
-impl Duty {
+impl ReceiptRule {
     /// What the line demands, `model` being as it was before the line; `None` if a later line, or the end, will.
     pub(super) fn of(line: &Line, model: &Model) -> Option<Self> {
         match (&line.event, line.code) {
@@ -94,7 +94,7 @@ struct Waiting {
     id: JobId,
     seq: u64,
     code: Code,
-    duty: Duty,
+    rule: ReceiptRule,
     /// Whether the line's seq is certain.
     is_certain: bool,
     /// Whether its receipt is looked for in kept, since its own bucket does not have it.
@@ -127,16 +127,16 @@ impl Receipts {
     }
 
     /// Takes a line. Where the journal is not contiguous its seq is not certain.
-    pub(super) fn push(&mut self, id: JobId, seq: u64, code: Code, duty: Duty, is_certain: bool) {
-        self.waiting.push(Waiting { id, seq, code, duty, is_certain, is_in_kept: false });
+    pub(super) fn push(&mut self, id: JobId, seq: u64, code: Code, rule: ReceiptRule, is_certain: bool) {
+        self.waiting.push(Waiting { id, seq, code, rule, is_certain, is_in_kept: false });
     }
 
-    pub(super) async fn flush_if_many(&mut self, room: &mut Room<'_>) -> Result<(), Failure> {
-        if self.waiting.len() >= FLUSH_AT { self.flush(room).await } else { Ok(()) }
+    pub(super) async fn flush_if_many(&mut self, context: &mut AuditContext<'_>) -> Result<(), Failure> {
+        if self.waiting.len() >= FLUSH_AT { self.flush(context).await } else { Ok(()) }
     }
 
     /// Reads and judges the receipts of the lines taken so far.
-    pub(super) async fn flush(&mut self, room: &mut Room<'_>) -> Result<(), Failure> {
+    pub(super) async fn flush(&mut self, context: &mut AuditContext<'_>) -> Result<(), Failure> {
         // More than one round only where the floor rose meanwhile: then some are to be looked up in kept.
         while !self.waiting.is_empty() {
             let mut of_bucket: HashMap<Bucket, Vec<Waiting>> = HashMap::new();
@@ -150,13 +150,13 @@ impl Receipts {
             let mut pipeline = Pipeline::new();
             for (bucket, lines) in &of_bucket {
                 for chunk in lines.chunks(CHUNK) {
-                    pipeline.cmd("HMGET").arg(room.keys.receipts(*bucket));
+                    pipeline.cmd("HMGET").arg(context.keys.receipts(*bucket));
                     chunk.iter().for_each(|waiting| _ = pipeline.arg(waiting.id.as_str()));
                 }
             }
-            let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+            let mut replies = context.link.run_pipeline(&pipeline).await?.into_iter();
             for (bucket, lines) in of_bucket {
-                self.judge_bucket(room, bucket, lines, &mut replies).await?;
+                self.judge_bucket(context, bucket, lines, &mut replies).await?;
             }
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Receipts {
 
     async fn judge_bucket(
         &mut self,
-        room: &mut Room<'_>,
+        context: &mut AuditContext<'_>,
         bucket: Bucket,
         lines: Vec<Waiting>,
         replies: &mut impl Iterator<Item = Result<Value, Failure>>,
@@ -176,7 +176,7 @@ impl Receipts {
             match judge(replies.next().ok_or_else(|| Failure::unknown("a reply is missing"))?)? {
                 Ok(value) => {
                     for (waiting, found) in chunk.zip(fields(value)) {
-                        self.judge(room, bucket, waiting, found).await?;
+                        self.judge(context, bucket, waiting, found).await?;
                     }
                 }
                 Err(what) => {
@@ -187,23 +187,23 @@ impl Receipts {
         }
         if let Some(found) = damaged {
             let what = "the receipts cannot be read";
-            room.findings.violation(Check::G4, bucket_name(bucket), &[], "a hash", found, what);
+            context.findings.violation(Check::G4, bucket_name(bucket), &[], "a hash", found, what);
         }
         Ok(())
     }
 
     async fn judge(
         &mut self,
-        room: &mut Room<'_>,
+        context: &mut AuditContext<'_>,
         bucket: Bucket,
         waiting: Waiting,
         found: Field,
     ) -> Result<(), Failure> {
-        let Waiting { id, seq, code, duty, is_certain, is_in_kept } = &waiting;
+        let Waiting { id, seq, code, rule, is_certain, is_in_kept } = &waiting;
         let resource = || format!("receipt:{id}");
         let expected = || {
             let fingerprint =
-                duty.fingerprint().map(|fingerprint| format!("{fingerprint} ")).unwrap_or_default();
+                rule.fingerprint().map(|fingerprint| format!("{fingerprint} ")).unwrap_or_default();
             format!("{fingerprint}{code} {seq}")
         };
         let Some(bytes) = found.as_deref() else {
@@ -211,10 +211,10 @@ impl Receipts {
             // is in kept.
             if let Bucket::Hour(hour) = id.bucket() {
                 if hour < self.floor_hour {
-                    self.absent_below_floor += u64::from(matches!(duty, Duty::Begun(_)));
+                    self.absent_below_floor += u64::from(matches!(rule, ReceiptRule::Begun(_)));
                     return Ok(());
                 }
-                if let Some(head) = floors(room).await? {
+                if let Some(head) = floors(context).await? {
                     (self.floor_hour, self.floor_highest_hour) = (head.floor_hour, head.floor_highest_hour);
                 }
                 if hour < self.floor_hour {
@@ -228,36 +228,37 @@ impl Receipts {
                 }
             }
             let what = "the line's id has no receipt: sent again, it would be executed again";
-            room.findings.violation(Check::G4, resource(), &[*seq], expected(), "nothing", what);
+            context.findings.violation(Check::G4, resource(), &[*seq], expected(), "nothing", what);
             return Ok(());
         };
-        let count = u64::from(duty.counts());
-        room.findings.checked.receipts += count;
+        let count = u64::from(rule.counts());
+        context.findings.checked.receipts += count;
         let stored = Stored::parse(bytes);
         let is_same_request = |stored: &Stored<'_>| {
-            duty.fingerprint().is_none_or(|ours| ours.to_string() == stored.fingerprint)
+            rule.fingerprint().is_none_or(|ours| ours.to_string() == stored.fingerprint)
         };
         match stored {
             Some(stored) if stored.seq == *seq && stored.code == code.name() && is_same_request(&stored) => {}
             // A later line of a payout: judged where it is replayed, except the fingerprint.
             Some(stored)
-                if matches!(duty, Duty::Begun(_)) && stored.seq > *seq && is_same_request(&stored) => {}
+                if matches!(rule, ReceiptRule::Begun(_)) && stored.seq > *seq && is_same_request(&stored) => {
+            }
             Some(stored) if stored.seq != *seq => {
                 // It may name another line of the same id.
-                let line = line_at(room.link, room.keys, stored.seq).await?;
+                let line = line_at(context.link, context.keys, stored.seq).await?;
                 match line.filter(|line| line.id == *id) {
-                    Some(later) if may_follow(*duty, *seq, &later) => {}
+                    Some(later) if may_follow(*rule, *seq, &later) => {}
                     Some(_) if *is_certain => {
                         let (expected, what) = ("one decision for each id", "the id was decided twice");
                         let positions = [*seq, stored.seq];
-                        room.findings.violation(Check::G3, resource(), &positions, expected, "two", what);
+                        context.findings.violation(Check::G3, resource(), &positions, expected, "two", what);
                         // The other line counts it.
                         return Ok(());
                     }
                     Some(_) => return Ok(()),
                     None if *is_certain => {
                         let what = "the receipt names a line of something else";
-                        room.findings.violation(
+                        context.findings.violation(
                             Check::G4,
                             resource(),
                             &[*seq],
@@ -271,11 +272,11 @@ impl Receipts {
             }
             Some(stored) if !is_same_request(&stored) && *is_certain => {
                 let what = "the receipt is of another request than the line";
-                room.findings.violation(Check::G5, resource(), &[*seq], expected(), shown(&found), what);
+                context.findings.violation(Check::G5, resource(), &[*seq], expected(), shown(&found), what);
             }
             _ if *is_certain => {
                 let what = "the receipt says something else than the line";
-                room.findings.violation(Check::G4, resource(), &[*seq], expected(), shown(&found), what);
+                context.findings.violation(Check::G4, resource(), &[*seq], expected(), shown(&found), what);
             }
             _ => {}
         }
@@ -295,13 +296,13 @@ impl Receipts {
 }
 
 /// Whether a receipt may name the later line instead of the one that demands it.
-fn may_follow(duty: Duty, seq: u64, later: &Line) -> bool {
+fn may_follow(rule: ReceiptRule, seq: u64, later: &Line) -> bool {
     let is_step = matches!(later.event, Event::Payout(_));
     later.seq > seq
-        && match duty {
-            Duty::Only(_) => false,
-            Duty::Begun(_) | Duty::Open(_) => is_step,
-            Duty::Ended(_) => later.code == Code::PaidAfterVoid,
+        && match rule {
+            ReceiptRule::Only(_) => false,
+            ReceiptRule::Begun(_) | ReceiptRule::Open(_) => is_step,
+            ReceiptRule::Ended(_) => later.code == Code::PaidAfterVoid,
         }
 }
 
@@ -320,10 +321,10 @@ fn bucket_name(bucket: Bucket) -> String {
     }
 }
 
-async fn floors(room: &mut Room<'_>) -> Result<Option<Head>, Failure> {
+async fn floors(context: &mut AuditContext<'_>) -> Result<Option<Head>, Failure> {
     let mut command = redis::cmd("HMGET");
-    command.arg(room.keys.head()).arg(&head::FIELDS);
-    Ok(judge(room.link.run(&command).await)?.ok().and_then(|value| head::of_fields(&fields(value))))
+    command.arg(context.keys.head()).arg(&head::FIELDS);
+    Ok(judge(context.link.run(&command).await)?.ok().and_then(|value| head::of_fields(&fields(value))))
 }
 
 /// How many receipts each bucket held when the head was at `seq`.
@@ -337,21 +338,21 @@ pub(super) struct Sizes {
 }
 
 /// Counts every bucket that the journal so far names, at one seq.
-pub(super) async fn sizes(room: &mut Room<'_>, receipts: &Receipts) -> Result<Sizes, Failure> {
+pub(super) async fn sizes(context: &mut AuditContext<'_>, receipts: &Receipts) -> Result<Sizes, Failure> {
     let mut buckets: Vec<Bucket> = receipts.counts.keys().copied().chain([Bucket::Kept]).collect();
     buckets.sort_unstable();
     buckets.dedup();
     let mut pipeline = Pipeline::new();
-    pipeline.cmd("HMGET").arg(room.keys.head()).arg(&head::FIELDS);
+    pipeline.cmd("HMGET").arg(context.keys.head()).arg(&head::FIELDS);
     for bucket in &buckets {
-        pipeline.cmd("HLEN").arg(room.keys.receipts(*bucket));
+        pipeline.cmd("HLEN").arg(context.keys.receipts(*bucket));
     }
-    pipeline.cmd("HMGET").arg(room.keys.head()).arg(&head::FIELDS);
+    pipeline.cmd("HMGET").arg(context.keys.head()).arg(&head::FIELDS);
     let mut last = None;
     // A pipeline is no transaction, but seldom interrupted: equal heads before and after are one instant.
     for _ in 0..TRIES {
         let mut replies = Vec::with_capacity(pipeline.len());
-        for reply in room.link.run_pipeline(&pipeline).await? {
+        for reply in context.link.run_pipeline(&pipeline).await? {
             replies.push(judge(reply)?.unwrap_or(Value::Nil));
         }
         let head = |value: Option<Value>| value.and_then(|value| head::of_fields(&fields(value)));
@@ -373,13 +374,13 @@ pub(super) async fn sizes(room: &mut Room<'_>, receipts: &Receipts) -> Result<Si
             });
         }
     }
-    room.findings.checked.in_progress += buckets.len() as u64;
+    context.findings.checked.in_progress += buckets.len() as u64;
     Ok(Sizes { seq: last.as_ref().map_or(0, |head| head.seq), head: last, sizes: Vec::new() })
 }
 
 /// Compares the counts with the journal's, the replay being where they were taken.
 pub(super) async fn compare_sizes(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     receipts: &Receipts,
     sizes: &Sizes,
 ) -> Result<(), Failure> {
@@ -396,10 +397,10 @@ pub(super) async fn compare_sizes(
             continue;
         }
         named += 1;
-        let is_named = size > expected && named <= NAMED_BUCKETS_MAX && name_surplus(room, bucket).await?;
+        let is_named = size > expected && named <= NAMED_BUCKETS_MAX && name_surplus(context, bucket).await?;
         if !is_named {
             let what = "the bucket has another number of receipts than the journal has ids for it";
-            room.findings.violation(Check::G4, bucket_name(bucket), &[], expected, size, what);
+            context.findings.violation(Check::G4, bucket_name(bucket), &[], expected, size, what);
         }
     }
     Ok(())
@@ -407,9 +408,9 @@ pub(super) async fn compare_sizes(
 
 /// Names the receipts of a bucket whose ids the journal does not have; false if there are none (any more).
 /// Holds eight bytes for each id of that bucket.
-pub(super) async fn name_surplus(room: &mut Room<'_>, bucket: Bucket) -> Result<bool, Failure> {
-    let weigher = Weigher::fresh();
-    let weigh = |id: &[u8]| weigher.weight_of(id) as u64;
+pub(super) async fn name_surplus(context: &mut AuditContext<'_>, bucket: Bucket) -> Result<bool, Failure> {
+    let multiset = MultisetHash::fresh();
+    let weigh = |id: &[u8]| multiset.weight_of(id) as u64;
     let mut known = HashSet::new();
     let mut seq = 0;
     let keep = |line: Line| {
@@ -419,15 +420,15 @@ pub(super) async fn name_surplus(room: &mut Room<'_>, bucket: Bucket) -> Result<
         seq = line.seq;
         true
     };
-    each_line(room.link, room.keys, keep).await?;
+    each_line(context.link, context.keys, keep).await?;
     let mut found_any = false;
     let mut cursor = b"0".to_vec();
     let mut told = HashSet::new();
     loop {
         let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.cmd("HSCAN").arg(room.keys.receipts(bucket)).arg(&cursor).arg("COUNT").arg(SCAN_COUNT);
-        pipeline.cmd("HGET").arg(room.keys.head()).arg("seq");
-        let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+        pipeline.cmd("HSCAN").arg(context.keys.receipts(bucket)).arg(&cursor).arg("COUNT").arg(SCAN_COUNT);
+        pipeline.cmd("HGET").arg(context.keys.head()).arg("seq");
+        let mut replies = context.link.run_pipeline(&pipeline).await?.into_iter();
         let (Some(page), Some(head)) = (replies.next(), replies.next()) else {
             return Err(Failure::unknown("a reply is missing"));
         };
@@ -435,7 +436,7 @@ pub(super) async fn name_surplus(room: &mut Room<'_>, bucket: Bucket) -> Result<
         let head = judge(head)?.ok().and_then(|value| number(&field(value))).unwrap_or_default();
         let (next, items) = scanned(page);
         for (id, receipt) in pairs(items) {
-            if known.contains(&weigh(&id)) || room.findings.is_full() || !told.insert(weigh(&id)) {
+            if known.contains(&weigh(&id)) || context.findings.is_full() || !told.insert(weigh(&id)) {
                 continue;
             }
             // Decided since the journal was read. Not looked up one by one: beside workers this must be
@@ -448,7 +449,14 @@ pub(super) async fn name_surplus(room: &mut Room<'_>, bucket: Bucket) -> Result<
             let resource = format!("receipt:{}", String::from_utf8_lossy(&id));
             let positions: Vec<u64> = named.into_iter().collect();
             let what = "a receipt without a line: the id would be answered for what never happened";
-            room.findings.violation(Check::G4, resource, &positions, "nothing", shown(&Some(receipt)), what);
+            context.findings.violation(
+                Check::G4,
+                resource,
+                &positions,
+                "nothing",
+                shown(&Some(receipt)),
+                what,
+            );
         }
         if next == b"0" {
             return Ok(found_any);

@@ -294,7 +294,7 @@ impl Plan<'_> {
             self.hold(link, proof, &id).await?;
         }
         let key = self.keys.payouts();
-        Ok(self.strays(link, key, "payouts", &members).await?)
+        Ok(self.unknown(link, key, "payouts", &members).await?)
     }
 
     async fn resources(&mut self, link: &mut Link, proof: &Proof) -> Result<(), Failure> {
@@ -311,11 +311,11 @@ impl Plan<'_> {
                 self.writes.push(Write::Add { key, score: 0, member });
             }
         }
-        self.strays(link, self.keys.resources(), "resources", &proved).await
+        self.unknown(link, self.keys.resources(), "resources", &proved).await
     }
 
     /// Takes members out that nothing proves.
-    async fn strays(
+    async fn unknown(
         &mut self,
         link: &mut Link,
         key: String,

@@ -12,15 +12,15 @@ use tollgate::kinds::{Event, Fields};
 use tollgate::partition::Partition;
 use tollgate::resource::Resource;
 
-use super::context::{Progress, Room};
+use super::context::{AuditContext, Progress};
 use super::head::Head;
-use super::holders::Weigher;
+use super::holders::MultisetHash;
 use super::model::Model;
 use super::read::damage;
-use super::receipts::{Duty, Receipts};
+use super::receipts::{ReceiptRule, Receipts};
 use super::report::{Check, Position};
 use super::rules;
-use super::state::Claims;
+use super::state::Observed;
 
 /// Entries of one page: one reply of a few hundred kilobytes when batches are full.
 const PAGE: usize = 200;
@@ -28,9 +28,9 @@ const PAGE: usize = 200;
 /// What one partition's journal says, as far as it was read.
 pub(super) struct Replay {
     pub(super) model: Model,
-    pub(super) weigher: Weigher,
+    pub(super) multiset: MultisetHash,
     pub(super) receipts: Receipts,
-    pub(super) claims: Claims,
+    pub(super) observed: Observed,
     /// The last line, and the hash of its entry.
     pub(super) seq: u64,
     pub(super) hash: String,
@@ -47,9 +47,9 @@ impl Replay {
         expect.sort_by_key(|position| std::cmp::Reverse(position.seq));
         Self {
             model: Model::default(),
-            weigher: Weigher::fresh(),
+            multiset: MultisetHash::fresh(),
             receipts: Receipts::new(head),
-            claims: Claims::default(),
+            observed: Observed::default(),
             seq: 0,
             hash: String::new(),
             overtaken: 0,
@@ -59,15 +59,15 @@ impl Replay {
     }
 
     /// Replays all entries that end at or before `seq`.
-    pub(super) async fn run_to(&mut self, room: &mut Room<'_>, seq: u64) -> Result<(), Failure> {
-        self.expectations(room);
+    pub(super) async fn run_to(&mut self, context: &mut AuditContext<'_>, seq: u64) -> Result<(), Failure> {
+        self.expectations(context);
         let mut more = true;
         while more {
-            let page = match journal::page(room.link, room.keys, self.after.as_deref(), PAGE).await {
+            let page = match journal::page(context.link, context.keys, self.after.as_deref(), PAGE).await {
                 Ok(page) => page,
                 Err(failure) => {
                     let found = damage(failure)?;
-                    room.findings.violation(
+                    context.findings.violation(
                         Check::G9,
                         "journal",
                         &[],
@@ -86,11 +86,11 @@ impl Replay {
                         more = false;
                         break;
                     }
-                    Ok(entry) => self.entry(room, entry),
+                    Ok(entry) => self.entry(context, entry),
                     Err(JournalDamage { entry, what }) => {
                         let positions: Vec<u64> =
                             entry.split('-').next().and_then(|seq| seq.parse().ok()).into_iter().collect();
-                        room.findings.violation(
+                        context.findings.violation(
                             Check::G9,
                             "journal",
                             &positions,
@@ -102,13 +102,13 @@ impl Replay {
                     }
                 }
             }
-            self.receipts.flush_if_many(room).await?;
-            (room.progress)(Progress { partition: room.partition.number(), seq: self.seq, of: seq });
+            self.receipts.flush_if_many(context).await?;
+            (context.progress)(Progress { partition: context.partition.number(), seq: self.seq, of: seq });
         }
-        self.receipts.flush(room).await
+        self.receipts.flush(context).await
     }
 
-    fn entry(&mut self, room: &mut Room<'_>, entry: Entry) {
+    fn entry(&mut self, context: &mut AuditContext<'_>, entry: Entry) {
         let (first, next) = (entry.seq_first(), self.seq + 1);
         // A note behind the first half of its stream id names the last line before it, and has none itself.
         let is_contiguous = first == next && (entry.seq_last >= next || entry.note.is_some());
@@ -120,12 +120,12 @@ impl Replay {
             } else {
                 "an entry has more lines than its place allows"
             };
-            room.findings.violation(Check::G9, "journal", &[next, entry.seq_last], expected, found, what);
+            context.findings.violation(Check::G9, "journal", &[next, entry.seq_last], expected, found, what);
         } else {
             let expected = entry.expected_hash(&self.hash);
             if expected != entry.hash {
                 let what = "this entry, its hash, or the hash of the entry before it was changed";
-                room.findings.violation(
+                context.findings.violation(
                     Check::G9,
                     "journal",
                     &[first, entry.seq_last],
@@ -135,13 +135,13 @@ impl Replay {
                 );
             }
         }
-        room.findings.checked.entries += 1;
+        context.findings.checked.entries += 1;
         for line in entry.each_line() {
             match line {
-                Ok(line) => self.line(room, line, is_contiguous),
+                Ok(line) => self.line(context, line, is_contiguous),
                 Err(damage) => {
                     let expected = "a line that settle wrote";
-                    room.findings.violation(
+                    context.findings.violation(
                         Check::G9,
                         "journal",
                         &[entry.seq_last],
@@ -152,21 +152,21 @@ impl Replay {
                 }
             }
         }
-        self.overtaken(room, &entry);
+        self.overtaken(context, &entry);
         self.after = Some(entry.stream_id());
         self.seq = entry.seq_last;
         self.hash = entry.hash;
-        self.expectations(room);
+        self.expectations(context);
     }
 
     /// A parked job goes with a decision only if that decided the request that waited.
-    fn overtaken(&mut self, room: &mut Room<'_>, entry: &Entry) {
+    fn overtaken(&mut self, context: &mut AuditContext<'_>, entry: &Entry) {
         for overtaken in entry.overtaken() {
             self.overtaken += 1;
             let Some(Overtaken { id, fingerprint }) = overtaken else {
                 let (expected, found) = ("ids and fingerprints", format!("{:?}", entry.overtaken_text));
                 let what = "the parked jobs that went with the decisions cannot be read";
-                room.findings.violation(Check::G9, "journal", &[entry.seq_last], expected, found, what);
+                context.findings.violation(Check::G9, "journal", &[entry.seq_last], expected, found, what);
                 continue;
             };
             let decided = entry.each_line().flatten().find(|line| line.id == id);
@@ -175,7 +175,7 @@ impl Replay {
                 let positions: Vec<u64> = decided.iter().map(|line| line.seq).collect();
                 let found = found.unwrap_or_else(|| "no decision".to_owned());
                 let what = "a parked job is gone that nobody discarded: its id was taken by another request";
-                room.findings.violation(
+                context.findings.violation(
                     Check::G5,
                     format!("parked:{id}"),
                     &positions,
@@ -187,18 +187,25 @@ impl Replay {
         }
     }
 
-    fn line(&mut self, room: &mut Room<'_>, line: Line, is_contiguous: bool) {
-        room.findings.checked.lines += 1;
-        room.findings.asked_by(&line.by);
+    fn line(&mut self, context: &mut AuditContext<'_>, line: Line, is_contiguous: bool) {
+        context.findings.checked.lines += 1;
+        context.findings.asked_by(&line.by);
         let resource = line.event.resource();
-        let home = Partition::of(resource.id(), room.tollgate.partitions());
-        if home != room.partition {
+        let home = Partition::of(resource.id(), context.tollgate.partitions());
+        if home != context.partition {
             let what = "a line of a resource of another partition";
-            room.findings.violation(Check::G9, resource.to_string(), &[line.seq], home, room.partition, what);
+            context.findings.violation(
+                Check::G9,
+                resource.to_string(),
+                &[line.seq],
+                home,
+                context.partition,
+                what,
+            );
         }
-        let duty = Duty::of(&line, &self.model);
-        let weigher = &self.weigher;
-        if let Some(decision) = rules::apply(&mut self.model, &line, &|customer| weigher.weight(customer)) {
+        let rule = ReceiptRule::of(&line, &self.model);
+        let multiset = &self.multiset;
+        if let Some(decision) = rules::apply(&mut self.model, &line, &|customer| multiset.weight(customer)) {
             let check = match resource {
                 Resource::Campaign(_) => Check::G1,
                 Resource::Account(_) if matches!(line.event, Event::Payout(_)) => Check::G14,
@@ -215,28 +222,28 @@ impl Replay {
             let (expected, found) = (said(decision.code, decision.after), said(line.code, line.after));
             let by = if line.by.is_empty() { String::new() } else { format!(" (by {})", line.by) };
             let what = format!("job {}{by} was decided otherwise than the lines before it demand", line.id);
-            room.findings.violation(check, resource.to_string(), &[line.seq], expected, found, what);
+            context.findings.violation(check, resource.to_string(), &[line.seq], expected, found, what);
         } else if line.code == Code::PaidAfterVoid {
             let what = format!("the gateway paid {} after its money had gone back", line.id);
             let (expected, found) = ("paid or given back, not both", line.code);
-            room.findings.violation(Check::G28, resource.to_string(), &[line.seq], expected, found, what);
+            context.findings.violation(Check::G28, resource.to_string(), &[line.seq], expected, found, what);
         }
-        self.claims.resolve(room.findings, &self.model, &line);
-        if let Some(duty) = duty {
-            self.receipts.push(line.id, line.seq, line.code, duty, is_contiguous);
+        self.observed.resolve(context.findings, &self.model, &line);
+        if let Some(rule) = rule {
+            self.receipts.push(line.id, line.seq, line.code, rule, is_contiguous);
         }
     }
 
     /// Checks the receipts of the payouts that are open: the last line of their ids is the last so far.
-    pub(super) async fn open_payouts(&mut self, room: &mut Room<'_>) -> Result<(), Failure> {
+    pub(super) async fn open_payouts(&mut self, context: &mut AuditContext<'_>) -> Result<(), Failure> {
         for (id, hold) in &self.model.holds {
-            self.receipts.push(id.clone(), hold.seq, hold.state, Duty::Open(hold.fingerprint), true);
+            self.receipts.push(id.clone(), hold.seq, hold.state, ReceiptRule::Open(hold.fingerprint), true);
         }
-        self.receipts.flush(room).await
+        self.receipts.flush(context).await
     }
 
     /// Judges the expectations at this position, and those that the replay has passed.
-    fn expectations(&mut self, room: &mut Room<'_>) {
+    fn expectations(&mut self, context: &mut AuditContext<'_>) {
         while let Some(position) = self.expect.pop_if(|position| position.seq <= self.seq) {
             if position.seq != self.seq || position.hash != self.hash {
                 let found = match position.seq == self.seq {
@@ -244,39 +251,53 @@ impl Replay {
                     false => format!("an entry that ends at {}", self.seq),
                 };
                 let what = "timeline_regressed: the history is another one than the one that was audited";
-                room.findings.violation(Check::G13, "journal", &[position.seq], position.hash, found, what);
+                context.findings.violation(
+                    Check::G13,
+                    "journal",
+                    &[position.seq],
+                    position.hash,
+                    found,
+                    what,
+                );
             }
         }
     }
 
     /// After the last entry: compares with the head, and judges what nothing has answered.
-    pub(super) fn finish(&mut self, room: &mut Room<'_>, head: Option<&Head>) {
-        room.findings.head(self.seq, &self.hash);
-        room.findings.checked.campaigns += self.model.campaigns.len() as u64;
-        room.findings.checked.accounts += self.model.accounts.len() as u64;
-        room.findings.checked.holds += self.model.holds.len() as u64;
+    pub(super) fn finish(&mut self, context: &mut AuditContext<'_>, head: Option<&Head>) {
+        context.findings.head(self.seq, &self.hash);
+        context.findings.checked.campaigns += self.model.campaigns.len() as u64;
+        context.findings.checked.accounts += self.model.accounts.len() as u64;
+        context.findings.checked.holds += self.model.holds.len() as u64;
         if let Some(head) = head {
             let positions = [head.seq, self.seq];
             if head.seq != self.seq {
                 let (expected, found) = (format!("seq {}", self.seq), format!("seq {}", head.seq));
                 let what = "the head names another seq than the journal's last entry";
-                room.findings.violation(Check::G9, "head", &positions, expected, found, what);
+                context.findings.violation(Check::G9, "head", &positions, expected, found, what);
             } else if head.hash != self.hash {
                 let what = "the head names another hash than the journal's last entry";
-                room.findings.violation(Check::G9, "head", &positions[..1], &self.hash, &head.hash, what);
+                context.findings.violation(Check::G9, "head", &positions[..1], &self.hash, &head.hash, what);
             } else if head.overtaken.is_some_and(|overtaken| overtaken != self.overtaken) {
                 let (expected, found) = (self.overtaken, head.overtaken.unwrap_or_default());
                 let what =
                     "the head counts other parked jobs that went with a decision than the journal names";
-                room.findings.violation(Check::G10, "head", &positions[..1], expected, found, what);
+                context.findings.violation(Check::G10, "head", &positions[..1], expected, found, what);
             }
         }
         for position in std::mem::take(&mut self.expect) {
             let lost = position.seq - self.seq;
             let (expected, found) = (format!("seq {}", position.seq), format!("seq {}", self.seq));
             let what = format!("timeline_regressed: {lost} lines are lost");
-            room.findings.violation(Check::G13, "journal", &[self.seq, position.seq], expected, found, what);
+            context.findings.violation(
+                Check::G13,
+                "journal",
+                &[self.seq, position.seq],
+                expected,
+                found,
+                what,
+            );
         }
-        self.claims.unresolved(room.findings, &self.model);
+        self.observed.unresolved(context.findings, &self.model);
     }
 }

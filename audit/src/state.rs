@@ -18,7 +18,7 @@ use tollgate::kinds::Fields;
 use tollgate::link::Link;
 use tollgate::resource::Resource;
 
-use super::context::Room;
+use super::context::AuditContext;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
 use super::read::{Field, field, fields, judge, number, pairs, scanned, shown};
 use super::report::{Check, Findings};
@@ -26,9 +26,9 @@ use super::report::{Check, Findings};
 /// Resources of one pipeline.
 const CHUNK: usize = 500;
 
-/// What was read of resources that are newer than the replay, by their name (see [`Subject`]).
+/// What was read of resources that are newer than the replay, by their name (see [`AuditedKey`]).
 #[derive(Default)]
-pub(super) struct Claims {
+pub(super) struct Observed {
     values: HashMap<String, (u64, Vec<Field>)>,
     /// Holds that were not there, or not in `payouts`: they have ended since the replay, or are damage.
     gone: Vec<(JobId, &'static str)>,
@@ -48,12 +48,12 @@ struct Expected {
 
 /// What has a key of its own; shown as `campaign:<id>`, `account:<id>` or `hold:<id>`.
 #[derive(Clone, Copy)]
-enum Subject<'a> {
+enum AuditedKey<'a> {
     Resource(Resource<'a>),
     Hold(&'a JobId),
 }
 
-impl std::fmt::Display for Subject<'_> {
+impl std::fmt::Display for AuditedKey<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Resource(resource) => write!(f, "{resource}"),
@@ -62,7 +62,7 @@ impl std::fmt::Display for Subject<'_> {
     }
 }
 
-impl Subject<'_> {
+impl AuditedKey<'_> {
     fn key(self, keys: &Keys) -> String {
         match self {
             Self::Resource(resource) => keys.resource(resource),
@@ -91,16 +91,16 @@ impl Subject<'_> {
     }
 }
 
-impl Claims {
+impl Observed {
     /// Compares what was claimed for this line's seq, now that the model has taken the line over.
     pub(super) fn resolve(&mut self, findings: &mut Findings, model: &Model, line: &Line) {
         if self.values.is_empty() && self.holders.is_empty() {
             return;
         }
         let resource = line.event.resource();
-        self.resolve_one(findings, model, line.seq, Subject::Resource(resource));
+        self.resolve_one(findings, model, line.seq, AuditedKey::Resource(resource));
         if line.event.is_of_payout() {
-            self.resolve_one(findings, model, line.seq, Subject::Hold(&line.id));
+            self.resolve_one(findings, model, line.seq, AuditedKey::Hold(&line.id));
         }
         if let Resource::Campaign(id) = resource {
             let name = resource.to_string();
@@ -112,7 +112,7 @@ impl Claims {
         }
     }
 
-    fn resolve_one(&mut self, findings: &mut Findings, model: &Model, seq: u64, subject: Subject<'_>) {
+    fn resolve_one(&mut self, findings: &mut Findings, model: &Model, seq: u64, subject: AuditedKey<'_>) {
         let name = subject.to_string();
         if self.values.get(&name).is_some_and(|(claimed, _)| *claimed == seq)
             && let Some((_, found)) = self.values.remove(&name)
@@ -219,82 +219,82 @@ fn check_of(field: &str) -> Check {
 }
 
 /// Reads everything that the model has, and compares what is not newer than the replay.
-pub(super) async fn read_all(room: &mut Room<'_>, model: &Model) -> Result<Claims, Failure> {
-    let mut claims = Claims::default();
+pub(super) async fn read_all(context: &mut AuditContext<'_>, model: &Model) -> Result<Observed, Failure> {
+    let mut observed = Observed::default();
     let campaigns = model.campaigns.keys().map(Resource::Campaign);
-    let resources = campaigns.chain(model.accounts.keys().map(Resource::Account)).map(Subject::Resource);
-    let mut subjects = resources.chain(model.holds.keys().map(Subject::Hold)).peekable();
+    let resources = campaigns.chain(model.accounts.keys().map(Resource::Account)).map(AuditedKey::Resource);
+    let mut subjects = resources.chain(model.holds.keys().map(AuditedKey::Hold)).peekable();
     while subjects.peek().is_some() {
-        let chunk: Vec<Subject<'_>> = subjects.by_ref().take(CHUNK).collect();
-        read_chunk(room, model, &chunk, &mut claims).await?;
+        let chunk: Vec<AuditedKey<'_>> = subjects.by_ref().take(CHUNK).collect();
+        read_chunk(context, model, &chunk, &mut observed).await?;
     }
-    Ok(claims)
+    Ok(observed)
 }
 
 async fn read_chunk(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     model: &Model,
-    chunk: &[Subject<'_>],
-    claims: &mut Claims,
+    chunk: &[AuditedKey<'_>],
+    observed: &mut Observed,
 ) -> Result<(), Failure> {
     let mut pipeline = Pipeline::with_capacity(2 * chunk.len());
     for subject in chunk {
         let names: &[&str] = match subject {
-            Subject::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
-            Subject::Resource(Resource::Account(_)) => &ACCOUNT_FIELDS,
-            Subject::Hold(_) => &HOLD_FIELDS,
+            AuditedKey::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
+            AuditedKey::Resource(Resource::Account(_)) => &ACCOUNT_FIELDS,
+            AuditedKey::Hold(_) => &HOLD_FIELDS,
         };
-        pipeline.cmd("HMGET").arg(subject.key(room.keys)).arg(names);
+        pipeline.cmd("HMGET").arg(subject.key(context.keys)).arg(names);
         match subject {
-            Subject::Resource(resource) => {
-                pipeline.cmd("ZSCORE").arg(room.keys.resources()).arg(resource.to_string());
+            AuditedKey::Resource(resource) => {
+                pipeline.cmd("ZSCORE").arg(context.keys.resources()).arg(resource.to_string());
             }
-            Subject::Hold(id) => {
+            AuditedKey::Hold(id) => {
                 let account = model.holds.get(id).map(|hold| hold.account.as_str()).unwrap_or_default();
-                pipeline.cmd("ZSCORE").arg(room.keys.payouts()).arg(format!("{account}\t{id}"));
+                pipeline.cmd("ZSCORE").arg(context.keys.payouts()).arg(format!("{account}\t{id}"));
             }
         }
     }
-    let mut replies = room.link.run_pipeline(&pipeline).await?.into_iter();
+    let mut replies = context.link.run_pipeline(&pipeline).await?.into_iter();
     for subject in chunk {
         let (Some(values), Some(index)) = (replies.next(), replies.next()) else {
             return Err(Failure::unknown("a reply is missing"));
         };
         let Some(expected) = subject.expected(model) else { continue };
         let (name, positions) = (subject.to_string(), [expected.seq]);
-        // Of another type, an index holds nothing; that it cannot be read is told by `index_strays`.
+        // Of another type, an index holds nothing; that it cannot be read is told by `index_unknown`.
         let is_indexed = judge(index)?.is_ok_and(|score| score != Value::Nil);
         match (judge(values)?, subject) {
             (Ok(value), _) => {
                 let found = fields(value);
                 match (found.last().and_then(number), subject) {
                     (Some(seq), _) if seq > expected.seq => {
-                        _ = claims.values.insert(name.clone(), (seq, found))
+                        _ = observed.values.insert(name.clone(), (seq, found))
                     }
-                    (None, Subject::Hold(id)) if found.iter().all(Option::is_none) => {
-                        claims.gone.push(((*id).clone(), "the payout is open, but its hold is gone"));
+                    (None, AuditedKey::Hold(id)) if found.iter().all(Option::is_none) => {
+                        observed.gone.push(((*id).clone(), "the payout is open, but its hold is gone"));
                     }
-                    _ => compare(room.findings, &name, &expected, &found),
+                    _ => compare(context.findings, &name, &expected, &found),
                 }
             }
             (Err(found), _) => {
                 let check = check_of(expected.names.first().copied().unwrap_or_default());
                 let what = "its key cannot be read";
-                room.findings.violation(check, name.as_str(), &positions, "a hash", found, what);
+                context.findings.violation(check, name.as_str(), &positions, "a hash", found, what);
             }
         }
         match subject {
             _ if is_indexed => {}
-            Subject::Hold(id) => {
-                claims.gone.push((
+            AuditedKey::Hold(id) => {
+                observed.gone.push((
                     (*id).clone(),
                     "the payout is open, but not in payouts: nobody would go on with it",
                 ));
             }
-            Subject::Resource(_) => {
+            AuditedKey::Resource(_) => {
                 let (expected, found) = ("a member of resources", "no member of resources");
                 let what = "the journal says that it exists, but it is not in the index";
-                room.findings.violation(Check::G9, name, &positions, expected, found, what);
+                context.findings.violation(Check::G9, name, &positions, expected, found, what);
             }
         }
     }
@@ -302,50 +302,53 @@ async fn read_chunk(
 }
 
 /// Names in the index, and open payouts in `payouts`, that the journal does not have so far.
-pub(super) async fn index_strays(room: &mut Room<'_>, model: &Model) -> Result<Strays, Failure> {
-    let (resources, payouts) = (room.keys.resources(), room.keys.payouts());
-    let names = scan(room, &resources, "index", |member| !is_known(model, member)).await?;
-    let payouts = scan(room, &payouts, "payouts", |member| open_payout(model, member).is_none()).await?;
-    Ok(Strays { names, payouts })
+pub(super) async fn index_unknown(
+    context: &mut AuditContext<'_>,
+    model: &Model,
+) -> Result<UnknownKeys, Failure> {
+    let (resources, payouts) = (context.keys.resources(), context.keys.payouts());
+    let names = scan(context, &resources, "index", |member| !is_known(model, member)).await?;
+    let payouts = scan(context, &payouts, "payouts", |member| open_payout(model, member).is_none()).await?;
+    Ok(UnknownKeys { names, payouts })
 }
 
 /// Members of the two indexes that the replay did not know when they were read.
-pub(super) struct Strays {
+pub(super) struct UnknownKeys {
     names: Vec<String>,
     payouts: Vec<String>,
 }
 
 /// The members of a sorted set that are strange, each once.
 async fn scan(
-    room: &mut Room<'_>,
+    context: &mut AuditContext<'_>,
     key: &str,
     name: &str,
     is_strange: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, Failure> {
-    let mut strays = Vec::new();
+    let mut unknown = Vec::new();
     let mut cursor = b"0".to_vec();
     loop {
         let mut command = redis::cmd("ZSCAN");
         command.arg(key).arg(&cursor).arg("COUNT").arg(1000);
-        let value = match judge(room.link.run(&command).await)? {
+        let value = match judge(context.link.run(&command).await)? {
             Ok(value) => value,
             Err(found) => {
                 let what = "it cannot be read";
-                room.findings.violation(Check::G9, name, &[], "a sorted set", found, what);
-                return Ok(strays);
+                context.findings.violation(Check::G9, name, &[], "a sorted set", found, what);
+                return Ok(unknown);
             }
         };
         let (next, items) = scanned(value);
         for (member, _) in pairs(items) {
             let member = String::from_utf8_lossy(&member).into_owned();
             if is_strange(&member) {
-                strays.push(member);
+                unknown.push(member);
             }
         }
         if next == b"0" {
-            strays.sort_unstable();
-            strays.dedup();
-            return Ok(strays);
+            unknown.sort_unstable();
+            unknown.dedup();
+            return Ok(unknown);
         }
         cursor = next;
     }
@@ -372,25 +375,25 @@ fn is_known(model: &Model, name: &str) -> bool {
 }
 
 /// Tells the members that no line explains, now that the replay has gone on.
-pub(super) async fn judge_strays(
-    room: &mut Room<'_>,
+pub(super) async fn judge_unknown(
+    context: &mut AuditContext<'_>,
     model: &Model,
     replayed: u64,
-    strays: Strays,
+    unknown: UnknownKeys,
 ) -> Result<(), Failure> {
-    for name in unexplained(room.link, room.keys, (model, replayed), strays.names).await? {
+    for name in unexplained(context.link, context.keys, (model, replayed), unknown.names).await? {
         let what = "a name in the index that the journal does not know";
-        room.findings.violation(Check::G9, name, &[], "nothing", "a member of resources", what);
+        context.findings.violation(Check::G9, name, &[], "nothing", "a member of resources", what);
     }
-    for member in strays.payouts {
+    for member in unknown.payouts {
         // It was there before the replay went on: if it is there still, it was open all the time.
         let mut command = redis::cmd("ZSCORE");
-        command.arg(room.keys.payouts()).arg(&member);
-        let is_there = judge(room.link.run(&command).await)?.is_ok_and(|score| score != Value::Nil);
+        command.arg(context.keys.payouts()).arg(&member);
+        let is_there = judge(context.link.run(&command).await)?.is_ok_and(|score| score != Value::Nil);
         if is_there && open_payout(model, &member).is_none() {
             let what = "a payout that the journal does not know as open";
             let name = format!("hold:{}", member.split_once('\t').map_or(member.as_str(), |(_, id)| id));
-            room.findings.violation(Check::G14, name, &[], "nothing", "a member of payouts", what);
+            context.findings.violation(Check::G14, name, &[], "nothing", "a member of payouts", what);
         }
     }
     Ok(())
@@ -405,12 +408,12 @@ pub(super) async fn unexplained(
     (model, replayed): (&Model, u64),
     names: Vec<String>,
 ) -> Result<Vec<String>, Failure> {
-    let mut strays: Vec<String> = names.into_iter().filter(|name| !is_known(model, name)).collect();
-    if strays.is_empty() {
-        return Ok(strays);
+    let mut unknown: Vec<String> = names.into_iter().filter(|name| !is_known(model, name)).collect();
+    if unknown.is_empty() {
+        return Ok(unknown);
     }
-    let mut pipeline = Pipeline::with_capacity(strays.len() + 1);
-    for name in &strays {
+    let mut pipeline = Pipeline::with_capacity(unknown.len() + 1);
+    for name in &unknown {
         // Another name has no key of ours: that of the head stands for it, with a field it does not have.
         let (key, field) = match key_of(keys, name) {
             Some(key) => (key, "seq"),
@@ -425,14 +428,14 @@ pub(super) async fn unexplained(
     }
     let head = numbers.pop().flatten().unwrap_or_default();
     let mut found = numbers.chunks(2);
-    strays.retain(|name| {
+    unknown.retain(|name| {
         let (seq, exists) = found.next().map_or((None, None), |found| (found[0], found[1]));
         let is_newer = seq.is_some_and(|seq| seq > replayed && seq <= head);
         // Only holds go away again.
         let has_ended = exists == Some(0) && name.starts_with("hold:");
         !is_newer && !has_ended
     });
-    Ok(strays)
+    Ok(unknown)
 }
 
 fn key_of(keys: &Keys, name: &str) -> Option<String> {

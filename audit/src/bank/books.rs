@@ -93,7 +93,7 @@ pub(super) struct Ledger(Vec<Payment>);
 pub(super) struct Bank {
     pub(super) payouts: BTreeMap<PayoutName, Known>,
     /// Payments that belong to no payout of ours, although their key says that they should.
-    pub(super) strays: Vec<Payment>,
+    pub(super) unknown: Vec<Payment>,
     /// Lines whose key belongs to another namespace.
     pub(super) others: u64,
 }
@@ -163,7 +163,7 @@ impl Ledger {
                 None if journal.payouts.contains_key(&name) => name,
                 None => {
                     if line.outcome == Outcome::Paid {
-                        bank.strays.push(line);
+                        bank.unknown.push(line);
                     }
                     continue;
                 }
