@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use redis::{Cmd, Connection};
 
 use crate::cost::Cost;
-use crate::gate::Workload;
+use crate::fixture::Workload;
 use crate::private::Private;
 use crate::process;
 

@@ -7,7 +7,7 @@
 mod bank;
 mod cost;
 mod delay;
-mod gate;
+mod fixture;
 mod limit;
 mod machine;
 mod ours;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::cost::Cost;
-use crate::gate::{Gate, Workload};
+use crate::fixture::{Fixture, Workload};
 use crate::private::Private;
 use crate::process::{Worker, children_cpu};
 
@@ -19,9 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Loads `jobs` into a fresh server and drains them with this many worker processes.
 pub(crate) fn drain(workload: Workload, jobs: u64, workers: usize) -> Result<Cost> {
     let mut private = Private::start()?;
-    let mut gate = Gate::open(&private, workload)?;
-    gate.load(workload, jobs)?;
-    let (head, journal) = (gate.keys().head(), gate.keys().journal());
+    let mut fixture = Fixture::open(&private, workload)?;
+    fixture.load(workload, jobs)?;
+    let (head, journal) = (fixture.keys().head(), fixture.keys().journal());
     let logs = tempfile::tempdir()?;
     let seq_before = seq(&mut private, &head)?;
     let (redis_before, workers_before) = (private.cpu()?, children_cpu()?);

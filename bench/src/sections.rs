@@ -16,7 +16,7 @@ mod peers;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::gate::{ACCOUNTS, Workload};
+use crate::fixture::{ACCOUNTS, Workload};
 use crate::report::Row;
 use crate::scale::Scale;
 

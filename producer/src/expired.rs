@@ -13,9 +13,9 @@ use crate::output::{hint, warn};
 pub(crate) async fn warn_if_young(tollgate: &Tollgate, link: &mut Link, id: &JobId) {
     let Bucket::Hour(hour) = id.bucket() else { return };
     let Ok(now) = tollgate.now(link).await else { return };
-    let signpost = Tollgate::signpost(tollgate.server(), tollgate.namespace()).await;
-    let Ok(Some(signpost)) = signpost else { return };
-    let retention_ms = u64::try_from(signpost.parameters.retention.as_millis()).unwrap_or(u64::MAX);
+    let meta = Tollgate::meta(tollgate.server(), tollgate.namespace()).await;
+    let Ok(Some(meta)) = meta else { return };
+    let retention_ms = u64::try_from(meta.parameters.retention.as_millis()).unwrap_or(u64::MAX);
     // The bucket's last moment: the floor passes whole hours.
     let end_ms = hour.saturating_add(1).saturating_mul(HOUR_MS);
     if end_ms.saturating_add(retention_ms) > now.ms() {

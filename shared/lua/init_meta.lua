@@ -1,5 +1,5 @@
 #!lua
--- init_meta: the signpost of a namespace, written before its heads (initialising) and after them (ready).
+-- init_meta: what a namespace says of itself, written before its heads (initialising) and after them (ready).
 --
 -- KEYS     meta
 -- ARGV     nonce state partitions retention_ms identity tags; state is initialising or ready,

@@ -121,7 +121,7 @@ mod tollgate;
 pub use client::{Builder, Decision, Error};
 pub use tollgate::{Init, OpenError, RETENTION_DEFAULT, Tollgate};
 #[doc(hidden)]
-pub use tollgate::{Packed, Signpost};
+pub use tollgate::{NamespaceMeta, Packed};
 
 pub use connection::{connect, failure};
 pub use procedures::codes;

@@ -57,14 +57,14 @@ mod look;
 #[cfg(test)]
 mod model;
 mod node;
+mod node_attempt;
 mod nodes;
 mod options;
 mod queue;
 mod quorum;
-mod seat;
 mod token;
 
-pub use error::{Against, BrokenNode, LockError, Lost, LostCause, TakenNode, WorkError};
+pub use error::{BrokenNode, LockError, Lost, LostCause, NotGranted, TakenNode, WorkError};
 pub use guarded::{Fence, FenceError, FenceTextError, GUARDED_BYTES_MAX, Guarded};
 pub use health::{Failing, NodeState};
 pub use held::HeldLock;

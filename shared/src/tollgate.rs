@@ -98,7 +98,7 @@ pub enum OpenError {
 
 /// What a namespace says about itself, outside every partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signpost {
+pub struct NamespaceMeta {
     /// Whether every partition has its head.
     pub state: MetaState,
     /// Its identity, its number of partitions and its retention.
@@ -155,20 +155,22 @@ impl Tollgate {
     /// # Errors
     /// As [`Tollgate::open`].
     pub async fn open_unchecked(server: Server, namespace: Namespace) -> Result<Self, OpenError> {
-        match Self::signpost(&server, &namespace).await? {
+        match Self::meta(&server, &namespace).await? {
             None => Err(OpenError::Empty(namespace)),
-            Some(Signpost { state: MetaState::Initialising, .. }) => Err(OpenError::Initialising(namespace)),
-            Some(Signpost { state: MetaState::Ready, parameters, tags }) => {
+            Some(NamespaceMeta { state: MetaState::Initialising, .. }) => {
+                Err(OpenError::Initialising(namespace))
+            }
+            Some(NamespaceMeta { state: MetaState::Ready, parameters, tags }) => {
                 Ok(Self::new(server, namespace, &parameters, &tags))
             }
         }
     }
 
-    /// What the signpost of a namespace says; `None` if there is none, so nobody has begun to initialise it.
+    /// What the meta of a namespace says; `None` if there is none, so nobody has begun to initialise it.
     ///
     /// # Errors
     /// [`OpenError::Corrupt`] if it says what it cannot.
-    pub async fn signpost(server: &Server, namespace: &Namespace) -> Result<Option<Signpost>, OpenError> {
+    pub async fn meta(server: &Server, namespace: &Namespace) -> Result<Option<NamespaceMeta>, OpenError> {
         let mut command = redis::cmd("HMGET");
         command.arg(Keys::meta(namespace)).arg(&[
             "format",
@@ -198,7 +200,7 @@ impl Tollgate {
                 retention: Duration::from_millis(number(retention_ms)?),
             };
             let tags = Tag::parse_all(&tags?, namespace, partitions)?;
-            Some(Signpost { state, parameters, tags })
+            Some(NamespaceMeta { state, parameters, tags })
         };
         let damaged = || OpenError::Corrupt {
             namespace: namespace.clone(),
@@ -272,22 +274,22 @@ impl Tollgate {
     }
 
     /// Initialises a namespace, or finishes what an interrupted call began, or changes the retention of a ready one,
-    /// or mends a lost signpost by what every head says. Every step can be repeated; two at once do the same.
+    /// or mends a lost meta by what every head says. Every step can be repeated; two at once do the same.
     ///
-    /// Goes over the names of all keys in Redis where there is no signpost: nothing may begin from zero beside what
+    /// Goes over the names of all keys in Redis where there is no meta: nothing may begin from zero beside what
     /// is left of a namespace.
     ///
     /// # Errors
-    /// [`OpenError::OtherPartitions`]; [`OpenError::Remains`] if keys of the namespace are there without a signpost;
+    /// [`OpenError::OtherPartitions`]; [`OpenError::Remains`] if keys of the namespace are there without a meta;
     /// [`OpenError::Corrupt`] if a partition has history but no head.
     pub async fn init_with(server: Server, namespace: Namespace, asked: Init) -> Result<Self, OpenError> {
         let mut link = server.link().await?;
-        let known = match Self::signpost(&server, &namespace).await? {
-            Some(Signpost { parameters, tags, .. }) => Some((parameters, tags)),
+        let known = match Self::meta(&server, &namespace).await? {
+            Some(NamespaceMeta { parameters, tags, .. }) => Some((parameters, tags)),
             None => {
                 let remains = remains::find(&mut link, &namespace).await?;
                 match remains.of_heads() {
-                    // The signpost alone is lost.
+                    // The meta alone is lost.
                     Some(mended) => Some(mended),
                     None if remains.count > 0 && !asked.over_remains => {
                         let (found, count) = (remains.first, remains.count);

@@ -38,7 +38,7 @@ use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 use gateway::Gateway;
 use links::Links;
-use outcome::Outcome;
+use outcome::AttemptEnd;
 use rules::Rules;
 use verdict::{Payment, Verdict};
 
@@ -52,7 +52,7 @@ enum Begun {
     /// An attempt of ours: its hold, and the instant from which its lease counts.
     Ours(Box<Hold>, Instant),
     /// None may begin now.
-    Not(Outcome),
+    Not(AttemptEnd),
 }
 
 /// One payout in flight in this process.
@@ -79,22 +79,22 @@ impl Attempt<'_> {
     pub(crate) async fn run(
         &self,
         permit: &mut Option<OwnedSemaphorePermit>,
-    ) -> Result<Outcome, ScriptError> {
+    ) -> Result<AttemptEnd, ScriptError> {
         let hold = match self.hold().await {
             Ok(Some(hold)) => hold,
             Ok(None) => return self.missing().await,
-            Err(ScriptError::CorruptPartition(what)) => return Ok(Outcome::Damaged { what }),
+            Err(ScriptError::CorruptPartition(what)) => return Ok(AttemptEnd::Damaged { what }),
             Err(error) => return Err(error),
         };
         if hold.state == Code::NeedsReview {
-            return Ok(Outcome::NotOurs);
+            return Ok(AttemptEnd::NotOurs);
         }
         if hold.attempts > 0 && hold.gateway == self.gateway.name().as_str() {
             // An earlier attempt is unknown. Proof that it paid counts at any time, also without an attempt of ours.
             match self.gateway.ask(&payment_of(&hold)).await {
                 Verdict::Paid { note } => return self.record(Step::Paid { note: &note }).await,
-                Verdict::Misconfigured { note } => return Ok(Outcome::Misconfigured { note }),
-                Verdict::NotSent { note } => return Ok(Outcome::NotSent { note }),
+                Verdict::Misconfigured { note } => return Ok(AttemptEnd::Misconfigured { note }),
+                Verdict::NotSent { note } => return Ok(AttemptEnd::NotSent { note }),
                 _ => {}
             }
         }
@@ -109,7 +109,7 @@ impl Attempt<'_> {
         let remaining = self.rules.lease.saturating_sub(begun.elapsed() + drift);
         if remaining.is_zero() {
             self.take_back(hold.fence, "its lease was over before it was sent").await?;
-            return Ok(Outcome::NotOurs);
+            return Ok(AttemptEnd::NotOurs);
         }
         let (fence, verdict) = (hold.fence, self.gateway.pay(&payment_of(&hold), remaining).await);
         if matches!(verdict, Verdict::Paid { .. } | Verdict::Refused { .. } | Verdict::Review { .. }) {
@@ -120,28 +120,28 @@ impl Attempt<'_> {
             Verdict::Paid { note } => self.record(Step::Paid { note: &note }).await,
             Verdict::Refused { note } => self.record(Step::Refused { fence, note: &note }).await,
             Verdict::Review { note } => self.record(Step::Review { fence, note: &note }).await,
-            Verdict::Misconfigured { note } => Ok(Outcome::Misconfigured { note }),
+            Verdict::Misconfigured { note } => Ok(AttemptEnd::Misconfigured { note }),
             Verdict::NotSent { note } => {
                 self.take_back(fence, &note).await?;
-                Ok(Outcome::NotSent { note })
+                Ok(AttemptEnd::NotSent { note })
             }
             Verdict::Unknown { note } => {
                 warn!(id = %self.id, attempt = hold.attempts, "the outcome of a payout is unknown: {note}");
                 self.health.metrics.payout("unknown");
-                Ok(Outcome::Unknown)
+                Ok(AttemptEnd::Unknown)
             }
             // Answers to questions that were not asked.
-            Verdict::NeverSeen | Verdict::CannotBeAsked => Ok(Outcome::Unknown),
+            Verdict::NeverSeen | Verdict::CannotBeAsked => Ok(AttemptEnd::Unknown),
         }
     }
 
     /// What a payout without a hold is: it has ended since it was listed, or is damaged.
-    async fn missing(&self) -> Result<Outcome, ScriptError> {
+    async fn missing(&self) -> Result<AttemptEnd, ScriptError> {
         let mut link = self.links.take().await?;
         let is_listed = payout::is_listed(&mut link, self.keys, self.account, self.id).await?;
         self.links.put_back(link);
         let what = format!("{} is gone", self.keys.hold(self.id));
-        Ok(if is_listed { Outcome::Damaged { what } } else { Outcome::NotOurs })
+        Ok(if is_listed { AttemptEnd::Damaged { what } } else { AttemptEnd::NotOurs })
     }
 
     /// Records an attempt, if one may begin now.
@@ -163,13 +163,13 @@ impl Attempt<'_> {
             Answer::Decided { code: Code::NeedsReview, .. } => {
                 self.health.metrics.payout(Code::NeedsReview.name());
                 warn!(id = %self.id, "a payout needs review: `tollgate-producer payout show {}`", self.id);
-                return Ok(Begun::Not(Outcome::NotOurs));
+                return Ok(Begun::Not(AttemptEnd::NotOurs));
             }
             Answer::Undecided(Code::HoldExpired) => {
-                return self.record(Step::Expire).await.map(|_| Begun::Not(Outcome::NotOurs));
+                return self.record(Step::Expire).await.map(|_| Begun::Not(AttemptEnd::NotOurs));
             }
             Answer::Undecided(Code::CorruptState) => return Ok(Begun::Not(self.damaged())),
-            _ => return Ok(Begun::Not(Outcome::NotOurs)),
+            _ => return Ok(Begun::Not(AttemptEnd::NotOurs)),
         }
         if let Some(payout::Attempt { fence, idempotency_key }) = attempt {
             // What is paid, and to whom, never changes.
@@ -179,17 +179,17 @@ impl Attempt<'_> {
         }
         // The answer to the begin itself was lost.
         let hold = self.hold().await?.filter(|hold| hold.begin_key == key);
-        Ok(hold.map_or(Begun::Not(Outcome::NotOurs), |hold| Begun::Ours(Box::new(hold), begun)))
+        Ok(hold.map_or(Begun::Not(AttemptEnd::NotOurs), |hold| Begun::Ours(Box::new(hold), begun)))
     }
 
     /// What settle does not say more of.
-    fn damaged(&self) -> Outcome {
+    fn damaged(&self) -> AttemptEnd {
         let [hold, account] = [self.keys.hold(self.id), self.keys.account(self.account)];
-        Outcome::Damaged { what: format!("{hold}, {account} or {} is damaged", self.keys.payouts()) }
+        AttemptEnd::Damaged { what: format!("{hold}, {account} or {} is damaged", self.keys.payouts()) }
     }
 
     /// Writes down what an answer proves.
-    async fn record(&self, step: Step<'_>) -> Result<Outcome, ScriptError> {
+    async fn record(&self, step: Step<'_>) -> Result<AttemptEnd, ScriptError> {
         failpoint!("before_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
         let (answer, _) = self.insist(&step, Phase::Over).await?;
         let code = answer.direct_code();
@@ -209,7 +209,7 @@ impl Attempt<'_> {
             _ => {}
         }
         failpoint!("after_record", crate::failpoint::quoted(self.id).iter().map(Vec::as_slice));
-        Ok(Outcome::Recorded(code))
+        Ok(AttemptEnd::Recorded(code))
     }
 
     /// Takes the begin of this fence back: nothing was sent. If the process dies before, the attempt stays unknown; if

@@ -33,7 +33,7 @@ pub(super) struct PayoutName {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Payment {
     pub(super) key: Option<String>,
-    outcome: Outcome,
+    outcome: PaymentState,
     id: String,
     account: String,
     pub(super) amount: u64,
@@ -43,7 +43,7 @@ pub(super) struct Payment {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+enum PaymentState {
     Paid,
     Refused,
 }
@@ -162,7 +162,7 @@ impl Ledger {
                 }
                 None if journal.payouts.contains_key(&name) => name,
                 None => {
-                    if line.outcome == Outcome::Paid {
+                    if line.outcome == PaymentState::Paid {
                         bank.unknown.push(line);
                     }
                     continue;
@@ -170,8 +170,8 @@ impl Ledger {
             };
             let known = bank.payouts.entry(name).or_default();
             match line.outcome {
-                Outcome::Paid => known.paid.push(line),
-                Outcome::Refused => known.refused = true,
+                PaymentState::Paid => known.paid.push(line),
+                PaymentState::Refused => known.refused = true,
             }
         }
         bank

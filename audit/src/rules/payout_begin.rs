@@ -5,20 +5,20 @@ use tollgate::journal::Line;
 use tollgate::kinds::PayoutBegin;
 
 use super::rule::{Decision, Rule, Weight};
-use super::step::{Outcome, decide, take_over};
+use super::step::{StepResult, decide, take_over};
 use crate::model::Model;
 
 impl Rule for PayoutBegin {
     fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
         decide(model, line, &self.account, |hold| {
             if hold.state == Code::NeedsReview {
-                return Outcome::Stays(Code::PayoutNotOpen);
+                return StepResult::Stays(Code::PayoutNotOpen);
             }
             // An attempt whose outcome is unknown keeps its gateway and its key.
             let is_elsewhere =
                 (&self.gateway, &self.idempotency_key) != (&hold.gateway, &hold.idempotency_key);
             let is_latest = (self.attempt, self.fence) == (hold.attempts, hold.fence);
-            Outcome::Stays(if hold.attempts > 0 && is_elsewhere {
+            StepResult::Stays(if hold.attempts > 0 && is_elsewhere {
                 Code::Fenced
             } else if hold.attempts > 0 && is_latest {
                 Code::NeedsReview

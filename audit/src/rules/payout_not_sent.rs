@@ -5,13 +5,13 @@ use tollgate::journal::Line;
 use tollgate::kinds::PayoutNotSent;
 
 use super::rule::{Decision, Rule, Weight};
-use super::step::{Outcome, decide, take_over};
+use super::step::{StepResult, decide, take_over};
 use crate::model::{Hold, Model};
 
 impl Rule for PayoutNotSent {
     fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
         decide(model, line, &self.account, |hold| {
-            Outcome::Stays(match hold.attempts {
+            StepResult::Stays(match hold.attempts {
                 _ if !hold.is_current(self.fence) => Code::Fenced,
                 1 => Code::Held,
                 _ => Code::Paying,

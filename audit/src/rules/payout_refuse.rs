@@ -5,18 +5,18 @@ use tollgate::journal::Line;
 use tollgate::kinds::PayoutRefuse;
 
 use super::rule::{Decision, Rule, Weight};
-use super::step::{Outcome, decide, take_over};
+use super::step::{StepResult, decide, take_over};
 use crate::model::Model;
 
 impl Rule for PayoutRefuse {
     fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
         decide(model, line, &self.account, |hold| {
             if !hold.is_current(self.fence) {
-                Outcome::Stays(Code::Fenced)
+                StepResult::Stays(Code::Fenced)
             } else if hold.refused + 1 == hold.attempts {
-                Outcome::GoesBack(Code::PayoutRefused)
+                StepResult::GoesBack(Code::PayoutRefused)
             } else {
-                Outcome::Stays(Code::NeedsReview)
+                StepResult::Stays(Code::NeedsReview)
             }
         })
     }

@@ -5,13 +5,13 @@ use tollgate::journal::Line;
 use tollgate::kinds::PayoutReview;
 
 use super::rule::{Decision, Rule, Weight};
-use super::step::{Outcome, decide, take_over};
+use super::step::{StepResult, decide, take_over};
 use crate::model::Model;
 
 impl Rule for PayoutReview {
     fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
         decide(model, line, &self.account, |hold| {
-            Outcome::Stays(if hold.is_current(self.fence) { Code::NeedsReview } else { Code::Fenced })
+            StepResult::Stays(if hold.is_current(self.fence) { Code::NeedsReview } else { Code::Fenced })
         })
     }
 

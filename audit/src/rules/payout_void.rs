@@ -5,16 +5,16 @@ use tollgate::journal::Line;
 use tollgate::kinds::PayoutVoid;
 
 use super::rule::{Decision, Rule, Weight};
-use super::step::{Outcome, decide, take_over};
+use super::step::{StepResult, decide, take_over};
 use crate::model::Model;
 
 impl Rule for PayoutVoid {
     fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
         decide(model, line, &self.account, |hold| {
             if self.source == "expiry" && hold.attempts > 0 {
-                Outcome::Stays(Code::HoldNotExpired)
+                StepResult::Stays(Code::HoldNotExpired)
             } else {
-                Outcome::GoesBack(Code::PayoutVoided)
+                StepResult::GoesBack(Code::PayoutVoided)
             }
         })
     }

@@ -10,7 +10,7 @@ use super::rule::Decision;
 use crate::model::{Hold, Model};
 
 /// What a step comes to.
-pub(super) enum Outcome {
+pub(super) enum StepResult {
     /// The money stays on hold, or has left.
     Stays(Code),
     /// The money goes back to the account.
@@ -22,7 +22,7 @@ pub(super) fn decide(
     model: &Model,
     line: &Line,
     account: &AccountId,
-    of_hold: impl FnOnce(&Hold) -> Outcome,
+    of_hold: impl FnOnce(&Hold) -> StepResult,
 ) -> Option<Decision> {
     decide_or(model, line, account, Code::PayoutNotOpen, of_hold)
 }
@@ -33,13 +33,13 @@ pub(super) fn decide_or(
     line: &Line,
     account: &AccountId,
     ended: Code,
-    of_hold: impl FnOnce(&Hold) -> Outcome,
+    of_hold: impl FnOnce(&Hold) -> StepResult,
 ) -> Option<Decision> {
     let available = model.known_account(account)?.map(|account| account.available);
     Some(match model.holds.get(&line.id).map(|hold| (of_hold(hold), hold.amount)) {
         None => Decision::new(ended, available),
-        Some((Outcome::Stays(code), _)) => Decision::new(code, available),
-        Some((Outcome::GoesBack(code), amount)) => {
+        Some((StepResult::Stays(code), _)) => Decision::new(code, available),
+        Some((StepResult::GoesBack(code), amount)) => {
             Decision::new(code, available.map(|money| money.saturating_add(amount)))
         }
     })

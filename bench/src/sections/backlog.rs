@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cost::{Rounds, Spread};
-use crate::gate::Workload;
+use crate::fixture::Workload;
 use crate::ours;
 use crate::report::Row;
 use crate::scale::Scale;

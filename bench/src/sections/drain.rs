@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cost::Rounds;
-use crate::gate::Workload;
+use crate::fixture::Workload;
 use crate::report::{Row, compared, verdict};
 use crate::scale::Scale;
 use crate::talk::talk;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use tollgate::env;
 
 use crate::cost::{Cost, Rounds};
-use crate::gate::{Gate, Workload};
+use crate::fixture::{Fixture, Workload};
 use crate::private::Private;
 use crate::process;
 use crate::report::{Row, compared, verdict};
@@ -41,11 +41,11 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
 
 fn producer(file: &std::path::Path, jobs: u64) -> Result<Cost> {
     let mut private = Private::start()?;
-    let gate = Gate::open(&private, Workload::Redeem)?;
+    let fixture = Fixture::open(&private, Workload::Redeem)?;
     let mut command = Command::new(process::binary("tollgate-producer")?);
     command.arg("enqueue").arg(file).env(env::REDIS_URL, private.url()).env_remove(env::TOLLGATE_NAMESPACE);
     let cost = timed(&mut private, &mut command, jobs)?;
-    expect(&mut private, &gate.keys().queue(gate.queue()), jobs)?;
+    expect(&mut private, &fixture.keys().queue(fixture.queue()), jobs)?;
     Ok(cost)
 }
 

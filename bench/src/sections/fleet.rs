@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cost::Rounds;
-use crate::gate::Workload;
+use crate::fixture::Workload;
 use crate::ours;
 use crate::report::Row;
 use crate::scale::Scale;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tollgate::env;
 
-use crate::gate::{Gate, Workload};
+use crate::fixture::{Fixture, Workload};
 use crate::ours::said;
 use crate::private::Private;
 use crate::process::Worker;
@@ -29,7 +29,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
 
 fn fleet(workers: usize, watched_for: Duration) -> Result<Row> {
     let mut private = Private::start()?;
-    drop(Gate::open(&private, Workload::Redeem)?);
+    drop(Fixture::open(&private, Workload::Redeem)?);
     let alone = share(&mut private, watched_for / 3)?;
     let logs = tempfile::tempdir()?;
     let mut fleet = Vec::with_capacity(workers);

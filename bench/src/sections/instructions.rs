@@ -15,7 +15,7 @@ use tollgate::ids::CustomerId;
 use tollgate::job::Job;
 use tollgate::kinds::{JobRequest, Redeem};
 
-use crate::gate::{ACCOUNTS, Gate, Workload};
+use crate::fixture::{ACCOUNTS, Fixture, Workload};
 use crate::limit;
 use crate::ours::reached;
 use crate::private::Private;
@@ -121,15 +121,15 @@ fn price(scale: Scale, mut drain: impl FnMut(u64) -> Result<Price>) -> Result<Pr
 
 fn ours(measure: Measure, jobs: u64) -> Result<Price> {
     let mut private = Private::with(&SETTINGS)?;
-    let mut gate = Gate::open(&private, measure.workload)?;
+    let mut fixture = Fixture::open(&private, measure.workload)?;
     let mut backlog = (0..jobs).map(|n| measure.workload.job(n)).collect::<Result<Vec<Job>>>()?;
     match measure.jobs {
         Jobs::Fresh => {}
-        Jobs::Decided => gate.settle_directly(&backlog)?,
+        Jobs::Decided => fixture.settle_directly(&backlog)?,
         Jobs::OfOneCustomer => backlog.iter_mut().try_for_each(of_one_customer)?,
     }
-    backlog.chunks(1_000).try_for_each(|jobs| gate.enqueue(jobs))?;
-    let head = gate.keys().head();
+    backlog.chunks(1_000).try_for_each(|jobs| fixture.enqueue(jobs))?;
+    let head = fixture.keys().head();
     let batch = limit::BATCH.to_string();
     let logs = tempfile::tempdir()?;
     counted(&mut private, |private| {

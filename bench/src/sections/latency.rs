@@ -15,7 +15,7 @@ use hdrhistogram::Histogram;
 use redis::Connection;
 
 use crate::cost::median;
-use crate::gate::{Gate, Workload};
+use crate::fixture::{Fixture, Workload};
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
@@ -69,16 +69,16 @@ pub(crate) fn at_rate(jobs: u64) -> Result<(f64, f64)> {
 
 fn measure(jobs: u64) -> Result<(Quantiles, Quantiles)> {
     let private = Private::start()?;
-    let mut gate = Gate::open(&private, Workload::Redeem)?;
+    let mut fixture = Fixture::open(&private, Workload::Redeem)?;
     let logs = tempfile::tempdir()?;
     let worker = Worker::start(&private.url(), &logs.path().join("worker.log"))?;
     let (reader, pinger) = (private.connect()?, private.connect()?);
-    let journal = gate.keys().journal();
+    let journal = fixture.keys().journal();
     let done = AtomicBool::new(false);
     let (sent, seen, pings) = std::thread::scope(|scope| {
         let seen = scope.spawn(|| watch(reader, &journal, jobs));
         let pings = scope.spawn(|| ping(pinger, &done));
-        let sent = send(&mut gate, jobs);
+        let sent = send(&mut fixture, jobs);
         let seen = seen.join().expect("the reader does not panic");
         done.store(true, Ordering::Relaxed);
         (sent, seen, pings.join().expect("the pinger does not panic"))
@@ -94,7 +94,7 @@ fn measure(jobs: u64) -> Result<(Quantiles, Quantiles)> {
 }
 
 /// Sends jobs one by one at the rate, and says when each was about to go.
-fn send(gate: &mut Gate, jobs: u64) -> Result<Vec<(String, Instant)>> {
+fn send(fixture: &mut Fixture, jobs: u64) -> Result<Vec<(String, Instant)>> {
     let begun = Instant::now();
     let mut sent = Vec::with_capacity(jobs as usize);
     for n in 0..jobs {
@@ -102,7 +102,7 @@ fn send(gate: &mut Gate, jobs: u64) -> Result<Vec<(String, Instant)>> {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let job = Workload::Redeem.job(n)?;
         sent.push((job.id.to_string(), Instant::now()));
-        gate.enqueue(&[job])?;
+        fixture.enqueue(&[job])?;
     }
     Ok(sent)
 }

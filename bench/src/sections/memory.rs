@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::gate::{ACCOUNTS, Gate, Workload};
+use crate::fixture::{ACCOUNTS, Fixture, Workload};
 use crate::ours::{said, seq, wait};
 use crate::private::Private;
 use crate::process::Worker;
@@ -23,7 +23,7 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
 
 fn weigh(workload: Workload, jobs: u64) -> Result<Vec<Row>> {
     let mut private = Private::start()?;
-    let mut gate = Gate::open(&private, workload)?;
+    let mut fixture = Fixture::open(&private, workload)?;
     let name = workload.name();
     let row = |what: String, bytes: u64| Row {
         what,
@@ -31,12 +31,12 @@ fn weigh(workload: Workload, jobs: u64) -> Result<Vec<Row>> {
         ..Row::default()
     };
     let empty = private.memory()?;
-    let journal = gate.keys().journal();
+    let journal = fixture.keys().journal();
     let journal_before = size_of(&mut private, &journal)?;
-    gate.load(workload, jobs)?;
+    fixture.load(workload, jobs)?;
     let mut rows = vec![row(format!("a waiting job, {name}"), private.memory()?.saturating_sub(empty))];
 
-    let (head, logs) = (gate.keys().head(), tempfile::tempdir()?);
+    let (head, logs) = (fixture.keys().head(), tempfile::tempdir()?);
     let before = seq(&mut private, &head)?;
     let batch = BATCH.to_string();
     let options = ["--batch", &batch, "--batch-min", &batch];
@@ -44,7 +44,7 @@ fn weigh(workload: Workload, jobs: u64) -> Result<Vec<Row>> {
     wait(&mut private, &head, before + jobs, &mut fleet).with_context(|| said(logs.path()))?;
     fleet.into_iter().try_for_each(Worker::stop)?;
     let mut receipts = 0;
-    let (mut counted, kept) = (0_u64, gate.keys().receipts(tollgate::ids::Bucket::Kept));
+    let (mut counted, kept) = (0_u64, fixture.keys().receipts(tollgate::ids::Bucket::Kept));
     for bucket in private.ask::<Vec<String>>(&["KEYS", "*receipts:*"])? {
         if bucket != kept {
             receipts += size_of(&mut private, &bucket)?;
@@ -56,7 +56,7 @@ fn weigh(workload: Workload, jobs: u64) -> Result<Vec<Row>> {
     let journal_after = size_of(&mut private, &journal)?;
     rows.push(row(format!("a journal line in batches of {BATCH}, {name}"), journal_after - journal_before));
     if let Some(campaign) = workload.campaign()? {
-        let holders = gate.keys().holders(&campaign);
+        let holders = fixture.keys().holders(&campaign);
         rows.push(row("a holder of one campaign".to_owned(), size_of(&mut private, &holders)?));
     }
     Ok(rows)

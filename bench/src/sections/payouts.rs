@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bank::Bank;
 use crate::cost::{Spread, median};
-use crate::gate::Gate;
+use crate::fixture::Fixture;
 use crate::ours::{entry, said, seq, wait};
 use crate::private::Private;
 use crate::process::Worker;
@@ -75,8 +75,8 @@ fn write() -> Result<Duration> {
 
 fn pay(hands: u64, payouts: u64) -> Result<f64> {
     let mut private = Private::forced()?;
-    let gate = Gate::holding(&private, ACCOUNTS, payouts)?;
-    let (head, journal, open) = (gate.keys().head(), gate.keys().journal(), gate.keys().payouts());
+    let fixture = Fixture::holding(&private, ACCOUNTS, payouts)?;
+    let (head, journal, open) = (fixture.keys().head(), fixture.keys().journal(), fixture.keys().payouts());
     let files = tempfile::tempdir()?;
     let bank = Bank::open(files.path(), LATENCY)?;
     let before = seq(&mut private, &head)?;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use tollgate_testkit::process::Running;
 
 use crate::cost::{Cost, Rounds, median};
-use crate::gate::{Gate, Workload};
+use crate::fixture::{Fixture, Workload};
 use crate::ours::reached;
 use crate::private::Private;
 use crate::process::children_cpu;
@@ -69,9 +69,9 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
 /// Bytes in Redis of one of our jobs that waits.
 fn weight(jobs: u64) -> Result<f64> {
     let mut private = Private::start()?;
-    let mut gate = Gate::open(&private, Workload::Redeem)?;
+    let mut fixture = Fixture::open(&private, Workload::Redeem)?;
     let empty = private.memory()?;
-    gate.load(Workload::Redeem, jobs)?;
+    fixture.load(Workload::Redeem, jobs)?;
     Ok(private.memory()?.saturating_sub(empty) as f64 / jobs as f64)
 }
 

@@ -40,14 +40,14 @@ pub(crate) struct Payout {
 struct Line {
     key: String,
     /// `paid` or `refused`.
-    outcome: Outcome,
+    outcome: PaymentState,
     #[serde(flatten)]
     payout: Payout,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+enum PaymentState {
     Paid,
     Refused,
 }
@@ -57,7 +57,7 @@ enum Outcome {
 enum Known {
     /// In the writer's hands, or promised.
     Underway,
-    Done(Outcome),
+    Done(PaymentState),
 }
 
 /// What became of a request to pay.
@@ -122,7 +122,7 @@ impl Ledger {
     /// # Cancel safety
     /// Dropped, it goes on: once the key is taken it is finished.
     pub(crate) async fn record(&self, key: &str, payout: Payout, refuse: bool) -> anyhow::Result<Recorded> {
-        let outcome = if refuse { Outcome::Refused } else { Outcome::Paid };
+        let outcome = if refuse { PaymentState::Refused } else { PaymentState::Paid };
         match self.begin(key, &payout, outcome, Duration::ZERO) {
             Err(known) => Ok(known),
             Ok(finished) => {
@@ -134,7 +134,7 @@ impl Ledger {
 
     /// Promises to pay under `key` after `later`; answers what the key stands for if it was used before.
     pub(crate) fn promise(&self, key: &str, payout: &Payout, later: Duration) -> Recorded {
-        match self.begin(key, payout, Outcome::Paid, later) {
+        match self.begin(key, payout, PaymentState::Paid, later) {
             Err(known) => known,
             Ok(_) => Recorded::Promised,
         }
@@ -145,7 +145,7 @@ impl Ledger {
         &self,
         key: &str,
         payout: &Payout,
-        outcome: Outcome,
+        outcome: PaymentState,
         later: Duration,
     ) -> Result<JoinHandle<anyhow::Result<()>>, Recorded> {
         match self.keys().entry(key.to_owned()) {
@@ -187,7 +187,7 @@ impl Ledger {
         }
     }
 
-    async fn finish(&self, key: String, payout: Payout, outcome: Outcome) -> anyhow::Result<()> {
+    async fn finish(&self, key: String, payout: Payout, outcome: PaymentState) -> anyhow::Result<()> {
         let line = Line { key: key.clone(), outcome, payout: payout.clone() };
         let (done, forced) = oneshot::channel();
         let closed = "the ledger's writer has stopped";
@@ -205,8 +205,8 @@ impl Ledger {
     fn recorded(payout: &Payout, known: Known) -> Recorded {
         match known {
             Known::Underway => Recorded::Promised,
-            Known::Done(Outcome::Paid) => Recorded::PaidBefore(payout.clone()),
-            Known::Done(Outcome::Refused) => Recorded::Refused,
+            Known::Done(PaymentState::Paid) => Recorded::PaidBefore(payout.clone()),
+            Known::Done(PaymentState::Refused) => Recorded::Refused,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::judge::Case;
 use super::matrix::Cell;
 use super::scenario::{Request, Round};
-use super::trace::{Answer, State, Step, Trace};
+use super::trace::{Reply, State, Step, Trace};
 
 /// Width of the time and of each column.
 const TIME_WIDTH: usize = 12;
@@ -68,7 +68,7 @@ impl Drawing {
             column,
             words,
         });
-        let given = served.iter().filter(|(_, trace)| matches!(trace.answer(), Some(Answer::Granted { .. })));
+        let given = served.iter().filter(|(_, trace)| matches!(trace.answer(), Some(Reply::Granted { .. })));
         let given = given.flat_map(|(request, _)| &round.requests[*request].takes);
         let given = given.filter(|take| take.record == case.record).map(|take| take.amount).sum();
         Self {
@@ -113,9 +113,9 @@ fn words(cell: Cell, request: &Request, record: usize, step: &Step) -> String {
         Step::LockEnded => "finds that its lock has ended".to_owned(),
         Step::Stopped => "is stopped (SIGSTOP)".to_owned(),
         Step::WokeUp => "goes on (SIGCONT)".to_owned(),
-        Step::Answered(Answer::Granted { .. }) => request.granted.clone(),
-        Step::Answered(Answer::Refused) => "is refused".to_owned(),
-        Step::Answered(Answer::GaveUp) => "gives up".to_owned(),
+        Step::Answered(Reply::Granted { .. }) => request.granted.clone(),
+        Step::Answered(Reply::Refused) => "is refused".to_owned(),
+        Step::Answered(Reply::GaveUp) => "gives up".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::AddAssign;
 use serde::Serialize;
 
 use super::scenario::{Request, Round};
-use super::trace::{Answer, State, Trace};
+use super::trace::{Reply, State, Trace};
 
 /// The damage of a round, counted; rounds add up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -89,7 +89,7 @@ impl<'a> Served<'a> {
             Self { round, served, effects, first_of: HashMap::new(), again, contradicted: Vec::new() };
         let mut receipts: BTreeSet<(&str, &str)> = BTreeSet::new();
         for (place, (_, trace)) in served.iter().enumerate() {
-            if let Some(Answer::Granted { receipt }) = trace.answer() {
+            if let Some(Reply::Granted { receipt }) = trace.answer() {
                 let id = all.request(place).id.as_str();
                 if receipt.as_ref().is_none_or(|receipt| receipts.insert((id, receipt))) {
                     all.effects.push(place);
@@ -100,7 +100,7 @@ impl<'a> Served<'a> {
                 }
             }
         }
-        let refused = |place: &usize| matches!(served[*place].1.answer(), Some(Answer::Refused));
+        let refused = |place: &usize| matches!(served[*place].1.answer(), Some(Reply::Refused));
         let granted = |place| all.first_of.get(all.request(place).id.as_str()).map(|&first| (first, place));
         all.contradicted = (0..served.len()).filter(refused).filter_map(granted).collect();
         all
@@ -121,9 +121,9 @@ impl<'a> Served<'a> {
         for (_, trace) in self.served {
             tally.retries += trace.retries();
             match trace.answer() {
-                Some(Answer::Granted { .. }) => tally.granted += 1,
-                Some(Answer::Refused) => tally.refused += 1,
-                Some(Answer::GaveUp) | None => tally.gave_up += 1,
+                Some(Reply::Granted { .. }) => tally.granted += 1,
+                Some(Reply::Refused) => tally.refused += 1,
+                Some(Reply::GaveUp) | None => tally.gave_up += 1,
             }
         }
         tally
@@ -156,7 +156,7 @@ impl<'a> Served<'a> {
     fn refused_wrongly(&self, left: &[i64]) -> u64 {
         let wronged = |place: &usize| {
             let turned_away =
-                matches!(self.served[*place].1.answer(), Some(Answer::Refused | Answer::GaveUp) | None);
+                matches!(self.served[*place].1.answer(), Some(Reply::Refused | Reply::GaveUp) | None);
             let request = self.request(*place);
             let enough_is_left = || request.takes.iter().all(|take| left[take.record] >= take.amount);
             turned_away && !self.first_of.contains_key(request.id.as_str()) && enough_is_left()
@@ -252,16 +252,16 @@ mod tests {
     /// Read this state, took `amount` of it, and was granted it.
     fn granted(seen: State, amount: i64) -> Trace {
         let next = state(seen.quantity - amount, seen.version + 1);
-        let answer = Step::Answered(Answer::Granted { receipt: None });
+        let answer = Step::Answered(Reply::Granted { receipt: None });
         trace([Step::Read { seen: vec![seen] }, Step::Wrote { next: vec![next] }, answer])
     }
 
     fn receipt(receipt: &str) -> Trace {
-        trace([Step::Answered(Answer::Granted { receipt: Some(receipt.to_owned()) })])
+        trace([Step::Answered(Reply::Granted { receipt: Some(receipt.to_owned()) })])
     }
 
     fn refused() -> Trace {
-        trace([Step::Answered(Answer::Refused)])
+        trace([Step::Answered(Reply::Refused)])
     }
 
     fn judged(scenario: Scenario, traces: [Trace; 2], left: State) -> Judged {
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn who_is_refused_while_enough_is_left_is_refused_wrongly() {
         let nobody =
-            judged(Scenario::Ticket, [refused(), trace([Step::Answered(Answer::GaveUp)])], state(1, 0));
+            judged(Scenario::Ticket, [refused(), trace([Step::Answered(Reply::GaveUp)])], state(1, 0));
         assert_eq!((nobody.tally.refused_wrongly, nobody.tally.gave_up, nobody.tally.damage), (2, 1, 0));
         // $20.00 are left of $100.00: not enough for the $50.00.
         let rightly = judged(Scenario::Atm, [granted(state(10_000, 0), 8_000), refused()], state(2_000, 1));
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn beginning_again_is_counted() {
-        let tries = [Step::Overtaken, Step::Fenced, Step::LockEnded, Step::Answered(Answer::Refused)];
+        let tries = [Step::Overtaken, Step::Fenced, Step::LockEnded, Step::Answered(Reply::Refused)];
         let judged = judged(Scenario::Ticket, [granted(state(1, 0), 1), trace(tries)], state(0, 1));
         assert_eq!(judged.tally.retries, 3);
     }

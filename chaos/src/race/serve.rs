@@ -12,7 +12,7 @@ use super::sabotage::Bug;
 use super::scenario::{Request, Round};
 use super::stop::Stop;
 use super::store::{Change, Claim, Tried, Way};
-use super::trace::{Answer, State, Step, Trace, now_ns};
+use super::trace::{Reply, State, Step, Trace, now_ns};
 
 /// How often a request begins again before it gives up.
 const ATTEMPTS_MAX: u64 = 500;
@@ -67,7 +67,7 @@ struct RequestContext<'a> {
 impl RequestContext<'_> {
     /// Read, decide, think, write: one attempt; or why to begin again. `lock` is asked, right before the write,
     /// whether it still holds.
-    async fn attempt(&mut self, way: Way, lock: Option<Service>) -> anyhow::Result<Result<Answer, Step>> {
+    async fn attempt(&mut self, way: Way, lock: Option<Service>) -> anyhow::Result<Result<Reply, Step>> {
         let way = if Bug::EveryWayIsNaive.is_planted() { Way::Plain } else { way };
         let wants = self.round.wants(self.request);
         let keys: Vec<&str> = wants.iter().map(|(key, _)| *key).collect();
@@ -80,7 +80,7 @@ impl RequestContext<'_> {
         self.trace.note_at(sent_at, Step::Read { seen: seen.clone() });
         if wants.iter().zip(&seen).any(|((_, amount), state)| state.quantity < *amount) {
             records.leave(way).await?;
-            return Ok(Ok(Answer::Refused));
+            return Ok(Ok(Reply::Refused));
         }
         if !self.course.think.is_zero() {
             tokio::time::sleep(self.course.think).await;
@@ -101,22 +101,22 @@ impl RequestContext<'_> {
         let written = done(self.hands.records(self.cell.store)?.write(way, &changes).await?);
         Ok(written.map(|()| {
             self.trace.note(Step::Wrote { next });
-            Answer::Granted { receipt: None }
+            Reply::Granted { receipt: None }
         }))
     }
 
     /// Attempts until one is not overtaken.
-    async fn until_done(&mut self, way: Way) -> anyhow::Result<Answer> {
+    async fn until_done(&mut self, way: Way) -> anyhow::Result<Reply> {
         for number in 1..=ATTEMPTS_MAX {
             match self.attempt(way, None).await? {
                 Ok(answer) => return Ok(answer),
                 Err(why) => self.begin_again(why, number).await,
             }
         }
-        Ok(Answer::GaveUp)
+        Ok(Reply::GaveUp)
     }
 
-    async fn atomic(&mut self) -> anyhow::Result<Answer> {
+    async fn atomic(&mut self) -> anyhow::Result<Reply> {
         if Bug::EveryWayIsNaive.is_planted() {
             return self.until_done(Way::Plain).await;
         }
@@ -125,26 +125,26 @@ impl RequestContext<'_> {
             match done(self.hands.records(self.cell.store)?.take(&wants).await?) {
                 Ok(true) => {
                     self.trace.note(Step::Took);
-                    return Ok(Answer::Granted { receipt: None });
+                    return Ok(Reply::Granted { receipt: None });
                 }
-                Ok(false) => return Ok(Answer::Refused),
+                Ok(false) => return Ok(Reply::Refused),
                 Err(why) => self.begin_again(why, number).await,
             }
         }
-        Ok(Answer::GaveUp)
+        Ok(Reply::GaveUp)
     }
 
     /// Whoever claims the key first executes the request; the others wait for that answer. The cure has a hole of its
     /// own, which ends the run here: who dies between claim and answer leaves the key claimed, and nobody knows what the
     /// request did.
-    async fn under_a_key(&mut self) -> anyhow::Result<Answer> {
+    async fn under_a_key(&mut self) -> anyhow::Result<Reply> {
         let id = match Bug::KeyForgotten.is_planted() {
             true => &format!("{}-{}", self.request.id, now_ns()),
             false => &self.request.id,
         };
         let answered = |granted: bool| match granted {
-            true => Answer::Granted { receipt: Some(id.clone()) },
-            false => Answer::Refused,
+            true => Reply::Granted { receipt: Some(id.clone()) },
+            false => Reply::Refused,
         };
         loop {
             match self.hands.records(self.cell.store)?.claim(id).await? {
@@ -156,13 +156,13 @@ impl RequestContext<'_> {
                 }
             }
         }
-        let granted = matches!(self.until_done(Way::Plain).await?, Answer::Granted { .. });
+        let granted = matches!(self.until_done(Way::Plain).await?, Reply::Granted { .. });
         self.hands.records(self.cell.store)?.answer(id, granted).await?;
         Ok(answered(granted))
     }
 
     /// The plain way under a lock; or with the lock's token, where the resource checks it.
-    async fn locked(&mut self, service: Service) -> anyhow::Result<Answer> {
+    async fn locked(&mut self, service: Service) -> anyhow::Result<Reply> {
         let fenced = matches!(self.cell.cure, Cure::LockFence(_));
         let name = match Bug::LockForAll.is_planted() {
             true => &format!("{}-{}", self.request.id, now_ns()),
@@ -184,10 +184,10 @@ impl RequestContext<'_> {
                 Err(why) => self.begin_again(why, number).await,
             }
         }
-        Ok(Answer::GaveUp)
+        Ok(Reply::GaveUp)
     }
 
-    async fn as_a_job(&mut self) -> anyhow::Result<Answer> {
+    async fn as_a_job(&mut self) -> anyhow::Result<Reply> {
         self.trace.note(Step::Enqueued);
         self.hands.jobs()?.ask(self.round, self.request).await
     }

@@ -16,7 +16,7 @@ pub(super) struct State {
 
 /// What a request was told in the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Answer {
+pub(super) enum Reply {
     /// It got all it asked for. Answers that name the same receipt are about one effect.
     Granted { receipt: Option<String> },
     /// There was not enough.
@@ -52,7 +52,7 @@ pub(super) enum Step {
     LockEnded,
     Stopped,
     WokeUp,
-    Answered(Answer),
+    Answered(Reply),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl Trace {
         self.events.iter().filter(again).count() as u64
     }
 
-    pub(super) fn answer(&self) -> Option<&Answer> {
+    pub(super) fn answer(&self) -> Option<&Reply> {
         match &self.events.last()?.step {
             Step::Answered(answer) => Some(answer),
             _ => None,

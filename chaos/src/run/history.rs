@@ -38,7 +38,7 @@ pub(super) struct Job {
 /// What a client was told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
-pub(super) enum Answer {
+pub(super) enum Response {
     /// Decided, or parked where somebody has to look: what `--wait` and the operations print.
     Told { class: String, code: String, seq: Option<u64>, partition: Option<u64>, replayed: bool },
     /// All of it is in a queue.
@@ -70,7 +70,7 @@ pub(super) enum Event {
     Told {
         op: u64,
         #[serde(flatten)]
-        answer: Answer,
+        answer: Response,
     },
     /// Bytes that are no job, with a mark of their own in them: before they are sent, and when they have arrived.
     Poisoned {
@@ -215,7 +215,7 @@ impl History {
         op
     }
 
-    pub(super) fn told(&self, op: u64, answer: Answer) {
+    pub(super) fn told(&self, op: u64, answer: Response) {
         self.add(Event::Told { op, answer });
     }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use self::draw::Pool;
 use super::client::Client;
-use super::history::{Answer, Job, Request};
+use super::history::{Job, Request, Response};
 
 pub(super) use self::draw::QUEUES;
 pub(super) use self::files::backlog;
@@ -66,7 +66,7 @@ pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
         };
         let op = client.history.sent(vec![job.clone()]);
         client.must(&words.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        client.history.told(op, Answer::Accepted);
+        client.history.told(op, Response::Accepted);
     }
     for queue in QUEUES {
         // A queue begins with its first job; so each has one from the start.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tollgate::partition::Partitions;
 use tollgate::scripts::init::Parameters;
 use tollgate::span::span;
-use tollgate::{Init, Signpost, Tollgate};
+use tollgate::{Init, NamespaceMeta, Tollgate};
 
 use crate::arguments;
 use crate::context::Context;
@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let namespace = context.namespace().clone();
     let asked = Init { partitions, retention, over_remains };
     Tollgate::init_with(server.clone(), namespace.clone(), asked).await?;
-    let Some(Signpost { parameters, .. }) = Tollgate::signpost(&server, &namespace).await? else {
+    let Some(NamespaceMeta { parameters, .. }) = Tollgate::meta(&server, &namespace).await? else {
         bail!("namespace {namespace} was ready and is gone");
     };
     let Parameters { partitions, retention, .. } = parameters;

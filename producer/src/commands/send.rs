@@ -77,7 +77,7 @@ struct Sent<'a> {
 
 /// An outcome, seen from the request that waited for it.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct SendReport {
     #[serde(flatten)]
     outcome: Outcome,
     /// Decided before this request was sent.
@@ -218,7 +218,7 @@ impl Waiting {
         link: &mut Link,
         job: &Job,
         interrupt: &mut Interrupt,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<SendReport> {
         let mut pause = LOOK_PAUSE;
         let outcome = loop {
             let looked = tollgate.lookup_in(link, self.partition, std::slice::from_ref(&job.id)).await;
@@ -256,7 +256,7 @@ impl Waiting {
         link: &mut Link,
         outcome: Outcome,
         request: &JobRequest,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<SendReport> {
         if is_of_another(&outcome, request) {
             let line = match outcome.seq {
                 Some(seq) => journal::line_at(link, tollgate.keys(self.partition), seq).await?.ok().flatten(),
@@ -265,7 +265,14 @@ impl Waiting {
             let field = line.and_then(|line| first_difference(request, &line.event));
             let (class, code) = (OutcomeClass::Refused, Some(Code::IdMismatch.name()));
             let outcome = Outcome { class, code, ..outcome };
-            return Ok(Answer { outcome, replayed: false, field, missing: None, now: None, coupon: None });
+            return Ok(SendReport {
+                outcome,
+                replayed: false,
+                field,
+                missing: None,
+                now: None,
+                coupon: None,
+            });
         }
         let replayed = outcome.seq.is_some_and(|seq| seq <= self.seq);
         let coupon = Coupons::Asked.of(tollgate, link, &outcome).await?;
@@ -276,7 +283,7 @@ impl Waiting {
             (_, Some(code)) => now::of(tollgate, link, code, replayed, request).await,
             (_, None) => None,
         };
-        Ok(Answer { outcome, replayed, field: None, missing, now, coupon })
+        Ok(SendReport { outcome, replayed, field: None, missing, now, coupon })
     }
 }
 
@@ -284,7 +291,7 @@ fn is_of_another(outcome: &Outcome, request: &JobRequest) -> bool {
     outcome.fingerprint.is_some_and(|fingerprint| fingerprint != Fingerprint::of(request))
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for SendReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.outcome.code.unwrap_or_default();
         match self.outcome.class {

@@ -10,17 +10,17 @@ use futures_util::future::join_all;
 use tokio::time::{timeout, timeout_at};
 
 use super::claim::{Claim, Round};
-use super::error::{Against, LockError};
+use super::error::{LockError, NotGranted};
 use super::held::HeldLock;
 use super::lease::Lease;
 use super::line::{Line, Way};
 use super::look::{Look, NodeLook};
 use super::node::Node;
+use super::node_attempt::Subject;
 use super::nodes::LockNodes;
 use super::options::LockOptions;
 use super::queue::Queue;
-use super::quorum::{Standing, Tally, Vote, valid_until};
-use super::seat::Subject;
+use super::quorum::{QuorumResult, Tally, Vote, valid_until};
 use super::token::token;
 use crate::connection::backoff::Backoff;
 use crate::connection::failure::Failure;
@@ -142,7 +142,7 @@ impl Wanted<'_> {
             queue.line.told(claim.first(), longest_pause);
         }
         let error = match tally.standing() {
-            Standing::Ours => {
+            QuorumResult::Ours => {
                 let granted = (sent_at, valid_until(sent_at, ttl));
                 let lease = Lease::new(self.name.clone(), ttl, granted, max_hold);
                 match lease.check() {
@@ -163,12 +163,12 @@ impl Wanted<'_> {
     }
 
     fn refused(&self, tally: &Tally, claim: &Claim) -> LockError {
-        let (name, against) = (self.name.clone(), Against::of(tally, claim.names()));
+        let (name, against) = (self.name.clone(), NotGranted::of(tally, claim.names()));
         match tally.standing() {
-            Standing::Broken if tally.lacks_links() => LockError::NoLink { name, against },
-            Standing::Broken => LockError::Broken { name, against },
+            QuorumResult::Broken if tally.lacks_links() => LockError::NoLink { name, against },
+            QuorumResult::Broken => LockError::Broken { name, against },
             // With `Open`, the node that is asked first has settled it.
-            Standing::Ours | Standing::NotOurs | Standing::Split | Standing::Open => {
+            QuorumResult::Ours | QuorumResult::NotOurs | QuorumResult::Split | QuorumResult::Open => {
                 LockError::Taken { name, against }
             }
         }

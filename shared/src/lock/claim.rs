@@ -22,10 +22,10 @@ use super::give_back::Leftover;
 use super::lease::Lease;
 use super::line::Way;
 use super::node::Permit;
+use super::node_attempt::{NodeAttempt, Subject};
 use super::nodes::LockNodes;
 use super::queue::Place;
-use super::quorum::{Standing, Tally, Vote};
-use super::seat::{Seat, Subject};
+use super::quorum::{QuorumResult, Tally, Vote};
 use crate::connection::failure::Failure;
 
 /// A failed attempt waits at least so long for nodes that have not answered to hear its release.
@@ -40,7 +40,7 @@ const ROUNDS_WITHOUT_GAIN: u32 = 2;
 /// A token on all nodes. Dropped, it is given back in the background.
 #[derive(Debug)]
 pub(super) struct Claim {
-    seats: Arc<[Arc<Seat>]>,
+    node_attempts: Arc<[Arc<NodeAttempt>]>,
     subject: Arc<Subject>,
     /// Which node keeps the line.
     first: usize,
@@ -67,10 +67,11 @@ impl Claim {
         (ttl, node_timeout): (Duration, Duration),
     ) -> Self {
         let subject = Arc::new(subject);
-        let seat = |node| Arc::new(Seat::new(node, &subject, (ttl, node_timeout), nodes.background()));
-        let seats = nodes.iter().map(seat).collect();
+        let node_attempt =
+            |node| Arc::new(NodeAttempt::new(node, &subject, (ttl, node_timeout), nodes.background()));
+        let node_attempts = nodes.iter().map(node_attempt).collect();
         let runtime = Handle::current();
-        Self { seats, subject, first: nodes.asked_first(), runtime, open: true, place: None }
+        Self { node_attempts, subject, first: nodes.asked_first(), runtime, open: true, place: None }
     }
 
     /// Asks the nodes for it, and ends as soon as the result stands.
@@ -80,7 +81,7 @@ impl Claim {
     /// granted is kept meanwhile. All of it counts from before the first call: for everybody else a node that is asked
     /// again is one whose answer took longer, so a lease gets shorter by it at most, and what it excludes stays excluded.
     pub(super) async fn take(&self, way: Way) -> Round {
-        let mut tally = Tally::new(self.seats.len());
+        let mut tally = Tally::new(self.node_attempts.len());
         let sent_at = FirstSent::default();
         if way == Way::All {
             self.ask(&mut tally, &sent_at, |_| Call::Take, |_| true).await;
@@ -100,7 +101,7 @@ impl Claim {
             let ours = tally.ours();
             without_gain = if ours > most { 0 } else { without_gain + 1 };
             most = most.max(ours);
-            let waits = ours > 0 && matches!(tally.standing(), Standing::NotOurs | Standing::Split);
+            let waits = ours > 0 && matches!(tally.standing(), QuorumResult::NotOurs | QuorumResult::Split);
             let over = began_at.elapsed() > self.ttl() / ASKED_AGAIN_FOR;
             if !waits || over || without_gain >= ROUNDS_WITHOUT_GAIN {
                 return Round { tally, sent_at: sent_at.get() };
@@ -122,12 +123,12 @@ impl Claim {
         which: impl Fn(usize) -> bool,
     ) {
         let in_line = call(self.first) == Call::TakeInLine;
-        ask(&self.seats, call, (tally, sent_at), which, in_line).await;
+        ask(&self.node_attempts, call, (tally, sent_at), which, in_line).await;
     }
 
     /// The node that keeps the line.
-    pub(super) fn first(&self) -> &Arc<Seat> {
-        &self.seats[self.first]
+    pub(super) fn first(&self) -> &Arc<NodeAttempt> {
+        &self.node_attempts[self.first]
     }
 
     pub(super) fn token(&self) -> &str {
@@ -151,11 +152,11 @@ impl Claim {
 
     /// What is needed to extend it, without the duty to give it back.
     pub(super) fn extender(&self) -> Extender {
-        Extender { seats: Arc::clone(&self.seats), runtime: self.runtime.clone() }
+        Extender { node_attempts: Arc::clone(&self.node_attempts), runtime: self.runtime.clone() }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.seats.iter().map(|seat| seat.node.name.clone())
+        self.node_attempts.iter().map(|node_attempt| node_attempt.node.name.clone())
     }
 
     /// Others of this process wait behind `place` until a quorum has heard of the release.
@@ -169,7 +170,7 @@ impl Claim {
         self.open = false;
         let calls = self.releases();
         let place = self.place.take();
-        quorum_heard(calls, self.seats.len(), self.node_timeout()).await;
+        quorum_heard(calls, self.node_attempts.len(), self.node_timeout()).await;
         Place::left(place, self.first());
     }
 
@@ -177,7 +178,7 @@ impl Claim {
     /// little for those that have not answered. A black hole is not waited for.
     pub(super) async fn abandon(mut self, began_at: Instant) {
         self.open = false;
-        let granted = self.seats.iter().filter(|seat| seat.stands()).count();
+        let granted = self.node_attempts.iter().filter(|node_attempt| node_attempt.stands()).count();
         let mut calls = self.releases();
         let granted_until = Instant::now() + self.node_timeout();
         // As long again as the answers took that decided it.
@@ -195,17 +196,17 @@ impl Claim {
 
     /// Releases under way, with whether the token was known to stand there.
     fn releases(&self) -> FuturesUnordered<BoxFuture<'static, (bool, Vote)>> {
-        let seats = self.seats.iter().filter(|seat| seat.may_stand());
-        let call = |seat: &Arc<Seat>| {
-            let stood = seat.stands();
-            let release = UnderWay::new(seat, Arc::clone(seat).release().boxed(), true);
+        let node_attempts = self.node_attempts.iter().filter(|node_attempt| node_attempt.may_stand());
+        let call = |node_attempt: &Arc<NodeAttempt>| {
+            let stood = node_attempt.stands();
+            let release = UnderWay::new(node_attempt, Arc::clone(node_attempt).release().boxed(), true);
             async move { (stood, release.await) }.boxed()
         };
-        seats.map(call).collect()
+        node_attempts.map(call).collect()
     }
 
     fn node_timeout(&self) -> Duration {
-        self.seats.first().map_or(Duration::ZERO, |seat| seat.node_timeout())
+        self.node_attempts.first().map_or(Duration::ZERO, |node_attempt| node_attempt.node_timeout())
     }
 }
 
@@ -215,12 +216,12 @@ impl Drop for Claim {
             return;
         }
         let place = self.place.take();
-        let nodes = self.seats.len();
+        let nodes = self.node_attempts.len();
         let node_timeout = self.node_timeout();
         let calls = FuturesUnordered::new();
-        for seat in self.seats.iter().filter(|seat| seat.may_stand()) {
-            let busy = seat.background().busy();
-            let release = self.runtime.spawn(Arc::clone(seat).release());
+        for node_attempt in self.node_attempts.iter().filter(|node_attempt| node_attempt.may_stand()) {
+            let busy = node_attempt.background().busy();
+            let release = self.runtime.spawn(Arc::clone(node_attempt).release());
             calls.push(
                 async move {
                     let vote = release.await.unwrap_or_else(|_| Vote::Broken(Failure::unknown("no runtime")));
@@ -260,41 +261,41 @@ async fn quorum_heard(
 /// Extends a claim.
 #[derive(Debug, Clone)]
 pub(super) struct Extender {
-    seats: Arc<[Arc<Seat>]>,
+    node_attempts: Arc<[Arc<NodeAttempt>]>,
     runtime: Handle,
 }
 
 impl Extender {
     /// Asks every node to keep it for another TTL.
     pub(super) async fn extend(&self) -> Round {
-        let mut tally = Tally::new(self.seats.len());
+        let mut tally = Tally::new(self.node_attempts.len());
         let sent_at = FirstSent::default();
-        ask(&self.seats, |_| Call::Extend, (&mut tally, &sent_at), |_| true, false).await;
+        ask(&self.node_attempts, |_| Call::Extend, (&mut tally, &sent_at), |_| true, false).await;
         Round { tally, sent_at: sent_at.get() }
     }
 
     /// Takes it again, in the background, on nodes that have lost it: restarted empty, say, or not reached when it
     /// was taken. To be called when an extension had its quorum, and with the lease that it extended: why that is
-    /// safe is argued at [`Seat::take_again`].
+    /// safe is argued at [`NodeAttempt::take_again`].
     pub(super) fn repair(&self, tally: &Tally, lease: &Lease) {
-        for (index, seat) in self.seats.iter().enumerate() {
-            if tally.repairs(index, seat.may_stand()) {
-                self.runtime.spawn(Arc::clone(seat).take_again(lease.clone()));
+        for (index, node_attempt) in self.node_attempts.iter().enumerate() {
+            if tally.repairs(index, node_attempt.may_stand()) {
+                self.runtime.spawn(Arc::clone(node_attempt).take_again(lease.clone()));
             }
         }
     }
 
     /// On how many nodes it stands, as far as they said.
     pub(super) fn stands_on(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.stands()).count()
+        self.node_attempts.iter().filter(|node_attempt| node_attempt.stands()).count()
     }
 
     pub(super) fn nodes(&self) -> usize {
-        self.seats.len()
+        self.node_attempts.len()
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        self.seats.iter().map(|seat| seat.node.name.clone())
+        self.node_attempts.iter().map(|node_attempt| node_attempt.node.name.clone())
     }
 }
 
@@ -316,25 +317,26 @@ impl FirstSent {
 /// Asks the nodes that `which` names and that have not voted, until the result stands or all of them have; if
 /// `all_of_them`, for as long again as it took until the result stood.
 async fn ask(
-    seats: &[Arc<Seat>],
+    node_attempts: &[Arc<NodeAttempt>],
     call: impl Fn(usize) -> Call,
     (tally, sent_at): (&mut Tally, &FirstSent),
     which: impl Fn(usize) -> bool,
     all_of_them: bool,
 ) {
-    let open = seats.iter().enumerate().filter(|(index, _)| tally.votes[*index].is_none() && which(*index));
-    let calls = open.map(|(index, seat)| {
+    let open =
+        node_attempts.iter().enumerate().filter(|(index, _)| tally.votes[*index].is_none() && which(*index));
+    let calls = open.map(|(index, node_attempt)| {
         let call = call(index);
-        async move { (index, ask_one(seat, call, sent_at).await) }
+        async move { (index, ask_one(node_attempt, call, sent_at).await) }
     });
     let mut answers: FuturesUnordered<_> = calls.collect();
     let began_at = Instant::now();
-    while tally.standing() == Standing::Open
+    while tally.standing() == QuorumResult::Open
         && let Some((index, vote)) = answers.next().await
     {
         tally.votes[index] = Some(vote);
     }
-    if all_of_them && tally.standing() != Standing::Ours {
+    if all_of_them && tally.standing() != QuorumResult::Ours {
         let until = Instant::now() + began_at.elapsed();
         while let Ok(Some((index, vote))) = timeout_at(until.into(), answers.next()).await {
             tally.votes[index] = Some(vote);
@@ -342,22 +344,22 @@ async fn ask(
     }
 }
 
-async fn ask_one(seat: &Arc<Seat>, call: Call, sent_at: &FirstSent) -> Vote {
-    let permit: Permit = match seat.node.permit(call, seat.node_timeout()).await {
+async fn ask_one(node_attempt: &Arc<NodeAttempt>, call: Call, sent_at: &FirstSent) -> Vote {
+    let permit: Permit = match node_attempt.node.permit(call, node_attempt.node_timeout()).await {
         Ok(permit) => permit,
         Err(failure) => return Vote::Broken(failure),
     };
     // Before it is sent: whatever the nodes count, it begins later.
     sent_at.note();
-    let patience = seat.node.patience(seat.node_timeout());
+    let patience = node_attempt.node.patience(node_attempt.node_timeout());
     // Neither a take nor an extension that has not begun goes on without its waiter: the release that follows would
     // not find its turn taken, and overtake it.
-    let under_way = UnderWay::new(seat, Arc::clone(seat).call(call, permit).boxed(), false);
+    let under_way = UnderWay::new(node_attempt, Arc::clone(node_attempt).call(call, permit).boxed(), false);
     match timeout(patience, under_way).await {
         Ok(vote) => vote,
         Err(_) => {
             let vote = Vote::Broken(Failure::unknown(format!("no answer within {patience:?}")));
-            seat.node.note(&vote);
+            node_attempt.node.note(&vote);
             vote
         }
     }
@@ -375,8 +377,8 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn new(seat: &Seat, call: BoxFuture<'static, Vote>, goes_on: bool) -> Self {
-        let background = seat.background().clone();
+    fn new(node_attempt: &NodeAttempt, call: BoxFuture<'static, Vote>, goes_on: bool) -> Self {
+        let background = node_attempt.background().clone();
         Self { call: Some(call), goes_on, runtime: Handle::current(), background }
     }
 }

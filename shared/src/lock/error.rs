@@ -31,7 +31,7 @@ pub struct BrokenNode {
 
 /// The nodes that did not answer that the lock is ours, as far as they had answered when the result stood.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Against {
+pub struct NotGranted {
     /// How many nodes there are.
     pub nodes: usize,
     /// Where another has it.
@@ -42,7 +42,7 @@ pub struct Against {
     pub broken: Vec<BrokenNode>,
 }
 
-impl Against {
+impl NotGranted {
     pub(super) fn of(tally: &Tally, names: impl Iterator<Item = String>) -> Self {
         let mut against = Self { nodes: tally.votes.len(), ..Self::default() };
         for (vote, node) in tally.votes.iter().zip(names) {
@@ -62,7 +62,7 @@ impl Against {
 }
 
 /// `needs 2 of 3 nodes; redis://a: taken by web-1:17; redis://b: unreachable`
-impl fmt::Display for Against {
+impl fmt::Display for NotGranted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "needs {} of {} nodes", quorum(self.nodes), self.nodes)?;
         for TakenNode { node, owner } in &self.taken {
@@ -98,7 +98,7 @@ pub enum LockError {
         /// The lock.
         name: LockName,
         /// Which nodes, and who.
-        against: Against,
+        against: NotGranted,
     },
     /// So many nodes are broken that the others are no quorum: nobody can take it now.
     #[error("lock `{name}` has no quorum, nodes are broken: {against}")]
@@ -106,7 +106,7 @@ pub enum LockError {
         /// The lock.
         name: LockName,
         /// Which nodes, and why.
-        against: Against,
+        against: NotGranted,
     },
     /// Links of this process to the nodes are all in use, by its calls about other locks: nothing was sent where one
     /// was missing, and no node is to blame. Take fewer locks at a time.
@@ -115,7 +115,7 @@ pub enum LockError {
         /// The lock.
         name: LockName,
         /// Which nodes.
-        against: Against,
+        against: NotGranted,
     },
     /// An extension had no quorum. The lock is still held, for as long as its lease says: try again.
     #[error("lock `{name}` is held, but was not extended: {against}")]
@@ -123,7 +123,7 @@ pub enum LockError {
         /// The lock.
         name: LockName,
         /// Which nodes, and why.
-        against: Against,
+        against: NotGranted,
     },
     /// A quorum granted it, but so late that nothing is left of the validity. It was given back.
     #[error("lock `{name}` was granted too late: after {took:?} of a ttl of {ttl:?}; choose a longer ttl")]
@@ -214,10 +214,10 @@ pub struct Lost {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LostCause {
     /// Its validity is over or about to be; with what the last extension failed on, if there was one.
-    Ended(Option<Against>),
+    Ended(Option<NotGranted>),
     /// So many nodes no longer have it that it may be another's already: deleted, stolen, restarted empty, or
     /// expired because this process was paused.
-    Gone(Against),
+    Gone(NotGranted),
     /// It has been held for [`LockOptions::max_hold`](super::LockOptions::max_hold).
     HeldTooLong(Duration),
     /// It was given back.

@@ -15,7 +15,7 @@ use crate::connection::failure::Failure;
 use crate::protocol::ids::{LockName, Namespace};
 use crate::protocol::keys::Keys;
 use crate::scripts::ScriptError;
-use crate::scripts::fence::{self, Answer};
+use crate::scripts::fence::{self, WriteStatus};
 
 /// The largest token: scripts count in doubles.
 const FENCE_MAX: u64 = (1 << 53) - 1;
@@ -224,10 +224,10 @@ impl Guarded {
         }
         let mut link = self.server.link().await?;
         match fence::write(&mut link, &self.key, fence.number, value).await.map_err(flat)? {
-            Answer::Written => Ok(()),
-            Answer::Fenced => Err(FenceError::Fenced { name: name(), fence: fence.clone() }),
-            Answer::Unminted => Err(FenceError::Unminted { name: name(), fence: fence.clone() }),
-            Answer::Corrupt => Err(FenceError::Corrupt(name())),
+            WriteStatus::Written => Ok(()),
+            WriteStatus::Fenced => Err(FenceError::Fenced { name: name(), fence: fence.clone() }),
+            WriteStatus::Unminted => Err(FenceError::Unminted { name: name(), fence: fence.clone() }),
+            WriteStatus::Corrupt => Err(FenceError::Corrupt(name())),
         }
     }
 }

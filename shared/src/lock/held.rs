@@ -9,11 +9,11 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
 use super::claim::{Claim, Extender, Round};
-use super::error::{Against, LockError, Lost, LostCause, WorkError};
+use super::error::{LockError, Lost, LostCause, NotGranted, WorkError};
 use super::lease::Lease;
 use super::options::{LockOptions, Renewal};
 use super::queue::Place;
-use super::quorum::{Standing, renew_at, valid_until};
+use super::quorum::{QuorumResult, renew_at, valid_until};
 use crate::connection::random;
 
 /// A lock that this process holds. Not re-entrant: a second acquire of the same name finds it taken.
@@ -152,20 +152,20 @@ impl Extension {
     async fn extend(&self) -> Result<Instant, LockError> {
         self.lease.check()?;
         let Round { tally, sent_at } = self.extender.extend().await;
-        let against = Against::of(&tally, self.extender.names());
+        let against = NotGranted::of(&tally, self.extender.names());
         match tally.standing() {
-            Standing::Ours => {
+            QuorumResult::Ours => {
                 self.lease.extended(Instant::now(), valid_until(sent_at, self.ttl))?;
                 // An answer that took longer than what it grants has gained nothing.
                 self.lease.check()?;
                 // A quorum keeps our token and the lease is valid: nobody else can hold it anywhere. See
-                // `Seat::take_again`.
+                // `NodeAttempt::take_again`.
                 self.extender.repair(&tally, &self.lease);
                 Ok(self.lease.valid_until())
             }
             // Another may have it: there is nothing to wait for.
-            Standing::NotOurs => Err(self.lease.end(LostCause::Gone(against)).into()),
-            Standing::Broken | Standing::Split | Standing::Open => {
+            QuorumResult::NotOurs => Err(self.lease.end(LostCause::Gone(against)).into()),
+            QuorumResult::Broken | QuorumResult::Split | QuorumResult::Open => {
                 self.lease.troubled(against.clone());
                 Err(LockError::NotExtended { name: self.lease.name().clone(), against })
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use super::error::{Against, Lost, LostCause};
+use super::error::{Lost, LostCause, NotGranted};
 use super::quorum::cancel_margin;
 use crate::protocol::ids::LockName;
 
@@ -121,7 +121,7 @@ impl Lease {
     }
 
     /// Remembers what an extension failed on; it is told if the lease ends by that.
-    pub(super) fn troubled(&self, against: Against) {
+    pub(super) fn troubled(&self, against: NotGranted) {
         self.term.state.send_if_modified(|state| {
             state.trouble = Some(against);
             false
@@ -151,7 +151,7 @@ struct Term {
 
 impl Term {
     /// Why a lease ends that was valid until then.
-    fn cause(&self, valid_until: Instant, trouble: Option<Against>) -> LostCause {
+    fn cause(&self, valid_until: Instant, trouble: Option<NotGranted>) -> LostCause {
         match self.ends {
             Some((ends_at, max_hold)) if valid_until >= ends_at => LostCause::HeldTooLong(max_hold),
             _ => LostCause::Ended(trouble),
@@ -163,7 +163,7 @@ impl Term {
 struct State {
     valid_until: Instant,
     lost: Option<LostCause>,
-    trouble: Option<Against>,
+    trouble: Option<NotGranted>,
 }
 
 impl State {
@@ -227,7 +227,7 @@ mod tests {
         lease.covered(now + ms(999)).unwrap();
         lease.covered(now + ms(1_000)).unwrap_err();
         let gone = self::lease(ms(1_000), now);
-        gone.end(LostCause::Gone(Against::default()));
+        gone.end(LostCause::Gone(NotGranted::default()));
         gone.covered(now + ms(1)).unwrap_err();
     }
 

@@ -12,7 +12,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::seat::Seat;
+use super::node_attempt::NodeAttempt;
 use super::token::token;
 use crate::connection::backoff::Backoff;
 
@@ -56,7 +56,7 @@ struct State {
 #[derive(Debug)]
 struct Next {
     /// Where it was told so.
-    seat: Arc<Seat>,
+    node_attempt: Arc<NodeAttempt>,
     round_trip: Duration,
     pauses: Backoff,
     /// The last of them.
@@ -100,17 +100,18 @@ impl Line {
     }
 
     /// Takes note of what an attempt was told about its place, where one was asked for.
-    pub(super) fn told(&self, seat: &Arc<Seat>, longest_pause: Duration) {
+    pub(super) fn told(&self, node_attempt: &Arc<NodeAttempt>, longest_pause: Duration) {
         let mut state = self.state();
-        if !seat.is_next() {
+        if !node_attempt.is_next() {
             state.next = None;
             return;
         }
-        let round_trip = seat.round_trip();
+        let round_trip = node_attempt.round_trip();
         let pauses = state.next.take().map(|next| next.pauses);
         let least = (round_trip / PAUSES_A_ROUND_TRIP).max(PAUSE_MIN);
         let pauses = pauses.unwrap_or_else(|| Backoff::new(least, longest_pause));
-        state.next = Some(Next { seat: Arc::clone(seat), round_trip, pauses, pause: Duration::ZERO });
+        state.next =
+            Some(Next { node_attempt: Arc::clone(node_attempt), round_trip, pauses, pause: Duration::ZERO });
     }
 
     /// How long whoever is next waits before it asks again; `None` if that is not us.
@@ -129,7 +130,7 @@ impl Line {
     /// Nobody here waits any more: the place is given up, in the background.
     pub(super) fn leave(&self) {
         if let Some(next) = self.state().next.take() {
-            next.seat.leave_line_later();
+            next.node_attempt.leave_line_later();
         }
     }
 }

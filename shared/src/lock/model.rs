@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use super::quorum::{Standing, Tally, Vote, quorum};
+use super::quorum::{QuorumResult, Tally, Vote, quorum};
 
 const NODES: usize = 3;
 const PROCESSES: usize = 2;
@@ -109,7 +109,7 @@ impl World {
         let votes = answers.map(|answer| {
             answer.map(|ours| if ours { Vote::Ours } else { Vote::Taken { token: String::new() } })
         });
-        if (Tally { votes: votes.to_vec() }).standing() == Standing::Ours {
+        if (Tally { votes: votes.to_vec() }).standing() == QuorumResult::Ours {
             let mut world = self.clone();
             world.phases[process] = Phase::Holds(answers.map(|answer| answer == Some(true)));
             world.came_round = false;
@@ -151,7 +151,7 @@ impl World {
             let tally = Tally { votes: votes.collect() };
             let mut world = self.clone();
             match tally.standing() {
-                Standing::Ours => {
+                QuorumResult::Ours => {
                     let mut fresh = [false; NODES];
                     for (node, vote) in tally.votes.iter().enumerate() {
                         fresh[node] = *vote == Some(Vote::Ours);
@@ -172,7 +172,7 @@ impl World {
                     world.came_round = answering.count_ones() as usize == NODES && !taken && whole;
                     world.phases[process] = Phase::Holds(fresh);
                 }
-                Standing::NotOurs => world.phases[process] = Phase::Ended,
+                QuorumResult::NotOurs => world.phases[process] = Phase::Ended,
                 _ => continue,
             }
             next.push(world);

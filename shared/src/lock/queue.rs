@@ -14,8 +14,8 @@ use super::error::{LockError, LostCause};
 use super::lease::Lease;
 use super::line::Line;
 use super::look::Look;
+use super::node_attempt::NodeAttempt;
 use super::options::LockOptions;
-use super::seat::Seat;
 use crate::protocol::ids::LockName;
 
 /// After holding a lock for this many longest pauses almost without a break, a process leaves it free for one.
@@ -288,7 +288,7 @@ impl Queue {
 
 impl Place {
     /// Its token was given back; `first` is the node that keeps the line.
-    pub(super) fn left(place: Option<Self>, first: &Seat) {
+    pub(super) fn left(place: Option<Self>, first: &NodeAttempt) {
         if let Some(place) = place
             && first.is_awaited()
         {

@@ -60,7 +60,7 @@ pub(super) struct Tally {
 
 /// What a round amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum QuorumResult {
     /// A quorum is ours.
     Ours,
     /// So many nodes say that it is not ours that the others are no quorum.
@@ -87,7 +87,7 @@ impl Tally {
         self.count(|vote| *vote == Some(Vote::Ours))
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> QuorumResult {
         let nodes = self.votes.len();
         let spare = nodes - quorum(nodes);
         let ours = self.ours();
@@ -95,22 +95,22 @@ impl Tally {
         let broken = self.count(|vote| matches!(vote, Some(Vote::Broken(_))));
         let not_ours = nodes - ours - open - broken;
         if ours >= quorum(nodes) {
-            Standing::Ours
+            QuorumResult::Ours
         } else if not_ours > spare {
-            Standing::NotOurs
+            QuorumResult::NotOurs
         } else if broken > spare {
-            Standing::Broken
+            QuorumResult::Broken
         } else if not_ours + broken > spare {
-            Standing::Split
+            QuorumResult::Split
         } else {
-            Standing::Open
+            QuorumResult::Open
         }
     }
 
     /// After an extension: whether the lock is to be taken again on node `index`, on which it may still stand, or not.
     /// Only where this very round had a quorum by extending alone: then no other holder can exist.
     pub(super) fn repairs(&self, index: usize, may_stand: bool) -> bool {
-        self.standing() == Standing::Ours
+        self.standing() == QuorumResult::Ours
             && match &self.votes[index] {
                 Some(Vote::Gone) => true,
                 // Another's attempt is on it: there is nothing to be had before it goes.
@@ -179,7 +179,7 @@ mod tests {
             // What the other holder could have at most: every node that did not grant to us.
             let others = votes.iter().filter(|vote| **vote != Some(Vote::Ours)).count();
             let tally = Tally { votes };
-            if tally.standing() == Standing::Ours {
+            if tally.standing() == QuorumResult::Ours {
                 prop_assert!(others < quorum(tally.votes.len()));
             }
         }
@@ -192,14 +192,14 @@ mod tests {
                 *vote = Some(Vote::Ours);
             }
             let best = tally.standing();
-            prop_assert_eq!(best == Standing::Ours, matches!(before, Standing::Ours | Standing::Open));
+            prop_assert_eq!(best == QuorumResult::Ours, matches!(before, QuorumResult::Ours | QuorumResult::Open));
         }
 
         #[test]
         fn a_round_in_which_all_have_voted_is_decided(votes in votes()) {
             let votes = votes.into_iter().map(|vote| vote.or(Some(Vote::Broken(Failure::unknown("no answer")))));
             let tally = Tally { votes: votes.collect() };
-            prop_assert_ne!(tally.standing(), Standing::Open);
+            prop_assert_ne!(tally.standing(), QuorumResult::Open);
         }
 
         #[test]
@@ -207,7 +207,7 @@ mod tests {
             let tally = Tally { votes };
             for index in 0..tally.votes.len() {
                 if tally.repairs(index, may_stand) {
-                    prop_assert_eq!(tally.standing(), Standing::Ours);
+                    prop_assert_eq!(tally.standing(), QuorumResult::Ours);
                     let vote = &tally.votes[index];
                     let stands = matches!(vote, Some(Vote::Ours | Vote::Taken { .. }));
                     prop_assert!(!stands, "{:?}", vote);

@@ -32,7 +32,7 @@ impl Keys {
         Self { tag: format!("{tag}:") }
     }
 
-    /// The namespace's signpost, outside every tag (hash).
+    /// The namespace's meta, outside every tag (hash).
     pub fn meta(namespace: &Namespace) -> String {
         format!("{namespace}:meta")
     }

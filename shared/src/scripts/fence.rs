@@ -17,7 +17,7 @@ script!(
     FENCE_WRITE, "fence_write", [parts::NUMBERS],
     keys [guarded],
     args [nonce fence value],
-    status Answer
+    status WriteStatus
 );
 
 keywords! {
@@ -43,7 +43,7 @@ pub(crate) async fn mint(link: &mut Link, key: &str) -> Result<Option<u64>, Scri
 
 keywords! {
     /// What became of a guarded write.
-    pub(crate) enum Answer {
+    pub(crate) enum WriteStatus {
         /// The value is in place.
         Written = "written",
         /// A newer token was minted.
@@ -61,7 +61,7 @@ pub(crate) async fn write(
     key: &str,
     fence: u64,
     value: &[u8],
-) -> Result<Answer, ScriptError> {
+) -> Result<WriteStatus, ScriptError> {
     let mut reply = FENCE_WRITE.call().key(key.to_owned()).arg(fence).arg(value).run(link).await?;
     status(&mut reply)
 }

@@ -56,7 +56,7 @@ pub struct Parameters {
     pub retention: Duration,
 }
 
-/// The states of a namespace's signpost.
+/// The states of a namespace's meta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetaState {
     /// Heads are being written.

@@ -49,7 +49,7 @@ keywords! {
 
 /// What one node said to the owner of `token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum NodeReply {
     /// It is ours; after a release, it was until now.
     Ours,
     /// Nobody has it.
@@ -76,9 +76,9 @@ pub(crate) struct Waiter<'a> {
 
 /// What one node said to somebody who waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LineWord {
+pub(crate) enum LineReply {
     /// Whether it is ours.
-    Word(Word),
+    NodeReply(NodeReply),
     /// The owner of this token has it, and we are next.
     Next(String),
 }
@@ -103,15 +103,20 @@ pub(crate) fn load(pipeline: &mut Pipeline) {
 ///
 /// One command and no script: with GET it says whose it is, and a token is used for one attempt only, so a
 /// repeat cannot take anything that this attempt had not taken. If the process dies right after, the TTL ends it.
-pub(crate) async fn take(link: &mut Link, key: &str, token: &str, ttl: Duration) -> Result<Word, Failure> {
+pub(crate) async fn take(
+    link: &mut Link,
+    key: &str,
+    token: &str,
+    ttl: Duration,
+) -> Result<NodeReply, Failure> {
     let mut command = redis::cmd("SET");
     command.arg(key).arg(token).arg("NX").arg("GET").arg("PX").arg(millis(ttl));
     match link.run(&command).await {
-        Ok(Value::Nil) => Ok(Word::Ours),
-        Ok(Value::BulkString(owner)) if owner == token.as_bytes() => Ok(Word::Ours),
-        Ok(Value::BulkString(owner)) => Ok(Word::Taken(String::from_utf8_lossy(&owner).into_owned())),
+        Ok(Value::Nil) => Ok(NodeReply::Ours),
+        Ok(Value::BulkString(owner)) if owner == token.as_bytes() => Ok(NodeReply::Ours),
+        Ok(Value::BulkString(owner)) => Ok(NodeReply::Taken(String::from_utf8_lossy(&owner).into_owned())),
         // The server is well, and the name is occupied by something that is no lock.
-        Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => Ok(Word::Taken(String::new())),
+        Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => Ok(NodeReply::Taken(String::new())),
         Err(failure) => Err(failure),
         Ok(other) => {
             link.poison();
@@ -126,13 +131,13 @@ pub(crate) async fn extend(
     key: &str,
     token: &str,
     ttl: Duration,
-) -> Result<Word, ScriptError> {
+) -> Result<NodeReply, ScriptError> {
     let call = LOCK_EXTEND.call().key(key.to_owned()).arg(token).arg(millis(ttl));
     let mut reply = call.run(link).await?;
     Ok(match status(&mut reply)? {
-        ExtendStatus::Extended => Word::Ours,
-        ExtendStatus::Gone => Word::Gone,
-        ExtendStatus::Taken => Word::Taken(owner(&mut reply)?),
+        ExtendStatus::Extended => NodeReply::Ours,
+        ExtendStatus::Gone => NodeReply::Gone,
+        ExtendStatus::Taken => NodeReply::Taken(owner(&mut reply)?),
     })
 }
 
@@ -141,13 +146,13 @@ pub(crate) async fn release(
     link: &mut Link,
     keys: LockKeys<'_>,
     token: &str,
-) -> Result<(Word, bool), ScriptError> {
+) -> Result<(NodeReply, bool), ScriptError> {
     let call = LOCK_RELEASE.call().key(keys.lock.to_owned()).key(keys.next.to_owned()).arg(token);
     let mut reply = call.run(link).await?;
     Ok(match status(&mut reply)? {
-        ReleaseStatus::Released => (Word::Ours, reply.text("whether another is next")? == "1"),
-        ReleaseStatus::Gone => (Word::Gone, false),
-        ReleaseStatus::Taken => (Word::Taken(owner(&mut reply)?), false),
+        ReleaseStatus::Released => (NodeReply::Ours, reply.text("whether another is next")? == "1"),
+        ReleaseStatus::Gone => (NodeReply::Gone, false),
+        ReleaseStatus::Taken => (NodeReply::Taken(owner(&mut reply)?), false),
     })
 }
 
@@ -157,14 +162,14 @@ pub(crate) async fn line(
     keys: LockKeys<'_>,
     (token, ttl): (&str, Duration),
     waiter: Waiter<'_>,
-) -> Result<LineWord, ScriptError> {
+) -> Result<LineReply, ScriptError> {
     let call = LOCK_LINE.call().key(keys.lock.to_owned()).key(keys.next.to_owned());
     let call = call.arg(token).arg(millis(ttl)).arg(waiter.id).arg(millis(waiter.kept));
     let mut reply = call.run(link).await?;
     Ok(match status(&mut reply)? {
-        LineStatus::Granted => LineWord::Word(Word::Ours),
-        LineStatus::Next => LineWord::Next(owner(&mut reply)?),
-        LineStatus::Taken => LineWord::Word(Word::Taken(owner(&mut reply)?)),
+        LineStatus::Granted => LineReply::NodeReply(NodeReply::Ours),
+        LineStatus::Next => LineReply::Next(owner(&mut reply)?),
+        LineStatus::Taken => LineReply::NodeReply(NodeReply::Taken(owner(&mut reply)?)),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What is left of a namespace whose signpost is gone: the names of its keys, and what its heads say.
+//! What is left of a namespace whose meta is gone: the names of its keys, and what its heads say.
 //!
 //! One SCAN over the names of all keys in Redis. Reading only.
 

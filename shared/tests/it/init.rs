@@ -74,7 +74,7 @@ async fn what_a_killed_init_began_is_finished() {
     Tollgate::init(server.clone(), namespace.clone(), partitions, DAY).await.unwrap();
     let opened = Tollgate::open(server, namespace.clone()).await.unwrap();
     assert_eq!((opened.partitions(), opened.identity()), (partitions, &parameters.identity));
-    // A signpost of another type is damage, not a new namespace.
+    // A meta of another type is damage, not a new namespace.
     link.run(&cmd(&["SET", &Keys::meta(&namespace), "text"])).await.unwrap();
     let refused = meta(&mut link, &namespace, MetaState::Ready, &parameters, &tags).await.unwrap_err();
     assert_eq!(refused.code(), Some(tollgate::code::Code::CorruptPartition));

@@ -8,3 +8,4 @@ mod paths;
 mod rows;
 mod source;
 mod variables;
+mod words;

@@ -24,7 +24,7 @@ use crate::payout::account_locks::AccountLocks;
 use crate::payout::breaker::Breaker;
 use crate::payout::gateway::Gateway;
 use crate::payout::links::Links;
-use crate::payout::outcome::Outcome;
+use crate::payout::outcome::AttemptEnd;
 use crate::payout::rules::Rules;
 use crate::payout::setbacks::Setbacks;
 use crate::process::inspector::may_pay;
@@ -168,7 +168,7 @@ impl Agent for Payer {
             if !self.shared.breaker.may_pay() {
                 break;
             }
-            let leave = Leave { shared: self.shared.clone(), outcome: Outcome::NotOurs };
+            let leave = Leave { shared: self.shared.clone(), outcome: AttemptEnd::NotOurs };
             tokio::spawn(pay(leave, state, account, id, (place, permit), turn));
         }
         self.shared.locks.count();
@@ -220,7 +220,7 @@ impl Drop for Turn {
 /// Leave to pay, from [`Breaker::may_pay`]: what came of it is told in any case, since others may wait for it.
 struct Leave {
     shared: Arc<Shared>,
-    outcome: Outcome,
+    outcome: AttemptEnd,
 }
 
 impl Drop for Leave {
@@ -252,15 +252,15 @@ async fn pay(
     match locked {
         Ok(outcome) => leave.outcome = outcome,
         Err(WorkError::Work(ScriptError::Failure(failure))) => warn!(%id, "a payout waits: {failure}"),
-        Err(WorkError::Work(error)) => leave.outcome = Outcome::Damaged { what: error.to_string() },
+        Err(WorkError::Work(error)) => leave.outcome = AttemptEnd::Damaged { what: error.to_string() },
         // Another worker is paying from this account, or nobody can: `account_locks` says so.
         Err(WorkError::Lock(_)) => {}
     }
     let (setbacks, incidents, member) = (&shared.setbacks, &health.incidents, member(account, id));
     match &leave.outcome {
-        Outcome::Damaged { what } => setbacks.note(incidents, state.partition, &member, what),
+        AttemptEnd::Damaged { what } => setbacks.note(incidents, state.partition, &member, what),
         // Whether it could go on is not known.
-        Outcome::NotOurs => {}
+        AttemptEnd::NotOurs => {}
         _ => setbacks.clear(incidents, state.partition, &member),
     }
     // Before the permit goes: whoever gets it asks whether payouts are paused.
@@ -273,14 +273,14 @@ fn member(account: &AccountId, id: &JobId) -> String {
 }
 
 impl Shared {
-    fn learn(&self, outcome: &Outcome) {
+    fn learn(&self, outcome: &AttemptEnd) {
         // One that is damaged rests from now on: that is a step as well.
-        if matches!(outcome, Outcome::Recorded(_) | Outcome::Unknown | Outcome::Damaged { .. }) {
+        if matches!(outcome, AttemptEnd::Recorded(_) | AttemptEnd::Unknown | AttemptEnd::Damaged { .. }) {
             self.moved.notify_one();
         }
         self.breaker.learn(outcome, &self.health.incidents);
         // Perhaps the token or the authorities were rotated.
-        if matches!(outcome, Outcome::Misconfigured { .. } | Outcome::NotSent { .. }) {
+        if matches!(outcome, AttemptEnd::Misconfigured { .. } | AttemptEnd::NotSent { .. }) {
             self.reload();
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 use tollgate::backoff::Backoff;
 
-use super::outcome::Outcome;
+use super::outcome::AttemptEnd;
 use super::rules::Pauses;
 use crate::incidents::{Incident, Incidents, Kind, Reporter};
 
@@ -71,17 +71,17 @@ impl Breaker {
     }
 
     /// Takes note of what came of a payout.
-    pub(crate) fn learn(&self, outcome: &Outcome, incidents: &Incidents) {
+    pub(crate) fn learn(&self, outcome: &AttemptEnd, incidents: &Incidents) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Outcome::Misconfigured { note } => {
+            AttemptEnd::Misconfigured { note } => {
                 state.gate = Gate::Open { until: Instant::now() + self.pauses.refused };
                 let reason = format!(
                     "the payout gateway's address or our credentials are wrong ({note}); payouts are paused"
                 );
                 incidents.open(self.reporter, Incident::new(Kind::GatewayRefuses, "", reason));
             }
-            Outcome::NotSent { note } => {
+            AttemptEnd::NotSent { note } => {
                 // Those that were on their way together count as one failure.
                 if matches!(state.gate, Gate::Open { until } if Instant::now() < until) {
                     return;
@@ -93,15 +93,18 @@ impl Breaker {
                 incidents.open(self.reporter, Incident::new(Kind::GatewayUnavailable, "", reason));
             }
             // A payout that did not reach the gateway says nothing about it: the next one may try.
-            Outcome::NotOurs | Outcome::Damaged { .. } if state.gate == Gate::Trying => {
+            AttemptEnd::NotOurs | AttemptEnd::Damaged { .. } if state.gate == Gate::Trying => {
                 state.gate = Gate::Open { until: Instant::now() };
             }
-            Outcome::Recorded(_) | Outcome::Unknown if state.gate == Gate::Trying => {
+            AttemptEnd::Recorded(_) | AttemptEnd::Unknown if state.gate == Gate::Trying => {
                 state.gate = Gate::Closed;
                 state.backoff.reset();
                 incidents.resolve(self.reporter);
             }
-            Outcome::NotOurs | Outcome::Damaged { .. } | Outcome::Recorded(_) | Outcome::Unknown => {}
+            AttemptEnd::NotOurs
+            | AttemptEnd::Damaged { .. }
+            | AttemptEnd::Recorded(_)
+            | AttemptEnd::Unknown => {}
         }
     }
 }
@@ -127,18 +130,18 @@ mod tests {
         let incidents = Incidents::default();
         let breaker = Breaker::new(Pauses { refused: PAUSE, unreachable: PAUSE }, &incidents);
         let note = String::new();
-        for bad in [Outcome::NotSent { note: note.clone() }, Outcome::Misconfigured { note }] {
+        for bad in [AttemptEnd::NotSent { note: note.clone() }, AttemptEnd::Misconfigured { note }] {
             assert!(breaker.may_pay() && breaker.may_pay());
             breaker.learn(&bad, &incidents);
             assert!(breaker.pauses());
             assert_eq!(incidents.list().len(), 1);
             // A late answer of one that was on its way says nothing new.
-            breaker.learn(&Outcome::Unknown, &incidents);
+            breaker.learn(&AttemptEnd::Unknown, &incidents);
             wait_until_it_may(&breaker);
             assert!(!breaker.may_pay(), "one tries");
-            breaker.learn(&Outcome::NotOurs, &incidents);
+            breaker.learn(&AttemptEnd::NotOurs, &incidents);
             wait_until_it_may(&breaker);
-            breaker.learn(&Outcome::Unknown, &incidents);
+            breaker.learn(&AttemptEnd::Unknown, &incidents);
             assert!(breaker.may_pay() && !breaker.pauses());
             assert!(incidents.none());
         }

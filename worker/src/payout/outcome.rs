@@ -4,7 +4,7 @@ use tollgate::code::Code;
 
 /// What one look at a payout came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum AttemptEnd {
     /// It ended, or needs a person.
     Recorded(Code),
     /// An attempt was made and proves nothing; it is tried again.

@@ -23,7 +23,7 @@ use tollgate::resources::{self, AccountState, CampaignState, Listed};
 use tollgate::scripts::settle::{Answer as Settled, BATCH_MAX, Item, settle};
 
 use super::super::scenario::{Record, Request, Role, Round};
-use super::super::trace::{Answer, State};
+use super::super::trace::{Reply, State};
 
 /// Between two looks at what became of a job.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -150,7 +150,7 @@ impl Jobs {
     }
 
     /// Sends the request as a job and waits until it is decided. Its receipt is the journal line that decided it.
-    pub(in crate::race) async fn ask(&mut self, round: &Round, request: &Request) -> anyhow::Result<Answer> {
+    pub(in crate::race) async fn ask(&mut self, round: &Round, request: &Request) -> anyhow::Result<Reply> {
         let job = job(round, request)?;
         let (id, jobs) = (job.id.clone(), [job]);
         let sent = self.tollgate.enqueue(&mut self.link, &QueueName::default(), &jobs).await?;
@@ -163,9 +163,9 @@ impl Jobs {
             let outcome = outcomes.first().context("no outcome")?;
             match outcome.class {
                 OutcomeClass::Applied => {
-                    return Ok(Answer::Granted { receipt: outcome.seq.map(|seq| seq.to_string()) });
+                    return Ok(Reply::Granted { receipt: outcome.seq.map(|seq| seq.to_string()) });
                 }
-                OutcomeClass::Refused => return Ok(Answer::Refused),
+                OutcomeClass::Refused => return Ok(Reply::Refused),
                 OutcomeClass::NotDecided => {}
                 OutcomeClass::Pending | OutcomeClass::Dead | OutcomeClass::Expired => {
                     bail!("{id}: {} {}", outcome.class, outcome.code.unwrap_or(Code::CorruptState.name()))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::run::history::{Answer, Event};
+use crate::run::history::{Event, Response};
 use crate::run::judge::Record;
 
 /// Of the calls that overlap with one fault and no other.
@@ -40,11 +40,11 @@ pub(super) fn by_fault(dir: &Path) -> anyhow::Result<String> {
         seen.calls += 1;
         seen.waited_ms.push((told_us - call.sent_us) / 1_000);
         match answer {
-            Answer::Told { .. } | Answer::Accepted => seen.answered += 1,
-            Answer::NotApplied { why } | Answer::Unknown { why } => {
+            Response::Told { .. } | Response::Accepted => seen.answered += 1,
+            Response::NotApplied { why } | Response::Unknown { why } => {
                 // What the program says is certain, whatever the run made of it.
                 let certain =
-                    why.contains("error: not applied") || matches!(answer, Answer::NotApplied { .. });
+                    why.contains("error: not applied") || matches!(answer, Response::NotApplied { .. });
                 if certain {
                     seen.not_applied += 1
                 } else {

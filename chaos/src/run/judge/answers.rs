@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::finding::{Finding, Found};
 use super::record::{Line, Record};
-use crate::run::history::{Answer, Event, Job, Request};
+use crate::run::history::{Event, Job, Request, Response};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let book = Book::of(record);
@@ -49,7 +49,7 @@ impl<'a> Book<'a> {
         let mut same = Found::new(4, "G4 same id, same answer");
         let mut kept = Found::new(7, "G7 acknowledged means kept");
         for call in &record.calls {
-            let Some((told_us, Answer::Told { class, code, seq, partition, .. })) = &call.told else {
+            let Some((told_us, Response::Told { class, code, seq, partition, .. })) = &call.told else {
                 continue;
             };
             let (Some(job), "applied" | "refused") = (call.jobs.first(), class.as_str()) else { continue };
@@ -90,7 +90,7 @@ impl<'a> Book<'a> {
             }
         }
         for call in &record.calls {
-            let Some((told_us, Answer::Told { class, code, .. })) = &call.told else { continue };
+            let Some((told_us, Response::Told { class, code, .. })) = &call.told else { continue };
             let (Some(job), "applied" | "refused") = (call.jobs.first(), class.as_str()) else { continue };
             let Some(line) = self.decided.get(job.id.as_str()) else { continue };
             let mine = is_line(&job.request, line);
@@ -112,7 +112,7 @@ impl<'a> Book<'a> {
         for (id, line) in &self.decided {
             let sends = record.by_id.get(*id).map(Vec::as_slice).unwrap_or_default();
             let denied = |(call, _): &(usize, usize)| {
-                matches!(record.calls[*call].told, Some((_, Answer::NotApplied { .. })))
+                matches!(record.calls[*call].told, Some((_, Response::NotApplied { .. })))
             };
             if !sends.is_empty() && sends.iter().all(denied) {
                 found.add(format!("{id} was told not_applied by all, and is decided"), vec![line.place()]);
@@ -134,7 +134,7 @@ impl<'a> Book<'a> {
             }
         }
         for call in &record.calls {
-            if let Some((told_us, Answer::Told { seq: Some(seq), code, .. })) = &call.told
+            if let Some((told_us, Response::Told { seq: Some(seq), code, .. })) = &call.told
                 && let Some(line) = call.jobs.first().and_then(|job| self.decided.get(job.id.as_str()))
                 && code != "id_mismatch"
                 && line.seq == *seq

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::finding::{Finding, Found};
 use super::record::Record;
-use crate::run::history::{Answer, Event};
+use crate::run::history::{Event, Response};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     [total(record), poison(record), recovery(record), left(record)]
@@ -24,7 +24,7 @@ fn total(record: &Record) -> Found {
         .collect();
     let mut lost: HashMap<&str, u64> = HashMap::new();
     for call in &record.calls {
-        let Some((told_us, Answer::Accepted)) = call.told else { continue };
+        let Some((told_us, Response::Accepted)) = call.told else { continue };
         for job in call.jobs.iter().filter(|job| !known.contains(job.id.as_str())) {
             if !record.may_be_lost(call.sent_us) {
                 lost.entry(&job.id).or_insert(told_us);

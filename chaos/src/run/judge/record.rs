@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::run::history::{self, Answer, Beginning, Entry, Event, Job};
+use crate::run::history::{self, Beginning, Entry, Event, Job, Response};
 
 /// One line of `journal export`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -101,7 +101,7 @@ pub(super) struct Link {
 pub(in crate::run) struct Call {
     pub(in crate::run) sent_us: u64,
     pub(in crate::run) jobs: Vec<Job>,
-    pub(in crate::run) told: Option<(u64, Answer)>,
+    pub(in crate::run) told: Option<(u64, Response)>,
 }
 
 #[derive(Default)]

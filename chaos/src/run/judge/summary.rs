@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 
 use super::record::Record;
-use crate::run::history::{Answer, Event, FAULT};
+use crate::run::history::{Event, FAULT, Response};
 
 #[derive(Debug, Clone, Default, Serialize)]
 pub(in crate::run) struct Summary {
@@ -64,7 +64,7 @@ impl Summary {
             self.calls += 1;
             self.jobs += call.jobs.len() as u64;
             match &call.told {
-                Some((told_us, Answer::Told { seq, .. })) => {
+                Some((told_us, Response::Told { seq, .. })) => {
                     self.ok += 1;
                     latencies.push((told_us - call.sent_us) as f64 / 1e3);
                     let id = call.jobs.first().map(|job| job.id.as_str()).unwrap_or_default();
@@ -72,9 +72,9 @@ impl Summary {
                         self.lost += 1;
                     }
                 }
-                Some((_, Answer::Accepted)) => self.ok += 1,
-                Some((_, Answer::NotApplied { .. })) => self.fail += 1,
-                Some((_, Answer::Unknown { .. })) | None => {
+                Some((_, Response::Accepted)) => self.ok += 1,
+                Some((_, Response::NotApplied { .. })) => self.fail += 1,
+                Some((_, Response::Unknown { .. })) | None => {
                     self.unknown += 1;
                     unheard.extend(call.jobs.iter().map(|job| job.id.as_str()));
                 }
@@ -135,7 +135,7 @@ impl Summary {
             .calls
             .iter()
             .filter_map(|call| match &call.told {
-                Some((at_us, Answer::Told { .. } | Answer::Accepted)) => Some(*at_us),
+                Some((at_us, Response::Told { .. } | Response::Accepted)) => Some(*at_us),
                 _ => None,
             })
             .collect();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::run::history::{Answer, Event};
+use crate::run::history::{Event, Response};
 use crate::run::judge::Record;
 
 /// The drawings' own units, whatever their size on the page.
@@ -186,7 +186,7 @@ fn latency(record: &Record, time: &Time, shade: &str) -> Markup {
     let mut body = shade.to_owned();
     let mut most: f64 = 1.0;
     for call in &record.calls {
-        if let Some((told_us, Answer::Told { .. })) = &call.told {
+        if let Some((told_us, Response::Told { .. })) = &call.told {
             let ms = (told_us - call.sent_us) as f64 / 1e3;
             most = most.max(ms);
             let y = HEIGHT - (ms.max(1.0).log10() / 4.0 * HEIGHT).min(HEIGHT);
@@ -205,9 +205,9 @@ fn outcomes(record: &Record, time: &Time, shade: &str) -> Markup {
     let mut counts = [[0_u32; 3]; PIECES];
     for call in &record.calls {
         let (at_us, kind) = match &call.told {
-            Some((at_us, Answer::Told { .. } | Answer::Accepted)) => (*at_us, 0),
-            Some((at_us, Answer::NotApplied { .. })) => (*at_us, 1),
-            Some((at_us, Answer::Unknown { .. })) => (*at_us, 2),
+            Some((at_us, Response::Told { .. } | Response::Accepted)) => (*at_us, 0),
+            Some((at_us, Response::NotApplied { .. })) => (*at_us, 1),
+            Some((at_us, Response::Unknown { .. })) => (*at_us, 2),
             None => (call.sent_us, 2),
         };
         counts[time.piece(at_us)][kind] += 1;

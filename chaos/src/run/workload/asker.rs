@@ -13,7 +13,7 @@ use super::draw::{Pool, QUEUES};
 use super::load::Load;
 use super::unheard;
 use crate::run::client::Client;
-use crate::run::history::{Answer, Job};
+use crate::run::history::{Job, Response};
 
 const PAUSE: Duration = Duration::from_millis(15);
 
@@ -28,7 +28,7 @@ pub(super) async fn run(client: Arc<Client>, load: Load, number: u64, mut ends: 
         if load.unheard.is_some_and(|every| calls % every == 1) {
             let job = pool.once();
             let name = format!("unheard-{number}-{calls}");
-            if let Answer::Unknown { .. } = ask(&client, &job, &mut pool, Way::Unheard(name)).await {
+            if let Response::Unknown { .. } = ask(&client, &job, &mut pool, Way::Unheard(name)).await {
                 ask(&client, &job, &mut pool, Way::Again).await;
             }
             continue;
@@ -37,7 +37,7 @@ pub(super) async fn run(client: Arc<Client>, load: Load, number: u64, mut ends: 
         let again = pool.random().random_ratio(1, 6);
         let told = ask(&client, &job, &mut pool, Way::First).await;
         // Whoever was not answered asks again, as the docs say; and sometimes also who was.
-        if again || matches!(told, Answer::Unknown { .. }) {
+        if again || matches!(told, Response::Unknown { .. }) {
             ask(&client, &job, &mut pool, Way::Again).await;
         }
     }
@@ -52,7 +52,7 @@ enum Way {
 }
 
 /// Sends it and waits.
-async fn ask(client: &Client, job: &Job, pool: &mut Pool, way: Way) -> Answer {
+async fn ask(client: &Client, job: &Job, pool: &mut Pool, way: Way) -> Response {
     // Whatever is paused, somebody who waits chooses a queue that moves.
     let queue = QUEUES[pool.random().random_range(0..2)];
     let mut typed = job.clone();
@@ -66,16 +66,16 @@ async fn ask(client: &Client, job: &Job, pool: &mut Pool, way: Way) -> Answer {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut told = match way {
         Way::Unheard(name) => match unheard::run(client, &name, &words).await {
-            Ok(None) => Answer::Unknown { why: "its reply was lost, and its sender is gone".to_owned() },
+            Ok(None) => Response::Unknown { why: "its reply was lost, and its sender is gone".to_owned() },
             Ok(Some(ended)) => answer(&ended),
-            Err(problem) => Answer::NotApplied { why: format!("{problem:#}") },
+            Err(problem) => Response::NotApplied { why: format!("{problem:#}") },
         },
         Way::First | Way::Again => answer(&client.producer(&client.way(), &words, None).await),
     };
-    if matches!(told, Answer::Unknown { .. }) {
+    if matches!(told, Response::Unknown { .. }) {
         client.load.unknown.fetch_add(1, Ordering::Relaxed);
         if client.sabotage_of_client() == Some("timeout_as_not_applied") {
-            told = Answer::NotApplied { why: "planted".to_owned() };
+            told = Response::NotApplied { why: "planted".to_owned() };
         }
     }
     client.history.told(op, told.clone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::draw::decimal;
 use crate::run::client::Ended;
-use crate::run::history::{Answer, Job, Request};
+use crate::run::history::{Job, Request, Response};
 
 /// How long a command waits for an outcome, which is unknown to its sender then.
 const WAITS: &str = "2s";
@@ -15,12 +15,12 @@ pub(super) async fn pause(ends: &mut tokio::sync::watch::Receiver<bool>, time: D
 }
 
 /// What the end of a command says about one request: the exit codes of docs/codes.md.
-pub(super) fn answer(ended: &Ended) -> Answer {
+pub(super) fn answer(ended: &Ended) -> Response {
     let why = || ended.complaint();
     let told = ended.last().and_then(|value| {
         let text = |name: &str| value[name].as_str().map(str::to_owned);
         let number = |name: &str| value[name].as_u64();
-        Some(Answer::Told {
+        Some(Response::Told {
             class: text("class")?,
             code: text("code")?,
             seq: number("seq"),
@@ -29,11 +29,11 @@ pub(super) fn answer(ended: &Ended) -> Answer {
         })
     });
     match (told, ended.code) {
-        (Some(told @ Answer::Told { .. }), Some(0 | 1 | 4)) => told,
+        (Some(told @ Response::Told { .. }), Some(0 | 1 | 4)) => told,
         // The command line was refused, or Redis was: before anything was sent.
-        (None, Some(2)) => Answer::NotApplied { why: why() },
-        (None, Some(1)) if ended.stderr.contains("it was not sent") => Answer::NotApplied { why: why() },
-        _ => Answer::Unknown { why: why() },
+        (None, Some(2)) => Response::NotApplied { why: why() },
+        (None, Some(1)) if ended.stderr.contains("it was not sent") => Response::NotApplied { why: why() },
+        _ => Response::Unknown { why: why() },
     }
 }
 

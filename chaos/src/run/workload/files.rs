@@ -11,7 +11,7 @@ use super::asking::pause;
 use super::draw::{Pool, QUEUES, soon, unpack};
 use super::load::Load;
 use crate::run::client::Client;
-use crate::run::history::{Answer, Job};
+use crate::run::history::{Job, Response};
 
 /// How much more a flood is.
 const FLOOD: usize = 10;
@@ -78,13 +78,13 @@ pub(super) async fn send(
     let counts = ended.last().filter(|value| value["accepted"].is_u64());
     let count = |name: &str| counts.as_ref().and_then(|counts| counts[name].as_u64()).unwrap_or(0);
     let answer = if count("accepted") == total {
-        Answer::Accepted
+        Response::Accepted
     } else if count("not_applied") == total {
-        Answer::NotApplied { why: ended.complaint() }
+        Response::NotApplied { why: ended.complaint() }
     } else {
-        Answer::Unknown { why: ended.complaint() }
+        Response::Unknown { why: ended.complaint() }
     };
-    if matches!(answer, Answer::Unknown { .. }) {
+    if matches!(answer, Response::Unknown { .. }) {
         client.load.unknown.fetch_add(1, Ordering::Relaxed);
     }
     client.history.told(op, answer);
@@ -98,6 +98,6 @@ async fn interrupted(client: &Client, words: &[&str], jobs: Vec<Job>, after: Dur
     if client.interrupted(words, after).await? {
         client.load.unknown.fetch_add(1, Ordering::Relaxed);
     }
-    client.history.told(op, Answer::Unknown { why: "killed".to_owned() });
+    client.history.told(op, Response::Unknown { why: "killed".to_owned() });
     Ok(())
 }

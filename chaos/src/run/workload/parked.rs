@@ -11,7 +11,7 @@ use super::asking::{answer, pause, words};
 use super::draw::{Pool, soon, unpack};
 use crate::run::client::Client;
 use crate::run::counted::OTHER_SENT;
-use crate::run::history::{Answer, Event, Job, Request};
+use crate::run::history::{Event, Job, Request, Response};
 
 const PAUSE: Duration = Duration::from_millis(400);
 /// When the job is due: late enough to be looked at before. On a machine on which it was not, twice as late.
@@ -43,7 +43,7 @@ async fn probe(client: &Client, pool: &mut Pool, ends: &mut watch::Receiver<bool
     let accepted = sent.last().is_some_and(|counts| counts["accepted"] == 1);
     client
         .history
-        .told(op, if accepted { Answer::Accepted } else { Answer::Unknown { why: sent.complaint() } });
+        .told(op, if accepted { Response::Accepted } else { Response::Unknown { why: sent.complaint() } });
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(later) {
         let looked = client.producer(&client.way(), &["lookup", &id, "--json"], None).await;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::asking::pause;
 use super::draw::unpack;
 use crate::run::client::Client;
-use crate::run::history::{Answer, Event, Job, Request};
+use crate::run::history::{Event, Job, Request, Response};
 use crate::run::redis;
 
 const PAUSE: Duration = Duration::from_millis(250);
@@ -77,7 +77,7 @@ pub(in crate::run) async fn add_killer(client: &Client, id: &str) -> anyhow::Res
     let ended =
         client.producer(&client.direct(), &["enqueue", "-", "--json"], Some(unpack(&job, None))).await;
     anyhow::ensure!(ended.code == Some(0), "enqueue: {}", ended.complaint());
-    client.history.told(op, Answer::Accepted);
+    client.history.told(op, Response::Accepted);
     client.history.add(Event::Poisoned { mark: id.to_owned(), arrived: true });
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Short storms that faults ask for: one id sent by many at once, and words that should stop at the door.
 
 use crate::run::client::Client;
-use crate::run::history::{Answer, Job, Request};
+use crate::run::history::{Job, Request, Response};
 
 use super::asking::{answer, words};
 use super::draw::QUEUES;
@@ -33,10 +33,10 @@ pub(in crate::run) async fn race_for_last(client: &Client, campaign: &str) {
     let create = Request::CampaignCreate { campaign: campaign.to_owned(), limit: 1, per_customer: None };
     let op = client.history.sent(vec![Job { id: format!("create/campaign/{campaign}"), request: create }]);
     if client.must(&["campaign", "create", campaign, "--limit", "1"]).await.is_err() {
-        client.history.told(op, Answer::Unknown { why: "the campaign could not be created".to_owned() });
+        client.history.told(op, Response::Unknown { why: "the campaign could not be created".to_owned() });
         return;
     }
-    client.history.told(op, Answer::Accepted);
+    client.history.told(op, Response::Accepted);
     let one = |number: usize| async move {
         let customer = format!("customer-{number}");
         let request = Request::Redeem { campaign: campaign.to_owned(), customer, quantity: 1 };
@@ -121,6 +121,6 @@ async fn sent(client: &Client, job: Job, amount: Option<&str>) {
     let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
     let ended = client.producer(&client.way(), &typed, None).await;
     let told =
-        if ended.code == Some(2) { Answer::NotApplied { why: ended.complaint() } } else { answer(&ended) };
+        if ended.code == Some(2) { Response::NotApplied { why: ended.complaint() } } else { answer(&ended) };
     client.history.told(op, told);
 }

@@ -106,14 +106,14 @@ fn payout(n: u64, accounts: u64) -> Result<(JobId, Payout)> {
 }
 
 /// A namespace in use.
-pub(crate) struct Gate {
+pub(crate) struct Fixture {
     runtime: Runtime,
     link: Link,
     tollgate: Tollgate,
     queue: QueueName,
 }
 
-impl Gate {
+impl Fixture {
     /// Initialises the namespace and creates the resources of `workload`.
     pub(crate) fn open(private: &Private, workload: Workload) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -124,16 +124,16 @@ impl Gate {
             anyhow::Ok((Tollgate::open_or_init(server, Namespace::default()).await?, link))
         })?;
         let queue = QueueName::default();
-        let mut gate = Self { runtime, link, tollgate, queue };
-        gate.admit(&workload.resources()?)?;
-        Ok(gate)
+        let mut fixture = Self { runtime, link, tollgate, queue };
+        fixture.admit(&workload.resources()?)?;
+        Ok(fixture)
     }
 
     /// Likewise with these accounts, and this many payouts whose money is held and that nobody has begun to pay.
     pub(crate) fn holding(private: &Private, accounts: u64, payouts: u64) -> Result<Self> {
-        let mut gate = Self::open(private, Workload::Withdraw { accounts })?;
-        gate.admit(&(0..payouts).map(|n| payout(n, accounts)).collect::<Result<Vec<_>>>()?)?;
-        Ok(gate)
+        let mut fixture = Self::open(private, Workload::Withdraw { accounts })?;
+        fixture.admit(&(0..payouts).map(|n| payout(n, accounts)).collect::<Result<Vec<_>>>()?)?;
+        Ok(fixture)
     }
 
     /// Decides these without a queue.

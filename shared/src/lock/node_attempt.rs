@@ -20,7 +20,7 @@ use super::node::{Node, NodeLink, Permit};
 use super::quorum::Vote;
 use crate::connection::failure::{Failure, Refusal};
 use crate::scripts::ScriptError;
-use crate::scripts::lock::{LineWord, LockKeys, Waiter, Word, extend, leave, line, release, take};
+use crate::scripts::lock::{LineReply, LockKeys, NodeReply, Waiter, extend, leave, line, release, take};
 
 /// How long a late answer is waited for in the background at least, to give a late grant back.
 const LATE_ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ pub(super) struct Subject {
 
 /// A token on one node.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct NodeAttempt {
     pub(super) node: Arc<Node>,
     subject: Arc<Subject>,
     ttl: Duration,
@@ -69,7 +69,7 @@ enum Stands {
     Yes,
 }
 
-impl Leftover for Seat {
+impl Leftover for NodeAttempt {
     fn ttl(&self) -> Duration {
         self.ttl
     }
@@ -94,7 +94,7 @@ impl Leftover for Seat {
     }
 }
 
-impl Seat {
+impl NodeAttempt {
     pub(super) fn new(
         node: &Arc<Node>,
         subject: &Arc<Subject>,
@@ -206,7 +206,7 @@ impl Seat {
     }
 
     /// After the lock was granted by the other nodes: takes it here too, or leaves the place in line, which would keep
-    /// it from everybody else once it is given back. It is safe for the same reason as [`Seat::take_again`].
+    /// it from everybody else once it is given back. It is safe for the same reason as [`NodeAttempt::take_again`].
     pub(super) async fn settle_place(self: Arc<Self>, lease: Lease) {
         let _turn = self.turn.lock().await;
         if self.is_next() && lease.check().is_ok() {
@@ -218,10 +218,10 @@ impl Seat {
 
     /// Leaves the place in line, in the background; if that fails, it ends by itself.
     pub(super) fn leave_line_later(self: &Arc<Self>) {
-        let (seat, busy) = (Arc::clone(self), self.background.busy());
+        let (node_attempt, busy) = (Arc::clone(self), self.background.busy());
         self.runtime.spawn(async move {
-            let _turn = seat.turn.lock().await;
-            seat.leave_line().await;
+            let _turn = node_attempt.turn.lock().await;
+            node_attempt.leave_line().await;
             drop(busy);
         });
     }
@@ -286,9 +286,9 @@ impl Seat {
                 self.round_trip.store(took, Ordering::Relaxed);
                 self.node.put_back(link);
                 match word {
-                    Word::Ours => Vote::Ours,
-                    Word::Gone => Vote::Gone,
-                    Word::Taken(token) => Vote::Taken { token },
+                    NodeReply::Ours => Vote::Ours,
+                    NodeReply::Gone => Vote::Gone,
+                    NodeReply::Taken(token) => Vote::Taken { token },
                 }
             }
             Err(failure) => {
@@ -309,17 +309,17 @@ impl Seat {
         LockKeys { lock: &self.subject.key, next: &self.subject.next_key }
     }
 
-    async fn speak(&self, call: Call, NodeLink { link, .. }: &mut NodeLink) -> Result<Word, Failure> {
+    async fn speak(&self, call: Call, NodeLink { link, .. }: &mut NodeLink) -> Result<NodeReply, Failure> {
         let Subject { key, token, waiter, kept, .. } = &*self.subject;
         let word = match call {
             Call::Take => return take(link, key, token, self.ttl).await,
             Call::TakeInLine => {
                 let waiter = Waiter { id: waiter, kept: *kept };
                 line(link, self.keys(), (token, self.ttl), waiter).await.map(|word| {
-                    self.next.store(matches!(word, LineWord::Next(_)), Ordering::Relaxed);
+                    self.next.store(matches!(word, LineReply::Next(_)), Ordering::Relaxed);
                     match word {
-                        LineWord::Word(word) => word,
-                        LineWord::Next(owner) => Word::Taken(owner),
+                        LineReply::NodeReply(word) => word,
+                        LineReply::Next(owner) => NodeReply::Taken(owner),
                     }
                 })
             }
