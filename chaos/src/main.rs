@@ -20,6 +20,7 @@ mod port;
 mod race;
 #[cfg(feature = "run")]
 mod run;
+mod sandbox;
 mod span;
 mod stage;
 mod watched_dir;

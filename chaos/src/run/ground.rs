@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tokio::sync::Mutex;
@@ -20,13 +20,13 @@ use super::plan::Plan;
 use super::redis::{Redis, Settings};
 use super::scenario::Ground;
 use super::site::{Bank, Site};
+use crate::sandbox::Files;
 use crate::stage::Programs;
 
 /// So short a time would be wrong for a fleet; here it lets the others take over at once.
 pub(super) const CLAIM_IDLE: Duration = Duration::from_secs(1);
 /// How long one request to the bank may take; a lease is longer.
 pub(super) const PAYOUT_TIMEOUT_MS: u64 = 300;
-const BANK_OPENS_WITHIN: Duration = Duration::from_secs(10);
 /// How often the bank misbehaves, in each of its ways.
 const MISCHIEF: &str = "3%";
 const SMALL_DISK: &str = "size=12m";
@@ -189,25 +189,12 @@ async fn lock_node(programs: &Programs, plan: &Plan, number: usize) -> anyhow::R
 }
 
 async fn open_bank(programs: &Programs, seed: u64) -> anyhow::Result<Bank> {
-    let [ledger, address] = ["bank.ndjson", "bank.address"].map(|name| programs.dir().join(name));
+    let files = Files::in_dir(programs.dir());
     let mut command = programs.command("tollgate-chaos", "");
-    command.arg("bank").arg("--ledger").arg(&ledger).arg("--address-file").arg(&address);
-    command.args(["--seed", &seed.to_string(), "--latency", "1ms..20ms", "--lock-out-for", "100ms"]);
-    for way in ["refuse", "fail-before", "fail-after", "hang", "drop", "accept", "lock-out"] {
-        command.args([&format!("--{way}"), MISCHIEF]);
-    }
-    let log = std::fs::File::create(programs.dir().join("bank.log"))?;
-    command.env_remove(env::REDIS_URL).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-    let mut process = Guard::start(&mut command).context("starting the bank")?;
-    let begun = Instant::now();
-    loop {
-        let said = std::fs::read_to_string(&address).unwrap_or_default();
-        if !said.is_empty() {
-            return Ok(Bank { process: Mutex::new(process), ledger, url: format!("http://{said}") });
-        }
-        ensure!(process.ended().is_none() && begun.elapsed() < BANK_OPENS_WITHIN, "the bank does not open");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    files.arguments(&mut command, seed, MISCHIEF)?;
+    let mut process = Guard::start(command.env_remove(env::REDIS_URL)).context("starting the bank")?;
+    let url = files.opened(|| process.ended().is_some()).await?;
+    Ok(Bank { process: Mutex::new(process), ledger: files.ledger, url })
 }
 
 /// The steps at which the worker can be made to die: it names them where it is told one that is none. Those of its
