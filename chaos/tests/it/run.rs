@@ -28,26 +28,96 @@ pub(crate) fn checks(document: &Value) -> Vec<u64> {
     document["findings"].as_array().unwrap().iter().map(|found| found["check"].as_u64().unwrap()).collect()
 }
 
-/// Changes one line of a file that `is` says yes to.
-fn change(dir: &Path, file: &str, is: &dyn Fn(&Value) -> bool, to: &dyn Fn(&mut Value) -> bool) {
-    let path = dir.join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mut done = false;
-    let lines = text.lines().filter_map(|line| {
-        let mut value: Value = serde_json::from_str(line).unwrap();
-        if !done && is(&value) {
-            done = true;
-            return to(&mut value).then(|| format!("{value}\n"));
+/// What is asked of a line.
+type Is = fn(&Value) -> bool;
+
+/// What becomes of it.
+enum To {
+    Gone,
+    /// These fields hold this JSON.
+    Set(&'static [(&'static str, &'static str)]),
+    /// This number is one more.
+    More(&'static str),
+    /// One byte of the lines of an entry is another.
+    OtherByte,
+}
+
+impl To {
+    /// The line afterwards.
+    fn apply(&self, mut line: Value) -> String {
+        match self {
+            Self::Gone => return String::new(),
+            Self::Set(fields) => {
+                fields.iter().for_each(|(field, json)| line[*field] = serde_json::from_str(json).unwrap())
+            }
+            Self::More(field) => line[*field] = json!(line[*field].as_u64().unwrap() + 1),
+            Self::OtherByte => {
+                let lines = line["fields"]["lines"].as_str().unwrap().replacen('a', "b", 1);
+                line["fields"]["lines"] = json!(lines);
+            }
         }
-        Some(format!("{line}\n"))
+        format!("{line}\n")
+    }
+}
+
+/// The check that must see it, the file, which line of it (the first that is so), and what becomes of it.
+const DAMAGES: [(u64, &str, Is, To); 12] = [
+    (9, "journal.ndjson", |line| line["seq"] == 7, To::Gone),
+    (
+        1,
+        "journal.ndjson",
+        |line| line["code"] == "campaign_limit_reached",
+        To::Set(&[("code", r#""redeemed""#), ("class", r#""applied""#)]),
+    ),
+    (2, "journal.ndjson", |line| line["code"] == "withdrawn", To::More("amount")),
+    (
+        4,
+        "history.ndjson",
+        |event| event["code"] == "withdrawn",
+        To::Set(&[("code", r#""insufficient_funds""#)]),
+    ),
+    (5, "journal.ndjson", |line| line["kind"] == "redeem", To::Set(&[("id", r#""nobody-sent-this""#)])),
+    (
+        8,
+        "lookups.ndjson",
+        |found| found["class"] == "applied",
+        To::Set(&[("class", r#""not_decided""#), ("seq", "null")]),
+    ),
+    (11, "journal.ndjson", |line| line["code"] == "held", To::Set(&[("code", r#""paid""#)])),
+    (15, "history.ndjson", |event| event["event"] == "drained", To::Gone),
+    (
+        16,
+        "census.ndjson",
+        |key| key["key"].as_str().is_some_and(|key| key.contains(":receipts:")),
+        To::More("size"),
+    ),
+    (17, "bank.ndjson", |line| line["outcome"] == "paid", To::Gone),
+    (24, "chains.ndjson", |link| ["9-0", "10-0", "11-0"].iter().any(|id| link["id"] == *id), To::OtherByte),
+    (24, "chains.ndjson", |link| link["fields"]["by"].is_string(), To::Gone),
+];
+
+/// Changes the first line that `is` so.
+fn change(path: &Path, is: Is, to: &To) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut done = false;
+    let lines = text.lines().map(|line| {
+        let value: Value = serde_json::from_str(line).unwrap();
+        if done || !is(&value) {
+            return format!("{line}\n");
+        }
+        done = true;
+        to.apply(value)
     });
     let changed: String = lines.collect();
-    assert!(done, "nothing to change in {file}");
+    assert!(done, "nothing to change in {}", path.display());
     std::fs::write(path, changed).unwrap();
 }
 
-/// How a file is changed: which line of it, and into what (false: it goes).
-type Damage = (&'static str, fn(&Value) -> bool, fn(&mut Value) -> bool);
+/// The verdict on the files of a run.
+fn check(played: &Path) -> (i32, Value) {
+    let (code, text, _) = chaos(&["check", played.to_str().unwrap(), "--json"]);
+    (code, serde_json::from_str(&text).unwrap())
+}
 
 #[test]
 fn a_run_passes_and_its_judge_sees_every_change_of_its_files() {
@@ -55,120 +125,21 @@ fn a_run_passes_and_its_judge_sees_every_change_of_its_files() {
     let (code, document) = run("bank-stall", "1", "4s", dir.path(), &[]);
     assert_eq!((code, &document["verdict"]), (0, &json!("pass")), "{document}");
     let played = dir.path().join("bank-stall-1");
-    let (again, text, _) = chaos(&["check", played.to_str().unwrap(), "--json"]);
-    let again_document: Value = serde_json::from_str(&text).unwrap();
+    let (again, again_document) = check(&played);
     assert_eq!((again, &again_document["findings"]), (0, &document["findings"]));
     let page = std::fs::read_to_string(played.join("index.html")).unwrap();
     assert!(page.contains("bank stalls") && page.contains("PASS") && !page.contains("http://"), "{page}");
 
-    let damages: [(u64, Damage); 12] = [
-        (9, ("journal.ndjson", |line| line["seq"] == 7, |_| false)),
-        (
-            1,
-            (
-                "journal.ndjson",
-                |line| line["code"] == "campaign_limit_reached",
-                |line| {
-                    line["code"] = json!("redeemed");
-                    line["class"] = json!("applied");
-                    true
-                },
-            ),
-        ),
-        (
-            2,
-            (
-                "journal.ndjson",
-                |line| line["code"] == "withdrawn",
-                |line| {
-                    line["amount"] = json!(line["amount"].as_u64().unwrap() + 1);
-                    true
-                },
-            ),
-        ),
-        (
-            4,
-            (
-                "history.ndjson",
-                |event| event["code"] == "withdrawn",
-                |event| {
-                    event["code"] = json!("insufficient_funds");
-                    true
-                },
-            ),
-        ),
-        (
-            5,
-            (
-                "journal.ndjson",
-                |line| line["kind"] == "redeem",
-                |line| {
-                    line["id"] = json!("nobody-sent-this");
-                    true
-                },
-            ),
-        ),
-        (
-            8,
-            (
-                "lookups.ndjson",
-                |found| found["class"] == "applied",
-                |found| {
-                    found["class"] = json!("not_decided");
-                    found["seq"] = Value::Null;
-                    true
-                },
-            ),
-        ),
-        (
-            11,
-            (
-                "journal.ndjson",
-                |line| line["code"] == "held",
-                |line| {
-                    line["code"] = json!("paid");
-                    true
-                },
-            ),
-        ),
-        (15, ("history.ndjson", |event| event["event"] == "drained", |_| false)),
-        (
-            16,
-            (
-                "census.ndjson",
-                |key| key["key"].as_str().unwrap().contains(":receipts:"),
-                |key| {
-                    key["size"] = json!(key["size"].as_u64().unwrap() + 1);
-                    true
-                },
-            ),
-        ),
-        (17, ("bank.ndjson", |line| line["outcome"] == "paid", |_| false)),
-        // A byte of an entry, and a whole entry.
-        (
-            24,
-            (
-                "chains.ndjson",
-                |link| link["id"] == "9-0" || link["id"] == "10-0" || link["id"] == "11-0",
-                |link| {
-                    let lines = link["fields"]["lines"].as_str().unwrap().replacen('a', "b", 1);
-                    link["fields"]["lines"] = json!(lines);
-                    true
-                },
-            ),
-        ),
-        (24, ("chains.ndjson", |link| link["fields"]["by"].is_string(), |_| false)),
-    ];
-    for (check, (file, is, to)) in damages {
-        let kept = std::fs::read(played.join(file)).unwrap();
-        change(&played, file, &is, &to);
-        let (code, text, _) = chaos(&["check", played.to_str().unwrap(), "--json"]);
-        let document: Value = serde_json::from_str(&text).unwrap();
+    for (number, file, is, to) in DAMAGES {
+        let path = played.join(file);
+        let kept = std::fs::read(&path).unwrap();
+        change(&path, is, &to);
+        let (code, document) = check(&played);
         assert!(
-            code == 5 && checks(&document).contains(&check),
-            "check {check} after damage to {file}: {document}"
+            code == 5 && checks(&document).contains(&number),
+            "check {number} after damage to {file}: {document}"
         );
-        std::fs::write(played.join(file), kept).unwrap();
+        std::fs::write(path, kept).unwrap();
     }
 }
 

@@ -6,174 +6,158 @@ use tollgate::ids::JobId;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::settle::Answer;
 
+use super::MAX;
 use crate::harness::servers;
 use crate::space::*;
 
 const BAD_NUMBERS: [&str; 12] =
     ["", " ", "-1", "1.5", "1e3", "0x10", "nan", "inf", " 1", "+1", "9007199254740992", "99999999999999999"];
 
+type Words = Vec<String>;
+
+fn words(words: &[&str]) -> Words {
+    words.iter().map(ToString::to_string).collect()
+}
+
+/// What can be wrong with the keys of one campaign and one account.
+fn damages_of_resources(campaign: &str, account: &str, holders: &str) -> Vec<Words> {
+    const CAMPAIGN: [&str; 4] = ["limit", "issued", "codes_count", "seq"];
+    const BOUNDS: [&str; 3] = ["per_customer", "opens_at_ms", "closes_at_ms"]; // '' is none
+    const ACCOUNT: [&str; 3] = ["available", "held", "seq"];
+    let mut damages = Vec::new();
+    for bad in BAD_NUMBERS {
+        let bounds = BOUNDS.iter().filter(|_| !bad.is_empty());
+        damages.extend(CAMPAIGN.iter().chain(bounds).map(|field| words(&["HSET", campaign, field, bad])));
+        damages.extend(ACCOUNT.iter().map(|field| words(&["HSET", account, field, bad])));
+        damages.push(words(&["HSET", holders, "u", bad]));
+    }
+    let fields = CAMPAIGN.iter().chain(&BOUNDS).chain(&["status", "codes"]);
+    damages.extend(fields.map(|field| words(&["HDEL", campaign, field])));
+    let fields = ACCOUNT.iter().chain(&["currency", "status"]);
+    damages.extend(fields.map(|field| words(&["HDEL", account, field])));
+    damages.extend([
+        words(&["HSET", campaign, "status", "maybe"]),
+        words(&["HSET", account, "status", ""]),
+        words(&["HSET", account, "available", "9007199254740991", "held", "1"]),
+        words(&["HSET", campaign, "issued", "10"]),
+        words(&["HSET", holders, "u", "2"]),
+        words(&["DEL", campaign]),
+        words(&["DEL", account]),
+    ]);
+    damages.extend([campaign, account, holders].map(|key| words(&["SET", key, "a string"])));
+    damages
+}
+
 #[tokio::test]
 async fn a_damaged_resource_is_left_alone_and_spares_the_others() {
     let mut space = Space::new().await;
     let s = &mut space;
-    for request in [create("bad", 9), create("good", 9), open("bad", 9), open("good", 9)] {
+    for request in [create("bad", 9), create("good", MAX), open("bad", 9), open("good", 9)] {
         s.make(request).await;
     }
     s.make(redeem("bad", "u", 1)).await;
-    let key = |s: &Space, name: &str| format!("{}{name}", s.keys.head().trim_end_matches("head"));
-    let campaign = key(s, "campaign:bad");
-    let account = key(s, "account:bad");
-    let mut damages: Vec<Vec<String>> = Vec::new();
-    let mut damage = |words: &[&str]| damages.push(words.iter().map(ToString::to_string).collect());
-    for bad in BAD_NUMBERS {
-        for field in ["limit", "issued", "codes_count", "seq"] {
-            damage(&["HSET", &campaign, field, bad]);
+    let tag = s.keys.head().trim_end_matches("head").to_owned();
+    let key = |name: &str| format!("{tag}{name}");
+    let (campaign, account) = (key("campaign:bad"), key("account:bad"));
+    for damage in damages_of_resources(&campaign, &account, &key("holders:bad")) {
+        let damage: Vec<&str> = damage.iter().map(String::as_str).collect();
+        let mut kept = Vec::new();
+        for key in [campaign.clone(), account.clone(), key("holders:bad")] {
+            kept.push((key.clone(), s.run(&["DUMP", &key]).await));
         }
-        for field in ["available", "held", "seq"] {
-            damage(&["HSET", &account, field, bad]);
+        s.run(&damage).await;
+        spares_the_others(s, &damage, damage[1] == account).await;
+        for (key, dump) in kept {
+            let redis::Value::BulkString(bytes) = dump else { panic!("{dump:?}") };
+            let mut restore = redis::Cmd::new();
+            restore.arg("RESTORE").arg(&key).arg(0).arg(bytes).arg("REPLACE");
+            s.link.run(&restore).await.unwrap();
         }
-        if !bad.is_empty() {
-            for field in ["per_customer", "opens_at_ms", "closes_at_ms"] {
-                damage(&["HSET", &campaign, field, bad]);
-            }
-        }
-        damage(&["HSET", &key(s, "holders:bad"), "u", bad]);
     }
-    let fields = [
-        "limit",
-        "issued",
-        "per_customer",
-        "opens_at_ms",
-        "closes_at_ms",
-        "status",
-        "codes",
-        "codes_count",
-        "seq",
-    ];
-    fields.iter().for_each(|field| damage(&["HDEL", &campaign, field]));
-    ["available", "held", "currency", "status", "seq"]
-        .iter()
-        .for_each(|field| damage(&["HDEL", &account, field]));
-    damage(&["HSET", &campaign, "status", "maybe"]);
-    damage(&["HSET", &account, "status", ""]);
-    damage(&["HSET", &account, "available", "9007199254740991", "held", "1"]);
-    damage(&["HSET", &campaign, "issued", "10"]);
-    damage(&["HSET", &key(s, "holders:bad"), "u", "2"]);
-    damage(&["DEL", &campaign]);
-    damage(&["DEL", &account]);
-    for key in [&campaign, &account, &key(s, "holders:bad")] {
-        damage(&["SET", key, "a string"]);
-    }
+}
 
-    for words in damages {
-        let target = words[1].clone();
-        let saved: redis::Value = s.run(&["DUMP", &target]).await;
-        s.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        let before = s.dump().await;
-        let ids: Vec<JobId> = (0..4).map(|_| JobId::fresh()).collect();
-        let requests =
-            [redeem("bad", "u", 1), redeem("good", "u", 1), withdraw("bad", 1), deposit("good", 1)];
-        let jobs: Vec<_> = ids.iter().zip(&requests).map(|(id, request)| (None, id, request)).collect();
-        let answers = s.settle(&jobs).await.unwrap().answers;
-        let damaged = if target == account { 2 } else { 0 };
-        let untouched = 2 - damaged;
-        assert_eq!(answers[damaged], Answer::Undecided(Code::CorruptState), "{words:?}");
-        assert!(matches!(answers[untouched], Answer::Decided { .. }), "{words:?}: {answers:?}");
-        assert_eq!(
-            [answers[1].code(), answers[3].code()],
-            [Some(Code::Redeemed), Some(Code::Deposited)],
-            "{words:?}"
-        );
-        let after = s.dump().await;
-        let name = target.rsplit_once("}:").unwrap().1;
-        assert_eq!(before.0.get(name), after.0.get(name), "{words:?}");
-        // Put it back as it was, without the trace of the other resource.
-        let redis::Value::BulkString(bytes) = saved else { panic!("{saved:?}") };
-        let mut restore = redis::Cmd::new();
-        restore.arg("RESTORE").arg(&target).arg(0).arg(bytes).arg("REPLACE");
-        s.link.run(&restore).await.unwrap();
-        for name in [&campaign, &account] {
-            s.run(&["HSET", name, if *name == account { "available" } else { "limit" }, "9"]).await;
-        }
-        s.run(&["HSET", &campaign, "issued", "1"]).await;
-        s.run(&["HSET", &key(s, "holders:bad"), "u", "1"]).await;
-        s.run(&["HSET", &key(s, "campaign:good"), "limit", "999"]).await;
+/// Settles one job of each resource: those of the damaged one stay undecided, the others are decided.
+async fn spares_the_others(s: &mut Space, damage: &[&str], is_account: bool) {
+    let before = s.dump().await;
+    let ids: Vec<JobId> = (0..4).map(|_| JobId::fresh()).collect();
+    let requests = [redeem("bad", "u", 1), redeem("good", "u", 1), withdraw("bad", 1), deposit("good", 1)];
+    let jobs: Vec<_> = ids.iter().zip(&requests).map(|(id, request)| (None, id, request)).collect();
+    let answers = s.settle(&jobs).await.unwrap().answers;
+    let (damaged, sound) = if is_account { (2, 0) } else { (0, 2) };
+    assert_eq!(answers[damaged], Answer::Undecided(Code::CorruptState), "{damage:?}");
+    assert!(matches!(answers[sound], Answer::Decided { .. }), "{damage:?}: {answers:?}");
+    let others = [answers[1].code(), answers[3].code()];
+    assert_eq!(others, [Some(Code::Redeemed), Some(Code::Deposited)], "{damage:?}");
+    let name = damage[1].rsplit_once("}:").unwrap().1;
+    assert_eq!(before.0.get(name), s.dump().await.0.get(name), "{damage:?}");
+}
+
+/// What can be wrong with the keys that every call reads, and the code that says so; keys are named without their tag.
+fn damages_of_a_partition() -> Vec<(Words, Code)> {
+    const NUMBERS: [&str; 8] =
+        ["receipts_floor", "floor_highest", "seq", "acked", "replayed", "mismatched", "expired", "overtaken"];
+    let mut damages = vec![
+        words(&["HDEL", "head", "format"]),
+        words(&["HDEL", "head", "hash"]),
+        words(&["HSET", "head", "format", "1"]),
+        words(&["DEL", "journal"]),
+        words(&["XADD", "journal", "9-0", "foreign", "entry"]),
+        words(&["DEL", "in_flight:default"]), // and the head counts a row
+        words(&["SET", "in_flight:default", "a string"]),
+        words(&["HSET", "in_flight:default", "0-0", "no row"]),
+    ];
+    for field in NUMBERS {
+        damages.push(words(&["HDEL", "head", field]));
+        damages.extend(BAD_NUMBERS.map(|bad| words(&["HSET", "head", field, bad])));
     }
+    let keys = ["head", "journal", "parked", "receipts:kept", "queue:default"];
+    damages.extend(keys.map(|key| words(&["SET", key, "a string"])));
+    let mut damages: Vec<_> = damages.into_iter().map(|words| (words, Code::CorruptPartition)).collect();
+    damages.push((words(&["DEL", "head"]), Code::Uninitialised));
+    damages.push((words(&["HDEL", "head", "frozen"]), Code::PartitionFrozen));
+    damages.push((words(&["HSET", "head", "frozen", "timeline_regressed"]), Code::PartitionFrozen));
+    damages
 }
 
 #[tokio::test]
 async fn a_damaged_partition_refuses_the_whole_call_before_any_write() {
-    let fields = [
-        "format",
-        "frozen",
-        "receipts_floor",
-        "floor_highest",
-        "seq",
-        "hash",
-        "acked",
-        "replayed",
-        "mismatched",
-        "expired",
-        "overtaken",
-    ];
-    let mut damages: Vec<Vec<String>> = Vec::new();
-    let mut damage = |words: &[&str]| damages.push(words.iter().map(ToString::to_string).collect());
-    for field in fields {
-        damage(&["HDEL", "head", field]);
-        if !["hash", "frozen", "format"].contains(&field) {
-            BAD_NUMBERS.iter().for_each(|bad| damage(&["HSET", "head", field, bad]));
-        }
-    }
-    damage(&["HSET", "head", "frozen", "timeline_regressed"]);
-    damage(&["HSET", "head", "format", "1"]);
-    damage(&["DEL", "head"]);
-    for key in ["head", "journal", "parked", "receipts:kept", "queue:default"] {
-        damage(&["SET", key, "a string"]);
-    }
-    damage(&["DEL", "journal"]);
-    damage(&["XADD", "journal", "9-0", "foreign", "entry"]);
-    damage(&["in_flight:default"]); // it is gone, and the head counts a row
-    damage(&["SET", "in_flight:default", "a string"]);
-    damage(&["HSET", "in_flight:default", "0-0", "no row"]);
-    for words in damages {
+    for (damage, code) in damages_of_a_partition() {
         let mut space = Space::new().await;
         let s = &mut space;
         s.make(create("c", 9)).await;
         let entries = s.deliver("w", &[job(&id("mine"), redeem("c", "u", 1))]).await;
-        let tag = s.keys.head().trim_end_matches("head").to_owned();
-        let target = format!("{tag}{}", words.get(1).unwrap_or(&words[0]));
-        let words: Vec<&str> = match &words[..] {
-            [_] => vec!["DEL", &target],
-            [command, _, rest @ ..] => {
-                [command.as_str(), &target].into_iter().chain(rest.iter().map(String::as_str)).collect()
-            }
-            [] => unreachable!(),
-        };
-        s.run(&words).await;
-        let before = s.dump().await;
+        run_on(s, &damage).await;
         let (entry, job) = &entries[0];
-        let refused = s.settle(&[(Some(entry), &job.id, &job.request)]).await.unwrap_err();
-        let expected = match words[..] {
-            ["DEL", _] if target.ends_with("head") => Code::Uninitialised,
-            ["HDEL" | "HSET", _, "frozen", ..] => Code::PartitionFrozen,
-            _ => Code::CorruptPartition,
-        };
-        assert_eq!(refused.code(), Some(expected), "{words:?}: {refused}");
-        assert!(before.changed(&s.dump().await).is_empty(), "{words:?}");
+        refuses(s, (Some(entry), &job.id, &job.request), code).await;
     }
-    // The indexes of parked jobs count only where there are any.
+}
+
+/// The indexes of parked jobs count only where there are any.
+#[tokio::test]
+async fn a_damaged_index_refuses_where_something_is_parked() {
     for key in ["scheduled", "dead"] {
         let mut space = Space::new().await;
         let s = &mut space;
         s.make(create("c", 9)).await;
-        let (name, parked) = (format!("{}{key}", s.keys.head().trim_end_matches("head")), s.keys.parked());
-        s.run(&["HSET", &parked, "x", "y"]).await;
-        s.run(&["SET", &name, "a string"]).await;
-        let before = s.dump().await;
-        let refused = s.settle(&[(None, &id("mine"), &redeem("c", "u", 1))]).await.unwrap_err();
-        assert_eq!(refused.code(), Some(Code::CorruptPartition));
-        assert!(before.changed(&s.dump().await).is_empty());
+        run_on(s, &words(&["SET", key, "a string"])).await;
+        assert_eq!(s.make(redeem("c", "u", 1)).await, Code::Redeemed);
+        run_on(s, &words(&["HSET", "parked", "x", "y"])).await;
+        refuses(s, (None, &id("mine"), &redeem("c", "u", 1)), Code::CorruptPartition).await;
     }
+}
+
+/// Runs a command on the key that its second word names.
+async fn run_on(s: &mut Space, damage: &Words) {
+    let mut damage = damage.clone();
+    damage[1] = format!("{}{}", s.keys.head().trim_end_matches("head"), damage[1]);
+    s.run(&damage.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+async fn refuses<R: tollgate::kinds::Settle>(s: &mut Space, job: (Option<&str>, &JobId, &R), code: Code) {
+    let before = s.dump().await;
+    let refused = s.settle(&[job]).await.unwrap_err();
+    assert_eq!(refused.code(), Some(code), "{refused}");
+    assert!(before.changed(&s.dump().await).is_empty(), "{refused}");
 }
 
 #[tokio::test]
