@@ -47,7 +47,7 @@ async fn dead_jobs_are_listed_shown_retried_and_discarded() {
     assert_eq!(lines(again.exits(0)), [json!({"id": "second", "result": "replayed"})]);
     assert_eq!(again.stderr, "");
 
-    cli.run(&["dead", "discard", "--all"]).complains(2);
+    assert!(cli.run(&["dead", "discard", "--all"]).complains(2).contains("--yes: must be given with --all"));
     cli.run(&["dead", "discard"]).complains(2);
     cli.run(&["dead", "retry", "first", "--all"]).complains(2);
     assert_eq!(
