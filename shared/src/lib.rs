@@ -99,6 +99,8 @@
 //! [`Tollgate`]. What the programs of the workspace need besides is not part of this documentation and may change with any
 //! release.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod connection;
 mod procedures;
 mod protocol;

@@ -31,6 +31,9 @@ impl Amount {
     }
 
     /// Reads an amount of minor units as JSON writes it: `1250`, nothing else. `text` is the literal.
+    ///
+    /// # Errors
+    /// [`Code::AmountNegative`], [`Code::AmountOutOfRange`]; the error names `field`.
     pub fn parse_minor(field: &str, text: &str) -> Result<Self, InputError> {
         Self::parse_digits(text).ok_or_else(|| out_of_range(field, text, MINOR_RULE))
     }
@@ -42,6 +45,9 @@ impl Amount {
     }
 
     /// The same amount, if it is more than nothing: what a job may ask for.
+    ///
+    /// # Errors
+    /// [`Code::AmountZero`]; the error names `field`.
     pub fn positive(self, field: &str) -> Result<Self, InputError> {
         match self.0 {
             0 => Err(InputError::new(Code::AmountZero, field, "0", "more than zero")),
@@ -50,6 +56,9 @@ impl Amount {
     }
 
     /// Reads a decimal amount, `12.50`, by the currency's exponent. Digits past the exponent are refused, not rounded.
+    ///
+    /// # Errors
+    /// [`Code::AmountNegative`], [`Code::AmountOutOfRange`]; the error names `field` and gives an example.
     pub fn parse_decimal(field: &str, text: &str, currency: Currency) -> Result<Self, InputError> {
         let exponent = currency.exponent();
         let rule = match exponent {

@@ -84,6 +84,9 @@ pub struct Poison {
 
 impl Envelope {
     /// Reads one envelope: a line of a file, which may be an admin operation and may lack an id.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, and the id if it could be read.
     pub fn decode(bytes: &[u8]) -> Result<Self, Poison> {
         let poison = |id, error| Poison { id, error };
         let fields = Object::read(bytes).map_err(|error| poison(None, error))?;
@@ -97,6 +100,9 @@ impl Envelope {
     }
 
     /// Reads the `job` field of a stream entry: it must have an id and be of a kind that may be queued.
+    ///
+    /// # Errors
+    /// As [`Envelope::decode`].
     pub fn decode_job(bytes: &[u8]) -> Result<Job, Poison> {
         let Self { id, at, request } = Self::decode(bytes)?;
         let request = match request {

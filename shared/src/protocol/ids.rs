@@ -54,7 +54,10 @@ macro_rules! name_type {
         pub struct $type(String);
 
         impl $type {
-            /// Checks `text` and takes it. The error names the field and what is allowed.
+            /// Checks `text` and takes it.
+            ///
+            /// # Errors
+            /// It is no such name: the error names the field and what is allowed.
             pub fn parse(text: impl Into<String>) -> Result<Self, InputError> {
                 let text = text.into();
                 $check($field, &text)?;
@@ -299,6 +302,9 @@ impl JobId {
     }
 
     /// Takes an id that Tollgate itself stored, so reserved prefixes are allowed.
+    ///
+    /// # Errors
+    /// It cannot have been stored.
     pub fn stored(text: impl Into<String>) -> Result<Self, InputError> {
         let text = text.into();
         // Stored ids may be longer than a door allows by the reserved prefix.

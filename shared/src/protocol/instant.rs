@@ -31,6 +31,9 @@ impl Instant {
     }
 
     /// Reads RFC 3339 text with an offset, `2026-11-23T10:00:00Z`, not before 1970.
+    ///
+    /// # Errors
+    /// [`Code::TimeMalformed`]; the error names `field`.
     pub fn parse(field: &str, text: &str) -> Result<Self, InputError> {
         at_ms(text).and_then(Self::from_ms).ok_or_else(|| {
             let allowed = "an RFC 3339 time with seconds and an offset, from 1970 to 9999, for example \

@@ -16,7 +16,10 @@ macro_rules! number_type {
                 ($least..=NUMBER_MAX).contains(&number).then_some(Self(number))
             }
 
-            /// Reads plain decimal digits; the error names `field`.
+            /// Reads plain decimal digits.
+            ///
+            /// # Errors
+            /// They are out of range, or no digits; the error names `field`.
             pub fn parse(field: &str, text: &str) -> Result<Self, InputError> {
                 let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
                 let number = if plain { text.parse().ok().and_then(Self::new) } else { None };

@@ -110,7 +110,10 @@ pub trait Listed: Sized {
     fn text(id: &Self::Id) -> &str;
     /// The id of a text, if it can be one.
     fn id(text: &str) -> Option<Self::Id>;
-    /// Reads the fields; `Err` names the one that cannot be.
+    /// Reads the fields.
+    ///
+    /// # Errors
+    /// Names the field that cannot be.
     fn read(fields: &[Option<&str>]) -> Result<Self, &'static str>;
 }
 
