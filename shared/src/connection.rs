@@ -7,5 +7,4 @@ pub mod failure;
 pub mod gate;
 pub mod link;
 pub mod preflight;
-pub mod random;
 pub(crate) mod reply;

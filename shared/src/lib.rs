@@ -116,6 +116,8 @@ pub mod embedded;
 #[doc(hidden)]
 pub mod env;
 pub mod lock;
+#[doc(hidden)]
+pub mod random;
 
 mod client;
 mod tollgate;
@@ -134,7 +136,7 @@ pub use reads::{journal, outcome, resources};
 #[cfg(feature = "explore")]
 pub use connection::gate;
 #[doc(hidden)]
-pub use connection::{backoff, link, preflight, random};
+pub use connection::{backoff, link, preflight};
 #[doc(hidden)]
 pub use procedures::receipts;
 #[doc(hidden)]

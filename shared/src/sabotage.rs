@@ -11,7 +11,8 @@ use redis::Value;
 use tokio::sync::Barrier;
 
 use crate::env;
-use crate::scripts::script::text::Edit;
+/// What is replaced in the text of a file, wherever it occurs, and by what.
+type Edit = (&'static str, &'static str);
 
 /// A bug to plant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

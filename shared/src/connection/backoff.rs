@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::connection::random;
+use crate::random;
 
 /// The pauses of one loop.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use super::lease::Lease;
 use super::options::{LockOptions, Renewal};
 use super::queue::Place;
 use super::quorum::{QuorumResult, renew_at, valid_until};
-use crate::connection::random;
+use crate::random;
 
 /// A lock that this process holds. Not re-entrant: a second acquire of the same name finds it taken.
 ///

@@ -1,7 +1,7 @@
 //! Tokens of attempts.
 
-use crate::connection::random;
 use crate::protocol::instant::Instant;
+use crate::random;
 
 /// A token that no other attempt anywhere has: who, since when by the clock here (to be shown, nothing rests on it), and
 /// 128 random bits.

@@ -7,10 +7,10 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::connection::random;
 use crate::protocol::code::Code;
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
+use crate::random;
 
 /// Longest id in bytes; an id is a hash field and part of a key, so its length is paid for in memory.
 pub const ID_BYTES_MAX: usize = 128;

@@ -1,7 +1,7 @@
 //! `fence_mint` and `fence_write`: a value that only the latest token may write. Used by [`crate::lock::Guarded`].
 
 use crate::connection::link::Link;
-use crate::connection::random;
+use crate::random;
 use crate::scripts::script::{keywords, parts, script};
 
 use super::error::{ScriptError, status};

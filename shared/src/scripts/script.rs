@@ -16,9 +16,9 @@ use redis::{Arg, Cmd, ToRedisArgs, Value};
 
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
-use crate::connection::random;
 use crate::protocol::ids::QueueName;
 use crate::protocol::keys::Keys;
+use crate::random;
 
 pub(crate) use crate::connection::reply::{Keyword, Reply, keywords};
 pub(crate) use text::{Assembled, File, Part, file, parts};
@@ -153,7 +153,7 @@ fn next_nonce() -> String {
     static NEXT: OnceLock<AtomicU64> = OnceLock::new();
     // Several explored processes live in one: each has nonces of its own source.
     #[cfg(feature = "explore")]
-    if crate::connection::random::is_seeded() {
+    if crate::random::is_seeded() {
         return format!("{:016x}", random::random::<u64>());
     }
     let next = NEXT.get_or_init(|| AtomicU64::new(random::random()));
