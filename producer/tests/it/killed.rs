@@ -122,9 +122,9 @@ fn kill_at(cli: &Cli, point: &str) {
         assert!(ended.is_none(), "build the programs with all features: the worker ended, {ended:?}");
         victim.is_stopped()
     });
-    let workers = cli.run(&["worker", "ls", "--json"]).json();
-    let own = workers.as_array().unwrap().iter().find(|row| row["pid"] == victim.id()).unwrap();
-    // Once it has settled, its next batch may be in flight already, or not.
-    assert!(own["in_flight"].as_u64() > Some(0) || point == "after_settle", "{point}: {own}");
+    // It may not have beaten yet, so it is looked for by what it took. Once it has settled, its next batch may be in
+    // flight already, or not.
+    let stats = cli.run(&["stats", "--json"]).json();
+    assert!(stats["in_flight"].as_u64() > Some(0) || point == "after_settle", "{point}: {stats}");
     victim.kill().unwrap();
 }
