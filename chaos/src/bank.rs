@@ -22,11 +22,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use clap::ArgAction;
 
+mod fault_plan;
 mod ledger;
-mod mischief;
 
+use fault_plan::{BankFault, FaultPlan, Rates};
 use ledger::{Ledger, Lookup, Payout, Recorded};
-use mischief::{Mischief, Rates, Twist};
 
 use crate::span::Span;
 
@@ -75,7 +75,7 @@ pub(crate) struct Args {
 
 struct Bank {
     ledger: Ledger,
-    mischief: Mischief,
+    fault_plan: FaultPlan,
     token: Option<String>,
     later: Duration,
 }
@@ -109,8 +109,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let ledger = Ledger::open(&args.ledger, args.forget_keys)
         .await
         .with_context(|| format!("the ledger {}", args.ledger.display()))?;
-    let mischief = Mischief::new(args.seed, args.rates, args.latency, args.lock_out_for);
-    let bank = Arc::new(Bank { ledger, mischief, token, later: args.later });
+    let fault_plan = FaultPlan::new(args.seed, args.rates, args.latency, args.lock_out_for);
+    let bank = Arc::new(Bank { ledger, fault_plan, token, later: args.later });
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
@@ -152,30 +152,30 @@ async fn pay(State(bank): State<Arc<Bank>>, headers: HeaderMap, body: Bytes) -> 
         Err(problem) => return answer(StatusCode::BAD_REQUEST, &error(&problem.to_string())),
     };
     let key = key.to_owned();
-    let twist = bank.mischief.twist(&key);
-    tokio::time::sleep(twist.latency).await;
-    match twist.kind {
-        Twist::FailBefore => return answer(StatusCode::INTERNAL_SERVER_ERROR, "not today"),
-        Twist::LockOut => {
-            bank.mischief.lock_out();
+    let fault = bank.fault_plan.fault(&key);
+    tokio::time::sleep(fault.latency).await;
+    match fault.kind {
+        BankFault::FailBefore => return answer(StatusCode::INTERNAL_SERVER_ERROR, "not today"),
+        BankFault::LockOut => {
+            bank.fault_plan.lock_out();
             return answer(StatusCode::UNAUTHORIZED, &error("unauthorized"));
         }
         _ => {}
     }
-    let refuse = twist.kind == Twist::Refuse;
-    let recorded = match twist.kind {
-        Twist::Later => Ok(bank.ledger.promise(&key, &payout, bank.later)),
+    let refuse = fault.kind == BankFault::Refuse;
+    let recorded = match fault.kind {
+        BankFault::Later => Ok(bank.ledger.promise(&key, &payout, bank.later)),
         _ => bank.ledger.record(&key, payout, refuse).await,
     };
     let recorded = match recorded {
         Ok(recorded) => recorded,
         Err(problem) => return answer(StatusCode::SERVICE_UNAVAILABLE, &error(&problem.to_string())),
     };
-    match twist.kind {
-        Twist::FailAfter => return answer(StatusCode::BAD_GATEWAY, "<html>bad gateway</html>"),
-        Twist::Hang => tokio::time::sleep(HANGS_FOR).await,
+    match fault.kind {
+        BankFault::FailAfter => return answer(StatusCode::BAD_GATEWAY, "<html>bad gateway</html>"),
+        BankFault::Hang => tokio::time::sleep(HANGS_FOR).await,
         // Unwinding the connection's task closes the connection without an answer, and without a message.
-        Twist::Drop => std::panic::resume_unwind(Box::new("the connection is dropped on purpose")),
+        BankFault::Drop => std::panic::resume_unwind(Box::new("the connection is dropped on purpose")),
         _ => {}
     }
     answer_recorded(recorded)
@@ -185,7 +185,7 @@ async fn look(State(bank): State<Arc<Bank>>, headers: HeaderMap, Path(key): Path
     if !bank.admits(&headers) {
         return answer(StatusCode::UNAUTHORIZED, &error("unauthorized"));
     }
-    tokio::time::sleep(bank.mischief.latency(&key)).await;
+    tokio::time::sleep(bank.fault_plan.latency(&key)).await;
     match bank.ledger.look_up(&key) {
         Lookup::Unknown => answer(StatusCode::NOT_FOUND, &error("unknown_key")),
         Lookup::Known(recorded) => answer_recorded(recorded),
@@ -215,6 +215,6 @@ impl Bank {
     fn admits(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let right = self.token.as_ref().is_none_or(|token| shown == Some(&format!("Bearer {token}")));
-        right && !self.mischief.is_locked_out()
+        right && !self.fault_plan.is_locked_out()
     }
 }

@@ -11,7 +11,6 @@ mod bound;
 mod call;
 mod clock;
 mod databases;
-mod drawing;
 mod ground;
 mod judge;
 mod members;
@@ -23,6 +22,7 @@ mod scenario;
 mod search;
 mod state;
 mod step;
+mod timeline;
 mod world;
 
 use std::collections::VecDeque;
@@ -115,8 +115,8 @@ fn explore(args: &Args) -> anyhow::Result<u8> {
     if !args.order.is_empty() {
         return with_search(&fleets[0], args, sabotage, |search| {
             let walked = search.walk(&args.order)?;
-            let Failing { wrong, drawing, .. } = walked.end;
-            print(format_args!("{drawing}\n{}\ntrace {:016x}", report::verdict_on(&wrong), walked.trace));
+            let Failing { wrong, timeline, .. } = walked.end;
+            print(format_args!("{timeline}\n{}\ntrace {:016x}", report::verdict_on(&wrong), walked.trace));
             Ok(if wrong.is_empty() { 0 } else { EXIT_FOUND })
         });
     }

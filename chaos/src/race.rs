@@ -6,13 +6,12 @@
 //! since its server is not installed.
 
 mod cure;
-mod drawing;
-mod duel;
 mod hands;
 mod judge;
 mod lock;
 mod matrix;
 mod options;
+mod paused_holder;
 mod play;
 mod report;
 mod sabotage;
@@ -21,6 +20,7 @@ mod serve;
 mod servers;
 mod stop;
 mod store;
+mod timeline;
 mod trace;
 
 use std::process::ExitCode;
@@ -39,8 +39,8 @@ use self::scenario::Scenario;
 use self::servers::Servers;
 use crate::stage::{self, Stage, complain, print};
 
-pub(crate) use self::duel::hold;
 pub(crate) use self::options::Args;
+pub(crate) use self::paused_holder::hold;
 
 /// How long a lock lasts without a sign of life: far longer than anything here takes.
 const LOCK_TTL: Duration = Duration::from_secs(30);

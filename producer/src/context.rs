@@ -86,8 +86,8 @@ impl Context {
         self.acting(tollgate).await
     }
 
-    /// The same, waiting up to `patience` for a Redis that is away or still loads.
-    pub(crate) async fn open_or_init_within(&self, patience: Duration) -> anyhow::Result<Tollgate> {
+    /// The same, waiting up to `wait_max` for a Redis that is away or still loads.
+    pub(crate) async fn open_or_init_within(&self, wait_max: Duration) -> anyhow::Result<Tollgate> {
         let mut waiting = Waiting::default();
         loop {
             let error = match self.open_or_init().await {
@@ -96,9 +96,9 @@ impl Context {
             };
             // Nothing has been sent yet: also what may have happened is only asked again.
             let may_pass = exit::failure_of(&error).is_some_and(Failure::is_transient);
-            let Some(pause) = waiting.next(patience).filter(|_| may_pass) else { return Err(error) };
+            let Some(pause) = waiting.next(wait_max).filter(|_| may_pass) else { return Err(error) };
             if waiting.is_first() {
-                warn(format_args!("waiting, up to {}: {error:#}", span(patience)));
+                warn(format_args!("waiting, up to {}: {error:#}", span(wait_max)));
             }
             tokio::time::sleep(pause).await;
         }

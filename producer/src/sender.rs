@@ -1,6 +1,6 @@
 //! Sends work in order: jobs in pipelines, operations settled before anything after them is sent.
 //!
-//! What holds Redis up is waited for, up to a patience: memory or queue above its bound, a broken connection, a
+//! What holds Redis up is waited for, up to a wait_max: memory or queue above its bound, a broken connection, a
 //! refusal that may pass. Everything is sent again under the same ids, so nothing can happen twice. Once
 //! something could not be applied, nothing after it is sent: it might rest on it, and a refusal is final (a
 //! withdrawal must not overtake its account's opening). Relies on [`Tollgate`] for every call.
@@ -93,7 +93,7 @@ pub(crate) struct Route {
     pub(crate) queue: QueueName,
     pub(crate) queue_max: Option<u64>,
     /// How long to wait for what holds Redis up, without anything being accepted.
-    pub(crate) patience: Duration,
+    pub(crate) wait_max: Duration,
 }
 
 /// Sends chunks one after the other.
@@ -353,15 +353,15 @@ impl<'a> Sender<'a> {
         self.progress.complain_of(format_args!("line {number}: {}: {decision}", request.resource()));
     }
 
-    /// Waits a little for an obstacle to pass; answers why not to go on, if patience is at its end.
+    /// Waits a little for an obstacle to pass; answers why not to go on, if the time for that is up.
     async fn wait_out(&mut self, obstacle: Obstacle, waiting: &mut Waiting) -> Option<Stopped> {
         let why = match obstacle {
             Obstacle::Lasting(why) => return Some(why),
             Obstacle::Passing(why) => why,
         };
-        let Some(pause) = waiting.next(self.route.patience) else { return Some(why) };
+        let Some(pause) = waiting.next(self.route.wait_max) else { return Some(why) };
         if waiting.is_first() {
-            self.progress.warn(format_args!("waiting, up to {}: {why}", span(self.route.patience)));
+            self.progress.warn(format_args!("waiting, up to {}: {why}", span(self.route.wait_max)));
             self.progress.waits_for("waiting");
         }
         self.pause(pause).await;

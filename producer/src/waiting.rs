@@ -1,4 +1,4 @@
-//! Waiting for what may pass, with longer and longer pauses, up to a patience.
+//! Waiting for what may pass, with longer and longer pauses, for a while at most.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// The next pause; `None` once `patience` is over.
-    pub(crate) fn next(&mut self, patience: Duration) -> Option<Duration> {
+    /// The next pause; `None` once `wait_max` is over.
+    pub(crate) fn next(&mut self, wait_max: Duration) -> Option<Duration> {
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
-        let left = patience.checked_sub(waited).filter(|left| !left.is_zero())?;
+        let left = wait_max.checked_sub(waited).filter(|left| !left.is_zero())?;
         let pause = PAUSE.saturating_mul(1 << self.pauses.min(10)).min(PAUSE_MAX).min(left);
         self.pauses += 1;
         Some(pause)

@@ -43,7 +43,6 @@
 mod attempt;
 mod background;
 mod call;
-mod claim;
 mod error;
 mod fitness;
 mod give_back;
@@ -62,6 +61,7 @@ mod nodes;
 mod options;
 mod queue;
 mod quorum;
+mod quorum_attempt;
 mod token;
 
 pub use error::{BrokenNode, LockError, Lost, LostCause, NotGranted, TakenNode, WorkError};

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::bound::Bound;
-use super::drawing::Drawing;
 use super::step::{Step, written};
+use super::timeline::Timeline;
 use crate::stage::{print, thousands};
 
 /// What was done.
@@ -42,7 +42,7 @@ pub(super) struct Figures {
 pub(super) struct Failing {
     pub(super) steps: Vec<Step>,
     pub(super) wrong: Vec<String>,
-    pub(super) drawing: Drawing,
+    pub(super) timeline: Timeline,
 }
 
 /// What came of one fleet.
@@ -90,9 +90,9 @@ pub(super) fn tell(explored: &Explored, sabotage: Option<&str>) {
             figures.whole_together.map_or_else(|| "nothing".to_owned(), |all| format!("{all} together"));
         print(format_args!("  walked whole: {whole}; of more, {} branches are left over", figures.left_over));
     }
-    if let Some(Failing { steps, wrong, drawing }) = found {
+    if let Some(Failing { steps, wrong, timeline }) = found {
         let planted = sabotage.map(|name| format!(" --sabotage {name}")).unwrap_or_default();
-        print(format_args!("\n{drawing}\n  {}", wrong.join("\n  ")));
+        print(format_args!("\n{timeline}\n  {}", wrong.join("\n  ")));
         print(format_args!(
             "  again: tollgate-chaos explore --fleet {name}{planted} --order '{}'\n",
             written(steps)
@@ -124,7 +124,7 @@ pub(super) fn document(all: &[Explored]) -> String {
             serde_json::json!({
                 "order": written(&found.steps),
                 "wrong": found.wrong,
-                "drawing": found.drawing.to_string(),
+                "timeline": found.timeline.to_string(),
             })
         });
         serde_json::json!({

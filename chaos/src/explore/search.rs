@@ -309,8 +309,8 @@ impl Search<'_, '_> {
         let (scenario, bank) = (self.memo.scenario, self.memo.bank(*bank));
         let mut wrong = self.runtime.block_on(judge(self.real_tollgate, scenario, bank, words))?;
         wrong.extend(end.undone);
-        let drawing = end.drawing.context("an order made for real is drawn")?;
-        Ok((Failing { steps, wrong, drawing }, state))
+        let timeline = end.timeline.context("an order made for real is drawn")?;
+        Ok((Failing { steps, wrong, timeline }, state))
     }
 
     /// The same order, with a restart of Redis somewhere in it.

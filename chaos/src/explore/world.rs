@@ -7,19 +7,19 @@ use anyhow::{Context, anyhow};
 
 use super::bound::Bound;
 use super::call::{self, Nature};
-use super::drawing::Drawing;
 use super::ground::Look;
 use super::memo::Memo;
 use super::scenario::Word;
 use super::state::{Just, State};
 use super::step::{Call, Choice, Step, written};
+use super::timeline::Timeline;
 
 pub(super) struct World<'w, 'a> {
     memo: &'w mut Memo<'a>,
     pub(super) state: State,
     pub(super) left: Bound,
     /// Only of an order that is made for real.
-    drawing: Option<Drawing>,
+    timeline: Option<Timeline>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -28,7 +28,7 @@ impl<'w, 'a> World<'w, 'a> {
     pub(super) fn begin(memo: &'w mut Memo<'a>, left: Bound) -> anyhow::Result<Self> {
         let (database, bank) = memo.begin()?;
         let fleet = &memo.scenario.fleet;
-        let drawing = memo.is_real.then(|| Drawing::new(fleet.iter().map(|(name, _)| *name)));
+        let timeline = memo.is_real.then(|| Timeline::new(fleet.iter().map(|(name, _)| *name)));
         let state = State {
             database,
             loaded: None,
@@ -38,7 +38,7 @@ impl<'w, 'a> World<'w, 'a> {
             last: None,
             just: Just::Otherwise,
         };
-        let mut world = Self { memo, state, left, drawing, steps: Vec::new() };
+        let mut world = Self { memo, state, left, timeline, steps: Vec::new() };
         for (place, (name, _)) in fleet.iter().enumerate() {
             world.start(*name, place)?;
         }
@@ -47,7 +47,7 @@ impl<'w, 'a> World<'w, 'a> {
 
     /// The middle of one.
     pub(super) fn at(memo: &'w mut Memo<'a>, state: State, left: Bound) -> Self {
-        Self { memo, state, left, drawing: None, steps: Vec::new() }
+        Self { memo, state, left, timeline: None, steps: Vec::new() }
     }
 
     /// Starts a process; a worker gets to where it waits for jobs.
@@ -247,29 +247,29 @@ impl<'w, 'a> World<'w, 'a> {
 
     fn draw(&mut self, call: Call, asked: u32, told: u32, how: &str) {
         let ids = &self.memo.scenario.ids;
-        if let Some(drawing) = &mut self.drawing {
+        if let Some(timeline) = &mut self.timeline {
             let (asks, says) =
                 (call::asks(self.memo.asked(asked), ids), call::says(self.memo.told(told), ids));
-            drawing.add(call.process, format!("{asks} -> {says}{how}"));
+            timeline.add(call.process, format!("{asks} -> {says}{how}"));
         }
     }
 
     fn note(&mut self, call: Call, asked: u32, what: &str) {
-        if let Some(drawing) = &mut self.drawing {
+        if let Some(timeline) = &mut self.timeline {
             let asks = call::asks(self.memo.asked(asked), &self.memo.scenario.ids);
-            drawing.add(call.process, format!("{asks} {what}"));
+            timeline.add(call.process, format!("{asks} {what}"));
         }
     }
 
     fn say(&mut self, name: char, what: impl FnOnce() -> String) {
-        if let Some(drawing) = &mut self.drawing {
-            drawing.add(name, what());
+        if let Some(timeline) = &mut self.timeline {
+            timeline.add(name, what());
         }
     }
 
     fn say_all(&mut self, what: &str) {
-        if let Some(drawing) = &mut self.drawing {
-            drawing.add_to_all(what);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.add_to_all(what);
         }
     }
 
@@ -277,7 +277,7 @@ impl<'w, 'a> World<'w, 'a> {
     pub(super) fn end(mut self) -> anyhow::Result<End> {
         let undone = self.drain()?;
         let outcome = self.outcome();
-        Ok(End { outcome, undone, drawing: self.drawing })
+        Ok(End { outcome, undone, timeline: self.timeline })
     }
 }
 
@@ -287,5 +287,5 @@ pub(super) struct End {
     /// The database, the bank, and what people were told.
     pub(super) outcome: (u32, u32, Vec<Word>),
     pub(super) undone: Option<String>,
-    pub(super) drawing: Option<Drawing>,
+    pub(super) timeline: Option<Timeline>,
 }

@@ -188,7 +188,7 @@ pub(super) fn judge(round: &Round, served: &[(usize, Trace)], states: &[State]) 
         records_over += u64::from(on.over > 0);
         left.push(on.left);
         if case.is_none() && (on.lost > 0 || on.over > 0) {
-            case = culprits(&on.takers, |place| base(served, round, place, record))
+            case = offenders(&on.takers, |place| base(served, round, place, record))
                 .map(|(first, second)| Case { record, first, second });
         }
     }
@@ -212,7 +212,7 @@ fn base(served: &[(usize, Trace)], round: &Round, place: usize, record: usize) -
 }
 
 /// Two that wrote from what was the same to both; else the last two, who at least got what was not there.
-fn culprits(takers: &[usize], base: impl Fn(usize) -> Option<i64>) -> Option<(usize, usize)> {
+fn offenders(takers: &[usize], base: impl Fn(usize) -> Option<i64>) -> Option<(usize, usize)> {
     let mut seen: HashMap<i64, usize> = HashMap::new();
     for &place in takers {
         let Some(version) = base(place) else { continue };
@@ -235,8 +235,8 @@ mod tests {
     use super::*;
 
     /// Two users want the one ticket; or their $80 and $50 of an account, or one payment twice.
-    fn duel(scenario: Scenario) -> Round {
-        (scenario.story().duel)("test")
+    fn paused_holder(scenario: Scenario) -> Round {
+        (scenario.story().paused_holder)("test")
     }
 
     fn state(quantity: i64, version: i64) -> State {
@@ -266,7 +266,7 @@ mod tests {
 
     fn judged(scenario: Scenario, traces: [Trace; 2], left: State) -> Judged {
         let traces: Vec<(usize, Trace)> = traces.into_iter().enumerate().collect();
-        judge(&duel(scenario), &traces, &[left])
+        judge(&paused_holder(scenario), &traces, &[left])
     }
 
     #[test]

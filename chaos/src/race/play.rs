@@ -10,15 +10,15 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::drawing::Drawing;
-use super::duel::duel;
 use super::hands::Hands;
 use super::judge::{Tally, judge};
 use super::matrix::Cell;
+use super::paused_holder::paused_holder;
 use super::scenario::Round;
 use super::serve::{Course, serve};
 use super::servers::Addresses;
 use super::stop::Stop;
+use super::timeline::Timeline;
 use super::trace::{State, Trace};
 use crate::span::Span;
 
@@ -45,15 +45,15 @@ pub(super) struct Run {
     /// Of each request, in microseconds.
     pub(super) latency: Histogram<u64>,
     /// The first broken invariant.
-    pub(super) drawing: Option<Drawing>,
+    pub(super) timeline: Option<Timeline>,
 }
 
 impl Run {
     pub(super) fn new(concurrency: usize) -> Self {
-        let (rounds, tally, busy, drawing) = (0, Tally::default(), Duration::ZERO, None);
+        let (rounds, tally, busy, timeline) = (0, Tally::default(), Duration::ZERO, None);
         // One hour at three significant digits: constants that hdrhistogram accepts.
         let latency = Histogram::new_with_bounds(1, 3_600_000_000, 3).unwrap_or_else(|_| unreachable!());
-        Self { concurrency, rounds, tally, busy, latency, drawing }
+        Self { concurrency, rounds, tally, busy, latency, timeline }
     }
 
     pub(super) fn per_second(&self) -> f64 {
@@ -69,8 +69,8 @@ impl Run {
         let judged = judge(round, served, states);
         self.rounds += 1;
         self.tally += judged.tally;
-        if self.drawing.is_none() {
-            self.drawing = judged.case.map(|case| Drawing::new(cell, round, served, states, case));
+        if self.timeline.is_none() {
+            self.timeline = judged.case.map(|case| Timeline::new(cell, round, served, states, case));
         }
     }
 
@@ -170,14 +170,14 @@ pub(super) async fn stopped(
     pause: Duration,
 ) -> anyhow::Result<Run> {
     hands.reach_for(cell).await?;
-    let round = (cell.scenario.story().duel)(&tag(cell));
+    let round = (cell.scenario.story().paused_holder)(&tag(cell));
     hands.set_up(cell, &round).await?;
-    let duel = duel(hands, addresses, cell, round, pause).await?;
-    let states = hands.states(cell, &duel.round).await?;
-    let traces: Vec<(usize, Trace)> = duel.traces.into_iter().enumerate().collect();
+    let paused_holder = paused_holder(hands, addresses, cell, round, pause).await?;
+    let states = hands.states(cell, &paused_holder.round).await?;
+    let traces: Vec<(usize, Trace)> = paused_holder.traces.into_iter().enumerate().collect();
     let mut run = Run::new(2);
-    run.busy = duel.waited;
-    run.record(duel.waited);
-    run.add(cell, &duel.round, &traces, &states);
+    run.busy = paused_holder.waited;
+    run.record(paused_holder.waited);
+    run.add(cell, &paused_holder.round, &traces, &states);
     Ok(run)
 }

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn of_two_in_a_duel_only_one_can_be_granted_but_of_a_double_click() {
         for scenario in Scenario::ALL {
-            let round = (scenario.story().duel)("test");
+            let round = (scenario.story().paused_holder)("test");
             assert_eq!(round.requests.len(), 2, "{scenario:?}");
             let both = |record: usize| {
                 let takes = round.requests.iter().flat_map(|request| &request.takes);

@@ -1,4 +1,4 @@
-//! What one request did, step by step, with the time of each: the events that a drawing is made of.
+//! What one request did, step by step, with the time of each: the events that a timeline is made of.
 //!
 //! A read is noted by when it was sent, a write by when its answer came. So whenever somebody read what was there
 //! before a write, the read stands before that write, as it does in the store.

@@ -166,7 +166,7 @@ async fn lookups(client: &Client, dir: &Path) -> anyhow::Result<()> {
     ids.sort();
     ids.dedup();
     let mut lines = String::new();
-    // What no door takes cannot be asked for either.
+    // What no command takes cannot be asked for either.
     ids.retain(|id| {
         (1..=128).contains(&id.len())
             && !id.chars().any(|letter| letter.is_control() || "{}".contains(letter))

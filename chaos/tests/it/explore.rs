@@ -1,5 +1,5 @@
 //! `tollgate-chaos explore`: no order of a small fleet is wrong, as far as a test has time; each bug about order that is
-//! planted is found, with the drawing that shows it; the same order again is the same calls.
+//! planted is found, with the timeline that shows it; the same order again is the same calls.
 
 use std::process::Command;
 
@@ -12,13 +12,13 @@ fn explore(args: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// What was found in the only fleet: the order, what is wrong, and the drawing.
+/// What was found in the only fleet: the order, what is wrong, and the timeline.
 fn found(document: &str) -> (String, String, String) {
     let document: Value = serde_json::from_str(document).unwrap();
     let found = &document["fleets"][0]["found"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let wrong: Vec<String> = found["wrong"].as_array().into_iter().flatten().map(text).collect();
-    (text(&found["order"]), wrong.join("\n"), text(&found["drawing"]))
+    (text(&found["order"]), wrong.join("\n"), text(&found["timeline"]))
 }
 
 /// Every fleet in which nothing is known to be wrong.
@@ -74,19 +74,19 @@ fn is_found(sabotage: &str, fleet: &str, wrong: &str) -> String {
     let (code, said, complaint) =
         explore(&["--fleet", fleet, "--sabotage", sabotage, "--together", "3", "--json"]);
     assert_eq!(code, Some(5), "{said}{complaint}");
-    let (order, found, drawing) = found(&said);
-    assert!(found.contains(wrong), "{found}\n{drawing}");
+    let (order, found, timeline) = found(&said);
+    assert!(found.contains(wrong), "{found}\n{timeline}");
     // The command that it prints shows it again.
     let (code, said, complaint) = explore(&["--fleet", fleet, "--sabotage", sabotage, "--order", &order]);
     assert_eq!(code, Some(5), "{said}{complaint}");
-    assert!(said.contains(wrong) && said.starts_with(&drawing), "{said}\n{drawing}");
-    drawing
+    assert!(said.contains(wrong) && said.starts_with(&timeline), "{said}\n{timeline}");
+    timeline
 }
 
 #[test]
 fn an_acknowledgement_before_the_effect_is_found() {
-    let drawing = is_found("acknowledge_first", "duplicates", "G10 first was sent and is lost");
-    assert!(drawing.contains("dies"), "{drawing}");
+    let timeline = is_found("acknowledge_first", "duplicates", "G10 first was sent and is lost");
+    assert!(timeline.contains("dies"), "{timeline}");
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn a_check_apart_from_its_act_is_found() {
 
 #[test]
 fn an_ignored_fence_is_found() {
-    let drawing = is_found("fence_ignored", "payout", "is tried again while the last try may still pay");
-    assert!(drawing.matches("payout_begin payout -> settled paying").count() == 2, "{drawing}");
+    let timeline = is_found("fence_ignored", "payout", "is tried again while the last try may still pay");
+    assert!(timeline.matches("payout_begin payout -> settled paying").count() == 2, "{timeline}");
 }
 
 #[test]
@@ -118,11 +118,14 @@ fn a_row_that_is_removed_before_the_effect_is_found() {
 /// A worker that was overtaken executes what an operator discarded meanwhile.
 #[test]
 fn a_stale_worker_that_decides_is_found() {
-    let drawing =
+    let timeline =
         is_found("stale_worker_decides", "discard", "G11 early was discarded and is decided all the same");
-    let at = |words: &str| drawing.find(words).unwrap_or_else(|| panic!("no {words:?} in\n{drawing}"));
-    assert!(at("recover -> recovered") < at("dead_discard early -> done discarded"), "{drawing}");
-    assert!(at("dead_discard early -> done discarded") < at("settle early -> settled redeemed"), "{drawing}");
+    let at = |words: &str| timeline.find(words).unwrap_or_else(|| panic!("no {words:?} in\n{timeline}"));
+    assert!(at("recover -> recovered") < at("dead_discard early -> done discarded"), "{timeline}");
+    assert!(
+        at("dead_discard early -> done discarded") < at("settle early -> settled redeemed"),
+        "{timeline}"
+    );
 }
 
 /// Whose an entry is, settle asks: whoever was overtaken is told `not_owner`.

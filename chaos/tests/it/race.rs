@@ -74,8 +74,8 @@ fn the_interleaving_is_the_one_that_lost_an_update() {
         &["--cure", "naive", "--scenario", "atm", "--store", "redis", "--concurrency", "2"],
     );
     assert_eq!(code, 0, "{document}");
-    let drawing = &rows(&document)[0]["interleaving"];
-    let lines = drawing["lines"].as_array().unwrap();
+    let timeline = &rows(&document)[0]["interleaving"];
+    let lines = timeline["lines"].as_array().unwrap();
     let words: Vec<&str> = lines.iter().map(|line| line["words"].as_str().unwrap()).collect();
     let at =
         |wanted: &str| words.iter().position(|words| *words == wanted).unwrap_or_else(|| panic!("{words:?}"));
@@ -86,7 +86,7 @@ fn the_interleaving_is_the_one_that_lost_an_update() {
     assert!(at("writes: $20.00") < at("is paid $80.00") && at("writes: $50.00") < at("is paid $50.00"));
     let times: Vec<f64> = lines.iter().map(|line| line["at_ms"].as_f64().unwrap()).collect();
     assert!(times.is_sorted() && times[0] == 0.0, "{times:?}");
-    let outcome = drawing["outcome"].as_str().unwrap();
+    let outcome = timeline["outcome"].as_str().unwrap();
     assert!(outcome.starts_with("account 1: $100.00 at first, $130.00 paid out, $"), "{outcome}");
 }
 
@@ -140,8 +140,8 @@ fn a_stopped_holder_breaks_locks_that_expire_and_no_fence() {
         let breaks = row["stopped"] == true && row["cure"] == "lock" && !advisory;
         assert_eq!(sum(row, "damage") != 0, breaks, "{}: {row}", name(row));
         if breaks {
-            let drawing = row["interleaving"].to_string();
-            assert!(drawing.contains("SIGSTOP") && drawing.contains("SIGCONT"), "{drawing}");
+            let timeline = row["interleaving"].to_string();
+            assert!(timeline.contains("SIGSTOP") && timeline.contains("SIGCONT"), "{timeline}");
         }
         if row["stopped"] == true && row["cure"] == "lock+fence" && !advisory {
             assert_ne!(sum(row, "retries"), 0, "the stale holder was fenced: {row}");

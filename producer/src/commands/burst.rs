@@ -125,7 +125,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open_or_init_within(args.overload_wait).await?;
     let progress = Progress::of(Some(load.jobs));
     served::warn(&tollgate, &args.queue).await;
-    let route = Route { queue: args.queue, queue_max: args.queue_max, patience: args.overload_wait };
+    let route = Route { queue: args.queue, queue_max: args.queue_max, wait_max: args.overload_wait };
     let mut sender = Sender::new(&tollgate, route, Interrupt::listen()?, progress.clone()).await?;
     let generator = Generator::new(load);
     let name = load.name();

@@ -107,7 +107,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let progress = Progress::of(None);
     served::warn(&tollgate, &args.queue).await;
-    let route = Route { queue: args.queue, queue_max: args.queue_max, patience: args.overload_wait };
+    let route = Route { queue: args.queue, queue_max: args.queue_max, wait_max: args.overload_wait };
     let mut sender = Sender::new(&tollgate, route, interrupt.clone(), progress.clone()).await?;
     let mut outcomes = Outcomes::new(&tollgate, args.wait_all, interrupt.clone(), progress.clone());
 

@@ -167,7 +167,7 @@ fn later(now: Instant, delay: Duration) -> Result<Instant, InputError> {
 }
 
 async fn send(tollgate: &Tollgate, queue: QueueName, job: Job, interrupt: Interrupt) -> anyhow::Result<Exit> {
-    let route = Route { queue, queue_max: None, patience: PATIENCE };
+    let route = Route { queue, queue_max: None, wait_max: PATIENCE };
     let mut sender = Sender::new(tollgate, route, interrupt.clone(), Progress::of_nothing()).await?;
     let mut told = interrupt;
     tokio::select! {

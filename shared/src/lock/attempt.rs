@@ -1,6 +1,6 @@
 //! Getting a lock: one attempt, and attempts until the time is over.
 //!
-//! Relies on `queue.rs` for the turn within this process and on `claim.rs` for the calls. Must not count a grant from
+//! Relies on `queue.rs` for the turn within this process and on `quorum_attempt.rs` for the calls. Must not count a grant from
 //! later than before its first call, and must give back what a failed attempt got.
 
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::{timeout, timeout_at};
 
-use super::claim::{Claim, Round};
 use super::error::{LockError, NotGranted};
 use super::held::HeldLock;
 use super::lease::Lease;
@@ -21,6 +20,7 @@ use super::nodes::LockNodes;
 use super::options::LockOptions;
 use super::queue::Queue;
 use super::quorum::{QuorumResult, Tally, Vote, valid_until};
+use super::quorum_attempt::{QuorumAttempt, Round};
 use super::token::token;
 use crate::connection::backoff::Backoff;
 use crate::connection::failure::Failure;
@@ -131,15 +131,15 @@ impl Wanted<'_> {
             waiter: queue.line.waiter(),
             kept: Line::kept(longest_pause, node_timeout),
         };
-        let claim = Claim::new(self.nodes, subject, (ttl, node_timeout));
-        let Round { tally, sent_at } = claim.take(way).await;
+        let quorum_attempt = QuorumAttempt::new(self.nodes, subject, (ttl, node_timeout));
+        let Round { tally, sent_at } = quorum_attempt.take(way).await;
         let anothers =
             |vote: &Option<Vote>| matches!(vote, Some(Vote::Taken { token }) if queue.is_anothers(token));
         if tally.votes.iter().any(anothers) {
             queue.met_others();
         }
         if way != Way::All {
-            queue.line.told(claim.first(), longest_pause);
+            queue.line.told(quorum_attempt.first(), longest_pause);
         }
         let error = match tally.standing() {
             QuorumResult::Ours => {
@@ -147,23 +147,23 @@ impl Wanted<'_> {
                 let lease = Lease::new(self.name.clone(), ttl, granted, max_hold);
                 match lease.check() {
                     Ok(()) => {
-                        let place = queue.held(&lease, self.options, claim.token());
+                        let place = queue.held(&lease, self.options, quorum_attempt.token());
                         if way != Way::All {
-                            claim.settle_place(&lease);
+                            quorum_attempt.settle_place(&lease);
                         }
-                        return Ok(HeldLock::new(claim, place, lease, self.options, sent_at));
+                        return Ok(HeldLock::new(quorum_attempt, place, lease, self.options, sent_at));
                     }
                     Err(_) => LockError::TooLate { name: self.name.clone(), ttl, took: sent_at.elapsed() },
                 }
             }
-            _ => self.refused(&tally, &claim),
+            _ => self.refused(&tally, &quorum_attempt),
         };
-        claim.abandon(began_at).await;
+        quorum_attempt.abandon(began_at).await;
         Err(error)
     }
 
-    fn refused(&self, tally: &Tally, claim: &Claim) -> LockError {
-        let (name, against) = (self.name.clone(), NotGranted::of(tally, claim.names()));
+    fn refused(&self, tally: &Tally, quorum_attempt: &QuorumAttempt) -> LockError {
+        let (name, against) = (self.name.clone(), NotGranted::of(tally, quorum_attempt.names()));
         match tally.standing() {
             QuorumResult::Broken if tally.lacks_links() => LockError::NoLink { name, against },
             QuorumResult::Broken => LockError::Broken { name, against },

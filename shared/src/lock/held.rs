@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-use super::claim::{Claim, Extender, Round};
 use super::error::{LockError, Lost, LostCause, NotGranted, WorkError};
 use super::lease::Lease;
 use super::options::{LockOptions, Renewal};
 use super::queue::Place;
 use super::quorum::{QuorumResult, renew_at, valid_until};
+use super::quorum_attempt::{Extender, QuorumAttempt, Round};
 use crate::random;
 
 /// A lock that this process holds. Not re-entrant: a second acquire of the same name finds it taken.
@@ -27,26 +27,27 @@ pub struct HeldLock {
     extension: Extension,
     renewal: Option<AbortHandle>,
     /// `None` once it is given back.
-    claim: Option<Claim>,
+    quorum_attempt: Option<QuorumAttempt>,
 }
 
 impl HeldLock {
     pub(super) fn new(
-        mut claim: Claim,
+        mut quorum_attempt: QuorumAttempt,
         place: Place,
         lease: Lease,
         options: &LockOptions,
         sent_at: Instant,
     ) -> Self {
-        claim.hold_place(place);
-        let extension = Extension { extender: claim.extender(), lease: lease.clone(), ttl: options.ttl };
+        quorum_attempt.hold_place(place);
+        let extension =
+            Extension { extender: quorum_attempt.extender(), lease: lease.clone(), ttl: options.ttl };
         let renewal = match options.renewal {
             Renewal::Background => {
                 Some(tokio::spawn(renew(extension.clone(), renew_at(sent_at, options.ttl))).abort_handle())
             }
             Renewal::ByHand => None,
         };
-        Self { lease, extension, renewal, claim: Some(claim) }
+        Self { lease, extension, renewal, quorum_attempt: Some(quorum_attempt) }
     }
 
     /// A view of until when it is held, to pass to whatever needs it.
@@ -119,8 +120,8 @@ impl HeldLock {
     pub async fn release(mut self) -> Result<(), Lost> {
         let held = self.lease.covered(Instant::now());
         self.end();
-        if let Some(claim) = self.claim.take() {
-            claim.release().await;
+        if let Some(quorum_attempt) = self.quorum_attempt.take() {
+            quorum_attempt.release().await;
         }
         held
     }
@@ -136,7 +137,7 @@ impl HeldLock {
 impl Drop for HeldLock {
     fn drop(&mut self) {
         self.end();
-        // The claim gives itself back.
+        // The attempt gives itself back.
     }
 }
 

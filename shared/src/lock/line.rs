@@ -4,7 +4,7 @@
 //! Whoever is next asks all nodes, in short pauses that grow with how long it has been next; everybody else asks the
 //! one node, seldom, and leaves nothing behind there. So the votes of a crowd are not split, whatever its size, and the
 //! next holder is known while this one works. The line only orders who asks: a lock is a quorum of grants, here too, so
-//! whoever never asks for a place (an older release, a try without patience), or two who both believe to be next (their
+//! whoever never asks for a place (an older release, a try that does not wait), or two who both believe to be next (their
 //! places ended, they asked first at different nodes), cost time and never let a second holder in.
 //!
 //! If the process dies, its place ends a little later than it would have asked again.

@@ -117,7 +117,7 @@ impl Node {
 
     /// How long to wait for the answer to a call that is sent now: connecting, where that is needed, comes on top
     /// unless the server is known to fail.
-    pub(super) fn patience(&self, node_timeout: Duration) -> Duration {
+    pub(super) fn answer_within(&self, node_timeout: Duration) -> Duration {
         let connected = !self.idle().links.is_empty();
         if connected || self.health.is_failing() { node_timeout } else { node_timeout + CONNECT_WITHIN }
     }

@@ -1,6 +1,6 @@
 //! Names that come from outside: jobs, campaigns, accounts, customers, queues, namespaces.
 //!
-//! Every door parses into these types, so nothing past a door can hold a name that would move a key to
+//! Every input parses into these types, so nothing past that can hold a name that would move a key to
 //! another slot, break a journal line or collide with one of ours. Must not talk to Redis.
 
 use std::fmt;
@@ -307,7 +307,7 @@ impl JobId {
     /// It cannot have been stored.
     pub fn stored(text: impl Into<String>) -> Result<Self, InputError> {
         let text = text.into();
-        // Stored ids may be longer than a door allows by the reserved prefix.
+        // Stored ids may be longer than an input allows by the reserved prefix.
         if text.is_empty() || text.chars().any(char::is_control) {
             return Err(InputError::new(Code::IdMalformed, "id", &text, ID_RULE));
         }

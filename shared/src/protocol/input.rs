@@ -1,4 +1,4 @@
-//! The error of every door: which field, what it held, what is allowed.
+//! The error of every input: which field, what it held, what is allowed.
 
 use crate::protocol::code::Code;
 

@@ -33,7 +33,7 @@ pub(crate) const CAMPAIGN: &str = "summer";
 /// A namespace of one's own, of one partition, with a campaign of a million.
 pub(crate) struct Space {
     pub(crate) url: String,
-    pub(crate) gate: Tollgate,
+    pub(crate) tollgate: Tollgate,
 }
 
 impl Space {
@@ -44,8 +44,8 @@ impl Space {
     pub(crate) async fn with_partitions(redis: &Temporary, count: u16) -> Self {
         let partitions = Partitions::new(count).unwrap();
         let retention = tollgate::RETENTION_DEFAULT;
-        let gate = Tollgate::init(server(redis), namespace(), partitions, retention).await.unwrap();
-        let space = Self { url: redis.url(), gate };
+        let tollgate = Tollgate::init(server(redis), namespace(), partitions, retention).await.unwrap();
+        let space = Self { url: redis.url(), tollgate };
         space.create_campaign(CAMPAIGN, 1_000_000).await;
         space
     }
@@ -58,14 +58,14 @@ impl Space {
 
     /// What an operator does.
     pub(crate) async fn settle(&self, id: &JobId, request: &dyn Settle) {
-        let mut link = self.gate.server().link().await.unwrap();
-        self.gate.settle_one(&mut link, id, request).await.unwrap();
+        let mut link = self.tollgate.server().link().await.unwrap();
+        self.tollgate.settle_one(&mut link, id, request).await.unwrap();
     }
 
     /// The keys of the partition of the tests' campaign.
     pub(crate) fn keys(&self) -> &Keys {
         let campaign = CampaignId::parse(CAMPAIGN).unwrap();
-        self.gate.keys(self.gate.partition_of(Resource::Campaign(&campaign)))
+        self.tollgate.keys(self.tollgate.partition_of(Resource::Campaign(&campaign)))
     }
 
     pub(crate) fn queue_key(&self) -> String {
@@ -77,9 +77,9 @@ impl Space {
     }
 
     pub(crate) async fn enqueue_to(&self, queue: &str, jobs: &[Job]) {
-        let mut link = self.gate.server().link().await.unwrap();
+        let mut link = self.tollgate.server().link().await.unwrap();
         let queue = QueueName::parse(queue).unwrap();
-        for sent in self.gate.enqueue(&mut link, &queue, jobs).await.unwrap() {
+        for sent in self.tollgate.enqueue(&mut link, &queue, jobs).await.unwrap() {
             sent.unwrap();
         }
     }
@@ -87,8 +87,8 @@ impl Space {
     /// Sends jobs until they have arrived, however often Redis breaks meanwhile.
     pub(crate) async fn enqueue_until_sent(&self, jobs: &[Job]) {
         until("the jobs to be sent", async || {
-            let mut link = self.gate.server().link().await.ok()?;
-            let sent = self.gate.enqueue(&mut link, &QueueName::default(), jobs).await.ok()?;
+            let mut link = self.tollgate.server().link().await.ok()?;
+            let sent = self.tollgate.enqueue(&mut link, &QueueName::default(), jobs).await.ok()?;
             sent.into_iter().all(|sent| sent.is_ok()).then_some(())
         })
         .await;
@@ -98,11 +98,11 @@ impl Space {
     pub(crate) async fn add(&self, field: &str, value: &[u8]) {
         let mut command = redis::Cmd::new();
         command.arg("XADD").arg(self.queue_key()).arg("*").arg(field).arg(value);
-        self.gate.server().link().await.unwrap().run(&command).await.unwrap();
+        self.tollgate.server().link().await.unwrap().run(&command).await.unwrap();
     }
 
     pub(crate) async fn cmd(&self, words: &[&str]) -> Value {
-        run(&mut self.gate.server().link().await.unwrap(), words).await
+        run(&mut self.tollgate.server().link().await.unwrap(), words).await
     }
 
     /// The reply's texts, one a line.
@@ -121,7 +121,7 @@ impl Space {
 
     /// `None` while Redis does not answer.
     pub(crate) async fn try_stats(&self) -> Option<PartitionStats> {
-        let mut link = self.gate.server().link().await.ok()?;
+        let mut link = self.tollgate.server().link().await.ok()?;
         stats::read(&mut link, self.keys()).await.ok()
     }
 
@@ -139,7 +139,7 @@ impl Space {
 
     /// Takes up to `count` entries of a queue as another worker, which is never heard of again.
     pub(crate) async fn take_as(&self, worker: &str, keys: &Keys, queue: &QueueName, count: usize) -> usize {
-        let mut link = self.gate.server().link().await.unwrap();
+        let mut link = self.tollgate.server().link().await.unwrap();
         let taken = Take::new(keys, queue, worker, count).run(&mut link).await.unwrap();
         taken.map_or(0, |taken| taken.entries.len())
     }
@@ -147,7 +147,7 @@ impl Space {
     /// Waits until nothing waits and nothing is in flight; audits; answers the counters.
     pub(crate) async fn drained(&self) -> PartitionStats {
         let stats = self.emptied().await;
-        let report = tollgate_audit::audit(&self.gate, &[], &|_| {}).await.unwrap();
+        let report = tollgate_audit::audit(&self.tollgate, &[], &|_| {}).await.unwrap();
         assert!(report.violations.is_empty(), "{:#?}", report.violations);
         stats
     }
@@ -166,7 +166,7 @@ impl Space {
 
     pub(crate) async fn issued(&self) -> u64 {
         let key = self.keys().campaign(&CampaignId::parse(CAMPAIGN).unwrap());
-        let mut link = self.gate.server().link().await.unwrap();
+        let mut link = self.tollgate.server().link().await.unwrap();
         link.query(redis::Cmd::new().arg("HGET").arg(key).arg("issued")).await.unwrap()
     }
 
@@ -176,7 +176,7 @@ impl Space {
     }
 
     pub(crate) async fn fate_in(&self, keys: &Keys, id: &str) -> String {
-        let mut link = self.gate.server().link().await.unwrap();
+        let mut link = self.tollgate.server().link().await.unwrap();
         let id = JobId::stored(id).unwrap();
         let (_, traces) = lookup(&mut link, keys, &[id]).await.unwrap();
         match &traces[0] {
@@ -202,7 +202,7 @@ impl Space {
     pub(crate) fn worker_at(&self, url: &str, args: &[&str], failpoints: &str) -> Worker {
         let mut command = Worker::command();
         command.args(["--claim-idle", "500ms"]).args(args);
-        command.env("REDIS_URL", url).env("TOLLGATE_NAMESPACE", self.gate.namespace().as_str());
+        command.env("REDIS_URL", url).env("TOLLGATE_NAMESPACE", self.tollgate.namespace().as_str());
         if !failpoints.is_empty() {
             command.env("TOLLGATE_FAILPOINTS", failpoints);
         }

@@ -85,7 +85,7 @@ async fn poison_is_kept_in_dead_with_its_reason_and_the_others_go_on() {
 async fn a_job_in_the_stream_of_another_partition_is_not_executed() {
     let space = Space::with_partitions(shared(), 2).await;
     let here = space.keys().queue(&QueueName::default());
-    let other = space.gate.partitions().iter().map(|partition| space.gate.keys(partition));
+    let other = space.tollgate.partitions().iter().map(|partition| space.tollgate.keys(partition));
     let other = other.into_iter().find(|keys| keys.queue(&QueueName::default()) != here).unwrap();
     let astray = redeem("astray", "c1").encode();
     space.cmd(&["XADD", &other.queue(&QueueName::default()), "*", "job", &astray]).await;
@@ -131,7 +131,7 @@ async fn a_damaged_account_spares_the_others_and_its_job_can_be_retried_after_th
     }
 
     space.cmd(&["RENAME", &aside, &key]).await;
-    let mut link = space.gate.server().link().await.unwrap();
+    let mut link = space.tollgate.server().link().await.unwrap();
     let (queues, ids) = ([QueueName::default()], [JobId::parse("w2").unwrap()]);
     let retried = dead::retry(&mut link, space.keys(), &queues, &ids).await.unwrap();
     assert_eq!(retried, [dead::DeadResult::Requeued]);
@@ -145,7 +145,7 @@ async fn entries_taken_away_while_they_are_in_hand_are_settled_once() {
     let _worker = space.worker(&["--batch", "50"]);
     // A thief takes over whatever is in flight, whenever it looks; after half a second it has held it for too long.
     let (mut sent, mut stolen) = (0, 0);
-    let mut link = space.gate.server().link().await.unwrap();
+    let mut link = space.tollgate.server().link().await.unwrap();
     until("enough thefts", async || {
         space.enqueue(&redemptions(&format!("j{sent}-"), 300)).await;
         sent += 300;

@@ -57,7 +57,7 @@ async fn what_a_late_take_brought_is_read_again_by_the_only_worker() {
     let mut worker = space.worker(&["--claim-idle", "10m"]);
     let (keys, queue) = (space.keys(), QueueName::default());
     let name = until("its name", async || {
-        let mut link = space.gate.server().link().await.unwrap();
+        let mut link = space.tollgate.server().link().await.unwrap();
         Some(workers::beats(&mut link, keys).await.unwrap().pop()?.consumer)
     })
     .await;

@@ -89,7 +89,7 @@ async fn a_worker_is_listed_while_it_lives_and_a_dead_one_can_be_told() {
     let mut worker = space.worker(&["-c", "3"]);
     worker.says("ready").await;
     let listed = async || {
-        let mut link = space.gate.server().link().await.unwrap();
+        let mut link = space.tollgate.server().link().await.unwrap();
         tollgate::workers::beats(&mut link, space.keys()).await.unwrap()
     };
     let beats = until("a beat with its queues", async || {
@@ -111,7 +111,7 @@ async fn secrets_are_not_logged() {
     let space = Space::on(shared()).await;
     let mut command = crate::harness::Worker::command();
     command.env("REDIS_URL", "redis://user:sesame@127.0.0.1:1/0").env("REDIS_PASSWORD", "open-sesame");
-    command.env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    command.env("TOLLGATE_NAMESPACE", space.tollgate.namespace().as_str());
     let worker = crate::harness::Worker::spawn(&mut command);
     worker.says("configuration").await;
     worker.says("unreachable").await;

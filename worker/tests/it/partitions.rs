@@ -42,7 +42,7 @@ impl Four {
     async fn open(redis: &Temporary) -> Self {
         let space = Space::with_partitions(redis, COUNT).await;
         let four = Self { space, bank: Bank::open(&[Answer::Pay]).await };
-        for partition in four.space.gate.partitions().iter() {
+        for partition in four.space.tollgate.partitions().iter() {
             four.space.create_campaign(four.campaign(partition).as_str(), 1_000).await;
             let account = four.account(partition);
             let (id, balance) = (JobId::create_account(&account), Amount::from_minor(1_000).unwrap());
@@ -57,28 +57,28 @@ impl Four {
     }
 
     fn campaign(&self, partition: Partition) -> CampaignId {
-        let gate = &self.space.gate;
-        let at = |name: &str| gate.partition_of(Resource::Campaign(&CampaignId::parse(name).unwrap()));
+        let tollgate = &self.space.tollgate;
+        let at = |name: &str| tollgate.partition_of(Resource::Campaign(&CampaignId::parse(name).unwrap()));
         CampaignId::parse(self.named("campaign", partition, at)).unwrap()
     }
 
     fn account(&self, partition: Partition) -> AccountId {
-        let gate = &self.space.gate;
-        let at = |name: &str| gate.partition_of(Resource::Account(&AccountId::parse(name).unwrap()));
+        let tollgate = &self.space.tollgate;
+        let at = |name: &str| tollgate.partition_of(Resource::Account(&AccountId::parse(name).unwrap()));
         AccountId::parse(self.named("account", partition, at)).unwrap()
     }
 
     fn keys(&self, partition: Partition) -> &Keys {
-        self.space.gate.keys(partition)
+        self.space.tollgate.keys(partition)
     }
 
     /// Partitions 1 to 3.
     fn sound(&self) -> impl Iterator<Item = Partition> {
-        self.space.gate.partitions().iter().skip(1)
+        self.space.tollgate.partitions().iter().skip(1)
     }
 
     async fn damage(&self, key: &str, deleted: bool) {
-        let head = self.keys(self.space.gate.partitions().iter().next().unwrap()).head();
+        let head = self.keys(self.space.tollgate.partitions().iter().next().unwrap()).head();
         let key = format!("{}{key}", head.strip_suffix("head").unwrap());
         self.space.cmd(&["DEL", &key]).await;
         if !deleted {
@@ -140,7 +140,7 @@ impl Four {
         self.until_fate(&prefix("payout"), "paid", what).await; // the payer
         for partition in self.sound() {
             let (keys, number) = (self.keys(partition), partition.number());
-            let mut link = self.space.gate.server().link().await.unwrap();
+            let mut link = self.space.tollgate.server().link().await.unwrap();
             // The reclaimer: a worker that is gone has been served an entry.
             let id = format!("claimed-{round}-{number}");
             self.space.cmd(&["CLIENT", "PAUSE", "0"]).await;
@@ -162,7 +162,7 @@ impl Four {
             .await;
             // The heartbeater.
             let beat_ms = async || {
-                let mut link = self.space.gate.server().link().await.unwrap();
+                let mut link = self.space.tollgate.server().link().await.unwrap();
                 workers::beats(&mut link, keys).await.unwrap().iter().map(|beat| beat.at_ms).max()
             };
             let first_ms = beat_ms().await;
@@ -190,7 +190,7 @@ async fn a_damaged_partition_stops_no_agent_in_the_others() {
             four.space.cmd(&["HSET", &four.keys(partition).workers(), "ghost", "1\t{}"]).await;
         }
         // Some damage is met only by a job that is decided there.
-        let damaged = four.space.gate.partitions().iter().next().unwrap();
+        let damaged = four.space.tollgate.partitions().iter().next().unwrap();
         let (id, request) = (JobId::parse("met").unwrap(), four.redemption(damaged));
         four.space.enqueue(&[Job { id, at: None, request }]).await;
         four.damage(key, deleted).await;

@@ -61,14 +61,14 @@ impl Payouts {
     /// What `a1` has: (available, held).
     async fn balance(&self) -> (u64, u64) {
         let key = self.space.keys().account(&AccountId::parse("a1").unwrap());
-        let mut link = self.space.gate.server().link().await.unwrap();
+        let mut link = self.space.tollgate.server().link().await.unwrap();
         let mut command = redis::Cmd::new();
         command.arg("HMGET").arg(key).arg("available").arg("held");
         link.query(&command).await.unwrap()
     }
 
     async fn say(&self, id: &str, step: Step<'_>) -> StepAnswer {
-        let mut link = self.space.gate.server().link().await.unwrap();
+        let mut link = self.space.tollgate.server().link().await.unwrap();
         let account = AccountId::parse("a1").unwrap();
         let id = JobId::parse(id).unwrap();
         payout::step(&mut link, self.space.keys(), &account, &id, &step).await.unwrap()

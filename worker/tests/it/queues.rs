@@ -7,7 +7,7 @@ use tollgate::workers::Description;
 use crate::harness::{Space, redemptions, shared, until};
 
 async fn set(space: &Space, name: &str, status: QueueStatus) {
-    let mut link = space.gate.server().link().await.unwrap();
+    let mut link = space.tollgate.server().link().await.unwrap();
     let name = QueueName::parse(name).unwrap();
     queue(&mut link, space.keys(), &name, Some(status)).await.unwrap();
 }
@@ -76,7 +76,7 @@ async fn a_queue_that_is_deleted_is_said_once_and_served_again_after_its_repair(
         until("the first ones", async || (space.issued().await == 5).then_some(())).await;
         // These are never fetched; another worker's survey counts them.
         set(&space, "mail", QueueStatus::Paused).await;
-        let mut link = space.gate.server().link().await.unwrap();
+        let mut link = space.tollgate.server().link().await.unwrap();
         until("the pause", async || {
             let beats = tollgate::workers::beats(&mut link, space.keys()).await.unwrap();
             let paused = |said: &Description| said.queues == ["other"];
@@ -184,7 +184,7 @@ async fn whoever_moves_the_group_moves_no_job() {
             ["XGROUP SETID $1 cursor $", "XGROUP SETID $1 cursor 0", "XGROUP DESTROY $1 cursor"][round % 3];
         let words: Vec<&str> =
             moved.split(' ').map(|word| if word == "$1" { name.as_str() } else { word }).collect();
-        let mut link = space.gate.server().link().await.unwrap();
+        let mut link = space.tollgate.server().link().await.unwrap();
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| _ = command.arg(*word));
         link.run(&command).await.ok();
@@ -230,7 +230,7 @@ async fn a_stream_that_a_plain_xadd_made_is_found_and_one_that_nobody_can_serve_
         worker.says(why).await;
         assert!(worker.log().contains(stream.as_str()), "{}", worker.log());
     }
-    let report = tollgate_audit::audit(&space.gate, &[], &|_| {}).await.unwrap();
+    let report = tollgate_audit::audit(&space.tollgate, &[], &|_| {}).await.unwrap();
     let told: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
     for words in
         ["(partition 7): jobs were sent to a partition", "queue:a b (partition 0): jobs were sent to a queue"]

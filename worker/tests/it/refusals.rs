@@ -97,7 +97,7 @@ async fn it_ends_when_the_namespace_was_initialised_anew() {
     // It goes on with its beats, and none of them stands in the way of `init`.
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let two = tollgate::partition::Partitions::new(2).unwrap();
-    let name = space.gate.namespace().clone();
+    let name = space.tollgate.namespace().clone();
     tollgate::Tollgate::init(server(&redis), name, two, tollgate::RETENTION_DEFAULT).await.unwrap();
     worker.says("initialised anew").await;
     assert_eq!(worker.ended().await.code(), Some(1));

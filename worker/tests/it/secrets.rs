@@ -8,7 +8,7 @@ use crate::harness::{Space, Worker, private, redemptions, until};
 fn worker(space: &Space, file: &std::path::Path) -> Worker {
     let mut command = Worker::command();
     command.args(["--listen", "0"]).env("REDIS_URL", &space.url).env("REDIS_USERNAME", "worker");
-    command.env("REDIS_PASSWORD_FILE", file).env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    command.env("REDIS_PASSWORD_FILE", file).env("TOLLGATE_NAMESPACE", space.tollgate.namespace().as_str());
     Worker::spawn(&mut command)
 }
 

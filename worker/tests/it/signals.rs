@@ -40,7 +40,7 @@ async fn sigtstp_stops_fetching_but_not_beating() {
     worker.says("quiet").await;
     let quiet_beat_after = async |at_ms: u64| {
         until("a beat that says so", async || {
-            let mut link = space.gate.server().link().await.unwrap();
+            let mut link = space.tollgate.server().link().await.unwrap();
             let beats = tollgate::workers::beats(&mut link, space.keys()).await.unwrap();
             let quiet = beats.into_iter().find(|beat| !beat.description.as_ref().unwrap().fetching);
             quiet.map(|beat| beat.at_ms).filter(|beat_ms| *beat_ms > at_ms)

@@ -75,7 +75,7 @@ async fn a_task_that_keeps_ending_ends_the_worker_with_the_reason() {
 fn deaf(space: &Space) -> (std::process::Child, String) {
     let mut command = Worker::command();
     command.args(["--listen", "0"]).env("REDIS_URL", &space.url);
-    command.env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    command.env("TOLLGATE_NAMESPACE", space.tollgate.namespace().as_str());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut address = String::new();
@@ -120,7 +120,7 @@ async fn a_log_whose_reader_stands_still_holds_up_nothing_and_what_was_dropped_i
     let mut command = Worker::command();
     // Every job is three lines: far more than a pipe and the queue behind it hold.
     command.args(["--listen", "0"]).env("RUST_LOG", "debug");
-    command.env("REDIS_URL", &space.url).env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    command.env("REDIS_URL", &space.url).env("TOLLGATE_NAMESPACE", space.tollgate.namespace().as_str());
     let mut child = command.spawn().unwrap();
     let mut stderr = child.stderr.take().unwrap();
     for n in 0..20 {
@@ -174,7 +174,7 @@ async fn closed_streams_are_no_reason_not_to_work() {
     let script = format!("exec {} <&- >&- 2>&-", env!("CARGO_BIN_EXE_tollgate-worker"));
     let mut command = Command::new("sh");
     command.args(["-c", &script]).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("REDIS_URL", &space.url).env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    command.env("REDIS_URL", &space.url).env("TOLLGATE_NAMESPACE", space.tollgate.namespace().as_str());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     space.enqueue(&redemptions("j", 50)).await;
     space.drained().await;
@@ -222,7 +222,7 @@ async fn at_debug_a_job_can_be_followed_by_its_id() {
     let space = Space::on(shared()).await;
     let mut command = Worker::command();
     command.env("RUST_LOG", "tollgate_worker=debug").env("REDIS_URL", &space.url);
-    command.env("TOLLGATE_NAMESPACE", space.gate.namespace().as_str());
+    command.env("TOLLGATE_NAMESPACE", space.tollgate.namespace().as_str());
     let worker = Worker::spawn(&mut command);
     let jobs = redemptions("followed", 1);
     let at = tollgate::instant::Instant::from_ms(tollgate::instant::Instant::now().ms() + 1_000);

@@ -95,7 +95,9 @@ async fn payouts_stop_below_their_tier_and_jobs_go_on() {
         Job { id: JobId::parse(id).unwrap(), at: None, request: request.into() }
     };
     let fate = async |id: &str| {
-        space.fate_in(space.gate.keys(space.gate.partition_of(payout(id).request.resource())), id).await
+        space
+            .fate_in(space.tollgate.keys(space.tollgate.partition_of(payout(id).request.resource())), id)
+            .await
     };
     let mut worker = space.worker(&["--listen", "0", "--payout-url", &bank.url]);
     until_told(&worker, "200", "ready").await;
@@ -120,7 +122,7 @@ async fn payouts_stop_below_their_tier_and_jobs_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_that_was_asked_for_it_is_used_and_told() {
     let redis = private(&["--maxmemory-policy", "allkeys-lru"]);
-    let space = Space { gate: tolerant(&redis).await, url: redis.url() };
+    let space = Space { tollgate: tolerant(&redis).await, url: redis.url() };
     space.create_campaign(crate::harness::CAMPAIGN, 1_000).await;
     let mut worker = space.worker(&["--listen", "0", "--allow-unsafe-redis"]);
     until_told(&worker, "200", "evicts_keys").await;

@@ -25,8 +25,8 @@ impl World<'_, '_> {
             let next = char::from_u32(u32::from(name) + 8).unwrap_or('Z');
             self.state.members.retain(|(other, ..)| *other != name);
             self.start(next, place)?;
-            if let Some(drawing) = &mut self.drawing {
-                drawing.rename(name, next);
+            if let Some(timeline) = &mut self.timeline {
+                timeline.rename(name, next);
             }
         }
         for _ in 0..DRAIN_STEPS_MAX {

@@ -45,6 +45,6 @@ fn row(row: &Row) -> Value {
         "why": why,
         "verdict": row.verdict(),
         "runs": runs.collect::<Vec<_>>(),
-        "interleaving": row.drawing(),
+        "interleaving": row.timeline(),
     })
 }

@@ -11,9 +11,9 @@ use super::row::{Drawn, Row, Verdict, drawn};
 use super::table;
 use crate::page::STYLE;
 use crate::race::cure::{Cure, Store};
-use crate::race::drawing::Drawing;
 use crate::race::matrix::Promise;
 use crate::race::scenario::Scenario;
+use crate::race::timeline::Timeline;
 
 const OWN_STYLE: &str = include_str!("page.css");
 
@@ -83,12 +83,12 @@ fn example(report: &Report) -> Markup {
     let rows =
         report.scenarios.iter().flat_map(|(scenario, rows)| rows.iter().map(move |row| (scenario, row)));
     let mut naive = rows.filter(|(_, row)| row.cell.cure == Cure::Naive);
-    let first = naive.find_map(|(scenario, row)| Some((scenario, row, row.drawing()?)));
+    let first = naive.find_map(|(scenario, row)| Some((scenario, row, row.timeline()?)));
     html! {
-        @if let Some((scenario, row, drawing)) = first {
+        @if let Some((scenario, row, timeline)) = first {
             h2 { "This, for example" }
             p { (prose(scenario.story().story)) " Played the naive way, on " (row.cell.store.name()) ":" }
-            (steps("the example", drawing))
+            (steps("the example", timeline))
         }
     }
 }
@@ -211,13 +211,13 @@ fn interleaving(scenario: Scenario, drawn: &Drawn<'_>) -> Markup {
     html! {
         h3 { (drawn.names()) }
         @if let Some(Promise::Nothing(why)) = drawn.rows.first().map(|row| row.cell.promise()) { p { (prose(why)) "." } }
-        (steps(&format!("{}, {}", scenario.name(), drawn.names()), drawn.drawing))
+        (steps(&format!("{}, {}", scenario.name(), drawn.names()), drawn.timeline))
     }
 }
 
 /// Two columns in the order of what happened; what should not have been is marked.
-fn steps(name: &str, drawing: &Drawing) -> Markup {
-    let Drawing { outcome, columns, lines, wrong } = drawing;
+fn steps(name: &str, timeline: &Timeline) -> Markup {
+    let Timeline { outcome, columns, lines, wrong } = timeline;
     html! {
         (scrolled(&format!("interleaving: {name}"), html! {
             table.steps {

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::race::drawing::Drawing;
 use crate::race::judge::Tally;
 use crate::race::matrix::{Cell, Promise};
 use crate::race::play::Run;
+use crate::race::timeline::Timeline;
 
 /// A cure on a store in a scenario, at every concurrency.
 pub(in crate::race) struct Row {
@@ -52,8 +52,8 @@ impl Row {
         self.runs.iter().max_by_key(|run| run.concurrency)
     }
 
-    pub(super) fn drawing(&self) -> Option<&Drawing> {
-        self.runs.iter().find_map(|run| run.drawing.as_ref())
+    pub(super) fn timeline(&self) -> Option<&Timeline> {
+        self.runs.iter().find_map(|run| run.timeline.as_ref())
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -69,7 +69,7 @@ impl Row {
 /// Drawings of one shape, for one reason: the same steps in the same order.
 pub(super) struct Drawn<'a> {
     pub(super) rows: Vec<&'a Row>,
-    pub(super) drawing: &'a Drawing,
+    pub(super) timeline: &'a Timeline,
 }
 
 impl Drawn<'_> {
@@ -92,13 +92,13 @@ impl Drawn<'_> {
 pub(super) fn drawn(rows: &[Row]) -> Vec<Drawn<'_>> {
     let mut all: Vec<Drawn<'_>> = Vec::new();
     for row in rows {
-        let Some(drawing) = row.drawing() else { continue };
+        let Some(timeline) = row.timeline() else { continue };
         let alike = |drawn: &&mut Drawn<'_>| {
-            drawn.rows[0].cell.promise() == row.cell.promise() && drawn.drawing.shape() == drawing.shape()
+            drawn.rows[0].cell.promise() == row.cell.promise() && drawn.timeline.shape() == timeline.shape()
         };
         match all.iter_mut().find(alike) {
             Some(drawn) => drawn.rows.push(row),
-            None => all.push(Drawn { rows: vec![row], drawing }),
+            None => all.push(Drawn { rows: vec![row], timeline }),
         }
     }
     all

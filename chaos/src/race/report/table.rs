@@ -33,7 +33,7 @@ pub(super) fn cells(scenario: Scenario, row: &Row) -> [String; 12] {
         0 => "0".to_owned(),
         over => (scenario.story().amount)(over),
     };
-    // Of a duel no rate can be told.
+    // Of a paused holder no rate can be told.
     let rate = busiest.filter(|_| !row.cell.stopped).map(|run| thousands(run.per_second() as u64));
     [
         row.cell.label(),
@@ -76,7 +76,7 @@ pub(super) fn scenario(scenario: Scenario, rows: &[Row], senseless: &[&Senseless
             text.push_str(&format!("\n  {why}"));
         }
         text.push_str("\n\n");
-        drawn.drawing.to_string().lines().for_each(|line| text.extend(["  ", line.trim_end(), "\n"]));
+        drawn.timeline.to_string().lines().for_each(|line| text.extend(["  ", line.trim_end(), "\n"]));
     }
     text
 }

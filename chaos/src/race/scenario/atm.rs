@@ -17,7 +17,7 @@ pub(super) const STORY: Story = Story {
     quantity: dollars,
     amount: dollars,
     given: "paid out",
-    duel: |tag| pairs(1, tag),
+    paused_holder: |tag| pairs(1, tag),
     crowd: |size, tag, _: &mut ChaCha8Rng| pairs(size / 2, tag),
 };
 

@@ -25,7 +25,7 @@ pub(super) const STORY: Story = Story {
     quantity: |left| format!("{left} left"),
     amount: |coupons| coupons.to_string(),
     given: "given out",
-    duel: |tag| campaign(1, &["customer 1".to_owned(), "customer 2".to_owned()], tag),
+    paused_holder: |tag| campaign(1, &["customer 1".to_owned(), "customer 2".to_owned()], tag),
     crowd: |size, tag, _: &mut ChaCha8Rng| {
         let coupons = COUPONS.min(COUPONS_PER_USER * size);
         let who =

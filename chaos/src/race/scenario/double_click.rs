@@ -17,7 +17,7 @@ pub(super) const STORY: Story = Story {
     quantity: dollars,
     amount: dollars,
     given: "charged",
-    duel: |tag| accounts(1, tag),
+    paused_holder: |tag| accounts(1, tag),
     crowd: |size, tag, _: &mut ChaCha8Rng| accounts(size / 2, tag),
 };
 

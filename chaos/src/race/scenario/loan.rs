@@ -13,7 +13,7 @@ pub(super) const STORY: Story = Story {
     quantity: |open| if open > 0 { "open".to_owned() } else { "decided".to_owned() },
     amount: |decisions| format!("{decisions} decisions"),
     given: "made",
-    duel: |tag| applications(1, tag),
+    paused_holder: |tag| applications(1, tag),
     crowd: |size, tag, _: &mut ChaCha8Rng| applications(size / 2, tag),
 };
 

@@ -16,7 +16,7 @@ pub(super) const STORY: Story = Story {
     quantity: |left| format!("{left} left"),
     amount: |items| items.to_string(),
     given: "sold",
-    duel: |tag| shop(2, &[&[1, 0, 0], &[1, 0, 0]], tag),
+    paused_holder: |tag| shop(2, &[&[1, 0, 0], &[1, 0, 0]], tag),
     crowd: |size, tag, random| {
         let mut orders: Vec<[i64; 3]> = vec![[1, 0, 0]; 2];
         while orders.len() < size {

@@ -19,7 +19,7 @@ pub(in crate::race) struct Story {
     pub(in crate::race) amount: fn(i64) -> String,
     pub(in crate::race) given: &'static str,
     /// The story with two users.
-    pub(in crate::race) duel: fn(&str) -> Round,
+    pub(in crate::race) paused_holder: fn(&str) -> Round,
     /// The same with this many users at once.
     pub(in crate::race) crowd: fn(usize, &str, &mut ChaCha8Rng) -> Round,
 }

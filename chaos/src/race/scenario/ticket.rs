@@ -13,7 +13,7 @@ pub(super) const STORY: Story = Story {
     quantity: |left| format!("{left} left"),
     amount: |tickets| tickets.to_string(),
     given: "sold",
-    duel: |tag| buyers(2, tag),
+    paused_holder: |tag| buyers(2, tag),
     crowd: |size, tag, _: &mut ChaCha8Rng| buyers(size, tag),
 };
 

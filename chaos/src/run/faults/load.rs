@@ -86,7 +86,7 @@ pub(super) async fn begin(
     }
 }
 
-/// By the door, which refuses it; and past it, as any program could add it.
+/// By the command, which refuses it; and past it, as any program could add it.
 async fn huge(site: &Site, number: u64, size: usize) -> anyhow::Result<()> {
     let mark = format!("huge-{number:016x}-{size}");
     let line = format!("{{\"id\":\"{mark}\",\"kind\":\"redeem\",\"pad\":\"{}\"}}", "x".repeat(size));
@@ -94,7 +94,7 @@ async fn huge(site: &Site, number: u64, size: usize) -> anyhow::Result<()> {
         .producer(&site.way(), &["enqueue", "-", "--json", "--overload-wait", "1s"], Some(line.clone()))
         .await;
     if ended.last().is_some_and(|value| value["accepted"] != 0) {
-        site.history.add(Event::Unexpected { what: format!("{mark} was accepted at the door") });
+        site.history.add(Event::Unexpected { what: format!("{mark} was accepted at the input") });
     }
     let mut link = redis::link(&site.direct()).await?;
     let streams = redis::keys(&mut link, "*:queue:default").await?;

@@ -1,4 +1,4 @@
-//! Short storms that faults ask for: one id sent by many at once, and words that should stop at the door.
+//! Short storms that faults ask for: one id sent by many at once, and words that should stop at the input.
 
 use crate::run::client::Client;
 use crate::run::history::{Job, Request, Response};

@@ -82,7 +82,7 @@ pub(super) struct Outcomes<'a> {
     progress: Progress,
     interrupt: Interrupt,
     /// How long to wait without anything being decided; `None` without `--wait-all`.
-    patience: Option<Duration>,
+    wait_max: Option<Duration>,
     remembered: VecDeque<SentJob>,
     passed_over: u64,
     mismatched: u64,
@@ -92,7 +92,7 @@ pub(super) struct Outcomes<'a> {
 impl<'a> Outcomes<'a> {
     pub(super) fn new(
         tollgate: &'a Tollgate,
-        patience: Option<Duration>,
+        wait_max: Option<Duration>,
         interrupt: Interrupt,
         progress: Progress,
     ) -> Self {
@@ -100,7 +100,7 @@ impl<'a> Outcomes<'a> {
             tollgate,
             progress,
             interrupt,
-            patience,
+            wait_max,
             remembered: VecDeque::new(),
             passed_over: 0,
             mismatched: 0,
@@ -110,7 +110,7 @@ impl<'a> Outcomes<'a> {
 
     /// Remembers jobs that were sent. With `--wait-all` it waits first, as long as too many are remembered.
     pub(super) async fn add(&mut self, link: &mut Link, sent: SentJobs) -> Result<(), ScriptError> {
-        if self.patience.is_some() {
+        if self.wait_max.is_some() {
             self.wait_until(link, REMEMBERED_MAX).await?;
         }
         self.passed_over += sent.passed_over;
@@ -120,7 +120,7 @@ impl<'a> Outcomes<'a> {
 
     /// Looks at all that are remembered: once, or until all are decided.
     pub(super) async fn end(&mut self, link: &mut Link) -> Result<(), ScriptError> {
-        match self.patience {
+        match self.wait_max {
             Some(_) => self.wait_until(link, 0).await?,
             None => self.look(link).await?,
         }
@@ -135,7 +135,7 @@ impl<'a> Outcomes<'a> {
 
     /// Whether the outcomes are waited for.
     pub(super) fn waits(&self) -> bool {
-        self.patience.is_some()
+        self.wait_max.is_some()
     }
 
     /// Jobs under an id of another request.
@@ -145,19 +145,19 @@ impl<'a> Outcomes<'a> {
 
     /// The counts, if they were waited for.
     pub(super) fn counts(&self) -> Option<Counts> {
-        self.patience.map(|_| self.counts)
+        self.wait_max.map(|_| self.counts)
     }
 
     pub(super) fn exit(&self) -> Exit {
         let Counts { refused, dead, expired, not_decided, .. } = self.counts;
-        let refused = self.mismatched > 0 || (self.patience.is_some() && refused + dead + expired > 0);
+        let refused = self.mismatched > 0 || (self.wait_max.is_some() && refused + dead + expired > 0);
         let exit = if refused { Exit::Refused } else { Exit::Done };
-        if self.patience.is_some() && not_decided > 0 { exit.combine(Exit::Undecided) } else { exit }
+        if self.wait_max.is_some() && not_decided > 0 { exit.combine(Exit::Undecided) } else { exit }
     }
 
     /// Waits until no more than `most` are remembered, or nothing was decided for too long.
     async fn wait_until(&mut self, link: &mut Link, most: usize) -> Result<(), ScriptError> {
-        let patience = self.patience.unwrap_or_default();
+        let wait_max = self.wait_max.unwrap_or_default();
         let mut last = Instant::now();
         while self.remembered.len() > most && !self.interrupt.is_set() {
             let before = self.remembered.len();
@@ -166,7 +166,7 @@ impl<'a> Outcomes<'a> {
                 last = Instant::now();
                 continue;
             }
-            if last.elapsed() >= patience {
+            if last.elapsed() >= wait_max {
                 break;
             }
             let mut interrupt = self.interrupt.clone();

@@ -7,7 +7,7 @@ use super::*;
 impl Payouts {
     /// `p1` as long as it is open.
     async fn hold(&self) -> Hold {
-        let mut link = self.space.gate.server().link().await.unwrap();
+        let mut link = self.space.tollgate.server().link().await.unwrap();
         let id = JobId::parse("p1").unwrap();
         hold(&mut link, self.space.keys(), &id).await.unwrap().unwrap()
     }

@@ -8,12 +8,12 @@ use super::*;
 
 /// The keys of the partition in which the account is.
 fn keys_of<'a>(space: &'a Space, account: &AccountId) -> &'a tollgate::keys::Keys {
-    space.gate.keys(space.gate.partition_of(Resource::Account(account)))
+    space.tollgate.keys(space.tollgate.partition_of(Resource::Account(account)))
 }
 
 /// Two accounts in two partitions.
 fn two_accounts(space: &Space) -> [AccountId; 2] {
-    let partition = |account: &AccountId| space.gate.partition_of(Resource::Account(account));
+    let partition = |account: &AccountId| space.tollgate.partition_of(Resource::Account(account));
     let mut accounts = (0..).map(|number| AccountId::parse(format!("a{number}")).unwrap());
     let first = accounts.next().unwrap();
     let other = accounts.find(|account| partition(account) != partition(&first)).unwrap();
@@ -40,7 +40,7 @@ async fn one_id_on_two_accounts_and_in_two_namespaces_is_paid_each_time() {
             open_account(space, account.as_str()).await;
             withdraw(space, &["invoice-1"], account.as_str()).await;
             let id = JobId::parse("invoice-1").unwrap();
-            expected.push(PayoutKey::of(None, space.gate.namespace(), &account, &id).to_string());
+            expected.push(PayoutKey::of(None, space.tollgate.namespace(), &account, &id).to_string());
         }
         workers.push(space.worker_with(&args, ""));
     }
@@ -68,7 +68,7 @@ async fn an_id_of_any_text_reaches_the_gateway_under_a_printable_key() {
     let _worker = space.worker_with(&args, "");
     until_paid(&space, &account.parse().unwrap(), id).await;
     assert_eq!(bank.payments(), [id], "asked about by its key, and not paid again");
-    let namespace: &Namespace = space.gate.namespace();
+    let namespace: &Namespace = space.tollgate.namespace();
     assert_eq!(bank.keys(), [format!("east:{namespace}:~C3~BCber~3A~20alles:Rechnung~2017~2F~C3~A4")]);
 }
 

@@ -23,7 +23,7 @@ async fn on<T: FromRedisValue>(redis: &Temporary, words: &[&str]) -> T {
 
 fn lock_key(payouts: &Payouts, account: &str) -> String {
     let name = tollgate::ids::LockName::payouts(&account.parse().unwrap());
-    Keys::lock(payouts.space.gate.namespace(), &name)
+    Keys::lock(payouts.space.tollgate.namespace(), &name)
 }
 
 fn lock_flags(servers: &[Temporary]) -> Vec<String> {

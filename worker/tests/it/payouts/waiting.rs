@@ -53,7 +53,7 @@ async fn an_account_whose_lock_is_taken_blocks_no_other() {
     let redis = redis();
     let payouts = Payouts::open(&redis, &[Answer::Pay]).await;
     payouts.crowd(&["taken"], 700).await;
-    let lock = format!("{}:lock:payouts:taken", payouts.space.gate.namespace());
+    let lock = format!("{}:lock:payouts:taken", payouts.space.tollgate.namespace());
     payouts.space.cmd(&["SET", &lock, "somebody", "PX", "600000"]).await;
     let _worker = payouts.worker(&[], "");
     payouts.withdraw(&["p1"], "a1").await;

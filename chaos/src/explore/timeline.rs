@@ -5,14 +5,14 @@ use std::fmt;
 const COLUMN_WIDTH: usize = 46;
 
 #[derive(Debug, Clone)]
-pub(super) struct Drawing {
+pub(super) struct Timeline {
     /// Of each column: who has died, and who was started instead.
     names: Vec<String>,
     /// The column, or all of them, and the words.
     lines: Vec<(Option<usize>, String)>,
 }
 
-impl Drawing {
+impl Timeline {
     pub(super) fn new(names: impl Iterator<Item = char>) -> Self {
         Self { names: names.map(String::from).collect(), lines: Vec::new() }
     }
@@ -33,7 +33,7 @@ impl Drawing {
     }
 }
 
-impl fmt::Display for Drawing {
+impl fmt::Display for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for name in &self.names {
             write!(f, "{name:COLUMN_WIDTH$}")?;

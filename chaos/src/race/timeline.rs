@@ -15,7 +15,7 @@ const COLUMN_WIDTH: usize = 34;
 
 /// What two requests did to each other.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Drawing {
+pub(super) struct Timeline {
     /// Of which record, and what came of it.
     pub(super) outcome: String,
     /// Who they are.
@@ -34,7 +34,7 @@ pub(super) struct Line {
     pub(super) words: String,
 }
 
-impl Drawing {
+impl Timeline {
     pub(super) fn new(
         cell: Cell,
         round: &Round,
@@ -86,7 +86,7 @@ impl Drawing {
         }
     }
 
-    /// The same steps in the same order, whatever the times and the values: what makes two drawings one.
+    /// The same steps in the same order, whatever the times and the values: what makes two timelines one.
     pub(super) fn shape(&self) -> Vec<(usize, &str)> {
         let verb =
             |words: &'_ str| words.find(|c: char| c.is_ascii_digit() || c == '$').unwrap_or(words.len());
@@ -119,7 +119,7 @@ fn words(cell: Cell, request: &Request, record: usize, step: &Step) -> String {
     }
 }
 
-impl fmt::Display for Drawing {
+impl fmt::Display for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [left, right] = &self.columns;
         writeln!(f, "{:TIME_WIDTH$}  {left:COLUMN_WIDTH$}{right}", "")?;

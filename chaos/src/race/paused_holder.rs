@@ -48,7 +48,7 @@ pub(crate) async fn hold() -> anyhow::Result<()> {
 }
 
 /// What came of two requests of which the first was stopped.
-pub(super) struct Duel {
+pub(super) struct PausedHolder {
     pub(super) round: Round,
     pub(super) traces: [Trace; 2],
     /// How long the second one took.
@@ -56,13 +56,13 @@ pub(super) struct Duel {
 }
 
 /// Plays the story of two users: the holder is stopped until the other is through, or for `pause`.
-pub(super) async fn duel(
+pub(super) async fn paused_holder(
     hands: &mut Hands,
     addresses: &Addresses,
     cell: Cell,
     round: Round,
     pause: Duration,
-) -> anyhow::Result<Duel> {
+) -> anyhow::Result<PausedHolder> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg("race-holder")
         .process_group(0)
@@ -102,5 +102,5 @@ pub(super) async fn duel(
         }
     };
     let first: Trace = serde_json::from_str(&line().await?)?;
-    Ok(Duel { round, traces: [first, trace], waited })
+    Ok(PausedHolder { round, traces: [first, trace], waited })
 }

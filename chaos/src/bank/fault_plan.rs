@@ -39,7 +39,7 @@ pub(crate) struct Rates {
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Twist {
+pub(crate) enum BankFault {
     None,
     Refuse,
     FailBefore,
@@ -50,13 +50,13 @@ pub(crate) enum Twist {
     LockOut,
 }
 
-/// A twist and how long the answer takes.
+/// A fault and how long the answer takes.
 pub(crate) struct Drawn {
-    pub(crate) kind: Twist,
+    pub(crate) kind: BankFault,
     pub(crate) latency: Duration,
 }
 
-pub(crate) struct Mischief {
+pub(crate) struct FaultPlan {
     seed: u64,
     rates: Rates,
     latency: Span,
@@ -65,14 +65,14 @@ pub(crate) struct Mischief {
     locked_out_until: Mutex<Option<Instant>>,
 }
 
-impl Mischief {
+impl FaultPlan {
     pub(crate) fn new(seed: u64, rates: Rates, latency: Span, locked_out_for: Duration) -> Self {
         let (tries, locked_out_until) = (Mutex::default(), Mutex::default());
         Self { seed, rates, latency, locked_out_for, tries, locked_out_until }
     }
 
     /// Draws for the next try of `key`.
-    pub(crate) fn twist(&self, key: &str) -> Drawn {
+    pub(crate) fn fault(&self, key: &str) -> Drawn {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         let number = tries.entry(key.to_owned()).or_default();
         *number += 1;
@@ -104,13 +104,13 @@ fn draw(seed: u64, key: &str, number: u64, rates: &Rates, latency: Span) -> Draw
     let latency = latency.draw(&mut random);
     let mut left: f64 = random.random();
     let kinds = [
-        (rates.refuse, Twist::Refuse),
-        (rates.fail_before, Twist::FailBefore),
-        (rates.fail_after, Twist::FailAfter),
-        (rates.hang, Twist::Hang),
-        (rates.drop, Twist::Drop),
-        (rates.accept, Twist::Later),
-        (rates.lock_out, Twist::LockOut),
+        (rates.refuse, BankFault::Refuse),
+        (rates.fail_before, BankFault::FailBefore),
+        (rates.fail_after, BankFault::FailAfter),
+        (rates.hang, BankFault::Hang),
+        (rates.drop, BankFault::Drop),
+        (rates.accept, BankFault::Later),
+        (rates.lock_out, BankFault::LockOut),
     ];
     for (rate, kind) in kinds {
         if left < rate {
@@ -118,7 +118,7 @@ fn draw(seed: u64, key: &str, number: u64, rates: &Rates, latency: Span) -> Draw
         }
         left -= rate;
     }
-    Drawn { kind: Twist::None, latency }
+    Drawn { kind: BankFault::None, latency }
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

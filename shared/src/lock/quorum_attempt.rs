@@ -39,7 +39,7 @@ const ROUNDS_WITHOUT_GAIN: u32 = 2;
 
 /// A token on all nodes. Dropped, it is given back in the background.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct QuorumAttempt {
     node_attempts: Arc<[Arc<NodeAttempt>]>,
     subject: Arc<Subject>,
     /// Which node keeps the line.
@@ -59,8 +59,8 @@ pub(super) struct Round {
     pub(super) sent_at: Instant,
 }
 
-impl Claim {
-    /// Prepares one on the current runtime; nothing is sent yet. Its token must be used for this claim alone.
+impl QuorumAttempt {
+    /// Prepares one on the current runtime; nothing is sent yet. Its token must be used for this attempt alone.
     pub(super) fn new(
         nodes: &LockNodes,
         subject: Subject,
@@ -174,7 +174,7 @@ impl Claim {
         Place::left(place, self.first());
     }
 
-    /// Like [`Claim::release`] after a failure, where each node may have a part: waits for all that said so, and a
+    /// Like [`QuorumAttempt::release`] after a failure, where each node may have a part: waits for all that said so, and a
     /// little for those that have not answered. A black hole is not waited for.
     pub(super) async fn abandon(mut self, began_at: Instant) {
         self.open = false;
@@ -210,7 +210,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for QuorumAttempt {
     fn drop(&mut self) {
         if !self.open {
             return;
@@ -258,7 +258,7 @@ async fn quorum_heard(
     }
 }
 
-/// Extends a claim.
+/// Extends what an attempt has.
 #[derive(Debug, Clone)]
 pub(super) struct Extender {
     node_attempts: Arc<[Arc<NodeAttempt>]>,
@@ -351,14 +351,14 @@ async fn ask_one(node_attempt: &Arc<NodeAttempt>, call: Call, sent_at: &FirstSen
     };
     // Before it is sent: whatever the nodes count, it begins later.
     sent_at.note();
-    let patience = node_attempt.node.patience(node_attempt.node_timeout());
+    let answer_within = node_attempt.node.answer_within(node_attempt.node_timeout());
     // Neither a take nor an extension that has not begun goes on without its waiter: the release that follows would
     // not find its turn taken, and overtake it.
     let under_way = UnderWay::new(node_attempt, Arc::clone(node_attempt).call(call, permit).boxed(), false);
-    match timeout(patience, under_way).await {
+    match timeout(answer_within, under_way).await {
         Ok(vote) => vote,
         Err(_) => {
-            let vote = Vote::Broken(Failure::unknown(format!("no answer within {patience:?}")));
+            let vote = Vote::Broken(Failure::unknown(format!("no answer within {answer_within:?}")));
             node_attempt.node.note(&vote);
             vote
         }
