@@ -1,6 +1,6 @@
 //! Sends work in order: jobs in pipelines, operations settled before anything after them is sent.
 //!
-//! What holds Redis up is waited for, up to a wait_max: memory or queue above its bound, a broken connection, a
+//! What holds Redis up is waited for, up to a limit: memory or queue above its bound, a broken connection, a
 //! refusal that may pass. Everything is sent again under the same ids, so nothing can happen twice. Once
 //! something could not be applied, nothing after it is sent: it might rest on it, and a refusal is final (a
 //! withdrawal must not overtake its account's opening). Relies on [`Tollgate`] for every call.
