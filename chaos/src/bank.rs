@@ -63,7 +63,7 @@ pub(crate) struct Args {
     /// When it pays what it answered 202.
     #[arg(long, default_value = "300ms", value_parser = humantime::parse_duration)]
     later: Duration,
-    /// How long it turns everybody away after a lock-out.
+    /// How long it refuses everybody after a lock-out.
     #[arg(long, default_value = "500ms", value_parser = humantime::parse_duration)]
     lock_out_for: Duration,
     /// Forgets each key as soon as the payout is in the file: the same key pays again.

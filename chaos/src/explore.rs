@@ -63,7 +63,7 @@ pub(crate) struct Args {
     /// Stop each fleet after this time, whole or not
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
-    /// How much may go wrong in one order, of all kinds together; as given, what each fleet is walked whole with
+    /// How many faults one order may have, of all kinds together; by default as many as each fleet is walked whole with
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=8))]
     together: Option<u8>,
     /// Walk this one order and draw it: steps as a verdict prints them
@@ -72,7 +72,7 @@ pub(crate) struct Args {
     /// Plant a bug in settle, which must be found
     #[arg(long, value_name = "NAME")]
     sabotage: Option<String>,
-    /// Fleets that are explored at the same time; as many as there are processors
+    /// Fleets that are explored at the same time; by default one for each processor
     #[arg(long, value_name = "N")]
     threads: Option<std::num::NonZeroUsize>,
     /// Print one JSON document

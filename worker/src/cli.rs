@@ -32,7 +32,7 @@ const WEIGHT_MAX: u32 = 1_000;
 #[derive(Debug, Parser)]
 #[command(name = "tollgate-worker", version, about, max_term_width = 110, args_override_self = true)]
 struct Args {
-    /// Payouts on their way at most; settle calls in flight, up to 2
+    /// Payouts in progress at most; settle calls in flight, up to 2
     #[arg(short, long, value_name = "N", env = env::TOLLGATE_CONCURRENCY, default_value_t = CONCURRENCY_DEFAULT)]
     concurrency: usize,
 
@@ -60,7 +60,7 @@ struct Args {
     #[arg(long, value_name = "ADDR", env = env::TOLLGATE_LISTEN, value_parser = listen_address)]
     listen: Option<SocketAddr>,
 
-    /// Only ask the worker at --listen whether it lives; exit 0 if it does, 1 if it does not
+    /// Only ask whether the worker at --listen is alive; exit 0 if it is, 1 if it is not
     #[arg(long)]
     health_check: bool,
 

@@ -33,14 +33,14 @@ pub(crate) struct Args {
     /// Between reading and writing, drawn from the seed; 0 for none
     #[arg(long, value_name = "SPAN", default_value = "0..2ms", value_parser = think)]
     pub(super) think: Span,
-    /// How long each cell is played at each concurrency; a story that has begun is told to its end
+    /// How long each cell is played at each concurrency; a round that has begun is played to its end
     #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = time)]
     pub(super) time: Duration,
-    /// Also stop a holder of each lock past its lock's end, until another is through, for so long at most
+    /// Also stop a holder of each lock until its lock has ended and another is done, for this long at most
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "3s",
           value_parser = pause)]
     pub(super) pause: Option<Duration>,
-    /// The seed of the stories and of the pauses between reading and writing
+    /// The seed of the requests and of the pauses between reading and writing
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
     /// Print one JSON document instead of tables

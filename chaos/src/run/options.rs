@@ -20,13 +20,13 @@ pub(crate) struct Args {
     /// Every scenario, each for a few seconds, from fixed seeds
     #[arg(long, conflicts_with = "scenarios")]
     pub(super) smoke: bool,
-    /// The names of the scenarios, and no run
+    /// Print the names of the scenarios, and run nothing
     #[arg(long)]
     pub(super) list: bool,
     /// The seed of everything that is drawn [default: a fresh one; 1 with --smoke]
     #[arg(long)]
     seed: Option<u64>,
-    /// How long faults go on [default: 20s; of a scenario in a smoke run, a few]
+    /// How long faults continue [default: 20s; a few for each scenario of a smoke run]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
     /// Workers
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// How many scenarios are played at the same time
     #[arg(long = "at-once", value_name = "N", default_value_t = 1, value_parser = at_once)]
     pub(super) jobs: usize,
-    /// That a part was left out, since this machine has not what it takes, is told and is no failure
+    /// Report a part that this machine cannot run as left out, and do not fail for it
     #[arg(long)]
     pub(super) may_leave_out: bool,
     /// The redis-server or valkey-server; a command of several words runs it somewhere else (`chroot TREE redis-server`)

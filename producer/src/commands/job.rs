@@ -20,13 +20,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Everything that is known of a job, in the order of time, and how long it was where; reads the whole journal
+    /// Everything that is known of a job, in order of time, and how long it was in each state; reads the whole journal
     History {
         /// The job
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
     },
-    /// Cancel a job that waits for its time: it is decided against, and no copy of it has an effect any more
+    /// Cancel a job that waits for its time: it is decided as cancelled, and no copy of it has an effect after that
     Cancel {
         /// The job
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]

@@ -35,7 +35,7 @@ enum Verb {
     Pause {
         /// The queue
         queue: QueueName,
-        /// How long to wait for what is in flight; the queue stays paused whatever comes of that
+        /// How long to wait for what is in flight; the queue stays paused in any case
         #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "60s", value_parser = arguments::duration)]
         wait: Duration,
         /// Do not wait

@@ -26,9 +26,9 @@ enum Verb {
     ///
     /// The floor is never above the namespace's retention, counted back from now or from the oldest job that is
     /// not settled. An id below the floor is answered `id_expired` from then on, and never executed.
-    /// Workers raise it by themselves, an hour in an hour. What goes beyond that is shown, and done with --yes.
+    /// Workers raise it by themselves, by one hour an hour. More than that is shown, and done only with --yes.
     Drop {
-        /// Also where it is more than workers would do by themselves
+        /// Do it even if it is more than workers would do by themselves
         #[arg(long)]
         yes: bool,
     },

@@ -46,7 +46,7 @@ pub(super) fn answered(jobs: &[Decoded<'_>], answers: &[Answer]) {
                 debug!(%id, code = %Code::IdMismatch, seq, "used for another request")
             }
             Answer::Expired => debug!(%id, code = %Code::IdExpired, "below the receipts floor"),
-            Answer::NotOwner => debug!(%id, "in another worker's hands by now"),
+            Answer::NotOwner => debug!(%id, "in flight under another worker by now"),
             Answer::Undecided(code) => debug!(%id, %code, "cannot be decided"),
         }
     }

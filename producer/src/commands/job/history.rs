@@ -1,4 +1,4 @@
-//! `job history ID`: everything that is known of one job, in the order of time, and how long it was where.
+//! `job history ID`: everything that is known of one job, in order of time, and how long it was in each state.
 //!
 //! Reads the whole journal, and the streams of every queue if the job is not decided. Reading only: what happens
 //! meanwhile may be told or not.
