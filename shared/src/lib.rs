@@ -17,7 +17,7 @@
 //!
 //! # Quick start: decided at once
 //!
-//! No queue and no worker: one call of Redis, about a millisecond. What a web handler wants.
+//! No queue and no worker: one call of Redis, about half a millisecond. What a web handler wants.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
