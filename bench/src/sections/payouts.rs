@@ -1,8 +1,8 @@
-//! (i) Payouts per second by `-c`: one worker, a bank that takes 20 ms for each, every write forced to disk.
+//! (i) Payouts per second by workers and `-c`: a bank that takes 20 ms for each, every write forced to disk.
 //!
-//! All money is held before the worker starts, so the payer alone is measured: from the first begin in the journal to
-//! the last post. At most `-c` payouts are with the bank at a time: that divided by the bank's latency is the limit,
-//! which no worker reaches, since each attempt is on disk before its request and each answer after it.
+//! All money is held before the workers start, so the payers alone are measured: from the first begin in the journal to
+//! the last post. At most `-c` payouts of a worker are with the bank at a time: their sum divided by the bank's latency is
+//! the limit, which no fleet reaches, since each attempt is on disk before its request and each answer after it.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,8 @@ use crate::report::Row;
 use crate::scale::Scale;
 use crate::talk::talk;
 
-const HANDS: [u64; 4] = [1, 10, 50, 100];
+/// How many workers, each with which `-c`: one alone, and as many payouts at the bank from three.
+const FLEETS: [(u64, u64); 6] = [(1, 1), (1, 10), (1, 50), (1, 100), (3, 17), (3, 34)];
 const ACCOUNTS: u64 = 1_000;
 const PAYOUTS: u64 = 2_000;
 /// Fewer where the limit itself would need longer than this.
@@ -28,25 +29,25 @@ const LATENCY: Duration = Duration::from_millis(20);
 const STEPS: u64 = 2;
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
-    let mut rates = vec![Vec::new(); HANDS.len()];
+    let mut rates = vec![Vec::new(); FLEETS.len()];
     let mut forced = Vec::new();
     for round in 1..=scale.rounds.min(3) {
         forced.push(write()?.as_secs_f64() * 1e3);
-        for (hands, rates) in HANDS.iter().zip(&mut rates) {
-            let most = (limit(*hands) * AT_MOST.as_secs_f64()) as u64;
-            let rate = pay(*hands, scale.jobs(PAYOUTS.min(most)))?;
-            talk!("round {round}: -c {hands}: {rate:.0}/s");
+        for (fleet, rates) in FLEETS.into_iter().zip(&mut rates) {
+            let most = (limit(fleet) * AT_MOST.as_secs_f64()) as u64;
+            let rate = pay(fleet, scale.jobs(PAYOUTS.min(most)))?;
+            talk!("round {round}: {}: {rate:.0}/s", name(fleet));
             rates.push(rate);
         }
     }
-    let row = |(hands, rates): (&u64, Vec<f64>)| Row {
-        what: format!("-c {hands}"),
+    let row = |(fleet, rates): ((u64, u64), Vec<f64>)| Row {
+        what: name(fleet),
         ours: format!("{:.0}/s", median(rates.iter().copied())),
-        limit: format!("{:.0}/s", limit(*hands)),
-        ratio: Spread::of(rates.iter().map(|rate| rate / limit(*hands)).collect()).to_string(),
+        limit: format!("{:.0}/s", limit(fleet)),
+        ratio: Spread::of(rates.iter().map(|rate| rate / limit(fleet)).collect()).to_string(),
         ..Row::default()
     };
-    let mut rows: Vec<Row> = HANDS.iter().zip(rates).map(row).collect();
+    let mut rows: Vec<Row> = FLEETS.into_iter().zip(rates).map(row).collect();
     rows.push(Row {
         what: "for comparison: one SET, forced to disk".to_owned(),
         limit: format!("{:.2} ms", median(forced.into_iter())),
@@ -56,8 +57,12 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
 }
 
 /// Payouts per second if nothing but the bank took time.
-fn limit(hands: u64) -> f64 {
-    hands as f64 / LATENCY.as_secs_f64()
+fn limit((workers, each): (u64, u64)) -> f64 {
+    (workers * each) as f64 / LATENCY.as_secs_f64()
+}
+
+fn name((workers, each): (u64, u64)) -> String {
+    if workers == 1 { format!("-c {each}") } else { format!("{workers} workers, -c {each} each") }
 }
 
 /// The median time of one write that is forced to disk.
@@ -73,15 +78,20 @@ fn write() -> Result<Duration> {
     Ok(took[took.len() / 2])
 }
 
-fn pay(hands: u64, payouts: u64) -> Result<f64> {
+fn pay((workers, each): (u64, u64), payouts: u64) -> Result<f64> {
     let mut private = Private::forced()?;
     let fixture = Fixture::holding(&private, ACCOUNTS, payouts)?;
     let (head, journal, open) = (fixture.keys().head(), fixture.keys().journal(), fixture.keys().payouts());
     let files = tempfile::tempdir()?;
     let bank = Bank::open(files.path(), LATENCY)?;
     let before = seq(&mut private, &head)?;
-    let options = ["--payout-url", bank.url(), "-c", &hands.to_string()];
-    let mut fleet = [Worker::start_with(&private.url(), &options, &files.path().join("worker.log"))?];
+    let options = ["--payout-url", bank.url(), "-c", &each.to_string()];
+    let start = |n| {
+        // The first one's log is what is shown of a fleet that fails.
+        let log = if n == 0 { "worker.log".to_owned() } else { format!("worker-{n}.log") };
+        Worker::start_with(&private.url(), &options, &files.path().join(log))
+    };
+    let mut fleet = (0..workers).map(start).collect::<Result<Vec<_>>>()?;
     wait(&mut private, &head, before + payouts * STEPS, &mut fleet).with_context(|| said(files.path()))?;
     fleet.into_iter().try_for_each(Worker::stop).with_context(|| said(files.path()))?;
     let left: u64 = private.ask(&["ZCARD", &open])?;
