@@ -37,7 +37,8 @@
 //! let first = tollgate.redeem(&order, "summer".parse()?, "c42".parse()?, Quantity::ONE).await?;
 //! let again = tollgate.redeem(&order, "summer".parse()?, "c42".parse()?, Quantity::ONE).await?;
 //! assert!(first.is_applied() && again.replayed && again.seq == first.seq);
-//! assert_eq!(tollgate.campaign(&"summer".parse()?).await?.map(|campaign| campaign.issued), Some(1));
+//! let summer = tollgate.campaign(&"summer".parse()?).await?.ok_or("a campaign")?;
+//! assert_eq!(summer.issued, 1);
 //! # Ok(()) })
 //! # }
 //! ```
@@ -68,7 +69,7 @@
 //!
 //! # A lock, and a fence for what a lock cannot protect
 //!
-//! A holder that was stopped goes on when its lease is long over. Where the effect compares a [`Fence`](lock::Fence), it is
+//! A holder that was stopped continues when its lease is long over. Where the effect compares a [`Fence`](lock::Fence), it is
 //! refused; see [`lock`].
 //!
 //! ```no_run
@@ -78,7 +79,8 @@
 //! use tollgate::lock::LockOptions;
 //!
 //! let name = LockName::parse("invoice 17")?;
-//! let lock = tollgate.locks().acquire(&name, &LockOptions::of_ttl(Duration::from_secs(10))).await?;
+//! let options = LockOptions::of_ttl(Duration::from_secs(10));
+//! let lock = tollgate.locks().acquire(&name, &options).await?;
 //! let invoice = tollgate.guarded(name);
 //! let fence = invoice.mint().await?; // from now on older holders are refused
 //! let text = invoice.read().await?.unwrap_or_default();
@@ -89,9 +91,9 @@
 //!
 //! # Errors, and whether to ask again
 //!
-//! [`Error::may_have_happened`]: nobody knows; ask again under the same id. [`Error::is_transient`]: nothing happened, and it
-//! passes by itself. Everything else wants somebody to mend something, and says what. Any call may be dropped at any time;
-//! what that means is said where it is not obvious.
+//! [`Error::may_have_happened`]: nobody knows whether it did; ask again under the same id. Otherwise nothing happened.
+//! [`Error::is_transient`]: the same call may succeed later by itself. Everything else wants somebody to mend something, and
+//! says what. Any call may be dropped at any time; what that means is said where it is not obvious.
 //!
 //! # Layers
 //!

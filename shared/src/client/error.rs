@@ -64,7 +64,8 @@ impl Error {
         matches!(self, Self::Redis(failure) if failure.may_have_happened())
     }
 
-    /// Whether the same call may succeed later without anybody mending anything: an outage, a failover, a full pool.
+    /// Whether the same call may succeed later without anybody mending anything: an outage, a failover, a
+    /// full pool, an answer that was lost.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Redis(failure) | Self::Open(OpenError::Failure(failure)) => failure.is_transient(),
