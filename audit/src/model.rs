@@ -10,6 +10,7 @@ use tollgate::code::Code;
 use tollgate::codes_name::CodesName;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{AccountId, CampaignId, Destination, JobId};
+use tollgate::journal::Line;
 use tollgate::resource::Resource;
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
@@ -223,14 +224,28 @@ impl Model {
         }
     }
 
+    /// The campaign as a line left it: what it has issued, and the seq of its last change.
+    pub(super) fn changed_campaign(&mut self, id: &CampaignId, line: &Line) -> &mut Campaign {
+        let campaign = self.campaign(id);
+        (campaign.issued, campaign.seq) = (line.after.unwrap_or_default(), line.seq);
+        campaign
+    }
+
+    /// The account, likewise: what it has available.
+    pub(super) fn changed_account(&mut self, id: &AccountId, line: &Line) -> &mut Account {
+        let account = self.account(id);
+        (account.available, account.seq) = (line.after.unwrap_or_default(), line.seq);
+        account
+    }
+
     /// The campaign, or a stand-in for one whose creation the journal does not have.
-    pub(super) fn campaign(&mut self, id: &CampaignId) -> &mut Campaign {
+    fn campaign(&mut self, id: &CampaignId) -> &mut Campaign {
         let unknown = || Campaign { unknown: true, ..Campaign::default() };
         self.campaigns.entry(id.clone()).or_insert_with(unknown)
     }
 
     /// The account, likewise.
-    pub(super) fn account(&mut self, id: &AccountId) -> &mut Account {
+    fn account(&mut self, id: &AccountId) -> &mut Account {
         self.accounts.entry(id.clone()).or_insert_with(|| Account { unknown: true, ..Account::default() })
     }
 }

@@ -24,10 +24,7 @@ impl Rule for AccountClose {
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
         if line.code == Code::AccountClosedNow {
-            let account = model.account(&self.account);
-            account.closed = true;
-            account.available = line.after.unwrap_or_default();
-            account.seq = line.seq;
+            model.changed_account(&self.account, line).closed = true;
         }
     }
 }

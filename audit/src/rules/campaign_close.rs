@@ -18,10 +18,7 @@ impl Rule for CampaignClose {
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
         if line.code == Code::CampaignClosedNow {
-            let campaign = model.campaign(&self.campaign);
-            campaign.closed = true;
-            campaign.issued = line.after.unwrap_or_default();
-            campaign.seq = line.seq;
+            model.changed_campaign(&self.campaign, line).closed = true;
         }
     }
 }

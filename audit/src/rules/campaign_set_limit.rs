@@ -27,10 +27,7 @@ impl Rule for CampaignSetLimit {
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
         if line.code == Code::LimitSet {
-            let campaign = model.campaign(&self.campaign);
-            campaign.limit = self.limit.get();
-            campaign.issued = line.after.unwrap_or_default();
-            campaign.seq = line.seq;
+            model.changed_campaign(&self.campaign, line).limit = self.limit.get();
         }
     }
 }

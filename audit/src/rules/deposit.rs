@@ -25,9 +25,7 @@ impl Rule for Deposit {
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
         if line.code == Code::Deposited {
-            let account = model.account(&self.account);
-            account.available = line.after.unwrap_or_default();
-            account.seq = line.seq;
+            model.changed_account(&self.account, line);
         }
     }
 }

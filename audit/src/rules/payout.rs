@@ -38,9 +38,7 @@ impl Rule for Payout {
             seq: line.seq,
         };
         model.holds.insert(line.id.clone(), hold);
-        let account = model.account(&self.account);
-        account.available = line.after.unwrap_or_default();
+        let account = model.changed_account(&self.account, line);
         account.held = account.held.saturating_add(self.amount.minor());
-        account.seq = line.seq;
     }
 }

@@ -40,9 +40,7 @@ impl Rule for Redeem {
         if line.code != Code::Redeemed {
             return;
         }
-        let campaign = model.campaign(&self.campaign);
-        campaign.issued = line.after.unwrap_or_default();
-        campaign.seq = line.seq;
+        let campaign = model.changed_campaign(&self.campaign, line);
         let share = u128::from(self.quantity.get()).wrapping_mul(weight(self.customer.as_str()));
         campaign.holders = campaign.holders.wrapping_add(share);
     }

@@ -55,10 +55,8 @@ pub(super) fn take_over(model: &mut Model, line: &Line, account: &AccountId, cha
         }
         Code::Paid | Code::PayoutRefused | Code::PayoutVoided => {
             let Some(hold) = model.holds.remove(&line.id) else { return };
-            let account = model.account(account);
+            let account = model.changed_account(account, line);
             account.held = account.held.saturating_sub(hold.amount);
-            account.available = line.after.unwrap_or_default();
-            account.seq = line.seq;
         }
         // Paid after the money had gone back: an alarm, but no change.
         _ => {}
