@@ -88,11 +88,7 @@ pub(crate) async fn explain(
     answer: Answer,
 ) -> Decision {
     let partition = tollgate.partition_of(request.resource());
-    let (seq, replayed) = match answer {
-        Answer::Decided { seq, .. } => (Some(seq), false),
-        Answer::Replayed { seq, .. } => (Some(seq), true),
-        _ => (None, false),
-    };
+    let (seq, replayed) = answer.decided();
     let (code, field) = match answer {
         Answer::Mismatch { seq } => {
             let line = journal::line_at(link, tollgate.keys(partition), seq).await;

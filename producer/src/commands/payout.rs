@@ -19,7 +19,6 @@ use tollgate::partition::Partition;
 use tollgate::resource::Resource;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Damaged, Hold, Listed, NOTE_BYTES_MAX, Step};
-use tollgate::scripts::settle::Answer;
 
 use crate::arguments;
 use crate::context::Context;
@@ -245,11 +244,7 @@ async fn say(
     };
     let keys = tollgate.keys(partition);
     let answer = payout::step_by(link, keys, &account, &word.id, &step, tollgate.by()).await?;
-    let (seq, replayed) = match answer {
-        Answer::Decided { seq, .. } => (Some(seq), false),
-        Answer::Replayed { seq, .. } => (Some(seq), true),
-        _ => (None, false),
-    };
+    let (seq, replayed) = answer.decided();
     let code = answer.direct_code();
     let said = Said { id: word.id.as_str(), class: code.class().name(), code: code.name(), seq, replayed };
     let again = if replayed { " (replayed: decided before)" } else { "" };

@@ -16,11 +16,7 @@ pub struct Decision {
 
 impl Decision {
     pub(super) fn of(answer: Answer) -> Self {
-        let (seq, replayed) = match answer {
-            Answer::Decided { seq, .. } => (Some(seq), false),
-            Answer::Replayed { seq, .. } => (Some(seq), true),
-            _ => (None, false),
-        };
+        let (seq, replayed) = answer.decided();
         Self { code: answer.direct_code(), seq, replayed }
     }
 

@@ -134,6 +134,15 @@ impl Answer {
         }
     }
 
+    /// Its place in the journal, if it is decided, and whether it had been before.
+    pub fn decided(self) -> (Option<u64>, bool) {
+        match self {
+            Self::Decided { seq, .. } => (Some(seq), false),
+            Self::Replayed { seq, .. } => (Some(seq), true),
+            Self::Mismatch { .. } | Self::Expired | Self::NotOwner | Self::Undecided(_) => (None, false),
+        }
+    }
+
     /// The code of what was settled directly: it comes from no row, so it is never another worker's.
     pub fn direct_code(self) -> Code {
         self.code().unwrap_or(Code::CorruptPartition)
