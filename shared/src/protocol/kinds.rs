@@ -351,6 +351,13 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The fields that a request has, each with its text, in order.
+pub fn fields_of(request: &dyn Fields) -> Vec<(&'static Field, String)> {
+    let mut fields = Vec::new();
+    request.each_field(&mut |field, text| fields.extend(text.map(|text| (field, text.into_owned()))));
+    fields
+}
+
 /// The first field in which two requests differ; `None` if they mean the same.
 pub fn first_difference(ours: &dyn Fields, theirs: &dyn Fields) -> Option<&'static str> {
     // To whoever sends them, a payout is a withdrawal with a destination.
@@ -359,13 +366,8 @@ pub fn first_difference(ours: &dyn Fields, theirs: &dyn Fields) -> Option<&'stat
         (Kind::Withdraw, Kind::Payout) | (Kind::Payout, Kind::Withdraw) => {}
         _ => return Some("kind"),
     }
-    let list = |request: &dyn Fields| {
-        let mut fields = Vec::new();
-        request.each_field(&mut |field, text| {
-            fields.extend(text.map(|text| (field.name, text.into_owned())));
-        });
-        fields
-    };
+    let list =
+        |request| fields_of(request).into_iter().map(|(field, text)| (field.name, text)).collect::<Vec<_>>();
     let (ours, theirs) = (list(ours), list(theirs));
     let missing_in = |these: &[(&'static str, String)], those: &[(&'static str, String)]| {
         these.iter().find(|field| !those.contains(field)).map(|(name, _)| *name)
@@ -376,7 +378,9 @@ pub fn first_difference(ours: &dyn Fields, theirs: &dyn Fields) -> Option<&'stat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ids::CampaignId;
+    use crate::protocol::envelope::Envelope;
+    use crate::protocol::ids::{CampaignId, JobId};
+    use crate::protocol::job::Job;
     use crate::protocol::quantity::{Limit, Quantity};
 
     #[test]
@@ -401,6 +405,10 @@ mod tests {
             event.each_field(&mut |_, text| again.push(text.unwrap_or_default().into_owned()));
             assert_eq!(again, words, "{kind}");
             assert_eq!(Event::from_words(kind, &words[1..]), None, "{kind}");
+            if let Event::Job(request) = event {
+                let job = Job { id: JobId::parse("j").unwrap(), at: None, request };
+                assert_eq!(Envelope::decode_job(job.encode().as_bytes()), Ok(job), "{kind}");
+            }
         }
     }
 
