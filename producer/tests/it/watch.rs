@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+use crate::fixtures::{payout, settle_job};
 use crate::harness::{Cli, Ran, SOON};
 
 struct Terminal {
@@ -123,6 +124,27 @@ fn at_sixty_columns_its_keys_bring_every_table() {
         terminal.types(keys);
         terminal.shows(words);
     }
+    terminal.types(b"q");
+    ends(terminal.child).exits(0);
+}
+
+#[tokio::test]
+async fn a_damaged_payout_is_shown_beside_one_that_needs_a_person() {
+    let cli = Cli::new();
+    cli.run(&["account", "open", "a1", "--balance", "100.00"]).exits(0);
+    for id in ["p1", "p2"] {
+        settle_job(&cli, id, &payout("a1", 100, "USD")).await;
+    }
+    let keys = cli.keys(&cli.tollgate().await);
+    cli.redis(&["HSET", &keys.hold(&"p1".parse().unwrap()), "amount", "1e3"]);
+    let mut terminal = Terminal::start(&cli, (60, 24), &[("NO_COLOR", "1")]);
+    terminal.types(b"3");
+    terminal.shows("payouts: 1 damaged, 0 for a person, 1 on their way");
+    terminal.shows("amount cannot be read");
+    // Repaired, it is one of the others again.
+    cli.redis(&["HSET", &keys.hold(&"p1".parse().unwrap()), "amount", "100"]);
+    terminal.shows("payouts: 0 for a person, 2 on their way");
+    terminal.shows("none waits for a person");
     terminal.types(b"q");
     ends(terminal.child).exits(0);
 }

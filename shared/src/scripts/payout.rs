@@ -16,11 +16,10 @@ use crate::protocol::resource::Resource;
 use crate::scripts::script::{Call, Reply, millis};
 
 pub(crate) mod open;
+mod review;
 
-pub use open::{
-    Damaged, Due, ForReview, Hold, Listed, due, due_from, expired, for_review, hold, is_listed, listed,
-    of_account,
-};
+pub use open::{Damaged, Due, Hold, Listed, due, due_from, expired, hold, is_listed, listed, of_account};
+pub use review::{ForReview, for_review};
 
 use super::error::{ScriptError, status};
 use super::settle::{Answer, Assembly, Missing, Policy, SETTLE, read};

@@ -10,7 +10,7 @@ use tollgate::kinds::{AccountOpen, Payout, Withdraw, first_difference};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
 use tollgate::resource::Resource;
-use tollgate::scripts::payout::{Begin, ForReview, Listed, Retry, Step, due, for_review, hold, step};
+use tollgate::scripts::payout::{Begin, ForReview, Retry, Step, due, for_review, hold, step};
 use tollgate::scripts::settle::{Answer, Item, Policy, settle_with};
 use tollgate::{RETENTION_DEFAULT, Tollgate};
 
@@ -411,21 +411,46 @@ async fn a_payout_that_is_due_later_than_any_can_be_is_due_now() {
 #[tokio::test]
 async fn what_waits_for_a_person_is_counted_and_listed_apart() {
     let mut bank = Bank::open().await;
-    let look = async |bank: &mut Bank| for_review(&mut bank.link, &bank.keys, 10).await.unwrap();
-    assert_eq!(look(&mut bank).await, ForReview::default());
+    let look = async |bank: &mut Bank| for_review(&mut bank.link, &bank.keys, 10, 2).await.unwrap();
+    let none = ForReview { is_complete: true, ..ForReview::default() };
+    assert_eq!(look(&mut bank).await, none);
     assert_eq!(decided(bank.hold(None).await), Code::Held);
     assert_eq!(decided(bank.begin("b1").await), Code::Paying);
-    assert_eq!(look(&mut bank).await, ForReview { open: 1, ..ForReview::default() });
+    assert_eq!(look(&mut bank).await, ForReview { open: 1, ..none.clone() });
 
     let fence = bank.fence().await;
     assert_eq!(decided(bank.step(Step::Review { fence, note: "odd" }).await), Code::NeedsReview);
     let found = look(&mut bank).await;
     assert_eq!((found.open, found.count), (1, 1));
-    assert!(matches!(&found.listed[..], [Listed::Open(hold)] if hold.id == bank.id && hold.reason == "odd"));
+    assert!(matches!(&found.holds[..], [hold] if hold.id == bank.id && hold.reason == "odd"));
+
+    // Damaged ones are found wherever they wait, and one that was for a person is not counted twice.
+    let payouts = bank.keys.payouts();
+    let _: u64 = bank.link.query(&cmd(&["ZADD", &payouts, "7", "nonsense"])).await.unwrap();
+    let found = look(&mut bank).await;
+    assert_eq!((found.open, found.count, found.holds.len(), found.is_complete), (2, 1, 1, true));
+    assert!(matches!(&found.damaged[..], [damaged] if damaged.id == "nonsense"), "{found:?}");
+    let row = bank.keys.hold(&bank.id);
+    let amount: String = bank.link.query(&cmd(&["HGET", &row, "amount"])).await.unwrap();
+    let _: u64 = bank.link.query(&cmd(&["HSET", &row, "amount", "1e3"])).await.unwrap();
+    let found = look(&mut bank).await;
+    assert_eq!((found.open, found.count, found.holds.len(), found.damaged.len()), (2, 0, 0, 2));
+    let _: u64 = bank.link.query(&cmd(&["HSET", &row, "amount", &amount])).await.unwrap();
+    // Of three that are due, two are searched.
+    for member in ["a", "b"] {
+        let _: u64 = bank.link.query(&cmd(&["ZADD", &payouts, "8", member])).await.unwrap();
+    }
+    let found = look(&mut bank).await;
+    assert_eq!((found.open, found.damaged.len(), found.is_complete), (4, 2, false));
+    for member in ["a", "b", "nonsense"] {
+        let _: u64 = bank.link.query(&cmd(&["ZREM", &payouts, member])).await.unwrap();
+    }
 
     bank.lease_over().await;
     assert_eq!(decided(bank.step(Step::VoidByHand { note: "not paid" }).await), Code::PayoutVoided);
-    assert_eq!(look(&mut bank).await, ForReview::default());
+    assert_eq!(look(&mut bank).await, none);
     let _: () = bank.link.query(&cmd(&["SET", &bank.keys.payouts(), "x"])).await.unwrap();
-    assert!(for_review(&mut bank.link, &bank.keys, 10).await.unwrap_err().to_string().contains("sorted set"));
+    assert!(
+        for_review(&mut bank.link, &bank.keys, 10, 2).await.unwrap_err().to_string().contains("sorted set")
+    );
 }

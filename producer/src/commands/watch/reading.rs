@@ -15,7 +15,7 @@ use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Status};
-use tollgate::scripts::payout::{self, ForReview, Listed};
+use tollgate::scripts::payout::{self, ForReview};
 
 use crate::each::Failed;
 use crate::overview::Overview;
@@ -32,6 +32,8 @@ const CAMPAIGNS_MAX: usize = 100;
 const MOVED_MAX: usize = 20;
 /// Payouts for a person that one look reads in each partition.
 const REVIEWS_MAX: usize = 20;
+/// Payouts due first among which one look searches for damaged ones in each partition.
+const SEARCHED_MAX: usize = 100;
 
 /// What one look found.
 #[derive(Debug, Clone)]
@@ -83,21 +85,27 @@ pub(super) struct AccountRow {
     pub(super) jobs: u64,
 }
 
-/// Open payouts, and those that wait for a person.
+/// Open payouts, and those that a person has to look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Payouts {
+    /// Damaged ones included.
     pub(super) open: u64,
+    /// Without those that are known to be damaged.
     pub(super) for_review: u64,
+    pub(super) damaged: u64,
+    /// Whether there may be more damaged ones than were found.
+    pub(super) is_sample: bool,
+    /// Damaged ones first.
     pub(super) rows: Vec<PayoutRow>,
 }
 
-/// A payout that waits for a person.
+/// A payout that a person has to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PayoutRow {
-    pub(super) id: String,
-    pub(super) amount: String,
-    pub(super) since_ms: Option<u64>,
-    pub(super) reason: String,
+pub(super) enum PayoutRow {
+    /// One that nobody but a person can decide.
+    Review { id: String, amount: String, since_ms: u64, reason: String },
+    /// One that cannot be read: nobody goes on with it until it is repaired.
+    Damaged { id: String, what: String },
 }
 
 /// Looks again and again, and remembers what the next look needs.
@@ -158,7 +166,7 @@ impl Reader {
         let moved = self.movements.most_moved(partition.number(), MOVED_MAX);
         campaigns(keys, link, &moved, reading).await?;
         accounts(keys, link, &moved, reading).await?;
-        reading.payouts.add(payout::for_review(link, keys, REVIEWS_MAX).await?);
+        reading.payouts.add(payout::for_review(link, keys, REVIEWS_MAX, SEARCHED_MAX).await?);
         Ok(())
     }
 
@@ -254,16 +262,16 @@ impl Payouts {
     fn add(&mut self, found: ForReview) {
         self.open += found.open;
         self.for_review += found.count;
-        self.rows.extend(found.listed.into_iter().map(|listed| match listed {
-            Listed::Open(hold) => PayoutRow {
-                id: hold.id.to_string(),
-                amount: money(u128::from(hold.amount), &hold.currency),
-                since_ms: Some(hold.since_ms),
-                reason: hold.reason,
-            },
-            Listed::Damaged(damaged) => {
-                PayoutRow { id: damaged.id, amount: "-".to_owned(), since_ms: None, reason: damaged.what }
-            }
+        self.damaged += found.damaged.len() as u64;
+        self.is_sample |= !found.is_complete;
+        let damaged =
+            found.damaged.into_iter().map(|payout| PayoutRow::Damaged { id: payout.id, what: payout.what });
+        self.rows.splice(0..0, damaged);
+        self.rows.extend(found.holds.into_iter().map(|hold| PayoutRow::Review {
+            id: hold.id.to_string(),
+            amount: money(u128::from(hold.amount), &hold.currency),
+            since_ms: hold.since_ms,
+            reason: hold.reason,
         }));
     }
 }

@@ -6,7 +6,6 @@ use redis::{Pipeline, Value};
 
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
-use crate::protocol::amount::NUMBER_MAX;
 use crate::protocol::code::Code;
 use crate::protocol::ids::{AccountId, JobId};
 use crate::protocol::keys::Keys;
@@ -177,7 +176,11 @@ pub async fn listed(
 }
 
 /// Reads the holds that these members name; one that has ended since is left out.
-async fn read_members(link: &mut Link, keys: &Keys, members: &[Vec<u8>]) -> Result<Vec<Listed>, ScriptError> {
+pub(super) async fn read_members(
+    link: &mut Link,
+    keys: &Keys,
+    members: &[Vec<u8>],
+) -> Result<Vec<Listed>, ScriptError> {
     let names: Vec<Result<(AccountId, JobId), Damaged>> =
         members.iter().map(|member| read_member(keys, member)).collect();
     let mut pipeline = Pipeline::new();
@@ -266,48 +269,6 @@ pub async fn of_account(
         }
         cursor = next;
     }
-}
-
-/// Open payouts at a glance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ForReview {
-    /// How many payouts are open.
-    pub open: u64,
-    /// How many of them a person has to decide.
-    pub count: u64,
-    /// Those, as many as were asked for.
-    pub listed: Vec<Listed>,
-}
-
-/// Counts the open payouts and reads up to `limit` of those that wait for a person.
-///
-/// # Errors
-/// As [`listed`].
-pub async fn for_review(link: &mut Link, keys: &Keys, limit: usize) -> Result<ForReview, ScriptError> {
-    /// Where `hold.lua` lists what needs review: no clock comes to it.
-    const REVIEW_SCORE: u64 = NUMBER_MAX;
-    let mut pipeline = Pipeline::new();
-    pipeline.cmd("ZCARD").arg(keys.payouts());
-    pipeline.cmd("ZCOUNT").arg(keys.payouts()).arg(REVIEW_SCORE).arg("+inf");
-    let range = pipeline.cmd("ZRANGE").arg(keys.payouts()).arg(REVIEW_SCORE).arg("+inf");
-    range.arg("BYSCORE").arg("LIMIT").arg(0).arg(limit);
-    let mut replies = Vec::with_capacity(3);
-    for reply in link.run_pipeline(&pipeline).await? {
-        replies.push(match reply {
-            Err(failure) if failure.is_wrong_type() => {
-                return Err(ScriptError::CorruptPartition(format!("{} is no sorted set", keys.payouts())));
-            }
-            reply => reply?,
-        });
-    }
-    let read = |value| redis::from_redis_value::<u64>(value).ok();
-    let mut replies = replies.into_iter();
-    let (open, count) = (replies.next().and_then(read), replies.next().and_then(read));
-    let members = replies.next().and_then(|value| redis::from_redis_value::<Vec<Vec<u8>>>(value).ok());
-    let (Some(open), Some(count), Some(members)) = (open, count, members) else {
-        return Err(Failure::unknown("a count or a list of payouts that cannot be read").into());
-    };
-    Ok(ForReview { open, count, listed: read_members(link, keys, &members).await? })
 }
 
 /// Reads `<account> TAB <id>`.

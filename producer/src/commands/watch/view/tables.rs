@@ -8,7 +8,7 @@ use ratatui::style::Stylize;
 use ratatui::text::Span;
 use ratatui::widgets::{Cell, Row, Table};
 
-use super::super::reading::{AccountRow, CampaignRow, Reading};
+use super::super::reading::{AccountRow, CampaignRow, PayoutRow, Reading};
 use super::super::screen::{self, Sort};
 use super::pieces::{aged, block, head, right, words};
 use crate::table::{age, count};
@@ -47,6 +47,21 @@ fn fitting(name: &str, columns: u16) -> String {
     let before = columns / 2;
     let after = columns - before - 1;
     name.chars().take(before).chain(['…']).chain(name.chars().skip(length - after)).collect()
+}
+
+/// What is wrong with a payout, without the name of its own row: the id beside it says which that is.
+fn without_key(what: &str, id: &str) -> String {
+    let rest = what.split_once(&format!(":hold:{id}")).map_or(what, |(_, rest)| rest);
+    rest.trim_start_matches(':').trim_start().to_owned()
+}
+
+/// A text that is too long for its column, without its beginning.
+fn end_of(text: &str, columns: u16) -> String {
+    let (length, columns) = (text.chars().count(), usize::from(columns));
+    if length <= columns || columns < 3 {
+        return text.to_owned();
+    }
+    ['…'].into_iter().chain(text.chars().skip(length + 1 - columns)).collect()
 }
 
 /// How many columns the first column has beside others of these widths: all that is left.
@@ -117,22 +132,47 @@ fn accounts(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, 
 
 fn payouts(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _: Sort) {
     let payouts = &reading.payouts;
-    let on_their_way = payouts.open.saturating_sub(payouts.for_review);
-    let title = format!(
-        "{number}payouts: {} for a person, {} on their way ",
-        count(payouts.for_review),
-        count(on_their_way)
-    );
+    // Beside another table on a small screen, why is more than since when.
+    let is_wide = area.width >= 50;
+    let damaged = match (payouts.damaged, payouts.is_sample) {
+        (0, _) => String::new(),
+        (damaged, false) => format!("{} damaged, ", count(damaged)),
+        (damaged, true) => format!("{}+ damaged, ", count(damaged)),
+    };
+    let on_their_way = match payouts.open.saturating_sub(payouts.for_review + payouts.damaged) {
+        on_their_way if is_wide => format!(", {} on their way", count(on_their_way)),
+        _ => String::new(),
+    };
+    let title =
+        format!("{number}payouts: {damaged}{} for a person{on_their_way} ", count(payouts.for_review));
     if payouts.rows.is_empty() {
         return frame.render_widget(words(title, "none waits for a person".dark_gray()), area);
     }
-    let rows = payouts.rows.iter().map(|row| {
-        let age_ms = row.since_ms.map(|since_ms| reading.overview.at_ms.saturating_sub(since_ms));
-        let id = Cell::from(row.id.clone().yellow().bold());
-        [id, right(row.amount.clone()), right(age(age_ms)), Cell::from(row.reason.clone())]
+    let (amount, since) = (13, if is_wide { 7 } else { 0 });
+    let for_both = rest(area, &[amount, since, 0]);
+    let id_width = (for_both * 2 / 5).max(8);
+    let why_width = for_both.saturating_sub(id_width);
+    let rows = payouts.rows.iter().map(|row| match row {
+        PayoutRow::Review { id, amount, since_ms, reason } => {
+            let age_ms = reading.overview.at_ms.saturating_sub(*since_ms);
+            let since = if is_wide { age(Some(age_ms)) } else { String::new() };
+            let id = Cell::from(fitting(id, id_width).yellow().bold());
+            [id, right(amount.clone()), right(since), Cell::from(reason.clone())]
+        }
+        PayoutRow::Damaged { id, what } => {
+            let why = end_of(&without_key(what, id), why_width);
+            let id = Cell::from(fitting(id, id_width).red().bold());
+            [id, right("damaged".red().bold()), right(if is_wide { "-" } else { "" }), Cell::from(why)]
+        }
     });
-    let header = [Cell::from("id"), right("amount"), right("for"), Cell::from("why")];
-    let widths = [Constraint::Min(8), Constraint::Length(13), Constraint::Length(7), Constraint::Fill(1)];
+    let header =
+        [Cell::from("id"), right("amount"), right(if is_wide { "for" } else { "" }), Cell::from("why")];
+    let widths = [
+        Constraint::Length(id_width),
+        Constraint::Length(amount),
+        Constraint::Length(since),
+        Constraint::Fill(1),
+    ];
     frame.render_widget(table(title, header, widths, rows), area);
 }
 
@@ -212,6 +252,16 @@ fn workers(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, _
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_damaged_payout_the_cause_is_shown() {
+        assert_eq!(without_key("{t.0}:hold:p1: amount cannot be read", "p1"), "amount cannot be read");
+        assert_eq!(without_key("{t.0}:hold:p1 is gone", "p1"), "is gone");
+        let nameless = "{t.0}:payouts holds what is no account and id";
+        assert_eq!(without_key(nameless, "x"), nameless);
+        assert_eq!(end_of(nameless, 21), "…is no account and id");
+        assert_eq!(end_of("is gone", 7), "is gone");
+    }
 
     #[test]
     fn a_name_that_is_cut_keeps_its_end() {

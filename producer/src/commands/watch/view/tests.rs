@@ -58,12 +58,18 @@ pub(in super::super) fn reading() -> Reading {
         ..QueueCounts::default()
     };
     let reason = |reason: &str, count| Reason { reason: reason.to_owned(), count };
-    let payout = PayoutRow {
+    let review = PayoutRow::Review {
         id: "pay-8".to_owned(),
         amount: "25.00 USD".to_owned(),
-        since_ms: Some(400_000),
+        since_ms: 400_000,
         reason: "the gateway named another account".to_owned(),
     };
+    let damaged = PayoutRow::Damaged {
+        id: "pay-9".to_owned(),
+        what: "{tollgate.0}:hold:pay-9: amount cannot be read".to_owned(),
+    };
+    let payouts =
+        Payouts { open: 6, for_review: 1, damaged: 1, is_sample: false, rows: vec![damaged, review] };
     Reading {
         overview: Overview {
             at_ms: 1_000_000,
@@ -80,7 +86,7 @@ pub(in super::super) fn reading() -> Reading {
         campaigns: vec![campaign("autumn", 999, 0), campaign("summer", 41, 730)],
         campaigns_complete: true,
         accounts: vec![account("a1", 12, 3), account("a2", 450, 9)],
-        payouts: Payouts { open: 5, for_review: 1, rows: vec![payout] },
+        payouts,
         is_estimate: false,
     }
 }
@@ -134,7 +140,7 @@ fn everything_is_there_at_the_usual_sizes() {
         shows(&drawn(&screen, now, width, height), &ALWAYS);
     }
     shows(&drawn(&screen, now, 80, 24), &["a2", "450.00 USD", "read every 1.0s"]);
-    let all = ["malformed_json", "1 for a person, 4 on their way", "pay-8", "10m 05s", "paused"];
+    let all = ["malformed_json", "1 damaged, 1 for a person, 4 on their way", "pay-8", "10m 05s", "paused"];
     shows(&drawn(&screen, now, 120, 40), &all);
     shows(&drawn(&screen, now, 120, 40), &["workers: 1 of 2 alive", "box:42", "silent", "7.50 USD"]);
 }
@@ -145,7 +151,14 @@ fn at_sixty_columns_every_table_comes_by_its_digit_and_is_whole() {
     let tables: [&[&str]; 6] = [
         &["1 campaigns", "left", "limit", "jobs/min", "41", "1,000", "730"],
         &["2 accounts", "available", "taken", "jobs/min", "450.00 USD", "7.50 USD", "9"],
-        &["3 payouts: 1 for a person", "pay-8", "25.00 USD", "10m 05s", "the gateway named"],
+        &[
+            "3 payouts: 1 damaged, 1 for a person",
+            "pay-9                damaged",
+            "amount cannot be read",
+            "pay-8              25.00 USD",
+            "10m 05s",
+            "the gateway named",
+        ],
         &["4 dead letters: 13", "malformed_json", "12", "worker_lost"],
         &["5 queues", "default", "paused", "1,234,567", "512", "1m 15s"],
         &["6 workers: 1 of 2 alive", "box:42", "silent", "alive", "900ms", "256"],
