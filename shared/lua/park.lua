@@ -55,13 +55,16 @@ for at = ITEMS_FIRST, #ARGV, ITEM_WIDTH do
     bucket_key = KEYS[KEYS_COMMON + 1 + 2 * n], hold_key = KEYS[KEYS_COMMON + 2 + 2 * n] }
 end
 local stay = ids_of(left_text)
-local named, row_ids, named_set = #items + #stay, nil, nil
+local named, row_ids, named_set = #items + #stay, nil, set_of(stay)
 if row then
-  if row.ids ~= '' then
-    row_ids, named_set = set_of(ids_of(row.ids)), set_of(stay)
-    for _, item in ipairs(items) do named_set[item.entry] = true end
-  elseif named > row.count then
+  if row.ids ~= '' then row_ids = set_of(ids_of(row.ids)) end
+  for _, item in ipairs(items) do named_set[item.entry] = true end
+  local unknown = unknown_of(queue_key, row, row_key, named, named_set)
+  if not unknown then
     return { nonce, 'corrupt_partition', 'in flight: row ' .. row_key .. ' has ' .. digits(row.count) .. ' entries, not ' .. named }
+  end
+  for _, entry in ipairs(unknown) do
+    named, stay[#stay + 1] = named + 1, entry
   end
 end
 

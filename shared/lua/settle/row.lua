@@ -19,25 +19,29 @@ local function find_row()
   if row and row.ids ~= '' then row_ids, entry_ids = set_of(ids_of(row.ids)), ids_of(entries_text) end
 end
 
--- Finds what is left of the row: what the caller leaves, and what could not be decided.
+-- Finds what is left of the row: what the caller leaves, what could not be decided, and what the caller does not know.
+-- The entries of the jobs are read only where something stays, or may be unknown.
 local function leave_row()
   if not row then return nil end
+  if type(pcall_redis('XLEN', queue_key)) ~= 'number' then return refuse('corrupt_partition', 'queue: no stream') end
   local stay = ids_of(left_text)
   local named, named_set = #answers + #stay, nil
-  if row_ids then
+  local is_whole = not row_ids and named >= row.count
+  if #undecided > 0 or not is_whole then
+    entry_ids = entry_ids or ids_of(entries_text)
+    if #entry_ids ~= #answers then return refuse('corrupt_partition', 'call: not one entry for each job') end
+  end
+  if not is_whole then
     named_set = set_of(stay)
     for _, entry in ipairs(entry_ids) do named_set[entry] = true end
   end
-  if #undecided > 0 then
-    entry_ids = entry_ids or ids_of(entries_text)
-    if #entry_ids ~= #answers then return refuse('corrupt_partition', 'call: not one entry for each job') end
-    for _, position in ipairs(undecided) do stay[#stay + 1] = entry_ids[position] end
-  end
-  left, leaving, vanishing = left_of(row, row_key, named, named_set, stay)
-  if not left then
+  local unknown = unknown_of(queue_key, row, row_key, named, named_set)
+  if not unknown then
     return refuse('corrupt_partition', 'in flight: row ' .. row_key .. ' has ' .. digits(row.count) .. ' entries, not ' .. named)
   end
-  if type(pcall_redis('XLEN', queue_key)) ~= 'number' then return refuse('corrupt_partition', 'queue: no stream') end
+  for _, position in ipairs(undecided) do stay[#stay + 1] = entry_ids[position] end
+  for _, entry in ipairs(unknown) do stay[#stay + 1] = entry end
+  left, leaving, vanishing = left_of(row, row_key, named + #unknown, named_set, stay)
 end
 
 local function write_row()

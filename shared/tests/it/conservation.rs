@@ -1,8 +1,12 @@
 //! The conservation law and what it is made of: exact at every instant, also after Redis restarted, and false
 //! when entries disappear past the scripts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use tollgate::code::Code;
+use tollgate::embedded::Temporary;
+use tollgate::scripts::park::{Destination, Parked};
 use tollgate::scripts::recover::Company;
 use tollgate::scripts::{queue, stats};
 
@@ -50,6 +54,57 @@ async fn what_waits_is_still_known_after_redis_restarted() {
         s.settle_entries(&[&entries[6..], &more[1..]].concat()).await;
         assert_eq!(counts(s).await, (0, 0, true), "rewrite: {rewrite}");
     }
+}
+
+/// What a worker saw leave its row is in it again when Redis lost its latest writes, and the worker does not know. It goes on
+/// with the rest; what came back is still undecided, and is read again.
+#[tokio::test]
+async fn what_came_back_into_a_row_with_lost_writes_is_decided_again() {
+    let mut redis = servers::private(&["--appendfsync", "always"]);
+    for (was_list, is_parked) in [(false, false), (false, true), (true, false), (true, true)] {
+        let what = format!("was a list: {was_list}, parked: {is_parked}");
+        let mut space = Space::on(servers::open(&redis)).await;
+        let s = &mut space;
+        s.make(create("c", 99)).await;
+        let jobs: Vec<_> = (0..7).map(|i| fresh(redeem("c", &format!("u{i}"), 1))).collect();
+        let mut entries = s.deliver("w", &jobs).await;
+        if was_list {
+            s.settle_entries(&entries[..1]).await;
+            entries.remove(0);
+        }
+
+        let file = append_only_file(&redis);
+        let length = std::fs::metadata(&file).unwrap().len();
+        s.settle_entries(&entries[..2]).await;
+        redis.kill();
+        std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(length).unwrap();
+        redis.restart().unwrap();
+        s.link = servers::open(&redis).link().await.unwrap();
+
+        let rest = &entries[2..];
+        if is_parked {
+            for entry in rest {
+                let parked = s.park(entry, Destination::Dead(Code::WorkerLost)).await.unwrap();
+                assert_eq!(parked, Parked::Moved, "{what}");
+            }
+        } else {
+            s.settle_entries(rest).await;
+        }
+        let stats = stats::read(&mut s.link, &s.keys).await.unwrap();
+        assert_eq!((stats.head.vanished, stats.queues[0].in_flight), (0, 2), "{what}");
+        let (_, heirs) = s.take_over("heir", Duration::ZERO, Company::Others).await.unwrap();
+        assert_eq!(heirs, entries[..2], "{what}");
+        s.settle_entries(&heirs).await;
+        assert_eq!(counts(s).await, (0, 0, true), "{what}");
+        let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+        assert_eq!(report.violations, [], "{what}");
+    }
+}
+
+/// The file that Redis appends its writes to.
+fn append_only_file(redis: &Temporary) -> PathBuf {
+    let files = std::fs::read_dir(redis.dir().join("data/appendonlydir")).unwrap();
+    files.map(|file| file.unwrap().path()).find(|path| path.to_string_lossy().ends_with(".incr.aof")).unwrap()
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ impl Run {
         let gone = std::mem::replace(&mut self.workers[w], Worker { name, hand: Vec::new() }).name;
         self.gone.insert(gone);
         let counts = self.is(Variant::HandBackCounts);
-        for row in self.rows.values_mut().filter(|row| row.worker == gone && !counts) {
+        for row in self.stored.rows.values_mut().filter(|row| row.worker == gone && !counts) {
             row.deliveries = row.deliveries.saturating_sub(1);
         }
     }
@@ -53,7 +53,7 @@ impl Run {
         }
         self.workers[w].hand[n].executing = true;
         let next = self.workers[w].hand[n].left.clone();
-        if next.iter().any(|entry| self.poison.contains(entry) && !self.decided.contains(entry)) {
+        if next.iter().any(|entry| self.poison.contains(entry) && !self.stored.decided.contains(entry)) {
             self.die(w, false);
         }
     }
@@ -104,18 +104,34 @@ impl Run {
             }
             87..91 => self.trim(),
             // A script that was not there, or somebody who reads the group by hand.
-            91..93 => self.group = self.stream.range(self.group + 1..).nth(1).copied().unwrap_or(self.group),
-            93..95 => self.group = [0, self.group, self.taken][self.below(3)],
+            91..93 => {
+                self.stored.group = self
+                    .stored
+                    .stream
+                    .range(self.stored.group + 1..)
+                    .nth(1)
+                    .copied()
+                    .unwrap_or(self.stored.group)
+            }
+            93..95 => self.stored.group = [0, self.stored.group, self.stored.taken][self.below(3)],
             95..96 if self.chance(10) => {
                 let entry = 1 + self.below(ENTRIES as usize) as u32;
-                if self.stream.remove(&entry) {
-                    self.deleted.insert(entry);
+                if self.stored.stream.remove(&entry) {
+                    self.stored.deleted.insert(entry);
+                }
+            }
+            95..96 if self.chance(30) => {
+                // Whatever is on disk is a moment that was; what the workers remember is the present.
+                if self.chance(60) {
+                    self.on_disk = self.stored.clone();
+                } else {
+                    self.stored = self.on_disk.clone();
                 }
             }
             96.. => {
-                if let Some(entry) = self.parked.iter().next().copied() {
-                    self.parked.remove(&entry);
-                    self.discarded.insert(entry);
+                if let Some(entry) = self.stored.parked.iter().next().copied() {
+                    self.stored.parked.remove(&entry);
+                    self.stored.discarded.insert(entry);
                 }
             }
             _ => {}
@@ -129,7 +145,7 @@ impl Run {
         }
         self.late.clear();
         for _ in 0..4_000 {
-            if self.rows.is_empty() && self.taken_count == ENTRIES as usize {
+            if self.stored.rows.is_empty() && self.stored.taken_count == ENTRIES as usize {
                 return;
             }
             self.take(0, 6, true);

@@ -7,22 +7,25 @@ use super::{Batch, Call, ENTRIES, Entries, Row, Run, Variant};
 impl Run {
     pub(super) fn take(&mut self, w: usize, count: usize, is_answered: bool) {
         if !self.is(Variant::NoBegin) {
-            self.group = self.taken;
-        } else if self.group < self.taken {
-            self.group = self.taken;
+            self.stored.group = self.stored.taken;
+        } else if self.stored.group < self.stored.taken {
+            self.stored.group = self.stored.taken;
             return;
         }
-        let reply: BTreeSet<u32> = self.stream.range(self.group + 1..).copied().take(count).collect();
+        let reply: BTreeSet<u32> =
+            self.stored.stream.range(self.stored.group + 1..).copied().take(count).collect();
         let Some(last) = reply.last().copied() else { return self.nothing_waits() };
-        let (key, token) = (self.taken, self.fresh());
-        self.group = last;
+        let (key, token) = (self.stored.taken, self.fresh());
+        self.stored.group = last;
         let truth: BTreeSet<u32> = self.between(key, last);
         // Redis's own count passes over what was deleted, or counts it as read.
-        let skipped = (key + 1..=last).filter(|entry| self.deleted.contains(entry)).count();
+        let skipped = (key + 1..=last).filter(|entry| self.stored.deleted.contains(entry)).count();
         let counted = truth.len() + if self.chance(50) { skipped } else { 0 };
         let entries = Entries::Range { last, count: counted };
-        self.rows.insert(key, Row { token, worker: self.workers[w].name, deliveries: 1, entries, truth });
-        (self.taken, self.taken_count) = (last, self.taken_count + counted);
+        self.stored
+            .rows
+            .insert(key, Row { token, worker: self.workers[w].name, deliveries: 1, entries, truth });
+        (self.stored.taken, self.stored.taken_count) = (last, self.stored.taken_count + counted);
         if is_answered {
             self.workers[w].hand.push(Batch { key, token, left: reply, alone: false, executing: false });
         }
@@ -30,15 +33,15 @@ impl Run {
 
     /// What was deleted while it waited is never read: it is counted once nothing is behind the last one taken.
     pub(super) fn nothing_waits(&mut self) {
-        let over = ENTRIES as usize - self.taken_count;
-        (self.taken, self.taken_count) = (ENTRIES, ENTRIES as usize);
-        self.acked += over;
-        self.vanished += over;
+        let over = ENTRIES as usize - self.stored.taken_count;
+        (self.stored.taken, self.stored.taken_count) = (ENTRIES, ENTRIES as usize);
+        self.stored.acked += over;
+        self.stored.vanished += over;
     }
 
     /// Behind the one, up to the other.
     pub(super) fn between(&self, key: u32, last: u32) -> BTreeSet<u32> {
-        self.stream.iter().copied().filter(|entry| *entry > key && *entry <= last).collect()
+        self.stored.stream.iter().copied().filter(|entry| *entry > key && *entry <= last).collect()
     }
 
     // settle and park
@@ -55,26 +58,26 @@ impl Run {
 
     pub(super) fn settle(&mut self, call: &Call) {
         for entry in
-            call.jobs.iter().copied().filter(|entry| !self.decided.contains(entry)).collect::<Vec<_>>()
+            call.jobs.iter().copied().filter(|entry| !self.stored.decided.contains(entry)).collect::<Vec<_>>()
         {
-            let owned = self.rows.get(&call.key).is_some_and(|row| self.owns(row, call.token, entry));
+            let owned = self.stored.rows.get(&call.key).is_some_and(|row| self.owns(row, call.token, entry));
             if !owned && !self.is(Variant::ZombieDecides) {
                 continue;
             }
-            if self.discarded.contains(&entry) {
+            if self.stored.discarded.contains(&entry) {
                 self.wrong.insert("a discarded job was executed");
             }
-            self.decided.insert(entry);
-            self.parked.remove(&entry);
+            self.stored.decided.insert(entry);
+            self.stored.parked.remove(&entry);
         }
         self.shrink(call);
     }
 
     pub(super) fn park(&mut self, call: &Call) {
         for entry in &call.jobs {
-            let owned = self.rows.get(&call.key).is_some_and(|row| self.owns(row, call.token, *entry));
-            if owned && !self.decided.contains(entry) && !self.discarded.contains(entry) {
-                self.parked.insert(*entry);
+            let owned = self.stored.rows.get(&call.key).is_some_and(|row| self.owns(row, call.token, *entry));
+            if owned && !self.stored.decided.contains(entry) && !self.stored.discarded.contains(entry) {
+                self.stored.parked.insert(*entry);
             }
         }
         self.shrink(call);
@@ -82,19 +85,22 @@ impl Run {
 
     /// The row becomes what of it the caller leaves; what leaves it is counted.
     pub(super) fn shrink(&mut self, call: &Call) {
-        let Some(row) = self.rows.get(&call.key) else { return };
+        let Some(row) = self.stored.rows.get(&call.key) else { return };
         if row.token != call.token && !self.is(Variant::TokenIgnored) {
             return;
         }
-        let named: BTreeSet<u32> = call.jobs.union(&call.left).copied().collect();
+        let mut named: BTreeSet<u32> = call.jobs.union(&call.left).copied().collect();
+        let unknown: BTreeSet<u32> = match &row.entries {
+            _ if self.is(Variant::UnknownLeaves) => BTreeSet::new(),
+            Entries::Range { last, .. } => &self.between(call.key, *last) - &named,
+            Entries::Ids(ids) => &(ids & &self.stored.stream) - &named,
+        };
+        let left = &call.left | &unknown;
+        named.extend(&unknown);
         let (old, new, vanished) = match &row.entries {
             Entries::Range { last, count } => {
-                let new: BTreeSet<u32> = call
-                    .left
-                    .iter()
-                    .copied()
-                    .filter(|entry| (call.key + 1..=*last).contains(entry))
-                    .collect();
+                let new: BTreeSet<u32> =
+                    left.iter().copied().filter(|entry| (call.key + 1..=*last).contains(entry)).collect();
                 if named.len() > *count {
                     self.wrong.insert("a call names more than its row has");
                     return;
@@ -102,19 +108,19 @@ impl Run {
                 (*count, new, count - named.len())
             }
             Entries::Ids(ids) => {
-                let new = if self.is(Variant::RowIsLeft) { call.left.clone() } else { ids & &call.left };
+                let new = if self.is(Variant::RowIsLeft) { left } else { ids & &left };
                 (ids.len(), new, (ids - &named).len())
             }
         };
-        self.acked = (self.acked + old).saturating_sub(new.len());
-        self.vanished += vanished;
-        let mut row = self.rows.remove(&call.key).unwrap();
+        self.stored.acked = (self.stored.acked + old).saturating_sub(new.len());
+        self.stored.vanished += vanished;
+        let mut row = self.stored.rows.remove(&call.key).unwrap();
         for entry in row.truth.difference(&new) {
-            *self.left_rows.entry(*entry).or_default() += 1;
+            *self.stored.left_rows.entry(*entry).or_default() += 1;
         }
         if !new.is_empty() {
             (row.truth, row.entries) = (new.clone(), Entries::Ids(new));
-            self.rows.insert(call.key, row);
+            self.stored.rows.insert(call.key, row);
         }
     }
 }
