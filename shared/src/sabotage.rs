@@ -181,7 +181,7 @@ impl Sabotage {
             )],
             Self::StaleWorkerDecides => &[("local is_owned = owns_all", "local is_owned = true or owns_all")],
             Self::RowIsWhatIsLeft => &[(
-                "left, leaving, vanishing = left_of(row, row_key, named, named_set, stay)",
+                "left, leaving, vanishing = left_of(row, row_key, named + #unknown, named_set, stay)",
                 "left, leaving, vanishing, row.count = stay, math.max(0, row.count - #stay), 0, NUMBER_MAX",
             )],
             Self::UnlockByPlainDel => &[("if owner ~= token then", "if false then")],
