@@ -1,10 +1,12 @@
 //! Holders: how much each customer redeemed of a campaign, against the journal, without holding the customers.
 //!
-//! From the journal comes, for each campaign, the sum of quantity x weight(customer); from the holders key the sum
-//! of count x weight(customer), both mod 2^128. The weight is a 128-bit hash keyed afresh for each run, so two
-//! different sets of holders with one sum are a matter of 2^-128, and nobody can aim at it. Counts only rise, so the
-//! final count being within `per_customer` proves every earlier one. Only a campaign that differs is read again with
-//! its customers, to name them.
+//! A line says what its customer has after it, and so what they had before. From the journal comes, for each campaign, the
+//! sum of weight(customer, count after) - weight(customer, count before) over its lines; from the holders key the sum of
+//! weight(customer, count), both mod 2^128. The weight of a count of nothing is nothing, any other a 128-bit hash keyed afresh
+//! for each run, so two different sets with one sum are a matter of 2^-128, and nobody can aim at it. If the sums are equal,
+//! then for each customer the lines are one chain from nothing to what they have: every count before a line is the count
+//! after another, and the last is what Redis holds. Each count after a line is held against `per_customer` there.
+//! Only a campaign that differs is read again with its customers, to name them.
 
 use std::collections::HashMap;
 
@@ -34,7 +36,7 @@ const TRIES: usize = 8;
 const NAMED_AT_ONCE: usize = 16;
 const NAMING_ROUNDS_MAX: usize = 4;
 
-/// Weighs customers by a keyed hash: SHA-256 with a secret of this run in front, cut to 128 bits.
+/// Weighs by a keyed hash: SHA-256 with a secret of this run in front, cut to 128 bits.
 pub(super) struct MultisetHash {
     secret: [u8; 32],
 }
@@ -44,8 +46,12 @@ impl MultisetHash {
         Self { secret: rand::random() }
     }
 
-    pub(super) fn weight(&self, customer: &str) -> u128 {
-        self.weight_of(customer.as_bytes())
+    /// Of a customer with a count. No customer holds a control character, so no two pairs are one text.
+    pub(super) fn of_holder(&self, customer: &[u8], count: u64) -> u128 {
+        match count {
+            0 => 0,
+            count => self.weight_of(&[customer, b"\t", count.to_string().as_bytes()].concat()),
+        }
     }
 
     pub(super) fn weight_of(&self, bytes: &[u8]) -> u128 {
@@ -72,8 +78,7 @@ impl Sum {
             let found = Some(count);
             match number(&found).filter(|count| *count > 0) {
                 Some(count) => {
-                    let share = u128::from(count).wrapping_mul(multiset.weight_of(&customer));
-                    self.sum = self.sum.wrapping_add(share);
+                    self.sum = self.sum.wrapping_add(multiset.of_holder(&customer, count));
                     if let Some(most) = per_customer.filter(|most| count > *most) {
                         self.odd.push((customer, format!("at most {most}"), count.to_string()));
                     }
@@ -254,13 +259,13 @@ async fn compare_named(
     let mut expected: HashMap<CampaignId, HashMap<Vec<u8>, (u64, u64)>> = HashMap::new();
     let seq_max = readings.values().map(|reading| reading.seq).max().unwrap_or_default();
     let keep = |line: Line| {
-        if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, quantity })), Code::Redeemed) =
+        if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, .. })), Code::Redeemed) =
             (&line.event, line.code)
             && readings.get(campaign).is_some_and(|reading| line.seq <= reading.seq)
         {
             let customers = expected.entry(campaign.clone()).or_default();
-            let held = customers.entry(customer.as_str().as_bytes().to_vec()).or_default();
-            *held = (held.0.saturating_add(quantity.get()), line.seq);
+            let held = line.after("held").unwrap_or_default();
+            customers.insert(customer.as_str().as_bytes().to_vec(), (held, line.seq));
         }
         line.seq <= seq_max
     };

@@ -50,7 +50,7 @@ pub(super) struct Campaign {
     pub(super) closed: bool,
     /// Of its last change.
     pub(super) seq: u64,
-    /// Sum of quantity x weight of the customer over its redemptions, mod 2^128.
+    /// Sum over its lines of what the customer's count after each adds, less what the count before it did, mod 2^128.
     pub(super) holders: u128,
     /// Its creation is not in the journal: nothing more can be said of it.
     pub(super) unknown: bool,
@@ -208,7 +208,7 @@ impl Model {
         }
     }
 
-    /// The number that a line shows after its request: issued, or available; `None` if there is no such resource.
+    /// What a resource has issued, or has available; `None` if there is no such resource.
     pub(super) fn after(&self, resource: Resource<'_>) -> Option<u64> {
         match resource {
             Resource::Campaign(id) => self.campaigns.get(id).map(|campaign| campaign.issued),
@@ -227,14 +227,14 @@ impl Model {
     /// The campaign as a line left it: what it has issued, and the seq of its last change.
     pub(super) fn changed_campaign(&mut self, id: &CampaignId, line: &Line) -> &mut Campaign {
         let campaign = self.campaign(id);
-        (campaign.issued, campaign.seq) = (line.after.unwrap_or_default(), line.seq);
+        (campaign.issued, campaign.seq) = (line.after("issued").unwrap_or_default(), line.seq);
         campaign
     }
 
     /// The account, likewise: what it has available.
     pub(super) fn changed_account(&mut self, id: &AccountId, line: &Line) -> &mut Account {
         let account = self.account(id);
-        (account.available, account.seq) = (line.after.unwrap_or_default(), line.seq);
+        (account.available, account.seq) = (line.after("available").unwrap_or_default(), line.seq);
         account
     }
 

@@ -81,15 +81,14 @@ impl Proof {
             return Err(format!("the chain of hashes breaks at journal entry {at}"));
         }
         for line in entry.lines().map_err(|damage| damage.to_string())? {
-            if rules::apply(&mut self.model, &line, &|_| 0).is_some() {
+            if rules::apply(&mut self.model, &line, &|_, _| 0).is_some() {
                 self.doubtful.insert(line.event.resource().to_string());
             }
-            if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, quantity })), Code::Redeemed) =
+            if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, .. })), Code::Redeemed) =
                 (&line.event, line.code)
                 && self.holders_of.as_ref() == Some(campaign)
             {
-                let holds = self.holders.entry(customer.to_string()).or_default();
-                *holds = holds.saturating_add(quantity.get());
+                self.holders.insert(customer.to_string(), line.after("held").unwrap_or_default());
             }
         }
         (self.seq, self.hash, self.after) = (entry.seq_last, entry.hash.clone(), Some(at));

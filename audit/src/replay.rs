@@ -205,21 +205,28 @@ impl Replay {
         }
         let rule = ReceiptRule::of(&line, &self.model);
         let multiset = &self.multiset;
-        if let Some(decision) = rules::apply(&mut self.model, &line, &|customer| multiset.weight(customer)) {
+        if let Some(decision) = rules::apply(&mut self.model, &line, &|customer, count| {
+            multiset.of_holder(customer.as_bytes(), count)
+        }) {
             let check = match resource {
                 Resource::Campaign(_) => Check::G1,
                 Resource::Account(_) if matches!(line.event, Event::Payout(_)) => Check::G14,
                 Resource::Account(_) => Check::G2,
             };
-            let said = |code, after: Option<u64>| match (resource, after) {
-                (_, None) => format!("{code}"),
-                (Resource::Campaign(_), Some(issued)) => format!("{code}, issued {issued}"),
-                (Resource::Account(id), Some(available)) => {
-                    let currency = self.model.accounts.get(id).map_or("", |account| account.currency);
-                    format!("{code}, {} available", money(u128::from(available), currency))
+            let said = |code: Code, after: &[u64]| {
+                let mut text = code.to_string();
+                for (name, number) in line.event.kind().spec().after.iter().zip(after) {
+                    text += &match (resource, *name) {
+                        (Resource::Account(id), "available") => {
+                            let currency = self.model.accounts.get(id).map_or("", |account| account.currency);
+                            format!(", {} available", money(u128::from(*number), currency))
+                        }
+                        _ => format!(", {name} {number}"),
+                    };
                 }
+                text
             };
-            let (expected, found) = (said(decision.code, decision.after), said(line.code, line.after));
+            let (expected, found) = (said(decision.code, &decision.after), said(line.code, &line.after));
             let by = if line.by.is_empty() { String::new() } else { format!(" (by {})", line.by) };
             let what = format!("job {}{by} was decided otherwise than the lines before it demand", line.id);
             context.findings.violation(check, resource.to_string(), &[line.seq], expected, found, what);

@@ -38,17 +38,9 @@ use rule::{Rule, Weight};
 pub(super) fn apply(model: &mut Model, line: &Line, weight: Weight<'_>) -> Option<Decision> {
     let rule = rule_of(&line.event);
     let is_cancelled = line.code == Code::Cancelled && line.event.kind().is_queueable();
-    let decision = if is_cancelled { unchanged(model, line) } else { rule.decide(model, line) };
-    let before = model.after(line.event.resource());
-    let agrees = decision.is_none_or(|decision| decision.agrees(line, before));
+    let decision = if is_cancelled { rule.cancelled(model, line) } else { rule.decide(model, line) };
     rule.take_over(model, line, weight);
-    if agrees { None } else { decision }
-}
-
-/// A cancelled job changes nothing, whatever it asked for: nobody can say that it was not to be cancelled.
-fn unchanged(model: &Model, line: &Line) -> Option<Decision> {
-    let resource = line.event.resource();
-    (!model.is_unknown(resource)).then(|| Decision::new(Code::Cancelled, model.after(resource)))
+    decision.filter(|decision| !decision.agrees(line))
 }
 
 fn rule_of(event: &Event) -> &dyn Rule {

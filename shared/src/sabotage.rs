@@ -53,7 +53,7 @@ const CHECK_ONLY: &[Edit] = &[(
     "do return { nonce, 'settled', digits(now_ms), digits(head.seq_before), concat(answers, ' ') } end",
 )];
 const ACT_ONLY: &[Edit] = &[
-    ("if issued + quantity > campaign.limit then", "if false then"),
+    ("issued + quantity > campaign.limit and", "false and"),
     ("if account.available < amount then", "if false then"),
 ];
 const ACKNOWLEDGE_ONLY: &[Edit] = &[(

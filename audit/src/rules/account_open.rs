@@ -17,7 +17,7 @@ impl Rule for AccountOpen {
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
         if line.code == Code::AccountOpened {
-            let (available, currency) = (line.after.unwrap_or_default(), self.currency.code());
+            let (available, currency) = (line.after("available").unwrap_or_default(), self.currency.code());
             let opened = Account { available, currency, seq: line.seq, ..Account::default() };
             model.accounts.insert(self.account.clone(), opened);
         }

@@ -21,7 +21,7 @@ impl Rule for CampaignCreate {
         }
         let campaign = Campaign {
             limit: self.limit.get(),
-            issued: line.after.unwrap_or_default(),
+            issued: line.after("issued").unwrap_or_default(),
             per_customer: self.per_customer.map(|most| most.get()),
             opens_at_ms: self.opens_at.map(|at| at.ms()),
             closes_at_ms: self.closes_at.map(|at| at.ms()),

@@ -1,4 +1,5 @@
-//! The rule of `redeem`; that `customer_limit_reached` was *due* is checked as far as the sum of all holders allows.
+//! The rule of `redeem`: what the customer had is what the line says. That this follows from the lines before it is
+//! proved in sum, by [`holders`](crate::holders); of a refused redemption, nothing but that it is no more than was issued.
 
 use tollgate::code::Code;
 use tollgate::journal::Line;
@@ -14,6 +15,8 @@ impl Rule for Redeem {
         };
         let (issued, quantity) = (campaign.issued, self.quantity.get());
         let sum = issued.saturating_add(quantity);
+        let had = self.had(line).min(issued);
+        let has = had.saturating_add(quantity);
         let refusal = if campaign.codes.is_some() && quantity != 1 {
             Some(Code::QuantityOutOfRange)
         } else if campaign.closed || campaign.closes_at_ms.is_some_and(|closes| line.at_ms >= closes) {
@@ -22,18 +25,22 @@ impl Rule for Redeem {
             Some(Code::NotStarted)
         } else if sum > campaign.limit {
             Some(Code::CampaignLimitReached)
-        } else if campaign.per_customer.is_some_and(|most| quantity > most) {
+        } else if campaign.per_customer.is_some_and(|most| has > most) {
             Some(Code::CustomerLimitReached)
         } else {
             None
         };
-        if let Some(code) = refusal {
-            return Some(Decision::new(code, Some(issued)));
-        }
-        // Nobody can hold more than was issued; who holds how much is not known here.
-        let is_possible = campaign.per_customer.is_some_and(|most| sum > most);
-        let or = is_possible.then_some(Code::CustomerLimitReached);
-        Some(Decision { code: Code::Redeemed, after: Some(sum), or })
+        Some(match refusal {
+            Some(code) => Decision { code, after: vec![had, issued] },
+            None => Decision { code: Code::Redeemed, after: vec![has, sum] },
+        })
+    }
+
+    fn cancelled(&self, model: &Model, line: &Line) -> Option<Decision> {
+        let campaign = model.known_campaign(&self.campaign)?;
+        let after =
+            campaign.map_or(vec![], |campaign| vec![self.had(line).min(campaign.issued), campaign.issued]);
+        Some(Decision { code: Code::Cancelled, after })
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, weight: Weight<'_>) {
@@ -41,7 +48,22 @@ impl Rule for Redeem {
             return;
         }
         let campaign = model.changed_campaign(&self.campaign, line);
-        let share = u128::from(self.quantity.get()).wrapping_mul(weight(self.customer.as_str()));
-        campaign.holders = campaign.holders.wrapping_add(share);
+        let (customer, has) = (self.customer.as_str(), line.after("held").unwrap_or_default());
+        campaign.holders = campaign
+            .holders
+            .wrapping_add(weight(customer, has))
+            .wrapping_sub(weight(customer, self.had(line)));
+    }
+}
+
+trait Had {
+    /// How much the customer had before the line, by what it says of the time after.
+    fn had(&self, line: &Line) -> u64;
+}
+
+impl Had for Redeem {
+    fn had(&self, line: &Line) -> u64 {
+        let has = line.after("held").unwrap_or_default();
+        if line.code == Code::Redeemed { has.saturating_sub(self.quantity.get()) } else { has }
     }
 }

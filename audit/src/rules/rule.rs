@@ -2,39 +2,44 @@
 
 use tollgate::code::Code;
 use tollgate::journal::Line;
+use tollgate::kinds::Fields;
 
 use crate::model::Model;
 
-/// How much a customer weighs in the sum over a campaign's holders.
-pub(crate) type Weight<'a> = &'a dyn Fn(&str) -> u128;
+/// What a customer with a count adds to the sum over a campaign's holders.
+pub(crate) type Weight<'a> = &'a dyn Fn(&str, u64) -> u128;
 
 /// The rule of a kind.
-pub(super) trait Rule {
+pub(super) trait Rule: Fields {
     /// What `settle` must have answered; `None` where the journal does not tell enough.
     fn decide(&self, model: &Model, line: &Line) -> Option<Decision>;
+
+    /// What a cancelled job leaves behind: what was there. Nobody can say that it was not to be cancelled.
+    fn cancelled(&self, model: &Model, _: &Line) -> Option<Decision> {
+        let resource = self.resource();
+        (!model.is_unknown(resource)).then(|| Decision::new(Code::Cancelled, model.after(resource)))
+    }
 
     /// Takes over what the line says it did, whether or not it should have.
     fn take_over(&self, model: &mut Model, line: &Line, weight: Weight<'_>);
 }
 
 /// What a line must say, by the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) code: Code,
-    /// The resource's state after it; `None` if there is no such resource.
-    pub(crate) after: Option<u64>,
-    /// This is possible as well, and then nothing changed: what would tell is not in the journal.
-    pub(super) or: Option<Code>,
+    /// What it left behind, as [`Line::after`] has it.
+    pub(crate) after: Vec<u64>,
 }
 
 impl Decision {
+    /// Where the journal shows one number; `None` if there is no such resource.
     pub(super) fn new(code: Code, after: Option<u64>) -> Self {
-        Self { code, after, or: None }
+        Self { code, after: after.into_iter().collect() }
     }
 
     /// Whether the line says so.
-    pub(super) fn agrees(&self, line: &Line, before: Option<u64>) -> bool {
-        (line.code == self.code && line.after == self.after)
-            || (Some(line.code) == self.or && line.after == before)
+    pub(super) fn agrees(&self, line: &Line) -> bool {
+        line.code == self.code && line.after == self.after
     }
 }

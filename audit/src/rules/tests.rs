@@ -4,6 +4,15 @@ use tollgate::journal::Entry;
 
 /// Applies lines that all belong to one entry; answers the seqs of those that the model contradicts.
 fn contradicted(model: &mut Model, lines: &[&str]) -> Vec<u64> {
+    let lines = read(lines);
+    lines
+        .iter()
+        .filter(|line| apply(model, line, &|_, count| u128::from(count)).is_some())
+        .map(|line| line.seq)
+        .collect()
+}
+
+fn read(lines: &[&str]) -> Vec<Line> {
     let text = lines.join("\n").replace(' ', "\t");
     let (by, hash, overtaken_text) = Default::default();
     let entry = Entry {
@@ -16,27 +25,26 @@ fn contradicted(model: &mut Model, lines: &[&str]) -> Vec<u64> {
         note: None,
         part: 0,
     };
-    let lines = entry.lines().unwrap();
-    lines.iter().filter(|line| apply(model, line, &|_| 1).is_some()).map(|line| line.seq).collect()
+    entry.lines().unwrap()
 }
 
 #[test]
 fn a_sound_history_is_not_contradicted() {
     let lines = [
-        "c0 redeem campaign_not_found s x 1 ",
+        "c0 redeem campaign_not_found s x 1  ",
         "c1 campaign_create campaign_created s 3 2    0",
         "c2 campaign_create campaign_exists s 3 2    0",
-        "r1 redeem redeemed s x 2 2",
-        "r2 redeem customer_limit_reached s x 1 2",
-        "r3 redeem redeemed s y 1 3",
-        "r4 redeem campaign_limit_reached s z 1 3",
+        "r1 redeem redeemed s x 2 2 2",
+        "r2 redeem customer_limit_reached s x 1 2 2",
+        "r3 redeem redeemed s y 1 1 3",
+        "r4 redeem campaign_limit_reached s z 1 0 3",
         "l1 campaign_set_limit limit_below_issued s 2  3",
         "l2 campaign_set_limit limit_not_as_expected s 9 4 3",
         "l3 campaign_set_limit limit_set s 9 3 3",
         "k1 campaign_close campaign_closed_now s 3",
-        "r5 redeem ended s z 1 3",
-        "r6 redeem cancelled s z 1 3",
-        "r7 redeem cancelled t z 1 ",
+        "r5 redeem ended s z 1 0 3",
+        "r6 redeem cancelled s z 1 0 3",
+        "r7 redeem cancelled t z 1  ",
         "k2 campaign_close ended s 3",
         "w0 withdraw account_not_found a 1 USD ",
         "a1 account_open account_opened a 10 USD 10",
@@ -60,20 +68,47 @@ fn a_sound_history_is_not_contradicted() {
     assert_eq!(model.accounts[&AccountId::parse("a").unwrap()].fields()[0], "0");
 }
 
+/// What the customers have adds up to the lines exactly if each line goes on from where another left its customer.
+#[test]
+fn a_count_that_does_not_follow_is_seen_in_the_sum() {
+    let weight =
+        |customer: &str, count: u64| u128::from(customer.as_bytes()[0]) * u128::from(count * count * count);
+    let sum = |lines: &[&str]| {
+        let mut model = Model::default();
+        for (line, seq) in read(lines).iter().zip(1..) {
+            assert_eq!(apply(&mut model, line, &weight), None, "line {seq}");
+        }
+        model.campaigns[&CampaignId::parse("s").unwrap()].holders
+    };
+    let create = "c1 campaign_create campaign_created s 9 2    0";
+    let right =
+        ["r1 redeem redeemed s x 1 1 1", "r2 redeem redeemed s y 1 1 2", "r3 redeem redeemed s x 1 2 3"];
+    let all = |lines: &[&'static str]| sum(&[&[create], lines].concat());
+    assert_eq!(all(&right), weight("x", 2) + weight("y", 1));
+    for (at, wrong) in [(2, "r3 redeem redeemed s x 1 1 3"), (1, "r2 redeem redeemed s y 1 2 2")] {
+        let mut lines = right;
+        lines[at] = wrong;
+        assert_ne!(all(&lines), weight("x", 2) + weight("y", 1), "{wrong}");
+        assert_ne!(all(&lines), weight("x", 1) + weight("y", 1), "{wrong}");
+    }
+}
+
 #[test]
 fn each_line_that_cannot_be_is_contradicted_once() {
     for (line, next) in [
-        ("r1 redeem redeemed s x 4 4", "r2 redeem campaign_limit_reached s y 1 4"),
-        ("r1 redeem redeemed s x 1 2", "r2 redeem redeemed s y 1 3"),
-        ("r1 redeem campaign_limit_reached s x 1 0", "r2 redeem redeemed s y 1 1"),
-        ("r1 redeem customer_limit_reached s x 1 0", "r2 redeem redeemed s y 1 1"),
-        ("r1 redeem redeemed s x 3 3", "l1 campaign_set_limit limit_set s 4  3"),
-        ("r1 redeem ended s x 1 0", "r2 redeem redeemed s y 1 1"),
+        ("r1 redeem redeemed s x 4 4 4", "r2 redeem campaign_limit_reached s y 1 0 4"),
+        ("r1 redeem redeemed s x 1 1 2", "r2 redeem redeemed s y 1 1 3"),
+        ("r1 redeem campaign_limit_reached s x 1 0 0", "r2 redeem redeemed s y 1 1 1"),
+        ("r1 redeem customer_limit_reached s x 1 0 0", "r2 redeem redeemed s y 1 1 1"),
+        ("r1 redeem redeemed s x 2 1 2", "r2 redeem campaign_limit_reached s y 2 0 2"),
+        ("r1 redeem customer_limit_reached s x 2 1 0", "r2 redeem redeemed s y 1 1 1"),
+        ("r1 redeem redeemed s x 3 3 3", "l1 campaign_set_limit limit_set s 4  3"),
+        ("r1 redeem ended s x 1 0 0", "r2 redeem redeemed s y 1 1 1"),
         ("w1 withdraw withdrawn a 11 USD 0", "w2 withdraw insufficient_funds a 1 USD 0"),
         ("w1 withdraw withdrawn a 4 USD 5", "w2 withdraw withdrawn a 5 USD 0"),
         ("w1 withdraw withdrawn a 4 EUR 6", "w2 withdraw withdrawn a 6 USD 0"),
         ("w1 withdraw insufficient_funds a 4 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
-        ("r1 redeem cancelled s x 1 1", "r2 redeem redeemed s y 1 1"),
+        ("r1 redeem cancelled s x 1 0 1", "r2 redeem redeemed s y 1 1 1"),
         ("w1 withdraw cancelled a 4 USD 6", "w2 withdraw withdrawn a 10 USD 0"),
         ("d1 deposit cancelled a 1 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
         ("d1 deposit deposited a 0 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
@@ -99,7 +134,7 @@ fn windows_are_judged_by_the_time_of_the_line() {
         ("1", "1000", "ended", 0),
     ] {
         let create = format!("c campaign_create campaign_created s 3  {opens} {closes}  0");
-        let redeem = format!("r redeem {code} s x 1 {issued}");
+        let redeem = format!("r redeem {code} s x 1 {issued} {issued}");
         assert_eq!(contradicted(&mut Model::default(), &[&create, &redeem]), [] as [u64; 0], "{code}");
     }
 }

@@ -33,7 +33,7 @@ async fn the_journal_is_exported_in_order_and_damage_is_named() {
     assert_eq!(
         *last,
         json!({"partition": partition, "seq": seq, "at_ms": at_ms, "id": "last", "kind": "redeem", "class": "applied",
-            "code": "redeemed", "campaign": "summer", "customer": "c9", "quantity": 1, "issued": 1})
+            "code": "redeemed", "campaign": "summer", "customer": "c9", "quantity": 1, "held": 1, "issued": 1})
     );
     let opened = all.iter().find(|line| line["account"] == "a1").unwrap();
     assert_eq!((&opened["available"], &opened["currency"]), (&json!(1000), &json!("USD")));

@@ -1,7 +1,7 @@
 
 -- The format of heads and of meta that this release reads and writes. Another one is refused by name.
 -- gives   FORMAT other_format head_problem
-local FORMAT = '3'
+local FORMAT = '4'
 
 local function other_format(found)
   return 'format ' .. tostring(found) .. ', and this release reads format ' .. FORMAT .. ' only'

@@ -11,7 +11,8 @@ cancel_of = function(kind_name)
     if not row or row.state == 'dead' then return 'not_scheduled' end
     local resource = of.load(jobs[at])
     if resource == CORRUPT then return 'corrupt_state' end
-    local request = concat({ name_at(jobs[at]), unpack(jobs, at + of.first, at + of.last) }, '\t')
-    return 'cancelled', request, resource and digits(resource[of.after]) or nil
+    local after = of.after(resource, at)
+    if not after then return 'corrupt_state' end
+    return 'cancelled', concat({ name_at(jobs[at]), unpack(jobs, at + of.first, at + of.last) }, '\t'), after
   end
 end

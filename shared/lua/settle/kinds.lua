@@ -6,9 +6,11 @@
 --   hold_of(at)   the hold that answers for the id where the receipt is gone (optional)
 --   decide(at, seq, id, fingerprint)   reads its fields from `at` on and answers either a code, the request as the
 --            journal has it, and the number that the journal shows after it, as text in one piece or two, or nil (decided:
---            the overlay holds the effect, `seq` is the seq of the change), or a code alone (undecided: nothing changed)
+--            the overlay holds the effect, `seq` is the seq of the change), or a code alone (undecided: nothing changed).
+--            Where the journal shows several numbers, the request holds all but the last
 --   cancel   of a kind that may be queued, what a cancelled job of it needs for its journal line: how its resource is loaded,
---            the name of the number that is journaled after the request, and where the request stands past the resource
+--            where the request stands past the resource, and after(resource, at), the text of the numbers that are journaled
+--            after the request; nil if they cannot be told
 --   step     it goes on with a job that has a receipt already: it answers by the state of the hold, and decide
 --            answers one value more, the fingerprint with which the job's receipt is written anew
 -- A kind never writes to Redis.

@@ -4,7 +4,7 @@
 --           journal  account amount currency destination available
 kinds.payout = {
   fields = 7,
-  cancel = { load = load_account, after = 'available', first = 3, last = 5 },
+  cancel = { load = load_account, first = 3, last = 5, after = available_text },
 
   -- A hold may outlive its receipt's bucket; it answers for its id as the receipt would.
   hold_of = function(at)

@@ -6,7 +6,7 @@
 --         write_resources
 --         write_resources
 --         write_resources
--- gives   CORRUPT loaded any optional out_of_time load_campaign load_account change_campaign change_account
+-- gives   CORRUPT loaded any optional out_of_time load_campaign load_account available_text change_campaign change_account
 --         write_resources
 local CORRUPT = {}
 local loaded = {}
@@ -84,6 +84,9 @@ local function load_account(position)
   loaded[position] = account
   return account
 end
+
+-- What an account has available, as the journal shows it.
+local function available_text(account) return account and digits(account.available) or '' end
 
 -- Marks a campaign as changed by the line with this seq, to this issued; answers that as the journal has it.
 local function change_campaign(campaign, seq, issued)

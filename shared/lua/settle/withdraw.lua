@@ -3,7 +3,7 @@
 --           journal  account amount currency available
 kinds.withdraw = {
   fields = 3,
-  cancel = { load = load_account, after = 'available', first = 1, last = 2 },
+  cancel = { load = load_account, first = 1, last = 2, after = available_text },
 
   decide = function(at, seq)
     local position, amount_text, currency = jobs[at], jobs[at + 1], jobs[at + 2]

@@ -20,14 +20,6 @@ impl<'a> Resource<'a> {
             Self::Account(id) => id.as_str(),
         }
     }
-
-    /// What the number is that a journal line shows after its request: the resource's state after the decision.
-    pub fn after(self) -> &'static str {
-        match self {
-            Self::Campaign(_) => "issued",
-            Self::Account(_) => "available",
-        }
-    }
 }
 
 impl<'a> From<&'a CampaignId> for Resource<'a> {

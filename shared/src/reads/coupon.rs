@@ -24,8 +24,9 @@ pub async fn at(
         Ok(line) => line,
         Err(damage) => return Ok(Err(damage)),
     };
-    let Some((Event::Job(JobRequest::Redeem(redeem)), Code::Redeemed, Some(number))) =
-        line.map(|line| (line.event, line.code, line.after))
+    let Some(line) = line else { return Ok(Ok(None)) };
+    let (Event::Job(JobRequest::Redeem(redeem)), Code::Redeemed, Some(number)) =
+        (&line.event, line.code, line.after("issued"))
     else {
         return Ok(Ok(None));
     };

@@ -1,6 +1,6 @@
 //! The journal: one stream entry per settle, one line per decided job, one hash chain per partition.
 //!
-//! A line says what was asked (every field of the meaning), what was decided, and the resource's state after it.
+//! A line says what was asked (every field of the meaning), what was decided, and what that left behind.
 //! So a fingerprint can be computed from its line, and a model can replay the whole history. Reading only:
 //! nothing but `settle` writes it.
 

@@ -43,7 +43,7 @@ keywords! {
 }
 
 /// The format of heads and of `meta` that this release reads and writes (`lua/parts/format.lua`).
-pub const FORMAT: &str = "3";
+pub const FORMAT: &str = "4";
 
 /// What a namespace is initialised with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -309,12 +309,8 @@ mod tests {
                 assert_eq!(header(text, "fields"), all, "{kind}");
                 assert!(text.contains(&format!("fields = {},", all.len())), "{kind}: fields = {}", all.len());
             }
-            let after = match resource.name {
-                "campaign" => "issued",
-                _ => "available",
-            };
-            let journal: Vec<String> =
-                kind.spec().fields.iter().map(name).chain(std::iter::once(after.to_owned())).collect();
+            let after = kind.spec().after.iter().map(|name| (*name).to_owned());
+            let journal: Vec<String> = kind.spec().fields.iter().map(name).chain(after).collect();
             let told = header(text, "journal");
             assert_eq!(told.get(..journal.len()), Some(&journal[..]), "{kind}: {told:?}");
         }

@@ -142,7 +142,7 @@ async fn a_head_of_another_identity_or_format_is_refused_by_name() {
     for (field, value, told) in [
         ("identity", "0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef"),
         ("identity", "", "identity"),
-        ("format", "1", "format 1, and this release reads format 3 only"),
+        ("format", "1", "format 1, and this release reads format 4 only"),
     ] {
         let mut space = Space::new().await;
         let s = &mut space;
@@ -179,7 +179,7 @@ async fn the_metadata_lists_the_tags_and_the_identity() {
         link.query(&cmd(&["HGET", &Keys::meta(&namespace), field])).await.unwrap()
     };
     let tags: Vec<String> = ask("tags").await.split(' ').map(str::to_owned).collect();
-    assert_eq!((tags.len(), ask("format").await.as_str()), (4, "3"));
+    assert_eq!((tags.len(), ask("format").await.as_str()), (4, "4"));
     assert_eq!(ask("identity").await, tollgate.identity().as_str());
     for (tag, partition) in tags.iter().zip(partitions.iter()) {
         assert_eq!(tollgate.keys(partition).head(), format!("{tag}:head"));

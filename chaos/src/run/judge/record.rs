@@ -32,6 +32,8 @@ pub(in crate::run) struct Line {
     pub(in crate::run) destination: Option<String>,
     pub(in crate::run) available: Option<u64>,
     pub(in crate::run) issued: Option<u64>,
+    /// What the customer of a redemption has after it.
+    pub(in crate::run) held: Option<u64>,
 }
 
 impl Line {

@@ -152,14 +152,12 @@ impl Model {
             }
             _ => {}
         }
-        if let Some(issued) = line.issued
-            && line.code == "redeemed"
-            && issued != campaign.issued
+        if let (Some(issued), Some(held)) = (line.issued, line.held)
+            && (issued, held) != (campaign.issued, *has)
         {
-            self.chain.add(
-                format!("{}: issued {issued}, by replay {}", key.1, campaign.issued),
-                vec![line.place()],
-            );
+            let says = format!("issued {issued}, its customer has {held}");
+            let what = format!("{}: {says}, by replay {} and {has}", key.1, campaign.issued);
+            self.chain.add(what, vec![line.place()]);
         }
     }
 

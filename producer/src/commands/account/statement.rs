@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Resul
             let export = ExportLine::of(partition, line);
             list.item(&export, || {
                 let at = Instant::from_ms(line.at_ms).map(|at| at.to_string()).unwrap_or_default();
-                let after = match (line.after, currency) {
+                let after = match (line.after("available"), currency) {
                     (Some(available), Some(currency)) => money(u128::from(available), currency),
                     _ => "-".to_owned(),
                 };

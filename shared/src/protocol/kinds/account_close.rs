@@ -9,4 +9,5 @@ kind! {
         /// Which.
         account: AccountId,
     }
+    after "available"
 }

@@ -14,4 +14,5 @@ kind! {
         /// Its currency, for ever.
         currency: Currency = Currency::default(),
     }
+    after "available"
 }

@@ -9,4 +9,5 @@ kind! {
         /// Which.
         campaign: CampaignId,
     }
+    after "issued"
 }

@@ -24,6 +24,7 @@ kind! {
         /// The uploaded codes of which each redemption takes one.
         codes: Option<CodesName>,
     }
+    after "issued"
     check |request| match (request.opens_at, request.closes_at) {
         (Some(opens), Some(closes)) if closes <= opens => Err(InputError::new(
             Code::WindowEmpty,

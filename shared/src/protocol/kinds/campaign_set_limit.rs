@@ -14,4 +14,5 @@ kind! {
         /// Only if its limit is this now.
         expected: Option<Limit>,
     }
+    after "issued"
 }

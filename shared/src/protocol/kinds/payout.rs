@@ -16,6 +16,7 @@ kind! {
         /// Where it goes, in the gateway's words.
         destination: Destination,
     }
+    after "available"
     holds true
     check |request| request.amount.positive("amount").map(drop)
 }

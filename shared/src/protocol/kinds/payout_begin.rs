@@ -17,4 +17,5 @@ kind! {
         /// Under which key.
         idempotency_key: String,
     }
+    after "available"
 }

@@ -13,4 +13,5 @@ kind! {
         /// Why no connection came about.
         note: String,
     }
+    after "available"
 }

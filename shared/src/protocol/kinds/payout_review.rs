@@ -13,4 +13,5 @@ kind! {
         /// The gateway's words.
         note: String,
     }
+    after "available"
 }

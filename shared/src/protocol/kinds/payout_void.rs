@@ -13,4 +13,5 @@ kind! {
         /// The operator's reason.
         note: String,
     }
+    after "available"
 }

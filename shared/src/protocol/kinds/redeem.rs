@@ -14,4 +14,5 @@ kind! {
         /// How many.
         quantity: Quantity = Quantity::ONE,
     }
+    after "held" "issued"
 }

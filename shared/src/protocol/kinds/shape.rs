@@ -26,6 +26,8 @@ pub struct Spec {
     /// In the order of the journal. The first names the resource. A further field goes to the end and is optional, so
     /// that fingerprints stay what they were.
     pub fields: &'static [Field],
+    /// The numbers that a journal line shows after the request: what the decision left behind.
+    pub after: &'static [&'static str],
     /// Whether it puts money on hold: a call brings the keys of the hold, and how long it may last.
     pub holds: bool,
 }
@@ -53,8 +55,8 @@ pub(crate) trait Shape: fmt::Debug + Sized {
     fn from_words(words: &[&str]) -> Option<Self>;
 }
 
-/// Declares a kind: its struct and its list of fields, and after them what is true of few: `holds`, and `check` with what
-/// no single field can say.
+/// Declares a kind: its struct and its list of fields, and after them the numbers that the journal shows after the
+/// request, and what is true of few: `holds`, and `check` with what no single field can say.
 macro_rules! kind {
     (
         $(#[$doc:meta])*
@@ -63,6 +65,7 @@ macro_rules! kind {
             $first:ident: $first_type:ty
             $(, $(#[$field_doc:meta])* $field:ident: $field_type:ty $(= $default:expr)?)* $(,)?
         }
+        after $($after:literal)+
         $(holds $holds:literal)?
         $(check $check:expr)?
     ) => {
@@ -80,6 +83,7 @@ macro_rules! kind {
                     $crate::protocol::kinds::shape::field::<$first_type>(stringify!($first), false),
                     $($crate::protocol::kinds::shape::field::<$field_type>(stringify!($field), kind!(@has $($default)?)),)*
                 ],
+                after: &[$($after),+],
                 holds: false $(|| $holds)?,
             };
 

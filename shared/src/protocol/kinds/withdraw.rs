@@ -14,5 +14,6 @@ kind! {
         /// The account's own currency.
         currency: Currency = Currency::default(),
     }
+    after "available"
     check |request| request.amount.positive("amount").map(drop)
 }

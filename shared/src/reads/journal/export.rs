@@ -9,8 +9,8 @@ use super::line::Line;
 use crate::protocol::kinds::{Fields, Json};
 use crate::protocol::partition::Partition;
 
-/// One decided job: what every line has, the fields of its kind under their own names (a time as `<name>_ms`), and the
-/// resource's state after it, as `issued` or `available`. What is absent is left out.
+/// One decided job: what every line has, the fields of its kind under their own names (a time as `<name>_ms`), and what the
+/// decision left behind, under the names of the kind. What is absent is left out.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportLine<'a> {
     partition: Partition,
@@ -48,8 +48,8 @@ impl Serialize for ExportLine<'_> {
             };
         });
         written?;
-        if let Some(after) = after {
-            map.serialize_entry(event.resource().after(), after)?;
+        for (name, number) in event.kind().spec().after.iter().zip(after) {
+            map.serialize_entry(name, number)?;
         }
         map.end()
     }
@@ -65,8 +65,8 @@ mod tests {
         let first = Partitions::ONE.iter().next().unwrap();
         for (text, json) in [
             (
-                "r1\tredeem\tredeemed\tsummer\tc42\t1\t57",
-                r#"{"partition":0,"seq":9,"at_ms":17,"id":"r1","kind":"redeem","class":"applied","code":"redeemed","campaign":"summer","customer":"c42","quantity":1,"issued":57}"#,
+                "r1\tredeem\tredeemed\tsummer\tc42\t1\t2\t57",
+                r#"{"partition":0,"seq":9,"at_ms":17,"id":"r1","kind":"redeem","class":"applied","code":"redeemed","campaign":"summer","customer":"c42","quantity":1,"held":2,"issued":57}"#,
             ),
             (
                 "w1\twithdraw\taccount_not_found\ta1\t1250\tUSD\t",

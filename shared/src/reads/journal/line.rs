@@ -2,7 +2,7 @@
 
 use crate::protocol::code::Code;
 use crate::protocol::ids::JobId;
-use crate::protocol::kinds::{Event, Kind};
+use crate::protocol::kinds::{Event, Fields, Kind};
 
 /// One decided job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,18 +19,34 @@ pub struct Line {
     pub event: Event,
     /// What was decided.
     pub code: Code,
-    /// The resource's state after the decision: what a campaign has issued, or what an account has available;
-    /// `None` if there is no such resource.
-    pub after: Option<u64>,
+    /// What the decision left behind, in the order that the [kind](crate::kinds::Spec::after) names it: what a campaign has
+    /// issued, what an account has available. Empty if there is no such resource.
+    pub after: Vec<u64>,
 }
 
-/// Reads `id TAB kind TAB code TAB` and the kind's own fields, in the order of its list.
+impl Line {
+    /// What it left behind under this name; `None` if its kind has no such number, or there is no such resource.
+    pub fn after(&self, name: &str) -> Option<u64> {
+        let at = self.event.kind().spec().after.iter().position(|known| *known == name)?;
+        self.after.get(at).copied()
+    }
+}
+
+/// Reads `id TAB kind TAB code TAB`, the kind's own fields, and the numbers after them, each in the order of its list.
 pub(super) fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Line> {
     let words: Vec<&str> = text.split('\t').collect();
     let (&[id, kind, code], rest) = words.split_at_checked(3)? else { return None };
-    let (after, fields) = rest.split_last()?;
-    let event = Event::from_words(Kind::from_name(kind)?, fields)?;
-    let after = if after.is_empty() { None } else { Some(after.parse().ok()?) };
+    let kind = Kind::from_name(kind)?;
+    let (fields, after) = rest.split_at_checked(kind.spec().fields.len())?;
+    let event = Event::from_words(kind, fields)?;
+    if after.len() != kind.spec().after.len() {
+        return None;
+    }
+    // All of them, or none.
+    let after = match after.iter().all(|word| word.is_empty()) {
+        true => Vec::new(),
+        false => after.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?,
+    };
     let (id, code) = (JobId::stored(id).ok()?, Code::from_name(code)?);
     Some(Line { seq, at_ms, by: by.to_owned(), id, event, code, after })
 }
@@ -38,32 +54,40 @@ pub(super) fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Li
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::kinds::Fields;
 
     #[test]
     fn lines_of_every_kind_are_read() {
         for (text, kind, after) in [
-            ("r1\tredeem\tredeemed\tsummer\tc42\t1\t57", Kind::Redeem, Some(57)),
-            ("r2\tredeem\tcampaign_not_found\tnone\tc42\t1\t", Kind::Redeem, None),
-            ("w1\twithdraw\twithdrawn\ta1\t1250\tUSD\t0", Kind::Withdraw, Some(0)),
+            ("r1\tredeem\tredeemed\tsummer\tc42\t1\t2\t57", Kind::Redeem, vec![2, 57]),
+            ("r2\tredeem\tcampaign_not_found\tnone\tc42\t1\t\t", Kind::Redeem, vec![]),
+            ("w1\twithdraw\twithdrawn\ta1\t1250\tUSD\t0", Kind::Withdraw, vec![0]),
             (
                 "create/account/a1\taccount_open\taccount_opened\ta1\t1250\tUSD\t1250",
                 Kind::AccountOpen,
-                Some(1250),
+                vec![1250],
             ),
-            ("c1\taccount_close\taccount_not_empty\ta1\t3", Kind::AccountClose, Some(3)),
+            ("c1\taccount_close\taccount_not_empty\ta1\t3", Kind::AccountClose, vec![3]),
             (
                 "create/campaign/s\tcampaign_create\tcampaign_created\ts\t5\t\t\t\t\t0",
                 Kind::CampaignCreate,
-                Some(0),
+                vec![0],
             ),
-            ("l1\tcampaign_set_limit\tlimit_set\ts\t6\t5\t2", Kind::CampaignSetLimit, Some(2)),
+            ("l1\tcampaign_set_limit\tlimit_set\ts\t6\t5\t2", Kind::CampaignSetLimit, vec![2]),
         ] {
             let line = read_line(text, 9, 1, "").unwrap();
-            assert_eq!((line.event.kind(), line.after, line.seq), (kind, after, 9), "{text}");
+            let named: Vec<u64> = kind.spec().after.iter().filter_map(|name| line.after(name)).collect();
+            assert_eq!((line.event.kind(), &line.after, line.seq), (kind, &after, 9), "{text}");
+            assert_eq!((named, line.after("nothing")), (after, None), "{text}");
         }
-        for bad in ["", "r1\tredeem", "r1\tredeem\tredeemed\ts\tc\t0\t1", "r1\tredeem\tredeemed\ts\tc\t1\tx"]
-        {
+        for bad in [
+            "",
+            "r1\tredeem",
+            "r1\tredeem\tredeemed\ts\tc\t0\t1\t1",
+            "r1\tredeem\tredeemed\ts\tc\t1\t1\tx",
+            "r1\tredeem\tredeemed\ts\tc\t1\t\t1",
+            "r1\tredeem\tredeemed\ts\tc\t1\t1",
+            "r1\tredeem\tredeemed\ts\tc\t1\t1\t1\t1",
+        ] {
             assert!(read_line(bad, 1, 1, "").is_none(), "{bad}");
         }
     }

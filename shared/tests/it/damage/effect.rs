@@ -244,9 +244,9 @@ impl Effect<'_> {
             let key = line.event.resource().to_string();
             let now = rows(after, &key);
             let last = lines.iter().rfind(|other| other.event.resource() == line.event.resource()).unwrap();
-            let value = now.get(if key.starts_with("account") { "available" } else { "issued" });
-            let value = value.and_then(|text| text.parse::<u64>().ok());
-            expect(value == last.after, || format!("{key} is {now:?}, its last line says {last:?}"))?;
+            let name = if key.starts_with("account") { "available" } else { "issued" };
+            let value = now.get(name).and_then(|text| text.parse::<u64>().ok());
+            expect(value == last.after(name), || format!("{key} is {now:?}, its last line says {last:?}"))?;
             let changes =
                 |line: &Line| line.code == Code::Held || line.code.class() == tollgate::code::Class::Applied;
             if !changes(line) {

@@ -151,7 +151,15 @@ mod tests {
     use super::*;
 
     fn line(event: Event, code: Code) -> Line {
-        Line { seq: 1, at_ms: 1, by: String::new(), id: JobId::parse("j").unwrap(), event, code, after: None }
+        Line {
+            seq: 1,
+            at_ms: 1,
+            by: String::new(),
+            id: JobId::parse("j").unwrap(),
+            event,
+            code,
+            after: Vec::new(),
+        }
     }
 
     fn withdrawal(account: &str, minor: u64, code: Code) -> Line {
