@@ -74,6 +74,14 @@ async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Repo
         report::check_dir(dir).with_context(|| format!("--report {}", dir.display()))?;
     }
     let servers = Servers::start(&matrix.cells, stage.redis().socket().to_owned()).await?;
+    let played = play_on(&servers, stage, args, matrix).await;
+    // What went wrong first is told first.
+    let clean = servers.clean_up().await;
+    let report = played?;
+    clean.map(|()| report)
+}
+
+async fn play_on(servers: &Servers, stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Report> {
     let cells: Vec<Cell> =
         matrix.cells.iter().copied().filter(|cell| servers.addresses.serve(*cell)).collect();
     ensure!(!cells.is_empty(), "none of the servers that this takes is installed");
@@ -84,14 +92,14 @@ async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Repo
         workers = stage.workers(WORKERS, &[]).await?;
     }
 
-    let mut report = Report::new(Setting::new(args, &servers), matrix.senseless);
+    let mut report = Report::new(Setting::new(args, servers), matrix.senseless);
     if !args.json {
         print(report.head());
     }
     let most = args.concurrency.iter().copied().max().unwrap_or(2) as usize;
     let mut lab = Lab {
         args,
-        servers: &servers,
+        servers,
         hands: (0..most.max(STOPPED_AT_ONCE))
             .map(|_| Hands::new(servers.addresses.clone(), LOCK_TTL))
             .collect(),

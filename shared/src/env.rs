@@ -107,6 +107,8 @@ pub const TOLLGATE_COMPOSE: &str = "TOLLGATE_COMPOSE";
 pub const TOLLGATE_OTHER_WORKER: &str = "TOLLGATE_OTHER_WORKER";
 /// Whether `tollgate-bench idle` also tells which commands idle workers call.
 pub const TOLLGATE_BENCH_COMMANDS: &str = "TOLLGATE_BENCH_COMMANDS";
+/// A Consul for the race lab, `127.0.0.1:8500`; without it Consul is not played.
+pub const CONSUL_ADDR: &str = "CONSUL_ADDR";
 /// A bug that is planted in the scripts of a whole process, for tests; a release build has none.
 pub const TOLLGATE_SABOTAGE: &str = "TOLLGATE_SABOTAGE";
 
@@ -187,6 +189,10 @@ pub const ALL: &[Variable] = &[
     Variable {
         name: TOLLGATE_BENCH_COMMANDS,
         what: "set: `tollgate-bench idle` also tells which commands idle workers call",
+    },
+    Variable {
+        name: CONSUL_ADDR,
+        what: "a Consul that `tollgate-chaos race` plays, too: `127.0.0.1:8500`; unset: Consul is not played",
     },
     Variable {
         name: TOLLGATE_SABOTAGE,

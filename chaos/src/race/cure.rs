@@ -61,6 +61,8 @@ pub(super) enum Service {
     Advisory,
     Etcd,
     Zookeeper,
+    /// Played only where one is named.
+    Consul,
 }
 
 /// Where the records are.
@@ -83,8 +85,8 @@ impl Store {
 }
 
 impl Service {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Redlock1, Self::Redlock3, Self::Advisory, Self::Etcd, Self::Zookeeper];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Redlock1, Self::Redlock3, Self::Advisory, Self::Etcd, Self::Zookeeper, Self::Consul];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -93,6 +95,7 @@ impl Service {
             Self::Advisory => "advisory",
             Self::Etcd => "etcd",
             Self::Zookeeper => "ZooKeeper",
+            Self::Consul => "Consul",
         }
     }
 

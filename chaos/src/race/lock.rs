@@ -2,6 +2,7 @@
 //! `Service`, and a line in `open.rs`.
 
 mod advisory;
+mod consul;
 mod etcd;
 pub(super) mod open;
 mod redlock;

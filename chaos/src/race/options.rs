@@ -16,6 +16,9 @@ const CONCURRENCY_MAX: u64 = 64;
 
 /// The run.
 #[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "CONSUL_ADDR=HOST:PORT names a Consul whose lock is played, too; without it Consul is left out."
+)]
 pub(crate) struct Args {
     /// Only this scenario; repeatable
     #[arg(long = "scenario", value_name = "NAME")]

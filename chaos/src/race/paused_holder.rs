@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
+use super::cure::Service;
 use super::hands::Hands;
 use super::matrix::Cell;
 use super::scenario::Round;
@@ -24,6 +25,8 @@ use super::trace::Trace;
 
 /// How soon the lock of a stopped holder ends: the shortest that etcd knows, and the same for all.
 const HOLDER_LOCK_TTL: Duration = Duration::from_secs(1);
+/// The same for Consul, whose sessions last for twice their least TTL, and some time to see that it has ended.
+const CONSUL_PAUSE: Duration = Duration::from_secs(30);
 /// How long it may take to come to that point, and to end after it.
 const PROMPTLY: Duration = Duration::from_secs(60);
 
@@ -55,7 +58,8 @@ pub(super) struct PausedHolder {
     pub(super) waited: Duration,
 }
 
-/// Plays the story of two users: the holder is stopped until the other is through, or for `pause`.
+/// Plays the story of two users: the holder is stopped until the other is through, or for `pause`; or for longer where
+/// the lock itself takes longer to end.
 pub(super) async fn paused_holder(
     hands: &mut Hands,
     addresses: &Addresses,
@@ -94,6 +98,10 @@ pub(super) async fn paused_holder(
             let trace = serve(hands, cell, &round, second, course).await;
             trace.map(|trace| (trace, begun.elapsed()))
         });
+        let pause = match cell.cure.service() {
+            Some(Service::Consul) => pause.max(CONSUL_PAUSE),
+            _ => pause,
+        };
         let early = tokio::time::timeout(pause, &mut other).await;
         kill_process(pid, Signal::CONT).context("continuing the holder")?;
         match early {

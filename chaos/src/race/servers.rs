@@ -1,7 +1,9 @@
 //! The real servers of a run, each private to it: Redis by Tollgate's own launcher, the others the same way.
 //!
-//! They end with this process, however it ends, and leave nothing behind. All listen on unix sockets or loopback.
+//! They end with this process, however it ends, and leave nothing behind. All listen on unix sockets or loopback. Only
+//! Consul is somebody else's, and is played where it is named.
 
+pub(super) mod consul;
 pub(super) mod etcd;
 mod postgres;
 mod process;
@@ -30,6 +32,7 @@ pub(super) struct Addresses {
     pub(super) postgres: Option<PathBuf>,
     pub(super) etcd: Option<String>,
     pub(super) zookeeper: Option<String>,
+    pub(super) consul: Option<consul::Address>,
 }
 
 impl Addresses {
@@ -39,6 +42,7 @@ impl Addresses {
             Some(Service::Advisory) => self.postgres.is_some(),
             Some(Service::Etcd) => self.etcd.is_some(),
             Some(Service::Zookeeper) => self.zookeeper.is_some(),
+            Some(Service::Consul) => self.consul.is_some(),
             Some(Service::Redlock1 | Service::Redlock3) | None => true,
         };
         service && (cell.store == Store::Redis || self.postgres.is_some())
@@ -69,6 +73,7 @@ impl Servers {
         });
         let uses = |service: Service| cells.iter().any(|cell| cell.cure.service() == Some(service));
         let records_in_postgres = cells.iter().any(|cell| cell.store == Store::Postgres);
+        let consul = if uses(Service::Consul) { consul::find().await? } else { None };
         let (redis, postgres, etcd, zookeeper) = tokio::join!(
             redis,
             when(records_in_postgres || uses(Service::Advisory), postgres::start()),
@@ -85,6 +90,7 @@ impl Servers {
                 postgres: None,
                 etcd: None,
                 zookeeper: None,
+                consul,
             },
             left_out: Vec::new(),
             _redis: redis,
@@ -94,6 +100,16 @@ impl Servers {
         servers.addresses.etcd = servers.keep("etcd", etcd?);
         servers.addresses.zookeeper = servers.keep("ZooKeeper", zookeeper?);
         Ok(servers)
+    }
+
+    /// Removes what the run has made on servers that go on.
+    pub(super) async fn clean_up(&self) -> anyhow::Result<()> {
+        match &self.addresses.consul {
+            Some(address) => {
+                consul::clean_up(address).await.context("removing keys and sessions from Consul")
+            }
+            None => Ok(()),
+        }
     }
 
     fn keep(&mut self, server: &'static str, found: Option<Found>) -> Option<String> {

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use tollgate_testkit::consul::{Consul, Settings};
 
 /// `tollgate-chaos race` with these words, in an environment of its own.
 pub(crate) fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-chaos"));
     command.arg("race").args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_remove(tollgate::env::CONSUL_ADDR);
     command
 }
 
@@ -125,16 +128,20 @@ fn row_locks_versions_and_tollgate_are_safe_and_a_key_only_where_requests_repeat
     assert!(!rows(&document).iter().any(|row| row["cure"] == "tollgate" && row["scenario"] == "stock"));
 }
 
-/// etcd and ZooKeeper are played where they are installed, and said to be left out where they are not.
+/// etcd and ZooKeeper are played where they are installed, and said to be left out where they are not; Consul by a
+/// stand-in, which ends the session of a stopped holder sooner than Consul would.
 #[test]
 fn a_stopped_holder_breaks_locks_that_expire_and_no_fence() {
     let words =
         ["--cure", "lock", "--cure", "lock+fence", "--scenario", "ticket", "--concurrency", "4", "--pause"];
-    let (code, document) = race(&words);
+    let consul = Consul::start(Settings { shortest_lasts: Duration::from_secs(1), ..Settings::default() });
+    let mut command = command(&[&words[..], &["--json", "--time", "10ms"]].concat());
+    command.env(tollgate::env::CONSUL_ADDR, consul.address());
+    let (code, document, _) = run(command);
     let left_out = document["setting"]["left_out"].as_array().unwrap();
     assert_eq!((code, document["verdict"].as_str()), (if left_out.is_empty() { 0 } else { 4 }, Some("pass")));
     // For each service and store: lock and lock+fence, left alone and stopped.
-    assert_eq!(rows(&document).len(), (5 - left_out.len()) * 2 * 4, "{left_out:?}");
+    assert_eq!(rows(&document).len(), (6 - left_out.len()) * 2 * 4, "{left_out:?}");
     for row in rows(&document) {
         let advisory = row["with"].as_str().unwrap().contains("advisory");
         let breaks = row["stopped"] == true && row["cure"] == "lock" && !advisory;
@@ -146,6 +153,27 @@ fn a_stopped_holder_breaks_locks_that_expire_and_no_fence() {
         if row["stopped"] == true && row["cure"] == "lock+fence" && !advisory {
             assert_ne!(sum(row, "retries"), 0, "the stale holder was fenced: {row}");
         }
+    }
+    // Each stopped holder had its lock taken away, and nothing is left of the run.
+    let seen = consul.seen();
+    assert!(seen.expired >= 4 && seen.refused >= 4, "{seen:?}");
+    assert_eq!(consul.left(), (0, 0));
+}
+
+#[test]
+fn consul_is_played_only_where_one_is_named_that_works() {
+    let words = ["--cure", "lock", "--scenario", "loan", "--store", "redis", "--concurrency", "2", "--json"];
+    let (_, document, _) = run(command(&words));
+    assert!(!document.to_string().contains("Consul"), "{document}");
+    let port = tollgate_testkit::servers::free_port();
+    for (address, why) in
+        [(format!("127.0.0.1:{port}"), "Connection refused"), ("::".to_owned(), "must be HOST:PORT")]
+    {
+        let mut command = command(&words);
+        let output = command.env(tollgate::env::CONSUL_ADDR, &address).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("CONSUL_ADDR=") && told.contains(&address) && told.contains(why), "{told}");
     }
 }
 

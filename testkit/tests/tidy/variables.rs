@@ -30,7 +30,7 @@ fn declared() -> BTreeSet<String> {
 
 /// Whether a word is the name of a variable by its looks.
 fn is_variable(word: &str) -> bool {
-    const BEGINS: [&str; 4] = ["TOLLGATE_", "REDIS_", "XDG_", "RUST_LOG"];
+    const BEGINS: [&str; 5] = ["TOLLGATE_", "REDIS_", "XDG_", "RUST_LOG", "CONSUL_"];
     let is_upper =
         word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     is_upper && !word.ends_with('_') && BEGINS.iter().any(|begin| word.starts_with(begin))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Lock;
 use super::advisory::Advisory;
+use super::consul::Consul;
 use super::etcd::Etcd;
 use super::redlock::Redlock;
 use super::zookeeper::Zookeeper;
@@ -25,5 +26,6 @@ pub(in crate::race) async fn open(
         Service::Advisory => Box::new(Advisory::open(postgres).await?),
         Service::Etcd => Box::new(Etcd::open(addresses, ttl)?),
         Service::Zookeeper => Box::new(Zookeeper::open(addresses, ttl)?),
+        Service::Consul => Box::new(Consul::open(addresses, ttl)?),
     })
 }

@@ -51,6 +51,7 @@ pub(super) fn colour(cure: Cure) -> RGBColor {
             Service::Advisory => RGBColor(0x00, 0x72, 0xb2),
             Service::Etcd => RGBColor(0x00, 0x9e, 0x73),
             Service::Zookeeper => RGBColor(0xcc, 0x79, 0xa7),
+            Service::Consul => RGBColor(0x56, 0xb4, 0xe9),
         },
     }
 }
