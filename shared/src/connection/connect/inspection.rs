@@ -7,11 +7,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
+// A test moves this clock by a minute.
+use tokio::time::Instant;
 
 use crate::connection::failure::{Failure, Refusal, classify, classify_reply};
 use crate::connection::preflight::{self, Report, Tier};
