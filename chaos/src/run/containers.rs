@@ -115,7 +115,7 @@ async fn play(
     load.await?;
     sampler.await?;
     progress.phase("drains");
-    finish::drain(&client, drains_within()).await?;
+    finish::drain(&client, drains_within(), false).await?;
     progress.phase("reads");
     finish::read(&client, dir).await?;
     fleet.copy_ledger(dir).await?;

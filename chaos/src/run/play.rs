@@ -54,7 +54,7 @@ pub(super) async fn play(plan: &Plan, dir: &Path, progress: &Progress) -> anyhow
     sampler.await?;
     saboteur.await?;
     progress.phase("drains");
-    finish::drain(&site, finish::drains_within(plan)).await?;
+    finish::drain(&site, finish::drains_within(plan), plan.sabotage.is_some()).await?;
     progress.phase("reads");
     finish::read(&site, dir).await?;
     finish::witnesses(&site, dir)?;
