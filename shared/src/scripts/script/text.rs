@@ -80,6 +80,8 @@ pub(crate) struct Assembled {
     pub(super) text: String,
     /// Where each file begins: the line of the text, which line of the file that is, and the file.
     begins: Vec<(usize, usize, &'static str)>,
+    /// How many lines it has.
+    lines: usize,
     pub(super) sha: String,
     pub(super) reads_only: bool,
 }
@@ -96,18 +98,20 @@ impl Assembled {
         let header: usize = main_text.split_inclusive('\n').take_while(is_header).map(str::len).sum();
         let (header, code) = main_text.split_at(header);
         let mut assembled = Self {
-            text: header.to_owned(),
+            text: String::new(),
             begins: vec![(1, 1, main.name)],
+            lines: 0,
             sha: String::new(),
             reads_only: header.starts_with("#!lua flags=no-writes"),
         };
+        assembled.add(header);
         for part in parts {
             match part {
                 Part::File(file) => assembled.push(file.name, &edited(file.text), 1),
                 Part::Function(name, _) => {
-                    assembled.text.push_str(&format!("local function {name}\n"));
+                    assembled.add(&format!("local function {name}\n"));
                     part.files(parts).for_each(|file| assembled.push(file.name, &edited(file.text), 1));
-                    assembled.text.push_str("end\n");
+                    assembled.add("end\n");
                 }
             }
         }
@@ -119,10 +123,16 @@ impl Assembled {
 
     /// Adds what follows in `file` from its line `line` on.
     fn push(&mut self, file: &'static str, text: &str, line: usize) {
-        self.text.push_str(&format!("-- file: {file}\n"));
-        self.begins.push((self.text.lines().count() + 1, line, file));
-        self.text.push_str(text.trim_end());
-        self.text.push('\n');
+        self.add(&format!("-- file: {file}\n"));
+        self.begins.push((self.lines + 1, line, file));
+        self.add(text.trim_end());
+        self.add("\n");
+    }
+
+    /// Adds text of which each line ends, now or by what is added next.
+    fn add(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.lines += text.matches('\n').count();
     }
 
     /// `words` of Redis, with `<file>:<line>` where they name a line of the whole text.
