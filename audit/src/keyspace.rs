@@ -1,4 +1,4 @@
-//! The namespace's keys, all of them: none may belong to a campaign, an account or a bucket of receipts that no
+//! The namespace's keys, all of them: none may belong to a campaign, an account, an inventory or a bucket of receipts that no
 //! journal knows, or to a partition that does not exist.
 //!
 //! One SCAN over the whole database, after the replays: a key that is newer is known by a line after them.
@@ -126,16 +126,27 @@ async fn streams(
 /// Streams may be written by anyone who knows the name of a queue; the rest is ours.
 fn holds_state(name: &str) -> bool {
     ["head", "journal", "resources"].contains(&name)
-        || ["campaign:", "account:", "hold:", "holders:", "receipts:"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        || [
+            "campaign:",
+            "account:",
+            "inventory:",
+            "hold:",
+            "holders:",
+            "items:",
+            "buyers:",
+            "orders:",
+            "receipts:",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
-/// Whose key it is: `campaign:<id>`, `account:<id>` or `hold:<id>`.
+/// Whose key it is: `campaign:<id>`, `account:<id>`, `inventory:<id>` or `hold:<id>`.
 fn subject(name: &str) -> Option<String> {
     match name.split_once(':')? {
         ("holders", id) => Some(format!("campaign:{id}")),
-        ("campaign" | "account" | "hold", _) => Some(name.to_owned()),
+        ("items" | "stock" | "buyers" | "orders", id) => Some(format!("inventory:{id}")),
+        ("campaign" | "account" | "inventory" | "hold", _) => Some(name.to_owned()),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The audit: replays every partition's journal against a model, and compares with it everything that Redis holds.
 //!
-//! Memory is that of the campaigns and accounts, not of the jobs or customers. Works while workers run, without
+//! Memory is that of the campaigns, accounts and items, not of the jobs, orders or customers. Works while workers run, without
 //! stopping them: every resource carries the seq of its last change, so what is newer than the replay is kept and
 //! compared when the replay arrives at that seq (`state`); what is read in several steps is judged only if its
 //! seq did not move meanwhile. Damage is what the audit is for: whatever it finds in a key is a violation, never a
@@ -16,6 +16,7 @@ mod codes;
 mod context;
 mod head;
 mod holders;
+mod inventory;
 mod keyspace;
 mod model;
 mod parked;
@@ -26,7 +27,11 @@ pub mod repair;
 mod replay;
 mod report;
 mod rules;
+mod sales;
 mod state;
+mod stock;
+mod sums;
+mod weight;
 
 pub use bank::{ReconcileError, reconcile};
 pub use context::Progress;
@@ -88,6 +93,7 @@ async fn audit_partition(context: &mut AuditContext<'_>, expect: Vec<Position>) 
     replay.run_to(context, seq).await?;
     let mut observed = state::read_all(context, &replay.model).await?;
     holders::read_all(context, &replay.model, &replay.multiset, &mut observed).await?;
+    sales::read_all(context, &replay.model, &replay.multiset, &mut observed).await?;
     let unknown = state::index_unknown(context, &replay.model).await?;
     // … and what was newer than the replay is compared on the way to a second head, at which the receipts
     // were counted.

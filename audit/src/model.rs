@@ -1,4 +1,4 @@
-//! The model: campaigns, accounts and open payouts as the journal makes them. What a line does to it is in
+//! The model: campaigns, accounts, inventories and open payouts as the journal makes them. What a line does to it is in
 //! [`rules`](super::rules).
 //!
 //! Pure. It keeps no job and no customer, so that its memory is that of the campaigns and accounts. What one customer
@@ -9,9 +9,11 @@ use std::collections::HashMap;
 use tollgate::code::Code;
 use tollgate::codes_name::CodesName;
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, Destination, JobId};
+use tollgate::ids::{AccountId, CampaignId, Destination, InventoryId, JobId};
 use tollgate::journal::Line;
 use tollgate::resource::Resource;
+
+use super::inventory::{Inventory, Items};
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
 pub(super) const CAMPAIGN_FIELDS: [&str; 9] = [
@@ -33,6 +35,9 @@ pub(super) const ACCOUNT_FIELDS: [&str; 5] = ["available", "held", "currency", "
 pub(super) struct Model {
     pub(super) campaigns: HashMap<CampaignId, Campaign>,
     pub(super) accounts: HashMap<AccountId, Account>,
+    pub(super) inventories: HashMap<InventoryId, Inventory>,
+    /// What inventories are about to be loaded with: read before the line is taken over.
+    pub(super) stocks: HashMap<InventoryId, Items>,
     /// Payouts that are open; their number is bounded by the money held.
     pub(super) holds: HashMap<JobId, Hold>,
 }
@@ -208,11 +213,20 @@ impl Model {
         }
     }
 
+    /// The inventory, likewise.
+    pub(super) fn known_inventory(&self, id: &InventoryId) -> Option<Option<&Inventory>> {
+        match self.inventories.get(id) {
+            Some(inventory) if inventory.unknown => None,
+            inventory => Some(inventory),
+        }
+    }
+
     /// What a resource has issued, or has available; `None` if there is no such resource.
     pub(super) fn after(&self, resource: Resource<'_>) -> Option<u64> {
         match resource {
             Resource::Campaign(id) => self.campaigns.get(id).map(|campaign| campaign.issued),
             Resource::Account(id) => self.accounts.get(id).map(|account| account.available),
+            Resource::Inventory(id) => self.inventories.get(id).map(|inventory| inventory.available),
         }
     }
 
@@ -221,6 +235,7 @@ impl Model {
         match resource {
             Resource::Campaign(id) => self.known_campaign(id).is_none(),
             Resource::Account(id) => self.known_account(id).is_none(),
+            Resource::Inventory(id) => self.known_inventory(id).is_none(),
         }
     }
 
@@ -236,6 +251,14 @@ impl Model {
         let account = self.account(id);
         (account.available, account.seq) = (line.after("available").unwrap_or_default(), line.seq);
         account
+    }
+
+    /// The inventory, likewise: what it can sell.
+    pub(super) fn changed_inventory(&mut self, id: &InventoryId, line: &Line) -> &mut Inventory {
+        let unknown = || Inventory { unknown: true, ..Inventory::default() };
+        let inventory = self.inventories.entry(id.clone()).or_insert_with(unknown);
+        (inventory.available, inventory.seq) = (line.after("available").unwrap_or_default(), line.seq);
+        inventory
     }
 
     /// The campaign, or a stand-in for one whose creation the journal does not have.

@@ -15,6 +15,7 @@ use tollgate::link::Link;
 
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
 use super::rules;
+use super::stock;
 
 /// Entries of one page.
 const PAGE: usize = 200;
@@ -59,7 +60,12 @@ impl Proof {
             let is_last = page.len() < PAGE;
             for entry in page {
                 let taken = match entry {
-                    Ok(entry) => self.take(&entry),
+                    Ok(entry) => match stock::read_loaded(link, keys, &mut self.model, &entry).await?.pop() {
+                        Some(damage) => {
+                            Err(format!("the items of inventory {}: {}", damage.inventory, damage.what))
+                        }
+                        None => self.take(&entry),
+                    },
                     Err(damage) => Err(damage.to_string()),
                 };
                 if let Err(why) = taken {
@@ -136,7 +142,9 @@ impl Proof {
     /// The members of the index of resources.
     pub(crate) fn resources(&self) -> HashSet<String> {
         let campaigns = self.model.campaigns.keys().map(|id| format!("campaign:{id}"));
-        campaigns.chain(self.model.accounts.keys().map(|id| format!("account:{id}"))).collect()
+        let inventories = self.model.inventories.keys().map(|id| format!("inventory:{id}"));
+        let accounts = self.model.accounts.keys().map(|id| format!("account:{id}"));
+        campaigns.chain(accounts).chain(inventories).collect()
     }
 }
 

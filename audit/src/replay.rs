@@ -21,6 +21,7 @@ use super::receipts::{ReceiptRule, Receipts};
 use super::report::{Check, Position};
 use super::rules;
 use super::state::Observed;
+use super::stock;
 
 /// Entries of one page: one reply of a few hundred kilobytes when batches are full.
 const PAGE: usize = 200;
@@ -86,7 +87,24 @@ impl Replay {
                         more = false;
                         break;
                     }
-                    Ok(entry) => self.entry(context, entry),
+                    Ok(entry) => {
+                        for damage in
+                            stock::read_loaded(context.link, context.keys, &mut self.model, &entry).await?
+                        {
+                            let name = Resource::Inventory(&damage.inventory).to_string();
+                            let expected = "the items that it was loaded with";
+                            let what = "the list of its items is not what it was loaded with: nothing proves its sales";
+                            context.findings.violation(
+                                Check::G1,
+                                name,
+                                &[damage.seq],
+                                expected,
+                                damage.what,
+                                what,
+                            );
+                        }
+                        self.entry(context, entry);
+                    }
                     Err(JournalDamage { entry, what }) => {
                         let positions: Vec<u64> =
                             entry.split('-').next().and_then(|seq| seq.parse().ok()).into_iter().collect();
@@ -209,7 +227,7 @@ impl Replay {
             multiset.of_holder(customer.as_bytes(), count)
         }) {
             let check = match resource {
-                Resource::Campaign(_) => Check::G1,
+                Resource::Campaign(_) | Resource::Inventory(_) => Check::G1,
                 Resource::Account(_) if matches!(line.event, Event::Payout(_)) => Check::G14,
                 Resource::Account(_) => Check::G2,
             };
@@ -275,6 +293,7 @@ impl Replay {
         context.findings.head(self.seq, &self.hash);
         context.findings.checked.campaigns += self.model.campaigns.len() as u64;
         context.findings.checked.accounts += self.model.accounts.len() as u64;
+        context.findings.checked.inventories += self.model.inventories.len() as u64;
         context.findings.checked.holds += self.model.holds.len() as u64;
         if let Some(head) = head {
             let positions = [head.seq, self.seq];

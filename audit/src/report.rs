@@ -86,9 +86,11 @@ pub struct Checked {
     pub lines: u64,
     pub campaigns: u64,
     pub accounts: u64,
+    pub inventories: u64,
     pub holds: u64,
     pub receipts: u64,
     pub holders: u64,
+    pub orders: u64,
     pub codes: u64,
     pub parked: u64,
     /// Streams of jobs that no list of queues has: a worker finds them within ten minutes.

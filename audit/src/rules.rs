@@ -16,6 +16,12 @@ mod campaign_close;
 mod campaign_create;
 mod campaign_set_limit;
 mod deposit;
+mod inventory;
+mod inventory_close;
+mod inventory_create;
+mod inventory_load;
+mod inventory_restock;
+mod inventory_set_quantity;
 mod payout;
 mod payout_begin;
 mod payout_not_sent;
@@ -23,6 +29,7 @@ mod payout_post;
 mod payout_refuse;
 mod payout_review;
 mod payout_void;
+mod purchase;
 mod redeem;
 mod rule;
 mod step;
@@ -48,12 +55,18 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Job(JobRequest::Redeem(request)) => request,
         Event::Job(JobRequest::Withdraw(request)) => request,
         Event::Job(JobRequest::Payout(request)) => request,
+        Event::Job(JobRequest::Purchase(request)) => request,
         Event::Operation(Operation::Deposit(request)) => request,
         Event::Operation(Operation::AccountOpen(request)) => request,
         Event::Operation(Operation::AccountClose(request)) => request,
         Event::Operation(Operation::CampaignCreate(request)) => request,
         Event::Operation(Operation::CampaignClose(request)) => request,
         Event::Operation(Operation::CampaignSetLimit(request)) => request,
+        Event::Operation(Operation::InventoryCreate(request)) => request,
+        Event::Operation(Operation::InventoryLoad(request)) => request,
+        Event::Operation(Operation::InventoryRestock(request)) => request,
+        Event::Operation(Operation::InventorySetQuantity(request)) => request,
+        Event::Operation(Operation::InventoryClose(request)) => request,
         Event::Payout(PayoutEvent::PayoutBegin(step)) => step,
         Event::Payout(PayoutEvent::PayoutPost(step)) => step,
         Event::Payout(PayoutEvent::PayoutRefuse(step)) => step,

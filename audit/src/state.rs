@@ -1,4 +1,4 @@
-//! Campaigns, accounts and open payouts as Redis holds them, against the model; and the index of the names.
+//! Campaigns, accounts, inventories and open payouts as Redis holds them, against the model; and the index of the names.
 //!
 //! A resource is read in one HMGET with the seq of its last change. If that is not after the replay, it is compared
 //! at once. If it is, what was read is kept as a *claim*, and compared when the replay arrives at that seq: at that
@@ -11,7 +11,7 @@ use redis::{Pipeline, Value};
 
 use tollgate::amount::money;
 use tollgate::failure::Failure;
-use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId};
 use tollgate::journal::Line;
 use tollgate::keys::Keys;
 use tollgate::kinds::Fields;
@@ -19,9 +19,11 @@ use tollgate::link::Link;
 use tollgate::resource::Resource;
 
 use super::context::AuditContext;
+use super::inventory::INVENTORY_FIELDS;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
 use super::read::{Field, field, fields, judge, number, pairs, scanned, shown};
 use super::report::{Check, Findings};
+use super::sums::{self, Sums};
 
 /// Resources of one pipeline.
 const CHUNK: usize = 500;
@@ -34,6 +36,8 @@ pub(super) struct Observed {
     gone: Vec<(JobId, &'static str)>,
     /// Of campaigns: the sum over the holders at that seq.
     holders: HashMap<String, (u64, u128)>,
+    /// Of inventories: the sums over their keys at that seq.
+    sales: HashMap<InventoryId, (u64, Sums)>,
     /// Campaigns whose holders differ from the model in sum.
     pub(super) differing: Vec<CampaignId>,
 }
@@ -46,7 +50,7 @@ struct Expected {
     is_unknown: bool,
 }
 
-/// What has a key of its own; shown as `campaign:<id>`, `account:<id>` or `hold:<id>`.
+/// What has a key of its own; shown as `campaign:<id>`, `account:<id>`, `inventory:<id>` or `hold:<id>`.
 #[derive(Clone, Copy)]
 enum AuditedKey<'a> {
     Resource(Resource<'a>),
@@ -82,6 +86,11 @@ impl AuditedKey<'_> {
                 let (seq, is_unknown) = (account.seq, account.unknown);
                 Expected { seq, names: &ACCOUNT_FIELDS, values: account.fields().to_vec(), is_unknown }
             }
+            Self::Resource(Resource::Inventory(id)) => {
+                let inventory = model.inventories.get(id)?;
+                let (seq, is_unknown) = (inventory.seq, inventory.unknown || !inventory.is_readable());
+                Expected { seq, names: &INVENTORY_FIELDS, values: inventory.fields().to_vec(), is_unknown }
+            }
             Self::Hold(id) => {
                 let hold = model.holds.get(id)?;
                 let (seq, values) = (hold.seq, hold.fields().to_vec());
@@ -94,13 +103,19 @@ impl AuditedKey<'_> {
 impl Observed {
     /// Compares what was claimed for this line's seq, now that the model has taken the line over.
     pub(super) fn resolve(&mut self, findings: &mut Findings, model: &Model, line: &Line) {
-        if self.values.is_empty() && self.holders.is_empty() {
+        if self.values.is_empty() && self.holders.is_empty() && self.sales.is_empty() {
             return;
         }
         let resource = line.event.resource();
         self.resolve_one(findings, model, line.seq, AuditedKey::Resource(resource));
         if line.event.is_of_payout() {
             self.resolve_one(findings, model, line.seq, AuditedKey::Hold(&line.id));
+        }
+        if let Resource::Inventory(id) = resource
+            && self.sales.get(id).is_some_and(|(seq, _)| *seq == line.seq)
+            && let Some((_, sums)) = self.sales.remove(id)
+        {
+            sums::compare(findings, model, id, sums);
         }
         if let Resource::Campaign(id) = resource {
             let name = resource.to_string();
@@ -109,6 +124,23 @@ impl Observed {
             {
                 self.compare_holders(model, id, sum);
             }
+        }
+    }
+
+    /// Takes what was read of an inventory's keys at `seq`.
+    pub(super) fn sales(
+        &mut self,
+        findings: &mut Findings,
+        model: &Model,
+        id: &InventoryId,
+        seq: Option<u64>,
+        sums: Sums,
+    ) {
+        match (seq, model.inventories.get(id)) {
+            (Some(seq), Some(inventory)) if seq > inventory.seq => {
+                self.sales.insert(id.clone(), (seq, sums));
+            }
+            _ => sums::compare(findings, model, id, sums),
         }
     }
 
@@ -154,6 +186,7 @@ impl Observed {
         }
         // A seq that no line has is told by the values.
         self.holders.clear();
+        self.sales.clear();
     }
 }
 
@@ -208,7 +241,7 @@ fn compare(findings: &mut Findings, name: &str, expected: &Expected, found: &[Fi
 
 fn check_of(field: &str) -> Check {
     match field {
-        "limit" | "issued" | "per_customer" => Check::G1,
+        "limit" | "issued" | "per_customer" | "reserved" | "sold" => Check::G1,
         "available" | "held" => Check::G2,
         // Of a hold.
         "account" | "amount" | "destination" | "fingerprint" | "state" | "attempts" | "refused" | "fence" => {
@@ -222,7 +255,10 @@ fn check_of(field: &str) -> Check {
 pub(super) async fn read_all(context: &mut AuditContext<'_>, model: &Model) -> Result<Observed, Failure> {
     let mut observed = Observed::default();
     let campaigns = model.campaigns.keys().map(Resource::Campaign);
-    let resources = campaigns.chain(model.accounts.keys().map(Resource::Account)).map(AuditedKey::Resource);
+    let resources = campaigns
+        .chain(model.accounts.keys().map(Resource::Account))
+        .chain(model.inventories.keys().map(Resource::Inventory))
+        .map(AuditedKey::Resource);
     let mut subjects = resources.chain(model.holds.keys().map(AuditedKey::Hold)).peekable();
     while subjects.peek().is_some() {
         let chunk: Vec<AuditedKey<'_>> = subjects.by_ref().take(CHUNK).collect();
@@ -242,6 +278,7 @@ async fn read_chunk(
         let names: &[&str] = match subject {
             AuditedKey::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
             AuditedKey::Resource(Resource::Account(_)) => &ACCOUNT_FIELDS,
+            AuditedKey::Resource(Resource::Inventory(_)) => &INVENTORY_FIELDS,
             AuditedKey::Hold(_) => &HOLD_FIELDS,
         };
         pipeline.cmd("HMGET").arg(subject.key(context.keys)).arg(names);
@@ -367,6 +404,8 @@ fn is_known(model: &Model, name: &str) -> bool {
         CampaignId::parse(id).is_ok_and(|id| model.campaigns.contains_key(&id))
     } else if let Some(id) = name.strip_prefix("account:") {
         AccountId::parse(id).is_ok_and(|id| model.accounts.contains_key(&id))
+    } else if let Some(id) = name.strip_prefix("inventory:") {
+        InventoryId::parse(id).is_ok_and(|id| model.inventories.contains_key(&id))
     } else if let Some(id) = name.strip_prefix("hold:") {
         JobId::stored(id).is_ok_and(|id| model.holds.contains_key(&id))
     } else {
@@ -399,7 +438,7 @@ pub(super) async fn judge_unknown(
     Ok(())
 }
 
-/// Which of the names (`campaign:<id>`, `account:<id>`, `hold:<id>`) the journal explains neither by a line of the replay nor, their
+/// Which of the names (`campaign:<id>`, `account:<id>`, `inventory:<id>`, `hold:<id>`) the journal explains neither by a line of the replay nor, their
 /// seq lying between the replay and the head as it is now, by a later one. One round trip, however many: beside
 /// workers that create resources, this must be faster than they are.
 pub(super) async fn unexplained(
@@ -442,6 +481,7 @@ fn key_of(keys: &Keys, name: &str) -> Option<String> {
     match name.split_once(':')? {
         ("campaign", id) => Some(keys.campaign(&CampaignId::parse(id).ok()?)),
         ("account", id) => Some(keys.account(&AccountId::parse(id).ok()?)),
+        ("inventory", id) => Some(keys.inventory(&InventoryId::parse(id).ok()?)),
         ("hold", id) => Some(keys.hold(&JobId::stored(id).ok()?)),
         _ => None,
     }

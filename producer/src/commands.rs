@@ -7,11 +7,13 @@ mod campaign;
 mod dead;
 mod enqueue;
 mod init;
+mod inventory;
 mod job;
 mod journal;
 mod listing;
 mod lookup;
 mod payout;
+mod purchase;
 mod queue;
 mod receipts;
 mod redeem;
@@ -53,10 +55,14 @@ pub(crate) enum Command {
     Campaign(campaign::Args),
     /// Open, show, close and list accounts, and deposit money
     Account(account::Args),
+    /// Create, load, show, restock, close and list inventories
+    Inventory(inventory::Args),
     /// Enqueue one redemption
     Redeem(redeem::Args),
     /// Enqueue one withdrawal
     Withdraw(withdraw::Args),
+    /// Enqueue one purchase
+    Purchase(purchase::Args),
     /// Enqueue a file of jobs, one JSON object a line
     Enqueue(enqueue::Args),
     /// Generate load: seeded, repeatable, with duplicates
@@ -120,8 +126,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Init(args) => init::run(context, args).await,
         Command::Campaign(args) => campaign::run(context, args).await,
         Command::Account(args) => account::run(context, args).await,
+        Command::Inventory(args) => inventory::run(context, args).await,
         Command::Redeem(args) => redeem::run(context, args).await,
         Command::Withdraw(args) => withdraw::run(context, args).await,
+        Command::Purchase(args) => purchase::run(context, args).await,
         Command::Enqueue(args) => enqueue::run(context, args).await,
         Command::Burst(args) => burst::run(context, args).await,
         Command::Job(args) => job::run(context, args).await,

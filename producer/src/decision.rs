@@ -9,8 +9,9 @@ use tollgate::Tollgate;
 use tollgate::code::{Class, Code, Stored};
 use tollgate::failure::Failure;
 use tollgate::ids::JobId;
+use tollgate::inventory::InventoryState;
 use tollgate::journal;
-use tollgate::kinds::{CampaignCreate, Fields, Operation, first_difference};
+use tollgate::kinds::{CampaignCreate, Fields, InventoryCreate, Operation, first_difference};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::resource::Resource;
@@ -97,7 +98,7 @@ pub(crate) async fn explain(
             (exists_code(id, request).unwrap_or(Code::IdMismatch), field)
         }
         other => match other.direct_code() {
-            code @ (Code::CampaignExists | Code::AccountExists) => {
+            code @ (Code::CampaignExists | Code::AccountExists | Code::InventoryExists) => {
                 (code, difference_to_what_exists(tollgate, link, partition, request).await.ok().flatten())
             }
             code => (code, None),
@@ -107,7 +108,8 @@ pub(crate) async fn explain(
     // Who asks to close what is closed has what was asked for.
     let was_closed = matches!(
         (request, code),
-        (Operation::AccountClose(_), Code::AccountClosed) | (Operation::CampaignClose(_), Code::Ended)
+        (Operation::AccountClose(_), Code::AccountClosed)
+            | (Operation::CampaignClose(_) | Operation::InventoryClose(_), Code::Ended)
     );
     let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
     let missing = missing(code, request);
@@ -129,7 +131,8 @@ pub(crate) async fn explain(
 
 /// The id of what a request asks for, if the code says that it does not exist.
 pub(crate) fn missing(code: Code, request: &dyn Fields) -> Option<String> {
-    (code.stored() == Stored::PastBound).then(|| request.resource().id().to_owned())
+    let is_resource = code.stored() == Stored::PastBound && code != Code::ItemNotFound;
+    is_resource.then(|| request.resource().id().to_owned())
 }
 
 /// What a mismatch means under an id that the resource itself gives: the resource exists, on other terms.
@@ -140,6 +143,12 @@ fn exists_code(id: &JobId, request: &Operation) -> Option<Code> {
         }
         Operation::AccountOpen(open) if *id == JobId::create_account(&open.account) => {
             Some(Code::AccountExists)
+        }
+        Operation::InventoryCreate(create) if *id == JobId::create_inventory(&create.inventory) => {
+            Some(Code::InventoryExists)
+        }
+        Operation::InventoryLoad(load) if *id == JobId::load_inventory(&load.inventory) => {
+            Some(Code::AlreadyLoaded)
         }
         _ => None,
     }
@@ -175,6 +184,16 @@ async fn difference_to_what_exists(
             match resources::read::<AccountState>(link, keys, std::slice::from_ref(id)).await?.pop() {
                 Some(Held::State(state)) if state.currency != open.currency => Some("currency"),
                 Some(Held::State(_)) => made_under_another,
+                _ => None,
+            }
+        }
+        (Operation::InventoryCreate(create), Resource::Inventory(id)) => {
+            match resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?.pop() {
+                Some(Held::State(state)) => {
+                    let InventoryState { per_customer, opens_at, closes_at, .. } = state;
+                    let there = InventoryCreate { inventory: id.clone(), per_customer, opens_at, closes_at };
+                    first_difference(create, &there).or(made_under_another)
+                }
                 _ => None,
             }
         }

@@ -6,12 +6,14 @@
 
 use sha2::{Digest, Sha256};
 use tollgate::amount::{Amount, Currency, NUMBER_MAX};
-use tollgate::ids::{AccountId, CampaignId, CustomerId, JobId};
+use tollgate::ids::{AccountId, CampaignId, CustomerId, InventoryId, ItemId, JobId};
 use tollgate::input::InputError;
 use tollgate::job::Job;
-use tollgate::kinds::{AccountOpen, CampaignCreate, Redeem, Withdraw};
+use tollgate::kinds::{AccountOpen, CampaignCreate, InventoryCreate, Purchase, Redeem, Withdraw};
+use tollgate::lines::Lines;
 use tollgate::quantity::Limit;
 use tollgate::quantity::Quantity;
+use tollgate::stock::Stock;
 
 use crate::sender::NamedOperation;
 
@@ -27,6 +29,8 @@ pub(crate) enum Kind {
     Redeem { limit: Limit },
     /// Withdraw from accounts, each with this balance.
     Withdraw { balance: Amount },
+    /// Buy from inventories with so many items, each of which there is so often, in orders of so many lines.
+    Purchase { items: u64, each: Limit, lines: u64 },
 }
 
 /// A load.
@@ -53,8 +57,9 @@ impl Load {
     /// What all its names begin with: two loads that differ in anything share none.
     pub(crate) fn name(&self) -> String {
         let (kind, bound) = match self.kind {
-            Kind::Redeem { limit } => ("redeem", limit.get()),
-            Kind::Withdraw { balance } => ("withdraw", balance.minor()),
+            Kind::Redeem { limit } => ("redeem", limit.get().to_string()),
+            Kind::Withdraw { balance } => ("withdraw", balance.minor().to_string()),
+            Kind::Purchase { items, each, lines } => ("purchase", format!("{items} {} {lines}", each.get())),
         };
         let Self { seed, jobs, resources, customers, duplicates, .. } = self;
         let text = format!("{kind} {bound} {seed} {jobs} {resources} {customers} {duplicates}");
@@ -92,7 +97,19 @@ impl Generator {
                     request: AccountOpen { account, balance, currency: Currency::default() }.into(),
                 }
             }
+            Kind::Purchase { .. } => {
+                let inventory = self.inventory(n)?;
+                let id = JobId::create_inventory(&inventory);
+                NamedOperation { id, request: InventoryCreate::new(inventory).into() }
+            }
         })
+    }
+
+    /// The items of inventory number `n`, from 0; `None` of a load without inventories.
+    pub(crate) fn stock(&self, n: u64) -> Result<Option<(InventoryId, Stock)>, InputError> {
+        let Kind::Purchase { items, each, .. } = self.load.kind else { return Ok(None) };
+        let items = (0..items).map(|n| Ok((item(n)?, each))).collect::<Result<Vec<_>, InputError>>()?;
+        Ok(Some((self.inventory(n)?, Stock::new(items)?)))
     }
 
     /// Job number `n`, from 0.
@@ -117,6 +134,16 @@ impl Generator {
                 currency: Currency::default(),
             }
             .into(),
+            Kind::Purchase { items, lines, .. } => {
+                // Neighbours, as people sit.
+                let line = |line: u64| Ok((item((amount + line) % items)?, Quantity::ONE));
+                Purchase {
+                    inventory: self.inventory(resource % resources)?,
+                    customer: CustomerId::parse(format!("customer-{}", customer % customers))?,
+                    lines: Lines::new((0..lines).map(line).collect::<Result<Vec<_>, InputError>>()?)?,
+                }
+                .into()
+            }
         };
         Ok(Job { id: JobId::parse(format!("{}-j{n}", self.name))?, at: None, request })
     }
@@ -135,6 +162,10 @@ impl Generator {
         AccountId::parse(format!("{}-{n}", self.name))
     }
 
+    fn inventory(&self, n: u64) -> Result<InventoryId, InputError> {
+        InventoryId::parse(format!("{}-{n}", self.name))
+    }
+
     fn chance(&self, n: u64) -> [u64; 4] {
         let mut hash = Sha256::new();
         hash.update(self.name.as_bytes());
@@ -147,6 +178,10 @@ impl Generator {
         };
         [word(0), word(1), word(2), word(3)]
     }
+}
+
+fn item(n: u64) -> Result<ItemId, InputError> {
+    ItemId::parse(format!("item-{n}"))
 }
 
 #[cfg(test)]

@@ -6,8 +6,12 @@
 use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
+use tollgate::ids::{InventoryId, ItemId};
+use tollgate::inventory::{self, InventoryState};
 use tollgate::kinds::Fields;
+use tollgate::lines::Lines;
 use tollgate::link::Link;
+use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Listed};
 use tollgate::spelling;
@@ -30,8 +34,27 @@ pub(crate) async fn of(
     match code {
         Code::CampaignNotFound => closest::<CampaignState>(tollgate, link, request.resource().id()).await,
         Code::AccountNotFound => closest::<AccountState>(tollgate, link, request.resource().id()).await,
-        Code::CampaignCreated | Code::AccountOpened if !replayed => None,
+        Code::InventoryNotFound => closest::<InventoryState>(tollgate, link, request.resource().id()).await,
+        Code::ItemNotFound | Code::SoldOut => {
+            let (Resource::Inventory(id), Some(lines)) = (request.resource(), lines_of(request)) else {
+                return None;
+            };
+            of_items(tollgate, link, id, &lines).await.ok().flatten()
+        }
+        Code::CampaignCreated | Code::AccountOpened | Code::InventoryCreated | Code::InventoryLoaded
+            if !replayed =>
+        {
+            None
+        }
         Code::CampaignCreated
+        | Code::InventoryCreated
+        | Code::InventoryLoaded
+        | Code::InventoryExists
+        | Code::AlreadyLoaded
+        | Code::NotLoaded
+        | Code::QuantityNotAsExpected
+        | Code::QuantityBelowReserved
+        | Code::QuantityLimitReached
         | Code::AccountOpened
         | Code::CampaignExists
         | Code::AccountExists
@@ -52,6 +75,9 @@ pub(crate) async fn of(
                 Resource::Campaign(id) => {
                     state(resources::read::<CampaignState>(link, keys, std::slice::from_ref(id)).await)
                 }
+                Resource::Inventory(id) => {
+                    state(resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await)
+                }
                 Resource::Account(id) => {
                     state(resources::read::<AccountState>(link, keys, std::slice::from_ref(id)).await)
                 }
@@ -65,6 +91,42 @@ fn state<T: Shown>(read: Result<Vec<Held<T>>, Failure>) -> Option<String> {
     let held = read.ok()?.pop()?;
     let state = held.state()?;
     Some(format!("now {}, {}", state.status(), state.text()))
+}
+
+/// The items that a request names: its lines, or its one item.
+fn lines_of(request: &dyn Fields) -> Option<Lines> {
+    let mut lines = None;
+    request.each_field(&mut |field, text| match (field.name, text) {
+        ("lines", Some(text)) => lines = Lines::from_text(&text),
+        ("item", Some(text)) => {
+            lines = ItemId::parse(text).ok().map(|item| Lines::of(item, Quantity::ONE));
+        }
+        _ => {}
+    });
+    lines
+}
+
+/// Which of the items there are not enough of, or are not there.
+async fn of_items(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &InventoryId,
+    lines: &Lines,
+) -> Result<Option<String>, Failure> {
+    let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(id)));
+    let mut read = resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?;
+    let Some(Held::State(state)) = read.pop() else { return Ok(None) };
+    let names: Vec<ItemId> = lines.iter().map(|(item, _)| item.clone()).collect();
+    let found = inventory::items(link, keys, (id, &state), &names).await?;
+    let short = lines.iter().zip(found).filter_map(|((item, quantity), found)| match found {
+        None => Some(format!("no item {item}")),
+        Some(found) if found.available() < quantity.get() => {
+            Some(format!("{} left of {item}, {} asked", found.available(), quantity.get()))
+        }
+        Some(_) => None,
+    });
+    let short: Vec<String> = short.collect();
+    Ok((!short.is_empty()).then(|| format!("now {}", short.join(", "))))
 }
 
 /// The name that was perhaps meant.

@@ -9,7 +9,7 @@ use std::{fmt, io};
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
 use tollgate::fetch::is_entry;
-use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
+use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId, QueueName};
 use tollgate::input::InputError;
 use tollgate::keys::Keys;
 use tollgate::kinds::{Fields, Kind, Request};
@@ -70,7 +70,7 @@ pub(crate) struct Page {
 /// Which jobs of a list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Filter {
-    /// Only this kind: redeem, withdraw or payout
+    /// Only this kind: redeem, withdraw, payout or purchase
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
     /// Only jobs of this campaign
@@ -79,6 +79,9 @@ pub(crate) struct Filter {
     /// Only jobs of this account
     #[arg(long, value_name = "ID", conflicts_with = "campaign")]
     account: Option<AccountId>,
+    /// Only jobs of this inventory
+    #[arg(long, value_name = "ID", conflicts_with_all = ["campaign", "account"])]
+    inventory: Option<InventoryId>,
 }
 
 fn kind(text: &str) -> Result<Kind, InputError> {
@@ -90,12 +93,13 @@ fn kind(text: &str) -> Result<Kind, InputError> {
 impl Filter {
     /// Whether a job is one of those meant; what is no job has no kind and no resource.
     pub(crate) fn matches(&self, request: Option<&Request>) -> bool {
-        let Self { kind, campaign, account } = self;
+        let Self { kind, campaign, account, inventory } = self;
         let resource = request.map(Fields::resource);
         let is_of = |wanted: Option<Resource<'_>>| wanted.is_none() || wanted == resource;
         kind.is_none_or(|kind| request.is_some_and(|request| request.kind() == kind))
             && is_of(campaign.as_ref().map(Resource::Campaign))
             && is_of(account.as_ref().map(Resource::Account))
+            && is_of(inventory.as_ref().map(Resource::Inventory))
     }
 }
 

@@ -130,9 +130,11 @@ pub use tollgate::{Init, OpenError, RETENTION_DEFAULT, Tollgate};
 pub use tollgate::{NamespaceMeta, Packed};
 
 pub use connection::{connect, failure};
-pub use procedures::codes;
-pub use protocol::{amount, code, ids, input, instant, job, kinds, partition, quantity, resource};
-pub use reads::{journal, outcome, resources};
+pub use procedures::{codes, stock};
+pub use protocol::{
+    amount, code, ids, input, instant, job, kinds, lines, partition, quantity, resource, stock_name,
+};
+pub use reads::{inventory, journal, outcome, resources};
 
 #[doc(hidden)]
 #[cfg(feature = "explore")]

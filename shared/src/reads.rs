@@ -3,6 +3,7 @@
 pub mod coupon;
 pub mod discovery;
 pub mod fetch;
+pub mod inventory;
 pub mod journal;
 pub mod outcome;
 pub mod parked;

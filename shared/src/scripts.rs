@@ -25,6 +25,7 @@ pub mod repair;
 pub(crate) mod script;
 pub mod settle;
 pub mod stats;
+pub mod stock_load;
 pub mod survey;
 pub(crate) mod take;
 pub mod trim;
@@ -33,7 +34,7 @@ pub use error::ScriptError;
 use script::Script;
 
 /// Every script.
-static ALL: [&Script; 31] = [
+static ALL: [&Script; 32] = [
     &beat::BEAT,
     &dead::DEAD_RETRY,
     &dead::DEAD_DISCARD,
@@ -62,6 +63,7 @@ static ALL: [&Script; 31] = [
     &repair::REPAIR_PARKED,
     &settle::SETTLE,
     &stats::STATS,
+    &stock_load::STOCK_LOAD,
     &survey::SURVEY,
     &take::TAKE,
     &trim::TRIM,

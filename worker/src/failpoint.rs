@@ -45,10 +45,11 @@ mod armed {
     /// A signal to a process may be taken by another of its threads, which stops the others a moment later.
     const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
-    const POINTS: [&str; 12] = [
+    const POINTS: [&str; 13] = [
         "after_fetch",
         "after_decode",
         "before_settle",
+        "between_settles",
         "after_settle",
         "before_park",
         "after_park",

@@ -5,9 +5,7 @@ use tollgate::journal::Line;
 use tollgate::kinds::Fields;
 
 use crate::model::Model;
-
-/// What a customer with a count adds to the sum over a campaign's holders.
-pub(crate) type Weight<'a> = &'a dyn Fn(&str, u64) -> u128;
+pub(super) use crate::weight::Weight;
 
 /// The rule of a kind.
 pub(super) trait Rule: Fields {

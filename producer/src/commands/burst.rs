@@ -1,12 +1,17 @@
-//! `burst redeem|withdraw`: generates load. The same seed and numbers are the same load, resources included.
+//! `burst redeem|withdraw|purchase`: generates load. The same seed and numbers are the same load, resources included.
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use serde::Serialize;
+use tollgate::Tollgate;
 use tollgate::amount::{Amount, Currency};
-use tollgate::ids::QueueName;
+use tollgate::ids::{JobId, QueueName};
 use tollgate::input::InputError;
+use tollgate::lines::LINES_MAX;
 use tollgate::quantity::Limit;
+use tollgate::resource::Resource;
+use tollgate::stock::ITEMS_MAX;
 
 use crate::arguments;
 use crate::context::Context;
@@ -15,7 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::load::{Generator, Kind, Load, WHOLE};
 use crate::output::{complain, hint, say};
 use crate::progress::Progress;
-use crate::sender::{Chunk, Route, Sender, Tally};
+use crate::sender::{Chunk, NamedOperation, Route, Sender, Tally};
 use crate::served;
 use crate::table;
 
@@ -41,6 +46,20 @@ enum BurstKind {
         #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = arguments::limit)]
         limit: Option<Limit>,
     },
+    /// Purchases
+    Purchase {
+        #[command(flatten)]
+        load: LoadArgs,
+        /// How many items each inventory has
+        #[arg(long, value_name = "N", default_value = "10000", allow_hyphen_values = true, value_parser = items)]
+        items: u64,
+        /// How many units there are of each item at first [default: half of what is asked of it]
+        #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = arguments::limit)]
+        each: Option<Limit>,
+        /// How many items each order names
+        #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true, value_parser = lines)]
+        lines: u64,
+    },
     /// Withdrawals
     Withdraw {
         #[command(flatten)]
@@ -56,7 +75,7 @@ struct LoadArgs {
     /// How many distinct jobs
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = arguments::count)]
     jobs: u64,
-    /// Over how many campaigns or accounts, which are created
+    /// Over how many campaigns, accounts or inventories, which are created
     #[arg(long, value_name = "M", allow_hyphen_values = true, default_value = "1", value_parser = arguments::count)]
     resources: u64,
     /// By how many customers; withdrawals have none
@@ -84,6 +103,23 @@ struct LoadArgs {
 
 fn dollars(text: &str) -> Result<Amount, InputError> {
     Amount::parse_decimal("balance", text, Currency::default())
+}
+
+/// How many items an inventory may have.
+fn items(text: &str) -> Result<u64, String> {
+    up_to(text, ITEMS_MAX)
+}
+
+/// How many lines an order may have.
+fn lines(text: &str) -> Result<u64, String> {
+    up_to(text, LINES_MAX)
+}
+
+fn up_to(text: &str, most: usize) -> Result<u64, String> {
+    arguments::count(text)
+        .ok()
+        .filter(|count| *count <= most as u64)
+        .ok_or_else(|| format!("must be a whole number from 1 to {most}"))
 }
 
 /// `5%` or `0.25%` as parts of 10,000.
@@ -132,6 +168,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     say(format_args!("seed {}: everything of this load is named {name}-…", load.seed));
 
     create(&generator, &load, &mut sender).await?;
+    fill(&tollgate, &generator, &load, &mut sender).await?;
     let created = sender.tally().accepted;
     let begun = Instant::now();
     let duplicates = send(&generator, &load, args.rate, &mut sender).await?;
@@ -181,6 +218,12 @@ fn load_of(kind: BurstKind) -> (LoadArgs, Load) {
                 balance.unwrap_or_else(|| Amount::from_minor(half).unwrap_or_else(|| in_range("balance")));
             (load, Kind::Withdraw { balance })
         }
+        BurstKind::Purchase { load, items, each, lines } => {
+            let half =
+                Load::half_each(load.jobs.saturating_mul(lines), load.resources.saturating_mul(items), 1);
+            let each = each.unwrap_or_else(|| Limit::new(half).unwrap_or_else(|| in_range("limit")));
+            (load, Kind::Purchase { items, each, lines: lines.min(items) })
+        }
     };
     let seed = args.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let LoadArgs { jobs, resources, customers, duplicates, .. } = args;
@@ -196,6 +239,33 @@ async fn create(generator: &Generator, load: &Load, sender: &mut Sender<'_>) -> 
         if sender.tally().stopped().is_some() {
             break;
         }
+    }
+    Ok(())
+}
+
+/// Uploads what the inventories begin with, and loads them; does nothing where there are none.
+async fn fill(
+    tollgate: &Tollgate,
+    generator: &Generator,
+    load: &Load,
+    sender: &mut Sender<'_>,
+) -> anyhow::Result<()> {
+    let mut link = None;
+    for n in 0..load.resources {
+        let Some((inventory, stock)) = generator.stock(n)? else { return Ok(()) };
+        if sender.tally().stopped().is_some() {
+            return Ok(());
+        }
+        let link = match &mut link {
+            Some(link) => link,
+            empty => empty.insert(tollgate.server().link().await?),
+        };
+        let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(&inventory)));
+        // Of a load that was begun before, the list is there.
+        stock.upload(link, keys, &inventory, |_| ()).await.context("uploading the items")?;
+        let id = JobId::load_inventory(&inventory);
+        let request = stock.request(inventory).into();
+        sender.send(Chunk::Operations(vec![(n + 1, NamedOperation { id, request })])).await;
     }
     Ok(())
 }

@@ -127,17 +127,28 @@ fn every_command_is_documented_and_nothing_else() {
         "account open",
         "account deposit",
         "account close",
+        "inventory create",
+        "inventory load",
+        "inventory restock",
+        "inventory set-quantity",
+        "inventory close",
         "campaign show",
         "campaign ls",
+        "inventory show",
+        "inventory ls",
+        "inventory items",
         "account show",
         "account ls",
         "enqueue",
         "redeem",
         "withdraw",
+        "purchase",
         "redeem --wait",
         "withdraw --wait",
+        "purchase --wait",
         "burst redeem",
         "burst withdraw",
+        "burst purchase",
         "lookup",
         "job history",
         "job waiting",
@@ -192,6 +203,18 @@ fn admin_commands() {
     check(&cli, "account show", &["a1"], 0);
     check(&cli, "account ls", &[], 0);
     check(&cli, "account close", &["a1"], 1);
+    let items = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(items.path(), "item,quantity\nA-1,1\nA-2,2\n").unwrap();
+    check(&cli, "inventory create", &[&["hall"][..], &window].concat(), 0);
+    check(&cli, "inventory create", &["hall"], 1);
+    check(&cli, "inventory show", &["hall"], 0);
+    check(&cli, "inventory load", &["hall", "--items-file", items.path().to_str().unwrap()], 0);
+    check(&cli, "inventory restock", &["hall", "A-1", "1"], 0);
+    check(&cli, "inventory set-quantity", &["hall", "A-1", "1", "--expect", "9"], 1);
+    check(&cli, "inventory items", &["hall"], 0);
+    check(&cli, "inventory items", &["hall", "A-2", "A-3"], 1);
+    check(&cli, "inventory ls", &[], 0);
+    check(&cli, "inventory close", &["hall"], 0);
     cli.redis(&["KEYS", "*"])
         .lines()
         .filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1"))
@@ -210,6 +233,9 @@ async fn sending() {
     check(&cli, "redeem", &redeem, 0);
     check(&cli, "redeem", &[&redeem[..], &["--in", "1s"]].concat(), 0);
     check(&cli, "withdraw", &withdraw, 0);
+    let purchase = ["--inventory", "i", "--customer", "x", "--item", "A-1", "--id", "p1"];
+    check(&cli, "purchase", &purchase, 0);
+    check(&cli, "burst purchase", &["--jobs", "5", "--items", "7", "--lines", "3"], 0);
     check(&cli, "burst redeem", &["--jobs", "5", "--duplicates", "50%"], 0);
     check(&cli, "burst withdraw", &["--jobs", "5", "--resources", "2", "--seed", "1"], 0);
     // With --wait the object of `redeem` comes first.
@@ -222,6 +248,7 @@ async fn sending() {
     };
     waited("redeem", &redeem, 4);
     waited("withdraw", &withdraw, 4);
+    waited("purchase", &purchase, 4);
     let (tollgate, mut link) = opened(&cli).await;
     drain(&tollgate, &mut link).await;
     waited("redeem", &redeem, 1);

@@ -20,6 +20,7 @@ mod enqueue;
 mod failing_streams;
 mod frame;
 mod full_disk;
+mod inventory;
 mod journal;
 mod json;
 mod killed;

@@ -7,11 +7,19 @@ local lines = {}           -- journal lines of what this call decided
 local unparked = {}        -- decided ids that were parked
 local overtaken_ids = {}   -- of these, id and fingerprint of those that waited in scheduled or dead
 
+-- The kinds of inventories are a group of their own: a sale makes no payout's, and the other way about.
+local ORDERS = ' purchase '
+
+local function make_kinds(kind_name)
+  if match(kind_name, '^inventory_') or string.find(ORDERS, ' ' .. kind_name .. ' ', 1, true) then inventory_kinds() end
+  if not kinds[kind_name] or how == 'cancel' then rare_kinds() end
+end
+
 local function read_runs()
   local at = 1
   while jobs[at] do
     local kind_name, bucket, count = jobs[at], bucket_at(jobs[at + 1]), jobs[at + 2]
-    if not kinds[kind_name] or (how == 'cancel' and not cancel_of) then rare_kinds() end
+    if not kinds[kind_name] or (how == 'cancel' and not cancel_of) then make_kinds(kind_name) end
     local kind = kinds[kind_name]
     if not kind then return refuse('corrupt_partition', 'call: no run of ' .. kind_name) end
     local first, width = at + 3, COMMON_FIELDS + kind.fields

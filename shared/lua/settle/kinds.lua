@@ -21,8 +21,8 @@ local writers = { write_resources }   -- what writes the effects of this call
 
 -- A resource that does not exist decides nothing: whoever misspelt it, or came too early, may ask again under the
 -- same id. Only where too many such jobs are dead already is one refused for good.
-local function not_found(code, request)
+local function not_found(code, request, after)
   if how ~= 'refuse' then return code end
   counts.dead_refused = counts.dead_refused + 1
-  return code, request
+  return code, request, after
 end

@@ -6,7 +6,7 @@
 --         write_resources
 --         write_resources
 --         write_resources
--- gives   CORRUPT loaded any optional out_of_time load_campaign load_account available_text change_campaign change_account
+-- gives   CORRUPT loaded absent any optional out_of_time load_campaign load_account available_text change_campaign change_account
 --         write_resources
 local CORRUPT = {}
 local loaded = {}

@@ -123,7 +123,8 @@ codes! {
     LimitOutOfRange "limit_out_of_range" Invalid No "a limit that is not a whole number up to 2^53 - 1";
     CurrencyUnknown "currency_unknown" Invalid No "not an ISO 4217 currency code";
     TimeMalformed "time_malformed" Invalid No "not an RFC 3339 time with an offset";
-    WindowEmpty "window_empty" Invalid No "a campaign that would close before it opens";
+    WindowEmpty "window_empty" Invalid No "a campaign or inventory that would close before it opens";
+    TooManyLines "too_many_lines" Invalid No "an order of more than 64 lines";
     // The id.
     WrongPartition "wrong_partition" Undecidable No "the job lies in the stream of another partition than its resource";
     IdMismatch "id_mismatch" Refused No "this id was used for another request";
@@ -136,10 +137,20 @@ codes! {
     CampaignExists "campaign_exists" Refused Yes "a campaign of this id exists";
     CodesIncomplete "codes_incomplete" Invalid No "the campaign's codes are not all there: upload them again";
     CampaignNotFound "campaign_not_found" Invalid PastBound "no campaign of this id";
-    Ended "ended" Refused Yes "the campaign is closed or its time is over";
-    NotStarted "not_started" Refused Yes "the campaign has not opened yet";
+    InventoryExists "inventory_exists" Refused Yes "an inventory of this id exists";
+    InventoryNotFound "inventory_not_found" Invalid PastBound "no inventory of this id";
+    StockIncomplete "stock_incomplete" Invalid No "the inventory's items are not all there: load them again";
+    AlreadyLoaded "already_loaded" Refused Yes "the inventory has its items already";
+    NotLoaded "not_loaded" Refused Yes "the inventory has no items yet";
+    ItemNotFound "item_not_found" Invalid PastBound "the inventory has no item of this id";
+    Ended "ended" Refused Yes "the campaign or inventory is closed or its time is over";
+    NotStarted "not_started" Refused Yes "the campaign or inventory has not opened yet";
+    SoldOut "sold_out" Refused Yes "an item has not enough left";
+    QuantityNotAsExpected "quantity_not_as_expected" Refused Yes "the quantity on hand is another than the caller expected";
+    QuantityBelowReserved "quantity_below_reserved" Refused Yes "more is reserved than the new quantity on hand";
+    QuantityLimitReached "quantity_limit_reached" Refused Yes "the units of the inventory would pass 2^53 - 1";
     CampaignLimitReached "campaign_limit_reached" Refused Yes "the campaign has not enough left";
-    CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign";
+    CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign or inventory";
     LimitNotAsExpected "limit_not_as_expected" Refused Yes "the limit is another than the caller expected";
     LimitBelowIssued "limit_below_issued" Refused Yes "more has been issued than the new limit allows";
     LimitAboveCodes "limit_above_codes" Refused Yes "the campaign has fewer codes than the new limit";
@@ -177,6 +188,12 @@ codes! {
     CampaignCreated "campaign_created" Applied Yes "the campaign exists";
     CampaignClosedNow "campaign_closed_now" Applied Yes "the campaign is closed by this request";
     LimitSet "limit_set" Applied Yes "the campaign has the new limit";
+    Purchased "purchased" Applied Yes "all lines are sold to the customer";
+    InventoryCreated "inventory_created" Applied Yes "the inventory exists";
+    InventoryLoaded "inventory_loaded" Applied Yes "the inventory has its items, and sells";
+    Restocked "restocked" Applied Yes "the units are on hand";
+    QuantitySet "quantity_set" Applied Yes "the item has the new quantity on hand";
+    InventoryClosedNow "inventory_closed_now" Applied Yes "the inventory is closed by this request";
 }
 
 impl Code {

@@ -17,7 +17,9 @@ use crate::protocol::ids::JobId;
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
 use crate::protocol::job::Job;
-use crate::protocol::kinds::{Entrance, Fields, Json, Kind, Request, Value, json_text};
+use crate::protocol::json_text::json_text;
+use crate::protocol::kinds::{Entrance, Fields, Json, Kind, Request, Value};
+use crate::protocol::lines::Lines;
 
 /// The version that this release writes and reads.
 pub const VERSION: &str = "1";
@@ -140,6 +142,7 @@ impl Job {
             json.push_str("\":");
             match field.json {
                 Json::Number => json.push_str(&text),
+                Json::Lines => json.push_str(&Lines::json_of(&text)),
                 Json::Text | Json::Time | Json::Never => push_text(&mut json, &text),
             }
         });

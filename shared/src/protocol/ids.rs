@@ -95,7 +95,15 @@ name_type!(
     AccountId, "account", check_id
 );
 name_type!(
-    /// Who redeems; counted per campaign.
+    /// An inventory: an event or a section of it, a shop, a flight.
+    InventoryId, "inventory", check_id
+);
+name_type!(
+    /// What an inventory has so many of: a seat, a kind of ticket, an article.
+    ItemId, "item", check_id
+);
+name_type!(
+    /// Who redeems or buys; counted per campaign and per inventory.
     CustomerId, "customer", check_id
 );
 name_type!(
@@ -294,6 +302,16 @@ impl JobId {
     /// The timeless id under which an account is opened when none is given.
     pub fn create_account(account: &AccountId) -> Self {
         Self(format!("create/account/{account}"))
+    }
+
+    /// The timeless id under which an inventory is created when none is given.
+    pub fn create_inventory(inventory: &InventoryId) -> Self {
+        Self(format!("create/inventory/{inventory}"))
+    }
+
+    /// The timeless id under which an inventory is loaded: once.
+    pub fn load_inventory(inventory: &InventoryId) -> Self {
+        Self(format!("create/stock/{inventory}"))
     }
 
     /// The id under which a stream entry is kept whose own id could not be read.

@@ -3,7 +3,9 @@
 //! All keys of a partition begin with one hash tag, so that one decision touches one slot.
 
 use crate::protocol::codes_name::CodesName;
-use crate::protocol::ids::{AccountId, Bucket, CampaignId, JobId, LockName, Namespace, QueueName};
+use crate::protocol::ids::{
+    AccountId, Bucket, CampaignId, InventoryId, JobId, LockName, Namespace, QueueName,
+};
 use crate::protocol::partition::{Partition, Partitions};
 use crate::protocol::resource::Resource;
 use crate::protocol::tag::Tag;
@@ -148,11 +150,42 @@ impl Keys {
         self.key(&format!("account:{id}"))
     }
 
+    /// One inventory (hash).
+    pub fn inventory(&self, id: &InventoryId) -> String {
+        self.key(&format!("inventory:{id}"))
+    }
+
+    /// Bucket -> the items that were sold from, packed (hash).
+    pub fn items(&self, id: &InventoryId) -> String {
+        self.key(&format!("items:{id}"))
+    }
+
+    /// Customer -> how many units they have of an inventory (hash).
+    pub fn buyers(&self, id: &InventoryId) -> String {
+        self.key(&format!("buyers:{id}"))
+    }
+
+    /// The id of a purchase or a reservation -> what there is of it, packed (hash).
+    pub fn orders(&self, id: &InventoryId) -> String {
+        self.key(&format!("orders:{id}"))
+    }
+
+    /// `<inventory> TAB <id>` of open reservations by when they may end (sorted set).
+    pub fn reservations(&self) -> String {
+        self.key("reservations")
+    }
+
+    /// Bucket -> the items that an inventory began with, packed (hash); never changed once it is loaded.
+    pub fn stock(&self, id: &InventoryId) -> String {
+        self.key(&format!("stock:{id}"))
+    }
+
     /// The key of whichever resource it is.
     pub fn resource(&self, resource: Resource<'_>) -> String {
         match resource {
             Resource::Campaign(id) => self.campaign(id),
             Resource::Account(id) => self.account(id),
+            Resource::Inventory(id) => self.inventory(id),
         }
     }
 
@@ -166,7 +199,7 @@ impl Keys {
         self.key("payouts")
     }
 
-    /// `campaign:<id>` and `account:<id>`, never shrunk (sorted set, all scores 0).
+    /// `campaign:<id>`, `account:<id>` and `inventory:<id>`, never shrunk (sorted set, all scores 0).
     pub fn resources(&self) -> String {
         self.key("resources")
     }

@@ -16,6 +16,11 @@ mod campaign_close;
 mod campaign_create;
 mod campaign_set_limit;
 mod deposit;
+mod inventory_close;
+mod inventory_create;
+mod inventory_load;
+mod inventory_restock;
+mod inventory_set_quantity;
 mod payout;
 mod payout_begin;
 mod payout_not_sent;
@@ -23,9 +28,11 @@ mod payout_post;
 mod payout_refuse;
 mod payout_review;
 mod payout_void;
+mod purchase;
 mod redeem;
 mod shape;
 mod value;
+mod window;
 mod withdraw;
 
 pub use account_close::AccountClose;
@@ -34,6 +41,11 @@ pub use campaign_close::CampaignClose;
 pub use campaign_create::CampaignCreate;
 pub use campaign_set_limit::CampaignSetLimit;
 pub use deposit::Deposit;
+pub use inventory_close::InventoryClose;
+pub use inventory_create::InventoryCreate;
+pub use inventory_load::InventoryLoad;
+pub use inventory_restock::InventoryRestock;
+pub use inventory_set_quantity::InventorySetQuantity;
 pub use payout::Payout;
 pub use payout_begin::PayoutBegin;
 pub use payout_not_sent::PayoutNotSent;
@@ -41,10 +53,10 @@ pub use payout_post::PayoutPost;
 pub use payout_refuse::PayoutRefuse;
 pub use payout_review::PayoutReview;
 pub use payout_void::PayoutVoid;
+pub use purchase::Purchase;
 pub use redeem::Redeem;
 pub use shape::{Each, Field, Spec};
 use shape::{Literals, Shape};
-pub(crate) use value::json_text;
 pub use value::{Argument, Json, Value};
 pub use withdraw::Withdraw;
 
@@ -56,6 +68,7 @@ macro_rules! every_kind {
                 Redeem "redeem" Stream,
                 Withdraw "withdraw" Stream,
                 Payout "payout" Stream,
+                Purchase "purchase" Stream,
             }
             operations {
                 Deposit "deposit" File,
@@ -64,6 +77,11 @@ macro_rules! every_kind {
                 CampaignCreate "campaign_create" File,
                 CampaignClose "campaign_close" Command,
                 CampaignSetLimit "campaign_set_limit" Command,
+                InventoryCreate "inventory_create" File,
+                InventoryLoad "inventory_load" Command,
+                InventoryRestock "inventory_restock" Command,
+                InventorySetQuantity "inventory_set_quantity" Command,
+                InventoryClose "inventory_close" Command,
             }
             payout_events {
                 PayoutBegin "payout_begin" Journal,
@@ -102,6 +120,9 @@ pub trait Fields: fmt::Debug + Send + Sync {
 
     /// Calls `each` with every field and its text, in order; `None` for one that is absent.
     fn each_field<'a>(&'a self, each: Each<'_, 'a>);
+
+    /// How many items of an inventory a script looks at for it.
+    fn weight(&self) -> usize;
 
     /// What no single field can say, such as that a window is not empty.
     ///
@@ -228,6 +249,10 @@ macro_rules! types {
                 Shape::each_field(self, each);
             }
 
+            fn weight(&self) -> usize {
+                Shape::weight(self)
+            }
+
             fn check(&self) -> Result<(), InputError> {
                 Shape::check(self)
             }
@@ -257,6 +282,10 @@ macro_rules! types {
 
             fn each_field<'a>(&'a self, each: Each<'_, 'a>) {
                 match self { $(Self::$variant(request) => Fields::each_field(request, each),)* }
+            }
+
+            fn weight(&self) -> usize {
+                match self { $(Self::$variant(request) => Fields::weight(request),)* }
             }
 
             fn check(&self) -> Result<(), InputError> {
@@ -414,12 +443,13 @@ mod tests {
 
     fn example(field: &str) -> &'static str {
         match field {
-            "quantity" | "amount" | "balance" | "limit" | "per_customer" | "expected" | "attempt"
-            | "fence" => "7",
+            "quantity" | "items" | "units" | "amount" | "balance" | "limit" | "per_customer" | "expected"
+            | "attempt" | "fence" => "7",
             "opens_at" => "1000",
             "closes_at" => "2000",
             "currency" => "EUR",
-            "codes" => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "codes" | "stock" => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "lines" => "{7 x1}",
             _ => "x1",
         }
     }

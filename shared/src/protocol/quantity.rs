@@ -1,4 +1,4 @@
-//! How many coupons. Must not talk to Redis.
+//! How many coupons, or units of an item. Must not talk to Redis.
 
 use crate::protocol::amount::NUMBER_MAX;
 use crate::protocol::code::Code;
@@ -11,6 +11,9 @@ macro_rules! number_type {
         pub struct $type(u64);
 
         impl $type {
+            /// What is allowed, for a message.
+            pub const RULE: &str = $rule;
+
             /// Takes a number in range.
             pub fn new(number: u64) -> Option<Self> {
                 ($least..=NUMBER_MAX).contains(&number).then_some(Self(number))
@@ -23,7 +26,7 @@ macro_rules! number_type {
             pub fn parse(field: &str, text: &str) -> Result<Self, InputError> {
                 let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
                 let number = if plain { text.parse().ok().and_then(Self::new) } else { None };
-                number.ok_or_else(|| InputError::new($code, field, text, $rule))
+                number.ok_or_else(|| InputError::new($code, field, text, Self::RULE))
             }
 
             /// The number.
@@ -35,11 +38,11 @@ macro_rules! number_type {
 }
 
 number_type!(
-    /// How many coupons: 1 to 2^53 - 1.
+    /// How many coupons or units: 1 to 2^53 - 1.
     Quantity, 1, Code::QuantityOutOfRange, "a whole number from 1 to 9007199254740991"
 );
 number_type!(
-    /// How many coupons at most: 0 to 2^53 - 1.
+    /// How many coupons or units at most: 0 to 2^53 - 1.
     Limit, 0, Code::LimitOutOfRange, "a whole number from 0 to 9007199254740991"
 );
 

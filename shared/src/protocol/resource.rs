@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::protocol::ids::{AccountId, CampaignId};
+use crate::protocol::ids::{AccountId, CampaignId, InventoryId};
 
 /// What a request spends from or acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,6 +10,7 @@ use crate::protocol::ids::{AccountId, CampaignId};
 pub enum Resource<'a> {
     Campaign(&'a CampaignId),
     Account(&'a AccountId),
+    Inventory(&'a InventoryId),
 }
 
 impl<'a> Resource<'a> {
@@ -18,6 +19,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Campaign(id) => id.as_str(),
             Self::Account(id) => id.as_str(),
+            Self::Inventory(id) => id.as_str(),
         }
     }
 }
@@ -34,11 +36,18 @@ impl<'a> From<&'a AccountId> for Resource<'a> {
     }
 }
 
+impl<'a> From<&'a InventoryId> for Resource<'a> {
+    fn from(id: &'a InventoryId) -> Self {
+        Self::Inventory(id)
+    }
+}
+
 impl fmt::Display for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Campaign(id) => write!(f, "campaign:{id}"),
             Self::Account(id) => write!(f, "account:{id}"),
+            Self::Inventory(id) => write!(f, "inventory:{id}"),
         }
     }
 }

@@ -182,18 +182,18 @@ impl Listed for AccountState {
 }
 
 /// A number as `settle` reads one: plain digits, at most 2^53 - 1.
-fn number(text: Option<&str>) -> Option<u64> {
+pub(super) fn number(text: Option<&str>) -> Option<u64> {
     let text = text?;
     let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if plain { text.parse().ok().filter(|number| *number <= NUMBER_MAX) } else { None }
 }
 
-fn instant(text: &str) -> Option<Instant> {
+pub(super) fn instant(text: &str) -> Option<Instant> {
     Instant::from_ms(number(Some(text))?)
 }
 
 /// A field that is '' where there is no bound; it must be there all the same.
-fn optional<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+pub(super) fn optional<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
     match text? {
         "" => Some(None),
         text => read(text).map(Some),

@@ -352,6 +352,7 @@ mod tests {
             let number: usize = rest.split(':').next().unwrap().parse().unwrap();
             let is_frame = line.starts_with("-- file: ")
                 || line.starts_with("local function rare_kinds()")
+                || line.starts_with("local function inventory_kinds()")
                 || line == "end";
             let there = file.text.lines().nth(number - 1);
             assert!(there == Some(line) || is_frame, "{located}: {line:?}, and there {there:?}");

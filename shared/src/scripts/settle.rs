@@ -34,6 +34,17 @@ macro_rules! rare_kinds {
 
 const RARE_KINDS: &[File] = every_kind!(rare_kinds);
 
+/// What a sale needs, and no payout: they stand before the others.
+const INVENTORY_KINDS: &[File] = &[
+    file!("settle/inventory.lua"),
+    file!("settle/purchase.lua"),
+    file!("settle/inventory_create.lua"),
+    file!("settle/inventory_load.lua"),
+    file!("settle/inventory_restock.lua"),
+    file!("settle/inventory_set_quantity.lua"),
+    file!("settle/inventory_close.lua"),
+];
+
 script!(
     SETTLE,
     "settle",
@@ -48,6 +59,7 @@ script!(
         Part::File(file!("settle/kinds.lua")),
         Part::File(file!("settle/redeem.lua")),
         Part::File(file!("settle/withdraw.lua")),
+        Part::Function("inventory_kinds()", INVENTORY_KINDS),
         Part::Function("rare_kinds()", RARE_KINDS),
         Part::File(file!("settle/row.lua")),
         Part::File(file!("settle/decide.lua")),

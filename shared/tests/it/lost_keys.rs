@@ -48,6 +48,8 @@ async fn furnished(s: &mut Space) -> CodesName {
         destination: "iban".parse().unwrap(),
     };
     assert_eq!(s.settle_as(&id("payout"), &payout).await.code(), Some(Code::Held));
+    crate::inventory::open_sale(s, "i", None, &[("pen", 2)]).await;
+    assert_eq!(s.make(crate::inventory::purchase("i", "u", "pen")).await, Code::Purchased);
     let entries =
         s.deliver("w", &[fresh(withdraw("a", 1)), fresh(withdraw("a", 1)), fresh(withdraw("a", 1))]).await;
     let later = tollgate::instant::Instant::from_ms(s.now_ms().await + 3_600_000).unwrap();
@@ -91,6 +93,11 @@ async fn whatever_key_is_deleted_is_seen_as_the_table_says() {
                 "holders:<id>" => k.holders(&"c".parse().unwrap()),
                 "codes:<name>" => k.codes(&codes),
                 "hold:<id>" => k.hold(&id("payout")),
+                "inventory:<id>" => k.inventory(&"i".parse().unwrap()),
+                "items:<id>" => k.items(&"i".parse().unwrap()),
+                "stock:<id>" => k.stock(&"i".parse().unwrap()),
+                "buyers:<id>" => k.buyers(&"i".parse().unwrap()),
+                "orders:<id>" => k.orders(&"i".parse().unwrap()),
                 "receipts:<hour>" => k.receipts(JobId::fresh().bucket()),
                 "receipts:kept" => k.receipts(Bucket::Kept),
                 plain => k.head().replace("head", plain),
@@ -101,6 +108,10 @@ async fn whatever_key_is_deleted_is_seen_as_the_table_says() {
             if name == "repair" {
                 // It is there only while a repair runs.
                 s.number(&["HSET", &key, "u", "1"]).await;
+            }
+            if name == "reservations" {
+                // Nothing is in it yet.
+                s.number(&["ZADD", &key, "1", "i\tr"]).await;
             }
             assert_eq!(s.number(&["DEL", &key]).await, 1, "{name} was there");
             let expected: BTreeSet<&str> = WORDS.into_iter().filter(|word| stats.contains(word)).collect();

@@ -16,6 +16,7 @@ mod damage;
 mod embedded;
 mod examples;
 mod init;
+mod inventory;
 mod link;
 mod lock;
 mod lost_keys;

@@ -137,7 +137,7 @@ impl Model {
                     }
                 }
             }
-            Request::Job(JobRequest::Payout(_)) => panic!("not in this model"),
+            other => panic!("not in this model: {other:?}"),
         }
     }
 }

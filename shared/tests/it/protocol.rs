@@ -100,6 +100,9 @@ fn every_field_of_a_queueable_kind_is_in_the_table() {
         Kind::Redeem => Some(r#"{"kind":"redeem","id":"j","campaign":"c","customer":"x"}"#),
         // A payout is sent as a withdrawal: the kind with all of its fields.
         Kind::Payout => Some(r#"{"kind":"withdraw","id":"j","account":"a","amount":1,"destination":"d"}"#),
+        Kind::Purchase => {
+            Some(r#"{"kind":"purchase","id":"j","inventory":"s","customer":"x","lines":[{"item":"i"}]}"#)
+        }
         _ => None,
     };
     for kind in Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Withdraw) {
@@ -123,6 +126,7 @@ fn limits_and_ids() {
     assert!(PAGE.contains(&format!("at most {ENVELOPE_BYTES_MAX} bytes")));
     assert!(PAGE.contains(&format!("1 to {ID_BYTES_MAX} bytes of UTF-8")));
     assert_eq!(PAGE.matches(&format!("from 1 to {NUMBER_MAX}")).count(), 2);
+    assert!(PAGE.contains(&format!("a list of 1 to {} objects", tollgate::lines::LINES_MAX)));
     let examples = &table("an id")[0];
     assert!(matches!(JobId::parse(examples[1]).unwrap().bucket(), Bucket::Hour(_)));
     assert_eq!(JobId::parse(examples[2]).unwrap().bucket(), Bucket::Kept);
@@ -156,6 +160,11 @@ fn every_code_that_a_queued_job_can_end_with_has_its_class() {
                 | Code::CampaignCreated
                 | Code::CampaignClosedNow
                 | Code::LimitSet
+                | Code::InventoryCreated
+                | Code::InventoryLoaded
+                | Code::Restocked
+                | Code::QuantitySet
+                | Code::InventoryClosedNow
         );
         let class = code.class_of_decision();
         assert_eq!(applied.contains(&code.name()), class == Class::Applied && !of_operation, "{code}");

@@ -17,7 +17,7 @@ use tollgate::scripts::queue::{Apply, Repair};
 use tollgate::scripts::settle::Answer;
 use tollgate::scripts::{
     beat, dead, hand_back, init, integrity, lookup, promote, queue, ready, reap, receipts_drop,
-    receipts_lower, recover, repair, stats, survey, trim,
+    receipts_lower, recover, repair, stats, stock_load, survey, trim,
 };
 use tollgate::tag::Tag;
 
@@ -291,6 +291,16 @@ twice! {
             let writes = [repair::Write::Add { key, score: 0, member }];
             let at = repair::At { seq, hash: &head["hash"] };
             repair::write(&mut s.link, &s.keys, at, None, "a note", &writes).await.unwrap()
+        }).await;
+    };
+    stock_load "taken: a bucket that is there is not counted again." => async |s: &mut Space| {
+        s.make(tollgate::kinds::InventoryCreate::new("shop".parse().unwrap()).into()).await;
+        let list = crate::inventory::stock(&[("pen", 3)]);
+        let buckets = [(0, "\npen\t3\t0\n".to_owned())];
+        let so = stock_load::Taken::So { items: 1, units: 3 };
+        again(s, (so.clone(), so), async |s| {
+            let (keys, id) = (s.keys.clone(), "shop".parse().unwrap());
+            stock_load::stock_load(&mut s.link, &keys, &id, (list.name(), 1), &buckets).await.unwrap()
         }).await;
     };
     repair_parked "intact for what the first call put right." => async |s: &mut Space| {

@@ -14,6 +14,7 @@ use crate::space::*;
 
 mod damaged;
 mod precedence;
+mod precedence_of_sales;
 
 const MAX: u64 = tollgate::amount::NUMBER_MAX;
 

@@ -14,6 +14,7 @@ mod delayed;
 mod jobs;
 mod links;
 mod operate;
+mod orders;
 mod partitions;
 mod payouts;
 mod queues;

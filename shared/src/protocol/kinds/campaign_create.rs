@@ -1,10 +1,9 @@
 //! A campaign, from nothing.
 
 use super::shape::kind;
-use crate::protocol::code::Code;
+use super::window::check_window;
 use crate::protocol::codes_name::CodesName;
 use crate::protocol::ids::CampaignId;
-use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
 use crate::protocol::quantity::{Limit, Quantity};
 
@@ -25,15 +24,7 @@ kind! {
         codes: Option<CodesName>,
     }
     after "issued"
-    check |request| match (request.opens_at, request.closes_at) {
-        (Some(opens), Some(closes)) if closes <= opens => Err(InputError::new(
-            Code::WindowEmpty,
-            "closes_at",
-            &closes.to_string(),
-            &format!("after opens_at, {opens}"),
-        )),
-        _ => Ok(()),
-    }
+    check |request| check_window(request.opens_at, request.closes_at)
 }
 
 impl CampaignCreate {

@@ -48,6 +48,8 @@ pub(crate) trait Shape: fmt::Debug + Sized {
 
     fn check(&self) -> Result<(), InputError>;
 
+    fn weight(&self) -> usize;
+
     /// Reads a JSON object, and checks what it says.
     fn from_json(literal: Literals<'_>) -> Result<Self, InputError>;
 
@@ -109,6 +111,11 @@ macro_rules! kind {
                     check(self)?;
                 )?
                 Ok(())
+            }
+
+            fn weight(&self) -> usize {
+                use $crate::protocol::kinds::value::Value;
+                self.$first.weight() $(+ self.$field.weight())*
             }
 
             fn from_json(literal: $crate::protocol::kinds::shape::Literals<'_>) -> Result<Self, $crate::protocol::input::InputError> {

@@ -6,11 +6,14 @@ use std::borrow::Cow;
 use crate::protocol::amount::{Amount, Currency};
 use crate::protocol::code::Code;
 use crate::protocol::codes_name::CodesName;
-use crate::protocol::ids::{AccountId, CampaignId, CustomerId, Destination};
+use crate::protocol::ids::{AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId};
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
+use crate::protocol::json_text::json_text;
 use crate::protocol::keys::Keys;
+use crate::protocol::lines::Lines;
 use crate::protocol::quantity::{Limit, Quantity};
+use crate::protocol::stock_name::StockName;
 
 /// How JSON has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub enum Json {
     Text,
     /// A number, with the value's text.
     Number,
+    /// A list of items and quantities; the text is that of [`Lines`].
+    Lines,
     /// A string with a time by RFC 3339; the text is in milliseconds since the Unix epoch.
     Time,
     /// Not at all: a command alone gives it.
@@ -42,6 +47,8 @@ pub trait Value: Sized {
     const ARGUMENT: Argument = Argument::Text;
     /// Whether it may be absent.
     const IS_OPTIONAL: bool = false;
+    /// The [weight](Value::weight) of one that is absent.
+    const WEIGHT_ABSENT: usize = 0;
 
     /// Its text; `None` if it is absent.
     fn text(&self) -> Option<Cow<'_, str>>;
@@ -55,6 +62,11 @@ pub trait Value: Sized {
     /// The field, the literal, and what is allowed.
     fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
         Err(InputError::new(Code::UnknownField, field, literal, "left out: a command gives it"))
+    }
+
+    /// How many items a script looks at for it.
+    fn weight(&self) -> usize {
+        0
     }
 
     /// What it is where JSON leaves it out; `None` if it must be given.
@@ -80,21 +92,12 @@ impl<T: Value> Value for Option<T> {
         T::from_json(field, literal).map(Some)
     }
 
+    fn weight(&self) -> usize {
+        self.as_ref().map_or(T::WEIGHT_ABSENT, T::weight)
+    }
+
     fn absent() -> Option<Self> {
         Some(None)
-    }
-}
-
-/// Reads a JSON string.
-///
-/// # Errors
-/// [`Code::WrongType`] for any other literal.
-pub(crate) fn json_text<'a>(field: &str, literal: &'a str) -> Result<Cow<'a, str>, InputError> {
-    let wrong = || InputError::new(Code::WrongType, field, literal, "a JSON string");
-    match literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        None => Err(wrong()),
-        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
-        Some(_) => serde_json::from_str::<String>(literal).map(Cow::Owned).map_err(|_| wrong()),
     }
 }
 
@@ -117,7 +120,7 @@ macro_rules! texts {
         }
     )*};
 }
-texts!(CampaignId AccountId CustomerId Destination);
+texts!(CampaignId AccountId InventoryId ItemId CustomerId Destination);
 
 macro_rules! numbers {
     ($($type:ident $new:ident $get:ident $parse:ident)*) => {$(
@@ -172,16 +175,46 @@ impl Value for Instant {
     }
 }
 
-impl Value for CodesName {
-    const JSON: Json = Json::Never;
-    const ARGUMENT: Argument = Argument::Key(Keys::codes_named);
+macro_rules! content_names {
+    ($($type:ident $argument:expr;)*) => {$(
+        impl Value for $type {
+            const JSON: Json = Json::Never;
+            const ARGUMENT: Argument = $argument;
+
+            fn text(&self) -> Option<Cow<'_, str>> {
+                Some(self.as_str().into())
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                Self::parse(text)
+            }
+        }
+    )*};
+}
+content_names! {
+    CodesName Argument::Key(Keys::codes_named);
+    StockName Argument::Text;
+}
+
+impl Value for Lines {
+    const JSON: Json = Json::Lines;
+    /// All lines of an order: what most orders have at most.
+    const WEIGHT_ABSENT: usize = 8;
 
     fn text(&self) -> Option<Cow<'_, str>> {
         Some(self.as_str().into())
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        Self::parse(text)
+        Self::from_text(text)
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        Self::from_json(field, literal)
+    }
+
+    fn weight(&self) -> usize {
+        self.count()
     }
 }
 

@@ -4,9 +4,11 @@
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
 
 use super::line::Line;
 use crate::protocol::kinds::{Fields, Json};
+use crate::protocol::lines::Lines;
 use crate::protocol::partition::Partition;
 
 /// One decided job: what every line has, the fields of its kind under their own names (a time as `<name>_ms`), and what the
@@ -43,6 +45,10 @@ impl Serialize for ExportLine<'_> {
             let (Some(text), Ok(())) = (text, &written) else { return };
             written = match (field.json, text.parse::<u64>()) {
                 (Json::Number, Ok(number)) => map.serialize_entry(field.name, &number),
+                (Json::Lines, _) => match RawValue::from_string(Lines::json_of(&text)) {
+                    Ok(lines) => map.serialize_entry(field.name, &lines),
+                    Err(_) => map.serialize_entry(field.name, &text),
+                },
                 (Json::Time, Ok(number)) => map.serialize_entry(&format!("{}_ms", field.name), &number),
                 _ => map.serialize_entry(field.name, &text),
             };
@@ -71,6 +77,10 @@ mod tests {
             (
                 "w1\twithdraw\taccount_not_found\ta1\t1250\tUSD\t",
                 r#"{"partition":0,"seq":9,"at_ms":17,"id":"w1","kind":"withdraw","class":"refused","code":"account_not_found","account":"a1","amount":1250,"currency":"USD"}"#,
+            ),
+            (
+                "p1\tpurchase\tpurchased\tshop\tc42\t{2 a \"b\"}{1 c}\t3\t7",
+                r#"{"partition":0,"seq":9,"at_ms":17,"id":"p1","kind":"purchase","class":"applied","code":"purchased","inventory":"shop","customer":"c42","lines":[{"item":"a \"b\"","quantity":2},{"item":"c","quantity":1}],"held":3,"available":7}"#,
             ),
             (
                 "create/account/a1\taccount_open\taccount_opened\ta1\t5\tUSD\t5",

@@ -27,7 +27,8 @@ pub(crate) enum Part {
     /// A file as it is.
     File(File),
     /// Files that few calls need, as the body of one function of this name and these parameters: what it costs a call to
-    /// make their functions and tables is paid by those that call it. Those that stand as they are are left out.
+    /// make their functions and tables is paid by those that call it. Those that stand as they are, or in a function
+    /// before this one, are left out.
     Function(&'static str, &'static [File]),
 }
 
@@ -38,9 +39,18 @@ impl Part {
             Self::File(file) => (std::slice::from_ref(file), true),
             Self::Function(_, files) => (*files, false),
         };
-        let stands =
-            |file: &File| beside.iter().any(|part| matches!(part, Self::File(own) if own.name == file.name));
-        files.iter().filter(move |file| is_file || !stands(file))
+        let before = beside.iter().take_while(move |part| !std::ptr::eq(*part, self));
+        let elsewhere: Vec<&str> = beside
+            .iter()
+            .filter(|part| matches!(part, Self::File(_)))
+            .chain(before)
+            .flat_map(|part| match part {
+                Self::File(own) => std::slice::from_ref(own),
+                Self::Function(_, own) => own,
+            })
+            .map(|file| file.name)
+            .collect();
+        files.iter().filter(move |file| is_file || !elsewhere.contains(&file.name))
     }
 }
 

@@ -42,6 +42,7 @@ struct Run {
 enum Type {
     Campaign,
     Account,
+    Inventory,
 }
 
 impl<'a> Assembly<'a> {
@@ -177,7 +178,8 @@ impl<'a> Assembly<'a> {
             .or_insert_with(|| push_key(call, names, keys.receipts(bucket), &hour.to_string()))
     }
 
-    /// The position of a resource's key; a campaign's holders come right after it.
+    /// The position of a resource's key; a campaign's holders come right after it, and after an inventory
+    /// its items, stock, buyers and orders, and the reservations.
     fn resource(&mut self, resource: Resource<'a>) -> usize {
         let (call, names, keys) = (&mut self.call, &mut self.names, self.keys);
         match resource {
@@ -189,6 +191,21 @@ impl<'a> Assembly<'a> {
                 *self.resources.entry((Type::Campaign, id.as_str())).or_insert_with(|| {
                     let position = push_key(call, names, keys.campaign(id), id.as_str());
                     push_key(call, names, keys.holders(id), "");
+                    position
+                })
+            }
+            Resource::Inventory(id) => {
+                *self.resources.entry((Type::Inventory, id.as_str())).or_insert_with(|| {
+                    let position = push_key(call, names, keys.inventory(id), id.as_str());
+                    for key in [
+                        keys.items(id),
+                        keys.stock(id),
+                        keys.buyers(id),
+                        keys.orders(id),
+                        keys.reservations(),
+                    ] {
+                        push_key(call, names, key, "");
+                    }
                     position
                 })
             }

@@ -7,11 +7,11 @@ use tollgate::code::{Class, Code, Stored};
 use tollgate::codes_name::CodesName;
 use tollgate::kinds::{CampaignCreate, Kind, Request};
 
-use super::decides;
+use super::{decides, precedence_of_sales};
 use crate::space::*;
 
 /// A request, asked again and again in a namespace of its own.
-struct Ladder {
+pub(super) struct Ladder {
     /// What is made before.
     given: Vec<Request>,
     request: Request,
@@ -19,10 +19,10 @@ struct Ladder {
 }
 
 /// A command that repairs (or first damages) a key, named without its tag, and the code that is told then. `''` is an
-/// empty word; PAST and FUTURE are times, CODES is the name of a list of codes.
-type Rung = (&'static str, Code);
+/// empty word; PAST and FUTURE are times, CODES is the name of a list of codes, PENS of a list of items.
+pub(super) type Rung = (&'static str, Code);
 
-fn ladder<const N: usize>(given: [Request; N], request: Request, rungs: &[Rung]) -> Ladder {
+pub(super) fn ladder<const N: usize>(given: [Request; N], request: Request, rungs: &[Rung]) -> Ladder {
     Ladder { given: given.into(), request, rungs: rungs.to_vec() }
 }
 
@@ -173,6 +173,7 @@ fn ladders(kind: Kind) -> Vec<Ladder> {
         | Kind::PayoutReview
         | Kind::PayoutNotSent
         | Kind::PayoutVoid => Vec::new(),
+        other => precedence_of_sales::ladders(other).unwrap_or_default(),
     }
 }
 
@@ -209,6 +210,7 @@ async fn mend(space: &mut Space, repair: &str) {
         "PAST" => (now - 1_000).to_string(),
         "FUTURE" => (now + 3_600_000).to_string(),
         "CODES" => codes_name(),
+        "PENS" => precedence_of_sales::name_of_pens(),
         word => word.to_owned(),
     });
     let words: Vec<String> = words.collect();
@@ -229,12 +231,18 @@ climbs! {
     a_redemption Redeem
     a_withdrawal Withdraw
     a_payout Payout
+    a_purchase Purchase
     a_deposit Deposit
     an_account_that_is_opened AccountOpen
     an_account_that_is_closed AccountClose
     a_campaign_that_is_created CampaignCreate
     a_campaign_that_is_closed CampaignClose
     a_new_limit CampaignSetLimit
+    an_inventory_that_is_created InventoryCreate
+    an_inventory_that_is_loaded InventoryLoad
+    more_of_an_item InventoryRestock
+    a_new_quantity InventorySetQuantity
+    an_inventory_that_is_closed InventoryClose
 }
 
 /// Codes that other tests see, since no request by itself can bring them about.

@@ -70,6 +70,8 @@ impl Movements {
                     *moved.campaigns.entry(id.to_owned()).or_default() += 1;
                 }
             }
+            // The view has no table of inventories; `inventory ls` has.
+            Resource::Inventory(_) => {}
             Resource::Account(account) => {
                 let id = account.as_str();
                 if moved.accounts.len() < RESOURCES_MAX || moved.accounts.contains_key(id) {

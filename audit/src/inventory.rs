@@ -1,0 +1,225 @@
+//! The model of an inventory: its items as the journal makes them, and in sum who bought and what was ordered.
+//!
+//! Pure. Memory is that of the items. Of buyers and orders there is a sum over what each of their fields must hold, as for
+//! the holders of a campaign (see [`holders`](super::holders)).
+
+use tollgate::code::Code;
+use tollgate::lines::Lines;
+use tollgate::stock_name::StockName;
+
+use crate::weight::Weight;
+
+/// The fields of an inventory's key, in the order of [`Inventory::fields`].
+pub(super) const INVENTORY_FIELDS: [&str; 14] = [
+    "available",
+    "reserved",
+    "sold",
+    "per_customer",
+    "opens_at_ms",
+    "closes_at_ms",
+    "status",
+    "stock",
+    "items",
+    "buckets",
+    "copied",
+    "buyers",
+    "orders",
+    "seq",
+];
+
+/// An inventory after the lines so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Inventory {
+    pub(super) available: u64,
+    pub(super) reserved: u64,
+    pub(super) sold: u64,
+    pub(super) per_customer: Option<u64>,
+    pub(super) opens_at_ms: Option<u64>,
+    pub(super) closes_at_ms: Option<u64>,
+    pub(super) closed: bool,
+    /// The list that it was loaded with.
+    pub(super) stock: Option<StockName>,
+    pub(super) items_count: u64,
+    /// `None` before it is loaded, and where its list cannot be read: then nothing can be said of its items.
+    pub(super) items: Option<Items>,
+    /// How many customers have something of it, and orders lie under it.
+    pub(super) buyers: u64,
+    pub(super) orders: u64,
+    /// What its keys of buyers and of orders must add up to.
+    pub(super) buyers_sum: u128,
+    pub(super) orders_sum: u128,
+    /// Of its last change.
+    pub(super) seq: u64,
+    /// Its creation is not in the journal: nothing more can be said of it.
+    pub(super) unknown: bool,
+}
+
+/// What a line left a customer with, and with what before.
+pub(super) struct Count<'a> {
+    pub(super) customer: &'a str,
+    pub(super) before: u64,
+    pub(super) after: u64,
+}
+
+impl Inventory {
+    /// What its key must hold, in the order of [`INVENTORY_FIELDS`].
+    pub(super) fn fields(&self) -> [String; 14] {
+        let digits = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let status = match (self.closed, &self.stock) {
+            (true, _) => "closed",
+            (false, None) => "loading",
+            (false, Some(_)) => "open",
+        };
+        let (buckets, copied) =
+            self.items.as_ref().map_or((0, 0), |items| (items.buckets.len(), items.copied()));
+        [
+            self.available.to_string(),
+            self.reserved.to_string(),
+            self.sold.to_string(),
+            digits(self.per_customer),
+            digits(self.opens_at_ms),
+            digits(self.closes_at_ms),
+            status.to_owned(),
+            self.stock.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+            self.items_count.to_string(),
+            buckets.to_string(),
+            copied.to_string(),
+            self.buyers.to_string(),
+            self.orders.to_string(),
+            self.seq.to_string(),
+        ]
+    }
+
+    /// Whether its items are known, if it has any.
+    pub(super) fn is_readable(&self) -> bool {
+        self.stock.is_none() || self.items.is_some()
+    }
+
+    /// Why it does not sell at this time.
+    pub(super) fn out_of_time(&self, at_ms: u64) -> Option<Code> {
+        if self.closed || self.closes_at_ms.is_some_and(|closes| at_ms >= closes) {
+            Some(Code::Ended)
+        } else if self.stock.is_none() || self.opens_at_ms.is_some_and(|opens| at_ms < opens) {
+            Some(Code::NotStarted)
+        } else {
+            None
+        }
+    }
+
+    /// Why a customer who has `had` units may not have these lines as well, in the order of the codes.
+    pub(super) fn refusal(&self, lines: &Lines, had: u64, at_ms: u64) -> Option<Code> {
+        let Some(items) = &self.items else { return self.out_of_time(at_ms) };
+        let found: Vec<_> =
+            lines.iter().map(|(item, quantity)| (items.get(item.as_str()), quantity)).collect();
+        if found.iter().any(|(item, _)| item.is_none()) {
+            return Some(Code::ItemNotFound);
+        }
+        let has_too_few = |(item, quantity): &(Option<&Item>, tollgate::quantity::Quantity)| {
+            item.is_none_or(|item| item.on_hand - item.reserved < quantity.get())
+        };
+        if let Some(code) = self.out_of_time(at_ms) {
+            Some(code)
+        } else if found.iter().any(has_too_few) {
+            Some(Code::SoldOut)
+        } else if self.per_customer.is_some_and(|most| had.saturating_add(lines.units()) > most) {
+            Some(Code::CustomerLimitReached)
+        } else {
+            None
+        }
+    }
+
+    /// Takes over what a customer has after a line.
+    pub(super) fn count(&mut self, count: &Count<'_>, weight: Weight<'_>) {
+        let Count { customer, before, after } = *count;
+        self.buyers = (self.buyers + u64::from(before == 0 && after > 0))
+            .saturating_sub(u64::from(before > 0 && after == 0));
+        self.buyers_sum =
+            self.buyers_sum.wrapping_add(weight(customer, after)).wrapping_sub(weight(customer, before));
+    }
+
+    /// Takes over a new order.
+    pub(super) fn order(&mut self, id: &str, row: &str, weight: Weight<'_>) {
+        self.orders += 1;
+        self.orders_sum = self.orders_sum.wrapping_add(weight_of_field(id, row, weight));
+    }
+}
+
+/// What a field of a hash adds to a sum. Names hold no control characters, so no two pairs are one text.
+pub(super) fn weight_of_field(name: &str, text: &str, weight: Weight<'_>) -> u128 {
+    weight(&format!("{name}\n{text}"), 1)
+}
+
+/// An item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) name: Box<str>,
+    pub(super) on_hand: u64,
+    pub(super) reserved: u64,
+}
+
+/// The items of an inventory, in the buckets in which its keys have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Items {
+    buckets: Vec<Bucket>,
+    /// What its key of items must add up to.
+    pub(super) sum: u128,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Bucket {
+    items: Vec<Item>,
+    /// It lies in the key of items, not only in the list that was uploaded.
+    is_copied: bool,
+}
+
+impl Items {
+    /// Of these buckets, none of them changed yet.
+    pub(super) fn new(buckets: Vec<Vec<Item>>) -> Self {
+        let buckets = buckets.into_iter().map(|items| Bucket { items, is_copied: false }).collect();
+        Self { buckets, sum: 0 }
+    }
+
+    /// Where an item lies, of so many buckets: its bytes are the digits of a number to the base 1,664,525, of which the
+    /// remainder by the largest prime of 32 bits counts.
+    pub(super) fn bucket_of(item: &str, buckets: usize) -> usize {
+        const PRIME: u128 = 4_294_967_291;
+        let mut number: u128 = 0;
+        for byte in item.bytes() {
+            number = (number * 1_664_525 + u128::from(byte)) % PRIME;
+        }
+        (number % buckets.max(1) as u128) as usize
+    }
+
+    fn copied(&self) -> u64 {
+        self.buckets.iter().filter(|bucket| bucket.is_copied).count() as u64
+    }
+
+    pub(super) fn get(&self, item: &str) -> Option<&Item> {
+        let bucket = self.buckets.get(Self::bucket_of(item, self.buckets.len()))?;
+        bucket.items.iter().find(|known| &*known.name == item)
+    }
+
+    /// Takes over a change of an item; none of one that is not there.
+    pub(super) fn change(&mut self, item: &str, weight: Weight<'_>, change: impl FnOnce(&mut Item)) {
+        let number = Self::bucket_of(item, self.buckets.len());
+        let Some(bucket) = self.buckets.get_mut(number) else { return };
+        if bucket.is_copied {
+            self.sum = self.sum.wrapping_sub(weight_of_field(&number.to_string(), &bucket.text(), weight));
+        }
+        if let Some(item) = bucket.items.iter_mut().find(|known| &*known.name == item) {
+            change(item);
+        }
+        bucket.is_copied = true;
+        self.sum = self.sum.wrapping_add(weight_of_field(&number.to_string(), &bucket.text(), weight));
+    }
+}
+
+impl Bucket {
+    fn text(&self) -> String {
+        let mut text = "\n".to_owned();
+        for Item { name, on_hand, reserved } in &self.items {
+            text.push_str(&format!("{name}\t{on_hand}\t{reserved}\n"));
+        }
+        text
+    }
+}

@@ -1,0 +1,88 @@
+//! What the kinds of an inventory have in common.
+
+use tollgate::code::Code;
+use tollgate::ids::{InventoryId, ItemId};
+use tollgate::journal::Line;
+use tollgate::lines::Lines;
+
+use super::rule::Decision;
+use crate::inventory::{Inventory, Item};
+use crate::model::Model;
+
+/// An order as the journal has it.
+pub(super) struct Order<'a> {
+    pub(super) inventory: &'a InventoryId,
+    pub(super) lines: &'a Lines,
+    /// The code of an order that gets what it asks for.
+    pub(super) granted: Code,
+}
+
+impl Order<'_> {
+    /// How many units the customer had before the line, by what it says of the time after. That this follows from the
+    /// lines before it is proved in sum; here only that nobody has more than is out.
+    pub(super) fn had(&self, line: &Line) -> u64 {
+        let has = line.after("held").unwrap_or_default();
+        if line.code == self.granted { has.saturating_sub(self.lines.units()) } else { has }
+    }
+
+    fn had_at_most(&self, line: &Line, inventory: &Inventory) -> u64 {
+        self.had(line).min(inventory.sold.saturating_add(inventory.reserved))
+    }
+
+    pub(super) fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
+        let Some(inventory) = model.known_inventory(self.inventory)? else {
+            return Some(Decision::new(Code::InventoryNotFound, None));
+        };
+        if !inventory.is_readable() {
+            return None;
+        }
+        let had = self.had_at_most(line, inventory);
+        Some(match inventory.refusal(self.lines, had, line.at_ms) {
+            Some(code) => Decision { code, after: vec![had, inventory.available] },
+            None => {
+                let units = self.lines.units();
+                Decision {
+                    code: self.granted,
+                    after: vec![had.saturating_add(units), inventory.available.saturating_sub(units)],
+                }
+            }
+        })
+    }
+
+    pub(super) fn cancelled(&self, model: &Model, line: &Line) -> Option<Decision> {
+        let inventory = model.known_inventory(self.inventory)?;
+        let after = inventory
+            .map_or(vec![], |inventory| vec![self.had_at_most(line, inventory), inventory.available]);
+        Some(Decision { code: Code::Cancelled, after })
+    }
+}
+
+/// What an operator's change of one item must have answered: `change` says what is available after it, or why not.
+pub(super) fn decide_change(
+    model: &Model,
+    (id, item): (&InventoryId, &ItemId),
+    granted: Code,
+    change: impl FnOnce(&Inventory, &Item) -> Result<u64, Code>,
+) -> Option<Decision> {
+    let Some(inventory) = model.known_inventory(id)? else {
+        return Some(Decision::new(Code::InventoryNotFound, None));
+    };
+    if !inventory.is_readable() {
+        return None;
+    }
+    let refused = |code| Some(Decision::new(code, Some(inventory.available)));
+    let Some(items) = &inventory.items else { return refused(Code::NotLoaded) };
+    let Some(item) = items.get(item.as_str()) else { return refused(Code::ItemNotFound) };
+    if inventory.closed {
+        return refused(Code::Ended);
+    }
+    match change(inventory, item) {
+        Ok(available) => Some(Decision::new(granted, Some(available))),
+        Err(code) => refused(code),
+    }
+}
+
+/// How many units there are of all items, sold ones included.
+pub(super) fn units(inventory: &Inventory) -> u64 {
+    inventory.available.saturating_add(inventory.reserved).saturating_add(inventory.sold)
+}

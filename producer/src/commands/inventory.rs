@@ -1,0 +1,212 @@
+//! `inventory create|load|show|items|ls|restock|set-quantity|close`.
+
+mod items;
+mod items_file;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tollgate::code::Code;
+use tollgate::ids::{InventoryId, ItemId, JobId};
+use tollgate::instant::Instant;
+use tollgate::inventory::InventoryState;
+use tollgate::kinds::{Fields, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity};
+use tollgate::quantity::{Limit, Quantity};
+use tollgate::resource::Resource;
+use tollgate::stock::Uploaded;
+
+use super::listing;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::repeat::ChangeId;
+use crate::resource_view::Shown;
+use crate::{arguments, operation};
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Create an inventory, which sells from when it is loaded; the same again is a replay
+    Create {
+        /// The inventory
+        id: InventoryId,
+        /// How many units one customer may have [default: no bound]
+        #[arg(long, value_name = "K", allow_hyphen_values = true, value_parser = arguments::quantity)]
+        per_customer: Option<Quantity>,
+        /// When it begins to sell (RFC 3339)
+        #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+        opens_at: Option<Instant>,
+        /// When it no longer sells (RFC 3339)
+        #[arg(long, value_name = "TIME", value_parser = arguments::time)]
+        closes_at: Option<Instant>,
+    },
+    /// Give an inventory its items, once: all of a file, or none; the same again goes on where it stopped
+    Load {
+        /// The inventory
+        id: InventoryId,
+        /// One item a line: {"item":"A-12","quantity":1}, or CSV under the header item,quantity
+        #[arg(long, value_name = "FILE")]
+        items_file: PathBuf,
+    },
+    /// Show one inventory
+    Show {
+        /// The inventory
+        id: InventoryId,
+    },
+    /// Show items of an inventory
+    Items {
+        /// The inventory
+        id: InventoryId,
+        /// Only these items
+        items: Vec<ItemId>,
+    },
+    /// List all inventories
+    Ls,
+    /// Add units of an item
+    Restock {
+        /// The inventory
+        id: InventoryId,
+        /// The item
+        item: ItemId,
+        /// How many more
+        #[arg(value_name = "N", allow_hyphen_values = true, value_parser = arguments::quantity)]
+        quantity: Quantity,
+        /// Makes it repeatable: the same key adds once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
+    },
+    /// Change how many units of an item are on hand
+    SetQuantity {
+        /// The inventory
+        id: InventoryId,
+        /// The item
+        item: ItemId,
+        /// How many are on hand, reserved ones included
+        #[arg(value_name = "N", allow_hyphen_values = true, value_parser = arguments::limit)]
+        quantity: Limit,
+        /// Only if so many are now
+        #[arg(long, value_name = "OLD", allow_hyphen_values = true, value_parser = arguments::limit)]
+        expect: Option<Limit>,
+        /// Makes it repeatable: the same key sets it once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
+    },
+    /// End an inventory's sales for good
+    Close {
+        /// The inventory
+        id: InventoryId,
+        /// Makes it repeatable: the same key closes once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
+    },
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let (change, request) = match args.verb {
+        Verb::Load { id, items_file } => return load(context, id, items_file).await,
+        Verb::Show { id } => {
+            return listing::show::<InventoryState>(context, Resource::Inventory(&id), &id).await;
+        }
+        Verb::Items { id, items } => return items::run(context, &id, &items).await,
+        Verb::Ls => return listing::ls::<InventoryState>(context).await,
+        Verb::Create { id: inventory, per_customer, opens_at, closes_at } => {
+            let change = ChangeId::of_name(JobId::create_inventory(&inventory));
+            let create = InventoryCreate { inventory, per_customer, opens_at, closes_at };
+            create.check()?;
+            (change, create.into())
+        }
+        Verb::Restock { id: inventory, item, quantity, key } => {
+            (ChangeId::given_or_fresh(key), InventoryRestock { inventory, item, quantity }.into())
+        }
+        Verb::SetQuantity { id: inventory, item, quantity, expect: expected, key } => (
+            ChangeId::given_or_fresh(key),
+            InventorySetQuantity { inventory, item, quantity, expected }.into(),
+        ),
+        Verb::Close { id: inventory, key } => {
+            (ChangeId::given_or_fresh(key), InventoryClose { inventory }.into())
+        }
+    };
+    operation::run(context, &context.open_or_init().await?, &change, &request).await
+}
+
+/// Items first: settle refuses to load a list that is not all there. A process that dies midway leaves part of a list that
+/// the same command completes; another file begins anew.
+async fn load(context: &Context, inventory: InventoryId, file: PathBuf) -> anyhow::Result<Exit> {
+    let stock = items_file::read(&file)?;
+    let change = ChangeId::of_name(JobId::load_inventory(&inventory));
+    let tollgate = context.open_or_init().await?;
+    let mut link = tollgate.server().link().await?;
+    let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(&inventory)));
+    let progress = Progress::of(Some(stock.count() as u64));
+    let mut there = 0;
+    let uploaded = stock.upload(&mut link, keys, &inventory, |items| {
+        progress.add(items.saturating_sub(there));
+        there = items;
+    });
+    let uploaded = uploaded.await;
+    progress.end();
+    // What is there already, or is not, settle says, under the id of this load.
+    match uploaded? {
+        Uploaded::Whole | Uploaded::NotLoading | Uploaded::NotFound => {}
+    }
+    drop(link);
+    operation::run(context, &tollgate, &change, &stock.request(inventory).into()).await
+}
+
+/// An inventory as `--json` shows it; what cannot be read is null.
+#[derive(Serialize)]
+pub(crate) struct InventoryView<'a> {
+    inventory: &'a str,
+    items: Option<u64>,
+    available: Option<u64>,
+    reserved: Option<u64>,
+    sold: Option<u64>,
+    buyers: Option<u64>,
+    orders: Option<u64>,
+    per_customer: Option<u64>,
+    opens_at: Option<String>,
+    closes_at: Option<String>,
+    status: &'a str,
+}
+
+impl Shown for InventoryState {
+    type View<'a> = InventoryView<'a>;
+    const NOT_FOUND: Code = Code::InventoryNotFound;
+
+    fn view<'a>(id: &'a str, state: Option<&'a Self>, status: &'a str) -> InventoryView<'a> {
+        InventoryView {
+            inventory: id,
+            items: state.map(|state| state.items),
+            available: state.map(|state| state.available),
+            reserved: state.map(|state| state.reserved),
+            sold: state.map(|state| state.sold),
+            buyers: state.map(|state| state.buyers),
+            orders: state.map(|state| state.orders),
+            per_customer: state.and_then(|state| state.per_customer).map(Quantity::get),
+            opens_at: state.and_then(|state| state.opens_at).map(|at| at.to_string()),
+            closes_at: state.and_then(|state| state.closes_at).map(|at| at.to_string()),
+            status,
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        self.status.name()
+    }
+
+    fn text(&self) -> String {
+        let Self { available, reserved, sold, items, .. } = self;
+        let mut text = format!("{available} available, {reserved} reserved, {sold} sold, of {items} items");
+        let mut add = |words: String| text.push_str(&words);
+        self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
+        self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
+        self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));
+        text
+    }
+}

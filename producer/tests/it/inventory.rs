@@ -1,0 +1,126 @@
+//! Inventories from the command line: a list of items is loaded whole or not at all, and what is sold is gone.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Cli, until};
+
+struct Lists {
+    dir: tempfile::TempDir,
+}
+
+impl Lists {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+fn load<'a>(inventory: &'a str, file: &'a str) -> [&'a str; 5] {
+    ["inventory", "load", inventory, "--items-file", file]
+}
+
+#[test]
+fn one_bad_line_at_the_end_loads_nothing_and_the_mended_file_everything() {
+    let (cli, lists) = (Cli::new(), Lists::new());
+    cli.run(&["inventory", "create", "hall"]).exits(0);
+    let seats: String = (0..50_000).map(|n| format!("{{\"item\":\"seat-{n}\",\"quantity\":1}}\n")).collect();
+    let bad = lists.file("bad", format!("{seats}{{\"item\":\"seat-50000\",\"quantity\":\"1\"}}\n"));
+    let refused = cli.run(&load("hall", &bad));
+    let told = refused.complains(2);
+    for word in ["line 50001", "quantity", "a whole number from 0"] {
+        assert!(told.contains(word), "{told}");
+    }
+    let stock = format!("{{{}.0}}:stock:hall", cli.namespace);
+    assert_eq!(cli.redis(&["EXISTS", &stock]).trim(), "0", "something was loaded");
+    let shown = |cli: &Cli| cli.run(&["--json", "inventory", "show", "hall"]).json();
+    assert_eq!(shown(&cli)["status"], json!("loading"));
+
+    let good = lists.file("good", format!("{seats}{{\"item\":\"seat-50000\",\"quantity\":1}}\n"));
+    cli.run(&load("hall", &good)).exits(0);
+    let again = cli.run(&load("hall", &good));
+    assert!(again.exits(0).contains("replayed"), "{again:?}");
+    let hall = shown(&cli);
+    assert_eq!(
+        (&hall["status"], &hall["items"], &hall["available"]),
+        (&json!("open"), &json!(50_001), &json!(50_001))
+    );
+    let other = cli.run(&load("hall", &lists.file("other", "item,quantity\nA-1,1\n")));
+    assert!(other.exits(1).contains("already_loaded"), "{other:?}");
+    assert!(cli.run(&load("nowhere", &good)).exits(1).contains("inventory_not_found"));
+    // As text, what is wrong and what is allowed; without a file at all, too.
+    assert!(cli.run(&load("hall", "/nonexistent")).complains(2).contains("--items-file"));
+    let items = cli.run(&["--json", "inventory", "items", "hall"]).json();
+    assert_eq!(items.as_array().unwrap().len(), 50_001);
+    cli.run(&["audit"]).exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sold_is_gone_and_everybody_is_told_why() {
+    let (cli, lists) = (Cli::new(), Lists::new());
+    let _worker = cli.worker(&[]);
+    cli.run(&["inventory", "create", "concert", "--per-customer", "3", "--opens-at", "2020-01-01T00:00:00Z"])
+        .exits(0);
+    let items = lists.file("items", "item,quantity\nA-12,1\nfloor,4\n");
+    cli.run(&load("concert", &items)).exits(0);
+    let buy = |customer: &str, id: &str, items: &[&str]| {
+        let mut args =
+            vec!["purchase", "--inventory", "concert", "--customer", customer, "--id", id, "--wait", "60s"];
+        items.iter().for_each(|item| args.extend(["--item", item]));
+        cli.run(&args)
+    };
+    assert!(buy("c1", "o1", &["A-12", "floor=2"]).exits(0).contains("purchased"));
+    assert!(buy("c1", "o1", &["floor", "A-12", "floor"]).exits(0).contains("replayed"));
+    let sold_out = buy("c2", "o2", &["A-12", "floor"]);
+    assert!(sold_out.exits(1).contains("sold_out"), "{sold_out:?}");
+    assert!(sold_out.stdout.contains("now 0 left of A-12, 1 asked"), "{sold_out:?}");
+    assert!(buy("c1", "o3", &["floor"]).exits(1).contains("customer_limit_reached"));
+    let unknown = buy("c2", "o4", &["floor", "A-13"]);
+    assert!(unknown.exits(1).contains("item_not_found"), "{unknown:?}");
+    assert!(unknown.stdout.contains("no item A-13"), "{unknown:?}");
+    assert!(cli.run(&["dead", "ls", "--inventory", "concert"]).exits(0).contains("o4"));
+    assert!(buy("c2", "o5", &["A-12{"]).complains(2).contains("item"));
+    let outcome = cli.run(&["--json", "lookup", "o1"]).json();
+    assert_eq!(outcome["code"], json!("purchased"));
+
+    cli.run(&["inventory", "restock", "concert", "A-12", "1"]).exits(0);
+    let set = ["inventory", "set-quantity", "concert", "floor", "1", "--expect", "3"];
+    assert!(cli.run(&set).exits(1).contains("quantity_not_as_expected"));
+    cli.run(&["inventory", "set-quantity", "concert", "floor", "1", "--expect", "2"]).exits(0);
+    let items = cli.run(&["inventory", "items", "concert", "A-12", "floor"]);
+    assert_eq!(items.exits(0), "A-12  1 on hand, 0 reserved\nfloor  1 on hand, 0 reserved\n");
+    assert!(cli.run(&["inventory", "items", "concert", "B-1"]).complains(1).contains("item_not_found: "));
+    let ls = cli.run(&["inventory", "ls"]);
+    assert!(ls.exits(0).contains("2 available, 0 reserved, 3 sold, of 2 items, 3 per customer"), "{ls:?}");
+
+    // The same as lines of a file, and in the journal.
+    let job = |id: &str, lines: &str| {
+        format!(
+            "{{\"kind\":\"purchase\",\"id\":\"{id}\",\"inventory\":\"concert\",\"customer\":\"c3\",\"lines\":{lines}}}\n"
+        )
+    };
+    let file = lists.file("jobs", job("f1", "[{\"item\":\"floor\"}]") + &job("f2", "[]"));
+    let sent = cli.run(&["enqueue", &file]);
+    assert!(sent.complains(1).contains("line 2: lines: must be given (missing_field)"), "{sent:?}");
+    until("the job of the file", async || {
+        let found = cli.run(&["--json", "lookup", "f1"]);
+        (found.json()["code"] == json!("purchased")).then_some(())
+    })
+    .await;
+    let exported = cli.run(&["journal", "export"]);
+    let lines: Vec<Value> =
+        exported.exits(0).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = lines.iter().find(|line| line["id"] == json!("o1")).unwrap();
+    assert_eq!(line["lines"], json!([{"item": "A-12", "quantity": 1}, {"item": "floor", "quantity": 2}]));
+    assert_eq!((&line["held"], &line["available"]), (&json!(3), &json!(2)));
+
+    cli.run(&["inventory", "close", "concert"]).exits(0);
+    assert!(buy("c9", "o9", &["A-12"]).exits(1).contains("ended"));
+    cli.run(&["audit"]).exits(0);
+}

@@ -1,0 +1,17 @@
+
+-- inventory_close         fields   inventory (a position)
+--                         journal  inventory available
+kinds.inventory_close = {
+  fields = 1,
+
+  decide = function(at, seq)
+    local position = jobs[at]
+    local id, inventory = name_at(position), load_inventory(position)
+    if inventory == CORRUPT then return 'corrupt_state' end
+    if not inventory then return not_found('inventory_not_found', id) end
+    if inventory.status == 'closed' then return 'ended', id, counted(inventory.available) end
+
+    inventory.status, inventory.out_of_time = 'closed', 'ended'
+    return 'inventory_closed_now', id, change_inventory(inventory, seq, inventory.available)
+  end,
+}

@@ -1,0 +1,210 @@
+//! Inventories: what is sold, to whom, and that nothing is sold twice.
+
+use tollgate::code::Code;
+use tollgate::ids::{InventoryId, ItemId, JobId};
+use tollgate::kinds::{
+    InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity, Purchase, Request,
+};
+use tollgate::lines::Lines;
+use tollgate::quantity::{Limit, Quantity};
+use tollgate::scripts::settle::Answer;
+use tollgate::stock::{Stock, Uploaded};
+
+use crate::space::*;
+
+pub(crate) fn inventory(id: &str) -> InventoryId {
+    InventoryId::parse(id).unwrap()
+}
+
+pub(crate) fn item(id: &str) -> ItemId {
+    ItemId::parse(id).unwrap()
+}
+
+/// Lines as `a 2, b` says them.
+pub(crate) fn lines(text: &str) -> Lines {
+    let line = |line: &str| {
+        let (name, quantity) = line.rsplit_once(' ').unwrap_or((line, "1"));
+        (item(name), Quantity::parse("quantity", quantity).unwrap())
+    };
+    Lines::new(text.split(", ").map(line)).unwrap()
+}
+
+pub(crate) fn purchase(id: &str, customer: &str, text: &str) -> Request {
+    Purchase { inventory: inventory(id), customer: customer.parse().unwrap(), lines: lines(text) }.into()
+}
+
+pub(crate) fn stock(items: &[(&str, u64)]) -> Stock {
+    Stock::new(items.iter().map(|(name, count)| (item(name), Limit::new(*count).unwrap()))).unwrap()
+}
+
+pub(crate) fn restock(id: &str, name: &str, quantity: u64) -> Request {
+    let quantity = Quantity::new(quantity).unwrap();
+    InventoryRestock { inventory: inventory(id), item: item(name), quantity }.into()
+}
+
+pub(crate) fn set_quantity(id: &str, name: &str, quantity: u64, expected: Option<u64>) -> Request {
+    let limit = |number| Limit::new(number).unwrap();
+    let (quantity, expected) = (limit(quantity), expected.map(limit));
+    InventorySetQuantity { inventory: inventory(id), item: item(name), quantity, expected }.into()
+}
+
+pub(crate) fn close_sale(id: &str) -> Request {
+    InventoryClose { inventory: inventory(id) }.into()
+}
+
+/// An inventory with these items, and perhaps a bound per customer.
+pub(crate) async fn open_sale(s: &mut Space, id: &str, per_customer: Option<u64>, items: &[(&str, u64)]) {
+    let per_customer = per_customer.and_then(Quantity::new);
+    let create = InventoryCreate { per_customer, ..InventoryCreate::new(inventory(id)) };
+    assert_eq!(s.make(create.into()).await, Code::InventoryCreated);
+    load(s, id, &stock(items)).await;
+}
+
+pub(crate) async fn load(s: &mut Space, id: &str, stock: &Stock) {
+    let keys = s.keys.clone();
+    let uploaded = stock.upload(&mut s.link, &keys, &inventory(id), |_| ()).await.unwrap();
+    assert_eq!(uploaded, Uploaded::Whole);
+    assert_eq!(s.make(stock.request(inventory(id)).into()).await, Code::InventoryLoaded);
+}
+
+pub(crate) async fn audit_passes(s: &Space) {
+    let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    assert_eq!(report.violations, [], "{report:?}");
+}
+
+#[tokio::test]
+async fn what_is_sold_is_gone_and_the_last_ticket_is_sold_once() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    open_sale(s, "concert", None, &[("A-1", 1), ("A-2", 1), ("floor", 5)]).await;
+    let id = JobId::fresh();
+    let sold = s.settle_as(&id, &purchase("concert", "u", "A-1, floor 2")).await;
+    assert_eq!(sold.code(), Some(Code::Purchased));
+    let again = s.settle_as(&id, &purchase("concert", "u", "floor, A-1, floor")).await;
+    assert!(matches!(again, Answer::Replayed { code: Code::Purchased, .. }), "{again:?}");
+    for (customer, wish, code) in [
+        ("v", "A-1", Code::SoldOut),
+        ("v", "A-2, A-1", Code::SoldOut),
+        ("v", "floor 4", Code::SoldOut),
+        ("v", "A-2, B-9", Code::ItemNotFound),
+        ("v", "A-2, floor 3", Code::Purchased),
+        ("u", "A-2", Code::SoldOut),
+    ] {
+        assert_eq!(s.make(purchase("concert", customer, wish)).await, code, "{wish}");
+    }
+    let dump = s.dump().await;
+    let fields = dump.hash("inventory:concert");
+    let field = |name: &str| fields[name].as_str();
+    assert_eq!([field("available"), field("reserved"), field("sold"), field("copied")], ["0", "0", "7", "1"]);
+    assert_eq!([field("buyers"), field("orders"), field("status")], ["2", "2", "open"]);
+    assert_eq!(dump.hash("items:concert")["0"], "\nA-1\t0\t0\nA-2\t0\t0\nfloor\t0\t0\n");
+    assert_eq!(dump.hash("stock:concert")["0"], "\nA-1\t1\t0\nA-2\t1\t0\nfloor\t5\t0\n");
+    assert_eq!(dump.hash("buyers:concert")["u"], "3");
+    audit_passes(s).await;
+}
+
+#[tokio::test]
+async fn a_whole_batch_sees_what_each_order_took() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    open_sale(s, "shop", Some(3), &[("pen", 4), ("ink", 1)]).await;
+    let wishes = [
+        ("u", "pen 2", Code::Purchased),
+        ("u", "pen, ink", Code::CustomerLimitReached),
+        ("v", "pen, ink", Code::Purchased),
+        ("u", "ink", Code::SoldOut),
+        ("u", "pen", Code::Purchased),
+        ("w", "pen", Code::SoldOut),
+    ];
+    let jobs: Vec<_> =
+        wishes.iter().map(|(who, wish, _)| (JobId::fresh(), purchase("shop", who, wish))).collect();
+    let batch: Vec<_> = jobs.iter().map(|(id, request)| (None, id, request)).collect();
+    let codes: Vec<Code> =
+        s.settle(&batch).await.unwrap().answers.iter().map(|answer| answer.code().unwrap()).collect();
+    assert_eq!(codes, wishes.map(|(.., code)| code));
+    audit_passes(s).await;
+}
+
+#[tokio::test]
+async fn an_operator_restocks_counts_and_closes() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    for request in [restock("shop", "pen", 1), set_quantity("shop", "pen", 1, None), close_sale("shop")] {
+        assert_eq!(s.make(request).await, Code::InventoryNotFound);
+    }
+    assert_eq!(s.make(purchase("shop", "u", "pen")).await, Code::InventoryNotFound);
+    assert_eq!(s.make(InventoryCreate::new(inventory("shop")).into()).await, Code::InventoryCreated);
+    assert_eq!(s.make(InventoryCreate::new(inventory("shop")).into()).await, Code::InventoryExists);
+    assert_eq!(s.make(restock("shop", "pen", 1)).await, Code::NotLoaded);
+    assert_eq!(s.make(purchase("shop", "u", "pen")).await, Code::NotStarted);
+    load(s, "shop", &stock(&[("pen", 0)])).await;
+    for (request, code) in [
+        (purchase("shop", "u", "pen"), Code::SoldOut),
+        (restock("shop", "ink", 2), Code::ItemNotFound),
+        (restock("shop", "pen", 2), Code::Restocked),
+        (purchase("shop", "u", "pen"), Code::Purchased),
+        (set_quantity("shop", "pen", 5, Some(2)), Code::QuantityNotAsExpected),
+        (set_quantity("shop", "pen", 5, Some(1)), Code::QuantitySet),
+        (restock("shop", "pen", tollgate::amount::NUMBER_MAX - 5), Code::QuantityLimitReached),
+        (restock("shop", "pen", tollgate::amount::NUMBER_MAX - 6), Code::Restocked),
+        (set_quantity("shop", "pen", tollgate::amount::NUMBER_MAX, None), Code::QuantityLimitReached),
+        (set_quantity("shop", "pen", 0, None), Code::QuantitySet),
+        (set_quantity("shop", "pen", 3, None), Code::QuantitySet),
+        (stock(&[("pen", 1)]).request(inventory("shop")).into(), Code::AlreadyLoaded),
+        (close_sale("shop"), Code::InventoryClosedNow),
+        (close_sale("shop"), Code::Ended),
+        (purchase("shop", "u", "pen"), Code::Ended),
+        (restock("shop", "pen", 1), Code::Ended),
+    ] {
+        assert_eq!(s.make(request.clone()).await, code, "{request:?}");
+    }
+    audit_passes(s).await;
+}
+
+/// An upload may stop anywhere: nothing is sold from it, and the same again, or another list, is loaded whole.
+#[tokio::test]
+async fn a_list_is_loaded_whole_or_not_at_all() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    s.make(InventoryCreate::new(inventory("hall")).into()).await;
+    let names: Vec<String> = (0..5_000).map(|n| format!("seat-{n}")).collect();
+    let seats = |count: usize| {
+        let of = |name: &String| (item(name), Limit::new(1).unwrap());
+        Stock::new(names[..count].iter().map(of)).unwrap()
+    };
+    let (wrong, right) = (seats(4_000), seats(5_000));
+    let keys = s.keys.clone();
+    // The process dies after the first call.
+    let mut calls = 0;
+    let first = async {
+        wrong
+            .upload(&mut s.link, &keys, &inventory("hall"), |items| {
+                calls += 1;
+                assert!(items < 4_000, "the test wants more than one call");
+                panic!("killed");
+            })
+            .await
+    };
+    let killed = futures_util::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(first)).await;
+    assert!(killed.is_err());
+    let mut space = space.another().await;
+    let s = &mut space;
+    for list in [&wrong, &right] {
+        assert_eq!(s.make(list.request(inventory("hall")).into()).await, Code::StockIncomplete);
+    }
+    assert_eq!(s.make(purchase("hall", "u", "seat-7")).await, Code::NotStarted);
+    load(s, "hall", &right).await;
+    assert_eq!(
+        wrong.upload(&mut s.link, &keys, &inventory("hall"), |_| ()).await.unwrap(),
+        Uploaded::NotLoading
+    );
+    assert_eq!(s.make(purchase("hall", "u", "seat-4999, seat-0, seat-17")).await, Code::Purchased);
+    let there = tollgate::resources::read(&mut s.link, &keys, &[inventory("hall")]).await.unwrap();
+    let [tollgate::resources::Held::State(state)] = &there[..] else { panic!("{there:?}") };
+    let hall = inventory("hall");
+    let wanted = [item("seat-17"), item("seat-18"), item("x")];
+    let found = tollgate::inventory::items(&mut s.link, &keys, (&hall, state), &wanted).await.unwrap();
+    let on_hand: Vec<_> = found.iter().map(|item| item.map(|item| item.on_hand)).collect();
+    assert_eq!(on_hand, [Some(0), Some(1), None]);
+    audit_passes(s).await;
+}

@@ -1,0 +1,123 @@
+//! The ladders of the kinds of an inventory: see [`precedence`](super::precedence).
+
+use tollgate::code::Code;
+use tollgate::kinds::{InventoryCreate, Kind, Request};
+use tollgate::quantity::Quantity;
+
+use super::precedence::{Ladder, ladder};
+use crate::inventory::{close_sale, inventory, purchase, restock, set_quantity, stock};
+
+fn create(id: &str, per_customer: Option<u64>) -> Request {
+    let per_customer = per_customer.and_then(Quantity::new);
+    InventoryCreate { per_customer, ..InventoryCreate::new(inventory(id)) }.into()
+}
+
+/// `None` for a kind that is not of an inventory.
+pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
+    use Code::*;
+    let pens = stock(&[("pen", 2)]);
+    let load: Request = pens.request(inventory("s")).into();
+    // The texts of a bucket without items, and of one with a pen or two.
+    const LOADED: &str = "HSET inventory:s buckets 1 status open available 1";
+    Some(match kind {
+        Kind::Purchase => vec![
+            ladder([], purchase("s", "u", "pen"), &[("", InventoryNotFound)]),
+            ladder([create("s", None)], purchase("s", "u", "pen"), &[("", NotStarted)]),
+            ladder(
+                [create("s", Some(1))],
+                purchase("s", "u", "pen 2"),
+                &[
+                    ("HSET inventory:s buckets 1 status closed opens_at_ms FUTURE available 9", CorruptState),
+                    ("HSET stock:s 0 \n", ItemNotFound),
+                    ("HSET stock:s 0 \npen\t1\t0\n", Ended),
+                    ("HSET inventory:s status open closes_at_ms PAST", Ended),
+                    ("HSET inventory:s closes_at_ms ''", NotStarted),
+                    ("HSET inventory:s opens_at_ms PAST", SoldOut),
+                    ("HSET stock:s 0 \npen\t2\t0\n", CustomerLimitReached),
+                    ("HSET inventory:s per_customer 2", Purchased),
+                ],
+            ),
+        ],
+        Kind::InventoryCreate => vec![
+            ladder([], create("s", None), &[("", InventoryCreated)]),
+            ladder(
+                [create("s", None)],
+                create("s", None),
+                &[("HSET inventory:s sold -1", CorruptState), ("HSET inventory:s sold 0", InventoryExists)],
+            ),
+        ],
+        Kind::InventoryLoad => vec![
+            ladder([], load.clone(), &[("", InventoryNotFound)]),
+            ladder([create("s", None)], load.clone(), &[("HSET inventory:s status closed", Ended)]),
+            ladder([create("s", None)], load.clone(), &[(LOADED, AlreadyLoaded)]),
+            ladder(
+                [create("s", None)],
+                load,
+                &[
+                    ("HSET inventory:s buckets x", CorruptState),
+                    ("HSET inventory:s buckets 0", StockIncomplete),
+                    ("HSET stock:s 0 \npen\t2\t0\n items 1 units 2 buckets 1 name other", StockIncomplete),
+                    ("HSET stock:s name PENS buckets 2", StockIncomplete),
+                    ("HSET stock:s buckets 1", InventoryLoaded),
+                ],
+            ),
+        ],
+        Kind::InventoryRestock => vec![
+            ladder([], restock("s", "pen", 1), &[("", InventoryNotFound)]),
+            ladder([create("s", None)], restock("s", "pen", 1), &[("", NotLoaded)]),
+            ladder(
+                [create("s", None)],
+                restock("s", "pen", 7),
+                &[
+                    ("HSET inventory:s buckets 1 status closed available 9007199254740985", CorruptState),
+                    ("HSET stock:s 0 \nink\t1\t0\n", ItemNotFound),
+                    ("HSET stock:s 0 \npen\t1\t0\n", Ended),
+                    ("HSET inventory:s status open", QuantityLimitReached),
+                    ("HSET inventory:s available 9007199254740984", Restocked),
+                ],
+            ),
+        ],
+        Kind::InventorySetQuantity => vec![
+            ladder([], set_quantity("s", "pen", 1, None), &[("", InventoryNotFound)]),
+            ladder([create("s", None)], set_quantity("s", "pen", 1, None), &[("", NotLoaded)]),
+            ladder(
+                [create("s", None)],
+                set_quantity("s", "pen", 3, Some(4)),
+                &[
+                    ("HSET inventory:s buckets 1 status closed available 9007199254740991", CorruptState),
+                    ("HSET stock:s 0 \n", ItemNotFound),
+                    ("HSET stock:s 0 \npen\t9\t4\n", Ended),
+                    ("HSET inventory:s status open", QuantityNotAsExpected),
+                    ("HSET stock:s 0 \npen\t4\t4\n", QuantityBelowReserved),
+                    ("HSET stock:s 0 \npen\t4\t3\n", QuantitySet),
+                ],
+            ),
+            ladder(
+                [create("s", None)],
+                set_quantity("s", "pen", 3, None),
+                &[
+                    ("HSET inventory:s buckets 1 status open available 9007199254740991", CorruptState),
+                    ("HSET stock:s 0 \npen\t2\t0\n", QuantityLimitReached),
+                ],
+            ),
+        ],
+        Kind::InventoryClose => vec![
+            ladder([], close_sale("s"), &[("", InventoryNotFound)]),
+            ladder(
+                [create("s", None)],
+                close_sale("s"),
+                &[
+                    ("HSET inventory:s items x", CorruptState),
+                    ("HSET inventory:s items 0", InventoryClosedNow),
+                ],
+            ),
+            ladder([create("s", None), close_sale("s")], close_sale("s"), &[("", Ended)]),
+        ],
+        _ => return None,
+    })
+}
+
+/// The name of the list that the ladders load.
+pub(super) fn name_of_pens() -> String {
+    stock(&[("pen", 2)]).name().as_str().to_owned()
+}
