@@ -17,7 +17,7 @@
 
 -- Numbers. Lua's are doubles: exact up to 2^53 - 1, and their default text is not. `tonumber` alone would
 -- take '0x10', '1e3' and 'nan'.
--- gives   NUMBER_MAX COUNTER_MAX number_of integer digits chunked
+-- gives   NUMBER_MAX COUNTER_MAX number_of integer of_digits digits chunked
 local NUMBER_MAX = 9007199254740991
 local COUNTER_MAX = NUMBER_MAX - 1000000   -- of what a call may add to: it never counts past NUMBER_MAX
 
@@ -30,6 +30,14 @@ local function integer(text)
   if text and #text <= 16 and string_find(text, '^%d+$') then
     number = text + 0   -- tonumber would read it twice
     if number < 1000 then number_of[text] = number end
+    if number <= NUMBER_MAX then return number end
+  end
+end
+
+-- The same of a text that a pattern has shown to be digits already; nil of nil.
+local function of_digits(text)
+  if text and #text <= 16 then
+    local number = text + 0
     if number <= NUMBER_MAX then return number end
   end
 end

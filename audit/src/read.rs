@@ -47,6 +47,19 @@ pub(super) fn fields(value: Value) -> Vec<Field> {
     }
 }
 
+/// The fields of a hash, or the words of a text, a space between two: `count` of them; what is behind the last stays with
+/// it. A number is one field; of what is not there, there is none.
+pub(super) fn fields_or_words(value: Value, count: usize) -> Vec<Field> {
+    match value {
+        Value::BulkString(text) => {
+            let words = text.splitn(count, |byte| *byte == b' ').map(|word| Some(word.to_vec()));
+            words.chain(std::iter::repeat(None)).take(count).collect()
+        }
+        Value::Int(_) => vec![field(value)],
+        value => fields(value),
+    }
+}
+
 /// What SCAN, HSCAN and ZSCAN answer: where to go on (`0` at the end), and a flat list.
 pub(super) fn scanned(value: Value) -> (Vec<u8>, Vec<Vec<u8>>) {
     let Value::Array(parts) = value else { return (b"0".to_vec(), Vec::new()) };

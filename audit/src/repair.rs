@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use redis::Value;
 
+use crate::model::ACCOUNT_FIELDS;
 use crate::proof::{Proof, RowFields};
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
@@ -15,6 +16,7 @@ use tollgate::ids::{AccountId, CampaignId, JobId};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::resources::words_of;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::queue::Apply;
 use tollgate::scripts::repair::{At, IDS_MAX, ParkedRepair, Write, Written, parked, write};
@@ -169,7 +171,7 @@ impl Plan<'_> {
         match noun {
             Noun::Account(id) => {
                 let proved = proof.account(id).map_err(RepairError::NotProved)?;
-                self.resource(link, self.keys.account(id), format!("account:{id}"), proved).await?;
+                self.account(link, id, proved).await?;
             }
             Noun::Campaign(id) => {
                 let proved = proof.campaign(id).map_err(RepairError::NotProved)?;
@@ -221,6 +223,26 @@ impl Plan<'_> {
         let found = Found::read(link, &key).await?;
         if self.compare(&member, &found, proved.as_ref()) {
             self.writes.push(Write::Hash(key, proved.clone().unwrap_or_default()));
+        }
+        self.member(link, self.keys.resources(), "resources", member, proved.map(|_| 0)).await
+    }
+
+    async fn account(
+        &mut self,
+        link: &mut Link,
+        id: &AccountId,
+        proved: Option<RowFields>,
+    ) -> Result<(), Failure> {
+        let (key, member) = (self.keys.account(id), format!("account:{id}"));
+        let found = Found::read_words(link, &key, &ACCOUNT_FIELDS).await?;
+        if self.compare(&member, &found, proved.as_ref()) {
+            let words = |fields: &RowFields| {
+                fields.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" ")
+            };
+            self.writes.push(match &proved {
+                Some(fields) => Write::Text(key, words(fields)),
+                None => Write::Hash(key, Vec::new()),
+            });
         }
         self.member(link, self.keys.resources(), "resources", member, proved.map(|_| 0)).await
     }
@@ -357,13 +379,25 @@ fn add_unproved(fields: &mut RowFields, found: &Found, now_ms: u64) -> u64 {
     lease_until_ms
 }
 
-/// What is under a key that should be a hash.
+/// What is under a key that should be a hash, or a text of as many words as there are fields.
 enum Found {
     Hash(BTreeMap<String, String>),
     OtherType(String),
 }
 
 impl Found {
+    async fn read_words(link: &mut Link, key: &str, names: &[&str]) -> Result<Self, Failure> {
+        let text: Option<Vec<u8>> = match link.run(redis::cmd("GET").arg(key)).await {
+            Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => {
+                return Ok(Self::OtherType("another type".to_owned()));
+            }
+            reply => parsed(reply?)?,
+        };
+        let text = text.map(|text| String::from_utf8_lossy(&text).into_owned());
+        let words = words_of(text, names.len()).into_iter().flatten();
+        Ok(Self::Hash(names.iter().map(|name| (*name).to_owned()).zip(words).collect()))
+    }
+
     async fn read(link: &mut Link, key: &str) -> Result<Self, Failure> {
         let mut fields = BTreeMap::new();
         let mut cursor = "0".to_owned();

@@ -1,7 +1,7 @@
 //! Campaigns, accounts, inventories and open payouts as Redis holds them, against the model; and the index of the names.
 //!
-//! A resource is read in one HMGET with the seq of its last change. If that is not after the replay, it is compared
-//! at once. If it is, what was read is kept as a *claim*, and compared when the replay arrives at that seq: at that
+//! A resource is read by one command (HMGET, an account by GET) with the seq of its last change. If that is not after the
+//! replay, it is compared at once. If it is, what was read is kept as a *claim*, and compared when the replay arrives at that seq: at that
 //! line the model is exactly what was read. So nothing that is in motion has to be read again, and nothing remains
 //! undecided: a claim that no line resolves is damage.
 
@@ -21,7 +21,7 @@ use tollgate::resource::Resource;
 use super::context::AuditContext;
 use super::inventory::INVENTORY_FIELDS;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Hold, Model};
-use super::read::{Field, field, fields, judge, number, pairs, scanned, shown};
+use super::read::{Field, fields_or_words, judge, number, pairs, scanned, shown};
 use super::report::{Check, Findings};
 use super::sums::{self, Sums};
 
@@ -72,6 +72,28 @@ impl AuditedKey<'_> {
             Self::Resource(resource) => keys.resource(resource),
             Self::Hold(id) => keys.hold(id),
         }
+    }
+
+    /// What its key is.
+    fn form(self) -> &'static str {
+        match self {
+            Self::Resource(Resource::Account(_)) => "a string",
+            _ => "a hash",
+        }
+    }
+
+    /// Asks for what is under its key.
+    fn ask(self, pipeline: &mut Pipeline, keys: &Keys) {
+        let names: &[&str] = match self {
+            Self::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
+            Self::Resource(Resource::Inventory(_)) => &INVENTORY_FIELDS,
+            Self::Hold(_) => &HOLD_FIELDS,
+            Self::Resource(Resource::Account(_)) => {
+                pipeline.cmd("GET").arg(self.key(keys));
+                return;
+            }
+        };
+        pipeline.cmd("HMGET").arg(self.key(keys)).arg(names);
     }
 
     fn expected(self, model: &Model) -> Option<Expected> {
@@ -275,13 +297,7 @@ async fn read_chunk(
 ) -> Result<(), Failure> {
     let mut pipeline = Pipeline::with_capacity(2 * chunk.len());
     for subject in chunk {
-        let names: &[&str] = match subject {
-            AuditedKey::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
-            AuditedKey::Resource(Resource::Account(_)) => &ACCOUNT_FIELDS,
-            AuditedKey::Resource(Resource::Inventory(_)) => &INVENTORY_FIELDS,
-            AuditedKey::Hold(_) => &HOLD_FIELDS,
-        };
-        pipeline.cmd("HMGET").arg(subject.key(context.keys)).arg(names);
+        subject.ask(&mut pipeline, context.keys);
         match subject {
             AuditedKey::Resource(resource) => {
                 pipeline.cmd("ZSCORE").arg(context.keys.resources()).arg(resource.to_string());
@@ -303,7 +319,7 @@ async fn read_chunk(
         let is_indexed = judge(index)?.is_ok_and(|score| score != Value::Nil);
         match (judge(values)?, subject) {
             (Ok(value), _) => {
-                let found = fields(value);
+                let found = fields_or_words(value, expected.names.len());
                 match (found.last().and_then(number), subject) {
                     (Some(seq), _) if seq > expected.seq => {
                         _ = observed.values.insert(name.clone(), (seq, found))
@@ -317,7 +333,7 @@ async fn read_chunk(
             (Err(found), _) => {
                 let check = check_of(expected.names.first().copied().unwrap_or_default());
                 let what = "its key cannot be read";
-                context.findings.violation(check, name.as_str(), &positions, "a hash", found, what);
+                context.findings.violation(check, name.as_str(), &positions, subject.form(), found, what);
             }
         }
         match subject {
@@ -454,16 +470,22 @@ pub(super) async fn unexplained(
     let mut pipeline = Pipeline::with_capacity(unknown.len() + 1);
     for name in &unknown {
         // Another name has no key of ours: that of the head stands for it, with a field it does not have.
-        let (key, field) = match key_of(keys, name) {
-            Some(key) => (key, "seq"),
-            None => (keys.head(), ""),
+        let key = key_of(keys, name);
+        match &key {
+            Some(key) if name.starts_with("account:") => pipeline.cmd("GET").arg(key),
+            Some(key) => pipeline.cmd("HMGET").arg(key).arg("seq"),
+            None => pipeline.cmd("HMGET").arg(keys.head()).arg(""),
         };
-        pipeline.cmd("HGET").arg(&key).arg(field).cmd("EXISTS").arg(key);
+        pipeline.cmd("EXISTS").arg(key.unwrap_or_else(|| keys.head()));
     }
-    pipeline.cmd("HGET").arg(keys.head()).arg("seq");
+    pipeline.cmd("HMGET").arg(keys.head()).arg("seq");
     let mut numbers = Vec::with_capacity(pipeline.len());
     for reply in link.run_pipeline(&pipeline).await? {
-        numbers.push(judge(reply)?.ok().and_then(|value| number(&field(value))));
+        // Of whatever is read the seq is the last field.
+        let value = judge(reply)?.ok();
+        numbers.push(
+            value.and_then(|value| fields_or_words(value, ACCOUNT_FIELDS.len()).last().and_then(number)),
+        );
     }
     let head = numbers.pop().flatten().unwrap_or_default();
     let mut found = numbers.chunks(2);

@@ -15,7 +15,7 @@
 -- both, so a late call or a second one finds another history. All values are absolute; the note comes first.
 local head_key, journal_key = KEYS[1], KEYS[2]
 local nonce, by, seq_text, hash, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local ALLOWED = { DEL = true, HSET = true, ZADD = 'ZCARD', ZREM = 'ZCARD', RENAME = true }
+local ALLOWED = { DEL = true, SET = true, HSET = true, ZADD = 'ZCARD', ZREM = 'ZCARD', RENAME = true }
 
 local counters, status, detail = read_counters(head_key, { 'seq' })
 if not counters then return { nonce, status, detail } end

@@ -48,11 +48,38 @@ pub fn namespace() -> Namespace {
     Namespace::parse(format!("t{}-{count}", std::process::id())).unwrap()
 }
 
-/// A command of its words.
+/// A command of its words. On an account, which is one text, the commands of a hash are those of its words (see
+/// [`on_words`]): so what tests read and damage is named alike, whatever it is kept in.
 pub fn command(words: &[&str]) -> Cmd {
     let mut command = Cmd::new();
-    words.iter().for_each(|word| _ = command.arg(*word));
+    on_words(words).iter().for_each(|word| _ = command.arg(word));
     command
+}
+
+/// HSET, HDEL, HINCRBY, HGET and HMGET of an account's key as a script that does so to the words of its text; any other
+/// command as it is.
+pub fn on_words(words: &[&str]) -> Vec<String> {
+    const SCRIPT: &str = "
+        local names, values, found = { 'available', 'held', 'currency', 'status', 'seq' }, {}, {}
+        local text, n = redis.call('GET', KEYS[1]), 0
+        for word in string.gmatch((text or '    ') .. ' ', '(.-) ') do n = n + 1; values[names[n]] = word end
+        local command = ARGV[1]
+        if command == 'HGET' or command == 'HMGET' then
+          for i = 2, #ARGV do found[i - 1] = text and values[ARGV[i]] end
+          return command == 'HGET' and found[1] or found
+        end
+        if command == 'HDEL' then values[ARGV[2]] = '' end
+        if command == 'HINCRBY' then values[ARGV[2]] = string.format('%d', values[ARGV[2]] + ARGV[3]) end
+        if command == 'HSET' then for i = 2, #ARGV, 2 do values[ARGV[i]] = ARGV[i + 1] end end
+        for i, name in ipairs(names) do found[i] = values[name] end
+        return redis.call('SET', KEYS[1], table.concat(found, ' '))";
+    const COMMANDS: [&str; 5] = ["HSET", "HDEL", "HINCRBY", "HGET", "HMGET"];
+    let is_of_account = words.get(1).is_some_and(|key| key.contains("}:account:"));
+    if !is_of_account || !COMMANDS.contains(&words[0]) {
+        return words.iter().map(|word| (*word).to_owned()).collect();
+    }
+    let script = ["EVAL", SCRIPT, "1", words[1], words[0]];
+    script.iter().chain(&words[2..]).map(|word| (*word).to_owned()).collect()
 }
 
 /// What such a command answers.

@@ -11,6 +11,7 @@ use tollgate::kinds::Event;
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::partition::Partition;
+use tollgate::resources::{self, AccountState, Held};
 use tollgate_audit as audit;
 
 use super::bank::Bank;
@@ -120,23 +121,19 @@ async fn replayed(
     let keys = tollgate.keys(partition);
     let exported = lines.iter().map(|line| serde_json::to_value(journal::ExportLine::of(partition, line)));
     let exported = exported.collect::<Result<_, _>>()?;
-    let mut fields = async |key: String, names: [&str; 2]| -> anyhow::Result<Option<[u64; 2]>> {
-        let mut command = redis::Cmd::new();
-        command.arg("HMGET").arg(key).arg(&names);
-        let [first, second]: [Option<u64>; 2] = link.query(&command).await?;
-        Ok(first.zip(second).map(|(first, second)| [first, second]))
-    };
     let (mut campaigns, mut accounts) = (Vec::new(), Vec::new());
     for name in ["c", "new"] {
-        if let Some([limit, issued]) =
-            fields(keys.campaign(&CampaignId::parse(name)?), ["limit", "issued"]).await?
-        {
+        let mut command = redis::Cmd::new();
+        command.arg("HMGET").arg(keys.campaign(&CampaignId::parse(name)?)).arg(&["limit", "issued"]);
+        let [limit, issued]: [Option<u64>; 2] = link.query(&command).await?;
+        if let (Some(limit), Some(issued)) = (limit, issued) {
             campaigns.push(serde_json::json!({ "campaign": name, "limit": limit, "issued": issued }));
         }
     }
-    if let Some([available, held]) =
-        fields(keys.account(&AccountId::parse("a")?), ["available", "held"]).await?
-    {
+    let account = AccountId::parse("a")?;
+    let states = resources::read::<AccountState>(link, keys, std::slice::from_ref(&account)).await?;
+    if let Some(state) = states.iter().find_map(Held::state) {
+        let (available, held) = (state.available.minor(), state.held.minor());
         accounts.push(serde_json::json!({ "account": "a", "available": available, "held": held }));
     }
     crate::run::judge::replay(exported, campaigns, accounts)

@@ -24,7 +24,8 @@ use crate::harness::Cli;
 impl Cli {
     /// A command of redis-cli on the shared server; its output without the last line end.
     pub(crate) fn redis(&self, args: &[&str]) -> String {
-        self.redis_bytes(&args.iter().map(OsStr::new).collect::<Vec<_>>())
+        let words = tollgate_testkit::servers::on_words(args);
+        self.redis_bytes(&words.iter().map(OsStr::new).collect::<Vec<_>>())
     }
 
     fn redis_bytes(&self, args: &[&OsStr]) -> String {

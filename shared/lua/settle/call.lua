@@ -8,6 +8,7 @@
 --   3,500  numbers that count up are put into text by their last two digits (halves)
 --     900  the jobs come packed, and positions are numbers: a word of its own is parsed, copied, hashed and freed
 --     500  the kinds that few batches have are made on demand (rare_kinds): a function is made anew by each call
+--  16,000  (a withdrawal) an account is one text: all of a batch are read by one command, and written by one
 --     300  the answers are one word
 --     300  `number_of[text] or integer(text)`: the callee's own first line, before it is called
 -- gives   KEYS head_key queue_key in_flight_key journal_key parked_key scheduled_key dead_key kept_key resources_key

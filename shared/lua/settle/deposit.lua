@@ -4,6 +4,8 @@
 kinds.deposit = {
   fields = 3,
 
+  gather = read_accounts,
+
   decide = function(at, seq)
     local position, amount_text, currency = jobs[at], jobs[at + 1], jobs[at + 2]
     local amount = integer(amount_text)

@@ -65,7 +65,7 @@ end
 
 -- Ends a hold: its money leaves (post) or goes back (void, refuse).
 local function end_hold(hold, id, seq, payouts, account, returned)
-  account.held, account.held_changed = account.held - hold.amount, true
+  account.held = account.held - hold.amount
   change_account(account, seq, account.available + returned)
   change_hold(hold, id, seq, payouts)
   hold.ended = true

@@ -6,6 +6,8 @@ kinds.payout = {
   fields = 7,
   cancel = { load = load_account, first = 3, last = 5, after = available_text },
 
+  gather = read_accounts,
+
   -- A hold may outlive its receipt's bucket; it answers for its id as the receipt would.
   hold_of = function(at)
     local hold = load_hold(jobs[at + 1])
@@ -29,7 +31,7 @@ kinds.payout = {
     if account.currency ~= currency then return 'currency_mismatch', request, digits(account.available) end
     if account.available < amount then return 'insufficient_funds', request, digits(account.available) end
 
-    account.held, account.held_changed = account.held + amount, true
+    account.held = account.held + amount
     local available = change_account(account, seq, account.available - amount)
     local hold = {
       position = hold_position, key = KEYS[hold_position], account = account_id, amount = amount, currency = currency,

@@ -1,13 +1,11 @@
 
 -- Resources: campaigns and accounts as the jobs of this batch see them. `loaded` holds, by position in KEYS,
 -- what was read and what earlier jobs of the batch made of it; `false` stands for absent, CORRUPT for what cannot be.
--- Final values are written by HSET: HINCRBY on a value that someone else damaged would fail after other
--- writes had stayed.
---         write_resources
---         write_resources
---         write_resources
--- gives   CORRUPT loaded absent any optional out_of_time load_campaign load_account available_text change_campaign change_account
---         write_resources
+-- An account is one text, `<available> <held> <currency> <status> <seq>`, so that all accounts of a batch are read by one
+-- command and written by one. Final values are written by HSET and MSET: HINCRBY on a value that someone else damaged
+-- would fail after other writes had stayed, and MSET fails on no type.
+-- gives   CORRUPT loaded absent any optional out_of_time load_campaign read_accounts load_account
+--         available_text change_campaign change_account lacks_account_rights write_resources
 local CORRUPT = {}
 local loaded = {}
 local campaigns_changed, accounts_changed = {}, {}
@@ -67,19 +65,39 @@ local function load_campaign(position)
   return campaign
 end
 
+local account_texts = {}   -- position -> what was read under its key, false where there is no text
+
+-- Reads the accounts of a run at once: from the first to the last of their keys. What else lies between is a hash, of
+-- which MGET says nothing. `load_account` reads one that it does not find here.
+local function read_accounts(first, last, width)
+  local least, most = jobs[first], jobs[first]
+  for at = first + width, last, width do
+    local position = jobs[at]
+    if position > most then most = position elseif position < least then least = position end
+  end
+  for from = least, most, 1000 do
+    local texts = call('MGET', unpack(KEYS, from, math.min(from + 999, most)))
+    for i = 1, #texts do account_texts[from + i - 1] = texts[i] end
+  end
+end
+
 local function load_account(position)
   local account = loaded[position]
   if account ~= nil then return account end
-  local key, id = KEYS[position], name_at(position)
-  local fields = pcall_redis('HMGET', key, 'available', 'held', 'currency', 'status', 'seq')
-  local available, held, currency, status = integer(fields[1]), integer(fields[2]), fields[3], fields[4]
-  if available and held and available + held <= NUMBER_MAX and currency and integer(fields[5])
-      and (status == 'open' or status == 'closed') then
-    account = { key = key, id = id, available = available, held = held, currency = currency, status = status }
-  elseif fields.err or any(fields, 5) then
-    account = CORRUPT
+  local key, id, text = KEYS[position], name_at(position), account_texts[position]
+  -- MGET passes over what is of another type; GET says so.
+  if not text then text = pcall_redis('GET', key) end
+  if type(text) == 'string' then
+    local available_text, held_text, currency, status, seq_at = match(text, '^(%d+) (%d+) (%u+) (%l+) ()%d+$')
+    local available, held = of_digits(available_text), number_of[held_text] or of_digits(held_text)
+    if available and held and available + held <= NUMBER_MAX and #text - seq_at < 16
+        and (status == 'open' or status == 'closed') then
+      account = { key = key, id = id, available = available, held = held, currency = currency, status = status }
+    else
+      account = CORRUPT
+    end
   else
-    account = absent('account:' .. id)
+    account = text and CORRUPT or absent('account:' .. id)
   end
   loaded[position] = account
   return account
@@ -102,6 +120,11 @@ local function change_account(account, seq, available)
   return account.available_text
 end
 
+-- The one right that only accounts need.
+local function lacks_account_rights()
+  return #accounts_changed > 0 and lacks_right('MSET', accounts_changed[1].key, '')
+end
+
 local function write_resources()
   for _, campaign in ipairs(campaigns_changed) do
     call('HSET', campaign.key, 'limit', digits(campaign.limit), 'issued', digits(campaign.issued),
@@ -112,13 +135,12 @@ local function write_resources()
     end
     if campaign.holders then chunked('HSET', campaign.holders_key, campaign.holders) end
   end
+  local accounts, n = {}, 0
   for _, account in ipairs(accounts_changed) do
-    call('HSET', account.key, 'available', account.available_text, 'seq', counted(account.seq))
-    if account.held_changed or account.created then call('HSET', account.key, 'held', digits(account.held)) end
-    if account.created then
-      call('HSET', account.key, 'currency', account.currency, 'status', 'open')
-      call('ZADD', resources_key, 0, 'account:' .. account.id)
-    end
-    if account.status == 'closed' then call('HSET', account.key, 'status', 'closed') end
+    accounts[n + 1], n = account.key, n + 2
+    accounts[n] = account.available_text .. ' ' .. counted(account.held) .. ' ' .. account.currency .. ' ' .. account.status .. ' '
+      .. counted(account.seq)
+    if account.created then call('ZADD', resources_key, 0, 'account:' .. account.id) end
   end
+  for from = 1, n, 1000 do call('MSET', unpack(accounts, from, math.min(from + 999, n))) end
 end

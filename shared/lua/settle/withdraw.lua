@@ -5,6 +5,8 @@ kinds.withdraw = {
   fields = 3,
   cancel = { load = load_account, first = 1, last = 2, after = available_text },
 
+  gather = read_accounts,
+
   decide = function(at, seq)
     local position, amount_text, currency = jobs[at], jobs[at + 1], jobs[at + 2]
     local amount = number_of[amount_text] or integer(amount_text)

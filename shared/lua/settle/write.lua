@@ -6,6 +6,7 @@ local function lacks_rights()
     or lacks_right('ZADD', resources_key, '0', 'x') or lacks_right('HDEL', parked_key, 'x')
     or lacks_right('ZREM', scheduled_key, 'x') or lacks_right('HDEL', in_flight_key, 'x')
     or lacks_right('HSET', in_flight_key, 'x', 'x') or lacks_right('XTRIM', queue_key, 'MINID', '0')
+    or lacks_account_rights()
 end
 
 -- The journal comes first: XADD is the one write that can fail (an entry of someone else with a higher id, a foreign

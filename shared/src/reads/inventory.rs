@@ -89,6 +89,7 @@ impl Listed for InventoryState {
         "orders",
         "seq",
     ];
+    const IS_TEXT: bool = false;
 
     fn key(keys: &Keys, id: &InventoryId) -> String {
         keys.inventory(id)

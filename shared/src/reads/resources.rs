@@ -95,14 +95,16 @@ pub struct AccountState {
     pub seq: u64,
 }
 
-/// A resource that is kept as one hash and listed in the index.
+/// A resource that is kept under a key of its own and listed in the index.
 pub trait Listed: Sized {
     /// Its id.
     type Id: std::fmt::Display;
     /// What its members of the index begin with.
     const PREFIX: &'static str;
-    /// The fields that [`Listed::read`] wants, in order.
+    /// Its fields in order: of a hash those that [`Listed::read`] wants, of a text all words of it.
     const FIELDS: &'static [&'static str];
+    /// Whether it is kept as one text, its fields a space between two, rather than as a hash.
+    const IS_TEXT: bool;
 
     /// The key of one.
     fn key(keys: &Keys, id: &Self::Id) -> String;
@@ -122,6 +124,7 @@ impl Listed for CampaignState {
     const PREFIX: &'static str = "campaign:";
     const FIELDS: &'static [&'static str] =
         &["limit", "issued", "seq", "status", "per_customer", "opens_at_ms", "closes_at_ms", "codes"];
+    const IS_TEXT: bool = false;
 
     fn key(keys: &Keys, id: &CampaignId) -> String {
         keys.campaign(id)
@@ -155,7 +158,8 @@ impl Listed for CampaignState {
 impl Listed for AccountState {
     type Id = AccountId;
     const PREFIX: &'static str = "account:";
-    const FIELDS: &'static [&'static str] = &["available", "held", "seq", "status", "currency"];
+    const FIELDS: &'static [&'static str] = &["available", "held", "currency", "status", "seq"];
+    const IS_TEXT: bool = true;
 
     fn key(keys: &Keys, id: &AccountId) -> String {
         keys.account(id)
@@ -174,9 +178,9 @@ impl Listed for AccountState {
         Ok(Self {
             available: number(field(0)).and_then(Amount::from_minor).ok_or("available")?,
             held: number(field(1)).and_then(Amount::from_minor).ok_or("held")?,
-            seq: number(field(2)).ok_or("seq")?,
+            currency: field(2).and_then(|code| code.parse().ok()).ok_or("currency")?,
             status: field(3).and_then(Status::parse).ok_or("status")?,
-            currency: field(4).and_then(|code| code.parse().ok()).ok_or("currency")?,
+            seq: number(field(4)).ok_or("seq")?,
         })
     }
 }
@@ -207,7 +211,10 @@ pub(super) fn optional<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) 
 pub async fn read<T: Listed>(link: &mut Link, keys: &Keys, ids: &[T::Id]) -> Result<Vec<Held<T>>, Failure> {
     let mut pipeline = Pipeline::with_capacity(2 * ids.len());
     for id in ids {
-        pipeline.cmd("HMGET").arg(T::key(keys, id)).arg(T::FIELDS);
+        match T::IS_TEXT {
+            true => pipeline.cmd("GET").arg(T::key(keys, id)),
+            false => pipeline.cmd("HMGET").arg(T::key(keys, id)).arg(T::FIELDS),
+        };
         pipeline.cmd("ZSCORE").arg(keys.resources()).arg([T::PREFIX, T::text(id)].concat());
     }
     let mut replies = link.run_pipeline(&pipeline).await?.into_iter();
@@ -218,30 +225,29 @@ pub async fn read<T: Listed>(link: &mut Link, keys: &Keys, ids: &[T::Id]) -> Res
     Ok(resources)
 }
 
-fn judge<T: Listed>(hash: Result<Value, Failure>, score: Result<Value, Failure>) -> Result<Held<T>, Failure> {
-    let values = match (hash, &score) {
-        (Ok(Value::Array(values)), _) => values,
-        (Err(Failure::Server { code, .. }), _) if code == "WRONGTYPE" => {
+fn judge<T: Listed>(
+    found: Result<Value, Failure>,
+    score: Result<Value, Failure>,
+) -> Result<Held<T>, Failure> {
+    let fields = match found {
+        Ok(Value::Array(values)) => values.into_iter().map(text_of).collect(),
+        Ok(Value::Nil) => Vec::new(),
+        Ok(text @ Value::BulkString(_)) => words_of(text_of(text), T::FIELDS.len()),
+        Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => {
             return Ok(Held::Corrupt("its key holds another type".to_owned()));
         }
-        (Err(failure), _) => return Err(failure),
-        (Ok(other), _) => {
-            return Err(Failure::unknown(format!("a reply with {other:?} where a hash should be")));
+        Err(failure) => return Err(failure),
+        Ok(other) => {
+            return Err(Failure::unknown(format!("a reply with {other:?} where a resource should be")));
         }
     };
-    let fields: Vec<Option<&str>> = values
-        .iter()
-        .map(|value| match value {
-            Value::BulkString(bytes) => Some(std::str::from_utf8(bytes).unwrap_or("\u{fffd}")),
-            _ => None,
-        })
-        .collect();
     if fields.iter().all(Option::is_none) {
         return match score? {
             Value::Nil => Ok(Held::Absent),
             _ => Ok(Held::Corrupt("it is in the index, but its key is gone".to_owned())),
         };
     }
+    let fields: Vec<Option<&str>> = fields.iter().map(Option::as_deref).collect();
     Ok(match T::read(&fields) {
         Ok(state) => Held::State(state),
         Err(field) => {
@@ -250,6 +256,18 @@ fn judge<T: Listed>(hash: Result<Value, Failure>, score: Result<Value, Failure>)
             Held::Corrupt(format!("its {field} is {value:?}"))
         }
     })
+}
+
+fn text_of(value: Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        _ => None,
+    }
+}
+
+/// The words of a text, a space between two; what is behind the last stays with it, where nothing takes it for a value.
+pub fn words_of(text: Option<String>, count: usize) -> Vec<Option<String>> {
+    text.iter().flat_map(|text| text.splitn(count, ' ')).map(|word| Some(word.to_owned())).collect()
 }
 
 /// Some of a partition's resources, in the order of their ids.

@@ -47,6 +47,8 @@ pub const IDS_MAX: usize = 200;
 pub enum Write {
     /// Deletes a key, and sets these fields if there are any.
     Hash(String, Vec<(String, String)>),
+    /// Sets a key to this text, whatever it holds.
+    Text(String, String),
     /// Puts a member into a sorted set.
     Add { key: String, score: u64, member: String },
     /// Takes a member out of a sorted set.
@@ -100,6 +102,7 @@ pub async fn write(
             words.iter().for_each(|word| call.push_arg(*word));
         };
         match write {
+            Write::Text(key, text) => command("SET", key, &[text]),
             Write::Hash(key, fields) => {
                 command("DEL", key, &[]);
                 if !fields.is_empty() {

@@ -273,15 +273,15 @@ async fn damage_changes_nothing() {
         let mut bank = Bank::open().await;
         bank.hold(None).await;
         let key = if key == "hold" { bank.keys.hold(&bank.id) } else { bank.keys.account(&bank.account) };
-        let _: i64 = bank.link.query(&cmd(&["HSET", &key, field, value])).await.unwrap();
-        let before: Vec<String> = bank.link.query(&cmd(&["HGETALL", &key])).await.unwrap();
+        bank.link.run(&cmd(&["HSET", &key, field, value])).await.unwrap();
+        let before = bank.link.run(&cmd(&["DUMP", &key])).await.unwrap();
         assert_eq!(bank.begin("b1").await, Answer::Undecided(Code::CorruptState), "{field}");
         assert_eq!(
             bank.step(Step::Paid { note: "" }).await,
             Answer::Undecided(Code::CorruptState),
             "{field}"
         );
-        let after: Vec<String> = bank.link.query(&cmd(&["HGETALL", &key])).await.unwrap();
+        let after = bank.link.run(&cmd(&["DUMP", &key])).await.unwrap();
         assert_eq!(before, after);
     }
 }

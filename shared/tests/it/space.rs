@@ -301,6 +301,7 @@ impl Space {
         for (name, kind) in names.iter().zip(&types) {
             match kind.as_str() {
                 "hash" => _ = reads.cmd("HGETALL").arg(name),
+                "string" => _ = reads.cmd("GET").arg(name),
                 "zset" => _ = reads.cmd("ZRANGE").arg(name).arg(&["0", "-1", "WITHSCORES"]),
                 "stream" => {
                     reads.cmd("XRANGE").arg(name).arg(&["-", "+"]);
@@ -313,6 +314,7 @@ impl Space {
         let mut next = move || replies.next().unwrap();
         let contents = types.iter().map(|kind| match kind.as_str() {
             "hash" => Content::Hash(redis::from_redis_value(next().unwrap()).unwrap()),
+            "string" => Content::Text(redis::from_redis_value(next().unwrap()).unwrap()),
             "zset" => Content::Zset(redis::from_redis_value(next().unwrap()).unwrap()),
             "stream" => Content::Stream { entries: next().unwrap(), groups: next().unwrap() },
             _ => Content::Other(next().unwrap()),
@@ -337,6 +339,7 @@ pub(crate) fn items<'a, R: Settle>(jobs: &[(Option<&'a str>, &'a JobId, &'a R)])
 pub(crate) enum Content {
     Hash(BTreeMap<String, String>),
     Zset(Vec<(String, String)>),
+    Text(String),
     Stream { entries: Value, groups: Value },
     Other(Value),
 }
@@ -352,12 +355,23 @@ impl Dump {
         names.into_iter().filter(|name| self.0.get(*name) != after.0.get(*name)).cloned().collect()
     }
 
-    /// A hash; empty if there is none.
+    /// A hash, or an account by its fields; empty if there is none.
     pub(crate) fn hash(&self, key: &str) -> BTreeMap<String, String> {
         match self.0.get(key) {
-            Some(Content::Hash(rows)) => rows.clone(),
+            Some(content) => self.fields(key).unwrap_or_else(|| panic!("{key} holds {content:?}")),
             None => BTreeMap::new(),
-            other => panic!("{key} holds {other:?}"),
+        }
+    }
+
+    /// The same; `None` if there is none, or the key is of another type.
+    pub(crate) fn fields(&self, key: &str) -> Option<BTreeMap<String, String>> {
+        match self.0.get(key)? {
+            Content::Hash(rows) => Some(rows.clone()),
+            Content::Text(text) if key.starts_with("account:") => {
+                let names = ["available", "held", "currency", "status", "seq"].map(str::to_owned);
+                Some(names.into_iter().zip(text.split(' ').map(str::to_owned)).collect())
+            }
+            _ => None,
         }
     }
 

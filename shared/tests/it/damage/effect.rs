@@ -15,10 +15,7 @@ use crate::space::*;
 
 /// A hash; nothing if the key is absent or of another type.
 pub(super) fn rows(dump: &Dump, key: &str) -> BTreeMap<String, String> {
-    match dump.0.get(key) {
-        Some(Content::Hash(rows)) => rows.clone(),
-        _ => BTreeMap::new(),
-    }
+    dump.fields(key).unwrap_or_default()
 }
 
 fn number(rows: &BTreeMap<String, String>, field: &str) -> i128 {

@@ -12,6 +12,7 @@ use tollgate::scripts::park::Destination;
 
 use super::codes;
 use super::planted::{Damage, ENTRIES, FIELDS, KEYS, TYPES, VALUES};
+use crate::harness::servers::on_words;
 use crate::space::*;
 
 /// A partition with some of everything, and the ids and entries that a batch can choose from.
@@ -98,11 +99,13 @@ impl Ground {
                     push(&words);
                 }
                 Damage::Field(key, field, value) => {
-                    push(&["HSET", &name(key), FIELDS[field], VALUES[value]]);
+                    let words = on_words(&["HSET", &name(key), FIELDS[field], VALUES[value]]);
+                    push(&words.iter().map(String::as_str).collect::<Vec<_>>());
                     push(&["ZADD", &name(key), VALUES[value], FIELDS[field]]);
                 }
                 Damage::NoField(key, field) => {
-                    push(&["HDEL", &name(key), FIELDS[field]]);
+                    let words = on_words(&["HDEL", &name(key), FIELDS[field]]);
+                    push(&words.iter().map(String::as_str).collect::<Vec<_>>());
                     push(&["ZREM", &name(key), FIELDS[field]]);
                 }
                 Damage::Gone(key) => push(&["DEL", &name(key)]),
