@@ -90,7 +90,8 @@ local function load_account(position)
   if type(text) == 'string' then
     local available_text, held_text, currency, status, seq_at = match(text, '^(%d+) (%d+) (%u+) (%l+) ()%d+$')
     local available, held = of_digits(available_text), number_of[held_text] or of_digits(held_text)
-    if available and held and available + held <= NUMBER_MAX and #text - seq_at < 16
+    if available and held and available + held <= NUMBER_MAX
+        and (#text - seq_at < 15 or of_digits(string.sub(text, seq_at)))
         and (status == 'open' or status == 'closed') then
       account = { key = key, id = id, available = available, held = held, currency = currency, status = status }
     else
