@@ -7,7 +7,8 @@
 --          receipts' key in KEYS, which its hold's key follows
 -- returns  nonce, status, and for status
 --            found               the head's seq, then for each id one of
---              receipt <fingerprint> <code> <seq>   also where an open hold stands for it
+--              receipt <fingerprint> <code> <seq>   also where an open hold stands for it; if something of it was
+--                                given back, how much in all and the seq of the line that did so last follow
 --              parked <state> <fingerprint> <at_ms> <reason>   at_ms: when it is due, or when it gave up
 --              expired           below the floor, and neither kept nor parked
 --              none              no trace: waiting in a stream, or never arrived
@@ -145,9 +146,12 @@ local function place_of(hour, floor, floor_highest)
   return hour < floor, hour >= floor and hour < floor_highest
 end
 
--- A receipt's three words; nil if it is damaged.
+-- A receipt's words: fingerprint, code and seq; and once something of it was given back, how much in all, and the seq of
+-- the line that did so last. nil if it is damaged.
 local function read_receipt(text)
-  return string.match(text, '^(%x+) ([%l_]+) (%d+)$')
+  local fingerprint, code, seq = string.match(text, '^(%x+) ([%l_]+) (%d+)$')
+  if fingerprint then return fingerprint, code, seq end
+  return string.match(text, '^(%x+) ([%l_]+) (%d+) (%d+) (%d+)$')
 end
 
 -- What a receipt, or what stands for one, says to a request.

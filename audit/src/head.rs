@@ -271,3 +271,10 @@ fn lost_queue(context: &mut AuditContext<'_>, queue: &QueueStats) {
         context.findings.violation(Check::G10, &resource, &[], expected, "the highest id there is", what);
     }
 }
+
+/// The head as it is now.
+pub(super) async fn floors(context: &mut AuditContext<'_>) -> Result<Option<Head>, Failure> {
+    let mut command = redis::cmd("HMGET");
+    command.arg(context.keys.head()).arg(&FIELDS);
+    Ok(judge(context.link.run(&command).await)?.ok().and_then(|value| of_fields(&fields(value))))
+}

@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 
 use tollgate::code::Code;
 use tollgate::failure::Failure;
-use tollgate::ids::CampaignId;
+use tollgate::ids::{CampaignId, CustomerId};
 use tollgate::journal::Line;
-use tollgate::kinds::{Event, JobRequest, Redeem};
+use tollgate::kinds::{Event, JobRequest, Operation};
 use tollgate::resource::Resource;
 
 use super::context::AuditContext;
@@ -60,6 +60,18 @@ impl MultisetHash {
         first.copy_from_slice(&digest[..16]);
         u128::from_be_bytes(first)
     }
+}
+
+/// What a line leaves a customer of a campaign; `None` if it changes nothing of that.
+pub(super) fn left_to(line: &Line) -> Option<(&CampaignId, &CustomerId, u64)> {
+    let (campaign, customer) = match (&line.event, line.code) {
+        (Event::Job(JobRequest::Redeem(redeem)), Code::Redeemed) => (&redeem.campaign, &redeem.customer),
+        (Event::Operation(Operation::Reverse(reverse)), Code::Reversed) => {
+            (&reverse.campaign, &reverse.customer)
+        }
+        _ => return None,
+    };
+    Some((campaign, customer, line.after("held").unwrap_or_default()))
 }
 
 /// The holders of one campaign as far as they were read.
@@ -259,12 +271,10 @@ async fn compare_named(
     let mut expected: HashMap<CampaignId, HashMap<Vec<u8>, (u64, u64)>> = HashMap::new();
     let seq_max = readings.values().map(|reading| reading.seq).max().unwrap_or_default();
     let keep = |line: Line| {
-        if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, .. })), Code::Redeemed) =
-            (&line.event, line.code)
+        if let Some((campaign, customer, held)) = left_to(&line)
             && readings.get(campaign).is_some_and(|reading| line.seq <= reading.seq)
         {
             let customers = expected.entry(campaign.clone()).or_default();
-            let held = line.after("held").unwrap_or_default();
             customers.insert(customer.as_str().as_bytes().to_vec(), (held, line.seq));
         }
         line.seq <= seq_max
@@ -283,8 +293,11 @@ async fn compare_named(
         };
         for (customer, (count, seq)) in expected.remove(id).unwrap_or_default() {
             let found = reading.holders.remove(&customer).flatten();
-            if found.as_deref() != Some(count.to_string().as_bytes()) {
-                tell(context, &customer, &[seq], format!("\"{count}\""), &found);
+            // Who has nothing left is no holder.
+            let expected = (count > 0).then(|| count.to_string());
+            if found.as_deref() != expected.as_deref().map(str::as_bytes) {
+                let expected = expected.map_or("nothing".to_owned(), |count| format!("\"{count}\""));
+                tell(context, &customer, &[seq], expected, &found);
             }
         }
         for (customer, found) in reading.holders.drain() {

@@ -14,6 +14,7 @@
 mod bank;
 mod codes;
 mod context;
+mod given_back;
 mod head;
 mod holders;
 mod inventory;
@@ -22,6 +23,7 @@ mod model;
 mod parked;
 mod proof;
 mod read;
+mod receipt_text;
 mod receipts;
 pub mod repair;
 mod replay;

@@ -16,7 +16,7 @@ use tollgate::resource::Resource;
 use super::inventory::{Inventory, Items};
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
-pub(super) const CAMPAIGN_FIELDS: [&str; 9] = [
+pub(super) const CAMPAIGN_FIELDS: [&str; 10] = [
     "limit",
     "issued",
     "per_customer",
@@ -25,6 +25,7 @@ pub(super) const CAMPAIGN_FIELDS: [&str; 9] = [
     "status",
     "codes",
     "codes_count",
+    "reversed",
     "seq",
 ];
 /// The fields of an account's key, in the order of [`Account::fields`].
@@ -40,6 +41,8 @@ pub(super) struct Model {
     pub(super) stocks: HashMap<InventoryId, Items>,
     /// Payouts that are open; their number is bounded by the money held.
     pub(super) holds: HashMap<JobId, Hold>,
+    /// How much was given back of the jobs of which something was.
+    pub(super) given_back: HashMap<JobId, u64>,
 }
 
 /// A campaign after the lines so far.
@@ -52,6 +55,8 @@ pub(super) struct Campaign {
     pub(super) closes_at_ms: Option<u64>,
     pub(super) codes: Option<CodesName>,
     pub(super) codes_count: u64,
+    /// How much was reversed; not among what it has issued.
+    pub(super) reversed: u64,
     pub(super) closed: bool,
     /// Of its last change.
     pub(super) seq: u64,
@@ -84,8 +89,16 @@ fn status(closed: bool) -> String {
 }
 
 impl Campaign {
+    /// How much it may issue in all: no more than it has codes that were never handed out.
+    pub(super) fn room(&self) -> u64 {
+        match self.codes {
+            Some(_) => self.limit.min(self.codes_count.saturating_sub(self.reversed)),
+            None => self.limit,
+        }
+    }
+
     /// What its key must hold, in the order of [`CAMPAIGN_FIELDS`].
-    pub(super) fn fields(&self) -> [String; 9] {
+    pub(super) fn fields(&self) -> [String; 10] {
         [
             self.limit.to_string(),
             self.issued.to_string(),
@@ -95,6 +108,7 @@ impl Campaign {
             status(self.closed),
             self.codes.as_ref().map(|codes| codes.as_str().to_owned()).unwrap_or_default(),
             self.codes_count.to_string(),
+            self.reversed.to_string(),
             self.seq.to_string(),
         ]
     }
@@ -228,6 +242,11 @@ impl Model {
             Resource::Account(id) => self.accounts.get(id).map(|account| account.available),
             Resource::Inventory(id) => self.inventories.get(id).map(|inventory| inventory.available),
         }
+    }
+
+    /// How much was given back of a job.
+    pub(super) fn given_back(&self, of: &JobId) -> u64 {
+        self.given_back.get(of).copied().unwrap_or_default()
     }
 
     /// Whether the resource's beginning is not in the journal, so that nothing more can be said of it.

@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use tollgate::code::Code;
 use tollgate::failure::Failure;
 use tollgate::ids::{AccountId, CampaignId, JobId};
 use tollgate::journal::{self, Entry};
 use tollgate::keys::Keys;
-use tollgate::kinds::{Event, Fields, JobRequest, Redeem};
+use tollgate::kinds::Fields;
 use tollgate::link::Link;
 
+use super::holders::left_to;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
 use super::rules;
 use super::stock;
@@ -90,11 +90,14 @@ impl Proof {
             if rules::apply(&mut self.model, &line, &|_, _| 0).is_some() {
                 self.doubtful.insert(line.event.resource().to_string());
             }
-            if let (Event::Job(JobRequest::Redeem(Redeem { campaign, customer, .. })), Code::Redeemed) =
-                (&line.event, line.code)
-                && self.holders_of.as_ref() == Some(campaign)
-            {
-                self.holders.insert(customer.to_string(), line.after("held").unwrap_or_default());
+            match left_to(&line) {
+                Some((campaign, customer, 0)) if self.holders_of.as_ref() == Some(campaign) => {
+                    self.holders.remove(customer.as_str());
+                }
+                Some((campaign, customer, held)) if self.holders_of.as_ref() == Some(campaign) => {
+                    self.holders.insert(customer.to_string(), held);
+                }
+                _ => {}
             }
         }
         (self.seq, self.hash, self.after) = (entry.seq_last, entry.hash.clone(), Some(at));

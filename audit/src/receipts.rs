@@ -16,10 +16,12 @@ use tollgate::journal::Line;
 use tollgate::kinds::{Event, JobRequest};
 
 use super::context::AuditContext;
+use super::given_back::{self, Originals};
 use super::head::{self, Head};
 use super::holders::MultisetHash;
 use super::model::Model;
 use super::read::{Field, each_line, field, fields, judge, line_at, number, pairs, scanned, shown};
+use super::receipt_text::Stored;
 use super::report::Check;
 
 /// Lines whose receipts are read at once.
@@ -36,6 +38,8 @@ const NAMED_BUCKETS_MAX: usize = 8;
 /// The receipts that the lines so far demand.
 pub(super) struct Receipts {
     waiting: Vec<Waiting>,
+    /// Lines that give something back, whose originals are to be read.
+    pub(super) originals: Originals,
     /// How many receipts of ours each bucket has.
     counts: HashMap<Bucket, u64>,
     /// Payouts whose receipt was dropped with its bucket: their next step writes one to kept.
@@ -101,29 +105,12 @@ struct Waiting {
     is_in_kept: bool,
 }
 
-/// A receipt as it was stored, in its three words.
-struct Stored<'a> {
-    fingerprint: &'a str,
-    code: &'a str,
-    seq: u64,
-}
-
-impl<'a> Stored<'a> {
-    fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let mut words = std::str::from_utf8(bytes).ok()?.split(' ');
-        let (fingerprint, code, seq) = (words.next()?, words.next()?, words.next()?);
-        let is_plain = !seq.starts_with('0') && seq.bytes().all(|byte| byte.is_ascii_digit());
-        let stored = Self { fingerprint, code, seq: seq.parse().ok().filter(|_| is_plain)? };
-        words.next().is_none().then_some(stored)
-    }
-}
-
 impl Receipts {
     pub(super) fn new(head: Option<&Head>) -> Self {
         let (floor_hour, floor_highest_hour) =
             head.map_or((0, 0), |head| (head.floor_hour, head.floor_highest_hour));
-        let (waiting, counts) = Default::default();
-        Self { waiting, counts, absent_below_floor: 0, floor_hour, floor_highest_hour }
+        let (waiting, originals, counts) = Default::default();
+        Self { waiting, originals, counts, absent_below_floor: 0, floor_hour, floor_highest_hour }
     }
 
     /// Takes a line. Where the journal is not contiguous its seq is not certain.
@@ -137,6 +124,7 @@ impl Receipts {
 
     /// Reads and judges the receipts of the lines taken so far.
     pub(super) async fn flush(&mut self, context: &mut AuditContext<'_>) -> Result<(), Failure> {
+        self.originals.flush(context, self.floor_hour).await?;
         // More than one round only where the floor rose meanwhile: then some are to be looked up in kept.
         while !self.waiting.is_empty() {
             let mut of_bucket: HashMap<Bucket, Vec<Waiting>> = HashMap::new();
@@ -214,7 +202,7 @@ impl Receipts {
                     self.absent_below_floor += u64::from(matches!(rule, ReceiptRule::Begun(_)));
                     return Ok(());
                 }
-                if let Some(head) = floors(context).await? {
+                if let Some(head) = head::floors(context).await? {
                     (self.floor_hour, self.floor_highest_hour) = (head.floor_hour, head.floor_highest_hour);
                 }
                 if hour < self.floor_hour {
@@ -234,6 +222,9 @@ impl Receipts {
         let count = u64::from(rule.counts());
         context.findings.checked.receipts += count;
         let stored = Stored::parse(bytes);
+        if let Some(told) = stored.as_ref().and_then(|stored| stored.given_back) {
+            given_back::verify(context, id, told, &found).await?;
+        }
         let is_same_request = |stored: &Stored<'_>| {
             rule.fingerprint().is_none_or(|ours| ours.to_string() == stored.fingerprint)
         };
@@ -319,12 +310,6 @@ fn bucket_name(bucket: Bucket) -> String {
         Bucket::Hour(hour) => format!("receipts:{hour}"),
         Bucket::Kept => "receipts:kept".to_owned(),
     }
-}
-
-async fn floors(context: &mut AuditContext<'_>) -> Result<Option<Head>, Failure> {
-    let mut command = redis::cmd("HMGET");
-    command.arg(context.keys.head()).arg(&head::FIELDS);
-    Ok(judge(context.link.run(&command).await)?.ok().and_then(|value| head::of_fields(&fields(value))))
 }
 
 /// How many receipts each bucket held when the head was at `seq`.

@@ -254,6 +254,7 @@ impl Replay {
             context.findings.violation(Check::G28, resource.to_string(), &[line.seq], expected, found, what);
         }
         self.observed.resolve(context.findings, &self.model, &line);
+        self.receipts.originals.push(&line);
         if let Some(rule) = rule {
             self.receipts.push(line.id, line.seq, line.code, rule, is_contiguous);
         }

@@ -31,6 +31,8 @@ mod payout_review;
 mod payout_void;
 mod purchase;
 mod redeem;
+mod refund;
+mod reverse;
 mod rule;
 mod step;
 #[cfg(test)]
@@ -57,6 +59,8 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Job(JobRequest::Payout(request)) => request,
         Event::Job(JobRequest::Purchase(request)) => request,
         Event::Operation(Operation::Deposit(request)) => request,
+        Event::Operation(Operation::Refund(request)) => request,
+        Event::Operation(Operation::Reverse(request)) => request,
         Event::Operation(Operation::AccountOpen(request)) => request,
         Event::Operation(Operation::AccountClose(request)) => request,
         Event::Operation(Operation::CampaignCreate(request)) => request,

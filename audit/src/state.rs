@@ -263,7 +263,7 @@ fn compare(findings: &mut Findings, name: &str, expected: &Expected, found: &[Fi
 
 fn check_of(field: &str) -> Check {
     match field {
-        "limit" | "issued" | "per_customer" | "reserved" | "sold" => Check::G1,
+        "limit" | "issued" | "per_customer" | "reversed" | "reserved" | "sold" => Check::G1,
         "available" | "held" => Check::G2,
         // Of a hold.
         "account" | "amount" | "destination" | "fingerprint" | "state" | "attempts" | "refused" | "fence" => {

@@ -19,7 +19,7 @@ use tollgate::resources::{self, AccountState, CampaignState, Held};
 use tollgate::scripts::settle::Answer;
 
 use crate::exit::Exit;
-use crate::now;
+use crate::{now, original};
 
 /// What came of one operation, as JSON `{id, partition, class, code, seq, replayed, field?}`.
 #[derive(Debug, Clone, Serialize)]
@@ -113,7 +113,10 @@ pub(crate) async fn explain(
     );
     let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
     let missing = missing(code, request);
-    let now = now::of(tollgate, link, code, replayed, request).await;
+    let now = match now::of(tollgate, link, code, replayed, request).await {
+        None => original::of(tollgate, link, code, seq, request).await,
+        now => now,
+    };
     let is_so = class == Class::Applied || was_closed;
     Decision {
         id,

@@ -9,7 +9,7 @@ use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use tollgate::ids::JobId;
 use tollgate::input::InputError;
 use tollgate::job::Job;
-use tollgate::kinds::{Operation, Request};
+use tollgate::kinds::{Fields, Operation, Request};
 
 use crate::run::RunId;
 use crate::sender::{NamedOperation, Work};
@@ -91,8 +91,8 @@ pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Line, InputE
                 (None, Operation::CampaignCreate(create)) => JobId::create_campaign(&create.campaign),
                 (None, Operation::AccountOpen(open)) => JobId::create_account(&open.account),
                 (None, _) => {
-                    let allowed = "given for a deposit, so that it can be repeated";
-                    return Err(InputError::new(Code::MissingField, "id", "", allowed));
+                    let allowed = format!("given for a {}, so that it can be repeated", request.kind());
+                    return Err(InputError::new(Code::MissingField, "id", "", &allowed));
                 }
             };
             Work::Operation(NamedOperation { id, request })

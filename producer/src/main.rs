@@ -17,6 +17,7 @@ mod lines;
 mod load;
 mod now;
 mod operation;
+mod original;
 mod output;
 mod overview;
 mod pages;

@@ -7,7 +7,8 @@
 --          receipts' key in KEYS, which its hold's key follows
 -- returns  nonce, status, and for status
 --            found               the head's seq, then for each id one of
---              receipt <fingerprint> <code> <seq>   also where an open hold stands for it
+--              receipt <fingerprint> <code> <seq>   also where an open hold stands for it; if something of it was
+--                                given back, how much in all and the seq of the line that did so last follow
 --              parked <state> <fingerprint> <at_ms> <reason>   at_ms: when it is due, or when it gave up
 --              expired           below the floor, and neither kept nor parked
 --              none              no trace: waiting in a stream, or never arrived

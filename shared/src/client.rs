@@ -11,7 +11,9 @@ use crate::lock::{Guarded, LockNodes, Locks};
 use crate::protocol::amount::{Amount, Currency};
 use crate::protocol::ids::{AccountId, CampaignId, CustomerId, JobId, LockName, QueueName};
 use crate::protocol::job::Job;
-use crate::protocol::kinds::{AccountOpen, CampaignCreate, Fields, Redeem, Settle, Withdraw};
+use crate::protocol::kinds::{
+    AccountOpen, CampaignCreate, Fields, Redeem, Refund, Reverse, Settle, Withdraw,
+};
 use crate::protocol::quantity::Quantity;
 use crate::protocol::resource::Resource;
 use crate::reads::outcome::Outcome;
@@ -93,6 +95,36 @@ impl Tollgate {
         currency: Currency,
     ) -> Result<Decision, Error> {
         self.decide(id, &Withdraw { account, amount, currency }).await
+    }
+
+    /// [`Tollgate::decide`] of a refund: `amount`, in minor units, of what the withdrawal or the paid payout `of` took from
+    /// `account`. However many there are, together they never exceed it.
+    ///
+    /// # Errors
+    /// As [`Tollgate::decide`].
+    ///
+    /// # Cancel safety
+    /// As [`Tollgate::decide`].
+    pub async fn refund(
+        &self,
+        id: &JobId,
+        account: AccountId,
+        of: JobId,
+        amount: Amount,
+    ) -> Result<Decision, Error> {
+        self.decide(id, &Refund { account, of, amount }).await
+    }
+
+    /// [`Tollgate::decide`] of a reversal: the redemption `of` is taken back, all of it.
+    ///
+    /// # Errors
+    /// As [`Tollgate::decide`].
+    ///
+    /// # Cancel safety
+    /// As [`Tollgate::decide`].
+    pub async fn reverse(&self, id: &JobId, of: JobId, redemption: Redeem) -> Result<Decision, Error> {
+        let Redeem { campaign, customer, quantity } = redemption;
+        self.decide(id, &Reverse { campaign, customer, quantity, of }).await
     }
 
     /// Creates a campaign, under an id that its name gives: the same again is a replay, and on other terms it is refused.

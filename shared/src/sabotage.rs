@@ -42,6 +42,10 @@ pub enum Sabotage {
     /// Entries leave their row by one call, and the effect is made by the next. Harmless, unless somebody dies in
     /// between: only an exploration of every order sees it for certain.
     AcknowledgeFirst,
+    /// What was given back of a job is not noted in its receipt, so it is given back again.
+    RefundForgotten,
+    /// A reversal leaves what the campaign has issued.
+    ReversalLeavesIssued,
     /// The stream is trimmed up to the last entry that was taken, also above what others have in flight.
     TrimAboveInFlight,
 }
@@ -53,7 +57,7 @@ const CHECK_ONLY: &[Edit] = &[(
     "do return { nonce, 'settled', digits(now_ms), digits(head.seq_before), concat(answers, ' ') } end",
 )];
 const ACT_ONLY: &[Edit] = &[
-    ("issued + quantity > campaign.limit and", "false and"),
+    ("issued + quantity > campaign.room and", "false and"),
     ("if account.available < amount then", "if false then"),
 ];
 const ACKNOWLEDGE_ONLY: &[Edit] = &[(
@@ -69,7 +73,9 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
+        Self::RefundForgotten,
+        Self::ReversalLeavesIssued,
         Self::ReceiptCheckRemoved,
         Self::CheckAndActSplit,
         Self::RowRemovedBeforeEffect,
@@ -100,6 +106,8 @@ impl Sabotage {
             Self::RowIsWhatIsLeft => "row_is_what_is_left",
             Self::UnlockByPlainDel => "unlock_by_plain_del",
             Self::AcknowledgeFirst => "acknowledge_first",
+            Self::RefundForgotten => "refund_forgotten",
+            Self::ReversalLeavesIssued => "reversal_leaves_issued",
             Self::TrimAboveInFlight => "trim_above_in_flight",
         }
     }
@@ -186,6 +194,14 @@ impl Sabotage {
             )],
             Self::UnlockByPlainDel => &[("if owner ~= token then", "if false then")],
             Self::AcknowledgeFirst => ACKNOWLEDGE_ONLY,
+            Self::RefundForgotten => &[(
+                "receipt_of[original.id], fresh[#fresh + 1], fresh[#fresh + 2] = receipt, original.id, receipt",
+                "original.fresh, original.receipt = fresh, receipt",
+            )],
+            Self::ReversalLeavesIssued => &[(
+                "change_campaign(campaign, seq, campaign.issued - quantity)",
+                "change_campaign(campaign, seq, campaign.issued)",
+            )],
             Self::TrimAboveInFlight => &[
                 ("local minimum = settled_below(in_flight_key, head.taken)", "local minimum = head.taken"),
                 ("math.floor((acked + leaving) / TRIM_EVERY) > math.floor(acked / TRIM_EVERY)", "true"),

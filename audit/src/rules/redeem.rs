@@ -23,7 +23,7 @@ impl Rule for Redeem {
             Some(Code::Ended)
         } else if campaign.opens_at_ms.is_some_and(|opens| line.at_ms < opens) {
             Some(Code::NotStarted)
-        } else if sum > campaign.limit {
+        } else if sum > campaign.room() {
             Some(Code::CampaignLimitReached)
         } else if campaign.per_customer.is_some_and(|most| has > most) {
             Some(Code::CustomerLimitReached)
@@ -32,7 +32,11 @@ impl Rule for Redeem {
         };
         Some(match refusal {
             Some(code) => Decision { code, after: vec![had, issued] },
-            None => Decision { code: Code::Redeemed, after: vec![has, sum] },
+            None => {
+                let code =
+                    (campaign.codes.is_some() && campaign.reversed > 0).then_some(sum + campaign.reversed);
+                Decision { code: Code::Redeemed, after: [has, sum].into_iter().chain(code).collect() }
+            }
         })
     }
 

@@ -153,8 +153,8 @@ fn a_hold_is_resolved_once() {
     assert_eq!(contradicted(&mut model, &sound), [] as [u64; 0]);
     assert_eq!(model.holds[&JobId::parse("p").unwrap()].fields()[6..9], ["2", "1", "8"]);
     for (end, wrong) in [
-        ("p payout_post paid a operator why 6", "p payout_void payout_voided a operator why 10"),
-        ("p payout_void payout_voided a operator why 10", "p payout_post paid a gateway ok 10"),
+        ("p payout_post paid a operator why 4 6", "p payout_void payout_voided a operator why 10"),
+        ("p payout_void payout_voided a operator why 10", "p payout_post paid a gateway ok 4 10"),
     ] {
         let lines: Vec<&str> = sound.iter().copied().chain([end, wrong]).collect();
         assert_eq!(contradicted(&mut Model::default(), &lines), [8], "{wrong}");
@@ -190,7 +190,7 @@ fn a_hold_is_resolved_once() {
         "p payout_refuse payout_refused a 8 no 10",
         "p payout_void payout_voided a expiry why 10",
         "p payout_void payout_voided a operator why 6",
-        "p payout_post paid a gateway ok 10",
+        "p payout_post paid a gateway ok 4 10",
     ] {
         let lines: Vec<&str> = sound.iter().copied().chain([wrong]).collect();
         assert_eq!(contradicted(&mut Model::default(), &lines), [7], "{wrong}");

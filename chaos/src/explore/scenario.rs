@@ -102,6 +102,7 @@ impl Scenario {
             Self::payout(),
             Self::discard(),
             Self::cancel(),
+            Self::giving_back(),
         ]
     }
 
@@ -206,6 +207,24 @@ impl Scenario {
         }
     }
 
+    fn giving_back() -> Self {
+        Self {
+            fleet: vec![
+                ('A', Role::Worker),
+                ('O', Role::Script(|tollgate, _| Box::pin(give_back(tollgate, ["refund-o", "reverse-o"])))),
+                ('P', Role::Script(|tollgate, _| Box::pin(give_back(tollgate, ["refund-p", "reverse-p"])))),
+            ],
+            operations: &[CAMPAIGN, ACCOUNT, TAKE, FIRST],
+            jobs: &[SECOND],
+            bound: Bound { takeovers: 0, ..BOUND },
+            ..Self::two_workers(
+                "giving-back",
+                "a worker with a job for the one coupon that is issued; two operators that refund more than half of one \
+                 withdrawal each, and reverse the redemption",
+            )
+        }
+    }
+
     /// Everything that is there before the first call.
     pub(super) async fn set_up(&self, tollgate: &Tollgate) -> anyhow::Result<()> {
         let mut link = tollgate.server().link().await?;
@@ -274,6 +293,16 @@ async fn produce(tollgate: Tollgate, diary: Diary) {
         r#"{"id":"deposit","kind":"deposit","account":"a","amount":100,"currency":"USD"}"#
     ));
     insist!(tollgate.enqueue(&mut link, &queue, [&first]));
+}
+
+/// Refunds of the withdrawal so much that only one of two can, and reverses the redemption.
+async fn give_back(tollgate: Tollgate, [refund, reverse]: [&'static str; 2]) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    let refund = format!(r#"{{"id":"{refund}","kind":"refund","account":"a","of":"take","amount":400}}"#);
+    let reverse =
+        format!(r#"{{"id":"{reverse}","kind":"reverse","campaign":"c","customer":"x","of":"first"}}"#);
+    insist!(operate(&tollgate, &mut link, &refund));
+    insist!(operate(&tollgate, &mut link, &reverse));
 }
 
 /// Waits until the job is dead, discards it, and then creates the campaign that it lacked.

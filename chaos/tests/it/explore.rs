@@ -22,7 +22,7 @@ fn found(document: &str) -> (String, String, String) {
 }
 
 /// Every fleet in which nothing is known to be wrong.
-const FLEETS: [&str; 6] = ["duplicates", "batch", "producer", "delayed", "payout", "cancel"];
+const FLEETS: [&str; 7] = ["duplicates", "batch", "producer", "delayed", "payout", "cancel", "giving-back"];
 
 fn figure(fleet: &Value, name: &str) -> u64 {
     fleet["figures"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {fleet}"))
@@ -103,6 +103,20 @@ fn an_ignored_fence_is_found() {
 #[test]
 fn a_parked_id_taken_by_another_request_is_found() {
     is_found("parked_job_taken", "delayed", "its id was taken by another request");
+}
+
+#[test]
+fn a_refund_that_is_not_noted_is_found() {
+    is_found("refund_forgotten", "giving-back", "it could be given back again");
+}
+
+#[test]
+fn a_reversal_that_leaves_what_is_issued_is_found() {
+    is_found(
+        "reversal_leaves_issued",
+        "giving-back",
+        "was decided otherwise than the lines before it demand",
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `account open|deposit|show|close|ls`.
+//! `account open|deposit|refund|show|close|ls`.
 
 mod statement;
 
@@ -7,7 +7,7 @@ use tollgate::Tollgate;
 use tollgate::amount::{Amount, Currency};
 use tollgate::code::Code;
 use tollgate::ids::{AccountId, JobId};
-use tollgate::kinds::{AccountClose, AccountOpen, Deposit};
+use tollgate::kinds::{AccountClose, AccountOpen, Deposit, Refund};
 use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, Held};
 use tollgate::scripts::payout::of_account;
@@ -55,6 +55,19 @@ enum Verb {
         #[arg(long, value_name = "CODE")]
         currency: Option<Currency>,
     },
+    /// Put back what a withdrawal or a paid payout took from an account, or a part of it
+    Refund {
+        /// The account
+        id: AccountId,
+        /// The id of the withdrawal or payout
+        of: JobId,
+        /// How much of it, in decimals of the account's currency
+        #[arg(value_name = "AMOUNT", allow_hyphen_values = true, value_parser = arguments::decimals)]
+        amount: String,
+        /// Makes the refund repeatable: the same key refunds once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
+    },
     /// Show one account
     Show {
         /// The account
@@ -95,6 +108,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             };
             let amount = Amount::parse_decimal("amount", &amount, currency)?.positive("amount")?;
             let request = Deposit { account, amount, currency }.into();
+            operation::run(context, &tollgate, &ChangeId::given_or_fresh(key), &request).await
+        }
+        Verb::Refund { id: account, of, amount, key } => {
+            let tollgate = context.open_or_init().await?;
+            let currency = currency_of(&tollgate, &account).await?;
+            let amount = Amount::parse_decimal("amount", &amount, currency)?.positive("amount")?;
+            let request = Refund { account, of, amount }.into();
             operation::run(context, &tollgate, &ChangeId::given_or_fresh(key), &request).await
         }
         Verb::Close { id: account, key } => {

@@ -1,4 +1,4 @@
-//! `campaign create|show|set-limit|close|ls`.
+//! `campaign create|show|set-limit|reverse|close|ls`.
 
 mod holders;
 
@@ -13,7 +13,7 @@ use tollgate::codes::{Codes, CodesError, Shared};
 use tollgate::ids::{CampaignId, CustomerId, JobId};
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
-use tollgate::kinds::{CampaignClose, CampaignCreate, CampaignSetLimit, Fields};
+use tollgate::kinds::{CampaignClose, CampaignCreate, CampaignSetLimit, Fields, Reverse};
 use tollgate::quantity::Limit;
 use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
@@ -62,6 +62,21 @@ enum Verb {
         /// The campaign
         id: CampaignId,
         /// Makes it repeatable: the same key closes once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
+    },
+    /// Take a redemption back: its coupons are void, and the campaign may issue as many again
+    Reverse {
+        /// The campaign
+        id: CampaignId,
+        /// Whose redemption it was
+        customer: CustomerId,
+        /// The id of the redemption
+        of: JobId,
+        /// How many coupons it was
+        #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true, value_parser = arguments::quantity)]
+        quantity: Quantity,
+        /// Makes it repeatable: the same key reverses once [default: a fresh UUIDv7]
         #[arg(long = "id", value_name = "KEY")]
         key: Option<JobId>,
     },
@@ -117,6 +132,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Ls => return listing::ls::<CampaignState>(context).await,
         Verb::SetLimit { id: campaign, limit, expect: expected, key } => {
             (key, CampaignSetLimit { campaign, limit, expected }.into())
+        }
+        Verb::Reverse { id: campaign, customer, of, quantity, key } => {
+            (key, Reverse { campaign, customer, quantity, of }.into())
         }
         Verb::Close { id: campaign, key } => (key, CampaignClose { campaign }.into()),
     };
@@ -203,6 +221,7 @@ pub(crate) struct CampaignView<'a> {
     campaign: &'a str,
     limit: Option<u64>,
     issued: Option<u64>,
+    reversed: Option<u64>,
     per_customer: Option<u64>,
     opens_at: Option<String>,
     closes_at: Option<String>,
@@ -219,6 +238,7 @@ impl Shown for CampaignState {
             campaign: id,
             limit: state.map(|state| state.limit.get()),
             issued: state.map(|state| state.issued),
+            reversed: state.map(|state| state.reversed),
             per_customer: state.and_then(|state| state.per_customer).map(Quantity::get),
             opens_at: state.and_then(|state| state.opens_at).map(|at| at.to_string()),
             closes_at: state.and_then(|state| state.closes_at).map(|at| at.to_string()),
@@ -234,6 +254,9 @@ impl Shown for CampaignState {
     fn text(&self) -> String {
         let mut text = format!("{} of {} issued", self.issued, self.limit.get());
         let mut add = |words: String| text.push_str(&words);
+        if self.reversed > 0 {
+            add(format!(", {} reversed", self.reversed));
+        }
         self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
         self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
         self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));

@@ -113,7 +113,11 @@ fn cells(Found { outcome, coupon, payout }: Found) -> [String; 6] {
                 let since = age(Some(Instant::now().ms().saturating_sub(*since_ms)));
                 format!("{code} (attempt {attempt}, since {since})")
             }
-            _ => code.to_owned(),
+            _ => match (code, outcome.given_back) {
+                (code, None) => code.to_owned(),
+                ("redeemed", Some(_)) => format!("{code} (reversed)"),
+                (code, Some(minor)) => format!("{code} ({minor} minor units refunded)"),
+            },
         })),
         or_dash(outcome.seq.map(|seq| seq.to_string())),
         or_dash(coupon),

@@ -129,6 +129,8 @@ async fn the_enqueuer_can_neither_print_money_nor_write_history() {
     // Our own admin commands, and an admin line in a file.
     for args in [
         &["account", "deposit", "a1", "5.00", "--id", "d1"][..],
+        &["account", "refund", "a1", "w1", "5.00", "--id", "d2"],
+        &["campaign", "reverse", "summer", "c1", "r1", "--id", "d3"],
         &["account", "open", "mine", "--balance", "5.00"],
         &["account", "close", "a1"],
         &["campaign", "create", "mine", "--limit", "5"],

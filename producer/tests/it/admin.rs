@@ -71,7 +71,7 @@ fn states_are_shown_by_contract() {
     cli.run(&["account", "open", "yen", "--balance", "7", "--currency", "JPY"]).exits(0);
     assert_eq!(
         cli.run(&["--json", "campaign", "show", "c1"]).exits(0),
-        "{\"campaign\":\"c1\",\"limit\":3,\"issued\":0,\"per_customer\":null,\"opens_at\":null,\
+        "{\"campaign\":\"c1\",\"limit\":3,\"issued\":0,\"reversed\":0,\"per_customer\":null,\"opens_at\":null,\
          \"closes_at\":\"2099-01-01T00:00:00Z\",\"codes\":null,\"status\":\"open\"}\n"
     );
     assert_eq!(

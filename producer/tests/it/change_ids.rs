@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tollgate::code::Code;
 
-use crate::fixtures::{fresh, id, payout, settle_job};
+use crate::fixtures::{fresh, id, payout, redeem, settle_job, withdraw};
 use crate::harness::{Cli, Ran, SOON, drain, opened};
 use crate::proxy::{Loss, Proxy};
 
@@ -39,7 +39,7 @@ const fn change(args: &'static [&'static str], makes_id: bool, call: &'static st
     Change { args, makes_id, call }
 }
 
-const CHANGES: [Change; 16] = [
+const CHANGES: [Change; 18] = [
     change(&["init", "--retention", "8d"], false, "initialising"),
     change(&["account", "open", "new", "--balance", "1"], false, "account_open"),
     change(&["account", "deposit", "a", "10.00"], true, "deposit"),
@@ -56,6 +56,8 @@ const CHANGES: [Change; 16] = [
     change(&["dead", "retry", "d1"], false, "d1"),
     change(&["dead", "discard", "d1"], false, "d1"),
     change(&["queue", "pause", "default"], false, "paused"),
+    change(&["account", "refund", "a", "taken", "0.50"], true, "refund"),
+    change(&["campaign", "reverse", "c", "x", "given"], true, "reverse"),
 ];
 
 async fn prepared() -> Cli {
@@ -64,6 +66,8 @@ async fn prepared() -> Cli {
     cli.run(&["account", "open", "empty", "--balance", "0"]).exits(0);
     cli.run(&["campaign", "create", "c", "--limit", "5"]).exits(0);
     settle_job(&cli, "p1", &payout("a", 100, "USD")).await;
+    settle_job(&cli, "taken", &withdraw("a", 100, "USD")).await;
+    settle_job(&cli, "given", &redeem("c", "x")).await;
     let redeem = br#"{"v":1,"kind":"redeem","id":"d1","campaign":"c","customer":"y"}"#;
     cli.bury(&id("d1"), redeem, Code::WorkerLost).await;
     // The proxy loses the first answer, which must not be that the server does not know the script yet.
@@ -202,6 +206,8 @@ lost_answers! {
     a_retry_is_repeated 13
     a_discard_is_repeated 14
     a_pause_is_repeated 15
+    a_refund_is_repeated 16
+    a_reversal_is_repeated 17
 }
 
 #[tokio::test]
@@ -223,8 +229,8 @@ async fn a_loop_around_a_command_that_waits_has_one_effect_with_an_id() {
     }
     drain(&tollgate, &mut link).await;
     assert!(cli.run(&with_id).exits(0).contains("replayed"));
-    // 100.00 less what is held for p1, two requests without an id, and one with it.
-    assert_eq!(cli.run(&["account", "show", "a", "--json"]).json()["available"], 6_900);
+    // 100.00 less what is held for p1, what was taken before, two requests without an id, and one with it.
+    assert_eq!(cli.run(&["account", "show", "a", "--json"]).json()["available"], 6_800);
 }
 
 #[test]

@@ -135,6 +135,11 @@ pub(crate) fn a_worker() -> Description {
     }
 }
 
+pub(crate) fn withdraw(account: &str, minor: u64, currency: &str) -> Request {
+    let (account, amount) = (account.parse().unwrap(), Amount::from_minor(minor).unwrap());
+    tollgate::kinds::Withdraw { account, amount, currency: currency.parse().unwrap() }.into()
+}
+
 pub(crate) fn payout(account: &str, minor: u64, currency: &str) -> Request {
     Payout {
         account: account.parse().unwrap(),

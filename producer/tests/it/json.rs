@@ -123,9 +123,11 @@ fn every_command_is_documented_and_nothing_else() {
         "init",
         "campaign create",
         "campaign set-limit",
+        "campaign reverse",
         "campaign close",
         "account open",
         "account deposit",
+        "account refund",
         "account close",
         "inventory create",
         "inventory load",
@@ -200,6 +202,8 @@ fn admin_commands() {
     check(&cli, "campaign close", &["summer"], 0);
     check(&cli, "account open", &["a1", "--balance", "10.00"], 0);
     check(&cli, "account deposit", &["a1", "2.50", "--id", "d1"], 0);
+    check(&cli, "account refund", &["a1", "nothing", "2.50"], 1);
+    check(&cli, "campaign reverse", &["summer", "c1", "nothing"], 1);
     check(&cli, "account show", &["a1"], 0);
     check(&cli, "account ls", &[], 0);
     check(&cli, "account close", &["a1"], 1);

@@ -20,6 +20,7 @@ mod enqueue;
 mod failing_streams;
 mod frame;
 mod full_disk;
+mod giving_back;
 mod inventory;
 mod journal;
 mod json;

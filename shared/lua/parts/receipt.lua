@@ -32,9 +32,12 @@ local function place_of(hour, floor, floor_highest)
   return hour < floor, hour >= floor and hour < floor_highest
 end
 
--- A receipt's three words; nil if it is damaged.
+-- A receipt's words: fingerprint, code and seq; and once something of it was given back, how much in all, and the seq of
+-- the line that did so last. nil if it is damaged.
 local function read_receipt(text)
-  return string.match(text, '^(%x+) ([%l_]+) (%d+)$')
+  local fingerprint, code, seq = string.match(text, '^(%x+) ([%l_]+) (%d+)$')
+  if fingerprint then return fingerprint, code, seq end
+  return string.match(text, '^(%x+) ([%l_]+) (%d+) (%d+) (%d+)$')
 end
 
 -- What a receipt, or what stands for one, says to a request.

@@ -13,7 +13,7 @@
 --     300  `number_of[text] or integer(text)`: the callee's own first line, before it is called
 -- gives   KEYS head_key queue_key in_flight_key journal_key parked_key scheduled_key dead_key kept_key resources_key
 --         nonce queue_name by how row_key token entries_text left_text jobs KEPT_POSITION COMMON_FIELDS call
---         pcall_redis match concat now_us now_ms answers told name_at refuse
+--         pcall_redis match concat now_us now_ms answers told lines name_at refuse
 local KEYS = KEYS
 local head_key, queue_key, in_flight_key, journal_key, parked_key, scheduled_key, dead_key, kept_key, resources_key =
   unpack(KEYS, 1, 9)
@@ -31,6 +31,7 @@ local now_ms = math.floor(now_us / 1000)
 
 local answers = {}   -- one for each job, in order
 local told = {}      -- what a job's answer says beside its code
+local lines = {}     -- journal lines of what this call decided
 
 local function name_at(position) return names[position - KEYS_COMMON] end
 

@@ -20,16 +20,17 @@ kinds.campaign_create = {
     if campaign == CORRUPT then return 'corrupt_state' end
     local request = concat({ id, limit_text, most_text, opens_text, closes_text, codes }, '\t')
     if campaign then return 'campaign_exists', request, halves(campaign.issued) end
-    -- Codes are uploaded before the campaign exists and never change after: redemption number n owns code n.
+    -- Codes are uploaded before the campaign exists and never change after: the n-th redemption has code n.
     if codes ~= '' and pcall_redis('HLEN', KEYS[codes_position]) ~= limit then return 'codes_incomplete' end
 
     campaign = {
       key = KEYS[position], id = id, limit = limit, per_customer = most, opens_at_ms = opens_at_ms,
-      closes_at_ms = closes_at_ms, status = 'open', codes = codes, codes_count = codes ~= '' and limit or 0,
+      closes_at_ms = closes_at_ms, status = 'open', codes = codes, codes_count = codes ~= '' and limit or 0, reversed = 0,
       created = { 'per_customer', most_text, 'opens_at_ms', opens_text, 'closes_at_ms', closes_text,
-        'codes', codes, 'codes_count', codes ~= '' and limit_text or '0' },
+        'codes', codes, 'codes_count', codes ~= '' and limit_text or '0', 'reversed', '0' },
     }
     campaign.out_of_time = out_of_time(campaign)
+    set_room(campaign)
     loaded[position] = campaign
     return 'campaign_created', request, change_campaign(campaign, seq, 0)
   end,

@@ -18,6 +18,7 @@ kinds.campaign_set_limit = {
     if campaign.codes ~= '' and limit > campaign.codes_count then return 'limit_above_codes', request, halves(campaign.issued) end
 
     campaign.limit = limit
+    set_room(campaign)
     return 'limit_set', request, change_campaign(campaign, seq, campaign.issued)
   end,
 }

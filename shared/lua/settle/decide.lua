@@ -1,9 +1,8 @@
 
 -- First pass: what is needed is read in as few commands as there are keys, then each job is decided in its order.
 -- What is the same for a whole run is looked up once.
--- gives   lines unparked overtaken_ids read_runs decide_jobs
+-- gives   unparked overtaken_ids read_runs decide_jobs
 local runs = {}
-local lines = {}           -- journal lines of what this call decided
 local unparked = {}        -- decided ids that were parked
 local overtaken_ids = {}   -- of these, id and fingerprint of those that waited in scheduled or dead
 

@@ -1,7 +1,9 @@
 
 -- redeem    fields   campaign (a position; its holders follow it in KEYS) customer quantity
---           journal  campaign customer quantity held issued
--- held is what the customer has of the campaign after it.
+--           journal  campaign customer quantity held issued code_number
+-- held is what the customer has of the campaign after it; code_number that of the code handed out, where
+-- it is not issued, since redemptions were reversed, and else left out.
+-- gives   load_holders
 local customers_of = {}   -- campaign -> the customers that this batch names
 
 -- All customers of the batch in one read: what this script costs is mostly the number of commands. Answers whether they
@@ -61,7 +63,7 @@ kinds.redeem = {
     if not held or held > issued then return 'corrupt_state' end
 
     local refusal = campaign.out_of_time
-      or issued + quantity > campaign.limit and 'campaign_limit_reached'
+      or issued + quantity > campaign.room and 'campaign_limit_reached'
       or most and held + quantity > most and 'customer_limit_reached'
     if refusal then
       return refusal, campaign.id .. '\t' .. customer .. '\t' .. quantity_text .. '\t' .. held_text, halves(issued)
@@ -72,7 +74,11 @@ kinds.redeem = {
     campaign.held[customer] = count
     local last = #holders
     holders[last + 1], holders[last + 2] = customer, count
-    return 'redeemed', campaign.id .. '\t' .. customer .. '\t' .. quantity_text .. '\t' .. count,
-      change_campaign(campaign, seq, issued + quantity)
+    local request = campaign.id .. '\t' .. customer .. '\t' .. quantity_text .. '\t' .. count
+    if campaign.has_gaps then
+      local first, last = change_campaign(campaign, seq, issued + quantity)
+      return 'redeemed', request, first, last .. '\t' .. digits(campaign.issued + campaign.reversed)
+    end
+    return 'redeemed', request, change_campaign(campaign, seq, issued + quantity)
   end,
 }

@@ -4,7 +4,7 @@
 -- An account is one text, `<available> <held> <currency> <status> <seq>`, so that all accounts of a batch are read by one
 -- command and written by one. Final values are written by HSET and MSET: HINCRBY on a value that someone else damaged
 -- would fail after other writes had stayed, and MSET fails on no type.
--- gives   CORRUPT loaded absent any optional out_of_time load_campaign read_accounts load_account
+-- gives   CORRUPT loaded absent any optional out_of_time set_room load_campaign read_accounts load_account
 --         available_text change_campaign change_account lacks_account_rights write_resources
 local CORRUPT = {}
 local loaded = {}
@@ -35,30 +35,41 @@ local function out_of_time(campaign)
   if campaign.opens_at_ms and now_ms < campaign.opens_at_ms then return 'not_started' end
 end
 
+-- How much it may issue in all: no more than it has codes that were never handed out. Once one of these is void, what it
+-- has issued is no longer the number of its last code.
+local function set_room(campaign)
+  local has_codes = campaign.codes ~= ''
+  campaign.room = has_codes and math.min(campaign.limit, campaign.codes_count - campaign.reversed) or campaign.limit
+  campaign.has_gaps = has_codes and campaign.reversed > 0
+end
+
 local function load_campaign(position)
   local campaign = loaded[position]
   if campaign ~= nil then return campaign end
   local key, id = KEYS[position], name_at(position)
   local fields = pcall_redis('HMGET', key, 'limit', 'issued', 'per_customer', 'opens_at_ms', 'closes_at_ms', 'status',
-    'codes', 'codes_count', 'seq')
+    'codes', 'codes_count', 'seq', 'reversed')
   if fields.err then
     campaign = CORRUPT
-  elseif not any(fields, 9) then
+  elseif not any(fields, 10) then
     campaign = absent('campaign:' .. id)
   else
     campaign = {
       key = key, id = id, limit = integer(fields[1]), issued = integer(fields[2]), per_customer = optional(fields[3]),
       opens_at_ms = optional(fields[4]), closes_at_ms = optional(fields[5]), status = fields[6], codes = fields[7],
-      codes_count = integer(fields[8]),
+      codes_count = integer(fields[8]), reversed = integer(fields[10]),
     }
-    if not (campaign.limit and campaign.issued and campaign.codes and campaign.codes_count and integer(fields[9]))
+    if not (campaign.limit and campaign.issued and campaign.codes and campaign.codes_count and campaign.reversed
+        and integer(fields[9]))
         or campaign.per_customer == nil or campaign.opens_at_ms == nil or campaign.closes_at_ms == nil
         or campaign.issued > campaign.limit
-        or (campaign.codes ~= '' and campaign.limit > campaign.codes_count)
+        or (campaign.codes ~= '' and (campaign.limit > campaign.codes_count
+          or campaign.issued + campaign.reversed > campaign.codes_count))
         or (campaign.status ~= 'open' and campaign.status ~= 'closed') then
       campaign = CORRUPT
     else
       campaign.out_of_time = out_of_time(campaign)
+      set_room(campaign)
     end
   end
   loaded[position] = campaign
@@ -135,6 +146,12 @@ local function write_resources()
       call('ZADD', resources_key, 0, 'campaign:' .. campaign.id)
     end
     if campaign.holders then chunked('HSET', campaign.holders_key, campaign.holders) end
+    if campaign.reversed_customers then
+      call('HSET', campaign.key, 'reversed', digits(campaign.reversed))
+      for _, customer in ipairs(campaign.reversed_customers) do
+        if campaign.held[customer] == '0' then call('HDEL', campaign.holders_key, customer) end
+      end
+    end
   end
   local accounts, n = {}, 0
   for _, account in ipairs(accounts_changed) do

@@ -156,11 +156,19 @@ codes! {
     LimitAboveCodes "limit_above_codes" Refused Yes "the campaign has fewer codes than the new limit";
     AccountExists "account_exists" Refused Yes "an account of this id exists";
     AccountNotFound "account_not_found" Invalid PastBound "no account of this id";
+    // What is given back, and of what.
+    OriginalExpired "original_expired" Invalid No "the receipt of what it names was dropped: how much of it was given back cannot be told any more";
+    OriginalNotFound "original_not_found" Invalid No "nothing of the id that it names is decided here";
+    PayoutNotPaid "payout_not_paid" Refused No "the payout is not paid: as long as it is open, its money can only be given back by voiding it";
+    NothingToGiveBack "nothing_to_give_back" Invalid No "what it names took nothing, or nothing that can be given back so";
+    OriginalMismatch "original_mismatch" Invalid No "what it names is somebody else's, or another quantity";
+    AlreadyReversed "already_reversed" Refused Yes "the redemption was reversed before";
     AccountClosed "account_closed" Refused Yes "the account is closed";
     CurrencyMismatch "currency_mismatch" Refused Yes "the account holds another currency";
     AccountNotEmpty "account_not_empty" Refused Yes "the account still holds money";
     InsufficientFunds "insufficient_funds" Refused Yes "the account has not enough available";
     BalanceLimitReached "balance_limit_reached" Refused Yes "the balance would pass 2^53 - 1 minor units";
+    RefundExceeds "refund_exceeds" Refused Yes "more than is left of what it refunds";
     // A payout's steps: what they answer without changing anything.
     PayoutNotOpen "payout_not_open" Refused No "no payout of this id is open";
     AlreadyPosted "already_posted" Refused No "the payout has been paid";
@@ -182,6 +190,8 @@ codes! {
     // Done.
     Redeemed "redeemed" Applied Yes "the coupon is issued";
     Withdrawn "withdrawn" Applied Yes "the money is withdrawn";
+    Refunded "refunded" Applied Yes "the money is back on the account";
+    Reversed "reversed" Applied Yes "the coupons are void, and the campaign may issue as many again";
     Deposited "deposited" Applied Yes "the money is on the account";
     AccountOpened "account_opened" Applied Yes "the account is open";
     AccountClosedNow "account_closed_now" Applied Yes "the account is closed by this request";

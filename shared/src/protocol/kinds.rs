@@ -30,6 +30,8 @@ mod payout_review;
 mod payout_void;
 mod purchase;
 mod redeem;
+mod refund;
+mod reverse;
 mod shape;
 mod value;
 mod window;
@@ -55,6 +57,8 @@ pub use payout_review::PayoutReview;
 pub use payout_void::PayoutVoid;
 pub use purchase::Purchase;
 pub use redeem::Redeem;
+pub use refund::Refund;
+pub use reverse::Reverse;
 pub use shape::{Each, Field, Spec};
 use shape::{Literals, Shape};
 pub use value::{Argument, Json, Value};
@@ -72,6 +76,8 @@ macro_rules! every_kind {
             }
             operations {
                 Deposit "deposit" File,
+                Refund "refund" File,
+                Reverse "reverse" File,
                 AccountOpen "account_open" File,
                 AccountClose "account_close" Command,
                 CampaignCreate "campaign_create" File,
@@ -101,8 +107,8 @@ pub(crate) use every_kind;
 pub enum Entrance {
     /// A queue's stream, and so a file of jobs as well.
     Stream,
-    /// A file of jobs, whose sender settles it directly; or a command. It makes money or limits: the right to XADD is
-    /// not the right to print money.
+    /// A file of jobs, whose sender settles it directly; or a command. It makes money or limits, or gives them back: the
+    /// right to XADD is not the right to print money.
     File,
     /// A command, which settles it directly.
     Command,

@@ -1,4 +1,5 @@
-//! The code that a redemption owns: redemption number n of a campaign with codes has code n, for ever.
+//! The code that a redemption owns: the n-th redemption of a campaign with codes has code n, for ever, whatever was
+//! reversed before it or since.
 //!
 //! Relies on the journal, where the line of a redemption says which number it was. Reading only.
 
@@ -26,7 +27,7 @@ pub async fn at(
     };
     let Some(line) = line else { return Ok(Ok(None)) };
     let (Event::Job(JobRequest::Redeem(redeem)), Code::Redeemed, Some(number)) =
-        (&line.event, line.code, line.after("issued"))
+        (&line.event, line.code, line.after("code_number").or(line.after("issued")))
     else {
         return Ok(Ok(None));
     };

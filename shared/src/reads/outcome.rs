@@ -52,7 +52,7 @@ impl fmt::Display for OutcomeClass {
     }
 }
 
-/// What is known of one id, as JSON `{id, partition, class, code, seq}`.
+/// What is known of one id, as JSON `{id, partition, class, code, seq, given_back?}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The id.
@@ -67,11 +67,13 @@ pub struct Outcome {
     pub seq: Option<u64>,
     /// Of the request that the partition knows under this id.
     pub fingerprint: Option<Fingerprint>,
+    /// How much of it was given back: minor units of a withdrawal or payout, the quantity of a redemption.
+    pub given_back: Option<u64>,
 }
 
 impl Outcome {
     fn new(id: &JobId, class: OutcomeClass, code: Option<&'static str>) -> Self {
-        Self { id: id.clone(), partition: None, class, code, seq: None, fingerprint: None }
+        Self { id: id.clone(), partition: None, class, code, seq: None, fingerprint: None, given_back: None }
     }
 
     /// Of an id that nobody knows.
@@ -82,14 +84,14 @@ impl Outcome {
     /// What one partition's trace means. A job that was put back into its stream is not decided, like any other
     /// that waits there.
     fn of_trace(id: &JobId, partition: Partition, trace: &Trace) -> Self {
-        let (class, code, seq, fingerprint) = match trace {
-            Trace::Receipt { fingerprint, code, seq } => {
+        let (class, code, seq, fingerprint, given_back) = match trace {
+            Trace::Receipt { fingerprint, code, seq, given_back } => {
                 let class = match code.class_of_decision() {
                     Class::Applied => OutcomeClass::Applied,
                     Class::Pending => OutcomeClass::Pending,
                     _ => OutcomeClass::Refused,
                 };
-                (class, Some(code.name()), Some(*seq), Some(*fingerprint))
+                (class, Some(code.name()), Some(*seq), Some(*fingerprint), *given_back)
             }
             Trace::Parked { state, fingerprint, reason, .. } => {
                 let (class, code) = match state {
@@ -97,12 +99,12 @@ impl Outcome {
                     ParkedState::Dead => (OutcomeClass::Dead, reason.map(Code::name)),
                     ParkedState::Queued => (OutcomeClass::NotDecided, None),
                 };
-                (class, code, None, Some(*fingerprint))
+                (class, code, None, Some(*fingerprint), None)
             }
             Trace::Expired => return Self::new(id, OutcomeClass::Expired, Some(Code::IdExpired.name())),
             Trace::None => return Self::new(id, OutcomeClass::NotDecided, None),
         };
-        Self { id: id.clone(), partition: Some(partition), class, code, seq, fingerprint }
+        Self { id: id.clone(), partition: Some(partition), class, code, seq, fingerprint, given_back }
     }
 
     /// Is there no more to come?
@@ -113,12 +115,16 @@ impl Outcome {
 
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Outcome", 5)?;
+        let mut fields =
+            serializer.serialize_struct("Outcome", 5 + usize::from(self.given_back.is_some()))?;
         fields.serialize_field("id", self.id.as_str())?;
         fields.serialize_field("partition", &self.partition.map(Partition::number))?;
         fields.serialize_field("class", self.class.name())?;
         fields.serialize_field("code", &self.code)?;
         fields.serialize_field("seq", &self.seq)?;
+        if let Some(given_back) = self.given_back {
+            fields.serialize_field("given_back", &given_back)?;
+        }
         fields.end()
     }
 }
@@ -207,7 +213,7 @@ mod tests {
     }
 
     fn receipt(code: Code) -> Trace {
-        Trace::Receipt { fingerprint: Fingerprint::of_poison(b""), code, seq: 7 }
+        Trace::Receipt { fingerprint: Fingerprint::of_poison(b""), code, seq: 7, given_back: None }
     }
 
     fn parked(state: ParkedState) -> Trace {

@@ -66,6 +66,8 @@ pub struct CampaignState {
     pub limit: Limit,
     /// How much it has issued.
     pub issued: u64,
+    /// How much was reversed; not among what it has issued.
+    pub reversed: u64,
     /// How much one customer may have.
     pub per_customer: Option<Quantity>,
     /// When it begins to issue.
@@ -122,8 +124,17 @@ pub trait Listed: Sized {
 impl Listed for CampaignState {
     type Id = CampaignId;
     const PREFIX: &'static str = "campaign:";
-    const FIELDS: &'static [&'static str] =
-        &["limit", "issued", "seq", "status", "per_customer", "opens_at_ms", "closes_at_ms", "codes"];
+    const FIELDS: &'static [&'static str] = &[
+        "limit",
+        "issued",
+        "seq",
+        "status",
+        "per_customer",
+        "opens_at_ms",
+        "closes_at_ms",
+        "codes",
+        "reversed",
+    ];
     const IS_TEXT: bool = false;
 
     fn key(keys: &Keys, id: &CampaignId) -> String {
@@ -143,6 +154,7 @@ impl Listed for CampaignState {
         let state = Self {
             limit: number(field(0)).and_then(Limit::new).ok_or("limit")?,
             issued: number(field(1)).ok_or("issued")?,
+            reversed: number(field(8)).ok_or("reversed")?,
             seq: number(field(2)).ok_or("seq")?,
             status: field(3).and_then(Status::parse).ok_or("status")?,
             per_customer: optional(field(4), |text| Quantity::new(number(Some(text))?))

@@ -52,6 +52,8 @@ pub enum Trace {
         code: Code,
         /// The journal line that says so.
         seq: u64,
+        /// How much of it was given back.
+        given_back: Option<u64>,
     },
     /// It left its stream undecided.
     Parked {
@@ -135,10 +137,15 @@ fn read(text: &str) -> Option<Trace> {
     let words: Vec<&str> = text.split(' ').collect();
     let (known, words) = words.split_first()?;
     match (Known::of(known)?, words) {
-        (Known::Receipt, &[fingerprint, code, seq]) => Some(Trace::Receipt {
+        (Known::Receipt, &[fingerprint, code, seq, ref given_back @ ..]) => Some(Trace::Receipt {
             fingerprint: Fingerprint::parse(fingerprint)?,
             code: Code::from_name(code)?,
             seq: seq.parse().ok()?,
+            given_back: match given_back {
+                [] => None,
+                [sum, _] => Some(sum.parse().ok()?),
+                _ => return None,
+            },
         }),
         (Known::Parked, &[state, fingerprint, at_ms, reason]) => Some(Trace::Parked {
             state: ParkedState::from_name(state)?,

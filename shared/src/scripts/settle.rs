@@ -26,6 +26,7 @@ macro_rules! rare_kinds {
     ($($group:ident { $($type:ident $name:literal $entrance:ident,)* })*) => {
         &[
             file!("settle/hold.lua"),
+            file!("settle/original.lua"),
             $($(file!(concat!("settle/", $name, ".lua")),)*)*
             file!("settle/cancel.lua"),
         ]
@@ -272,7 +273,7 @@ pub(super) fn read(reply: &mut Reply, count: usize, missing: Missing) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::kinds::{Entrance, Field, Json, Kind};
+    use crate::protocol::kinds::{Argument, Entrance, Field, Json, Kind};
 
     /// The words after `label` in a file's header, up to the next label; what stands in parentheses is left out.
     fn header(text: &str, label: &str) -> Vec<String> {
@@ -304,7 +305,11 @@ mod tests {
             let holds = kind.spec().holds || kind.entrance() == Entrance::Journal;
             let keys = holds.then_some(["hold", "payouts"]).into_iter().flatten().map(str::to_owned);
             let ttl = kind.spec().holds.then(|| "hold_ttl_ms".to_owned());
-            let own = others.iter().map(name).chain(ttl).collect();
+            let names = |field: &Field| {
+                let receipts = matches!(field.argument, Argument::Receipt).then(|| "receipts".to_owned());
+                receipts.into_iter().chain([name(field)])
+            };
+            let own = others.iter().flat_map(names).chain(ttl).collect();
             let sent = match kind.entrance() {
                 Entrance::Journal => {
                     let of_kind = steps.iter().filter(|(of, _)| *of == kind).map(|(_, names)| names);

@@ -15,6 +15,7 @@ mod consumers;
 mod damage;
 mod embedded;
 mod examples;
+mod giving_back;
 mod init;
 mod inventory;
 mod link;

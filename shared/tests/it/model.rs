@@ -2,16 +2,17 @@
 //! random lives of a stream with the conservation law checked after every step (G10).
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tollgate::code::Code;
+use tollgate::code::{Code, Stored};
 use tollgate::ids::JobId;
 use tollgate::instant::Instant;
 use tollgate::job::Job;
 use tollgate::kinds::{
     AccountClose, AccountOpen, CampaignClose, CampaignSetLimit, Deposit, Fields, JobRequest, Operation,
-    Redeem, Request, Withdraw,
+    Redeem, Refund, Request, Reverse, Withdraw,
 };
 use tollgate::scripts::park::Destination;
 use tollgate::scripts::recover::Company;
@@ -32,6 +33,7 @@ struct Model {
     /// available, open
     accounts: BTreeMap<String, (i128, bool)>,
     decided: BTreeMap<JobId, (Request, Code)>,
+    given_back: BTreeMap<JobId, i128>,
 }
 
 impl Model {
@@ -40,7 +42,7 @@ impl Model {
             return if first == request { *code } else { Code::IdMismatch };
         }
         let code = self.decide(request);
-        if !matches!(code, Code::CampaignNotFound | Code::AccountNotFound) {
+        if code.stored() == Stored::Yes {
             self.decided.insert(id.clone(), (request.clone(), code));
         }
         code
@@ -137,6 +139,55 @@ impl Model {
                     }
                 }
             }
+            Request::Operation(Operation::Refund(Refund { amount, of, .. })) => {
+                let Some((available, open)) = self.accounts.get_mut(&name) else {
+                    return Code::AccountNotFound;
+                };
+                let taken = match self.decided.get(of) {
+                    None => return Code::OriginalNotFound,
+                    Some((Request::Job(JobRequest::Withdraw(withdraw)), Code::Withdrawn)) => {
+                        if withdraw.account.as_str() != name {
+                            return Code::OriginalMismatch;
+                        }
+                        i128::from(withdraw.amount.minor())
+                    }
+                    Some(_) => return Code::NothingToGiveBack,
+                };
+                let (amount, before) =
+                    (i128::from(amount.minor()), self.given_back.entry(of.clone()).or_default());
+                if !*open {
+                    Code::AccountClosed
+                } else if *available + amount > MAX {
+                    Code::BalanceLimitReached
+                } else if *before + amount > taken {
+                    Code::RefundExceeds
+                } else {
+                    (*available, *before) = (*available + amount, *before + amount);
+                    Code::Refunded
+                }
+            }
+            Request::Operation(Operation::Reverse(Reverse { customer, quantity, of, .. })) => {
+                let Some((_, issued, _)) = self.campaigns.get_mut(&name) else {
+                    return Code::CampaignNotFound;
+                };
+                match self.decided.get(of) {
+                    None => Code::OriginalNotFound,
+                    Some((Request::Job(JobRequest::Redeem(redeem)), Code::Redeemed)) => {
+                        if (redeem.campaign.as_str(), &redeem.customer, &redeem.quantity)
+                            != (name.as_str(), customer, quantity)
+                        {
+                            Code::OriginalMismatch
+                        } else if self.given_back.contains_key(of) {
+                            Code::AlreadyReversed
+                        } else {
+                            *issued -= i128::from(quantity.get());
+                            self.given_back.insert(of.clone(), quantity.get().into());
+                            Code::Reversed
+                        }
+                    }
+                    Some(_) => Code::NothingToGiveBack,
+                }
+            }
             other => panic!("not in this model: {other:?}"),
         }
     }
@@ -157,17 +208,30 @@ fn amount() -> impl Strategy<Value = u64> {
     ]
 }
 
+/// The ids that a history is about.
+static IDS: LazyLock<Vec<JobId>> = LazyLock::new(|| {
+    (0..24).map(|n| if n % 3 == 0 { id(&format!("j{n}")) } else { JobId::fresh() }).collect()
+});
+
 fn any_request() -> impl Strategy<Value = Request> {
     let name = prop::sample::select(vec!["x", "y"]);
-    (0..10_u8, name, amount(), any::<bool>()).prop_map(|(kind, name, amount, flag)| match kind {
-        0 => create(name, amount),
-        1 => open(name, amount),
-        2 | 3 => redeem(name, "u", amount),
-        4 | 5 => withdraw(name, amount),
-        6 | 7 => deposit(name, amount),
-        8 => set_limit(name, amount, None),
-        _ if flag => end(name),
-        _ => close(name),
+    (0..16_u8, name, amount(), any::<bool>(), 0..24_usize).prop_map(|(kind, name, amount, flag, of)| {
+        match kind {
+            10 => refund(name, &IDS[of], amount),
+            11 | 12 => refund(name, &IDS[of], 1),
+            13 => reverse(name, "u", amount, &IDS[of]),
+            14 => reverse(name, "u", 1, &IDS[of]),
+            15 if flag => redeem(name, "u", 1),
+            15 => withdraw(name, 2),
+            0 => create(name, amount),
+            1 => open(name, amount),
+            2 | 3 => redeem(name, "u", amount),
+            4 | 5 => withdraw(name, amount),
+            6 | 7 => deposit(name, amount),
+            8 => set_limit(name, amount, None),
+            _ if flag => end(name),
+            _ => close(name),
+        }
     })
 }
 
@@ -179,10 +243,9 @@ fn every_amount_is_exact_and_every_id_has_one_answer() {
     holds(histories, ground, async |server, batches| {
         let mut space = Space::on(server.clone()).await;
         let mut model = Model::default();
-        let ids: Vec<JobId> = (0..24).map(|_| JobId::fresh()).collect();
         for batch in &batches {
             let jobs: Vec<_> =
-                batch.iter().map(|(n, request)| (None, &ids[usize::from(*n)], request)).collect();
+                batch.iter().map(|(n, request)| (None, &IDS[usize::from(*n)], request)).collect();
             let answers = space.settle(&jobs).await.map_err(|error| error.to_string())?.answers;
             for ((_, id, request), answer) in jobs.iter().zip(answers) {
                 let expected = model.settle(id, request);
@@ -190,6 +253,10 @@ fn every_amount_is_exact_and_every_id_has_one_answer() {
                     return Err(format!("{request:?}: {answer:?}, the model says {expected}"));
                 }
             }
+        }
+        let report = tollgate_audit::audit(&space.tollgate, &[], &|_| ()).await.unwrap();
+        if let Some(violation) = report.violations.first() {
+            return Err(violation.to_string());
         }
         let dump = space.dump().await;
         for (name, (limit, issued, open)) in &model.campaigns {

@@ -11,10 +11,14 @@ use tollgate::scripts::settle::{Answer, Item, settle};
 
 use crate::space::*;
 
-const CLIENTS: usize = 64;
+pub(crate) const CLIENTS: usize = 64;
 
 /// Has 64 clients settle one job each, all at once; `request` chooses what the n-th of them asks for.
-async fn race(s: &Space, id: impl Fn(usize) -> JobId, request: impl Fn(usize) -> Request) -> Vec<Answer> {
+pub(crate) async fn race(
+    s: &Space,
+    id: impl Fn(usize) -> JobId,
+    request: impl Fn(usize) -> Request,
+) -> Vec<Answer> {
     let start = std::sync::Arc::new(tokio::sync::Barrier::new(CLIENTS));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|n| {

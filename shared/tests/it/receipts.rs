@@ -166,8 +166,11 @@ async fn lookup_tells_what_is_known_of_an_id() {
         }
         other => panic!("{other:?}"),
     };
-    assert_eq!(traces[0], Trace::Receipt { fingerprint, code: Code::Redeemed, seq: first });
-    assert_eq!(traces[1], Trace::Receipt { fingerprint, code: Code::CampaignLimitReached, seq: second });
+    assert_eq!(traces[0], Trace::Receipt { fingerprint, code: Code::Redeemed, seq: first, given_back: None });
+    assert_eq!(
+        traces[1],
+        Trace::Receipt { fingerprint, code: Code::CampaignLimitReached, seq: second, given_back: None }
+    );
     parked(&traces[2], ParkedState::Scheduled, None);
     assert!(matches!(traces[2], Trace::Parked { at_ms, .. } if at_ms == at.ms()));
     parked(&traces[3], ParkedState::Dead, Some(Code::WorkerLost));

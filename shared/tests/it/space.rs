@@ -17,7 +17,7 @@ use tollgate::job::Job;
 use tollgate::keys::Keys;
 use tollgate::kinds::{
     AccountClose, AccountOpen, CampaignClose, CampaignCreate, CampaignSetLimit, Deposit, JobRequest, Payout,
-    Redeem, Request, Settle, Withdraw,
+    Redeem, Refund, Request, Reverse, Settle, Withdraw,
 };
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
@@ -442,6 +442,15 @@ pub(crate) fn payout(name: &str, amount: u64) -> Request {
 
 pub(crate) fn deposit(name: &str, amount: u64) -> Request {
     Deposit { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }.into()
+}
+
+pub(crate) fn refund(name: &str, of: &JobId, amount: u64) -> Request {
+    Refund { account: account(name), of: of.clone(), amount: money(amount) }.into()
+}
+
+pub(crate) fn reverse(campaign: &str, customer: &str, quantity: u64, of: &JobId) -> Request {
+    let (campaign, customer) = (campaign.parse().unwrap(), customer.parse().unwrap());
+    Reverse { campaign, customer, quantity: Quantity::new(quantity).unwrap(), of: of.clone() }.into()
 }
 
 pub(crate) fn open(name: &str, balance: u64) -> Request {

@@ -34,10 +34,19 @@ enum Hold {
     Ended,
 }
 
+struct Taken {
+    resource: String,
+    customer: String,
+    amount: u64,
+    given_back: u64,
+}
+
 struct Model {
     campaigns: BTreeMap<(u64, String), Campaign>,
     accounts: BTreeMap<(u64, String), Account>,
     holds: HashMap<(u64, String), Hold>,
+    /// What jobs took that may be given back: of which resource, from which customer, how much, and how much of it was.
+    taken: HashMap<(u64, String), Taken>,
     /// When the last attempt of a payout began, if no step has come since.
     paying: HashMap<(u64, String), u64>,
     over_issue: Found,
@@ -53,6 +62,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         campaigns: BTreeMap::new(),
         accounts: BTreeMap::new(),
         holds: HashMap::new(),
+        taken: HashMap::new(),
         paying: HashMap::new(),
         over_issue: Found::new(1, "G1 no over-issue"),
         overdraft: Found::new(2, "G2 no overdraft, no double spend"),
@@ -111,12 +121,64 @@ impl Model {
                 self.says(line);
             }
             "withdraw" => self.withdraw(line, key(&line.account)),
+            "refund" if line.class == "applied" => self.refund(line, key(&line.account)),
+            "reverse" if line.class == "applied" => self.reverse(line, key(&line.campaign)),
             kind if kind.starts_with("payout") => self.payout(line, key(&line.account)),
             _ => {}
         }
     }
 
+    /// Notes what a job took.
+    fn took(&mut self, line: &Line, resource: &str, amount: u64) {
+        let (resource, customer) = (resource.to_owned(), line.customer.clone().unwrap_or_default());
+        self.taken
+            .insert((line.partition, line.id.clone()), Taken { resource, customer, amount, given_back: 0 });
+    }
+
+    /// Gives an amount back of what a line names; false if that took less, or something else.
+    fn gives_back(&mut self, line: &Line, resource: &str, amount: u64) -> bool {
+        let of = (line.partition, line.of.clone().unwrap_or_default());
+        let Some(taken) = self.taken.get_mut(&of) else { return false };
+        let customer = line.customer.clone().unwrap_or_default();
+        taken.given_back += amount;
+        (taken.resource.as_str(), &taken.customer) == (resource, &customer)
+            && taken.given_back <= taken.amount
+    }
+
+    fn refund(&mut self, line: &Line, key: (u64, String)) {
+        let amount = line.amount.unwrap_or(0);
+        if !self.gives_back(line, &key.1, amount) {
+            let what = format!("{} got back {amount} that {:?} had not taken", key.1, line.of);
+            self.overdraft.add(what, vec![line.place()]);
+        }
+        let account = self.accounts.entry(key).or_default();
+        (account.available, account.paid_in) = (account.available + amount, account.paid_in + amount);
+        self.says(line);
+    }
+
+    fn reverse(&mut self, line: &Line, key: (u64, String)) {
+        let quantity = line.quantity.unwrap_or(1);
+        if !self.gives_back(line, &key.1, quantity) {
+            let what = format!("{:?} was reversed, and not what was redeemed", line.of);
+            self.over_issue.add(what, vec![line.place()]);
+        }
+        let campaign = self.campaigns.entry(key.clone()).or_default();
+        let has = campaign.customers.entry(line.customer.clone().unwrap_or_default()).or_default();
+        (campaign.issued, *has) = (campaign.issued.saturating_sub(quantity), has.saturating_sub(quantity));
+        let by_replay = (campaign.issued, *has);
+        if (line.issued, line.held) != (Some(by_replay.0), Some(by_replay.1)) {
+            let what = format!(
+                "{}: issued {:?}, {:?} has {:?}, by replay {by_replay:?}",
+                key.1, line.issued, line.customer, line.held
+            );
+            self.chain.add(what, vec![line.place()]);
+        }
+    }
+
     fn redeem(&mut self, line: &Line, key: (u64, String)) {
+        if line.code == "redeemed" {
+            self.took(line, &key.1, line.quantity.unwrap_or(1));
+        }
         let Some(campaign) = self.campaigns.get_mut(&key) else { return };
         let (quantity, customer) = (line.quantity.unwrap_or(1), line.customer.clone().unwrap_or_default());
         let has = campaign.customers.entry(customer).or_default();
@@ -169,6 +231,7 @@ impl Model {
                 Some(left) => {
                     account.available = left;
                     account.spent += amount;
+                    self.took(line, &key.1, amount);
                 }
                 None => {
                     self.overdraft.add(format!("{} had {}", key.1, account.available), vec![line.place()])
@@ -221,6 +284,7 @@ impl Model {
                 account.held = account.held.saturating_sub(amount);
                 if line.code == "paid" {
                     account.spent += amount;
+                    self.took(line, &key.1, amount);
                 } else {
                     account.available += amount;
                 }

@@ -61,6 +61,7 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
             code: Some(Code::Cancelled.name()),
             seq: Some(seq),
             fingerprint: None,
+            given_back: None,
         };
         let words = format!("{id}  cancelled: {} of {}", request.kind(), request.resource());
         exit = exit.combine(context.output().answer(&Told { cancelled: true, outcome }, words));

@@ -13,5 +13,5 @@ kind! {
         /// The gateway's words, or the operator's reason.
         note: String,
     }
-    after "available"
+    after "spent" "available"
 }

@@ -14,5 +14,5 @@ kind! {
         /// How many.
         quantity: Quantity = Quantity::ONE,
     }
-    after "held" "issued"
+    after "held" "issued"; rarely "code_number"
 }

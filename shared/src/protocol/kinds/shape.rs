@@ -28,6 +28,8 @@ pub struct Spec {
     pub fields: &'static [Field],
     /// The numbers that a journal line shows after the request: what the decision left behind.
     pub after: &'static [&'static str],
+    /// How many of these a line must have; what it leaves out is told by another number.
+    pub after_least: usize,
     /// Whether it puts money on hold: a call brings the keys of the hold, and how long it may last.
     pub holds: bool,
 }
@@ -67,7 +69,7 @@ macro_rules! kind {
             $first:ident: $first_type:ty
             $(, $(#[$field_doc:meta])* $field:ident: $field_type:ty $(= $default:expr)?)* $(,)?
         }
-        after $($after:literal)+
+        after $($after:literal)+ $(; rarely $rare:literal)?
         $(holds $holds:literal)?
         $(check $check:expr)?
     ) => {
@@ -85,7 +87,8 @@ macro_rules! kind {
                     $crate::protocol::kinds::shape::field::<$first_type>(stringify!($first), false),
                     $($crate::protocol::kinds::shape::field::<$field_type>(stringify!($field), kind!(@has $($default)?)),)*
                 ],
-                after: &[$($after),+],
+                after: &[$($after,)+ $($rare)?],
+                after_least: [$($after),+].len(),
                 holds: false $(|| $holds)?,
             };
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::protocol::amount::{Amount, Currency};
 use crate::protocol::code::Code;
 use crate::protocol::codes_name::CodesName;
-use crate::protocol::ids::{AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId};
+use crate::protocol::ids::{AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId, JobId};
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
 use crate::protocol::json_text::json_text;
@@ -37,6 +37,8 @@ pub enum Argument {
     Text,
     /// The position of the key that this makes of its text.
     Key(fn(&Keys, &str) -> String),
+    /// It is the id of a job that was decided: the position of its receipts, then its text.
+    Receipt,
 }
 
 /// A value of a field.
@@ -215,6 +217,25 @@ impl Value for Lines {
 
     fn weight(&self) -> usize {
         self.count()
+    }
+}
+
+/// The job that something is given back of.
+impl Value for JobId {
+    const JSON: Json = Json::Text;
+    const ARGUMENT: Argument = Argument::Receipt;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.as_str().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        Self::parse(json_text(field, literal)?)
+            .map_err(|error| InputError { field: field.to_owned(), ..error })
     }
 }
 

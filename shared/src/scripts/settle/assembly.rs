@@ -157,6 +157,12 @@ impl<'a> Assembly<'a> {
                     let position = push_key(&mut self.call, &mut self.names, key, &text);
                     self.jobs.number(position);
                 }
+                (Some(text), Argument::Receipt) => {
+                    // It is no id of ours if it cannot be one: then nothing is known of it.
+                    let position = JobId::stored(text.as_ref()).map_or(KEPT_POSITION, |id| self.bucket(&id));
+                    self.jobs.number(position);
+                    self.push(&text);
+                }
                 (text, _) => self.push(text.as_deref().unwrap_or_default()),
             }
         });

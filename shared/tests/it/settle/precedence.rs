@@ -167,6 +167,9 @@ fn ladders(kind: Kind) -> Vec<Ladder> {
                 ],
             ),
         ],
+        // What they meet beside that: `giving_back.rs`.
+        Kind::Refund => vec![ladder([], refund("a", &id("w"), 5), &[("", AccountNotFound)])],
+        Kind::Reverse => vec![ladder([], reverse("c", "u", 1, &id("r")), &[("", CampaignNotFound)])],
         Kind::PayoutBegin
         | Kind::PayoutPost
         | Kind::PayoutRefuse
@@ -233,6 +236,8 @@ climbs! {
     a_payout Payout
     a_purchase Purchase
     a_deposit Deposit
+    a_refund Refund
+    a_reversal Reverse
     an_account_that_is_opened AccountOpen
     an_account_that_is_closed AccountClose
     a_campaign_that_is_created CampaignCreate
@@ -246,8 +251,12 @@ climbs! {
 }
 
 /// Codes that other tests see, since no request by itself can bring them about.
-const ELSEWHERE: [(Code, &str); 7] = [
+const ELSEWHERE: [(Code, &str); 11] = [
     (Code::Cancelled, include_str!("../cancel.rs")),
+    (Code::AlreadyReversed, include_str!("../giving_back.rs")),
+    (Code::RefundExceeds, include_str!("../giving_back.rs")),
+    (Code::Refunded, include_str!("../giving_back.rs")),
+    (Code::Reversed, include_str!("../giving_back.rs")),
     (Code::Paying, include_str!("../payout.rs")),
     (Code::NeedsReview, include_str!("../payout.rs")),
     (Code::PayoutRefused, include_str!("../payout.rs")),
