@@ -89,7 +89,7 @@ impl Matrix {
             for &store in stores {
                 for cure in Cure::all(store).filter(|cure| kinds.contains(&cure.kind())) {
                     let cell = Cell { scenario, cure, store, stopped: false };
-                    match senseless(cure, scenario, store) {
+                    match senseless(cure, store) {
                         None => matrix.cells.push(cell),
                         Some(why) => {
                             matrix.senseless.push(Senseless { scenario, cure: cell.label(), store, why });
@@ -106,14 +106,11 @@ impl Matrix {
     }
 }
 
-/// Why a cure is not played on this store in this scenario, if it is not.
-fn senseless(cure: Cure, scenario: Scenario, store: Store) -> Option<&'static str> {
+/// Why a cure is not played on this store, if it is not.
+fn senseless(cure: Cure, store: Store) -> Option<&'static str> {
     Some(match (cure, store) {
         (Cure::RowLock, Store::Redis) => "Redis locks no keys; WATCH, under `optimistic`, is its way",
         (Cure::Tollgate, Store::Postgres) => "Tollgate keeps its state in Redis",
-        (Cure::Tollgate, Store::Redis) if scenario == Scenario::Stock => {
-            "a Tollgate job takes from one resource; orders of several items are not built yet"
-        }
         _ => return None,
     })
 }

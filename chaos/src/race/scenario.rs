@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use story::Story;
-pub(super) use story::{Record, Request, Role, Round};
+pub(super) use story::{Record, Request, Role, Round, Take};
 
 /// Which story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]

@@ -62,8 +62,8 @@ pub(super) fn scenario(scenario: Scenario, rows: &[Row], senseless: &[&Senseless
         }
     }
     let mut text = format!(
-        "\n{}: {}\n  scarce: {}\n  must hold: {} ({})\n\n",
-        story.name, story.story, story.resource, story.invariant, story.guarantees
+        "\n{}: {}\n  scarce: {}\n  must hold: {} ({})\n  for Tollgate: a job of the kind {}\n\n",
+        story.name, story.story, story.resource, story.invariant, story.guarantees, story.kind
     );
     let lines = table.to_string();
     lines.lines().for_each(|line| text.extend([" ", line.trim_end(), "\n"]));

@@ -14,6 +14,7 @@ pub(super) const STORY: Story = Story {
     resource: "the money on each account",
     invariant: "no account pays out more than it held, and what is left plus what was paid out is what it held",
     guarantees: "G2",
+    kind: "withdraw",
     quantity: dollars,
     amount: dollars,
     given: "paid out",

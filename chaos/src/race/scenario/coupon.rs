@@ -22,6 +22,7 @@ pub(super) const STORY: Story = Story {
     resource: "100 coupons, and each customer's allowance of one",
     invariant: "100 coupons go out and not one more, and no customer gets two",
     guarantees: "G1",
+    kind: "redeem",
     quantity: |left| format!("{left} left"),
     amount: |coupons| coupons.to_string(),
     given: "given out",

@@ -14,6 +14,7 @@ pub(super) const STORY: Story = Story {
     resource: "the money on each account",
     invariant: "it is charged once, and both clicks get the same answer",
     guarantees: "G3, G4",
+    kind: "withdraw",
     quantity: dollars,
     amount: dollars,
     given: "charged",

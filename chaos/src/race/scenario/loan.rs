@@ -10,6 +10,7 @@ pub(super) const STORY: Story = Story {
     resource: "the one decision that each application waits for",
     invariant: "the first decision stands, and the second officer is told so",
     guarantees: "G1",
+    kind: "redeem",
     quantity: |open| if open > 0 { "open".to_owned() } else { "decided".to_owned() },
     amount: |decisions| format!("{decisions} decisions"),
     given: "made",

@@ -13,6 +13,7 @@ pub(super) const STORY: Story = Story {
     resource: "one laptop, a few mice and bags",
     invariant: "no item is sold more often than it was there, and an order gets all of its items or none",
     guarantees: "G1, G15",
+    kind: "purchase",
     quantity: |left| format!("{left} left"),
     amount: |items| items.to_string(),
     given: "sold",
@@ -34,9 +35,9 @@ pub(super) const STORY: Story = Story {
 
 fn shop(size: usize, orders: &[&[i64]], tag: &str) -> Round {
     let mut round = Round::default();
-    let plenty = size as i64 / 4 + 1;
+    let (plenty, shelf) = (size as i64 / 4 + 1, format!("{tag}-shelf"));
     for (item, quantity) in ITEMS.map(|(item, _)| item).into_iter().zip([1, plenty, plenty]) {
-        round.record(tag, item.to_owned(), quantity, Role::Campaign { per_customer: None });
+        round.record(tag, item.to_owned(), quantity, Role::Item { inventory: shelf.clone() });
     }
     for (number, order) in orders.iter().enumerate() {
         let lines = order.iter().enumerate().filter(|(_, amount)| **amount > 0);
@@ -53,7 +54,6 @@ fn shop(size: usize, orders: &[&[i64]], tag: &str) -> Round {
         round.request(tag, cart, title, format!("gets {words}"), takes);
     }
     // Whoever locks, locks the shelf: orders overlap in any of the items.
-    let shelf = format!("{tag}-shelf");
     round.requests.iter_mut().for_each(|request| request.lock.clone_from(&shelf));
     round
 }

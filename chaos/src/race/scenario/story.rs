@@ -13,6 +13,8 @@ pub(in crate::race) struct Story {
     /// What must hold afterwards, and the numbers of the guarantees that promise it of Tollgate.
     pub(in crate::race) invariant: &'static str,
     pub(in crate::race) guarantees: &'static str,
+    /// As which kind of job Tollgate plays it.
+    pub(in crate::race) kind: &'static str,
     /// How a record's quantity reads.
     pub(in crate::race) quantity: fn(i64) -> String,
     /// How an amount of it reads, and what is done with it.
@@ -51,6 +53,8 @@ pub(in crate::race) enum Role {
     Account,
     /// A number of things to give away.
     Campaign { per_customer: Option<i64> },
+    /// Things on a shelf: all of a round that name one shelf may be in one order.
+    Item { inventory: String },
     /// What one customer may still have of a campaign.
     Allowance { campaign: usize, customer: String },
 }

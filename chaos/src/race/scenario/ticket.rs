@@ -10,6 +10,7 @@ pub(super) const STORY: Story = Story {
     resource: "one ticket",
     invariant: "it is sold once",
     guarantees: "G1",
+    kind: "purchase",
     quantity: |left| format!("{left} left"),
     amount: |tickets| tickets.to_string(),
     given: "sold",
@@ -19,7 +20,8 @@ pub(super) const STORY: Story = Story {
 
 fn buyers(count: usize, tag: &str) -> Round {
     let mut round = Round::default();
-    let ticket = round.record(tag, "ticket".to_owned(), 1, Role::Campaign { per_customer: None });
+    let role = Role::Item { inventory: format!("{tag}-concert") };
+    let ticket = round.record(tag, "ticket".to_owned(), 1, role);
     for number in 1..=count {
         let buyer = format!("buyer {number}");
         round.request(tag, buyer.clone(), buyer, "gets the ticket".to_owned(), one_of(ticket));

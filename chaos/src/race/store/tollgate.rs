@@ -1,6 +1,6 @@
-//! Records as Tollgate's campaigns and accounts, requests as jobs that real workers settle.
+//! Records as Tollgate's campaigns, accounts and items of inventories, requests as jobs that real workers settle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,15 @@ use tollgate::amount::Amount;
 use tollgate::code::{Class, Code};
 use tollgate::connect::{Endpoint, RESPONSE_TIMEOUT, Server};
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, JobId, Namespace, QueueName};
+use tollgate::ids::{AccountId, CampaignId, InventoryId, ItemId, JobId, Namespace, QueueName};
+use tollgate::inventory::{self, InventoryState};
 use tollgate::job::Job;
 use tollgate::journal;
-use tollgate::kinds::{AccountOpen, CampaignCreate, Event, Fields, JobRequest, Operation, Redeem, Withdraw};
+use tollgate::kinds::{
+    AccountOpen, CampaignCreate, Event, Fields, InventoryCreate, JobRequest, Operation, Purchase, Redeem,
+    Withdraw,
+};
+use tollgate::lines::Lines;
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::partition::Partition;
@@ -21,8 +26,9 @@ use tollgate::quantity::Limit;
 use tollgate::quantity::Quantity;
 use tollgate::resources::{self, AccountState, CampaignState, Listed};
 use tollgate::scripts::settle::{Answer as Settled, BATCH_MAX, Item, settle};
+use tollgate::stock::Stock;
 
-use super::super::scenario::{Record, Request, Role, Round};
+use super::super::scenario::{Record, Request, Role, Round, Take};
 use super::super::trace::{Reply, State};
 
 /// Between two looks at what became of a job.
@@ -51,9 +57,10 @@ impl Jobs {
         self.tollgate.partitions().iter().next().context("a namespace without partitions")
     }
 
-    /// Creates the campaigns and opens the accounts.
+    /// Creates the campaigns, opens the accounts, and loads the inventories.
     pub(in crate::race) async fn set_up(&mut self, records: &[Record]) -> anyhow::Result<()> {
         let mut wanted: Vec<(JobId, Operation)> = Vec::new();
+        let mut stocks: BTreeMap<InventoryId, Vec<(ItemId, Limit)>> = BTreeMap::new();
         for Record { key, quantity, role, .. } in records {
             wanted.push(match role {
                 Role::Account => {
@@ -63,15 +70,34 @@ impl Jobs {
                 }
                 Role::Campaign { per_customer } => {
                     let campaign = CampaignId::parse(key.as_str())?;
-                    let limit = u64::try_from(*quantity).ok().and_then(Limit::new).context("a limit")?;
+                    let limit = limit(*quantity)?;
                     let per_customer = per_customer.map(pieces).transpose()?;
                     let id = JobId::create_campaign(&campaign);
                     (id, CampaignCreate { per_customer, ..CampaignCreate::new(campaign, limit) }.into())
+                }
+                Role::Item { inventory } => {
+                    let item = (ItemId::parse(key.as_str())?, limit(*quantity)?);
+                    stocks.entry(InventoryId::parse(inventory.as_str())?).or_default().push(item);
+                    continue;
                 }
                 // Part of the campaign's terms.
                 Role::Allowance { .. } => continue,
             });
         }
+        self.make(&wanted).await?;
+        for (inventory, items) in stocks {
+            let stock = Stock::new(items)?;
+            let id = JobId::create_inventory(&inventory);
+            self.make(&[(id, InventoryCreate::new(inventory.clone()).into())]).await?;
+            let keys = self.tollgate.keys(self.partition()?);
+            stock.upload(&mut self.link, keys, &inventory, |_| ()).await?;
+            self.make(&[(JobId::fresh(), stock.request(inventory).into())]).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles operations, each of which must be applied.
+    async fn make(&mut self, wanted: &[(JobId, Operation)]) -> anyhow::Result<()> {
         let keys = self.tollgate.keys(self.partition()?);
         let queue = QueueName::default();
         for chunk in wanted.chunks(BATCH_MAX) {
@@ -100,7 +126,7 @@ impl Jobs {
         for record in records {
             let version = match &record.role {
                 Role::Allowance { campaign, customer } => taken(&records[*campaign].key, customer),
-                Role::Account | Role::Campaign { .. } => taken(&record.key, ""),
+                Role::Account | Role::Campaign { .. } | Role::Item { .. } => taken(&record.key, ""),
             };
             let quantity = match &record.role {
                 Role::Account => {
@@ -111,6 +137,15 @@ impl Jobs {
                     let campaign: CampaignState =
                         self.resource(CampaignId::parse(record.key.as_str())?).await?;
                     i64::try_from(campaign.limit.get())? - i64::try_from(campaign.issued)?
+                }
+                Role::Item { inventory } => {
+                    let name = InventoryId::parse(inventory.as_str())?;
+                    let state: InventoryState = self.resource(name.clone()).await?;
+                    let item = ItemId::parse(record.key.as_str())?;
+                    let keys = self.tollgate.keys(self.partition()?);
+                    let items = inventory::items(&mut self.link, keys, (&name, &state), &[item]).await?;
+                    let item = items.first().copied().flatten().context("an item cannot be read")?;
+                    i64::try_from(item.available())?
                 }
                 Role::Allowance { .. } => record.quantity - version,
             };
@@ -138,12 +173,17 @@ impl Jobs {
             next = last.seq_last + 1;
             for entry in &entries {
                 for line in entry.lines()?.into_iter().filter(|line| line.code.class() == Class::Applied) {
-                    let who = match &line.event {
-                        Event::Job(JobRequest::Redeem(redeem)) => redeem.customer.to_string(),
-                        Event::Job(JobRequest::Withdraw(_)) => String::new(),
+                    let id = line.event.resource().id().to_owned();
+                    let taken = match &line.event {
+                        Event::Job(JobRequest::Redeem(redeem)) => vec![(id, redeem.customer.to_string())],
+                        Event::Job(JobRequest::Withdraw(_)) => vec![(id, String::new())],
+                        Event::Job(JobRequest::Purchase(order)) => {
+                            let items = order.lines.iter();
+                            items.map(|(item, _)| (item.to_string(), order.customer.to_string())).collect()
+                        }
                         _ => continue,
                     };
-                    *spent.entry((line.event.resource().id().to_owned(), who)).or_default() += 1;
+                    taken.into_iter().for_each(|taken| *spent.entry(taken).or_default() += 1);
                 }
             }
         }
@@ -180,13 +220,24 @@ fn job(round: &Round, request: &Request) -> anyhow::Result<Job> {
     // An allowance is part of the campaign's terms.
     let take = request.takes.first().context("a request for nothing")?;
     let record = &round.records[take.record];
-    let asked = match record.role {
+    let asked = match &record.role {
         Role::Account => Withdraw {
             account: AccountId::parse(record.key.as_str())?,
             amount: amount(take.amount)?,
             currency: CURRENCY.parse()?,
         }
         .into(),
+        Role::Item { inventory } => {
+            let line = |take: &Take| {
+                Ok((ItemId::parse(round.records[take.record].key.as_str())?, pieces(take.amount)?))
+            };
+            Purchase {
+                inventory: InventoryId::parse(inventory.as_str())?,
+                customer: request.customer.replace(' ', "-").parse()?,
+                lines: Lines::new(request.takes.iter().map(line).collect::<anyhow::Result<Vec<_>>>()?)?,
+            }
+            .into()
+        }
         Role::Campaign { .. } | Role::Allowance { .. } => Redeem {
             campaign: CampaignId::parse(record.key.as_str())?,
             customer: request.customer.parse()?,
@@ -199,6 +250,10 @@ fn job(round: &Round, request: &Request) -> anyhow::Result<Job> {
 
 fn amount(number: i64) -> anyhow::Result<Amount> {
     u64::try_from(number).ok().and_then(Amount::from_minor).with_context(|| format!("{number} is no amount"))
+}
+
+fn limit(number: i64) -> anyhow::Result<Limit> {
+    u64::try_from(number).ok().and_then(Limit::new).with_context(|| format!("{number} is no limit"))
 }
 
 fn pieces(number: i64) -> anyhow::Result<Quantity> {
