@@ -2,10 +2,13 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
+# The programs as tests drive them. The example is there for cargo: with it, every crate is built with the features that
+# the tests' own dependencies ask for, so `cargo test` compiles none of them anew.
+BUILD_FOR_TESTS := cargo build --workspace --bins --example script $(FEATURES)
 # What the runs of tollgate-chaos drive, and itself.
 PROGRAMS := -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 # To be seen soon: without the race lab and the live view, not optimised.
@@ -28,13 +31,13 @@ race: redis postgres ## build, then well-known races with every well-known cure 
 	@target/release/tollgate-chaos race --pause --report target/race $(RACE) || [ $$? -eq 4 ]
 
 chaos: redis ## build for tests, then every fault in a scenario of its own, from fixed seeds, in under five minutes
-	cargo build --workspace --bins $(FEATURES)
+	$(BUILD_FOR_TESTS)
 	@target/debug/tollgate-chaos run --smoke --at-once 3 --may-leave-out --report target/chaos
 
 # The worker that takes turns with the present one.
 BEFORE := HEAD~1
 chaos-versions: redis ## two versions of the worker exchanged under load: of the commit before (BEFORE=COMMIT) and of this one
-	cargo build --workspace --bins $(FEATURES)
+	$(BUILD_FOR_TESTS)
 	@other=$$(sh scripts/other-worker.sh $(BEFORE)) && TOLLGATE_OTHER_WORKER=$$other \
 	  target/debug/tollgate-chaos run --scenario two-versions --report target/chaos
 
@@ -59,13 +62,13 @@ compose-chaos: ## two minutes of broken containers: six workers, Redis, lock nod
 	@$(WITH_IMAGES) target/release/tollgate-chaos compose run --build --report target/chaos $(COMPOSE)
 
 compose-smoke: ## both on what tests have built, for a minute with four workers: what CI plays
-	cargo build --workspace --bins $(FEATURES)
+	$(BUILD_FOR_TESTS)
 	@sh scripts/ci-compose.sh target/debug
 
 test: tools redis postgres promtool clients check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks outside of containers
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
-	cargo build --workspace --bins $(FEATURES)
+	$(BUILD_FOR_TESTS)
 	cargo test --workspace $(FEATURES) --test it a_shops_log
 
 bench: redis build ## measure on this machine, about a quarter of an hour; see docs/benchmarks.md
@@ -79,7 +82,7 @@ script-%: ## a script as Redis runs it, the begin of each file marked: script-se
 	@cargo run --quiet -p tollgate --example script -- $*
 
 bench-instructions: redis callgrind ## instructions of redis-server a job, against the bare batch and the record
-	cargo build --workspace --bins $(FEATURES)
+	$(BUILD_FOR_TESTS)
 	@TOLLGATE_REDIS_SERVER=$(CURDIR)/scripts/redis-counted.sh target/debug/tollgate-bench $(BENCH) instructions
 
 bench-peers: redis build ## the same decrement by BullMQ and apalis on the same Redis; needs Node.js
@@ -87,6 +90,9 @@ bench-peers: redis build ## the same decrement by BullMQ and apalis on the same 
 	npm install --prefix bench/peers/bullmq --no-package-lock --no-audit --no-fund --silent
 	cargo build --release --manifest-path bench/peers/apalis/Cargo.toml --target-dir target/peers
 	@target/release/tollgate-bench $(BENCH) peers
+
+programs: ## the programs as tests drive them, in target/debug
+	$(BUILD_FOR_TESTS)
 
 build: ## the release binaries, in target/release
 	cargo build --release --workspace --bins
@@ -127,7 +133,7 @@ check-docs: ## rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES)
 
 check-tests: ## build the binaries that tests drive, then every test
-	cargo build --workspace --bins $(FEATURES)
+	$(BUILD_FOR_TESTS)
 	cargo test --workspace --no-fail-fast $(FEATURES)
 
 check-compose: ## docker-compose.yml is accepted (skipped aloud where compose is not installed)
