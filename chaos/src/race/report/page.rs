@@ -49,8 +49,8 @@ pub(super) fn page(report: &Report) -> anyhow::Result<String> {
                     p {
                         "Wrong or lost effects for every hundred requests; one request may have several. " b.safe { "safe" } ": promised, and kept. "
                         b.lucky { "0" } ": nothing is promised, and nothing happened this time. "
-                        b.damaged { "12.5" } ": nothing is promised, and so many went wrong. An empty cell was not played; why "
-                        "is said below."
+                        b.damaged { "12.5" } ": nothing is promised, and this many went wrong. An empty cell was not played; the "
+                        "reason is given below."
                     }
                     @for store in Store::ALL { (matrix(report, store)) }
                     @for section in sections { (section) }

@@ -75,8 +75,8 @@ fn numbers(summary: &Summary) -> Markup {
         (thousands(faults), "faults"),
         (thousands(summary.count("replayed")), "replayed"),
         (thousands(summary.count("reclaimed")), "taken over"),
-        (thousands(summary.unknown), "calls that heard no answer"),
-        (thousands(summary.unknown_decided), "of their ids were decided"),
+        (thousands(summary.unknown), "calls without an answer"),
+        (thousands(summary.unknown_decided), "ids of such calls that were decided"),
         (format!("{:.0}/s", summary.rate_with_faults), "decided while faults ran"),
         (format!("{:.0}/s", summary.rate_without), "decided without"),
         (
@@ -84,7 +84,7 @@ fn numbers(summary: &Summary) -> Markup {
             "next answer after a fault, p50 / p99",
         ),
         (format!("{:.0} / {:.0} ms", summary.latency_ms[0], summary.latency_ms[1]), "an answer, p50 / p99"),
-        (format!("{} ms", summary.drain_ms), "to drain, after the last fault"),
+        (format!("{} ms", thousands(summary.drain_ms)), "to drain, after the last fault"),
         (format!("{} MiB", summary.resident_kib_most / 1024), "the largest worker"),
     ];
     html! { ul.numbers { @for (number, what) in cells { li { b { (number) } span.soft { (what) } } } } }

@@ -121,7 +121,7 @@ fn processes(record: &Record, time: &Time) -> Markup {
     let moved = record.entries.iter().filter(|entry| matches!(entry.event, Event::Process { .. }));
     let body: String = moved.map(|entry| bar(time.x(entry.at_us), time.x(entry.at_us), "a")).collect();
     html! {
-        div.row { span { "what came and went" } (drawing("thin", "starts, ends and pauses of processes", &body)) }
+        div.row { span { "starts and ends" } (drawing("thin", "starts, ends and pauses of processes", &body)) }
     }
 }
 
@@ -176,7 +176,7 @@ fn depth(record: &Record, time: &Time, shade: &str) -> Markup {
     let most = points.iter().map(|(_, depth)| *depth).fold(0.0, f64::max);
     lane(
         "Depth",
-        &format!("jobs that wait or are in some worker's hands, up to {most:.0}"),
+        &format!("jobs that wait or are in flight, at most {most:.0}"),
         &(shade.to_owned() + &area(&points, most, "b")),
     )
 }
