@@ -115,7 +115,7 @@ async fn streams(
         match QueueName::parse(name.as_str()) {
             Ok(name) => findings.checked.streams_unlisted += u64::from(!known.contains(&name)),
             Err(error) => {
-                let what = "jobs were sent to a queue that no worker can serve: its name is none";
+                let what = "jobs were sent to a stream whose name is not a queue name: no worker serves it";
                 findings.violation(Check::G10, format!("queue:{name}"), &[], "nothing", error, what);
             }
         }

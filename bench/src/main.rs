@@ -33,14 +33,14 @@ use crate::talk::talk;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Which to run; without any: all but `instructions`, `peers` and `idle`.
+    /// Which sections to run; without any, all but `instructions`, `peers` and `idle`.
     #[arg(value_enum)]
     sections: Vec<Section>,
-    /// A tenth of the jobs and fewer rounds: to see that it works, not to quote.
+    /// A tenth of the jobs, in fewer rounds: shows that it works; the figures are not for quoting.
     #[arg(long)]
     quick: bool,
-    /// How many times ours and the limit are measured in turn.
-    #[arg(long)]
+    /// How often ours and the limit are measured, one after the other [default: 5; 2 with --quick].
+    #[arg(long, value_name = "N")]
     rounds: Option<usize>,
     /// Print the tables as Markdown, as docs/benchmarks.md has them.
     #[arg(long)]

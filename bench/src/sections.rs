@@ -43,12 +43,12 @@ pub(crate) enum Section {
     Payouts,
     /// (j) A lock that many want.
     Contention,
-    /// (m) A fleet that has nothing to do.
-    Idle,
     /// (k) Instructions of a redis-server that runs under callgrind, against the bare batch.
     Instructions,
     /// (l) BullMQ and apalis on the same Redis.
     Peers,
+    /// (m) A fleet that has nothing to do.
+    Idle,
 }
 
 impl Section {

@@ -84,7 +84,7 @@ async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Repo
 async fn play_on(servers: &Servers, stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Report> {
     let cells: Vec<Cell> =
         matrix.cells.iter().copied().filter(|cell| servers.addresses.serve(*cell)).collect();
-    ensure!(!cells.is_empty(), "none of the servers that this takes is installed");
+    ensure!(!cells.is_empty(), "none of the servers that this takes can be had: {}", servers.missing());
     let with_jobs = cells.iter().any(|cell| cell.cure == Cure::Tollgate);
     let mut workers = Vec::new();
     if with_jobs {

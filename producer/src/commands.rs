@@ -94,12 +94,12 @@ pub(crate) enum Command {
     Repair(repair::Args),
     /// The private redis-server that is used where no URL is given
     Redis(redis::Args),
-    /// Print the completions of a shell
+    /// Print the completion script of a shell, for example: source <(tollgate-producer completions bash)
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages
+    /// Write the manual pages of this program and its commands
     Man {
         /// The directory to write them into
         dir: PathBuf,

@@ -64,7 +64,7 @@ struct Args {
     #[arg(long)]
     health_check: bool,
 
-    /// Only write the manual page into this directory
+    /// Write the manual page into this directory, and do nothing else
     #[arg(long, value_name = "DIR")]
     man: Option<PathBuf>,
 

@@ -62,7 +62,7 @@ pub fn main() -> ExitCode {
         match tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
-                complain(&format!("no threads to be had: {error}"));
+                complain(&format!("the threads of this process cannot be started: {error}"));
                 return ExitCode::FAILURE;
             }
         };

@@ -71,7 +71,7 @@ impl Tried {
 async fn comes_up(project: &Project) -> anyhow::Result<String> {
     project.up(&[("worker", 2)]).await?;
     let workers = project.containers("worker").await?;
-    ensure!(workers.len() == 2, "{} workers of 2", workers.len());
+    ensure!(workers.len() == 2, "{} workers run, not 2", workers.len());
     for container in &workers {
         until("a worker to be healthy", async || {
             let health = container.inspect().await?["State"]["Health"]["Status"].clone();
@@ -165,7 +165,7 @@ async fn stop_drains(project: &Project) -> anyhow::Result<String> {
     stopped.start().await?;
     let settled = drained(project).await?;
     Ok(format!(
-        "exit 0 after {:.1} s under load, nothing left in its hands; {} settled",
+        "exit 0 after {:.1} s under load, nothing left in flight; {} settled",
         took.as_secs_f64(),
         thousands(settled)
     ))
@@ -216,13 +216,13 @@ async fn scales(project: &Project) -> anyhow::Result<String> {
     under_load(project, async {
         project.up(&[("worker", 4)]).await?;
         let four = project.containers("worker").await?;
-        ensure!(four.len() == 4, "{} workers of 4", four.len());
+        ensure!(four.len() == 4, "{} workers run, not 4", four.len());
         until("four workers to live", async || Ok((alive(project).await? == 4).then_some(()))).await
     })
     .await?;
     under_load(project, project.up(&[("worker", 1)])).await?;
     let one = project.containers("worker").await?;
-    ensure!(one.len() == 1, "{} workers of 1", one.len());
+    ensure!(one.len() == 1, "{} workers run, not 1", one.len());
     ensure!(alive(project).await? == 1, "those that were taken away are on the list");
     let settled = drained(project).await?;
     Ok(format!("2 to 4 to 1 under load, the three drained; {} settled", thousands(settled)))

@@ -129,7 +129,7 @@ impl Report {
         };
         report.faults = report.faults_found(burst, stats);
         if in_hand == 0 {
-            report.missing.push("the killed worker had no job in its hands, so nothing was reclaimed");
+            report.missing.push("the killed worker had no job in flight, so nothing was taken over");
         }
         if stats.replayed == 0 {
             report.missing.push("nothing was replayed");

@@ -112,6 +112,16 @@ impl Servers {
         }
     }
 
+    /// What does not run here and why, in one line.
+    pub(super) fn missing(&self) -> String {
+        let mut missing: Vec<String> =
+            self.left_out.iter().map(|server| format!("{} {}", server.server, server.why)).collect();
+        if self.addresses.consul.is_none() {
+            missing.push(format!("Consul is not named by {}", tollgate::env::CONSUL_ADDR));
+        }
+        missing.join("; ")
+    }
+
     fn keep(&mut self, server: &'static str, found: Option<Found>) -> Option<String> {
         match found? {
             Found::Running(process, address) => {

@@ -222,7 +222,7 @@ impl Fleet {
         self.judge_end(number, process.pid(), slot.begun.elapsed(), ended);
     }
 
-    /// One that was asked to end before it listened to signals has ended by the signal, with nothing in its hands.
+    /// One that was asked to end before it listened to signals has ended by the signal, with nothing in flight.
     fn judge_end(&self, number: usize, pid: u32, age: Duration, ended: Option<ExitStatus>) {
         match ended {
             Some(status) if status.signal() == Some(SIGTERM) && age < STARTS_WITHIN => {

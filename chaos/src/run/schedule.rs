@@ -54,7 +54,7 @@ fn mixed(random: &mut ChaCha8Rng, duration: Duration) -> Vec<Strike> {
         }
         let start = PERIOD * period;
         if period % 4 == 1 {
-            // Whoever dies while its replies vanish has work in its hands, which the others must take over.
+            // Whoever dies while its replies vanish has a batch in flight, which the others must take over.
             let at = FIRST.max(start + Duration::from_millis(random.random_range(0..1_000)));
             let silence = Strike { at, fault: Fault::SilenceReplies, lasts: Duration::from_millis(700) };
             let kills = (0..4).map(|kill| at + Duration::from_millis(250 + 60 * kill));

@@ -46,7 +46,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let asked = Init { partitions, retention, over_remains };
     Tollgate::init_with(server.clone(), namespace.clone(), asked).await?;
     let Some(NamespaceMeta { parameters, .. }) = Tollgate::meta(&server, &namespace).await? else {
-        bail!("namespace {namespace} was ready and is gone");
+        bail!(
+            "namespace {namespace} was initialised and is gone again: has Redis been emptied? run the same command again"
+        );
     };
     let Parameters { partitions, retention, .. } = parameters;
     let ready = Ready {

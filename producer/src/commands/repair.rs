@@ -37,40 +37,40 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// The key of an account, from the journal
+    /// Restore the key of an account
     Account {
         /// The account
         id: AccountId,
     },
-    /// The key of a campaign, from the journal
+    /// Restore the key of a campaign
     Campaign {
         /// The campaign
         id: CampaignId,
     },
-    /// Who holds how many coupons of a campaign, from the journal
+    /// Restore who has how many coupons of a campaign
     Holders {
         /// The campaign
         id: CampaignId,
     },
-    /// One open payout, from the journal
+    /// Restore one open payout
     Hold {
         /// The id of its job
         #[arg(value_name = "ID", value_parser = arguments::stored_id)]
         id: JobId,
     },
-    /// All open payouts and their order, from the journal
+    /// Restore all open payouts and their order
     Payouts,
-    /// The index of campaigns and accounts, from the journal
+    /// Restore the index of campaigns and accounts
     Resources,
-    /// Where parked jobs wait, from their rows
+    /// Restore the places of scheduled and dead jobs, from their rows
     #[command(visible_aliases = ["scheduled", "dead"])]
     Parked,
-    /// A queue whose stream, group or place in the list is gone
+    /// Restore a queue whose stream, consumer group or entry in the list of queues is gone
     Queue {
         /// The queue
         queue: QueueName,
     },
-    /// All queues
+    /// Restore every such queue
     Queues,
 }
 
@@ -236,7 +236,9 @@ impl Repairer<'_> {
                     Repair::Repaired { wrong, waiting, lost } => {
                         (wrong, format!("{waiting} wait again, {lost} counted as lost"))
                     }
-                    Repair::ForeignKey => bail!("queue {name}: its key is of another type: remove it first"),
+                    Repair::ForeignKey => bail!(
+                        "queue {name}: its key holds something other than a stream: rename or delete that key, then repair again"
+                    ),
                     Repair::TooMany(count) => {
                         bail!(
                             "queue {name}: {count} entries are too many to move: let workers settle them first"

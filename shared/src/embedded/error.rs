@@ -23,7 +23,7 @@ pub enum EmbeddedError {
         install: &'static str,
     },
     /// The binary that was named does not exist or is not executable.
-    #[error("{path} (from TOLLGATE_REDIS_SERVER) is not an executable file", path = path.display())]
+    #[error("{path} (from TOLLGATE_REDIS_SERVER) is not an executable file: name a redis-server, or unset the variable", path = path.display())]
     BadBinary {
         /// What was named.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum EmbeddedError {
         what: String,
     },
     /// The server ended before it answered.
-    #[error("the private redis in {dir} ended at its start ({status}); its last words:\n{log}", dir = dir.display())]
+    #[error("the private redis in {dir} ended at its start ({status}); the last lines of its log:\n{log}", dir = dir.display())]
     Died {
         /// Its directory.
         dir: PathBuf,
@@ -48,7 +48,7 @@ pub enum EmbeddedError {
     },
     /// The server runs but does not answer.
     #[error(
-        "the private redis in {dir} does not answer after {waited:?} ({detail}); its last words:\n{log}",
+        "the private redis in {dir} does not answer after {waited:?} ({detail}); the last lines of its log:\n{log}",
         dir = dir.display()
     )]
     NotReady {

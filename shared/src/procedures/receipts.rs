@@ -122,5 +122,6 @@ async fn raise(
             Err(error) => return Err(error),
         }
     }
-    Err(Failure::unknown("the receipts floor or the list of queues changes all the time").into())
+    Err(Failure::unknown("the receipts floor or the list of queues changed at each attempt; try again")
+        .into())
 }

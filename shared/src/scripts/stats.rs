@@ -300,5 +300,5 @@ pub(super) async fn read_by(
             other => return other,
         }
     }
-    Err(Failure::unknown("the list of queues changes all the time").into())
+    Err(Failure::unknown("the list of queues changed at each attempt; try again").into())
 }

@@ -130,7 +130,10 @@ impl Finder {
         };
         let Ok(queue) = QueueName::parse(name.as_str()) else {
             if self.told.insert(stream.to_owned()) {
-                warn!(stream, "jobs were sent to a queue whose name is none: nobody serves them");
+                warn!(
+                    stream,
+                    "jobs were sent to a stream whose name is not a queue name: nobody serves them"
+                );
             }
             return Ok(());
         };

@@ -61,7 +61,7 @@ impl Agent for ReceiptDropper {
         }
         let dropped = receipts::drop_old(link, &state.keys, Pace::Paced).await?;
         if dropped.buckets > 0 {
-            info!(partition = %state.partition, "receipts: {dropped}");
+            info!(partition = %state.partition, "old receipts were dropped: {dropped}");
         }
         Ok(match dropped.floor_hour > dropped.floor_hour_before {
             // There may be more to catch up with.

@@ -224,9 +224,10 @@ async fn a_stream_that_a_plain_xadd_made_is_found_and_one_that_nobody_can_serve_
     }
     let worker = space.worker(&[]);
     until("the jobs", async || (space.issued().await == 3).then_some(())).await;
-    for (stream, why) in
-        [(&elsewhere, "a partition that the namespace does not have"), (&nameless, "whose name is none")]
-    {
+    for (stream, why) in [
+        (&elsewhere, "a partition that the namespace does not have"),
+        (&nameless, "whose name is not a queue name"),
+    ] {
         worker.says(why).await;
         assert!(worker.log().contains(stream.as_str()), "{}", worker.log());
     }

@@ -52,7 +52,7 @@ pub(super) async fn begin(
             return Ok((on, Undo::Nothing));
         }
         Fault::KillAllWorkers => {
-            // One of them has work in its hands, which somebody has to take over.
+            // One of them has a batch in flight, which somebody has to take over.
             let (on, _) = stop_with_work(site, number).await?;
             return Ok((format!("all, {on}"), take_all_away(site).await));
         }
@@ -96,7 +96,7 @@ async fn take_all_away(site: &Site) -> Undo {
     Undo::Workers(all)
 }
 
-/// Stops one that has something in its hands: looks again and again, since it is there for a moment only.
+/// Stops one that has a batch in flight: looks again and again, since it is there for a moment only.
 async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, usize)> {
     for number in (0..site.fleet.len()).cycle().skip(first).take(LOOKS) {
         site.fleet.stop(number).await;
@@ -109,5 +109,5 @@ async fn stop_with_work(site: &Site, first: usize) -> anyhow::Result<(String, us
         }
         site.fleet.bring_back(number).await;
     }
-    bail!("no worker had anything in its hands")
+    bail!("no worker had a batch in flight")
 }

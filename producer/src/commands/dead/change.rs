@@ -178,5 +178,5 @@ async fn apply(
             other => return Ok(other?),
         }
     }
-    bail!("the list of queues changes all the time")
+    bail!("the list of queues changed at each of {TRIES_MAX} attempts: run the same command again")
 }

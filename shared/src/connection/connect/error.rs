@@ -28,11 +28,13 @@ pub enum EndpointError {
     SeveralHosts(String),
     #[error("the redis url `{url}` is wrong: {what}")]
     Url { url: String, what: String },
-    #[error("a CA file is for rediss:// only")]
+    #[error("a CA file is given, and the redis url is not rediss://: use rediss://, or give no CA file")]
     CaFileWithoutTls,
     #[error("the CA file {path}: {what}", path = path.display())]
     CaFile { path: PathBuf, what: String },
-    #[error("a client certificate is for rediss:// only")]
+    #[error(
+        "a client certificate is given, and the redis url is not rediss://: use rediss://, or give no certificate"
+    )]
     ClientCertificateWithoutTls,
     #[error("a client certificate needs its key: give both, REDIS_CERT_FILE and REDIS_KEY_FILE")]
     HalfAClientCertificate,
