@@ -233,9 +233,10 @@ async fn a_stream_that_a_plain_xadd_made_is_found_and_one_that_nobody_can_serve_
     }
     let report = tollgate_audit::audit(&space.tollgate, &[], &|_| {}).await.unwrap();
     let told: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
-    for words in
-        ["(partition 7): jobs were sent to a partition", "queue:a b (partition 0): jobs were sent to a queue"]
-    {
+    for words in [
+        "(partition 7): jobs were sent to a partition",
+        "queue:a b (partition 0): jobs were sent to a stream",
+    ] {
         assert!(told.iter().any(|violation| violation.contains(words)), "{words}: {told:#?}");
     }
     assert_eq!(told.len(), 2, "{told:#?}");
