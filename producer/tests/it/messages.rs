@@ -131,6 +131,7 @@ fn addresses() {
     }
     s.run(&["stats", "--redis-ca", "nowhere.pem"]);
     s.run(&["stats", "--redis-cert", "nowhere.pem"]);
+    s.run(&["stats", "--redis-cert", "nowhere.pem", "--redis-key", "nowhere.pem"]);
     insta::assert_snapshot!("addresses", s.plain());
 }
 
