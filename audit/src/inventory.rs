@@ -10,7 +10,7 @@ use tollgate::stock_name::StockName;
 use crate::weight::Weight;
 
 /// The fields of an inventory's key, in the order of [`Inventory::fields`].
-pub(super) const INVENTORY_FIELDS: [&str; 14] = [
+pub(super) const INVENTORY_FIELDS: [&str; 15] = [
     "available",
     "reserved",
     "sold",
@@ -24,6 +24,7 @@ pub(super) const INVENTORY_FIELDS: [&str; 14] = [
     "copied",
     "buyers",
     "orders",
+    "open",
     "seq",
 ];
 
@@ -45,6 +46,8 @@ pub(super) struct Inventory {
     /// How many customers have something of it, and orders lie under it.
     pub(super) buyers: u64,
     pub(super) orders: u64,
+    /// How many of these are open reservations.
+    pub(super) open: u64,
     /// What its keys of buyers and of orders must add up to.
     pub(super) buyers_sum: u128,
     pub(super) orders_sum: u128,
@@ -63,7 +66,7 @@ pub(super) struct Count<'a> {
 
 impl Inventory {
     /// What its key must hold, in the order of [`INVENTORY_FIELDS`].
-    pub(super) fn fields(&self) -> [String; 14] {
+    pub(super) fn fields(&self) -> [String; 15] {
         let digits = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let status = match (self.closed, &self.stock) {
             (true, _) => "closed",
@@ -86,6 +89,7 @@ impl Inventory {
             copied.to_string(),
             self.buyers.to_string(),
             self.orders.to_string(),
+            self.open.to_string(),
             self.seq.to_string(),
         ]
     }
@@ -135,6 +139,14 @@ impl Inventory {
             .saturating_sub(u64::from(before > 0 && after == 0));
         self.buyers_sum =
             self.buyers_sum.wrapping_add(weight(customer, after)).wrapping_sub(weight(customer, before));
+    }
+
+    /// Takes over what a line made of an order.
+    pub(super) fn change_order(&mut self, id: &str, before: &str, after: &str, weight: Weight<'_>) {
+        self.orders_sum = self
+            .orders_sum
+            .wrapping_add(weight_of_field(id, after, weight))
+            .wrapping_sub(weight_of_field(id, before, weight));
     }
 
     /// Takes over a new order.

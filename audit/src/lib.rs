@@ -20,6 +20,7 @@ mod holders;
 mod inventory;
 mod keyspace;
 mod model;
+mod order;
 mod parked;
 mod proof;
 mod read;
@@ -28,6 +29,7 @@ mod receipts;
 pub mod repair;
 mod replay;
 mod report;
+mod reservations;
 mod rules;
 mod sales;
 mod state;
@@ -96,6 +98,7 @@ async fn audit_partition(context: &mut AuditContext<'_>, expect: Vec<Position>) 
     let mut observed = state::read_all(context, &replay.model).await?;
     holders::read_all(context, &replay.model, &replay.multiset, &mut observed).await?;
     sales::read_all(context, &replay.model, &replay.multiset, &mut observed).await?;
+    let reservations = reservations::read(context, &replay.model).await?;
     let unknown = state::index_unknown(context, &replay.model).await?;
     // … and what was newer than the replay is compared on the way to a second head, at which the receipts
     // were counted.
@@ -109,6 +112,7 @@ async fn audit_partition(context: &mut AuditContext<'_>, expect: Vec<Position>) 
     replay.finish(context, sizes.head.as_ref());
     receipts::compare_sizes(context, &replay.receipts, &sizes).await?;
     state::judge_unknown(context, &replay.model, replay.seq, unknown).await?;
+    reservations::judge(context, &replay.model, reservations).await?;
     holders::name_differences(context, std::mem::take(&mut replay.observed.differing)).await?;
     codes::check(context, &replay.model).await?;
     head::conservation(context).await?;

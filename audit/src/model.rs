@@ -14,6 +14,7 @@ use tollgate::journal::Line;
 use tollgate::resource::Resource;
 
 use super::inventory::{Inventory, Items};
+use super::order::Order;
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
 pub(super) const CAMPAIGN_FIELDS: [&str; 10] = [
@@ -39,6 +40,8 @@ pub(super) struct Model {
     pub(super) inventories: HashMap<InventoryId, Inventory>,
     /// What inventories are about to be loaded with: read before the line is taken over.
     pub(super) stocks: HashMap<InventoryId, Items>,
+    /// Reservations that are open; their number is bounded by what is reserved.
+    pub(super) reservations: HashMap<JobId, Order>,
     /// Payouts that are open; their number is bounded by the money held.
     pub(super) holds: HashMap<JobId, Hold>,
     /// How much was given back of the jobs of which something was.

@@ -72,6 +72,13 @@ impl ReceiptRule {
             (Event::Job(JobRequest::Payout(request)), Code::Held) => {
                 Some(Self::Begun(Fingerprint::of(request)))
             }
+            (Event::Job(JobRequest::Reserve(request)), Code::Reserved) => {
+                Some(Self::Begun(Fingerprint::of(request)))
+            }
+            (Event::Reservation(_), _) => {
+                let hold = model.reservations.get(&line.id).and_then(|order| order.hold);
+                Some(Self::Ended(hold.map(|hold| hold.fingerprint)))
+            }
             (Event::Payout(_), Code::Held | Code::Paying | Code::NeedsReview) => None,
             (Event::Payout(_), _) => {
                 Some(Self::Ended(model.holds.get(&line.id).map(|hold| hold.fingerprint)))
@@ -288,7 +295,7 @@ impl Receipts {
 
 /// Whether a receipt may name the later line instead of the one that demands it.
 fn may_follow(rule: ReceiptRule, seq: u64, later: &Line) -> bool {
-    let is_step = matches!(later.event, Event::Payout(_));
+    let is_step = matches!(later.event, Event::Payout(_) | Event::Reservation(_));
     later.seq > seq
         && match rule {
             ReceiptRule::Only(_) => false,

@@ -260,10 +260,16 @@ impl Replay {
         }
     }
 
-    /// Checks the receipts of the payouts that are open: the last line of their ids is the last so far.
+    /// Checks the receipts of the payouts and reservations that are open: the last line of their ids is the last so far.
     pub(super) async fn open_payouts(&mut self, context: &mut AuditContext<'_>) -> Result<(), Failure> {
         for (id, hold) in &self.model.holds {
             self.receipts.push(id.clone(), hold.seq, hold.state, ReceiptRule::Open(hold.fingerprint), true);
+        }
+        for (id, order) in &self.model.reservations {
+            if let Some(hold) = order.hold {
+                let rule = ReceiptRule::Open(hold.fingerprint);
+                self.receipts.push(id.clone(), order.seq, Code::Reserved, rule, true);
+            }
         }
         self.receipts.flush(context).await
     }

@@ -5,7 +5,7 @@
 
 use tollgate::code::Code;
 use tollgate::journal::Line;
-use tollgate::kinds::{Event, Fields, JobRequest, Operation, PayoutEvent};
+use tollgate::kinds::{Event, Fields, JobRequest, Operation, PayoutEvent, ReservationEvent};
 
 use super::model::Model;
 
@@ -15,7 +15,10 @@ mod account_open;
 mod campaign_close;
 mod campaign_create;
 mod campaign_set_limit;
+mod commit;
 mod deposit;
+mod expire;
+mod extend;
 mod inventory;
 mod inventory_close;
 mod inventory_create;
@@ -32,6 +35,9 @@ mod payout_void;
 mod purchase;
 mod redeem;
 mod refund;
+mod release;
+mod reservation;
+mod reserve;
 mod reverse;
 mod rule;
 mod step;
@@ -58,6 +64,11 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Job(JobRequest::Withdraw(request)) => request,
         Event::Job(JobRequest::Payout(request)) => request,
         Event::Job(JobRequest::Purchase(request)) => request,
+        Event::Job(JobRequest::Reserve(request)) => request,
+        Event::Job(JobRequest::Commit(request)) => request,
+        Event::Job(JobRequest::Release(request)) => request,
+        Event::Job(JobRequest::Extend(request)) => request,
+        Event::Reservation(ReservationEvent::Expire(step)) => step,
         Event::Operation(Operation::Deposit(request)) => request,
         Event::Operation(Operation::Refund(request)) => request,
         Event::Operation(Operation::Reverse(request)) => request,

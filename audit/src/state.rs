@@ -372,7 +372,7 @@ pub(super) struct UnknownKeys {
 }
 
 /// The members of a sorted set that are strange, each once.
-async fn scan(
+pub(super) async fn scan(
     context: &mut AuditContext<'_>,
     key: &str,
     name: &str,

@@ -19,6 +19,7 @@ mod receipts;
 mod redeem;
 mod redis;
 mod repair;
+mod reserve;
 mod send;
 mod stats;
 #[cfg(feature = "watch")]
@@ -63,6 +64,14 @@ pub(crate) enum Command {
     Withdraw(withdraw::Args),
     /// Enqueue one purchase
     Purchase(purchase::Args),
+    /// Enqueue one reservation: items set aside for a while
+    Reserve(reserve::ReserveArgs),
+    /// Enqueue one commit: what was reserved is sold
+    Commit(reserve::EndArgs),
+    /// Enqueue one release: what was reserved is on sale again
+    Release(reserve::EndArgs),
+    /// Enqueue one extension: a reservation ends later
+    Extend(reserve::ExtendArgs),
     /// Enqueue a file of jobs, one JSON object a line
     Enqueue(enqueue::Args),
     /// Generate load: seeded, repeatable, with duplicates
@@ -130,6 +139,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Redeem(args) => redeem::run(context, args).await,
         Command::Withdraw(args) => withdraw::run(context, args).await,
         Command::Purchase(args) => purchase::run(context, args).await,
+        Command::Reserve(args) => reserve::reserve(context, args).await,
+        Command::Commit(args) => reserve::commit(context, args).await,
+        Command::Release(args) => reserve::release(context, args).await,
+        Command::Extend(args) => reserve::extend(context, args).await,
         Command::Enqueue(args) => enqueue::run(context, args).await,
         Command::Burst(args) => burst::run(context, args).await,
         Command::Job(args) => job::run(context, args).await,

@@ -4,6 +4,7 @@
 //! the same moment; the conservation law is exact within each, and its sums are exact too. Reading only.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::queue::QueueStatus;
+use tollgate::scripts::reservation::{self, HeldBack};
 use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, StreamIds};
 use tollgate_cli::hints;
 
@@ -21,6 +23,8 @@ use crate::output::complain;
 
 /// How many partitions are asked at once.
 const PARTITIONS_ABREAST: usize = 16;
+/// A reservation that has been over for so long would have ended: workers look every second.
+pub(crate) const HELD_BACK_AFTER: Duration = Duration::from_secs(10);
 
 /// What `stats --json` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -133,6 +137,9 @@ pub(crate) struct PartitionCounts {
     /// Keys that are gone, or hold less than they must.
     #[serde(skip)]
     pub(crate) missing: Vec<MissingKey>,
+    /// Reservations that are over and do not end.
+    #[serde(skip)]
+    pub(crate) held_back: Option<HeldBack>,
 }
 
 impl Overview {
@@ -146,7 +153,9 @@ impl Overview {
                 let mut link = tollgate.server().link().await?;
                 let keys = tollgate.keys(partition);
                 let stats = stats::read(&mut link, keys).await?;
-                Ok::<_, ScriptError>(Whole { stats, missing: integrity(&mut link, keys).await? })
+                let missing = integrity(&mut link, keys).await?;
+                let held_back = reservation::held_back(&mut link, keys, &stats, HELD_BACK_AFTER).await?;
+                Ok::<_, ScriptError>(Whole { stats, missing, held_back })
             };
             (partition, read.await)
         });
@@ -218,9 +227,10 @@ impl Overview {
 struct Whole {
     stats: PartitionStats,
     missing: Vec<MissingKey>,
+    held_back: Option<HeldBack>,
 }
 
-fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCounts {
+fn one(partition: Partition, Whole { stats, missing, held_back }: &Whole) -> PartitionCounts {
     let age = |at_ms: u64| stats.at_ms.saturating_sub(at_ms);
     let queues: Vec<_> = stats
         .queues
@@ -261,6 +271,7 @@ fn one(partition: Partition, Whole { stats, missing }: &Whole) -> PartitionCount
         retention_ms: stats.head.retention_ms,
         queues,
         missing: missing.clone(),
+        held_back: held_back.clone(),
     }
 }
 

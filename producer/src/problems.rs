@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
+use tollgate::scripts::reservation::HeldBack;
 use tollgate::scripts::stats::{QueueProblem, StreamIds};
 
 use crate::overview::{Overview, QueueCounts};
@@ -31,6 +32,7 @@ pub(crate) enum Kind {
     WorkerSilent,
     JobsOld,
     QueuePaused,
+    ReservationsHeld,
     DeadJobs,
     IdsAhead,
 }
@@ -108,6 +110,14 @@ fn of_partitions(overview: &Overview) -> Vec<Problem> {
         if !partition.conservation.holds && partition.queues.iter().all(|queue| queue.problem.is_none()) {
             let what = "the conservation law does not hold: jobs were taken out past the scripts";
             add(Kind::JobsMissing, format!("partition {number}: {what}"));
+        }
+        if let Some(HeldBack { over_ms, by }) = &partition.held_back {
+            let over = age(Some(*over_ms));
+            let what = format!(
+                "partition {number}: reservations have been over for {over} and do not end: an older entry of queue {by} is not settled"
+            );
+            let problem = Problem::new(Kind::ReservationsHeld, what, "tollgate-producer queue ls");
+            problems.push(problem.of_queue(by.as_str(), vec![number]));
         }
     }
     problems
@@ -264,6 +274,7 @@ mod tests {
             retention_ms: 0,
             queues: queues.clone(),
             missing: Vec::new(),
+            held_back: None,
         };
         Overview {
             at_ms: 1,

@@ -132,7 +132,7 @@ pub use tollgate::{NamespaceMeta, Packed};
 pub use connection::{connect, failure};
 pub use procedures::{codes, stock};
 pub use protocol::{
-    amount, code, ids, input, instant, job, kinds, lines, partition, quantity, resource, stock_name,
+    amount, code, ids, input, instant, job, kinds, lines, partition, quantity, resource, span_ms, stock_name,
 };
 pub use reads::{inventory, journal, outcome, resources};
 

@@ -19,6 +19,7 @@ pub mod quantity;
 pub mod resource;
 pub mod row;
 pub mod span;
+pub mod span_ms;
 pub mod spelling;
 pub mod stock_name;
 pub mod tag;

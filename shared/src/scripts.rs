@@ -22,6 +22,7 @@ pub mod receipts_drop;
 pub mod receipts_lower;
 pub mod recover;
 pub mod repair;
+pub mod reservation;
 pub(crate) mod script;
 pub mod settle;
 pub mod stats;

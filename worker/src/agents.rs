@@ -15,6 +15,7 @@ pub(crate) mod promoter;
 pub(crate) mod reaper;
 pub(crate) mod receipt_dropper;
 pub(crate) mod reclaimer;
+pub(crate) mod releaser;
 pub(crate) mod surveyor;
 
 use std::panic::AssertUnwindSafe;

@@ -62,7 +62,7 @@ mod armed {
     ];
 
     /// Tasks that turn to one partition after the other.
-    pub const AGENTS: [&str; 10] = [
+    pub const AGENTS: [&str; 11] = [
         "heartbeat",
         "observe",
         "promote",
@@ -72,6 +72,7 @@ mod armed {
         "survey",
         "find_queues",
         "expire",
+        "release",
         "pay",
     ];
     /// Long-lived tasks beside them.

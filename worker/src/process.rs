@@ -20,7 +20,8 @@ use tracing::{error, info};
 
 use crate::agents::payer::Payer;
 use crate::agents::{
-    self, expirer, finder, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer, surveyor,
+    self, expirer, finder, heartbeater, observer, promoter, reaper, receipt_dropper, reclaimer, releaser,
+    surveyor,
 };
 use crate::config::Config;
 use crate::exit;
@@ -131,6 +132,7 @@ async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Arc<Contr
     agents::start(supervisor, worker, finder::Finder::default);
     agents::start(supervisor, worker, receipt_dropper::ReceiptDropper::default);
     agents::start(supervisor, worker, expirer::Expirer::default);
+    agents::start(supervisor, worker, releaser::Releaser::default);
     if let Some(payer) = payer {
         takers.push(agents::start(supervisor, worker, move || payer.clone()));
     }

@@ -1,23 +1,24 @@
 //! What the kinds of an inventory have in common.
 
 use tollgate::code::Code;
-use tollgate::ids::{InventoryId, ItemId};
+use tollgate::ids::{CustomerId, InventoryId, ItemId};
 use tollgate::journal::Line;
 use tollgate::lines::Lines;
 
-use super::rule::Decision;
-use crate::inventory::{Inventory, Item};
+use super::rule::{Decision, Weight};
+use crate::inventory::{Count, Inventory, Item};
 use crate::model::Model;
 
-/// An order as the journal has it.
-pub(super) struct Order<'a> {
+/// What an order asks for.
+pub(super) struct Wish<'a> {
     pub(super) inventory: &'a InventoryId,
+    pub(super) customer: &'a CustomerId,
     pub(super) lines: &'a Lines,
     /// The code of an order that gets what it asks for.
     pub(super) granted: Code,
 }
 
-impl Order<'_> {
+impl Wish<'_> {
     /// How many units the customer had before the line, by what it says of the time after. That this follows from the
     /// lines before it is proved in sum; here only that nobody has more than is out.
     pub(super) fn had(&self, line: &Line) -> u64 {
@@ -54,6 +55,22 @@ impl Order<'_> {
         let after = inventory
             .map_or(vec![], |inventory| vec![self.had_at_most(line, inventory), inventory.available]);
         Some(Decision { code: Code::Cancelled, after })
+    }
+
+    /// Takes over an order that got what it asks for; `text` is what its field holds, `change` what it did to the items.
+    pub(super) fn take_over(
+        &self,
+        model: &mut Model,
+        line: &Line,
+        text: &str,
+        weight: Weight<'_>,
+        change: impl FnOnce(&mut Inventory),
+    ) {
+        let (before, after) = (self.had(line), line.after("held").unwrap_or_default());
+        let inventory = model.changed_inventory(self.inventory, line);
+        change(inventory);
+        inventory.count(&Count { customer: self.customer.as_str(), before, after }, weight);
+        inventory.order(line.id.as_str(), text, weight);
     }
 }
 

@@ -13,14 +13,19 @@ use tollgate::inventory::InventoryState;
 use tollgate::kinds::{Fields, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity};
 use tollgate::quantity::{Limit, Quantity};
 use tollgate::resource::Resource;
+use tollgate::scripts::reservation::{self, HeldBack};
+use tollgate::scripts::stats;
 use tollgate::stock::Uploaded;
 
 use super::listing;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::output::warn;
+use crate::overview::HELD_BACK_AFTER;
 use crate::progress::Progress;
 use crate::repeat::ChangeId;
 use crate::resource_view::Shown;
+use crate::table::age;
 use crate::{arguments, operation};
 
 /// What was typed.
@@ -111,9 +116,7 @@ enum Verb {
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (change, request) = match args.verb {
         Verb::Load { id, items_file } => return load(context, id, items_file).await,
-        Verb::Show { id } => {
-            return listing::show::<InventoryState>(context, Resource::Inventory(&id), &id).await;
-        }
+        Verb::Show { id } => return show(context, &id).await,
         Verb::Items { id, items } => return items::run(context, &id, &items).await,
         Verb::Ls => return listing::ls::<InventoryState>(context).await,
         Verb::Create { id: inventory, per_customer, opens_at, closes_at } => {
@@ -134,6 +137,24 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         }
     };
     operation::run(context, &context.open_or_init().await?, &change, &request).await
+}
+
+/// Shows one, and says what keeps its reservations from ending.
+async fn show(context: &Context, id: &InventoryId) -> anyhow::Result<Exit> {
+    let exit = listing::show::<InventoryState>(context, Resource::Inventory(id), id).await?;
+    let tollgate = context.open().await?;
+    let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(id)));
+    let mut link = tollgate.server().link().await?;
+    let stats = stats::read(&mut link, keys).await?;
+    if let Some(HeldBack { over_ms, by }) =
+        reservation::held_back(&mut link, keys, &stats, HELD_BACK_AFTER).await?
+    {
+        let over = age(Some(over_ms));
+        warn(format_args!(
+            "reservations of its partition have been over for {over} and do not end: an older entry of queue {by} is not settled"
+        ));
+    }
+    Ok(exit)
 }
 
 /// Items first: settle refuses to load a list that is not all there. A process that dies midway leaves part of a list that
@@ -170,6 +191,7 @@ pub(crate) struct InventoryView<'a> {
     sold: Option<u64>,
     buyers: Option<u64>,
     orders: Option<u64>,
+    open: Option<u64>,
     per_customer: Option<u64>,
     opens_at: Option<String>,
     closes_at: Option<String>,
@@ -189,6 +211,7 @@ impl Shown for InventoryState {
             sold: state.map(|state| state.sold),
             buyers: state.map(|state| state.buyers),
             orders: state.map(|state| state.orders),
+            open: state.map(|state| state.open),
             per_customer: state.and_then(|state| state.per_customer).map(Quantity::get),
             opens_at: state.and_then(|state| state.opens_at).map(|at| at.to_string()),
             closes_at: state.and_then(|state| state.closes_at).map(|at| at.to_string()),
@@ -204,6 +227,7 @@ impl Shown for InventoryState {
         let Self { available, reserved, sold, items, .. } = self;
         let mut text = format!("{available} available, {reserved} reserved, {sold} sold, of {items} items");
         let mut add = |words: String| text.push_str(&words);
+        (self.open > 0).then(|| add(format!(", {} open reservations", self.open)));
         self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
         self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
         self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));

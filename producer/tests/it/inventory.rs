@@ -124,3 +124,32 @@ async fn what_is_sold_is_gone_and_everybody_is_told_why() {
     assert!(buy("c9", "o9", &["A-12"]).exits(1).contains("ended"));
     cli.run(&["audit"]).exits(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_is_committed_in_parts_or_given_up() {
+    let (cli, lists) = (Cli::new(), Lists::new());
+    let _worker = cli.worker(&[]);
+    cli.run(&["inventory", "create", "hall"]).exits(0);
+    cli.run(&load("hall", &lists.file("items", "item,quantity\nA-1,1\nA-2,1\n"))).exits(0);
+    let ask = |verb: &str, id: &str, more: &[&str]| {
+        let args = [&[verb, "--inventory", "hall", "--id", id, "--wait", "60s"][..], more].concat();
+        cli.run(&args)
+    };
+    let cart = ["--customer", "c1", "--item", "A-1", "--item", "A-2", "--hold-for", "10m"];
+    assert!(ask("reserve", "cart", &cart).exits(0).contains("reserved"));
+    assert!(
+        cli.run(&["inventory", "show", "hall"]).exits(0).contains("2 reserved, 0 sold, of 2 items, 1 open")
+    );
+    let purchase = ["--customer", "c2", "--item", "A-1"];
+    assert!(ask("purchase", "p1", &purchase).exits(1).contains("sold_out"));
+    let of = ["--reservation", "cart"];
+    assert!(ask("commit", "k1", &[&of[..], &["--item", "A-1"]].concat()).exits(0).contains("committed"));
+    assert!(ask("extend", "e1", &[&of[..], &["--hold-for", "1h"]].concat()).exits(0).contains("extended"));
+    assert!(ask("release", "l1", &of).exits(0).contains("released"));
+    assert!(ask("commit", "k2", &of).exits(1).contains("already_committed"));
+    assert!(ask("purchase", "p2", &["--customer", "c2", "--item", "A-2"]).exits(0).contains("purchased"));
+    assert!(ask("commit", "k3", &["--reservation", "none"]).exits(1).contains("reservation_not_found"));
+    let wrong = ask("reserve", "r9", &["--customer", "c1", "--item", "A-1", "--hold-for", "91d"]);
+    assert!(wrong.complains(2).contains("from 1ms to 90d"), "{wrong:?}");
+    cli.run(&["audit"]).exits(0);
+}

@@ -145,9 +145,17 @@ fn every_command_is_documented_and_nothing_else() {
         "redeem",
         "withdraw",
         "purchase",
+        "reserve",
+        "commit",
+        "release",
+        "extend",
         "redeem --wait",
         "withdraw --wait",
         "purchase --wait",
+        "reserve --wait",
+        "commit --wait",
+        "release --wait",
+        "extend --wait",
         "burst redeem",
         "burst withdraw",
         "burst purchase",
@@ -239,6 +247,14 @@ async fn sending() {
     check(&cli, "withdraw", &withdraw, 0);
     let purchase = ["--inventory", "i", "--customer", "x", "--item", "A-1", "--id", "p1"];
     check(&cli, "purchase", &purchase, 0);
+    let reserve = ["--inventory", "i", "--customer", "x", "--item", "A-1", "--id", "v1", "--hold-for", "1h"];
+    check(&cli, "reserve", &reserve, 0);
+    let of = ["--inventory", "i", "--reservation", "v1", "--id"];
+    let [commit, release] = ["v2", "v3"].map(|id| [&of[..], &[id]].concat());
+    let extend = [&of[..], &["v4", "--hold-for", "1h"]].concat();
+    check(&cli, "commit", &commit, 0);
+    check(&cli, "release", &release, 0);
+    check(&cli, "extend", &extend, 0);
     check(&cli, "burst purchase", &["--jobs", "5", "--items", "7", "--lines", "3"], 0);
     check(&cli, "burst redeem", &["--jobs", "5", "--duplicates", "50%"], 0);
     check(&cli, "burst withdraw", &["--jobs", "5", "--resources", "2", "--seed", "1"], 0);
@@ -253,6 +269,10 @@ async fn sending() {
     waited("redeem", &redeem, 4);
     waited("withdraw", &withdraw, 4);
     waited("purchase", &purchase, 4);
+    waited("reserve", &reserve, 4);
+    waited("commit", &commit, 4);
+    waited("release", &release, 4);
+    waited("extend", &extend, 4);
     let (tollgate, mut link) = opened(&cli).await;
     drain(&tollgate, &mut link).await;
     waited("redeem", &redeem, 1);

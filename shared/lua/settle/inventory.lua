@@ -4,27 +4,28 @@
 --
 -- Items lie some 32 to a field, by a hash of their names: `\n<item>\t<on hand>\t<reserved>\n…`. An item that was never
 -- sold from is where the upload put it, in stock, which never changes; the first change of a bucket copies it to items.
--- An order is one field: state, seq of its receipt, hold_until_ms, fingerprint, customer, and three lists of lines: what
--- is reserved, what is sold, what was given back. A TAB between two; the middle two are empty for a purchase.
+-- An order is one field: state, seq of its receipt, hold_until_ms, fingerprint, customer, and its lines, each
+-- `{<reserved> <sold> <given back> <item>}`. A TAB between two; hold_until_ms and fingerprint are empty for a purchase.
 -- `copied`, `buyers` and `orders` of the inventory count the fields of these keys: one that is gone is damage.
--- gives   load_inventory find_item put_item change_inventory put_order change_count gather_lines check_order refused_order
---         order_after check_change refused_change LINE gmatch
-local find, sub, byte, gmatch = string.find, string.sub, string.byte, string.gmatch
+-- gives   load_inventory prepare read_fields find_item put_item change_inventory put_order change_count count_of gather_lines
+--         check_order refused_order order_after check_change refused_change orders_of parse_order LINE gmatch gsub
+local find, sub, byte, gmatch, gsub = string.find, string.sub, string.byte, string.gmatch, string.gsub
 local LINE = '{(%d+) ([^}]+)}()'   -- of the text of an order's lines
 local inventories_changed = {}
 -- An item's bucket is its bytes, as the digits of a number to the base 1664525, modulo 2^32 - 5, modulo the buckets: no
 -- step is above 2^53.
-local lines_of, buyers_of = {}, {}   -- position -> lines and customers that this batch names
+local lines_of, buyers_of, orders_of = {}, {}, {}   -- position -> lines, customers and orders that this batch names
+local parse_order   -- of reservation.lua
 
 local function load_inventory(position)
   local inventory = loaded[position]
   if inventory ~= nil then return inventory end
   local key, id = KEYS[position], name_at(position)
   local fields = pcall_redis('HMGET', key, 'available', 'reserved', 'sold', 'per_customer', 'opens_at_ms', 'closes_at_ms',
-    'status', 'stock', 'items', 'buckets', 'copied', 'buyers', 'orders', 'seq')
+    'status', 'stock', 'items', 'buckets', 'copied', 'buyers', 'orders', 'open', 'seq')
   if fields.err then
     inventory = CORRUPT
-  elseif not any(fields, 14) then
+  elseif not any(fields, 15) then
     inventory = absent('inventory:' .. id)
   else
     local status = fields[7]
@@ -32,10 +33,10 @@ local function load_inventory(position)
       position = position, key = key, id = id, available = integer(fields[1]), reserved = integer(fields[2]),
       sold = integer(fields[3]), per_customer = optional(fields[4]), opens_at_ms = optional(fields[5]),
       closes_at_ms = optional(fields[6]), status = status, bucket_count = integer(fields[10]), copied = integer(fields[11]),
-      buyers = integer(fields[12]), orders = integer(fields[13]),
+      buyers = integer(fields[12]), orders = integer(fields[13]), open = integer(fields[14]),
     }
     if not (inventory.available and inventory.reserved and inventory.sold and fields[8] and integer(fields[9])
-        and inventory.bucket_count and inventory.copied and inventory.buyers and inventory.orders and integer(fields[14]))
+        and inventory.bucket_count and inventory.copied and inventory.buyers and inventory.orders and inventory.open and integer(fields[15]))
         or inventory.per_customer == nil or inventory.opens_at_ms == nil or inventory.closes_at_ms == nil
         or (status ~= 'open' and status ~= 'loading' and status ~= 'closed')
         or (status == 'open' and inventory.bucket_count == 0) then
@@ -97,7 +98,7 @@ end
 local function prepare(inventory)
   if inventory.texts then return end
   inventory.texts, inventory.is_copied, inventory.bucket_numbers = {}, {}, {}
-  inventory.counts, inventory.rows = {}, {}
+  inventory.counts, inventory.rows, inventory.known, inventory.due = {}, {}, {}, {}
   inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, {}, {}
   local position = inventory.position
   if pcall_redis('HLEN', KEYS[position + 1]) ~= inventory.copied
@@ -107,9 +108,20 @@ local function prepare(inventory)
     inventory.damaged = true
     return
   end
-  local customers, lines, items = buyers_of[position], lines_of[position], {}
-  if customers then inventory.damaged = not read_fields(inventory.counts, KEYS[position + 3], customers) end
-  if lines and inventory.bucket_count > 0 then
+  local customers, lines, ids, items = buyers_of[position] or {}, lines_of[position] or {}, orders_of[position], {}
+  if ids then
+    if not read_fields(inventory.rows, KEYS[position + 4], ids) then inventory.damaged = true end
+    for _, id in ipairs(ids) do
+      local order = inventory.rows[id] and parse_order(inventory.rows[id])
+      inventory.known[id] = true
+      if order and order ~= CORRUPT then
+        customers[#customers + 1] = order.customer
+        for _, line in ipairs(order.parts) do items[#items + 1] = line.item end
+      end
+    end
+  end
+  if #customers > 0 and not read_fields(inventory.counts, KEYS[position + 3], customers) then inventory.damaged = true end
+  if inventory.bucket_count > 0 then
     for _, text in ipairs(lines) do
       for _, item in gmatch(text, LINE) do items[#items + 1] = item end
     end
@@ -165,7 +177,7 @@ end
 
 local function put_order(inventory, id, row)
   if not inventory.rows[id] then inventory.orders = inventory.orders + 1 end
-  inventory.rows[id], inventory.orders_changed[id] = row, row
+  inventory.rows[id], inventory.orders_changed[id], inventory.known[id] = row, row, true
 end
 
 -- Marks an inventory as changed by the line with this seq; answers what can be sold after it, as the journal has it.
@@ -258,7 +270,7 @@ writers[#writers + 1] = function()
     local position = inventory.position
     call('HSET', inventory.key, 'available', counted(inventory.available), 'reserved', counted(inventory.reserved),
       'sold', counted(inventory.sold), 'status', inventory.status, 'copied', counted(inventory.copied),
-      'buyers', counted(inventory.buyers), 'orders', counted(inventory.orders), 'seq', counted(inventory.seq))
+      'buyers', counted(inventory.buyers), 'orders', counted(inventory.orders), 'open', counted(inventory.open), 'seq', counted(inventory.seq))
     if inventory.terms then call('HSET', inventory.key, unpack(inventory.terms)) end
     if inventory.created then call('ZADD', resources_key, 0, 'inventory:' .. inventory.id) end
     if inventory.texts then
@@ -283,6 +295,14 @@ writers[#writers + 1] = function()
       chunked('HSET', KEYS[position + 3], held)
       chunked('HDEL', KEYS[position + 3], gone)
       chunked('HSET', KEYS[position + 4], rows)
+      for id, hold_until_ms in pairs(inventory.due) do
+        local member = inventory.id .. '\t' .. id
+        if hold_until_ms then
+          call('ZADD', KEYS[position + 5], hold_until_ms, member)
+        else
+          call('ZREM', KEYS[position + 5], member)
+        end
+      end
     end
   end
 end

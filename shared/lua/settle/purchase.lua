@@ -18,7 +18,7 @@ kinds.purchase = {
       local on_hand, reserved, bucket, from, behind = find_item(inventory, item)
       put_item(inventory, bucket, from, behind, on_hand - integer(quantity_text), reserved)
     end
-    put_order(inventory, id, 'sold\t' .. counted(seq) .. '\t\t\t' .. customer .. '\t\t' .. lines_text .. '\t')
+    put_order(inventory, id, 'sold\t' .. counted(seq) .. '\t\t\t' .. customer .. '\t' .. gsub(lines_text, '{(%d+) ', '{0 %1 0 '))
     inventory.sold = inventory.sold + units
     local held = change_count(inventory, customer, before, before + units)
     return 'purchased', inventory.id .. '\t' .. customer .. '\t' .. lines_text .. '\t' .. held,

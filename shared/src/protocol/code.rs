@@ -143,12 +143,17 @@ codes! {
     AlreadyLoaded "already_loaded" Refused Yes "the inventory has its items already";
     NotLoaded "not_loaded" Refused Yes "the inventory has no items yet";
     ItemNotFound "item_not_found" Invalid PastBound "the inventory has no item of this id";
+    ReservationNotFound "reservation_not_found" Invalid PastBound "no order of this id under the inventory";
     Ended "ended" Refused Yes "the campaign or inventory is closed or its time is over";
     NotStarted "not_started" Refused Yes "the campaign or inventory has not opened yet";
     SoldOut "sold_out" Refused Yes "an item has not enough left";
     QuantityNotAsExpected "quantity_not_as_expected" Refused Yes "the quantity on hand is another than the caller expected";
     QuantityBelowReserved "quantity_below_reserved" Refused Yes "more is reserved than the new quantity on hand";
     QuantityLimitReached "quantity_limit_reached" Refused Yes "the units of the inventory would pass 2^53 - 1";
+    ReservationExpired "reservation_expired" Refused Yes "the reservation's time was over, and what was reserved is on sale again";
+    AlreadyCommitted "already_committed" Refused Yes "what was reserved is sold already";
+    AlreadyReleased "already_released" Refused Yes "what was reserved is on sale again already";
+    NotReserved "not_reserved" Refused Yes "not so many of an item are reserved by this order";
     CampaignLimitReached "campaign_limit_reached" Refused Yes "the campaign has not enough left";
     CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign or inventory";
     LimitNotAsExpected "limit_not_as_expected" Refused Yes "the limit is another than the caller expected";
@@ -176,6 +181,7 @@ codes! {
     LeaseRunning "lease_running" Refused No "an attempt's lease is still running; try again after it";
     Fenced "fenced" Refused No "a newer attempt has begun; this one may not decide any more";
     HoldExpired "hold_expired" Refused No "the hold's time is over; no attempt may begin";
+    ReservationNotOpen "reservation_not_open" Refused No "nothing of the reservation is reserved any more, or its time is not over";
     HoldNotExpired "hold_not_expired" Refused No "the hold has time left, or an attempt has begun";
     // A payout on its way.
     Held "held" Pending Yes "the money is held for the payout";
@@ -199,6 +205,10 @@ codes! {
     CampaignClosedNow "campaign_closed_now" Applied Yes "the campaign is closed by this request";
     LimitSet "limit_set" Applied Yes "the campaign has the new limit";
     Purchased "purchased" Applied Yes "all lines are sold to the customer";
+    Reserved "reserved" Applied Yes "all lines are set aside for the customer";
+    Committed "committed" Applied Yes "what was reserved is sold";
+    Released "released" Applied Yes "what was reserved is on sale again";
+    Extended "extended" Applied Yes "the reservation ends later";
     InventoryCreated "inventory_created" Applied Yes "the inventory exists";
     InventoryLoaded "inventory_loaded" Applied Yes "the inventory has its items, and sells";
     Restocked "restocked" Applied Yes "the units are on hand";

@@ -117,6 +117,10 @@ name_type!(
     JobId, "id", check_job_id
 );
 name_type!(
+    /// The id of a reserve, as whatever goes on with it names it.
+    ReservationId, "reservation", check_job_id
+);
+name_type!(
     /// Who asks for an operation: a person, or what stands for one. Kept in the journal with what was decided.
     Actor, "by", check_id
 );
@@ -280,6 +284,18 @@ impl GatewayName {
     pub fn of_address(address: &str) -> Self {
         let digest = Sha256::digest(address.trim_end_matches('/'));
         Self(digest.iter().take(8).fold("address-".to_owned(), |name, byte| format!("{name}{byte:02x}")))
+    }
+}
+
+impl From<JobId> for ReservationId {
+    fn from(id: JobId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<ReservationId> for JobId {
+    fn from(id: ReservationId) -> Self {
+        Self(id.0)
     }
 }
 

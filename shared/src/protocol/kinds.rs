@@ -15,7 +15,10 @@ mod account_open;
 mod campaign_close;
 mod campaign_create;
 mod campaign_set_limit;
+mod commit;
 mod deposit;
+mod expire;
+mod extend;
 mod inventory_close;
 mod inventory_create;
 mod inventory_load;
@@ -31,6 +34,8 @@ mod payout_void;
 mod purchase;
 mod redeem;
 mod refund;
+mod release;
+mod reserve;
 mod reverse;
 mod shape;
 mod value;
@@ -42,7 +47,10 @@ pub use account_open::AccountOpen;
 pub use campaign_close::CampaignClose;
 pub use campaign_create::CampaignCreate;
 pub use campaign_set_limit::CampaignSetLimit;
+pub use commit::Commit;
 pub use deposit::Deposit;
+pub use expire::Expire;
+pub use extend::Extend;
 pub use inventory_close::InventoryClose;
 pub use inventory_create::InventoryCreate;
 pub use inventory_load::InventoryLoad;
@@ -58,6 +66,8 @@ pub use payout_void::PayoutVoid;
 pub use purchase::Purchase;
 pub use redeem::Redeem;
 pub use refund::Refund;
+pub use release::Release;
+pub use reserve::Reserve;
 pub use reverse::Reverse;
 pub use shape::{Each, Field, Spec};
 use shape::{Literals, Shape};
@@ -73,6 +83,10 @@ macro_rules! every_kind {
                 Withdraw "withdraw" Stream,
                 Payout "payout" Stream,
                 Purchase "purchase" Stream,
+                Reserve "reserve" Stream,
+                Commit "commit" Stream,
+                Release "release" Stream,
+                Extend "extend" Stream,
             }
             operations {
                 Deposit "deposit" File,
@@ -96,6 +110,9 @@ macro_rules! every_kind {
                 PayoutReview "payout_review" Journal,
                 PayoutNotSent "payout_not_sent" Journal,
                 PayoutVoid "payout_void" Journal,
+            }
+            reservation_events {
+                Expire "expire" Journal,
             }
         }
     };
@@ -146,17 +163,18 @@ macro_rules! types {
         jobs { $($job:ident $job_name:literal $job_entrance:ident,)* }
         operations { $($operation:ident $operation_name:literal $operation_entrance:ident,)* }
         payout_events { $($event:ident $event_name:literal $event_entrance:ident,)* }
+        reservation_events { $($end:ident $end_name:literal $end_entrance:ident,)* }
     ) => {
         /// The kinds of request; one file each in `lua/settle/`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[allow(missing_docs)]
         pub enum Kind {
-            $($job,)* $($operation,)* $($event,)*
+            $($job,)* $($operation,)* $($event,)* $($end,)*
         }
 
         impl Kind {
             /// Every kind.
-            pub const ALL: &[Kind] = &[$(Kind::$job,)* $(Kind::$operation,)* $(Kind::$event,)*];
+            pub const ALL: &[Kind] = &[$(Kind::$job,)* $(Kind::$operation,)* $(Kind::$event,)* $(Kind::$end,)*];
 
             /// The name in envelopes, scripts and the journal.
             pub fn name(self) -> &'static str {
@@ -164,6 +182,7 @@ macro_rules! types {
                     $(Self::$job => $job_name,)*
                     $(Self::$operation => $operation_name,)*
                     $(Self::$event => $event_name,)*
+                    $(Self::$end => $end_name,)*
                 }
             }
 
@@ -173,6 +192,7 @@ macro_rules! types {
                     $(Self::$job => Entrance::$job_entrance,)*
                     $(Self::$operation => Entrance::$operation_entrance,)*
                     $(Self::$event => Entrance::$event_entrance,)*
+                    $(Self::$end => Entrance::$end_entrance,)*
                 }
             }
 
@@ -182,6 +202,7 @@ macro_rules! types {
                     $(Self::$job => &<$job as Shape>::SPEC,)*
                     $(Self::$operation => &<$operation as Shape>::SPEC,)*
                     $(Self::$event => &<$event as Shape>::SPEC,)*
+                    $(Self::$end => &<$end as Shape>::SPEC,)*
                 }
             }
         }
@@ -189,6 +210,7 @@ macro_rules! types {
         $(types!(@kind $job);)*
         $(types!(@kind $operation);)*
         $(types!(@kind $event);)*
+        $(types!(@kind $end);)*
         types!(@enum
             /// What a job may ask for: what a stream may carry.
             JobRequest { $($job)* }
@@ -201,6 +223,10 @@ macro_rules! types {
             /// What happened to a payout after its money was put on hold: a worker's or an operator's step.
             PayoutEvent { $($event)* }
         );
+        types!(@enum
+            /// What happened to a reservation by itself: a worker's step.
+            ReservationEvent { $($end)* }
+        );
         impl Settle for JobRequest {}
         impl Settle for Operation {}
         impl Settle for Request {}
@@ -212,6 +238,7 @@ macro_rules! types {
         $(impl From<$job> for Event { fn from(request: $job) -> Self { Self::Job(request.into()) } })*
         $(impl From<$operation> for Event { fn from(request: $operation) -> Self { Self::Operation(request.into()) } })*
         $(impl From<$event> for Event { fn from(event: $event) -> Self { Self::Payout(event.into()) } })*
+        $(impl From<$end> for Event { fn from(event: $end) -> Self { Self::Reservation(event.into()) } })*
 
         impl Request {
             /// Reads JSON of a kind that may stand in a file; `None` for any other.
@@ -225,7 +252,7 @@ macro_rules! types {
                 Ok(match kind {
                     $(Kind::$job => Some($job::from_json(literal)?.into()),)*
                     $(Kind::$operation => Some($operation::from_json(literal)?.into()),)*
-                    $(Kind::$event)|* => None,
+                    $(Kind::$event)|* $(| Kind::$end)* => None,
                 })
             }
         }
@@ -237,6 +264,7 @@ macro_rules! types {
                     $(Kind::$job => $job::from_words(words)?.into(),)*
                     $(Kind::$operation => $operation::from_words(words)?.into(),)*
                     $(Kind::$event => $event::from_words(words)?.into(),)*
+                    $(Kind::$end => $end::from_words(words)?.into(),)*
                 })
             }
         }
@@ -322,8 +350,10 @@ pub enum Event {
     Operation(Operation),
     /// A step of a payout.
     Payout(PayoutEvent),
+    /// A step of a reservation.
+    Reservation(ReservationEvent),
 }
-types!(@fields Event { Job Operation Payout });
+types!(@fields Event { Job Operation Payout Reservation });
 
 macro_rules! wholes {
     ($($part:ident in $whole:ident as $variant:ident;)*) => {$(
@@ -340,6 +370,7 @@ wholes! {
     JobRequest in Event as Job;
     Operation in Event as Operation;
     PayoutEvent in Event as Payout;
+    ReservationEvent in Event as Reservation;
 }
 
 impl From<Request> for Event {
@@ -451,6 +482,7 @@ mod tests {
         match field {
             "quantity" | "items" | "units" | "amount" | "balance" | "limit" | "per_customer" | "expected"
             | "attempt" | "fence" => "7",
+            "hold_for_ms" | "as_of_ms" => "600000",
             "opens_at" => "1000",
             "closes_at" => "2000",
             "currency" => "EUR",

@@ -67,6 +67,8 @@ pub struct InventoryState {
     pub buyers: u64,
     /// How many orders lie under it.
     pub orders: u64,
+    /// How many of these are open reservations.
+    pub open: u64,
     /// The journal line of its last change.
     pub seq: u64,
 }
@@ -87,6 +89,7 @@ impl Listed for InventoryState {
         "buckets",
         "buyers",
         "orders",
+        "open",
         "seq",
     ];
     const IS_TEXT: bool = false;
@@ -121,7 +124,8 @@ impl Listed for InventoryState {
             buckets: count(9)?,
             buyers: count(10)?,
             orders: count(11)?,
-            seq: count(12)?,
+            open: count(12)?,
+            seq: count(13)?,
         })
     }
 }

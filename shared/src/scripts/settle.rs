@@ -38,7 +38,13 @@ const RARE_KINDS: &[File] = every_kind!(rare_kinds);
 /// What a sale needs, and no payout: they stand before the others.
 const INVENTORY_KINDS: &[File] = &[
     file!("settle/inventory.lua"),
+    file!("settle/reservation.lua"),
     file!("settle/purchase.lua"),
+    file!("settle/reserve.lua"),
+    file!("settle/commit.lua"),
+    file!("settle/release.lua"),
+    file!("settle/extend.lua"),
+    file!("settle/expire.lua"),
     file!("settle/inventory_create.lua"),
     file!("settle/inventory_load.lua"),
     file!("settle/inventory_restock.lua"),
@@ -302,7 +308,8 @@ mod tests {
             let file = SETTLE.files().find(|file| file.name == format!("settle/{kind}.lua"));
             let text = file.unwrap_or_else(|| panic!("no file of {kind}")).text;
             let Some((resource, others)) = kind.spec().fields.split_first() else { panic!("{kind}") };
-            let holds = kind.spec().holds || kind.entrance() == Entrance::Journal;
+            let is_of_payout = resource.name == "account";
+            let holds = kind.spec().holds || (kind.entrance() == Entrance::Journal && is_of_payout);
             let keys = holds.then_some(["hold", "payouts"]).into_iter().flatten().map(str::to_owned);
             let ttl = kind.spec().holds.then(|| "hold_ttl_ms".to_owned());
             let names = |field: &Field| {
@@ -311,7 +318,7 @@ mod tests {
             };
             let own = others.iter().flat_map(names).chain(ttl).collect();
             let sent = match kind.entrance() {
-                Entrance::Journal => {
+                Entrance::Journal if is_of_payout => {
                     let of_kind = steps.iter().filter(|(of, _)| *of == kind).map(|(_, names)| names);
                     of_kind
                         .map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())

@@ -3,11 +3,14 @@
 use tollgate::code::Code;
 use tollgate::ids::{InventoryId, ItemId, JobId};
 use tollgate::kinds::{
-    InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity, Purchase, Request,
+    Commit, Extend, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity, Purchase,
+    Release, Request, Reserve,
 };
 use tollgate::lines::Lines;
 use tollgate::quantity::{Limit, Quantity};
+use tollgate::scripts::reservation::{Reservation, due, expire, horizon};
 use tollgate::scripts::settle::Answer;
+use tollgate::span_ms::SpanMs;
 use tollgate::stock::{Stock, Uploaded};
 
 use crate::space::*;
@@ -31,6 +34,31 @@ pub(crate) fn lines(text: &str) -> Lines {
 
 pub(crate) fn purchase(id: &str, customer: &str, text: &str) -> Request {
     Purchase { inventory: inventory(id), customer: customer.parse().unwrap(), lines: lines(text) }.into()
+}
+
+pub(crate) fn reserve(id: &str, customer: &str, text: &str) -> Request {
+    reserve_for(id, customer, text, 600_000)
+}
+
+pub(crate) fn reserve_for(id: &str, customer: &str, text: &str, hold_for_ms: u64) -> Request {
+    let hold_for_ms = SpanMs::new(hold_for_ms).unwrap();
+    Reserve { inventory: inventory(id), customer: customer.parse().unwrap(), lines: lines(text), hold_for_ms }
+        .into()
+}
+
+pub(crate) fn commit(sale: &str, reservation: &str, text: Option<&str>) -> Request {
+    let (inventory, reservation) = (inventory(sale), id(reservation).into());
+    Commit { inventory, reservation, lines: text.map(lines) }.into()
+}
+
+pub(crate) fn release(sale: &str, reservation: &str, text: Option<&str>) -> Request {
+    let (inventory, reservation) = (inventory(sale), id(reservation).into());
+    Release { inventory, reservation, lines: text.map(lines) }.into()
+}
+
+pub(crate) fn extend(sale: &str, reservation: &str, hold_for_ms: u64) -> Request {
+    let hold_for_ms = SpanMs::new(hold_for_ms).unwrap();
+    Extend { inventory: inventory(sale), reservation: id(reservation).into(), hold_for_ms }.into()
 }
 
 pub(crate) fn stock(items: &[(&str, u64)]) -> Stock {
@@ -206,5 +234,133 @@ async fn a_list_is_loaded_whole_or_not_at_all() {
     let found = tollgate::inventory::items(&mut s.link, &keys, (&hall, state), &wanted).await.unwrap();
     let on_hand: Vec<_> = found.iter().map(|item| item.map(|item| item.on_hand)).collect();
     assert_eq!(on_hand, [Some(0), Some(1), None]);
+    audit_passes(s).await;
+}
+
+/// What there is of an inventory: available, reserved, sold, open reservations.
+async fn sums(s: &mut Space, sale: &str) -> [u64; 4] {
+    let fields = s.dump().await.hash(&format!("inventory:{sale}"));
+    ["available", "reserved", "sold", "open"].map(|name| fields[name].parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_reservation_is_committed_or_released_and_never_both() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    open_sale(s, "hall", Some(4), &[("A-1", 1), ("A-2", 1), ("floor", 5)]).await;
+    assert_eq!(
+        s.settle_as(&id("r1"), &reserve("hall", "u", "A-1, floor 2")).await.code(),
+        Some(Code::Reserved)
+    );
+    assert_eq!(sums(s, "hall").await, [4, 3, 0, 1]);
+    audit_passes(s).await;
+    for (request, code) in [
+        (purchase("hall", "v", "A-1"), Code::SoldOut),
+        (reserve("hall", "u", "floor 2"), Code::CustomerLimitReached),
+        (commit("hall", "r2", None), Code::ReservationNotFound),
+        (commit("hall", "r1", Some("A-2")), Code::NotReserved),
+        (commit("hall", "r1", Some("floor 3")), Code::NotReserved),
+        (commit("hall", "r1", Some("A-1, floor")), Code::Committed),
+        (commit("hall", "r1", Some("A-1")), Code::AlreadyCommitted),
+        (release("hall", "r1", Some("A-1")), Code::AlreadyCommitted),
+        (extend("hall", "r1", 1), Code::Extended),
+        (release("hall", "r1", None), Code::Released),
+        (release("hall", "r1", None), Code::AlreadyCommitted),
+        (commit("hall", "r1", None), Code::AlreadyCommitted),
+        (purchase("hall", "u", "floor 2"), Code::Purchased),
+        (purchase("hall", "u", "floor"), Code::CustomerLimitReached),
+        (close_sale("hall"), Code::InventoryClosedNow),
+    ] {
+        assert_eq!(s.make(request.clone()).await, code, "{request:?}");
+        audit_passes(s).await;
+    }
+    assert_eq!(sums(s, "hall").await, [3, 0, 4, 0]);
+    let dump = s.dump().await;
+    assert!(dump.members("reservations").is_empty());
+    let row = &dump.hash("orders:hall")["r1"];
+    assert!(row.starts_with("sold\t") && row.ends_with("\tu\t{0 1 0 A-1}{0 1 1 floor}"), "{row:?}");
+    // It answers for its id also where its receipt is gone.
+    let kept = s.keys.receipts(tollgate::ids::Bucket::Kept);
+    s.run(&["HDEL", &kept, "r1"]).await;
+    let again = s.settle_as(&id("r1"), &reserve("hall", "u", "A-1, floor 2")).await;
+    assert!(matches!(again, Answer::Replayed { code: Code::Reserved, .. }), "{again:?}");
+    let other = s.settle_as(&id("r1"), &reserve("hall", "u", "floor")).await;
+    assert!(matches!(other, Answer::Mismatch { .. }), "{other:?}");
+}
+
+#[tokio::test]
+async fn what_a_batch_reserves_it_may_commit_and_release() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    open_sale(s, "hall", None, &[("A-1", 1), ("floor", 2)]).await;
+    let wishes = [
+        ("r1", reserve("hall", "u", "A-1"), Code::Reserved),
+        ("r2", reserve("hall", "v", "floor 2"), Code::Reserved),
+        ("k1", commit("hall", "r1", None), Code::Committed),
+        ("p1", purchase("hall", "w", "floor"), Code::SoldOut),
+        ("l1", release("hall", "r2", Some("floor")), Code::Released),
+        ("p2", purchase("hall", "w", "floor"), Code::Purchased),
+        ("k2", commit("hall", "r2", None), Code::Committed),
+        ("l2", release("hall", "r1", None), Code::AlreadyCommitted),
+    ];
+    let ids: Vec<JobId> = wishes.iter().map(|(name, ..)| id(name)).collect();
+    let batch: Vec<_> = ids.iter().zip(&wishes).map(|(id, (_, request, _))| (None, id, request)).collect();
+    let answers = s.settle(&batch).await.unwrap().answers;
+    let codes: Vec<Code> = answers.iter().map(|answer| answer.code().unwrap()).collect();
+    assert_eq!(codes, wishes.map(|(.., code)| code));
+    audit_passes(s).await;
+}
+
+/// Waits until the server's time is later.
+async fn later_than(s: &mut Space, ms: u64) {
+    while s.now_ms().await <= ms {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+/// Ends what may end; answers the codes, in the order of what is due.
+async fn expire_due(s: &mut Space, due: &[Reservation], as_of_ms: u64) -> Vec<Code> {
+    let keys = s.keys.clone();
+    let answers = expire(&mut s.link, &keys, due, as_of_ms).await.unwrap();
+    answers.into_iter().map(|answer| answer.code().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_commit_wins_until_the_release_is_settled_and_what_waits_holds_it_back() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    open_sale(s, "hall", None, &[("A-1", 1), ("A-2", 1), ("A-3", 1)]).await;
+    for (name, seat) in [("r1", "A-1"), ("r2", "A-2"), ("r3", "A-3")] {
+        let hold_for_ms = if name == "r3" { 3_600_000 } else { 1 };
+        s.settle_as(&id(name), &reserve_for("hall", "u", seat, hold_for_ms)).await;
+    }
+    // A commit was sent after the time of r1 and r2; it waits, and nothing that was reserved when it was sent may end by
+    // a later time than its own.
+    let keys = s.keys.clone();
+    let settled_ms = s.now_ms().await;
+    later_than(s, settled_ms + 1).await;
+    s.enqueue(&[fresh(commit("hall", "r1", None))]).await;
+    let sent_ms = s.stats().await.queues[0].oldest_at_ms.unwrap();
+    later_than(s, sent_ms).await;
+    let seen = horizon(&mut s.link, &keys).await.unwrap();
+    assert_eq!((seen.as_of_ms, seen.held_back_by), (sent_ms, Some(s.queue.clone())));
+    let all = due(&mut s.link, &keys, u64::MAX >> 11, 10).await.unwrap();
+    assert_eq!(all.iter().map(|due| due.id.as_str()).collect::<Vec<_>>(), ["r1", "r2", "r3"]);
+    // Time alone decides nothing: the commit comes first, and wins.
+    let entries = s.fetch("w", 10).await;
+    let answer = s.settle_entries(&entries).await.answers[0];
+    assert_eq!(answer.code(), Some(Code::Committed));
+    let now_ms = s.now_ms().await;
+    let codes = expire_due(s, &all, now_ms).await;
+    assert_eq!(codes, [Code::ReservationNotOpen, Code::ReservationExpired, Code::HoldNotExpired]);
+    assert_eq!(expire_due(s, &all[1..2], now_ms).await, [Code::ReservationExpired], "replayed");
+    // What the caller says of the time is no more than what the server says.
+    assert_eq!(expire_due(s, &all[2..], u64::MAX >> 11).await, [Code::HoldNotExpired]);
+    assert_eq!(s.make(commit("hall", "r2", None)).await, Code::ReservationExpired);
+    assert_eq!(s.make(release("hall", "r2", None)).await, Code::ReservationExpired);
+    assert_eq!(s.make(purchase("hall", "v", "A-2")).await, Code::Purchased);
+    let again = s.settle_as(&id("r2"), &reserve_for("hall", "u", "A-2", 1)).await;
+    assert!(matches!(again, Answer::Replayed { code: Code::ReservationExpired, .. }), "{again:?}");
+    assert_eq!(sums(s, "hall").await, [0, 1, 2, 1]);
     audit_passes(s).await;
 }

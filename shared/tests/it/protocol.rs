@@ -100,6 +100,14 @@ fn every_field_of_a_queueable_kind_is_in_the_table() {
         Kind::Redeem => Some(r#"{"kind":"redeem","id":"j","campaign":"c","customer":"x"}"#),
         // A payout is sent as a withdrawal: the kind with all of its fields.
         Kind::Payout => Some(r#"{"kind":"withdraw","id":"j","account":"a","amount":1,"destination":"d"}"#),
+        Kind::Reserve => Some(
+            r#"{"kind":"reserve","id":"j","inventory":"s","customer":"x","lines":[{"item":"i"}],"hold_for_ms":1}"#,
+        ),
+        Kind::Commit => Some(r#"{"kind":"commit","id":"j","inventory":"s","reservation":"r"}"#),
+        Kind::Release => Some(r#"{"kind":"release","id":"j","inventory":"s","reservation":"r"}"#),
+        Kind::Extend => {
+            Some(r#"{"kind":"extend","id":"j","inventory":"s","reservation":"r","hold_for_ms":1}"#)
+        }
         Kind::Purchase => {
             Some(r#"{"kind":"purchase","id":"j","inventory":"s","customer":"x","lines":[{"item":"i"}]}"#)
         }
@@ -155,6 +163,8 @@ fn every_code_that_a_queued_job_can_end_with_has_its_class() {
         let of_operation = matches!(
             code,
             Code::Deposited
+                | Code::Refunded
+                | Code::Reversed
                 | Code::AccountOpened
                 | Code::AccountClosedNow
                 | Code::CampaignCreated

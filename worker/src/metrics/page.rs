@@ -92,6 +92,11 @@ impl Metrics {
         registry.register("settle_duration_seconds", "Settle calls", self.settle_duration.clone());
         registry.register("settle_batch_jobs", "Jobs in a settle call", self.batch_size.clone());
         registry.register("redis_failures", "Calls that failed, by kind", self.redis_failures.clone());
+        registry.register(
+            "reservations_expired",
+            "Reservations whose time was over, put on sale again here",
+            self.reservations_expired.clone(),
+        );
         registry.register("payouts", "What payouts came to here, by code", self.payouts.clone());
         registry.register(
             "payout_locks_failed",

@@ -1,15 +1,22 @@
 //! Orders of many lines: a batch of them is settled in several calls, any of which may be the last.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use tollgate::ids::{CustomerId, InventoryId, ItemId, JobId};
+
+use tollgate::code::Code;
+use tollgate::ids::{CustomerId, InventoryId, ItemId, JobId, QueueName, ReservationId};
 use tollgate::job::Job;
-use tollgate::kinds::{InventoryCreate, Purchase};
+use tollgate::kinds::{Commit, InventoryCreate, Purchase, Reserve};
 use tollgate::lines::{LINES_MAX, Lines};
 use tollgate::quantity::{Limit, Quantity};
 use tollgate::resource::Resource;
+use tollgate::scripts::queue::{self, QueueStatus};
+use tollgate::scripts::reservation::held_back;
+use tollgate::span_ms::SpanMs;
 use tollgate::stock::{Stock, Uploaded};
 
-use crate::harness::{Space, shared};
+use crate::harness::{Space, shared, until};
 
 fn item(n: usize) -> ItemId {
     ItemId::parse(format!("article-{n}")).unwrap()
@@ -86,4 +93,58 @@ async fn a_batch_of_long_orders_is_settled_in_calls_that_may_each_be_the_last() 
         );
     }))
     .await;
+}
+
+/// Sets one article aside, directly.
+async fn reserve(space: &Space, id: &str, n: usize, hold_for_ms: u64) {
+    let mut link = space.tollgate.server().link().await.unwrap();
+    let request = Reserve {
+        inventory: shop(),
+        customer: CustomerId::parse("c").unwrap(),
+        lines: Lines::of(item(n), Quantity::ONE),
+        hold_for_ms: SpanMs::new(hold_for_ms).unwrap(),
+    };
+    let answer = space.tollgate.settle_one(&mut link, &JobId::parse(id).unwrap(), &request).await.unwrap();
+    assert_eq!(answer.code(), Some(Code::Reserved));
+}
+
+fn commit(id: &str, reservation: &str) -> Job {
+    let reservation = ReservationId::parse(reservation).unwrap();
+    let request = Commit { inventory: shop(), reservation, lines: None };
+    Job { id: JobId::parse(id).unwrap(), at: None, request: request.into() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reservation_ends_by_itself_and_what_waits_holds_it_back() {
+    let space = Space::on(shared()).await;
+    open_shop(&space, 1).await;
+    let queue = QueueName::default();
+    let mut link = space.tollgate.server().link().await.unwrap();
+    reserve(&space, "over", 1, 1).await;
+    reserve(&space, "paid", 2, 2_000).await;
+    reserve(&space, "long", 3, 3_600_000).await;
+    let worker = space.worker(&[]);
+    until("the end of what is over", async || {
+        (space.fate("over").await == "reservation_expired").then_some(())
+    })
+    .await;
+    drop(worker);
+    // Sent in time, and nobody takes it: the queue is paused.
+    queue::queue(&mut link, space.keys(), &queue, Some(QueueStatus::Paused)).await.unwrap();
+    reserve(&space, "later", 4, 3_000).await;
+    space.enqueue(&[commit("k1", "later")]).await;
+    let _worker = space.worker(&[]);
+    let over_ms = space.tollgate.now(&mut link).await.unwrap().ms() + 6_000;
+    until("time to go by", async || {
+        (space.tollgate.now(&mut link).await.unwrap().ms() > over_ms).then_some(())
+    })
+    .await;
+    assert_eq!(space.fate("later").await, "reserved", "a commit waits that was sent before its end");
+    let stats = space.try_stats().await.unwrap();
+    let held = held_back(&mut link, space.keys(), &stats, Duration::ZERO).await.unwrap();
+    assert_eq!(held.map(|held| held.by), Some(queue.clone()));
+    queue::queue(&mut link, space.keys(), &queue, Some(QueueStatus::Active)).await.unwrap();
+    until("the commit", async || (space.fate("k1").await == "committed").then_some(())).await;
+    assert_eq!(space.fate("long").await, "reserved");
+    space.drained().await;
 }

@@ -6,13 +6,16 @@ use std::borrow::Cow;
 use crate::protocol::amount::{Amount, Currency};
 use crate::protocol::code::Code;
 use crate::protocol::codes_name::CodesName;
-use crate::protocol::ids::{AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId, JobId};
+use crate::protocol::ids::{
+    AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId, JobId, ReservationId,
+};
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
 use crate::protocol::json_text::json_text;
 use crate::protocol::keys::Keys;
 use crate::protocol::lines::Lines;
 use crate::protocol::quantity::{Limit, Quantity};
+use crate::protocol::span_ms::SpanMs;
 use crate::protocol::stock_name::StockName;
 
 /// How JSON has a value.
@@ -122,7 +125,7 @@ macro_rules! texts {
         }
     )*};
 }
-texts!(CampaignId AccountId InventoryId ItemId CustomerId Destination);
+texts!(CampaignId AccountId InventoryId ItemId CustomerId Destination ReservationId);
 
 macro_rules! numbers {
     ($($type:ident $new:ident $get:ident $parse:ident)*) => {$(
@@ -143,7 +146,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(Amount from_minor minor parse_minor  Quantity new get parse  Limit new get parse);
+numbers!(Amount from_minor minor parse_minor  Quantity new get parse  Limit new get parse  SpanMs new get parse);
 
 impl Value for Currency {
     const JSON: Json = Json::Text;

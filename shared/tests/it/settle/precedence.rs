@@ -19,7 +19,8 @@ pub(super) struct Ladder {
 }
 
 /// A command that repairs (or first damages) a key, named without its tag, and the code that is told then. `''` is an
-/// empty word; PAST and FUTURE are times, CODES is the name of a list of codes, PENS of a list of items.
+/// empty word; PAST and FUTURE are times, CODES is the name of a list of codes, PENS of a list of items;
+/// `~` is a space within a word.
 pub(super) type Rung = (&'static str, Code);
 
 pub(super) fn ladder<const N: usize>(given: [Request; N], request: Request, rungs: &[Rung]) -> Ladder {
@@ -214,7 +215,7 @@ async fn mend(space: &mut Space, repair: &str) {
         "FUTURE" => (now + 3_600_000).to_string(),
         "CODES" => codes_name(),
         "PENS" => precedence_of_sales::name_of_pens(),
-        word => word.to_owned(),
+        word => word.replace('~', " "),
     });
     let words: Vec<String> = words.collect();
     space.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -235,6 +236,10 @@ climbs! {
     a_withdrawal Withdraw
     a_payout Payout
     a_purchase Purchase
+    a_reservation Reserve
+    a_commit Commit
+    a_release Release
+    more_time_for_a_reservation Extend
     a_deposit Deposit
     a_refund Refund
     a_reversal Reverse

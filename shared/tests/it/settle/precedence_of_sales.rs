@@ -5,7 +5,9 @@ use tollgate::kinds::{InventoryCreate, Kind, Request};
 use tollgate::quantity::Quantity;
 
 use super::precedence::{Ladder, ladder};
-use crate::inventory::{close_sale, inventory, purchase, restock, set_quantity, stock};
+use crate::inventory::{
+    close_sale, commit, extend, inventory, purchase, release, reserve, restock, set_quantity, stock,
+};
 
 fn create(id: &str, per_customer: Option<u64>) -> Request {
     let per_customer = per_customer.and_then(Quantity::new);
@@ -38,6 +40,58 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 ],
             ),
         ],
+        Kind::Reserve => vec![
+            ladder([], reserve("s", "u", "pen"), &[("", InventoryNotFound)]),
+            ladder(
+                [create("s", Some(1))],
+                reserve("s", "u", "pen 2"),
+                &[
+                    ("HSET inventory:s buckets 1 status closed opens_at_ms FUTURE available 9", CorruptState),
+                    ("HSET stock:s 0 \npen\t1\t0\n", Ended),
+                    ("HSET inventory:s status open", NotStarted),
+                    ("HSET inventory:s opens_at_ms PAST", SoldOut),
+                    ("HSET stock:s 0 \npen\t2\t0\n", CustomerLimitReached),
+                    ("HSET inventory:s per_customer 2", Reserved),
+                ],
+            ),
+        ],
+        Kind::Commit | Kind::Release | Kind::Extend => {
+            let (request, effect) = match kind {
+                Kind::Commit => (commit("s", "r", None), Committed),
+                Kind::Release => (release("s", "r", None), Released),
+                _ => (extend("s", "r", 1_000), Extended),
+            };
+            const OPEN: &str =
+                "HSET inventory:s buckets 1 status open copied 1 buyers 1 orders 1 open 1 reserved 2 sold 7";
+            let mut ladders = vec![
+                ladder([], request.clone(), &[("", InventoryNotFound)]),
+                ladder([create("s", None)], request.clone(), &[("", ReservationNotFound)]),
+                ladder(
+                    [create("s", None)],
+                    request,
+                    &[
+                        (OPEN, CorruptState),
+                        ("HSET buyers:s u 2", CorruptState),
+                        ("HSET items:s 0 \npen\t2\t2\n", CorruptState),
+                        ("HSET orders:s r expired\t1\t5\tab\tu\t{0~1~1~pen}", ReservationExpired),
+                        ("HSET orders:s r sold\t1\t5\tab\tu\t{0~2~0~pen}", AlreadyCommitted),
+                        ("HSET orders:s r released\t1\t5\tab\tu\t{0~0~2~pen}", AlreadyReleased),
+                        ("HSET orders:s r reserved\t1\t5\tab\tu\t{2~0~0~pen}", effect),
+                    ],
+                ),
+            ];
+            if kind == Kind::Commit {
+                let rows = [
+                    ("HSET buyers:s u 2", CorruptState),
+                    ("HSET items:s 0 \npen\t2\t2\n", CorruptState),
+                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2~0~0~pen}", NotReserved),
+                ];
+                let rungs = [&[(OPEN, CorruptState)][..], &rows].concat();
+                ladders.push(ladder([create("s", None)], commit("s", "r", Some("pen 3")), &rungs));
+                ladders.push(ladder([create("s", None)], commit("s", "r", Some("ink")), &rungs));
+            }
+            ladders
+        }
         Kind::InventoryCreate => vec![
             ladder([], create("s", None), &[("", InventoryCreated)]),
             ladder(

@@ -1,0 +1,48 @@
+//! The rule of `expire`: nothing ends before its time, by what the step says of the time and by the time of its line.
+
+use tollgate::code::Code;
+use tollgate::journal::Line;
+use tollgate::kinds::Expire;
+
+use super::reservation::{Move, Moves};
+use super::rule::{Decision, Rule, Weight};
+use crate::model::Model;
+
+const MOVES: Moves = Moves::GivenBack("expired");
+
+impl Rule for Expire {
+    fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
+        let hold = model.reservations.get(&line.id).and_then(|order| order.hold);
+        let of = Move {
+            inventory: &self.inventory,
+            reservation: line.id.clone(),
+            lines: None,
+            granted: Code::ReservationExpired,
+        };
+        let decision = of.decide(model, line, Some(MOVES))?;
+        let as_of_ms = self.as_of_ms.min(line.at_ms);
+        let is_over = hold.is_some_and(|hold| hold.until_ms <= as_of_ms);
+        Some(if is_over { decision } else { Decision { code: Code::ReservationNotOpen, ..decision } })
+    }
+
+    fn take_over(&self, model: &mut Model, line: &Line, weight: Weight<'_>) {
+        if let Some(order) = model.reservations.get_mut(&line.id)
+            && line.code == Code::ReservationExpired
+        {
+            // Its receipt names this line from now on.
+            let before = order.text();
+            order.seq = line.seq;
+            let (after, inventory) = (order.text(), order.inventory.clone());
+            if let Some(inventory) = model.inventories.get_mut(&inventory) {
+                inventory.change_order(line.id.as_str(), &before, &after, weight);
+            }
+        }
+        let of = Move {
+            inventory: &self.inventory,
+            reservation: line.id.clone(),
+            lines: None,
+            granted: Code::ReservationExpired,
+        };
+        of.take_over(model, line, MOVES, weight);
+    }
+}

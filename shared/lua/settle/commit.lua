@@ -1,0 +1,25 @@
+
+-- commit    what was reserved is sold, all of it or some of the lines; whatever the time, as long as it is not released
+--           fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
+--                    reservation lines ('' for all)
+--           journal  inventory reservation lines held available
+kinds.commit = {
+  fields = 3,
+  cancel = { load = load_inventory, first = 1, last = 2, after = reservation_after },
+  gather = gather_reservations,
+
+  decide = function(at, seq)
+    local inventory, order, wanted, units, refusal, request, available = load_reservation(at, jobs[at + 2])
+    if not order then return refusal, request, available end
+
+    for _, line in ipairs(wanted) do
+      local on_hand, reserved, bucket, from, behind = find_item(inventory, line.of.item)
+      put_item(inventory, bucket, from, behind, on_hand - line.quantity, reserved - line.quantity)
+      line.of.reserved, line.of.sold = line.of.reserved - line.quantity, line.of.sold + line.quantity
+    end
+    inventory.reserved, inventory.sold = inventory.reserved - units, inventory.sold + units
+    change_order(inventory, jobs[at + 1], order, 'sold')
+    return 'committed', request .. '\t' .. counted(count_of(inventory, order.customer)),
+      change_inventory(inventory, seq, inventory.available)
+  end,
+}

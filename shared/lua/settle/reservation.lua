@@ -1,0 +1,159 @@
+
+-- Orders: what a customer bought or reserved, line by line, as long as it lies under its inventory. A reservation is open
+-- while something of it is reserved; `reservations` says when that may end (member: inventory TAB id, neither of which
+-- holds a TAB). Commit, release and expiry exclude one another, since each moves what is reserved and nothing else.
+-- gives   gather_orders gather_reservations order_of load_reservation all_lines put_on_sale change_order reservation_after
+local RESERVED = '^(%l+)\t(%d+)\t(%d*)\t(%x*)\t([^\t]+)\t([^\t]+)$'
+local RESERVED_LINE = '{(%d+) (%d+) (%d+) ([^}]+)}()'
+
+-- Of a run: the ids of the orders that it names.
+local function gather_orders(first, last, width, id_of)
+  for at = first, last, width do
+    local position = jobs[at]
+    local ids = orders_of[position]
+    if not ids then
+      ids = {}
+      orders_of[position] = ids
+    end
+    ids[#ids + 1] = id_of(at)
+  end
+end
+
+local function gather_reservations(first, last, width)
+  gather_orders(first, last, width, function(at) return jobs[at + 1] end)
+end
+
+-- CORRUPT where it cannot be one.
+parse_order = function(row)
+  local state, seq, hold_text, fingerprint, customer, lines_text = match(row, RESERVED)
+  if not state then return CORRUPT end
+  local order = { state = state, seq = seq, hold_until_ms = integer(hold_text), fingerprint = fingerprint,
+    customer = customer, parts = {} }
+  local end_at, open = 1, 0
+  for reserved, sold, given, item, next_at in gmatch(lines_text, RESERVED_LINE) do
+    local line = { item = item, reserved = integer(reserved), sold = integer(sold), given = integer(given) }
+    if not (line.reserved and line.sold and line.given) then return CORRUPT end
+    order.parts[#order.parts + 1], end_at, open = line, next_at, open + line.reserved
+  end
+  if end_at ~= #lines_text + 1 or not integer(seq) or (open > 0) ~= (state == 'reserved')
+      or (open > 0 and not order.hold_until_ms) then
+    return CORRUPT
+  end
+  return order
+end
+
+-- The order of this id as the batch leaves it; nil if there is none.
+local function order_of(inventory, id)
+  prepare(inventory)
+  if inventory.damaged then return CORRUPT end
+  local row = inventory.rows[id]
+  if row == nil and not inventory.known[id] then
+    if not read_fields(inventory.rows, KEYS[inventory.position + 4], { id }) then return CORRUPT end
+    row, inventory.known[id] = inventory.rows[id], true
+  end
+  if not row then return nil end
+  return parse_order(row)
+end
+
+local function change_order(inventory, id, order, state)
+  local words, open = {}, 0
+  for at, line in ipairs(order.parts) do
+    open = open + line.reserved
+    words[at] = concat({ '{', counted(line.reserved), ' ', counted(line.sold), ' ', counted(line.given), ' ', line.item, '}' })
+  end
+  if open == 0 then
+    order.state, inventory.open = state, inventory.open - 1
+  end
+  inventory.due[id] = open > 0 and digits(order.hold_until_ms)
+  put_order(inventory, id, concat({ order.state, order.seq, digits(order.hold_until_ms), order.fingerprint, order.customer,
+    concat(words) }, '\t'))
+end
+
+-- Whether so many of each of these lines are reserved by their items, too; then how many units.
+local function checked(inventory, wanted)
+  local units = 0
+  for _, line in ipairs(wanted) do
+    local on_hand, reserved = find_item(inventory, line.of.item)
+    if not on_hand or reserved < line.quantity then return nil end
+    units = units + line.quantity
+  end
+  if units <= inventory.reserved then return units end
+end
+
+-- Everything that is reserved, and how many units; nil where the items say otherwise.
+local function all_lines(inventory, order)
+  local wanted = {}
+  for _, line in ipairs(order.parts) do
+    if line.reserved > 0 then wanted[#wanted + 1] = { of = line, quantity = line.reserved } end
+  end
+  return wanted, checked(inventory, wanted)
+end
+
+-- Why nothing, or not so many of a line, is reserved.
+local function why_not(order, line, quantity)
+  if order.state == 'expired' then return 'reservation_expired' end
+  local sold, given = 0, 0
+  for _, other in ipairs(line and { line } or order.parts) do sold, given = sold + other.sold, given + other.given end
+  if sold >= quantity then return 'already_committed' end
+  if given >= quantity then return 'already_released' end
+  return 'not_reserved'
+end
+
+-- What a job that names a reservation is about: its inventory, the order, the lines that are meant, as { of = line, quantity }
+-- and their units; or no order, and the code, request and number of what is answered.
+local function load_reservation(at, lines_text)
+  local inventory, id = load_inventory(jobs[at]), jobs[at + 1]
+  local request = concat({ name_at(jobs[at]), id, jobs[at + 2] }, '\t')
+  local function refused(code, held) return inventory, nil, nil, nil, code, request .. '\t' .. held, counted(inventory.available) end
+  if inventory == CORRUPT then return inventory, nil, nil, nil, 'corrupt_state' end
+  if not inventory then return inventory, nil, nil, nil, not_found('inventory_not_found', request .. '\t') end
+  local order = order_of(inventory, id)
+  if not order then return inventory, nil, nil, nil, not_found('reservation_not_found', request .. '\t') end
+  local held = order ~= CORRUPT and count_of(inventory, order.customer)
+  if not held then return inventory, nil, nil, nil, 'corrupt_state' end
+  if order.state ~= 'reserved' and lines_text == '' then return refused(why_not(order, nil, 1), counted(held)) end
+
+  local wanted, units = {}, nil
+  if lines_text == '' then
+    wanted, units = all_lines(inventory, order)
+  else
+    local end_at = 1
+    for quantity_text, item, next_at in gmatch(lines_text, LINE) do
+      local quantity, of = integer(quantity_text), nil
+      for _, line in ipairs(order.parts) do
+        if line.item == item then of = line end
+      end
+      if not quantity or quantity == 0 then return inventory, nil, nil, nil, 'quantity_out_of_range' end
+      if not of then return refused('not_reserved', counted(held)) end
+      if of.reserved < quantity then return refused(why_not(order, of, quantity), counted(held)) end
+      wanted[#wanted + 1], end_at = { of = of, quantity = quantity }, next_at
+    end
+    if end_at ~= #lines_text + 1 then return inventory, nil, nil, nil, 'quantity_out_of_range' end
+    units = checked(inventory, wanted)
+  end
+  if not units or units > held or inventory.open == 0 then return inventory, nil, nil, nil, 'corrupt_state' end
+  return inventory, order, wanted, units, nil, request
+end
+
+-- Puts these lines on sale again; answers how many units the customer has after it, as the journal has it.
+local function put_on_sale(inventory, id, order, wanted, units, state)
+  local before = count_of(inventory, order.customer)
+  for _, line in ipairs(wanted) do
+    local on_hand, reserved, bucket, from, behind = find_item(inventory, line.of.item)
+    put_item(inventory, bucket, from, behind, on_hand, reserved - line.quantity)
+    line.of.reserved, line.of.given = line.of.reserved - line.quantity, line.of.given + line.quantity
+  end
+  inventory.reserved = inventory.reserved - units
+  local sold = 0
+  for _, line in ipairs(order.parts) do sold = sold + line.sold end
+  change_order(inventory, id, order, state == 'released' and sold > 0 and 'sold' or state)
+  return change_count(inventory, order.customer, before, before - units)
+end
+
+-- What the journal shows after a job that names a reservation and is cancelled.
+local function reservation_after(inventory, at)
+  local order = inventory and order_of(inventory, jobs[at + 1])
+  if not order then return '\t' end
+  local held = order ~= CORRUPT and count_of(inventory, order.customer)
+  return held and counted(held) .. '\t' .. counted(inventory.available)
+end

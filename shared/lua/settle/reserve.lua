@@ -1,0 +1,48 @@
+
+-- reserve   fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
+--                    customer lines hold_for_ms
+--           journal  inventory customer lines hold_for_ms held available
+-- held is how many units the customer has after it, reserved ones included.
+kinds.reserve = {
+  fields = 4,
+  cancel = { load = load_inventory, first = 1, last = 3, after = order_after },
+  gather = function(first, last, width)
+    gather_lines(first, last, width)
+    gather_orders(first, last, width, function(at) return jobs[at - COMMON_FIELDS] end)
+  end,
+
+  -- A reservation may outlive its receipt's bucket; it answers for its id as the receipt would.
+  hold_of = function(at)
+    local inventory = load_inventory(jobs[at])
+    if not inventory then return nil end
+    if inventory == CORRUPT then return CORRUPT_HOLD end
+    local order = order_of(inventory, jobs[at - COMMON_FIELDS])
+    if order == CORRUPT then return CORRUPT_HOLD end
+    if not order then return nil end
+    return { order.fingerprint, order.state == 'expired' and 'reservation_expired' or 'reserved', order.seq }
+  end,
+
+  decide = function(at, seq, id, fingerprint)
+    local position, customer, lines_text, hold_text = jobs[at], jobs[at + 1], jobs[at + 2], jobs[at + 3]
+    local hold_for_ms = integer(hold_text)
+    if not hold_for_ms or hold_for_ms == 0 then return 'time_malformed' end
+    local inventory = loaded[position] or load_inventory(position)
+    local refusal, before, units = check_order(inventory, customer, lines_text)
+    if refusal then
+      return refused_order(inventory, position, customer, lines_text .. '\t' .. hold_text, refusal, before)
+    end
+
+    for quantity_text, item in gmatch(lines_text, LINE) do
+      local on_hand, reserved, bucket, from, behind = find_item(inventory, item)
+      put_item(inventory, bucket, from, behind, on_hand, reserved + integer(quantity_text))
+    end
+    local hold_until_ms = digits(now_ms + hold_for_ms)
+    put_order(inventory, id, concat({ 'reserved', counted(seq), hold_until_ms, fingerprint, customer,
+      (gsub(lines_text, '{(%d+) ', '{%1 0 0 ')) }, '\t'))
+    inventory.due[id] = hold_until_ms
+    inventory.reserved, inventory.open = inventory.reserved + units, inventory.open + 1
+    local held = change_count(inventory, customer, before, before + units)
+    return 'reserved', concat({ inventory.id, customer, lines_text, hold_text, held }, '\t'),
+      change_inventory(inventory, seq, inventory.available - units)
+  end,
+}
