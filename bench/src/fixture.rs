@@ -8,14 +8,20 @@ use tollgate::Tollgate;
 use tollgate::amount::{Amount, Currency};
 use tollgate::connect::{RedisOptions, connect};
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, CustomerId, Destination, JobId, Namespace, QueueName};
+use tollgate::ids::{
+    AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId, JobId, Namespace, QueueName,
+};
 use tollgate::job::Job;
 use tollgate::keys::Keys;
-use tollgate::kinds::{AccountOpen, CampaignCreate, Operation, Payout, Redeem, Settle, Withdraw};
+use tollgate::kinds::{
+    AccountOpen, CampaignCreate, InventoryCreate, Operation, Payout, Purchase, Redeem, Settle, Withdraw,
+};
+use tollgate::lines::Lines;
 use tollgate::link::Link;
 use tollgate::quantity::Limit;
 use tollgate::quantity::Quantity;
 use tollgate::scripts::settle::{Answer, Item, settle};
+use tollgate::stock::Stock;
 
 use crate::private::Private;
 
@@ -25,14 +31,20 @@ pub(crate) const ACCOUNTS: u64 = 10_000;
 /// How many jobs are sent in one pipeline while a backlog is built.
 const LOAD_CHUNK: u64 = 1_000;
 const CAMPAIGN: &str = "bench";
+const INVENTORY: &str = "shop";
 
-/// The two workloads that are measured.
+/// How many items purchases are spread over.
+pub(crate) const ITEMS: u64 = 10_000;
+
+/// The workloads that are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
     /// One campaign, every customer another, one coupon each; never exhausted.
     Redeem,
     /// This many accounts, taken by a fixed stride; never empty.
     Withdraw { accounts: u64 },
+    /// One inventory of this many items, every customer another, so many lines of one unit each; never sold out.
+    Purchase { items: u64, lines: u64 },
 }
 
 impl Workload {
@@ -46,10 +58,19 @@ impl Workload {
             }
             .into(),
             Self::Withdraw { accounts } => Withdraw {
-                // A stride that shares no factor with the number of accounts visits each of them in turn.
-                account: account(n.wrapping_mul(7_919) % accounts)?,
+                account: account(strided(n, accounts))?,
                 amount: Amount::from_minor(125).context("an amount")?,
                 currency: Currency::default(),
+            }
+            .into(),
+            Self::Purchase { items, lines } => Purchase {
+                inventory: InventoryId::parse(INVENTORY)?,
+                customer: CustomerId::parse(format!("c{n:07}"))?,
+                lines: Lines::new(
+                    (0..lines)
+                        .map(|line| Ok((item(strided(n * lines + line, items))?, Quantity::ONE)))
+                        .collect::<Result<Vec<_>>>()?,
+                )?,
             }
             .into(),
         };
@@ -61,6 +82,7 @@ impl Workload {
         match self {
             Self::Redeem => "redemptions".to_owned(),
             Self::Withdraw { accounts } => format!("withdrawals over {accounts} accounts"),
+            Self::Purchase { items, lines } => format!("purchases of {lines} lines over {items} items"),
         }
     }
 
@@ -79,8 +101,21 @@ impl Workload {
                 Ok(vec![(JobId::create_campaign(&campaign), terms.into())])
             }
             Self::Withdraw { accounts } => (0..accounts).map(open_account).collect(),
+            Self::Purchase { .. } => {
+                let inventory = InventoryId::parse(INVENTORY)?;
+                Ok(vec![(JobId::create_inventory(&inventory), InventoryCreate::new(inventory).into())])
+            }
         }
     }
+}
+
+/// The n-th of so many: a stride that shares no factor with their number visits each of them in turn.
+fn strided(n: u64, of: u64) -> u64 {
+    n.wrapping_mul(7_919) % of
+}
+
+fn item(n: u64) -> Result<ItemId> {
+    Ok(ItemId::parse(format!("i{n:07}"))?)
 }
 
 fn account(n: u64) -> Result<AccountId> {
@@ -126,7 +161,20 @@ impl Fixture {
         let queue = QueueName::default();
         let mut fixture = Self { runtime, link, tollgate, queue };
         fixture.admit(&workload.resources()?)?;
+        if let Workload::Purchase { items, .. } = workload {
+            fixture.stock(items)?;
+        }
         Ok(fixture)
+    }
+
+    /// Puts this many items on sale.
+    fn stock(&mut self, items: u64) -> Result<()> {
+        let plenty = Limit::new(1_000_000).context("a limit")?;
+        let stock = Stock::new((0..items).map(|n| Ok((item(n)?, plenty))).collect::<Result<Vec<_>>>()?)?;
+        let inventory = InventoryId::parse(INVENTORY)?;
+        let keys = self.tollgate.keys(first_partition(&self.tollgate));
+        self.runtime.block_on(stock.upload(&mut self.link, keys, &inventory, |_| ()))?;
+        self.admit(&[(JobId::fresh(), stock.request(inventory))])
     }
 
     /// Likewise with these accounts, and this many payouts whose money is held and that nobody has begun to pay.

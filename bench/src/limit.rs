@@ -102,7 +102,7 @@ pub(crate) fn read_all(
     batch: usize,
 ) -> Result<u64> {
     let (script, keys) = match workload {
-        Workload::Redeem => (REDEEM, vec![STREAM, "counter", "list"]),
+        Workload::Redeem | Workload::Purchase { .. } => (REDEEM, vec![STREAM, "counter", "list"]),
         Workload::Withdraw { .. } => (WITHDRAW, vec![STREAM, "list"]),
     };
     let sha: String = redis::cmd("SCRIPT").arg("LOAD").arg(script).query(&mut link)?;

@@ -15,7 +15,7 @@ use tollgate::ids::CustomerId;
 use tollgate::job::Job;
 use tollgate::kinds::{JobRequest, Redeem};
 
-use crate::fixture::{ACCOUNTS, Fixture, Workload};
+use crate::fixture::{ACCOUNTS, Fixture, ITEMS, Workload};
 use crate::limit;
 use crate::ours::reached;
 use crate::private::Private;
@@ -54,11 +54,15 @@ enum Jobs {
 }
 
 const WITHDRAW: Workload = Workload::Withdraw { accounts: ACCOUNTS };
-const MEASURES: [Measure; 4] = [
+const ONE_LINE: Workload = Workload::Purchase { items: ITEMS, lines: 1 };
+const FIVE_LINES: Workload = Workload::Purchase { items: ITEMS, lines: 5 };
+const MEASURES: [Measure; 6] = [
     Measure { name: "redemptions", jobs: Jobs::Fresh, workload: Workload::Redeem },
     Measure { name: "withdrawals", jobs: Jobs::Fresh, workload: WITHDRAW },
     Measure { name: "replays", jobs: Jobs::Decided, workload: Workload::Redeem },
     Measure { name: "refusals", jobs: Jobs::OfOneCustomer, workload: Workload::Redeem },
+    Measure { name: "purchases of one line", jobs: Jobs::Fresh, workload: ONE_LINE },
+    Measure { name: "purchases of five lines", jobs: Jobs::Fresh, workload: FIVE_LINES },
 ];
 
 /// What one job costs.
@@ -75,7 +79,8 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     let (redeem, withdraw) = (bare(Workload::Redeem)?, bare(WITHDRAW)?);
     let mut rows = Vec::new();
     for measure in MEASURES {
-        let limit = if measure.workload == Workload::Redeem { redeem } else { withdraw };
+        // A purchase is compared with the one decrement of a redemption, however many lines it has.
+        let limit = if measure.workload == WITHDRAW { withdraw } else { redeem };
         let ours = price(scale, |jobs| ours(measure, jobs))?;
         tell(measure.name, ours);
         let name = measure.name;
