@@ -2,7 +2,7 @@
 -- Inventories: what the jobs of this batch see of them, and of their items, buyers and orders. In KEYS an inventory is
 -- followed by its items, stock, buyers and orders, and by the partition's reservations; all of them are known from its name.
 --
--- Items lie some 32 to a field, by a hash of their names: `\n<item>\t<on hand>\t<reserved>\n…`. An item that was never
+-- Items lie some 8 to a field, by a hash of their names: `\n<item>\t<on hand>\t<reserved>\n…`. An item that was never
 -- sold from is where the upload put it, in stock, which never changes; the first change of a bucket copies it to items.
 -- An order is one field: state, seq of its receipt, hold_until_ms, fingerprint, customer, and its lines, each
 -- `{<reserved> <sold> <given back> <item>}`. A TAB between two; hold_until_ms and fingerprint are empty for a purchase.

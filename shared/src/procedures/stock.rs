@@ -23,10 +23,11 @@ use crate::scripts::stock_load::{Taken, stock_load};
 
 /// Most items of an inventory.
 pub const ITEMS_MAX: usize = 1_000_000;
-/// Items of a bucket, in the mean: a sale reads and writes the bucket of each of its items.
-const ITEMS_PER_BUCKET: usize = 32;
+/// Items of a bucket, in the mean: a sale reads and writes the bucket of each of its items, so few; and a field of a hash
+/// costs some 60 bytes of memory, so not fewer.
+const ITEMS_PER_BUCKET: usize = 8;
 /// Buckets of one call, a millisecond of Redis's time.
-const BUCKETS_PER_CALL: usize = 64;
+const BUCKETS_PER_CALL: usize = 256;
 
 /// A list of items, each once, and how many there are of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
