@@ -48,6 +48,12 @@ pub enum Sabotage {
     ReversalLeavesIssued,
     /// The stream is trimmed up to the last entry that was taken, also above what others have in flight.
     TrimAboveInFlight,
+    /// What is released, or has ended, is not on sale again.
+    ReservedNotGivenBack,
+    /// A seat is sold to whoever asks.
+    SeatSoldTwice,
+    /// The last line of an order is not taken.
+    OrderLineSkipped,
 }
 
 const SECOND_PASS: &str = "refusal = leave_row() or lacks_rights() or append_journal()";
@@ -73,7 +79,7 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::RefundForgotten,
         Self::ReversalLeavesIssued,
         Self::ReceiptCheckRemoved,
@@ -89,6 +95,9 @@ impl Sabotage {
         Self::UnlockByPlainDel,
         Self::AcknowledgeFirst,
         Self::TrimAboveInFlight,
+        Self::ReservedNotGivenBack,
+        Self::SeatSoldTwice,
+        Self::OrderLineSkipped,
     ];
 
     /// The value of [`env::TOLLGATE_SABOTAGE`].
@@ -109,6 +118,9 @@ impl Sabotage {
             Self::RefundForgotten => "refund_forgotten",
             Self::ReversalLeavesIssued => "reversal_leaves_issued",
             Self::TrimAboveInFlight => "trim_above_in_flight",
+            Self::ReservedNotGivenBack => "reserved_not_given_back",
+            Self::SeatSoldTwice => "seat_sold_twice",
+            Self::OrderLineSkipped => "order_line_skipped",
         }
     }
 
@@ -201,6 +213,21 @@ impl Sabotage {
             Self::ReversalLeavesIssued => &[(
                 "change_campaign(campaign, seq, campaign.issued - quantity)",
                 "change_campaign(campaign, seq, campaign.issued)",
+            )],
+            Self::ReservedNotGivenBack => &[(
+                "on_hand, reserved - line.quantity)\n    line.of.reserved, line.of.given",
+                "on_hand, reserved)\n    line.of.reserved, line.of.given",
+            )],
+            Self::SeatSoldTwice => &[
+                ("if on_hand - reserved < quantity then is_short = true end", ""),
+                (
+                    "on_hand - integer(quantity_text), reserved)",
+                    "math.max(0, on_hand - integer(quantity_text)), reserved)",
+                ),
+            ],
+            Self::OrderLineSkipped => &[(
+                "put_item(inventory, bucket, from, behind, on_hand - integer(quantity_text), reserved)",
+                "if item ~= match(lines_text, '([^ }]+)}$') then put_item(inventory, bucket, from, behind, on_hand - integer(quantity_text), reserved) end",
             )],
             Self::TrimAboveInFlight => &[
                 ("local minimum = settled_below(in_flight_key, head.taken)", "local minimum = head.taken"),

@@ -8,6 +8,7 @@ use tollgate::kinds::{
 };
 use tollgate::lines::Lines;
 use tollgate::quantity::{Limit, Quantity};
+use tollgate::sabotage::Sabotage;
 use tollgate::scripts::reservation::{Reservation, due, expire, horizon};
 use tollgate::scripts::settle::Answer;
 use tollgate::span_ms::SpanMs;
@@ -363,4 +364,24 @@ async fn a_commit_wins_until_the_release_is_settled_and_what_waits_holds_it_back
     assert!(matches!(again, Answer::Replayed { code: Code::ReservationExpired, .. }), "{again:?}");
     assert_eq!(sums(s, "hall").await, [0, 1, 2, 1]);
     audit_passes(s).await;
+}
+
+#[tokio::test]
+async fn a_planted_bug_turns_the_audit_red() {
+    let sale = async || {
+        let mut space = Space::new().await;
+        let s = &mut space;
+        open_sale(s, "hall", None, &[("A-1", 1), ("A-2", 1), ("floor", 9)]).await;
+        s.make(purchase("hall", "u", "A-1, floor")).await;
+        s.make(purchase("hall", "v", "A-1")).await;
+        s.settle_as(&id("r"), &reserve("hall", "u", "A-2")).await;
+        s.make(release("hall", "r", None)).await;
+        tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap()
+    };
+    assert_eq!(sale().await.violations, []);
+    for bug in [Sabotage::ReservedNotGivenBack, Sabotage::SeatSoldTwice, Sabotage::OrderLineSkipped] {
+        let report = bug.plant(sale()).await;
+        let of_sale = |violation: &tollgate_audit::Violation| violation.resource == "inventory:hall";
+        assert!(report.violations.iter().any(of_sale), "{bug:?}: {:#?}", report.violations);
+    }
 }
