@@ -88,7 +88,8 @@ impl Proof {
         }
         for line in entry.lines().map_err(|damage| damage.to_string())? {
             if rules::apply(&mut self.model, &line, &|_, _| 0).is_some() {
-                self.doubtful.insert(line.event.resource().to_string());
+                let both = [Some(line.event.resource()), line.event.other_resource()];
+                self.doubtful.extend(both.into_iter().flatten().map(|resource| resource.to_string()));
             }
             match left_to(&line) {
                 Some((campaign, customer, 0)) if self.holders_of.as_ref() == Some(campaign) => {

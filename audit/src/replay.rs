@@ -209,8 +209,11 @@ impl Replay {
         context.findings.checked.lines += 1;
         context.findings.asked_by(&line.by);
         let resource = line.event.resource();
-        let home = Partition::of(resource.id(), context.tollgate.partitions());
-        if home != context.partition {
+        for resource in [Some(resource), line.event.other_resource()].into_iter().flatten() {
+            let home = Partition::of(resource.id(), context.tollgate.partitions());
+            if home == context.partition {
+                continue;
+            }
             let what = "a line of a resource of another partition";
             context.findings.violation(
                 Check::G9,

@@ -43,6 +43,7 @@ mod rule;
 mod step;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod withdraw;
 
 pub(super) use rule::Decision;
@@ -63,6 +64,7 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Job(JobRequest::Redeem(request)) => request,
         Event::Job(JobRequest::Withdraw(request)) => request,
         Event::Job(JobRequest::Payout(request)) => request,
+        Event::Job(JobRequest::Transfer(request)) => request,
         Event::Job(JobRequest::Purchase(request)) => request,
         Event::Job(JobRequest::Reserve(request)) => request,
         Event::Job(JobRequest::Commit(request)) => request,

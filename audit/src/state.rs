@@ -129,7 +129,9 @@ impl Observed {
             return;
         }
         let resource = line.event.resource();
-        self.resolve_one(findings, model, line.seq, AuditedKey::Resource(resource));
+        for resource in [Some(resource), line.event.other_resource()].into_iter().flatten() {
+            self.resolve_one(findings, model, line.seq, AuditedKey::Resource(resource));
+        }
         if line.event.is_of_payout() {
             self.resolve_one(findings, model, line.seq, AuditedKey::Hold(&line.id));
         }

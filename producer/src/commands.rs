@@ -22,6 +22,7 @@ mod repair;
 mod reserve;
 mod send;
 mod stats;
+mod transfer;
 #[cfg(feature = "watch")]
 mod watch;
 mod withdraw;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Redeem(redeem::Args),
     /// Enqueue one withdrawal
     Withdraw(withdraw::Args),
+    /// Enqueue one transfer from an account to another
+    Transfer(transfer::Args),
     /// Enqueue one purchase
     Purchase(purchase::Args),
     /// Enqueue one reservation: items set aside for a while
@@ -138,6 +141,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Inventory(args) => inventory::run(context, args).await,
         Command::Redeem(args) => redeem::run(context, args).await,
         Command::Withdraw(args) => withdraw::run(context, args).await,
+        Command::Transfer(args) => transfer::run(context, args).await,
         Command::Purchase(args) => purchase::run(context, args).await,
         Command::Reserve(args) => reserve::reserve(context, args).await,
         Command::Commit(args) => reserve::commit(context, args).await,

@@ -59,6 +59,7 @@ impl Tollgate {
     /// If the future is dropped it may have been decided; asking again under the same id is safe.
     pub async fn decide(&self, id: &JobId, request: &dyn Settle) -> Result<Decision, Error> {
         request.check()?;
+        self.check_partitions(request)?;
         let mut link = self.server().link().await?;
         Ok(Decision::of(self.settle_one(&mut link, id, request).await?))
     }
@@ -159,7 +160,10 @@ impl Tollgate {
     /// # Cancel safety
     /// Likewise.
     pub async fn send(&self, queue: &QueueName, jobs: &[Job]) -> Result<(), Error> {
-        jobs.iter().try_for_each(|job| job.request.check())?;
+        for job in jobs {
+            job.request.check()?;
+            self.check_partitions(&job.request)?;
+        }
         let mut link = self.server().link().await?;
         let sent = self.enqueue(&mut link, queue, jobs).await?;
         Ok(sent.into_iter().collect::<Result<(), _>>()?)

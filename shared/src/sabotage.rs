@@ -46,6 +46,8 @@ pub enum Sabotage {
     RefundForgotten,
     /// A reversal leaves what the campaign has issued.
     ReversalLeavesIssued,
+    /// A transfer takes the money from one account and puts it on none.
+    TransferLosesHalf,
     /// The stream is trimmed up to the last entry that was taken, also above what others have in flight.
     TrimAboveInFlight,
     /// What is released, or has ended, is not on sale again.
@@ -79,7 +81,8 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
+        Self::TransferLosesHalf,
         Self::RefundForgotten,
         Self::ReversalLeavesIssued,
         Self::ReceiptCheckRemoved,
@@ -116,6 +119,7 @@ impl Sabotage {
             Self::UnlockByPlainDel => "unlock_by_plain_del",
             Self::AcknowledgeFirst => "acknowledge_first",
             Self::RefundForgotten => "refund_forgotten",
+            Self::TransferLosesHalf => "transfer_loses_half",
             Self::ReversalLeavesIssued => "reversal_leaves_issued",
             Self::TrimAboveInFlight => "trim_above_in_flight",
             Self::ReservedNotGivenBack => "reserved_not_given_back",
@@ -210,6 +214,9 @@ impl Sabotage {
                 "receipt_of[original.id], fresh[#fresh + 1], fresh[#fresh + 2] = receipt, original.id, receipt",
                 "original.fresh, original.receipt = fresh, receipt",
             )],
+            Self::TransferLosesHalf => {
+                &[("change_account(to, seq, to.available + amount)", "digits(to.available + amount)")]
+            }
             Self::ReversalLeavesIssued => &[(
                 "change_campaign(campaign, seq, campaign.issued - quantity)",
                 "change_campaign(campaign, seq, campaign.issued)",

@@ -99,6 +99,7 @@ struct SendReport {
 /// Runs the command.
 pub(super) async fn run(context: &Context, args: SendArgs, request: JobRequest) -> anyhow::Result<Exit> {
     let tollgate = context.open_or_init().await?;
+    tollgate.check_partitions(&request)?;
     let mut link = tollgate.server().link().await?;
     let at = match args.delay {
         Some(delay) => Some(later(tollgate.now(&mut link).await?, delay)?),

@@ -39,7 +39,7 @@ const fn change(args: &'static [&'static str], makes_id: bool, call: &'static st
     Change { args, makes_id, call }
 }
 
-const CHANGES: [Change; 18] = [
+const CHANGES: [Change; 19] = [
     change(&["init", "--retention", "8d"], false, "initialising"),
     change(&["account", "open", "new", "--balance", "1"], false, "account_open"),
     change(&["account", "deposit", "a", "10.00"], true, "deposit"),
@@ -58,6 +58,7 @@ const CHANGES: [Change; 18] = [
     change(&["queue", "pause", "default"], false, "paused"),
     change(&["account", "refund", "a", "taken", "0.50"], true, "refund"),
     change(&["campaign", "reverse", "c", "x", "given"], true, "reverse"),
+    change(&["transfer", "--from", "a", "--to", "empty", "--amount", "1"], true, "XADD"),
 ];
 
 async fn prepared() -> Cli {
@@ -208,6 +209,7 @@ lost_answers! {
     a_pause_is_repeated 15
     a_refund_is_repeated 16
     a_reversal_is_repeated 17
+    a_transfer_is_repeated 18
 }
 
 #[tokio::test]

@@ -144,6 +144,7 @@ fn every_command_is_documented_and_nothing_else() {
         "enqueue",
         "redeem",
         "withdraw",
+        "transfer",
         "purchase",
         "reserve",
         "commit",
@@ -151,6 +152,7 @@ fn every_command_is_documented_and_nothing_else() {
         "extend",
         "redeem --wait",
         "withdraw --wait",
+        "transfer --wait",
         "purchase --wait",
         "reserve --wait",
         "commit --wait",
@@ -245,6 +247,8 @@ async fn sending() {
     check(&cli, "redeem", &redeem, 0);
     check(&cli, "redeem", &[&redeem[..], &["--in", "1s"]].concat(), 0);
     check(&cli, "withdraw", &withdraw, 0);
+    let transfer = ["--from", "a", "--to", "b", "--amount", "1", "--id", "t1"];
+    check(&cli, "transfer", &transfer, 0);
     let purchase = ["--inventory", "i", "--customer", "x", "--item", "A-1", "--id", "p1"];
     check(&cli, "purchase", &purchase, 0);
     let reserve = ["--inventory", "i", "--customer", "x", "--item", "A-1", "--id", "v1", "--hold-for", "1h"];
@@ -268,6 +272,7 @@ async fn sending() {
     };
     waited("redeem", &redeem, 4);
     waited("withdraw", &withdraw, 4);
+    waited("transfer", &transfer, 4);
     waited("purchase", &purchase, 4);
     waited("reserve", &reserve, 4);
     waited("commit", &commit, 4);

@@ -44,6 +44,7 @@ mod repair;
 mod run;
 mod send;
 mod stats;
+mod transfer;
 #[cfg(feature = "watch")]
 mod watch;
 mod workers;

@@ -13,6 +13,8 @@ cancel_of = function(kind_name)
     if resource == CORRUPT then return 'corrupt_state' end
     local after = of.after(resource, at)
     if not after then return 'corrupt_state' end
-    return 'cancelled', concat({ name_at(jobs[at]), unpack(jobs, at + of.first, at + of.last) }, '\t'), after
+    local words = { name_at(jobs[at]), unpack(jobs, at + of.first, at + of.last) }
+    if of.second then words[2] = name_at(words[2]) end
+    return 'cancelled', concat(words, '\t'), after
   end
 end

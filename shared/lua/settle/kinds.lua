@@ -9,7 +9,8 @@
 --            the overlay holds the effect, `seq` is the seq of the change), or a code alone (undecided: nothing changed).
 --            Where the journal shows several numbers, the request holds all but the last
 --   cancel   of a kind that may be queued, what a cancelled job of it needs for its journal line: how its resource is loaded,
---            where the request stands past the resource, and after(resource, at), the text of the numbers that are journaled
+--            where the request stands past the resource (with `second`, it begins with another resource), and
+--            after(resource, at), the text of the numbers that are journaled
 --            after the request; nil if they cannot be told
 --   step     it goes on with a job that has a receipt already: it answers by the state of the hold, and decide
 --            answers one value more, the fingerprint with which the job's receipt is written anew

@@ -121,12 +121,14 @@ codes! {
     AmountOutOfRange "amount_out_of_range" Invalid No "an amount that is not a whole number of minor units up to 2^53 - 1";
     QuantityOutOfRange "quantity_out_of_range" Invalid No "a quantity that is not a whole number from 1 to 2^53 - 1, or not 1 where codes are handed out";
     LimitOutOfRange "limit_out_of_range" Invalid No "a limit that is not a whole number up to 2^53 - 1";
+    SameAccount "same_account" Invalid No "a transfer from an account to itself";
     CurrencyUnknown "currency_unknown" Invalid No "not an ISO 4217 currency code";
     TimeMalformed "time_malformed" Invalid No "not an RFC 3339 time with an offset";
     WindowEmpty "window_empty" Invalid No "a campaign or inventory that would close before it opens";
     TooManyLines "too_many_lines" Invalid No "an order of more than 64 lines";
     // The id.
     WrongPartition "wrong_partition" Undecidable No "the job lies in the stream of another partition than its resource";
+    TwoPartitions "two_partitions" Invalid No "the two accounts lie in two partitions, and nothing acts on both in one step: withdraw from one, and deposit on the other";
     IdMismatch "id_mismatch" Refused No "this id was used for another request";
     IdExpired "id_expired" Expired No "the id is below the receipts floor: not executed now, may have been before";
     IdFromFuture "id_from_future" Invalid No "the id's own time is more than 24 hours ahead of the server";
@@ -195,6 +197,7 @@ codes! {
     WorkerLost "worker_lost" Undecidable No "the job was alone with three workers that died";
     // Done.
     Redeemed "redeemed" Applied Yes "the coupon is issued";
+    Transferred "transferred" Applied Yes "the money is on the other account";
     Withdrawn "withdrawn" Applied Yes "the money is withdrawn";
     Refunded "refunded" Applied Yes "the money is back on the account";
     Reversed "reversed" Applied Yes "the coupons are void, and the campaign may issue as many again";

@@ -38,6 +38,7 @@ mod release;
 mod reserve;
 mod reverse;
 mod shape;
+mod transfer;
 mod value;
 mod window;
 mod withdraw;
@@ -71,6 +72,7 @@ pub use reserve::Reserve;
 pub use reverse::Reverse;
 pub use shape::{Each, Field, Spec};
 use shape::{Literals, Shape};
+pub use transfer::Transfer;
 pub use value::{Argument, Json, Value};
 pub use withdraw::Withdraw;
 
@@ -82,6 +84,7 @@ macro_rules! every_kind {
                 Redeem "redeem" Stream,
                 Withdraw "withdraw" Stream,
                 Payout "payout" Stream,
+                Transfer "transfer" Stream,
                 Purchase "purchase" Stream,
                 Reserve "reserve" Stream,
                 Commit "commit" Stream,
@@ -140,6 +143,9 @@ pub trait Fields: fmt::Debug + Send + Sync {
 
     /// The one resource that it acts on, which decides its partition.
     fn resource(&self) -> Resource<'_>;
+
+    /// The other resource of a kind that acts on two; both must lie in one partition.
+    fn other_resource(&self) -> Option<Resource<'_>>;
 
     /// Calls `each` with every field and its text, in order; `None` for one that is absent.
     fn each_field<'a>(&'a self, each: Each<'_, 'a>);
@@ -279,6 +285,10 @@ macro_rules! types {
                 Shape::resource(self)
             }
 
+            fn other_resource(&self) -> Option<Resource<'_>> {
+                Shape::other_resource(self)
+            }
+
             fn each_field<'a>(&'a self, each: Each<'_, 'a>) {
                 Shape::each_field(self, each);
             }
@@ -312,6 +322,10 @@ macro_rules! types {
 
             fn resource(&self) -> Resource<'_> {
                 match self { $(Self::$variant(request) => Fields::resource(request),)* }
+            }
+
+            fn other_resource(&self) -> Option<Resource<'_>> {
+                match self { $(Self::$variant(request) => Fields::other_resource(request),)* }
             }
 
             fn each_field<'a>(&'a self, each: Each<'_, 'a>) {
@@ -486,6 +500,7 @@ mod tests {
             "opens_at" => "1000",
             "closes_at" => "2000",
             "currency" => "EUR",
+            "to" => "x2",
             "codes" | "stock" => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             "lines" => "{7 x1}",
             _ => "x1",

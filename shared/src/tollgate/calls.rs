@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::namespace::Tollgate;
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
+use crate::protocol::code::Code;
 use crate::protocol::fingerprint::Fingerprint;
 use crate::protocol::ids::{JobId, QueueName};
+use crate::protocol::input::InputError;
 use crate::protocol::job::Job;
 use crate::protocol::kinds::{Fields, JobRequest, Settle};
 use crate::protocol::partition::Partition;
@@ -58,6 +60,23 @@ impl Tollgate {
         self.decide_one(link, id, request, policy).await
     }
 
+    /// What keeps a request from being decided here: its two resources lie in two partitions.
+    ///
+    /// # Errors
+    /// Names the other resource, and what to do.
+    pub fn check_partitions(&self, request: &dyn Fields) -> Result<(), InputError> {
+        match (request.other_resource(), request.kind().spec().also) {
+            (Some(other), Some(field))
+                if self.partition_of(other) != self.partition_of(request.resource()) =>
+            {
+                let allowed =
+                    format!("in the partition of {}: {}", request.resource(), Code::TwoPartitions.meaning());
+                Err(InputError::new(Code::TwoPartitions, field, other.id(), &allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn decide_one(
         &self,
         link: &mut Link,
@@ -65,6 +84,9 @@ impl Tollgate {
         request: &dyn Settle,
         policy: Policy<'_>,
     ) -> Result<Answer, ScriptError> {
+        if let Err(error) = self.check_partitions(request) {
+            return Ok(Answer::Undecided(error.code));
+        }
         let keys = self.keys(self.partition_of(request.resource()));
         let item = Item { entry: None, id, request, fingerprint: Fingerprint::of(request) };
         let settlement = settle_with(link, keys, &QueueName::default(), &[item], policy).await?;

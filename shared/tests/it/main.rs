@@ -40,4 +40,5 @@ mod sabotage;
 mod settle;
 mod space;
 mod tls;
+mod transfer;
 mod variables_doc;

@@ -101,6 +101,8 @@ async fn given_back(s: &mut Space) {
         refund("back-a", &w, 40),
         reverse("back-c", "u", 1, &r),
         redeem("back-c", "v", 1),
+        open("back-b", 0),
+        transfer("back-a", "back-b", 10),
     ] {
         s.make(request).await;
     }
@@ -285,6 +287,7 @@ async fn every_planted_bug_is_found() {
         Sabotage::RowRemovedBeforeEffect => Some("G10"),
         Sabotage::JournalLineSkipped => Some("G9"),
         Sabotage::BalanceOffByOne => Some("G2"),
+        Sabotage::TransferLosesHalf => Some("G2"),
         Sabotage::RefundForgotten => Some("G2"),
         Sabotage::ReversalLeavesIssued => Some("G1"),
         Sabotage::FenceIgnored => Some("G28"),

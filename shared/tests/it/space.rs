@@ -17,7 +17,7 @@ use tollgate::job::Job;
 use tollgate::keys::Keys;
 use tollgate::kinds::{
     AccountClose, AccountOpen, CampaignClose, CampaignCreate, CampaignSetLimit, Deposit, JobRequest, Payout,
-    Redeem, Refund, Request, Reverse, Settle, Withdraw,
+    Redeem, Refund, Request, Reverse, Settle, Transfer, Withdraw,
 };
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
@@ -442,6 +442,11 @@ pub(crate) fn payout(name: &str, amount: u64) -> Request {
 
 pub(crate) fn deposit(name: &str, amount: u64) -> Request {
     Deposit { account: account(name), amount: money(amount), currency: "USD".parse().unwrap() }.into()
+}
+
+pub(crate) fn transfer(from: &str, to: &str, amount: u64) -> Request {
+    let currency = "USD".parse().unwrap();
+    Transfer { from: account(from), to: account(to), amount: money(amount), currency }.into()
 }
 
 pub(crate) fn refund(name: &str, of: &JobId, amount: u64) -> Request {

@@ -42,11 +42,18 @@ pub(crate) fn decode(batch: &Batch, partitions: Partitions) -> DecodedBatch<'_> 
         match Envelope::decode_job(&delivered.job) {
             Ok(job) => {
                 let fingerprint = Fingerprint::of(&job.request);
-                if Partition::of(job.request.resource().id(), partitions) == batch.partition {
-                    decoded.jobs.push(Decoded { delivered, job, fingerprint });
-                } else {
-                    let identity = EntryIdentity { delivered, id: job.id, fingerprint };
-                    decoded.refused.push((identity, Code::WrongPartition));
+                let is_here = |id| Partition::of(id, partitions) == batch.partition;
+                let code = match job.request.other_resource() {
+                    _ if !is_here(job.request.resource().id()) => Some(Code::WrongPartition),
+                    Some(other) if !is_here(other.id()) => Some(Code::TwoPartitions),
+                    _ => None,
+                };
+                match code {
+                    None => decoded.jobs.push(Decoded { delivered, job, fingerprint }),
+                    Some(code) => {
+                        let identity = EntryIdentity { delivered, id: job.id, fingerprint };
+                        decoded.refused.push((identity, code));
+                    }
                 }
             }
             Err(poison) => {
@@ -91,7 +98,10 @@ mod tests {
         let partition = Partition::of("here", two);
         let there =
             (0..).map(|n| format!("there{n}")).find(|id| Partition::of(id, two) != partition).unwrap();
-        let bodies = [job("here"), job(&there), "{".to_owned(), r#"{"id":"x","kind":"deposit"}"#.to_owned()];
+        let across =
+            format!(r#"{{"id":"across","kind":"transfer","from":"here","to":"{there}","amount":1}}"#);
+        let bodies =
+            [job("here"), across, job(&there), "{".to_owned(), r#"{"id":"x","kind":"deposit"}"#.to_owned()];
         let entries = bodies.iter().enumerate();
         let entries =
             entries.map(|(n, body)| Delivered { entry: format!("{n}-0"), job: body.clone().into() });
@@ -108,8 +118,9 @@ mod tests {
         assert_eq!(
             refused,
             [
+                ("across", Code::TwoPartitions),
                 (there.as_str(), Code::WrongPartition),
-                ("entry/default/2-0", Code::MalformedJson),
+                ("entry/default/3-0", Code::MalformedJson),
                 ("x", Code::MissingField)
             ]
         );

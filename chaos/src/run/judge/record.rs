@@ -30,6 +30,9 @@ pub(in crate::run) struct Line {
     pub(in crate::run) limit: Option<u64>,
     pub(in crate::run) per_customer: Option<u64>,
     pub(in crate::run) destination: Option<String>,
+    /// Of a transfer.
+    pub(in crate::run) from: Option<String>,
+    pub(in crate::run) to: Option<String>,
     /// The job that something is given back of.
     pub(in crate::run) of: Option<String>,
     pub(in crate::run) available: Option<u64>,

@@ -121,6 +121,7 @@ impl Model {
                 self.says(line);
             }
             "withdraw" => self.withdraw(line, key(&line.account)),
+            "transfer" if line.class == "applied" => self.transfer(line, key(&line.from), key(&line.to)),
             "refund" if line.class == "applied" => self.refund(line, key(&line.account)),
             "reverse" if line.class == "applied" => self.reverse(line, key(&line.campaign)),
             kind if kind.starts_with("payout") => self.payout(line, key(&line.account)),
@@ -143,6 +144,17 @@ impl Model {
         taken.given_back += amount;
         (taken.resource.as_str(), &taken.customer) == (resource, &customer)
             && taken.given_back <= taken.amount
+    }
+
+    fn transfer(&mut self, line: &Line, from: (u64, String), to: (u64, String)) {
+        let amount = line.amount.unwrap_or(0);
+        let payer = self.accounts.entry(from.clone()).or_default();
+        match payer.available.checked_sub(amount) {
+            Some(left) => (payer.available, payer.spent) = (left, payer.spent + amount),
+            None => self.overdraft.add(format!("{} had {}", from.1, payer.available), vec![line.place()]),
+        }
+        let payee = self.accounts.entry(to).or_default();
+        (payee.available, payee.paid_in) = (payee.available + amount, payee.paid_in + amount);
     }
 
     fn refund(&mut self, line: &Line, key: (u64, String)) {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use tollgate::amount::money;
 use tollgate::ids::AccountId;
 use tollgate::instant::Instant;
-use tollgate::journal::ExportLine;
+use tollgate::journal::{ExportLine, Line};
 use tollgate::kinds::Fields;
 use tollgate::resource::Resource;
 use tollgate::resources::AccountState;
@@ -25,11 +25,11 @@ pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Resul
     let currency = held.state().map(|state| state.currency.code());
     let mut list = context.output().list();
     past::each(&tollgate, &mut link, partition, |seen| {
-        if let Some(line) = seen.line.filter(|line| line.event.resource() == Resource::Account(account)) {
+        if let Some(line) = seen.line.filter(|line| names(line, account)) {
             let export = ExportLine::of(partition, line);
             list.item(&export, || {
                 let at = Instant::from_ms(line.at_ms).map(|at| at.to_string()).unwrap_or_default();
-                let after = match (line.after("available"), currency) {
+                let after = match (left(line, account), currency) {
                     (Some(available), Some(currency)) => money(u128::from(available), currency),
                     _ => "-".to_owned(),
                 };
@@ -41,4 +41,16 @@ pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Resul
     .await?;
     list.end()?;
     Ok(Exit::Done)
+}
+
+/// Whether the line is about the account.
+fn names(line: &Line, account: &AccountId) -> bool {
+    let account = Resource::Account(account);
+    line.event.resource() == account || line.event.other_resource() == Some(account)
+}
+
+/// What the line left available on the account: a transfer shows it of both.
+fn left(line: &Line, account: &AccountId) -> Option<u64> {
+    let is_first = line.event.resource() == Resource::Account(account);
+    line.after(if is_first { "available" } else { "to_available" })
 }

@@ -147,7 +147,7 @@ impl Decoder {
             let read = if line.iter().all(u8::is_ascii_whitespace) {
                 None
             } else {
-                match lines::work(line, number, &self.options.run) {
+                match lines::work(line, number, &self.options.run).and_then(|line| self.checked(line)) {
                     Ok(line) => Some(line),
                     Err(error) => {
                         self.complain(number, &error);
@@ -163,6 +163,15 @@ impl Decoder {
                 self.gather(number, line)?;
             }
         }
+    }
+
+    /// What a line cannot say of itself: where its resources lie.
+    fn checked(&self, line: Line) -> Result<Line, InputError> {
+        match &line.work {
+            Work::Job(job) => self.tollgate.check_partitions(&job.request),
+            Work::Operation(operation) => self.tollgate.check_partitions(&operation.request),
+        }
+        .map(|()| line)
     }
 
     /// Tells what is wrong with a line, unless many of its kind were told.

@@ -30,6 +30,8 @@ pub struct Spec {
     pub after: &'static [&'static str],
     /// How many of these a line must have; what it leaves out is told by another number.
     pub after_least: usize,
+    /// The field that names its other resource, of a kind that acts on two.
+    pub also: Option<&'static str>,
     /// Whether it puts money on hold: a call brings the keys of the hold, and how long it may last.
     pub holds: bool,
 }
@@ -46,6 +48,8 @@ pub(crate) trait Shape: fmt::Debug + Sized {
 
     fn resource(&self) -> Resource<'_>;
 
+    fn other_resource(&self) -> Option<Resource<'_>>;
+
     fn each_field<'a>(&'a self, each: Each<'_, 'a>);
 
     fn check(&self) -> Result<(), InputError>;
@@ -60,7 +64,8 @@ pub(crate) trait Shape: fmt::Debug + Sized {
 }
 
 /// Declares a kind: its struct and its list of fields, and after them the numbers that the journal shows after the
-/// request, and what is true of few: `holds`, and `check` with what no single field can say.
+/// request, and what is true of few: `also`, with the field of its other resource, `holds`, and `check` with what no single
+/// field can say.
 macro_rules! kind {
     (
         $(#[$doc:meta])*
@@ -70,6 +75,7 @@ macro_rules! kind {
             $(, $(#[$field_doc:meta])* $field:ident: $field_type:ty $(= $default:expr)?)* $(,)?
         }
         after $($after:literal)+ $(; rarely $rare:literal)?
+        $(also $also:ident)?
         $(holds $holds:literal)?
         $(check $check:expr)?
     ) => {
@@ -89,11 +95,16 @@ macro_rules! kind {
                 ],
                 after: &[$($after,)+ $($rare)?],
                 after_least: [$($after),+].len(),
+                also: kind!(@name $($also)?),
                 holds: false $(|| $holds)?,
             };
 
             fn resource(&self) -> $crate::protocol::resource::Resource<'_> {
                 (&self.$first).into()
+            }
+
+            fn other_resource(&self) -> Option<$crate::protocol::resource::Resource<'_>> {
+                None$(.or(Some((&self.$also).into())))?
             }
 
             fn each_field<'a>(&'a self, each: $crate::protocol::kinds::shape::Each<'_, 'a>) {
@@ -145,6 +156,8 @@ macro_rules! kind {
     (@some) => { None };
     (@some $default:expr) => { Some($default) };
     (@has) => { false };
+    (@name) => { None };
+    (@name $also:ident) => { Some(stringify!($also)) };
     (@has $default:expr) => { true };
 }
 pub(super) use kind;

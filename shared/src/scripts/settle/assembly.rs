@@ -152,6 +152,11 @@ impl<'a> Assembly<'a> {
             let is_resource = std::mem::take(&mut is_first);
             match (text, field.argument) {
                 _ if is_resource => {}
+                _ if request.kind().spec().also == Some(field.name) => {
+                    if let Some(other) = request.other_resource() {
+                        self.push_resource(other);
+                    }
+                }
                 (Some(text), Argument::Key(key_of)) => {
                     let key = key_of(self.keys, &text);
                     let position = push_key(&mut self.call, &mut self.names, key, &text);

@@ -80,6 +80,21 @@ fn ladders(kind: Kind) -> Vec<Ladder> {
             ladder([], payout("a", 5), &[("", AccountNotFound)]),
             ladder([open("a", 4)], payout("a", 5), &spending(Held)),
         ],
+        Kind::Transfer => vec![
+            ladder([open("a", 4)], transfer("a", "b", 5), &[("", AccountNotFound)]),
+            ladder([open("a", 4), open("b", 0)], transfer("a", "b", 5), &spending(Transferred)),
+            ladder(
+                [open("a", 5), open("b", 0)],
+                transfer("a", "b", 5),
+                &[
+                    ("HSET account:b currency EUR status gone", CorruptState),
+                    ("HSET account:b status closed", AccountClosed),
+                    ("HSET account:b status open available 9007199254740987", CurrencyMismatch),
+                    ("HSET account:b currency USD", BalanceLimitReached),
+                    ("HSET account:b available 9007199254740986", Transferred),
+                ],
+            ),
+        ],
         Kind::Deposit => vec![
             ladder([], deposit("a", 5), &[("", AccountNotFound)]),
             ladder(
@@ -235,6 +250,7 @@ climbs! {
     a_redemption Redeem
     a_withdrawal Withdraw
     a_payout Payout
+    a_transfer Transfer
     a_purchase Purchase
     a_reservation Reserve
     a_commit Commit
