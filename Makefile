@@ -17,7 +17,7 @@ BUILD_DEMO := cargo build --profile demo --no-default-features $(PROGRAMS)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: redis ## build, then a burst of 20,000 jobs on three workers, one of which is killed
+demo: redis ## build, then a burst of 40,000 jobs on three workers, one of which is killed: coupons, withdrawals, a concert
 	$(BUILD_DEMO)
 	@target/demo/tollgate-chaos demo
 

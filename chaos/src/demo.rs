@@ -1,11 +1,13 @@
-//! `tollgate-chaos demo` (`make demo`): a private Redis, three workers, 20,000 jobs with duplicates among them, one
-//! worker killed in the middle; then what was asked, issued, refused and replayed, and the audit's verdict.
+//! `tollgate-chaos demo` (`make demo`): a private Redis, three workers, 40,000 jobs with duplicates among them, one
+//! worker killed in the middle; coupons, withdrawals, and a [`concert`] with carts that expire. Then what was asked, issued,
+//! refused and replayed, and the audit's verdict.
 //!
 //! Uses the two programs as anybody would, by their command lines alone ([`stage`]). Leaves nothing running,
 //! also on Ctrl-C and on failure. Exit code 0: PASS; 1: FAIL, INVALID (nothing was reclaimed or replayed, so
 //! nothing was shown) or it could not be run.
 
 mod burst;
+mod concert;
 mod report;
 
 use std::process::ExitCode;
@@ -57,31 +59,40 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
     let rest = until(stage, &bar, |stats| stats.waiting == 0 && stats.in_flight <= in_hand).await;
     let settled = rest.context("the workers do not get through the burst")?.entries_settled();
     let seconds = begun.elapsed().as_secs_f64();
-    let stats = until(stage, &bar, |stats| stats.waiting + stats.in_flight == 0).await;
-    let stats = stats.context("what the killed worker held is not taken over")?;
+    let rest = until(stage, &bar, |stats| stats.waiting + stats.in_flight == 0).await;
+    rest.context("what the killed worker held is not taken over")?;
     bar.finish_and_clear();
 
     say_what_was_done(stage, &burst, settled, seconds);
     if let Some(killed) = killed {
         say_who_was_killed(stage, &killed);
     }
+    let concert = concert::play(stage).await.context("the concert")?;
+    let settled = until(stage, &bar, |stats| stats.waiting + stats.in_flight == 0).await;
+    let stats = settled.context("the concert's jobs are not settled")?;
     for worker in workers {
         worker.drain().await?;
     }
-    Report::read(stage, &burst, &stats, in_hand).await
+    Report::read(stage, &burst, concert, &stats, in_hand).await
 }
 
 /// Makes what the burst is about.
 async fn set_up(stage: &Stage, burst: &Burst) -> anyhow::Result<()> {
     stage.producer(&["init"]).await?;
     stage.enqueue(&burst.resources).await.context("creating the campaign and the accounts")?;
+    let seats = stage.dir().join("seats.csv");
+    tokio::fs::write(&seats, concert::seats()).await?;
+    stage.producer(&["inventory", "create", "concert"]).await?;
+    let seats = seats.to_str().context("a directory whose name is not UTF-8")?;
+    stage.producer(&["inventory", "load", "concert", "--items-file", seats]).await?;
     stage.say(
         "resources",
         format_args!(
-            "a campaign of {} coupons, {} accounts of {}.00 USD",
+            "a campaign of {} coupons, {} accounts of {}.00 USD, a concert of {} seats",
             burst::COUPONS,
             burst::ACCOUNTS,
-            burst::BALANCE / 100
+            burst::BALANCE / 100,
+            concert::SEATS
         ),
     );
     Ok(())

@@ -35,7 +35,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// 20,000 jobs on three workers, one of which is killed
+    /// 40,000 jobs on three workers, one of which is killed: coupons, withdrawals, a concert
     Demo,
     /// Payouts through a bank that misbehaves, while workers are killed and stopped
     Payouts(payouts::Args),

@@ -4,6 +4,8 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::concert;
+
 pub(crate) const COUPONS: u64 = 100;
 pub(crate) const ACCOUNTS: u64 = 100;
 /// What is on each account at first, in cents.
@@ -51,6 +53,7 @@ pub(crate) fn make() -> Burst {
             jobs.push(line);
         }
     }
+    jobs.extend(concert::wishes(&mut rng));
     jobs.shuffle(&mut rng);
     Burst { resources, jobs: jobs.join("\n"), sent: jobs.len() as u64, duplicates: 2 * DUPLICATES }
 }

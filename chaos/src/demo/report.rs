@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 
 use super::burst::{ACCOUNTS, BALANCE, Burst, COUPONS};
+use super::concert::{BUYERS, Concert};
 use crate::stage::{Stage, Stats, print, thousands};
 
 /// One line of `journal export`.
@@ -42,6 +43,7 @@ struct Checked {
     receipts: u64,
     accounts: u64,
     campaigns: u64,
+    inventories: u64,
     holders: u64,
 }
 
@@ -56,6 +58,7 @@ struct Kind {
 
 pub(crate) struct Report {
     decided: Decided,
+    concert: Concert,
     replayed: u64,
     audit: Audit,
     /// What is wrong; nothing if this is empty.
@@ -71,7 +74,10 @@ pub(crate) struct Report {
 struct Decided {
     redemptions: Kind,
     withdrawals: Kind,
+    reservations: Kind,
     withdrawn: u64,
+    /// Of all kinds.
+    lines: u64,
     /// Ids that were decided twice.
     twice: Vec<String>,
 }
@@ -81,9 +87,11 @@ impl Decided {
         let (mut decided, mut ids) = (Self::default(), HashSet::new());
         for line in journal.lines() {
             let Decision { id, kind, class, code, amount } = serde_json::from_str(line)?;
+            decided.lines += 1;
             let of_kind = match kind.as_str() {
                 "redeem" => &mut decided.redemptions,
                 "withdraw" => &mut decided.withdrawals,
+                "reserve" => &mut decided.reservations,
                 _ => continue,
             };
             of_kind.asked += 1;
@@ -103,7 +111,7 @@ impl Decided {
     }
 
     fn count(&self) -> u64 {
-        self.redemptions.asked + self.withdrawals.asked
+        self.redemptions.asked + self.withdrawals.asked + self.reservations.asked
     }
 }
 
@@ -111,16 +119,20 @@ impl Report {
     pub(crate) async fn read(
         stage: &Stage,
         burst: &Burst,
+        mut concert: Concert,
         stats: &Stats,
         in_hand: u64,
     ) -> anyhow::Result<Self> {
-        let decided = Decided::read(&stage.producer(&["journal", "export"]).await?)?;
+        let journal = stage.producer(&["journal", "export"]).await?;
+        let decided = Decided::read(&journal)?;
+        concert.judge(stage, &journal).await?;
         let campaign: Campaign = stage.json(&["campaign", "show", "first-100"]).await?;
         let accounts: Vec<Account> = stage.json(&["account", "ls"]).await?;
         let on_accounts = accounts.iter().map(|account| account.available + account.held).sum();
         let mut report = Self {
             audit: stage.audit(&[]).await?,
             decided,
+            concert,
             replayed: stats.replayed,
             issued: campaign.issued,
             on_accounts,
@@ -134,12 +146,14 @@ impl Report {
         if stats.replayed == 0 {
             report.missing.push("nothing was replayed");
         }
+        report.missing.extend(report.concert.missing());
         Ok(report)
     }
 
     /// What must hold, and does not.
     fn faults_found(&self, burst: &Burst, stats: &Stats) -> Vec<String> {
-        let Self { decided, audit, issued, on_accounts, .. } = self;
+        let Self { decided, audit, concert, issued, on_accounts, .. } = self;
+        let sent = burst.sent + concert.sent;
         let (count, money) = (decided.count(), on_accounts + decided.withdrawn);
         let twice = decided.twice.iter().map(|id| (false, format!("{id} was decided twice")));
         let checks = [
@@ -148,10 +162,14 @@ impl Report {
                 format!("{count} jobs decided, not {}", burst.sent - burst.duplicates),
             ),
             (
-                stats.entries_settled() == burst.sent,
-                format!("{} jobs settled, not {}", stats.entries_settled(), burst.sent),
+                stats.entries_settled() == sent,
+                format!("{} jobs settled, not {sent}", stats.entries_settled()),
             ),
-            (stats.decided == count + ACCOUNTS + 1, format!("{} lines in the journal", stats.decided)),
+            (
+                decided.reservations.asked == BUYERS,
+                format!("{} reservations decided, not {BUYERS}", decided.reservations.asked),
+            ),
+            (stats.decided == decided.lines, format!("{} lines in the journal", stats.decided)),
             (stats.dead == 0, format!("{} jobs are dead", stats.dead)),
             (stats.conserved(), "the conservation law is broken".to_owned()),
             (
@@ -164,17 +182,20 @@ impl Report {
             ),
             (audit.verdict == "pass", format!("the audit found {} violations", audit.violations.len())),
         ];
-        twice.chain(checks).filter(|(holds, _)| !holds).map(|(_, fault)| fault).collect()
+        let seats = concert.faults.iter().map(|fault| (false, fault.clone()));
+        twice.chain(seats).chain(checks).filter(|(holds, _)| !holds).map(|(_, fault)| fault).collect()
     }
 
     /// Prints it; answers the exit code.
     pub(crate) fn print(&self) -> ExitCode {
         print(format_args!("\n  {:<12}{:>9}{:>9}{:>9}", "", "asked", "issued", "refused"));
-        let Decided { redemptions, withdrawals, withdrawn, .. } = &self.decided;
-        for (name, kind) in [("redemptions", redemptions), ("withdrawals", withdrawals)] {
+        let Decided { redemptions, withdrawals, reservations, withdrawn, .. } = &self.decided;
+        let kinds =
+            [("redemptions", redemptions), ("withdrawals", withdrawals), ("reservations", reservations)];
+        for (name, kind) in kinds {
             let [asked, applied, refused] = [kind.asked, kind.applied, kind.refused].map(thousands);
             let codes: Vec<&str> = kind.codes.iter().map(String::as_str).collect();
-            print(format_args!("  {name:<12}{asked:>9}{applied:>9}{refused:>9}  {}", codes.join(", ")));
+            print(format_args!("  {name:<13}{asked:>8}{applied:>9}{refused:>9}  {}", codes.join(", ")));
         }
         let replayed = thousands(self.replayed);
         print(format_args!(
@@ -189,10 +210,11 @@ impl Report {
             dollars(*withdrawn),
             dollars(ACCOUNTS * BALANCE)
         ));
-        let Checked { lines, receipts, accounts, campaigns, holders } = &self.audit.checked;
+        print(format_args!("  {:<12}{}", "concert", self.concert.words()));
+        let Checked { lines, receipts, accounts, campaigns, inventories, holders } = &self.audit.checked;
         let [lines, receipts, held] = [*lines, *receipts, *holders].map(thousands);
         print(format_args!(
-            "  {:<12}{}: {lines} journal lines replayed against {receipts} receipts, {accounts} accounts, {campaigns} campaign, {held} holders",
+            "  {:<12}{}: {lines} journal lines replayed against {receipts} receipts, {accounts} accounts, {campaigns} campaign, {inventories} inventory, {held} holders",
             "audit", self.audit.verdict
         ));
         for violation in &self.audit.violations {
@@ -204,7 +226,7 @@ impl Report {
         } else if !self.missing.is_empty() {
             print(format_args!("INVALID: {}", self.missing.join("; ")));
         } else {
-            print(format_args!("PASS: nothing was issued or spent twice, and nothing was lost"));
+            print(format_args!("PASS: nothing was issued, sold or spent twice, and nothing was lost"));
             return ExitCode::SUCCESS;
         }
         ExitCode::FAILURE
