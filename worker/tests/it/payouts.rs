@@ -7,6 +7,7 @@ use tollgate::embedded::Temporary;
 use tollgate::ids::{AccountId, JobId};
 use tollgate::job::Job;
 use tollgate::kinds::{AccountOpen, Payout};
+use tollgate::resources::{self, AccountState};
 use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::settle::Answer as StepAnswer;
 
@@ -60,11 +61,11 @@ impl Payouts {
 
     /// What `a1` has: (available, held).
     async fn balance(&self) -> (u64, u64) {
-        let key = self.space.keys().account(&AccountId::parse("a1").unwrap());
+        let account = [AccountId::parse("a1").unwrap()];
         let mut link = self.space.tollgate.server().link().await.unwrap();
-        let mut command = redis::Cmd::new();
-        command.arg("HMGET").arg(key).arg("available").arg("held");
-        link.query(&command).await.unwrap()
+        let read = resources::read::<AccountState>(&mut link, self.space.keys(), &account).await.unwrap();
+        let state = read[0].state().unwrap();
+        (state.available.minor(), state.held.minor())
     }
 
     async fn say(&self, id: &str, step: Step<'_>) -> StepAnswer {
