@@ -21,7 +21,7 @@ use crate::talk::talk;
 /// How many workers, each with which `-c`: one alone, and as many payouts at the bank from three.
 const FLEETS: [(u64, u64); 6] = [(1, 1), (1, 10), (1, 50), (1, 100), (3, 17), (3, 34)];
 const ACCOUNTS: u64 = 1_000;
-const PAYOUTS: u64 = 2_000;
+const PAYOUTS: u64 = 20_000;
 /// Fewer where the limit itself would need longer than this.
 const AT_MOST: Duration = Duration::from_secs(10);
 const LATENCY: Duration = Duration::from_millis(20);
