@@ -222,19 +222,19 @@ impl Sabotage {
                 "change_campaign(campaign, seq, campaign.issued)",
             )],
             Self::ReservedNotGivenBack => &[(
-                "on_hand, reserved - line.quantity)\n    line.of.reserved, line.of.given",
-                "on_hand, reserved)\n    line.of.reserved, line.of.given",
+                "change_item(inventory, line.of.item, 0, -line.quantity)",
+                "change_item(inventory, line.of.item, 0, 0)",
             )],
             Self::SeatSoldTwice => &[
                 ("if on_hand - reserved < quantity then is_short = true end", ""),
                 (
-                    "on_hand - integer(quantity_text), reserved)",
-                    "math.max(0, on_hand - integer(quantity_text)), reserved)",
+                    "put_item(inventory, bucket, before, behind, on_hand + more_on_hand, reserved",
+                    "put_item(inventory, bucket, before, behind, math.max(0, on_hand + more_on_hand), reserved",
                 ),
             ],
             Self::OrderLineSkipped => &[(
-                "put_item(inventory, bucket, from, behind, on_hand - integer(quantity_text), reserved)",
-                "if item ~= match(lines_text, '([^ }]+)}$') then put_item(inventory, bucket, from, behind, on_hand - integer(quantity_text), reserved) end",
+                "for line = 1, #lines, 2 do change_item(inventory, lines[line], -lines[line + 1], 0) end",
+                "for line = 1, #lines - 2, 2 do change_item(inventory, lines[line], -lines[line + 1], 0) end",
             )],
             Self::TrimAboveInFlight => &[
                 ("local minimum = settled_below(in_flight_key, head.taken)", "local minimum = head.taken"),

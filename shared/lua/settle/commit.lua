@@ -13,8 +13,7 @@ kinds.commit = {
     if not order then return refusal, request, available end
 
     for _, line in ipairs(wanted) do
-      local on_hand, reserved, bucket, from, behind = find_item(inventory, line.of.item)
-      put_item(inventory, bucket, from, behind, on_hand - line.quantity, reserved - line.quantity)
+      change_item(inventory, line.of.item, -line.quantity, -line.quantity)
       line.of.reserved, line.of.sold = line.of.reserved - line.quantity, line.of.sold + line.quantity
     end
     inventory.reserved, inventory.sold = inventory.reserved - units, inventory.sold + units

@@ -7,14 +7,14 @@
 -- An order is one field: state, seq of its receipt, hold_until_ms, fingerprint, customer, and its lines, each
 -- `{<reserved> <sold> <given back> <item>}`. A TAB between two; hold_until_ms and fingerprint are empty for a purchase.
 -- `copied`, `buyers` and `orders` of the inventory count the fields of these keys: one that is gone is damage.
--- gives   load_inventory prepare read_fields find_item put_item change_inventory put_order change_count count_of gather_lines
---         check_order refused_order order_after check_change refused_change orders_of parse_order LINE gmatch gsub
+-- gives   load_inventory prepare read_fields take_apart find_item put_item change_item change_inventory put_order change_count
+--         count_of gather_lines check_order refused_order order_after check_change refused_change orders_of parse_order
+--         gmatch gsub
 local find, sub, byte, gmatch, gsub = string.find, string.sub, string.byte, string.gmatch, string.gsub
 local LINE = '{(%d+) ([^}]+)}()'   -- of the text of an order's lines
 local inventories_changed = {}
--- An item's bucket is its bytes, as the digits of a number to the base 1664525, modulo 2^32 - 5, modulo the buckets: no
--- step is above 2^53.
 local lines_of, buyers_of, orders_of = {}, {}, {}   -- position -> lines, customers and orders that this batch names
+local taken_apart = {}   -- text of an order's lines -> the same taken apart
 local parse_order   -- of reservation.lua
 
 local function load_inventory(position)
@@ -49,6 +49,8 @@ local function load_inventory(position)
   return inventory
 end
 
+-- An item's bucket is its bytes, as the digits of a number to the base 1664525, modulo 2^32 - 5, modulo the buckets: no
+-- step is above 2^53.
 local function bucket_of(inventory, item)
   local number = inventory.bucket_numbers[item]
   if number then return number end
@@ -72,6 +74,23 @@ local function read_fields(target, key, names)
     end
   end
   return missing
+end
+
+-- The lines of an order, once for a batch: item and quantity in turn, up to the first that is no line; `is_whole` says
+-- whether that was all of the text.
+local function take_apart(text)
+  local lines = taken_apart[text]
+  if lines then return lines end
+  lines = {}
+  local n, end_at = 0, 1
+  for quantity_text, item, next_at in gmatch(text, LINE) do
+    local quantity = number_of[quantity_text] or integer(quantity_text)
+    if not quantity or quantity == 0 then break end
+    lines[n + 1], lines[n + 2], n, end_at = item, quantity, n + 2, next_at
+  end
+  lines.is_whole = end_at == #text + 1
+  taken_apart[text] = lines
+  return lines
 end
 
 -- Reads the buckets that these items lie in; answers whether all could be read.
@@ -123,7 +142,8 @@ local function prepare(inventory)
   if #customers > 0 and not read_fields(inventory.counts, KEYS[position + 3], customers) then inventory.damaged = true end
   if inventory.bucket_count > 0 then
     for _, text in ipairs(lines) do
-      for _, item in gmatch(text, LINE) do items[#items + 1] = item end
+      local parts = take_apart(text)
+      for at = 1, #parts, 2 do items[#items + 1] = parts[at] end
     end
     if not read_buckets(inventory, items) then inventory.damaged = true end
   end
@@ -156,6 +176,12 @@ local function put_item(inventory, number, before, behind, on_hand, reserved)
   if not inventory.is_copied[number] then
     inventory.is_copied[number], inventory.copied = true, inventory.copied + 1
   end
+end
+
+-- Changes what is on hand and what is reserved of an item that check_order, or what is like it, has found.
+local function change_item(inventory, item, more_on_hand, more_reserved)
+  local on_hand, reserved, bucket, before, behind = find_item(inventory, item)
+  put_item(inventory, bucket, before, behind, on_hand + more_on_hand, reserved + more_reserved)
 end
 
 -- How many units a customer has; nil if that cannot be read.
@@ -200,8 +226,8 @@ local function gather_lines(first, last, width)
   end
 end
 
--- Whether a customer may have all of these lines: a code, or nil; how many units they have already, if that is known, and
--- how many more these are.
+-- Whether a customer may have all of these lines: a code, or nil; how many units they have already, if that is known, how
+-- many more these are, and the lines taken apart.
 local function check_order(inventory, customer, lines_text)
   if inventory == CORRUPT then return 'corrupt_state' end
   if not inventory then return 'inventory_not_found' end
@@ -209,22 +235,21 @@ local function check_order(inventory, customer, lines_text)
   local before = not inventory.damaged and count_of(inventory, customer)
   if not before then return 'corrupt_state' end
   if inventory.bucket_count == 0 then return inventory.out_of_time, before end
-  local units, is_short, end_at = 0, false, 1
-  for quantity_text, item, next_at in gmatch(lines_text, LINE) do
-    local quantity = number_of[quantity_text] or integer(quantity_text)
-    if not quantity or quantity == 0 then return 'quantity_out_of_range' end
-    local on_hand, reserved = find_item(inventory, item)
+  local units, is_short, lines = 0, false, take_apart(lines_text)
+  for at = 1, #lines, 2 do
+    local quantity = lines[at + 1]
+    local on_hand, reserved = find_item(inventory, lines[at])
     if on_hand == false then return 'corrupt_state' end
     if not on_hand then return 'item_not_found', before end
     if on_hand - reserved < quantity then is_short = true end
-    units, end_at = units + quantity, next_at
+    units = units + quantity
   end
-  if units == 0 or units > NUMBER_MAX or end_at ~= #lines_text + 1 then return 'quantity_out_of_range' end
+  if units == 0 or units > NUMBER_MAX or not lines.is_whole then return 'quantity_out_of_range' end
   if inventory.out_of_time then return inventory.out_of_time, before end
   if is_short then return 'sold_out', before end
   if units > inventory.available then return 'corrupt_state' end
   if inventory.per_customer and before + units > inventory.per_customer then return 'customer_limit_reached', before end
-  return nil, before, units
+  return nil, before, units, lines
 end
 
 -- What is answered to an order that gets nothing.

@@ -11,13 +11,10 @@ kinds.purchase = {
   decide = function(at, seq, id)
     local position, customer, lines_text = jobs[at], jobs[at + 1], jobs[at + 2]
     local inventory = loaded[position] or load_inventory(position)
-    local refusal, before, units = check_order(inventory, customer, lines_text)
+    local refusal, before, units, lines = check_order(inventory, customer, lines_text)
     if refusal then return refused_order(inventory, position, customer, lines_text, refusal, before) end
 
-    for quantity_text, item in gmatch(lines_text, LINE) do
-      local on_hand, reserved, bucket, from, behind = find_item(inventory, item)
-      put_item(inventory, bucket, from, behind, on_hand - integer(quantity_text), reserved)
-    end
+    for line = 1, #lines, 2 do change_item(inventory, lines[line], -lines[line + 1], 0) end
     put_order(inventory, id, 'sold\t' .. counted(seq) .. '\t\t\t' .. customer .. '\t' .. gsub(lines_text, '{(%d+) ', '{0 %1 0 '))
     inventory.sold = inventory.sold + units
     local held = change_count(inventory, customer, before, before + units)

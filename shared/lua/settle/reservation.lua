@@ -117,18 +117,17 @@ local function load_reservation(at, lines_text)
   if lines_text == '' then
     wanted, units = all_lines(inventory, order)
   else
-    local end_at = 1
-    for quantity_text, item, next_at in gmatch(lines_text, LINE) do
-      local quantity, of = integer(quantity_text), nil
+    local lines = take_apart(lines_text)
+    for n = 1, #lines, 2 do
+      local item, quantity, of = lines[n], lines[n + 1], nil
       for _, line in ipairs(order.parts) do
         if line.item == item then of = line end
       end
-      if not quantity or quantity == 0 then return inventory, nil, nil, nil, 'quantity_out_of_range' end
       if not of then return refused('not_reserved', counted(held)) end
       if of.reserved < quantity then return refused(why_not(order, of, quantity), counted(held)) end
-      wanted[#wanted + 1], end_at = { of = of, quantity = quantity }, next_at
+      wanted[#wanted + 1] = { of = of, quantity = quantity }
     end
-    if end_at ~= #lines_text + 1 then return inventory, nil, nil, nil, 'quantity_out_of_range' end
+    if not lines.is_whole then return inventory, nil, nil, nil, 'quantity_out_of_range' end
     units = checked(inventory, wanted)
   end
   if not units or units > held or inventory.open == 0 then return inventory, nil, nil, nil, 'corrupt_state' end
@@ -139,8 +138,7 @@ end
 local function put_on_sale(inventory, id, order, wanted, units, state)
   local before = count_of(inventory, order.customer)
   for _, line in ipairs(wanted) do
-    local on_hand, reserved, bucket, from, behind = find_item(inventory, line.of.item)
-    put_item(inventory, bucket, from, behind, on_hand, reserved - line.quantity)
+    change_item(inventory, line.of.item, 0, -line.quantity)
     line.of.reserved, line.of.given = line.of.reserved - line.quantity, line.of.given + line.quantity
   end
   inventory.reserved = inventory.reserved - units

@@ -27,15 +27,12 @@ kinds.reserve = {
     local hold_for_ms = integer(hold_text)
     if not hold_for_ms or hold_for_ms == 0 then return 'time_malformed' end
     local inventory = loaded[position] or load_inventory(position)
-    local refusal, before, units = check_order(inventory, customer, lines_text)
+    local refusal, before, units, lines = check_order(inventory, customer, lines_text)
     if refusal then
       return refused_order(inventory, position, customer, lines_text .. '\t' .. hold_text, refusal, before)
     end
 
-    for quantity_text, item in gmatch(lines_text, LINE) do
-      local on_hand, reserved, bucket, from, behind = find_item(inventory, item)
-      put_item(inventory, bucket, from, behind, on_hand, reserved + integer(quantity_text))
-    end
+    for line = 1, #lines, 2 do change_item(inventory, lines[line], 0, lines[line + 1]) end
     local hold_until_ms = digits(now_ms + hold_for_ms)
     put_order(inventory, id, concat({ 'reserved', counted(seq), hold_until_ms, fingerprint, customer,
       (gsub(lines_text, '{(%d+) ', '{%1 0 0 ')) }, '\t'))
