@@ -1,24 +1,7 @@
 //! Lists of codes: one code is handed out by one campaign, and a file that is no list of codes is refused.
 
-use std::fs;
-
+use crate::fixtures::Files;
 use crate::harness::Cli;
-
-struct Lists {
-    dir: tempfile::TempDir,
-}
-
-impl Lists {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
-        let path = self.dir.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
 
 fn create<'a>(campaign: &'a str, file: &'a str) -> [&'a str; 5] {
     ["campaign", "create", campaign, "--codes-file", file]
@@ -26,10 +9,10 @@ fn create<'a>(campaign: &'a str, file: &'a str) -> [&'a str; 5] {
 
 #[test]
 fn codes_of_another_campaign_are_refused_by_its_name() {
-    let (cli, lists) = (Cli::new(), Lists::new());
+    let (cli, lists) = (Cli::new(), Files::new());
     // More than one reply of codes, so that an overlap may lie anywhere in a list.
     let codes = |range: std::ops::Range<u32>| range.map(|n| format!("C{n:06}\n")).collect::<String>();
-    let summer = lists.file("summer", codes(0..12_000));
+    let summer = lists.write("summer", codes(0..12_000));
     cli.run(&create("summer", &summer)).exits(0);
     let keys = || cli.redis(&["KEYS", &format!("{{{}.*}}:codes:*", cli.namespace)]);
     let before = keys();
@@ -37,7 +20,7 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
     let same = cli.run(&create("winter", &summer));
     assert!(same.complains(1).contains("campaign summer hands out the same list of codes"), "{same:?}");
     assert!(same.stderr.contains("hint: --share-codes"), "{same:?}");
-    let some = lists.file("some", codes(11_998..12_005));
+    let some = lists.write("some", codes(11_998..12_005));
     let overlap = cli.run(&create("winter", &some));
     assert!(
         overlap.complains(1).contains(
@@ -50,7 +33,7 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
     // Order and line ends make another list of the same codes.
     let reversed: String = codes(0..12_000).lines().rev().map(|code| format!("{code}\r\n")).collect();
     assert!(
-        cli.run(&create("winter", &lists.file("reversed", reversed)))
+        cli.run(&create("winter", &lists.write("reversed", reversed)))
             .complains(1)
             .contains("12000 of these codes")
     );
@@ -60,7 +43,7 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
 
     // The same campaign again is a replay; a list without anything in common is nobody's.
     assert!(cli.run(&create("summer", &summer)).exits(0).contains("replayed"));
-    cli.run(&create("spring", &lists.file("spring", codes(20_000..20_010)))).exits(0);
+    cli.run(&create("spring", &lists.write("spring", codes(20_000..20_010)))).exits(0);
     let shared = [&create("winter", &summer)[..], &["--share-codes"]].concat();
     cli.run(&shared).exits(0);
     cli.run(&["campaign", "create", "x", "--limit", "1", "--share-codes"]).complains(2);
@@ -68,9 +51,9 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
 
 #[test]
 fn the_same_list_is_found_in_every_partition() {
-    let (cli, lists) = (Cli::empty(), Lists::new());
+    let (cli, lists) = (Cli::empty(), Files::new());
     cli.run(&["init", "--partitions", "8"]).exits(0);
-    let file = lists.file("codes", "A1\nA2\n");
+    let file = lists.write("codes", "A1\nA2\n");
     cli.run(&create("first", &file)).exits(0);
     for n in 0..16 {
         let refused = cli.run(&create(&format!("c{n}"), &file));
@@ -80,7 +63,7 @@ fn the_same_list_is_found_in_every_partition() {
 
 #[test]
 fn a_file_that_is_no_list_of_codes_is_refused_with_the_line() {
-    let (cli, lists) = (Cli::new(), Lists::new());
+    let (cli, lists) = (Cli::new(), Files::new());
     cli.run(&["init"]).exits(0);
     for (text, said) in [
         (&b"code\nA1\n"[..], "line 1: code \"code\": must be a code, not the name of a column"),
@@ -98,7 +81,7 @@ fn a_file_that_is_no_list_of_codes_is_refused_with_the_line() {
         (b"\xff\xfeA\x001\x00\n\x00", "line 1: code"),
         (b"A1\r\n\r\n", "line 2: code \"\""),
     ] {
-        let ran = cli.run(&create("c", &lists.file("bad", text)));
+        let ran = cli.run(&create("c", &lists.write("bad", text)));
         assert!(ran.complains(2).contains(said), "{said}: {ran:?}");
     }
     assert_eq!(cli.redis(&["KEYS", &format!("{{{}.*}}:codes:*", cli.namespace)]).trim(), "");

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tollgate::Tollgate;
@@ -20,6 +21,29 @@ use tollgate::scripts::settle::Source;
 use tollgate::workers::Description;
 
 use crate::harness::Cli;
+
+/// Files that a command reads or writes, in a folder of their own.
+pub(crate) struct Files(tempfile::TempDir);
+
+impl Files {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// Writes one; answers its path.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        std::fs::write(self.path(name), text).unwrap();
+        self.text(name)
+    }
+}
 
 impl Cli {
     /// A command of redis-cli on the shared server; its output without the last line end.

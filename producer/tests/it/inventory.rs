@@ -1,26 +1,9 @@
 //! Inventories from the command line: a list of items is loaded whole or not at all, and what is sold is gone.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
+use crate::fixtures::Files;
 use crate::harness::{Cli, until};
-
-struct Lists {
-    dir: tempfile::TempDir,
-}
-
-impl Lists {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
-        let path = self.dir.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
 
 fn load<'a>(inventory: &'a str, file: &'a str) -> [&'a str; 5] {
     ["inventory", "load", inventory, "--items-file", file]
@@ -28,10 +11,10 @@ fn load<'a>(inventory: &'a str, file: &'a str) -> [&'a str; 5] {
 
 #[test]
 fn one_bad_line_at_the_end_loads_nothing_and_the_mended_file_everything() {
-    let (cli, lists) = (Cli::new(), Lists::new());
+    let (cli, lists) = (Cli::new(), Files::new());
     cli.run(&["inventory", "create", "hall"]).exits(0);
     let seats: String = (0..50_000).map(|n| format!("{{\"item\":\"seat-{n}\",\"quantity\":1}}\n")).collect();
-    let bad = lists.file("bad", format!("{seats}{{\"item\":\"seat-50000\",\"quantity\":\"1\"}}\n"));
+    let bad = lists.write("bad", format!("{seats}{{\"item\":\"seat-50000\",\"quantity\":\"1\"}}\n"));
     let refused = cli.run(&load("hall", &bad));
     let told = refused.complains(2);
     for word in ["line 50001", "quantity", "a whole number from 0"] {
@@ -42,7 +25,7 @@ fn one_bad_line_at_the_end_loads_nothing_and_the_mended_file_everything() {
     let shown = |cli: &Cli| cli.run(&["--json", "inventory", "show", "hall"]).json();
     assert_eq!(shown(&cli)["status"], json!("loading"));
 
-    let good = lists.file("good", format!("{seats}{{\"item\":\"seat-50000\",\"quantity\":1}}\n"));
+    let good = lists.write("good", format!("{seats}{{\"item\":\"seat-50000\",\"quantity\":1}}\n"));
     cli.run(&load("hall", &good)).exits(0);
     let again = cli.run(&load("hall", &good));
     assert!(again.exits(0).contains("replayed"), "{again:?}");
@@ -51,7 +34,7 @@ fn one_bad_line_at_the_end_loads_nothing_and_the_mended_file_everything() {
         (&hall["status"], &hall["items"], &hall["available"]),
         (&json!("open"), &json!(50_001), &json!(50_001))
     );
-    let other = cli.run(&load("hall", &lists.file("other", "item,quantity\nA-1,1\n")));
+    let other = cli.run(&load("hall", &lists.write("other", "item,quantity\nA-1,1\n")));
     assert!(other.exits(1).contains("already_loaded"), "{other:?}");
     assert!(cli.run(&load("nowhere", &good)).exits(1).contains("inventory_not_found"));
     // As text, what is wrong and what is allowed; without a file at all, too.
@@ -63,11 +46,11 @@ fn one_bad_line_at_the_end_loads_nothing_and_the_mended_file_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sold_is_gone_and_everybody_is_told_why() {
-    let (cli, lists) = (Cli::new(), Lists::new());
+    let (cli, lists) = (Cli::new(), Files::new());
     let _worker = cli.worker(&[]);
     cli.run(&["inventory", "create", "concert", "--per-customer", "3", "--opens-at", "2020-01-01T00:00:00Z"])
         .exits(0);
-    let items = lists.file("items", "item,quantity\nA-12,1\nfloor,4\n");
+    let items = lists.write("items", "item,quantity\nA-12,1\nfloor,4\n");
     cli.run(&load("concert", &items)).exits(0);
     let buy = |customer: &str, id: &str, items: &[&str]| {
         let mut args =
@@ -105,7 +88,7 @@ async fn what_is_sold_is_gone_and_everybody_is_told_why() {
             "{{\"kind\":\"purchase\",\"id\":\"{id}\",\"inventory\":\"concert\",\"customer\":\"c3\",\"lines\":{lines}}}\n"
         )
     };
-    let file = lists.file("jobs", job("f1", "[{\"item\":\"floor\"}]") + &job("f2", "[]"));
+    let file = lists.write("jobs", job("f1", "[{\"item\":\"floor\"}]") + &job("f2", "[]"));
     let sent = cli.run(&["enqueue", &file]);
     assert!(sent.complains(1).contains("line 2: lines: must be given (missing_field)"), "{sent:?}");
     until("the job of the file", async || {
@@ -127,10 +110,10 @@ async fn what_is_sold_is_gone_and_everybody_is_told_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cart_is_committed_in_parts_or_given_up() {
-    let (cli, lists) = (Cli::new(), Lists::new());
+    let (cli, lists) = (Cli::new(), Files::new());
     let _worker = cli.worker(&[]);
     cli.run(&["inventory", "create", "hall"]).exits(0);
-    cli.run(&load("hall", &lists.file("items", "item,quantity\nA-1,1\nA-2,1\n"))).exits(0);
+    cli.run(&load("hall", &lists.write("items", "item,quantity\nA-1,1\nA-2,1\n"))).exits(0);
     let ask = |verb: &str, id: &str, more: &[&str]| {
         let args = [&[verb, "--inventory", "hall", "--id", id, "--wait", "60s"][..], more].concat();
         cli.run(&args)

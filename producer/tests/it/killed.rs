@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use rustix::process::Signal;
 
+use crate::fixtures::Files;
 use crate::harness::{Cli, Ran, Running, until_so};
 
 const ROWS: usize = 6_919;
@@ -24,24 +25,22 @@ const CLAIM_IDLE: [&str; 2] = ["--claim-idle", "300ms"];
 /// For each of these the next part of the file is sent, and a worker that has taken some of it is killed there.
 const KILLED_AT: [&str; 5] = ["after_fetch", "after_decode", "before_settle", "after_settle", "after_fetch"];
 
-/// The lines of the converter: a campaign, the accounts, then a withdrawal and a redemption for each row.
-fn lines() -> Vec<String> {
+/// What a converter makes of the log, a line each.
+fn converted(script: &str, words: &[&str]) -> Vec<String> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let converter = Command::new("awk")
-        .arg("-f")
-        .arg(examples.join("cdnow.awk"))
-        .arg(examples.join("data/cdnow_sample.csv"))
-        .output();
-    let text = String::from_utf8(converter.unwrap().stdout).unwrap();
-    let lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
-    assert_eq!(lines.len(), 1 + CUSTOMERS + 2 * ROWS);
-    lines
+    let mut converter = Command::new("awk");
+    converter.arg("-f").arg(examples.join(script)).args(words);
+    let made = converter.arg(examples.join("data/cdnow_sample.csv")).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    String::from_utf8(made.stdout).unwrap().lines().map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
 fn a_shops_log_is_decided_once_while_workers_are_killed() {
     let cli = Cli::new();
-    let lines = lines();
+    // A campaign, the accounts, then a withdrawal and a redemption for each row.
+    let lines = converted("cdnow.awk", &[]);
+    assert_eq!(lines.len(), 1 + CUSTOMERS + 2 * ROWS);
     let (resources, jobs) = lines.split_at(1 + CUSTOMERS);
     cli.run_with(&["enqueue"], resources.concat().as_bytes()).exits(0);
 
@@ -112,16 +111,6 @@ fn settled(cli: &Cli) -> Value {
     stats()
 }
 
-/// What `shop.awk` makes of the log, a line each.
-fn shop(want: &str) -> Vec<String> {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut converter = Command::new("awk");
-    converter.arg("-f").arg(examples.join("shop.awk")).args(["-v", &format!("want={want}")]);
-    let made = converter.arg(examples.join("data/cdnow_sample.csv")).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    String::from_utf8(made.stdout).unwrap().lines().map(|line| format!("{line}\n")).collect()
-}
-
 /// Item and quantity of each line of an order, what is named twice summed: by hand, not by the library.
 fn asked(order: &Value) -> BTreeMap<String, u64> {
     let mut asked = BTreeMap::new();
@@ -134,12 +123,12 @@ fn asked(order: &Value) -> BTreeMap<String, u64> {
 
 #[test]
 fn a_shops_log_is_sold_once_and_no_more_than_is_in_stock_while_workers_are_killed() {
-    let (cli, dir) = (Cli::new(), tempfile::tempdir().unwrap());
-    let (items, orders) = (shop("items"), shop("orders"));
-    let file = dir.path().join("items.csv");
-    std::fs::write(&file, items.concat()).unwrap();
+    let (cli, files) = (Cli::new(), Files::new());
+    let items = converted("shop.awk", &["-v", "want=items"]);
+    let orders = converted("shop.awk", &[]);
+    let file = files.write("items.csv", items.concat());
     cli.run(&["inventory", "create", "shop"]).exits(0);
-    cli.run(&["inventory", "load", "shop", "--items-file", file.to_str().unwrap()]).exits(0);
+    cli.run(&["inventory", "load", "shop", "--items-file", &file]).exits(0);
     let mut left: BTreeMap<String, u64> = items[1..]
         .iter()
         .map(|line| line.trim().split_once(',').unwrap())

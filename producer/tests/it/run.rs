@@ -2,34 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::fixtures::Files;
 use crate::harness::{Cli, Ran, SOON, as_text, drain, opened};
-
-struct Files(tempfile::TempDir);
-
-impl Files {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        fs::write(self.path(name), text).unwrap();
-        self.text(name)
-    }
-}
 
 fn run_of(ran: &Ran) -> String {
     ran.stderr.lines().find_map(|line| line.strip_prefix("run ")).unwrap().to_owned()
@@ -63,7 +42,7 @@ fn with_campaign() -> Cli {
 #[tokio::test]
 async fn a_repaired_file_is_another_file_and_its_rejected_lines_are_a_run_of_their_own() {
     let (cli, files) = (with_campaign(), Files::new());
-    let file = files.write("jobs", &with_a_bad_line());
+    let file = files.write("jobs", with_a_bad_line());
     let first = cli.run(&["enqueue", &file, "--json"]);
     first.exits(1);
     let rejected = files.text("jobs.rejected");
@@ -89,7 +68,7 @@ async fn a_repaired_file_is_another_file_and_its_rejected_lines_are_a_run_of_the
 
     let text = fs::read_to_string(&rejected).unwrap();
     assert_eq!(text, whole.split_inclusive('\n').nth(1).unwrap());
-    files.write("jobs.rejected", &text.replace(",}", "}"));
+    files.write("jobs.rejected", text.replace(",}", "}"));
     cli.run(&["enqueue", &rejected]).exits(0);
     assert_eq!(issued(&cli).await, 5);
     // A repeated run leaves the repaired lines alone.
@@ -108,7 +87,7 @@ fn sha256(file: &str) -> String {
 #[test]
 fn runs_of_files_and_of_pipes_are_told_apart() {
     let (cli, files) = (with_campaign(), Files::new());
-    let file = files.write("jobs", &with_a_bad_line());
+    let file = files.write("jobs", with_a_bad_line());
     let log = files.text("log");
     let of_file = run_of(&cli.run(&["enqueue", &file]));
     let of_pipe = run_of(&cli.run_with(&["enqueue", "-", "--run-log", &log], with_a_bad_line().as_bytes()));
