@@ -11,7 +11,7 @@ use tollgate::ids::{Bucket, QueueName};
 use super::read::{damage, scanned};
 use super::replay::Replay;
 use super::report::{Check, Findings};
-use super::{AuditContext, Progress, receipts, state};
+use super::{AuditContext, Progress, index, receipts};
 use tollgate::Tollgate;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
@@ -78,7 +78,7 @@ pub(super) async fn check(
             let Some(partition) = tollgate.partitions().get(number) else { continue };
             let (keys, replay) = (tollgate.keys(partition), &replays[usize::from(number)]);
             findings.enter(number);
-            for name in state::unexplained(link, keys, (&replay.model, replay.seq), names).await? {
+            for name in index::unexplained(link, keys, (&replay.model, replay.seq), names).await? {
                 if told.insert(format!("{number}:{name}")) {
                     let check = if name.starts_with("hold:") { Check::G14 } else { Check::G9 };
                     let what = "its keys are there, but the journal does not know it";

@@ -17,6 +17,7 @@ mod context;
 mod given_back;
 mod head;
 mod holders;
+mod index;
 mod inventory;
 mod keyspace;
 mod model;
@@ -99,7 +100,7 @@ async fn audit_partition(context: &mut AuditContext<'_>, expect: Vec<Position>) 
     holders::read_all(context, &replay.model, &replay.multiset, &mut observed).await?;
     sales::read_all(context, &replay.model, &replay.multiset, &mut observed).await?;
     let reservations = reservations::read(context, &replay.model).await?;
-    let unknown = state::index_unknown(context, &replay.model).await?;
+    let unknown = index::unknown(context, &replay.model).await?;
     // … and what was newer than the replay is compared on the way to a second head, at which the receipts
     // were counted.
     let tail = head::journal_tail(context).await?;
@@ -111,7 +112,7 @@ async fn audit_partition(context: &mut AuditContext<'_>, expect: Vec<Position>) 
     replay.open_payouts(context).await?;
     replay.finish(context, sizes.head.as_ref());
     receipts::compare_sizes(context, &replay.receipts, &sizes).await?;
-    state::judge_unknown(context, &replay.model, replay.seq, unknown).await?;
+    index::judge_unknown(context, &replay.model, replay.seq, unknown).await?;
     reservations::judge(context, &replay.model, reservations).await?;
     holders::name_differences(context, std::mem::take(&mut replay.observed.differing)).await?;
     codes::check(context, &replay.model).await?;

@@ -1,6 +1,6 @@
 //! Replies, read leniently: a key of another type or bytes that are no text are findings, not failures.
 
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use tollgate::failure::Failure;
 use tollgate::journal::{self, Line};
@@ -45,6 +45,14 @@ pub(super) fn fields(value: Value) -> Vec<Field> {
         Value::Array(items) => items.into_iter().map(field).collect(),
         _ => Vec::new(),
     }
+}
+
+/// Asks for these fields of a hash, or for a text that has all its fields as words: what [`fields_or_words`] takes apart.
+pub(super) fn ask_fields(pipeline: &mut Pipeline, key: &str, is_text: bool, names: &[&str]) {
+    match is_text {
+        true => pipeline.cmd("GET").arg(key),
+        false => pipeline.cmd("HMGET").arg(key).arg(names),
+    };
 }
 
 /// The fields of a hash, or the words of a text, a space between two: `count` of them; what is behind the last stays with

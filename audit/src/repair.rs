@@ -6,8 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use redis::Value;
-
 use crate::model::ACCOUNT_FIELDS;
 use crate::proof::{Proof, RowFields};
 use tollgate::Tollgate;
@@ -16,17 +14,18 @@ use tollgate::ids::{AccountId, CampaignId, JobId};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
-use tollgate::resources::words_of;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::queue::Apply;
 use tollgate::scripts::repair::{At, IDS_MAX, ParkedRepair, Write, Written, parked, write};
+
+mod found;
+
+use found::{FIELDS, Found, parsed};
 
 /// How often a repair is tried while the history goes on.
 const TRIES: usize = 50;
 /// Writes of one call.
 const WRITES_MAX: usize = 400;
-/// RowFields of one HSET or HSCAN.
-const FIELDS: usize = 500;
 /// For how long an attempt whose lease was lost may still be on its way: longer than any time-out of a gateway.
 const LEASE_MS: u64 = 15 * 60 * 1000;
 /// The fields of a hold that the journal does not have, in the order in which they are made up.
@@ -377,53 +376,6 @@ fn add_unproved(fields: &mut RowFields, found: &Found, now_ms: u64) -> u64 {
         fields.push((name.to_owned(), value));
     }
     lease_until_ms
-}
-
-/// What is under a key that should be a hash, or a text of as many words as there are fields.
-enum Found {
-    Hash(BTreeMap<String, String>),
-    OtherType(String),
-}
-
-impl Found {
-    async fn read_words(link: &mut Link, key: &str, names: &[&str]) -> Result<Self, Failure> {
-        let text: Option<Vec<u8>> = match link.run(redis::cmd("GET").arg(key)).await {
-            Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => {
-                return Ok(Self::OtherType("another type".to_owned()));
-            }
-            reply => parsed(reply?)?,
-        };
-        let text = text.map(|text| String::from_utf8_lossy(&text).into_owned());
-        let words = words_of(text, names.len()).into_iter().flatten();
-        Ok(Self::Hash(names.iter().map(|name| (*name).to_owned()).zip(words).collect()))
-    }
-
-    async fn read(link: &mut Link, key: &str) -> Result<Self, Failure> {
-        let mut fields = BTreeMap::new();
-        let mut cursor = "0".to_owned();
-        loop {
-            let mut command = redis::cmd("HSCAN");
-            command.arg(key).arg(&cursor).arg("COUNT").arg(FIELDS);
-            let (next, page): (String, Vec<Vec<u8>>) = match link.run(&command).await {
-                Err(Failure::Server { code, .. }) if code == "WRONGTYPE" => {
-                    return Ok(Self::OtherType("another type".to_owned()));
-                }
-                reply => parsed(reply?)?,
-            };
-            let mut words = page.into_iter().map(|word| String::from_utf8_lossy(&word).into_owned());
-            while let (Some(name), Some(value)) = (words.next(), words.next()) {
-                fields.insert(name, value);
-            }
-            if next == "0" {
-                return Ok(Self::Hash(fields));
-            }
-            cursor = next;
-        }
-    }
-}
-
-fn parsed<T: redis::FromRedisValue>(value: Value) -> Result<T, Failure> {
-    redis::from_redis_value(value).map_err(|error| Failure::unknown(error.to_string()))
 }
 
 async fn now_ms(link: &mut Link) -> Result<u64, Failure> {

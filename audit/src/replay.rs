@@ -88,21 +88,7 @@ impl Replay {
                         break;
                     }
                     Ok(entry) => {
-                        for damage in
-                            stock::read_loaded(context.link, context.keys, &mut self.model, &entry).await?
-                        {
-                            let name = Resource::Inventory(&damage.inventory).to_string();
-                            let expected = "the items that it was loaded with";
-                            let what = "the list of its items is not what it was loaded with: nothing proves its sales";
-                            context.findings.violation(
-                                Check::G1,
-                                name,
-                                &[damage.seq],
-                                expected,
-                                damage.what,
-                                what,
-                            );
-                        }
+                        self.stock(context, &entry).await?;
                         self.entry(context, entry);
                     }
                     Err(JournalDamage { entry, what }) => {
@@ -124,6 +110,17 @@ impl Replay {
             (context.progress)(Progress { partition: context.partition.number(), seq: self.seq, of: seq });
         }
         self.receipts.flush(context).await
+    }
+
+    /// Reads the lists of items that lines of this entry load, and tells those that are not what their lines say.
+    async fn stock(&mut self, context: &mut AuditContext<'_>, entry: &Entry) -> Result<(), Failure> {
+        for damage in stock::read_loaded(context.link, context.keys, &mut self.model, entry).await? {
+            let name = Resource::Inventory(&damage.inventory).to_string();
+            let expected = "the items that it was loaded with";
+            let what = "the list of its items is not what it was loaded with: nothing proves its sales";
+            context.findings.violation(Check::G1, name, &[damage.seq], expected, damage.what, what);
+        }
+        Ok(())
     }
 
     fn entry(&mut self, context: &mut AuditContext<'_>, entry: Entry) {

@@ -9,11 +9,11 @@ use tollgate::failure::Failure;
 use tollgate::ids::JobId;
 
 use super::context::AuditContext;
+use super::index::scan;
 use super::model::Model;
 use super::order::Order;
 use super::read::{field, judge as judged, shown};
 use super::report::Check;
-use super::state::scan;
 
 /// Reservations of one pipeline.
 const CHUNK: usize = 500;

@@ -10,16 +10,14 @@ use crate::model::Model;
 
 const MOVES: Moves = Moves::GivenBack("expired");
 
+fn of<'a>(Expire { inventory, .. }: &'a Expire, line: &Line) -> Move<'a> {
+    Move { inventory, reservation: line.id.clone(), lines: None, granted: Code::ReservationExpired }
+}
+
 impl Rule for Expire {
     fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
         let hold = model.reservations.get(&line.id).and_then(|order| order.hold);
-        let of = Move {
-            inventory: &self.inventory,
-            reservation: line.id.clone(),
-            lines: None,
-            granted: Code::ReservationExpired,
-        };
-        let decision = of.decide(model, line, Some(MOVES))?;
+        let decision = of(self, line).decide(model, line, Some(MOVES))?;
         let as_of_ms = self.as_of_ms.min(line.at_ms);
         let is_over = hold.is_some_and(|hold| hold.until_ms <= as_of_ms);
         Some(if is_over { decision } else { Decision { code: Code::ReservationNotOpen, ..decision } })
@@ -37,12 +35,6 @@ impl Rule for Expire {
                 inventory.change_order(line.id.as_str(), &before, &after, weight);
             }
         }
-        let of = Move {
-            inventory: &self.inventory,
-            reservation: line.id.clone(),
-            lines: None,
-            granted: Code::ReservationExpired,
-        };
-        of.take_over(model, line, MOVES, weight);
+        of(self, line).take_over(model, line, MOVES, weight);
     }
 }

@@ -278,7 +278,7 @@ fn text_of(value: Value) -> Option<String> {
 }
 
 /// The words of a text, a space between two; what is behind the last stays with it, where nothing takes it for a value.
-pub fn words_of(text: Option<String>, count: usize) -> Vec<Option<String>> {
+fn words_of(text: Option<String>, count: usize) -> Vec<Option<String>> {
     text.iter().flat_map(|text| text.splitn(count, ' ')).map(|word| Some(word.to_owned())).collect()
 }
 
