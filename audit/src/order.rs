@@ -67,7 +67,16 @@ impl Order {
         };
         let mut text = format!("{state}\t{seq}\t{until}\t{fingerprint}\t{customer}\t");
         for OrderLine { item, reserved, sold, given } in lines {
-            text.push_str(&format!("{{{reserved} {sold} {given} {item}}}"));
+            let all = reserved + sold + given;
+            let by_state = match *state {
+                "reserved" => reserved,
+                "sold" => sold,
+                _ => given,
+            };
+            text.push_str(&match *by_state == all {
+                true => format!("{{{all} {item}}}"),
+                false => format!("{{{reserved},{sold},{given} {item}}}"),
+            });
         }
         text
     }

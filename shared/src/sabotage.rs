@@ -228,13 +228,13 @@ impl Sabotage {
             Self::SeatSoldTwice => &[
                 ("if on_hand - reserved < quantity then is_short = true end", ""),
                 (
-                    "put_item(inventory, bucket, before, behind, on_hand + more_on_hand, reserved",
-                    "put_item(inventory, bucket, before, behind, math.max(0, on_hand + more_on_hand), reserved",
+                    "put_item(inventory, number, text, first, last, on_hand + on_hand_by * quantity,",
+                    "put_item(inventory, number, text, first, last, math.max(0, on_hand + on_hand_by * quantity),",
                 ),
             ],
             Self::OrderLineSkipped => &[(
-                "for line = 1, #lines, 2 do change_item(inventory, lines[line], -lines[line + 1], 0) end",
-                "for line = 1, #lines - 2, 2 do change_item(inventory, lines[line], -lines[line + 1], 0) end",
+                "for at = 1, #lines, 3 do\n    local quantity, number = lines[at + 1], lines[at + 2]",
+                "for at = 1, #lines - 3, 3 do\n    local quantity, number = lines[at + 1], lines[at + 2]",
             )],
             Self::TrimAboveInFlight => &[
                 ("local minimum = settled_below(in_flight_key, head.taken)", "local minimum = head.taken"),

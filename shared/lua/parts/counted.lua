@@ -23,7 +23,13 @@ local function halves(number)
   return text, LAST_TWO[last]
 end
 
+local small_text = {}   -- of numbers below 1000: a batch repeats them
+
 local function counted(number)
+  local text = small_text[number]
+  if text then return text end
   local first, last = halves(number)
-  return first .. last
+  text = first .. last
+  if number < 1000 then small_text[number] = text end
+  return text
 end

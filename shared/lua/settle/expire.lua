@@ -29,7 +29,7 @@ kinds.expire = {
     if not units or inventory.open == 0 then return 'corrupt_state' end
     order.seq = counted(seq)
     local held = put_on_sale(inventory, id, order, wanted, units, 'expired')
-    return 'reservation_expired', inventory.id .. '\t' .. as_of_text .. '\t' .. held,
-      change_inventory(inventory, seq, inventory.available + units), '', order.fingerprint
+    local first, last = change_inventory(inventory, seq, inventory.available + units)
+    return 'reservation_expired', inventory.id .. '\t' .. as_of_text .. '\t' .. held, first, last, order.fingerprint
   end,
 }

@@ -5,16 +5,16 @@
 -- Items lie some 8 to a field, by a hash of their names: `\n<item>\t<on hand>\t<reserved>\n…`. An item that was never
 -- sold from is where the upload put it, in stock, which never changes; the first change of a bucket copies it to items.
 -- An order is one field: state, seq of its receipt, hold_until_ms, fingerprint, customer, and its lines, each
--- `{<reserved> <sold> <given back> <item>}`. A TAB between two; hold_until_ms and fingerprint are empty for a purchase.
+-- `{<reserved>,<sold>,<given back> <item>}`, or `{<quantity> <item>}` where all of it is what the state says. A TAB between
+-- two; hold_until_ms and fingerprint are empty for a purchase.
 -- `copied`, `buyers` and `orders` of the inventory count the fields of these keys: one that is gone is damage.
--- gives   load_inventory prepare read_fields take_apart find_item put_item change_item change_inventory put_order change_count
---         count_of gather_lines check_order refused_order order_after check_change refused_change orders_of parse_order
---         gmatch gsub
-local find, sub, byte, gmatch, gsub = string.find, string.sub, string.byte, string.gmatch, string.gsub
-local LINE = '{(%d+) ([^}]+)}()'   -- of the text of an order's lines
+-- gives   load_inventory bucket_of prepare read_fields begin_of find_item put_item change_item change_inventory put_order change_count
+--         count_of gather_lines check_order take_lines refused_order order_after check_change refused_change orders_of
+--         parse_order gmatch
+local find, sub, byte, gmatch = string.find, string.sub, string.byte, string.gmatch
 local inventories_changed = {}
-local lines_of, buyers_of, orders_of = {}, {}, {}   -- position -> lines, customers and orders that this batch names
-local taken_apart = {}   -- text of an order's lines -> the same taken apart
+local lines_of, buyers_of, orders_of = {}, {}, {}   -- position -> lines taken apart, customers and orders that this batch names
+local lines_found = {}   -- by the lines that check_order has looked at, five for each: what find_item says of it, text first
 local parse_order   -- of reservation.lua
 
 local function load_inventory(position)
@@ -49,8 +49,8 @@ local function load_inventory(position)
   return inventory
 end
 
--- An item's bucket is its bytes, as the digits of a number to the base 1664525, modulo 2^32 - 5, modulo the buckets: no
--- step is above 2^53.
+-- An item's bucket is its hash, modulo the buckets. The hash is its bytes, as the digits of a number to the base 1664525,
+-- modulo 2^32 - 5: no step is above 2^53. With the lines of a job comes the hash of each item; this is for the others.
 local function bucket_of(inventory, item)
   local number = inventory.bucket_numbers[item]
   if number then return number end
@@ -76,39 +76,20 @@ local function read_fields(target, key, names)
   return missing
 end
 
--- The lines of an order, once for a batch: item and quantity in turn, up to the first that is no line; `is_whole` says
--- whether that was all of the text.
-local function take_apart(text)
-  local lines = taken_apart[text]
-  if lines then return lines end
-  lines = {}
-  local n, end_at = 0, 1
-  for quantity_text, item, next_at in gmatch(text, LINE) do
-    local quantity = number_of[quantity_text] or integer(quantity_text)
-    if not quantity or quantity == 0 then break end
-    lines[n + 1], lines[n + 2], n, end_at = item, quantity, n + 2, next_at
-  end
-  lines.is_whole = end_at == #text + 1
-  taken_apart[text] = lines
-  return lines
-end
-
--- Reads the buckets that these items lie in; answers whether all could be read.
-local function read_buckets(inventory, items)
-  local texts, wanted, named = inventory.texts, {}, {}
-  for _, item in ipairs(items) do
-    local number = bucket_of(inventory, item)
-    if not texts[number] and not named[number] then
-      named[number], wanted[#wanted + 1] = true, number
+-- Reads these buckets, as far as they were not; answers whether all could be read.
+local function read_buckets(inventory, numbers)
+  local texts, is_copied, wanted, n = inventory.texts, inventory.is_copied, {}, 0
+  for _, number in ipairs(numbers) do
+    if is_copied[number] == nil then
+      n = n + 1
+      wanted[n], is_copied[number] = number, true
     end
   end
-  if #wanted == 0 then return true end
+  if n == 0 then return true end
   local position = inventory.position
   local untouched = read_fields(texts, KEYS[position + 1], wanted)
   if not untouched then return false end
-  for number in pairs(named) do
-    if texts[number] then inventory.is_copied[number] = true end
-  end
+  for _, number in ipairs(untouched) do is_copied[number] = false end
   local lost = #untouched > 0 and read_fields(texts, KEYS[position + 2], untouched) or untouched
   return lost and #lost == 0
 end
@@ -117,7 +98,7 @@ end
 local function prepare(inventory)
   if inventory.texts then return end
   inventory.texts, inventory.is_copied, inventory.bucket_numbers = {}, {}, {}
-  inventory.counts, inventory.rows, inventory.known, inventory.due = {}, {}, {}, {}
+  inventory.counts, inventory.rows, inventory.due = {}, {}, {}
   inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, {}, {}
   local position = inventory.position
   if pcall_redis('HLEN', KEYS[position + 1]) ~= inventory.copied
@@ -127,61 +108,64 @@ local function prepare(inventory)
     inventory.damaged = true
     return
   end
-  local customers, lines, ids, items = buyers_of[position] or {}, lines_of[position] or {}, orders_of[position], {}
+  local customers, lines, ids, numbers = buyers_of[position] or {}, lines_of[position] or {}, orders_of[position], {}
   if ids then
     if not read_fields(inventory.rows, KEYS[position + 4], ids) then inventory.damaged = true end
     for _, id in ipairs(ids) do
-      local order = inventory.rows[id] and parse_order(inventory.rows[id])
-      inventory.known[id] = true
+      local row = inventory.rows[id] or false
+      local order = row and parse_order(row)
+      inventory.rows[id] = row
       if order and order ~= CORRUPT then
         customers[#customers + 1] = order.customer
-        for _, line in ipairs(order.parts) do items[#items + 1] = line.item end
+        for _, line in ipairs(order.parts) do numbers[#numbers + 1] = bucket_of(inventory, line.item) end
       end
     end
   end
   if #customers > 0 and not read_fields(inventory.counts, KEYS[position + 3], customers) then inventory.damaged = true end
   if inventory.bucket_count > 0 then
-    for _, text in ipairs(lines) do
-      local parts = take_apart(text)
-      for at = 1, #parts, 2 do items[#items + 1] = parts[at] end
+    local n, bucket_count = #numbers, inventory.bucket_count
+    for _, parts in ipairs(lines) do
+      for at = 3, #parts, 3 do
+        local number = counted(parts[at] % bucket_count)
+        n = n + 1
+        numbers[n], parts[at] = number, number
+      end
     end
-    if not read_buckets(inventory, items) then inventory.damaged = true end
+    if not read_buckets(inventory, numbers) then inventory.damaged = true end
   end
 end
 
--- What there is of an item: on hand, reserved, its bucket, and where in the bucket's text the two numbers are; nil if there
--- is no such item, false if it cannot be read.
-local function find_item(inventory, item)
-  local number = bucket_of(inventory, item)
+-- What there is of an item of this bucket, named as its text begins it: on hand, reserved, where in the bucket's text the two
+-- numbers are, and that text; nil if there is no such item, false if it cannot be read.
+local function find_item(inventory, begin, number)
   local text = inventory.texts[number]
   if not text then
-    if not read_buckets(inventory, { item }) then return false end
+    if not read_buckets(inventory, { number }) then return false end
     text = inventory.texts[number]
   end
-  local _, before = find(text, '\n' .. item .. '\t', 1, true)
+  local _, before = find(text, begin, 1, true)
   if not before then return nil end
-  local on_hand, reserved, behind = match(text, '^(%d+)\t(%d+)()\n', before + 1)
-  on_hand, reserved = integer(on_hand), integer(reserved)
+  local on_hand_text, reserved_text, behind = match(text, '^(%d+)\t(%d+)()\n', before + 1)
+  local on_hand, reserved = of_digits(on_hand_text), number_of[reserved_text] or integer(reserved_text)
   if not (on_hand and reserved and reserved <= on_hand) then return false end
-  return on_hand, reserved, number, before, behind
+  return on_hand, reserved, before, behind, text
 end
 
-local function put_item(inventory, number, before, behind, on_hand, reserved)
-  local text = inventory.texts[number]
-  local on_hand_first, on_hand_last = halves(on_hand)
-  local reserved_first, reserved_last = halves(reserved)
-  inventory.texts[number] = sub(text, 1, before) .. on_hand_first .. on_hand_last .. '\t' .. reserved_first
-    .. reserved_last .. sub(text, behind)
+local function put_item(inventory, number, text, before, behind, on_hand, reserved)
+  inventory.texts[number] = sub(text, 1, before) .. counted(on_hand) .. '\t' .. counted(reserved) .. sub(text, behind)
   inventory.buckets_changed[number] = true
   if not inventory.is_copied[number] then
     inventory.is_copied[number], inventory.copied = true, inventory.copied + 1
   end
 end
 
--- Changes what is on hand and what is reserved of an item that check_order, or what is like it, has found.
+local function begin_of(item) return '\n' .. item .. '\t' end
+
+-- Changes what is on hand and what is reserved of an item that has been found.
 local function change_item(inventory, item, more_on_hand, more_reserved)
-  local on_hand, reserved, bucket, before, behind = find_item(inventory, item)
-  put_item(inventory, bucket, before, behind, on_hand + more_on_hand, reserved + more_reserved)
+  local number = bucket_of(inventory, item)
+  local on_hand, reserved, before, behind, text = find_item(inventory, begin_of(item), number)
+  put_item(inventory, number, text, before, behind, on_hand + more_on_hand, reserved + more_reserved)
 end
 
 -- How many units a customer has; nil if that cannot be read.
@@ -193,63 +177,85 @@ local function count_of(inventory, customer)
 end
 
 local function change_count(inventory, customer, before, after)
-  local text = counted(after)
+  local text, changed = counted(after), inventory.counts_changed
+  local last = #changed
   if before == 0 then inventory.buyers = inventory.buyers + 1 end
   if after == 0 then inventory.buyers = inventory.buyers - 1 end
-  inventory.counts[customer] = after > 0 and text or nil
-  inventory.counts_changed[customer] = text
+  inventory.counts[customer], changed[last + 1], changed[last + 2] = text, customer, text
   return text
 end
 
 local function put_order(inventory, id, row)
-  if not inventory.rows[id] then inventory.orders = inventory.orders + 1 end
-  inventory.rows[id], inventory.orders_changed[id], inventory.known[id] = row, row, true
+  local rows, changed = inventory.rows, inventory.orders_changed
+  local last = #changed
+  if not rows[id] then inventory.orders = inventory.orders + 1 end
+  rows[id], changed[last + 1], changed[last + 2] = row, id, row
 end
 
 -- Marks an inventory as changed by the line with this seq; answers what can be sold after it, as the journal has it.
 local function change_inventory(inventory, seq, available)
   if not inventory.seq then inventories_changed[#inventories_changed + 1] = inventory end
   inventory.seq, inventory.available = seq, available
-  return counted(available)
+  return halves(available)
 end
 
--- Of a run of orders: its customers and its lines, which follow the inventory.
+-- Of a run of orders: its customers and its lines. The customer follows the inventory, the lines taken apart are the last
+-- of each job's fields.
 local function gather_lines(first, last, width)
+  local before, customers, lines, n
   for at = first, last, width do
     local position = jobs[at]
-    local customers, lines = buyers_of[position], lines_of[position]
-    if not customers then
-      customers, lines = {}, {}
-      buyers_of[position], lines_of[position] = customers, lines
+    if position ~= before then
+      customers, lines = buyers_of[position] or {}, lines_of[position] or {}
+      buyers_of[position], lines_of[position], before, n = customers, lines, position, #customers
     end
-    customers[#customers + 1], lines[#lines + 1] = jobs[at + 1], jobs[at + 2]
+    n = n + 1
+    customers[n], lines[n] = jobs[at + 1], jobs[at + width - COMMON_FIELDS - 1]
   end
 end
 
--- Whether a customer may have all of these lines: a code, or nil; how many units they have already, if that is known, how
--- many more these are, and the lines taken apart.
-local function check_order(inventory, customer, lines_text)
+-- Whether a customer may have all of these lines, which are the text that begins an item, a quantity and a bucket in turn: a code, or nil; how many units they have already, if that is known, how
+-- many more these are. Then take_lines knows where they are.
+local function check_order(inventory, customer, lines)
   if inventory == CORRUPT then return 'corrupt_state' end
   if not inventory then return 'inventory_not_found' end
   prepare(inventory)
   local before = not inventory.damaged and count_of(inventory, customer)
   if not before then return 'corrupt_state' end
   if inventory.bucket_count == 0 then return inventory.out_of_time, before end
-  local units, is_short, lines = 0, false, take_apart(lines_text)
-  for at = 1, #lines, 2 do
+  local units, is_short, n = 0, false, 0
+  for at = 1, #lines, 3 do
     local quantity = lines[at + 1]
-    local on_hand, reserved = find_item(inventory, lines[at])
-    if on_hand == false then return 'corrupt_state' end
-    if not on_hand then return 'item_not_found', before end
+    local on_hand, reserved, first, last, text = find_item(inventory, lines[at], lines[at + 2])
+    if not on_hand then
+      if on_hand == nil then return 'item_not_found', before end
+      return 'corrupt_state'
+    end
     if on_hand - reserved < quantity then is_short = true end
     units = units + quantity
+    lines_found[n + 1], lines_found[n + 2], lines_found[n + 3], lines_found[n + 4], lines_found[n + 5], n =
+      text, on_hand, reserved, first, last, n + 5
   end
-  if units == 0 or units > NUMBER_MAX or not lines.is_whole then return 'quantity_out_of_range' end
+  if units == 0 or units > NUMBER_MAX then return 'quantity_out_of_range' end
   if inventory.out_of_time then return inventory.out_of_time, before end
   if is_short then return 'sold_out', before end
   if units > inventory.available then return 'corrupt_state' end
   if inventory.per_customer and before + units > inventory.per_customer then return 'customer_limit_reached', before end
-  return nil, before, units, lines
+  return nil, before, units
+end
+
+-- Takes the lines that check_order has just looked at: what is on hand of each changes by so many times its quantity, and
+-- what is reserved likewise. Where two lie in one bucket, the second is looked for again.
+local function take_lines(inventory, lines, on_hand_by, reserved_by)
+  local texts, n = inventory.texts, 0
+  for at = 1, #lines, 3 do
+    local quantity, number = lines[at + 1], lines[at + 2]
+    local text, on_hand, reserved = lines_found[n + 1], lines_found[n + 2], lines_found[n + 3]
+    local first, last = lines_found[n + 4], lines_found[n + 5]
+    if texts[number] ~= text then on_hand, reserved, first, last, text = find_item(inventory, lines[at], number) end
+    put_item(inventory, number, text, first, last, on_hand + on_hand_by * quantity, reserved + reserved_by * quantity)
+    n = n + 5
+  end
 end
 
 -- What is answered to an order that gets nothing.
@@ -269,18 +275,19 @@ local function order_after(inventory, at)
   return count and counted(count) .. '\t' .. counted(inventory.available)
 end
 
--- What an operator changes of an item: a code, or nil and what find_item answers.
+-- What an operator changes of an item: a code, or nil, its bucket, and what find_item answers.
 local function check_change(inventory, item)
   if inventory == CORRUPT then return 'corrupt_state' end
   if not inventory then return 'inventory_not_found' end
   if inventory.bucket_count == 0 then return 'not_loaded' end
   prepare(inventory)
   if inventory.damaged then return 'corrupt_state' end
-  local on_hand, reserved, number, before, behind = find_item(inventory, item)
+  local number = bucket_of(inventory, item)
+  local on_hand, reserved, before, behind, text = find_item(inventory, begin_of(item), number)
   if on_hand == false then return 'corrupt_state' end
   if not on_hand then return 'item_not_found' end
   if inventory.status ~= 'open' then return 'ended' end
-  return nil, on_hand, reserved, number, before, behind
+  return nil, number, on_hand, reserved, before, behind, text
 end
 
 local function refused_change(inventory, code, request)
@@ -299,27 +306,17 @@ writers[#writers + 1] = function()
     if inventory.terms then call('HSET', inventory.key, unpack(inventory.terms)) end
     if inventory.created then call('ZADD', resources_key, 0, 'inventory:' .. inventory.id) end
     if inventory.texts then
-      local texts, held, gone, rows = {}, {}, {}, {}
+      local texts, n, counts, gone = {}, 0, inventory.counts_changed, {}
       for number in pairs(inventory.buckets_changed) do
-        texts[#texts + 1] = number
-        texts[#texts + 1] = inventory.texts[number]
+        texts[n + 1], texts[n + 2], n = number, inventory.texts[number], n + 2
       end
-      for customer, text in pairs(inventory.counts_changed) do
-        if text == '0' then
-          gone[#gone + 1] = customer
-        else
-          held[#held + 1] = customer
-          held[#held + 1] = text
-        end
-      end
-      for id, row in pairs(inventory.orders_changed) do
-        rows[#rows + 1] = id
-        rows[#rows + 1] = row
+      for at = 2, #counts, 2 do
+        if counts[at] == '0' and inventory.counts[counts[at - 1]] == '0' then gone[#gone + 1] = counts[at - 1] end
       end
       chunked('HSET', KEYS[position + 1], texts)
-      chunked('HSET', KEYS[position + 3], held)
+      chunked('HSET', KEYS[position + 3], counts)
       chunked('HDEL', KEYS[position + 3], gone)
-      chunked('HSET', KEYS[position + 4], rows)
+      chunked('HSET', KEYS[position + 4], inventory.orders_changed)
       for id, hold_until_ms in pairs(inventory.due) do
         local member = inventory.id .. '\t' .. id
         if hold_until_ms then

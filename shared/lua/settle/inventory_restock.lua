@@ -11,13 +11,13 @@ kinds.inventory_restock = {
 
     local inventory = load_inventory(position)
     local request = concat({ name_at(position), item, quantity_text }, '\t')
-    local refusal, on_hand, reserved, number, before, behind = check_change(inventory, item)
+    local refusal, number, on_hand, reserved, before, behind, text = check_change(inventory, item)
     if refusal then return refused_change(inventory, refusal, request) end
     if inventory.available + inventory.reserved + inventory.sold + quantity > NUMBER_MAX then
       return refused_change(inventory, 'quantity_limit_reached', request)
     end
 
-    put_item(inventory, number, before, behind, on_hand + quantity, reserved)
+    put_item(inventory, number, text, before, behind, on_hand + quantity, reserved)
     return 'restocked', request, change_inventory(inventory, seq, inventory.available + quantity)
   end,
 }

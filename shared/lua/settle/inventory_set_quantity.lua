@@ -11,7 +11,7 @@ kinds.inventory_set_quantity = {
 
     local inventory = load_inventory(position)
     local request = concat({ name_at(position), item, quantity_text, expected_text }, '\t')
-    local refusal, on_hand, reserved, number, before, behind = check_change(inventory, item)
+    local refusal, number, on_hand, reserved, before, behind, text = check_change(inventory, item)
     if not refusal and expected and expected ~= on_hand then refusal = 'quantity_not_as_expected' end
     if not refusal and quantity < reserved then refusal = 'quantity_below_reserved' end
     if not refusal and inventory.available + inventory.reserved + inventory.sold - on_hand + quantity > NUMBER_MAX then
@@ -19,7 +19,7 @@ kinds.inventory_set_quantity = {
     end
     if refusal then return refused_change(inventory, refusal, request) end
 
-    put_item(inventory, number, before, behind, quantity, reserved)
+    put_item(inventory, number, text, before, behind, quantity, reserved)
     return 'quantity_set', request, change_inventory(inventory, seq, inventory.available - on_hand + quantity)
   end,
 }

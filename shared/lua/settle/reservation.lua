@@ -4,7 +4,8 @@
 -- holds a TAB). Commit, release and expiry exclude one another, since each moves what is reserved and nothing else.
 -- gives   gather_orders gather_reservations order_of load_reservation all_lines put_on_sale change_order reservation_after
 local RESERVED = '^(%l+)\t(%d+)\t(%d*)\t(%x*)\t([^\t]+)\t([^\t]+)$'
-local RESERVED_LINE = '{(%d+) (%d+) (%d+) ([^}]+)}()'
+local ORDER_LINE = '{(%d+),?(%d*),?(%d*) ([^}]+)}()'
+local COLUMN = { reserved = 'reserved', sold = 'sold', released = 'given', expired = 'given' }   -- what a state says of its lines
 
 -- Of a run: the ids of the orders that it names.
 local function gather_orders(first, last, width, id_of)
@@ -29,9 +30,15 @@ parse_order = function(row)
   if not state then return CORRUPT end
   local order = { state = state, seq = seq, hold_until_ms = integer(hold_text), fingerprint = fingerprint,
     customer = customer, parts = {} }
-  local end_at, open = 1, 0
-  for reserved, sold, given, item, next_at in gmatch(lines_text, RESERVED_LINE) do
-    local line = { item = item, reserved = integer(reserved), sold = integer(sold), given = integer(given) }
+  local end_at, open, column = 1, 0, COLUMN[state]
+  if not column then return CORRUPT end
+  for reserved, sold, given, item, next_at in gmatch(lines_text, ORDER_LINE) do
+    local line = { item = item, reserved = 0, sold = 0, given = 0 }
+    if sold == '' and given == '' then
+      line[column] = integer(reserved)
+    else
+      line.reserved, line.sold, line.given = integer(reserved), integer(sold), integer(given)
+    end
     if not (line.reserved and line.sold and line.given) then return CORRUPT end
     order.parts[#order.parts + 1], end_at, open = line, next_at, open + line.reserved
   end
@@ -47,9 +54,10 @@ local function order_of(inventory, id)
   prepare(inventory)
   if inventory.damaged then return CORRUPT end
   local row = inventory.rows[id]
-  if row == nil and not inventory.known[id] then
+  if row == nil then
     if not read_fields(inventory.rows, KEYS[inventory.position + 4], { id }) then return CORRUPT end
-    row, inventory.known[id] = inventory.rows[id], true
+    row = inventory.rows[id] or false
+    inventory.rows[id] = row
   end
   if not row then return nil end
   return parse_order(row)
@@ -57,12 +65,15 @@ end
 
 local function change_order(inventory, id, order, state)
   local words, open = {}, 0
-  for at, line in ipairs(order.parts) do
-    open = open + line.reserved
-    words[at] = concat({ '{', counted(line.reserved), ' ', counted(line.sold), ' ', counted(line.given), ' ', line.item, '}' })
-  end
+  for _, line in ipairs(order.parts) do open = open + line.reserved end
   if open == 0 then
     order.state, inventory.open = state, inventory.open - 1
+  end
+  for at, line in ipairs(order.parts) do
+    local reserved, sold, given = line.reserved, line.sold, line.given
+    local is_whole = line[COLUMN[order.state]] == reserved + sold + given
+    local text = is_whole and counted(reserved + sold + given) or counted(reserved) .. ',' .. counted(sold) .. ',' .. counted(given)
+    words[at] = '{' .. text .. ' ' .. line.item .. '}'
   end
   inventory.due[id] = open > 0 and digits(order.hold_until_ms)
   put_order(inventory, id, concat({ order.state, order.seq, digits(order.hold_until_ms), order.fingerprint, order.customer,
@@ -73,7 +84,7 @@ end
 local function checked(inventory, wanted)
   local units = 0
   for _, line in ipairs(wanted) do
-    local on_hand, reserved = find_item(inventory, line.of.item)
+    local on_hand, reserved = find_item(inventory, begin_of(line.of.item), bucket_of(inventory, line.of.item))
     if not on_hand or reserved < line.quantity then return nil end
     units = units + line.quantity
   end
@@ -101,7 +112,7 @@ end
 
 -- What a job that names a reservation is about: its inventory, the order, the lines that are meant, as { of = line, quantity }
 -- and their units; or no order, and the code, request and number of what is answered.
-local function load_reservation(at, lines_text)
+local function load_reservation(at, lines)
   local inventory, id = load_inventory(jobs[at]), jobs[at + 1]
   local request = concat({ name_at(jobs[at]), id, jobs[at + 2] }, '\t')
   local function refused(code, held) return inventory, nil, nil, nil, code, request .. '\t' .. held, counted(inventory.available) end
@@ -111,23 +122,21 @@ local function load_reservation(at, lines_text)
   if not order then return inventory, nil, nil, nil, not_found('reservation_not_found', request .. '\t') end
   local held = order ~= CORRUPT and count_of(inventory, order.customer)
   if not held then return inventory, nil, nil, nil, 'corrupt_state' end
-  if order.state ~= 'reserved' and lines_text == '' then return refused(why_not(order, nil, 1), counted(held)) end
+  if order.state ~= 'reserved' and not lines[1] then return refused(why_not(order, nil, 1), counted(held)) end
 
   local wanted, units = {}, nil
-  if lines_text == '' then
+  if not lines[1] then
     wanted, units = all_lines(inventory, order)
   else
-    local lines = take_apart(lines_text)
-    for n = 1, #lines, 2 do
-      local item, quantity, of = lines[n], lines[n + 1], nil
+    for n = 1, #lines, 3 do
+      local begin, quantity, of = lines[n], lines[n + 1], nil
       for _, line in ipairs(order.parts) do
-        if line.item == item then of = line end
+        if begin_of(line.item) == begin then of = line end
       end
       if not of then return refused('not_reserved', counted(held)) end
       if of.reserved < quantity then return refused(why_not(order, of, quantity), counted(held)) end
       wanted[#wanted + 1] = { of = of, quantity = quantity }
     end
-    if not lines.is_whole then return inventory, nil, nil, nil, 'quantity_out_of_range' end
     units = checked(inventory, wanted)
   end
   if not units or units > held or inventory.open == 0 then return inventory, nil, nil, nil, 'corrupt_state' end

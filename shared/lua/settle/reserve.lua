@@ -1,10 +1,10 @@
 
 -- reserve   fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
---                    customer lines hold_for_ms
+--                    customer lines hold_for_ms parts (the lines taken apart)
 --           journal  inventory customer lines hold_for_ms held available
 -- held is how many units the customer has after it, reserved ones included.
 kinds.reserve = {
-  fields = 4,
+  fields = 5,
   cancel = { load = load_inventory, first = 1, last = 3, after = order_after },
   gather = function(first, last, width)
     gather_lines(first, last, width)
@@ -23,19 +23,18 @@ kinds.reserve = {
   end,
 
   decide = function(at, seq, id, fingerprint)
-    local position, customer, lines_text, hold_text = jobs[at], jobs[at + 1], jobs[at + 2], jobs[at + 3]
+    local position, customer, lines_text, hold_text, lines = jobs[at], jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4]
     local hold_for_ms = integer(hold_text)
     if not hold_for_ms or hold_for_ms == 0 then return 'time_malformed' end
     local inventory = loaded[position] or load_inventory(position)
-    local refusal, before, units, lines = check_order(inventory, customer, lines_text)
+    local refusal, before, units = check_order(inventory, customer, lines)
     if refusal then
       return refused_order(inventory, position, customer, lines_text .. '\t' .. hold_text, refusal, before)
     end
 
-    for line = 1, #lines, 2 do change_item(inventory, lines[line], 0, lines[line + 1]) end
+    take_lines(inventory, lines, 0, 1)
     local hold_until_ms = digits(now_ms + hold_for_ms)
-    put_order(inventory, id, concat({ 'reserved', counted(seq), hold_until_ms, fingerprint, customer,
-      (gsub(lines_text, '{(%d+) ', '{%1 0 0 ')) }, '\t'))
+    put_order(inventory, id, concat({ 'reserved', counted(seq), hold_until_ms, fingerprint, customer, lines_text }, '\t'))
     inventory.due[id] = hold_until_ms
     inventory.reserved, inventory.open = inventory.reserved + units, inventory.open + 1
     local held = change_count(inventory, customer, before, before + units)

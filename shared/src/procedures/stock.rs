@@ -16,6 +16,7 @@ use crate::protocol::ids::{InventoryId, ItemId};
 use crate::protocol::input::InputError;
 use crate::protocol::keys::Keys;
 use crate::protocol::kinds::InventoryLoad;
+use crate::protocol::lines::hash_of;
 use crate::protocol::quantity::{Limit, Quantity};
 use crate::protocol::stock_name::StockName;
 use crate::scripts::ScriptError;
@@ -155,10 +156,9 @@ fn count_error(count: &str) -> InputError {
     InputError::new(Code::LimitOutOfRange, "items", count, &allowed)
 }
 
-/// Where an item lies: the scripts compute the same. No product is above 2^53, so that Lua's numbers are exact.
+/// Where an item lies.
 pub(crate) fn bucket_of(item: &ItemId, buckets: usize) -> usize {
-    let add = |hash: u64, byte: u8| (hash * 1_664_525 + u64::from(byte)) % 4_294_967_291;
-    (item.as_str().bytes().fold(0, add) % buckets.max(1) as u64) as usize
+    (hash_of(item) % buckets.max(1) as u64) as usize
 }
 
 #[cfg(test)]

@@ -144,6 +144,12 @@ struct JsonLine<'a> {
     quantity: Option<&'a RawValue>,
 }
 
+/// By which an item's place among the buckets of its inventory is known, below 2^32: the scripts compute the same. No
+/// product is above 2^53, so that Lua's numbers are exact.
+pub(crate) fn hash_of(item: &ItemId) -> u64 {
+    item.as_str().bytes().fold(0, |hash, byte| (hash * 1_664_525 + u64::from(byte)) % 4_294_967_291)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

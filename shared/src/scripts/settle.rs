@@ -312,11 +312,13 @@ mod tests {
             let holds = kind.spec().holds || (kind.entrance() == Entrance::Journal && is_of_payout);
             let keys = holds.then_some(["hold", "payouts"]).into_iter().flatten().map(str::to_owned);
             let ttl = kind.spec().holds.then(|| "hold_ttl_ms".to_owned());
+            let has_lines = others.iter().any(|field| matches!(field.argument, Argument::Lines));
+            let parts = has_lines.then(|| "parts".to_owned());
             let names = |field: &Field| {
                 let receipts = matches!(field.argument, Argument::Receipt).then(|| "receipts".to_owned());
                 receipts.into_iter().chain([name(field)])
             };
-            let own = others.iter().flat_map(names).chain(ttl).collect();
+            let own = others.iter().flat_map(names).chain(ttl).chain(parts).collect();
             let sent = match kind.entrance() {
                 Entrance::Journal if is_of_payout => {
                     let of_kind = steps.iter().filter(|(of, _)| *of == kind).map(|(_, names)| names);

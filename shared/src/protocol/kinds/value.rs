@@ -42,6 +42,9 @@ pub enum Argument {
     Key(fn(&Keys, &str) -> String),
     /// It is the id of a job that was decided: the position of its receipts, then its text.
     Receipt,
+    /// Its text, and behind all fields the lines taken apart: a list of what begins the
+    /// item in a bucket's text, quantity and the item's hash in turn.
+    Lines,
 }
 
 /// A value of a field.
@@ -203,6 +206,7 @@ content_names! {
 
 impl Value for Lines {
     const JSON: Json = Json::Lines;
+    const ARGUMENT: Argument = Argument::Lines;
     /// All lines of an order: what most orders have at most.
     const WEIGHT_ABSENT: usize = 8;
 

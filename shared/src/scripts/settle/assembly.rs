@@ -7,6 +7,7 @@ use crate::protocol::ids::{Actor, Bucket, JobId, QueueName};
 
 use crate::protocol::keys::Keys;
 use crate::protocol::kinds::{Argument, Kind, Settle};
+use crate::protocol::lines::{Lines, hash_of};
 use crate::protocol::resource::Resource;
 use crate::scripts::script::{Call, millis};
 
@@ -147,7 +148,7 @@ impl<'a> Assembly<'a> {
         if holds {
             self.push_hold(id);
         }
-        let mut is_first = true;
+        let (mut is_first, mut lines) = (true, None);
         request.each_field(&mut |field, text| {
             let is_resource = std::mem::take(&mut is_first);
             match (text, field.argument) {
@@ -168,9 +169,18 @@ impl<'a> Assembly<'a> {
                     self.jobs.number(position);
                     self.push(&text);
                 }
-                (text, _) => self.push(text.as_deref().unwrap_or_default()),
+                (text, argument) => {
+                    let text = text.as_deref().unwrap_or_default();
+                    self.push(text);
+                    if let Argument::Lines = argument {
+                        lines = Some(taken_apart(text));
+                    }
+                }
             }
         });
+        if let Some(lines) = lines {
+            self.jobs.list(lines);
+        }
         match policy.hold_ttl.map(millis) {
             _ if !holds => {}
             Some(ttl) => self.push_digits(ttl),
@@ -228,4 +238,15 @@ impl<'a> Assembly<'a> {
 fn push_key(call: &mut Call, names: &mut Packed, key: String, name: &str) -> usize {
     names.text(name);
     call.push_key(key)
+}
+
+/// Of each line what begins its item in a bucket's text, its quantity, and the item's hash.
+fn taken_apart(text: &str) -> Packed {
+    let mut list = Packed::default();
+    for (item, quantity) in Lines::from_text(text).iter().flat_map(Lines::iter) {
+        list.text(&format!("\n{item}\t"));
+        list.quantity(quantity.get());
+        list.number(hash_of(item) as usize);
+    }
+    list
 }

@@ -1,7 +1,7 @@
 //! A list of texts and numbers as one word, for `cmsgpack.unpack` in a script: MessagePack, as much of it as that takes.
 //!
-//! Lua reads a packed list for two thirds of what the same words cost as arguments of their own. Numbers are positions
-//! and counts; what may be more than 32 bits goes as text. Pure.
+//! Lua reads a packed list for two thirds of what the same words cost as arguments of their own. Numbers are positions,
+//! counts and quantities: what may be more than Lua reads exactly goes as text. Pure.
 
 use std::fmt::Write;
 
@@ -17,6 +17,7 @@ const STRING_SHORT: u8 = 0xa0;
 const STRING_8: u8 = 0xd9;
 const STRING_32: u8 = 0xdb;
 const NUMBER_32: u8 = 0xce;
+const NUMBER_64: u8 = 0xcf;
 const LIST_32: u8 = 0xdd;
 
 impl Packed {
@@ -44,6 +45,25 @@ impl Packed {
     /// Adds a number.
     pub(super) fn number(&mut self, number: usize) {
         self.head(NUMBER_32, number);
+        self.words += 1;
+    }
+
+    /// Adds a quantity.
+    pub(super) fn quantity(&mut self, number: u64) {
+        match u32::try_from(number) {
+            Ok(number) => self.number(number as usize),
+            Err(_) => {
+                self.bytes.push(NUMBER_64);
+                self.bytes.extend(number.to_be_bytes());
+                self.words += 1;
+            }
+        }
+    }
+
+    /// Adds a list that is one word of this one.
+    pub(super) fn list(&mut self, list: Self) {
+        self.head(LIST_32, list.words);
+        self.bytes.extend(list.bytes);
         self.words += 1;
     }
 
@@ -80,7 +100,8 @@ pub fn texts(list: &[u8]) -> Vec<&[u8]> {
     let mut rest = rest;
     while let [kind, more @ ..] = rest {
         let (length, more) = match (*kind, more) {
-            (NUMBER_32, [_, _, _, _, more @ ..]) => {
+            (NUMBER_32 | LIST_32, [_, _, _, _, more @ ..])
+            | (NUMBER_64, [_, _, _, _, _, _, _, _, more @ ..]) => {
                 rest = more;
                 continue;
             }
@@ -111,6 +132,17 @@ mod tests {
             list.finish(),
             [&[0xdd, 0, 0, 0, 3, 0xa2, b'a', b'b', 0xce, 0, 0, 1, 2, 0xb0][..], b"9007199254740991"].concat()
         );
+        let (mut list, mut inner) = (Packed::default(), Packed::default());
+        inner.text("a");
+        inner.quantity(1 << 32);
+        list.list(inner);
+        list.text("b");
+        let list = list.finish();
+        let expected =
+            [0xdd, 0, 0, 0, 2, 0xdd, 0, 0, 0, 2, 0xa1, b'a', 0xcf, 0, 0, 0, 1, 0, 0, 0, 0, 0xa1, b'b'];
+        assert_eq!(list, expected);
+        #[cfg(feature = "explore")]
+        assert_eq!(texts(&list), [b"a", b"b"]);
         for length in [0, 31, 32, 255, 256, 70_000] {
             let mut list = Packed::default();
             list.text(&"x".repeat(length));

@@ -73,10 +73,10 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                         (OPEN, CorruptState),
                         ("HSET buyers:s u 2", CorruptState),
                         ("HSET items:s 0 \npen\t2\t2\n", CorruptState),
-                        ("HSET orders:s r expired\t1\t5\tab\tu\t{0~1~1~pen}", ReservationExpired),
-                        ("HSET orders:s r sold\t1\t5\tab\tu\t{0~2~0~pen}", AlreadyCommitted),
-                        ("HSET orders:s r released\t1\t5\tab\tu\t{0~0~2~pen}", AlreadyReleased),
-                        ("HSET orders:s r reserved\t1\t5\tab\tu\t{2~0~0~pen}", effect),
+                        ("HSET orders:s r expired\t1\t5\tab\tu\t{0,1,1~pen}", ReservationExpired),
+                        ("HSET orders:s r sold\t1\t5\tab\tu\t{0,2,0~pen}", AlreadyCommitted),
+                        ("HSET orders:s r released\t1\t5\tab\tu\t{0,0,2~pen}", AlreadyReleased),
+                        ("HSET orders:s r reserved\t1\t5\tab\tu\t{2,0,0~pen}", effect),
                     ],
                 ),
             ];
@@ -84,7 +84,7 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 let rows = [
                     ("HSET buyers:s u 2", CorruptState),
                     ("HSET items:s 0 \npen\t2\t2\n", CorruptState),
-                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2~0~0~pen}", NotReserved),
+                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2,0,0~pen}", NotReserved),
                 ];
                 let rungs = [&[(OPEN, CorruptState)][..], &rows].concat();
                 ladders.push(ladder([create("s", None)], commit("s", "r", Some("pen 3")), &rungs));
