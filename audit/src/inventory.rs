@@ -37,7 +37,8 @@ pub(super) struct Inventory {
     pub(super) per_customer: Option<u64>,
     pub(super) opens_at_ms: Option<u64>,
     pub(super) closes_at_ms: Option<u64>,
-    pub(super) closed: bool,
+    /// Why it does not sell any more, if it was closed or cancelled.
+    pub(super) ended: Option<Code>,
     /// The list that it was loaded with.
     pub(super) stock: Option<StockName>,
     pub(super) items_count: u64,
@@ -68,10 +69,11 @@ impl Inventory {
     /// What its key must hold, in the order of [`INVENTORY_FIELDS`].
     pub(super) fn fields(&self) -> [String; 15] {
         let digits = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
-        let status = match (self.closed, &self.stock) {
-            (true, _) => "closed",
-            (false, None) => "loading",
-            (false, Some(_)) => "open",
+        let status = match (self.ended, &self.stock) {
+            (Some(Code::InventoryCancelled), _) => "cancelled",
+            (Some(_), _) => "closed",
+            (None, None) => "loading",
+            (None, Some(_)) => "open",
         };
         let (buckets, copied) =
             self.items.as_ref().map_or((0, 0), |items| (items.buckets.len(), items.copied()));
@@ -94,6 +96,11 @@ impl Inventory {
         ]
     }
 
+    /// Whether it was cancelled: its reservations end, whatever the time.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.ended == Some(Code::InventoryCancelled)
+    }
+
     /// Whether its items are known, if it has any.
     pub(super) fn is_readable(&self) -> bool {
         self.stock.is_none() || self.items.is_some()
@@ -101,7 +108,9 @@ impl Inventory {
 
     /// Why it does not sell at this time.
     pub(super) fn out_of_time(&self, at_ms: u64) -> Option<Code> {
-        if self.closed || self.closes_at_ms.is_some_and(|closes| at_ms >= closes) {
+        if self.ended.is_some() {
+            self.ended
+        } else if self.closes_at_ms.is_some_and(|closes| at_ms >= closes) {
             Some(Code::Ended)
         } else if self.stock.is_none() || self.opens_at_ms.is_some_and(|opens| at_ms < opens) {
             Some(Code::NotStarted)

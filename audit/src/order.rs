@@ -12,7 +12,7 @@ use tollgate::lines::Lines;
 pub(super) struct Order {
     pub(super) inventory: InventoryId,
     pub(super) customer: CustomerId,
-    /// `reserved`, `sold`, `released` or `expired`.
+    /// `reserved`, `sold`, `released`, `expired` or `cancelled`.
     pub(super) state: &'static str,
     /// Of the line that its receipt names.
     pub(super) seq: u64,

@@ -20,6 +20,7 @@ mod deposit;
 mod expire;
 mod extend;
 mod inventory;
+mod inventory_cancel;
 mod inventory_close;
 mod inventory_create;
 mod inventory_load;
@@ -84,6 +85,7 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Operation(Operation::InventoryRestock(request)) => request,
         Event::Operation(Operation::InventorySetQuantity(request)) => request,
         Event::Operation(Operation::InventoryClose(request)) => request,
+        Event::Operation(Operation::InventoryCancel(request)) => request,
         Event::Payout(PayoutEvent::PayoutBegin(step)) => step,
         Event::Payout(PayoutEvent::PayoutPost(step)) => step,
         Event::Payout(PayoutEvent::PayoutRefuse(step)) => step,

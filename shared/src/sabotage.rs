@@ -56,6 +56,10 @@ pub enum Sabotage {
     SeatSoldTwice,
     /// The last line of an order is not taken.
     OrderLineSkipped,
+    /// What is reserved of a cancelled inventory can be committed all the same.
+    CancelledIsCommitted,
+    /// Nobody is told that what is reserved of a cancelled inventory ends.
+    CancelledIsNotFound,
 }
 
 const SECOND_PASS: &str = "refusal = leave_row() or lacks_rights() or append_journal()";
@@ -81,7 +85,7 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::TransferLosesHalf,
         Self::RefundForgotten,
         Self::ReversalLeavesIssued,
@@ -101,6 +105,8 @@ impl Sabotage {
         Self::ReservedNotGivenBack,
         Self::SeatSoldTwice,
         Self::OrderLineSkipped,
+        Self::CancelledIsCommitted,
+        Self::CancelledIsNotFound,
     ];
 
     /// The value of [`env::TOLLGATE_SABOTAGE`].
@@ -125,6 +131,8 @@ impl Sabotage {
             Self::ReservedNotGivenBack => "reserved_not_given_back",
             Self::SeatSoldTwice => "seat_sold_twice",
             Self::OrderLineSkipped => "order_line_skipped",
+            Self::CancelledIsCommitted => "cancelled_is_committed",
+            Self::CancelledIsNotFound => "cancelled_is_not_found",
         }
     }
 
@@ -236,6 +244,10 @@ impl Sabotage {
                 "for at = 1, #lines, 3 do\n    local quantity, number = lines[at + 1], lines[at + 2]",
                 "for at = 1, #lines - 3, 3 do\n    local quantity, number = lines[at + 1], lines[at + 2]",
             )],
+            Self::CancelledIsCommitted => {
+                &[("if sells and inventory.status == 'cancelled' then", "if false then")]
+            }
+            Self::CancelledIsNotFound => &[("if inventory.open > 0 then inventory.due[''] = '0' end", "")],
             Self::TrimAboveInFlight => &[
                 ("local minimum = settled_below(in_flight_key, head.taken)", "local minimum = head.taken"),
                 ("math.floor((acked + leaving) / TRIM_EVERY) > math.floor(acked / TRIM_EVERY)", "true"),

@@ -45,11 +45,12 @@ mod armed {
     /// A signal to a process may be taken by another of its threads, which stops the others a moment later.
     const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
-    const POINTS: [&str; 13] = [
+    const POINTS: [&str; 14] = [
         "after_fetch",
         "after_decode",
         "before_settle",
         "between_settles",
+        "after_releases",
         "after_settle",
         "before_park",
         "after_park",

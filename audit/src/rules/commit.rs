@@ -16,6 +16,7 @@ fn of(Commit { inventory, reservation, lines }: &Commit) -> Move<'_> {
         reservation: reservation.clone().into(),
         lines: lines.as_ref(),
         granted: Code::Committed,
+        sells: true,
     }
 }
 

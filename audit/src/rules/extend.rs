@@ -10,7 +10,8 @@ use super::rule::{Decision, Rule, Weight};
 use crate::model::Model;
 
 fn of(Extend { inventory, reservation, .. }: &Extend) -> Move<'_> {
-    Move { inventory, reservation: reservation.clone().into(), lines: None, granted: Code::Extended }
+    let reservation = reservation.clone().into();
+    Move { inventory, reservation, lines: None, granted: Code::Extended, sells: true }
 }
 
 impl Rule for Extend {

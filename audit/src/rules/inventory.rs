@@ -90,8 +90,8 @@ pub(super) fn decide_change(
     let refused = |code| Some(Decision::new(code, Some(inventory.available)));
     let Some(items) = &inventory.items else { return refused(Code::NotLoaded) };
     let Some(item) = items.get(item.as_str()) else { return refused(Code::ItemNotFound) };
-    if inventory.closed {
-        return refused(Code::Ended);
+    if let Some(code) = inventory.ended {
+        return refused(code);
     }
     match change(inventory, item) {
         Ok(available) => Some(Decision::new(granted, Some(available))),

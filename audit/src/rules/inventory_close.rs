@@ -11,14 +11,15 @@ impl Rule for InventoryClose {
     fn decide(&self, model: &Model, _: &Line) -> Option<Decision> {
         Some(match model.known_inventory(&self.inventory)? {
             None => Decision::new(Code::InventoryNotFound, None),
-            Some(inventory) if inventory.closed => Decision::new(Code::Ended, Some(inventory.available)),
-            Some(inventory) => Decision::new(Code::InventoryClosedNow, Some(inventory.available)),
+            Some(inventory) => {
+                Decision::new(inventory.ended.unwrap_or(Code::InventoryClosedNow), Some(inventory.available))
+            }
         })
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
         if line.code == Code::InventoryClosedNow {
-            model.changed_inventory(&self.inventory, line).closed = true;
+            model.changed_inventory(&self.inventory, line).ended = Some(Code::Ended);
         }
     }
 }

@@ -15,8 +15,8 @@ impl Rule for InventoryLoad {
         let available = Some(inventory.available);
         Some(if inventory.stock.is_some() {
             Decision::new(Code::AlreadyLoaded, available)
-        } else if inventory.closed {
-            Decision::new(Code::Ended, available)
+        } else if let Some(code) = inventory.ended {
+            Decision::new(code, available)
         } else {
             Decision::new(Code::InventoryLoaded, Some(self.units.get()))
         })

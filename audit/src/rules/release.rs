@@ -16,6 +16,7 @@ fn of(Release { inventory, reservation, lines }: &Release) -> Move<'_> {
         reservation: reservation.clone().into(),
         lines: lines.as_ref(),
         granted: Code::Released,
+        sells: false,
     }
 }
 

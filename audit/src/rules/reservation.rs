@@ -29,6 +29,8 @@ pub(super) struct Move<'a> {
     /// Some of its lines; all if absent.
     pub(super) lines: Option<&'a Lines>,
     pub(super) granted: Code,
+    /// An inventory that is cancelled refuses it.
+    pub(super) sells: bool,
 }
 
 /// What becomes of the units that are moved.
@@ -55,10 +57,20 @@ impl Move<'_> {
         else {
             return Some(match line.code {
                 Code::ReservationNotFound => Decision { code: line.code, after: vec![] },
-                code if ENDED.contains(&code) => Decision { code, after: vec![held, available] },
+                _ if self.sells && inventory.is_cancelled() => {
+                    Decision { code: Code::InventoryCancelled, after: vec![held, available] }
+                }
+                code if ENDED.contains(&code)
+                    || (code == Code::InventoryCancelled && inventory.is_cancelled()) =>
+                {
+                    Decision { code, after: vec![held, available] }
+                }
                 _ => Decision { code: Code::AlreadyReleased, after: vec![held, available] },
             });
         };
+        if self.sells && inventory.is_cancelled() {
+            return Some(Decision { code: Code::InventoryCancelled, after: vec![held, available] });
+        }
         let Some(meant) = order.meant(self.lines) else {
             let code = self.lines.map_or(Code::NotReserved, |lines| order.why_not(lines));
             return Some(Decision { code, after: vec![held, available] });

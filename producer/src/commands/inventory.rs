@@ -1,4 +1,4 @@
-//! `inventory create|load|show|items|ls|restock|set-quantity|close`.
+//! `inventory create|load|show|items|ls|restock|set-quantity|close|cancel`.
 
 mod items;
 mod items_file;
@@ -9,8 +9,10 @@ use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::ids::{InventoryId, ItemId, JobId};
 use tollgate::instant::Instant;
-use tollgate::inventory::InventoryState;
-use tollgate::kinds::{Fields, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity};
+use tollgate::inventory::{InventoryState, SaleStatus};
+use tollgate::kinds::{
+    Fields, InventoryCancel, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity,
+};
 use tollgate::quantity::{Limit, Quantity};
 use tollgate::resource::Resource;
 use tollgate::scripts::reservation::{self, HeldBack};
@@ -110,6 +112,14 @@ enum Verb {
         #[arg(long = "id", value_name = "KEY")]
         key: Option<JobId>,
     },
+    /// End an inventory's sales for good, and what is reserved with them: it does not take place
+    Cancel {
+        /// The inventory
+        id: InventoryId,
+        /// Makes it repeatable: the same key cancels once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
+    },
 }
 
 /// Runs the command.
@@ -134,6 +144,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         ),
         Verb::Close { id: inventory, key } => {
             (ChangeId::given_or_fresh(key), InventoryClose { inventory }.into())
+        }
+        Verb::Cancel { id: inventory, key } => {
+            (ChangeId::given_or_fresh(key), InventoryCancel { inventory }.into())
         }
     };
     operation::run(context, &context.open_or_init().await?, &change, &request).await
@@ -227,7 +240,8 @@ impl Shown for InventoryState {
         let Self { available, reserved, sold, items, .. } = self;
         let mut text = format!("{available} available, {reserved} reserved, {sold} sold, of {items} items");
         let mut add = |words: String| text.push_str(&words);
-        (self.open > 0).then(|| add(format!(", {} open reservations", self.open)));
+        let end = if self.status == SaleStatus::Cancelled { " still to end" } else { "" };
+        (self.open > 0).then(|| add(format!(", {} open reservations{end}", self.open)));
         self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
         self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
         self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));

@@ -134,6 +134,7 @@ fn every_command_is_documented_and_nothing_else() {
         "inventory restock",
         "inventory set-quantity",
         "inventory close",
+        "inventory cancel",
         "campaign show",
         "campaign ls",
         "inventory show",
@@ -229,6 +230,7 @@ fn admin_commands() {
     check(&cli, "inventory items", &["hall", "A-2", "A-3"], 1);
     check(&cli, "inventory ls", &[], 0);
     check(&cli, "inventory close", &["hall"], 0);
+    check(&cli, "inventory cancel", &["hall"], 0);
     cli.redis(&["KEYS", "*"])
         .lines()
         .filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1"))

@@ -9,7 +9,7 @@ kinds.commit = {
   gather = gather_reservations,
 
   decide = function(at, seq)
-    local inventory, order, wanted, units, refusal, request, available = load_reservation(at, jobs[at + 3])
+    local inventory, order, wanted, units, refusal, request, available = load_reservation(at, jobs[at + 3], true)
     if not order then return refusal, request, available end
 
     for _, line in ipairs(wanted) do

@@ -1,6 +1,6 @@
 
--- expire    what is reserved and not committed is on sale again, since its time is over: a step of its reservation, under
---           the reservation's own id
+-- expire    what is reserved and not committed is on sale again, since its time is over, or its inventory is cancelled:
+--           a step of its reservation, under the reservation's own id
 --           fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
 --                    as_of_ms
 --           journal  inventory as_of_ms held available
@@ -22,14 +22,16 @@ kinds.expire = {
     if not as_of_ms or not inventory or inventory == CORRUPT then return 'corrupt_state' end
     local order = order_of(inventory, id)
     if not order or order == CORRUPT or not count_of(inventory, order.customer) then return 'corrupt_state' end
-    if order.state == 'expired' then return 'replayed:reservation_expired:' .. order.seq end
+    local ended_as = CODE_OF_END[order.state]
+    if ended_as then return 'replayed:' .. ended_as .. ':' .. order.seq end
     if order.state ~= 'reserved' then return 'reservation_not_open' end
-    if order.hold_until_ms > math.min(as_of_ms, now_ms) then return 'hold_not_expired' end
+    local state = inventory.status == 'cancelled' and 'cancelled' or 'expired'
+    if state == 'expired' and order.hold_until_ms > math.min(as_of_ms, now_ms) then return 'hold_not_expired' end
     local wanted, units = all_lines(inventory, order)
     if not units or inventory.open == 0 then return 'corrupt_state' end
     order.seq = counted(seq)
-    local held = put_on_sale(inventory, id, order, wanted, units, 'expired')
+    local held = put_on_sale(inventory, id, order, wanted, units, state)
     local first, last = change_inventory(inventory, seq, inventory.available + units)
-    return 'reservation_expired', inventory.id .. '\t' .. as_of_text .. '\t' .. held, first, last, order.fingerprint
+    return CODE_OF_END[state], inventory.id .. '\t' .. as_of_text .. '\t' .. held, first, last, order.fingerprint
   end,
 }

@@ -8,10 +8,12 @@
 -- `{<reserved>,<sold>,<given back> <item>}`, or `{<quantity> <item>}` where all of it is what the state says. A TAB between
 -- two; hold_until_ms and fingerprint are empty for a purchase.
 -- `copied`, `buyers` and `orders` of the inventory count the fields of these keys: one that is gone is damage.
--- gives   load_inventory bucket_of prepare read_fields begin_of find_item put_item change_item change_inventory put_order change_count
+-- gives   WHY_ENDED load_inventory bucket_of prepare read_fields begin_of find_item put_item change_item change_inventory put_order change_count
 --         count_of gather_lines check_order take_lines refused_order order_after check_change refused_change orders_of
 --         parse_order gmatch
 local find, sub, byte, gmatch = string.find, string.sub, string.byte, string.gmatch
+-- What an inventory that does not sell answers, by its status.
+local WHY_ENDED = { loading = 'not_started', closed = 'ended', cancelled = 'inventory_cancelled' }
 local inventories_changed = {}
 local lines_of, buyers_of, orders_of = {}, {}, {}   -- position -> lines taken apart, customers and orders that this batch names
 local lines_found = {}   -- by the lines that check_order has looked at, five for each: what find_item says of it, text first
@@ -38,11 +40,11 @@ local function load_inventory(position)
     if not (inventory.available and inventory.reserved and inventory.sold and fields[8] and integer(fields[9])
         and inventory.bucket_count and inventory.copied and inventory.buyers and inventory.orders and inventory.open and integer(fields[15]))
         or inventory.per_customer == nil or inventory.opens_at_ms == nil or inventory.closes_at_ms == nil
-        or (status ~= 'open' and status ~= 'loading' and status ~= 'closed')
+        or (status ~= 'open' and not WHY_ENDED[status])
         or (status == 'open' and inventory.bucket_count == 0) then
       inventory = CORRUPT
     else
-      inventory.out_of_time = status == 'loading' and 'not_started' or out_of_time(inventory)
+      inventory.out_of_time = WHY_ENDED[status] or out_of_time(inventory)
     end
   end
   loaded[position] = inventory
@@ -286,7 +288,7 @@ local function check_change(inventory, item)
   local on_hand, reserved, before, behind, text = find_item(inventory, begin_of(item), number)
   if on_hand == false then return 'corrupt_state' end
   if not on_hand then return 'item_not_found' end
-  if inventory.status ~= 'open' then return 'ended' end
+  if inventory.status ~= 'open' then return WHY_ENDED[inventory.status] end
   return nil, number, on_hand, reserved, before, behind, text
 end
 

@@ -9,7 +9,8 @@ kinds.inventory_close = {
     local id, inventory = name_at(position), load_inventory(position)
     if inventory == CORRUPT then return 'corrupt_state' end
     if not inventory then return not_found('inventory_not_found', id) end
-    if inventory.status == 'closed' then return 'ended', id, counted(inventory.available) end
+    local why = inventory.status ~= 'loading' and WHY_ENDED[inventory.status]
+    if why then return why, id, counted(inventory.available) end
 
     inventory.status, inventory.out_of_time = 'closed', 'ended'
     return 'inventory_closed_now', id, change_inventory(inventory, seq, inventory.available)

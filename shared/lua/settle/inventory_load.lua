@@ -17,7 +17,7 @@ kinds.inventory_load = {
     local request = concat({ name_at(position), stock, items_text, units_text }, '\t')
     if not inventory then return not_found('inventory_not_found', request) end
     if inventory.bucket_count > 0 then return 'already_loaded', request, counted(inventory.available) end
-    if inventory.status ~= 'loading' then return 'ended', request, counted(inventory.available) end
+    if inventory.status ~= 'loading' then return WHY_ENDED[inventory.status], request, counted(inventory.available) end
     local key = KEYS[position + 2]
     local uploaded = pcall_redis('HMGET', key, 'name', 'items', 'units', 'buckets')
     local count = integer(uploaded[4])

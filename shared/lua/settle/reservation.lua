@@ -2,10 +2,12 @@
 -- Orders: what a customer bought or reserved, line by line, as long as it lies under its inventory. A reservation is open
 -- while something of it is reserved; `reservations` says when that may end (member: inventory TAB id, neither of which
 -- holds a TAB). Commit, release and expiry exclude one another, since each moves what is reserved and nothing else.
--- gives   gather_orders gather_reservations order_of load_reservation all_lines put_on_sale change_order reservation_after
+-- gives   CODE_OF_END gather_orders gather_reservations order_of load_reservation all_lines put_on_sale change_order reservation_after
+-- What the receipt of a reservation says that ended by itself, by its state.
+local CODE_OF_END = { expired = 'reservation_expired', cancelled = 'inventory_cancelled' }
 local RESERVED = '^(%l+)\t(%d+)\t(%d*)\t(%x*)\t([^\t]+)\t([^\t]+)$'
 local ORDER_LINE = '{(%d+),?(%d*),?(%d*) ([^}]+)}()'
-local COLUMN = { reserved = 'reserved', sold = 'sold', released = 'given', expired = 'given' }   -- what a state says of its lines
+local COLUMN = { reserved = 'reserved', sold = 'sold', released = 'given', expired = 'given', cancelled = 'given' }   -- what a state says of its lines
 
 -- Of a run: the ids of the orders that it names.
 local function gather_orders(first, last, width, id_of)
@@ -68,6 +70,7 @@ local function change_order(inventory, id, order, state)
   for _, line in ipairs(order.parts) do open = open + line.reserved end
   if open == 0 then
     order.state, inventory.open = state, inventory.open - 1
+    if inventory.open == 0 and inventory.status == 'cancelled' then inventory.due[''] = false end
   end
   for at, line in ipairs(order.parts) do
     local reserved, sold, given = line.reserved, line.sold, line.given
@@ -102,7 +105,7 @@ end
 
 -- Why nothing, or not so many of a line, is reserved.
 local function why_not(order, line, quantity)
-  if order.state == 'expired' then return 'reservation_expired' end
+  if CODE_OF_END[order.state] then return CODE_OF_END[order.state] end
   local sold, given = 0, 0
   for _, other in ipairs(line and { line } or order.parts) do sold, given = sold + other.sold, given + other.given end
   if sold >= quantity then return 'already_committed' end
@@ -111,8 +114,9 @@ local function why_not(order, line, quantity)
 end
 
 -- What a job that names a reservation is about: its inventory, the order, the lines that are meant, as { of = line, quantity }
--- and their units; or no order, and the code, request and number of what is answered.
-local function load_reservation(at, lines)
+-- and their units; or no order, and the code, request and number of what is answered. `sells` of what an inventory that
+-- is cancelled refuses.
+local function load_reservation(at, lines, sells)
   local inventory, id = load_inventory(jobs[at]), jobs[at + 1]
   local request = concat({ name_at(jobs[at]), id, jobs[at + 2] }, '\t')
   local function refused(code, held) return inventory, nil, nil, nil, code, request .. '\t' .. held, counted(inventory.available) end
@@ -122,6 +126,7 @@ local function load_reservation(at, lines)
   if not order then return inventory, nil, nil, nil, not_found('reservation_not_found', request .. '\t') end
   local held = order ~= CORRUPT and count_of(inventory, order.customer)
   if not held then return inventory, nil, nil, nil, 'corrupt_state' end
+  if sells and inventory.status == 'cancelled' then return refused('inventory_cancelled', counted(held)) end
   if order.state ~= 'reserved' and not lines[1] then return refused(why_not(order, nil, 1), counted(held)) end
 
   local wanted, units = {}, nil

@@ -19,7 +19,7 @@ kinds.reserve = {
     local order = order_of(inventory, jobs[at - COMMON_FIELDS])
     if order == CORRUPT then return CORRUPT_HOLD end
     if not order then return nil end
-    return { order.fingerprint, order.state == 'expired' and 'reservation_expired' or 'reserved', order.seq }
+    return { order.fingerprint, CODE_OF_END[order.state] or 'reserved', order.seq }
   end,
 
   decide = function(at, seq, id, fingerprint)

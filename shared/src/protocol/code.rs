@@ -146,6 +146,7 @@ codes! {
     NotLoaded "not_loaded" Refused Yes "the inventory has no items yet";
     ItemNotFound "item_not_found" Invalid PastBound "the inventory has no item of this id";
     ReservationNotFound "reservation_not_found" Invalid PastBound "no order of this id under the inventory";
+    InventoryCancelled "inventory_cancelled" Refused Yes "the inventory is cancelled: nothing of it is sold, and its reservations end";
     Ended "ended" Refused Yes "the campaign or inventory is closed or its time is over";
     NotStarted "not_started" Refused Yes "the campaign or inventory has not opened yet";
     SoldOut "sold_out" Refused Yes "an item has not enough left";
@@ -217,6 +218,7 @@ codes! {
     Restocked "restocked" Applied Yes "the units are on hand";
     QuantitySet "quantity_set" Applied Yes "the item has the new quantity on hand";
     InventoryClosedNow "inventory_closed_now" Applied Yes "the inventory is closed by this request";
+    InventoryCancelledNow "inventory_cancelled_now" Applied Yes "the inventory is cancelled by this request";
 }
 
 impl Code {

@@ -19,6 +19,7 @@ mod commit;
 mod deposit;
 mod expire;
 mod extend;
+mod inventory_cancel;
 mod inventory_close;
 mod inventory_create;
 mod inventory_load;
@@ -52,6 +53,7 @@ pub use commit::Commit;
 pub use deposit::Deposit;
 pub use expire::Expire;
 pub use extend::Extend;
+pub use inventory_cancel::InventoryCancel;
 pub use inventory_close::InventoryClose;
 pub use inventory_create::InventoryCreate;
 pub use inventory_load::InventoryLoad;
@@ -105,6 +107,7 @@ macro_rules! every_kind {
                 InventoryRestock "inventory_restock" Command,
                 InventorySetQuantity "inventory_set_quantity" Command,
                 InventoryClose "inventory_close" Command,
+                InventoryCancel "inventory_cancel" Command,
             }
             payout_events {
                 PayoutBegin "payout_begin" Journal,

@@ -25,10 +25,12 @@ pub enum SaleStatus {
     Open,
     /// It was closed, for good.
     Closed,
+    /// It was cancelled: its reservations end.
+    Cancelled,
 }
 
 impl SaleStatus {
-    const ALL: [Self; 3] = [Self::Loading, Self::Open, Self::Closed];
+    const ALL: [Self; 4] = [Self::Loading, Self::Open, Self::Closed, Self::Cancelled];
 
     /// The name in Redis and in `--json`.
     pub fn name(self) -> &'static str {
@@ -36,6 +38,7 @@ impl SaleStatus {
             Self::Loading => "loading",
             Self::Open => "open",
             Self::Closed => "closed",
+            Self::Cancelled => "cancelled",
         }
     }
 }

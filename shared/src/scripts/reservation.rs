@@ -1,4 +1,5 @@
-//! The end of reservations whose time is over: a kind of `settle` that a worker makes, outside any queue.
+//! The end of reservations whose time is over, or whose inventory is cancelled: a kind of `settle` that a worker makes,
+//! outside any queue.
 
 use std::time::Duration;
 
@@ -27,6 +28,58 @@ pub struct Reservation {
     pub hold_until_ms: u64,
 }
 
+/// Whether anything may end by this time: a reservation, or what is reserved of a cancelled inventory.
+///
+/// # Errors
+/// As [`due`].
+pub async fn is_any_due(link: &mut Link, keys: &Keys, until_ms: u64) -> Result<bool, ScriptError> {
+    Ok(!range(link, keys, ("-inf", until_ms), 1).await?.is_empty())
+}
+
+/// Reads up to `count` cancelled inventories of which something is reserved still.
+///
+/// # Errors
+/// As [`due`].
+pub async fn cancelled(link: &mut Link, keys: &Keys, count: usize) -> Result<Vec<InventoryId>, ScriptError> {
+    let members = range(link, keys, ("-inf", 0), count).await?;
+    let of_inventory = |(member, _): (String, u64)| InventoryId::parse(member.strip_suffix('\t')?).ok();
+    Ok(members.into_iter().filter_map(of_inventory).collect())
+}
+
+/// Reads some of the open reservations of one inventory, from `cursor` on, and where to read on; 0 at the end. One that is
+/// open all the time comes at least once.
+///
+/// # Errors
+/// As [`due`].
+pub async fn open_of(
+    link: &mut Link,
+    keys: &Keys,
+    inventory: &InventoryId,
+    cursor: u64,
+    count: usize,
+) -> Result<(u64, Vec<Reservation>), ScriptError> {
+    let mut command = redis::cmd("ZSCAN");
+    command.arg(keys.reservations()).arg(cursor).arg("MATCH").arg(format!("{}\t?*", escaped(inventory)));
+    command.arg("COUNT").arg(count);
+    let value = judged(keys, link.run(&command).await)?;
+    let (next, page): (u64, Value) = redis::from_redis_value(value)
+        .map_err(|error| Failure::unknown(format!("reservations that cannot be read: {error}")))?;
+    let reservations = members(page).into_iter().filter_map(|(member, score)| read_member(&member, score));
+    Ok((next, reservations.filter(|reservation| reservation.inventory == *inventory).collect()))
+}
+
+/// An id as a glob that matches it alone.
+fn escaped(inventory: &InventoryId) -> String {
+    let mut glob = String::new();
+    for letter in inventory.as_str().chars() {
+        if matches!(letter, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
+            glob.push('\\');
+        }
+        glob.push(letter);
+    }
+    glob
+}
+
 /// Reads up to `count` open reservations that may end by this time, the earliest first. A member that is none is left out;
 /// the audit tells it.
 ///
@@ -38,17 +91,30 @@ pub async fn due(
     until_ms: u64,
     count: usize,
 ) -> Result<Vec<Reservation>, ScriptError> {
+    let members = range(link, keys, ("(0", until_ms), count).await?;
+    Ok(members.into_iter().filter_map(|(member, score)| read_member(&member, score)).collect())
+}
+
+async fn range(
+    link: &mut Link,
+    keys: &Keys,
+    (from, until_ms): (&str, u64),
+    count: usize,
+) -> Result<Vec<(String, u64)>, ScriptError> {
     let mut command = redis::cmd("ZRANGE");
-    command.arg(keys.reservations()).arg("-inf").arg(until_ms).arg("BYSCORE").arg("LIMIT").arg(0).arg(count);
+    command.arg(keys.reservations()).arg(from).arg(until_ms).arg("BYSCORE").arg("LIMIT").arg(0).arg(count);
     command.arg("WITHSCORES");
-    let value = match link.run(&command).await {
-        Ok(value) => value,
+    Ok(members(judged(keys, link.run(&command).await)?))
+}
+
+fn judged(keys: &Keys, reply: Result<Value, Failure>) -> Result<Value, ScriptError> {
+    match reply {
+        Ok(value) => Ok(value),
         Err(failure) if failure.is_wrong_type() => {
-            return Err(ScriptError::CorruptPartition(format!("{} is no sorted set", keys.reservations())));
+            Err(ScriptError::CorruptPartition(format!("{} is no sorted set", keys.reservations())))
         }
-        Err(failure) => return Err(failure.into()),
-    };
-    Ok(members(value).into_iter().filter_map(|(member, score)| read_member(&member, score)).collect())
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 /// Members with their scores, in whichever form the protocol's version has them.
@@ -142,7 +208,8 @@ pub async fn held_back(
     Ok(horizon.held_back_by.filter(|_| is_held).map(|by| HeldBack { over_ms, by }))
 }
 
-/// Ends these reservations where their time is over by `as_of_ms` and by the server's clock; one answer for each:
+/// Ends these reservations where their time is over by `as_of_ms` and by the server's clock, or their inventory is cancelled;
+/// one answer for each:
 /// [`Answer::Decided`] if this call ended it, [`Answer::Replayed`] if an earlier one had,
 /// [`Answer::Undecided`] if it is not open, or its time is not over.
 ///

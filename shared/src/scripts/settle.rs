@@ -50,6 +50,7 @@ const INVENTORY_KINDS: &[File] = &[
     file!("settle/inventory_restock.lua"),
     file!("settle/inventory_set_quantity.lua"),
     file!("settle/inventory_close.lua"),
+    file!("settle/inventory_cancel.lua"),
 ];
 
 script!(

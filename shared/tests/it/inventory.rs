@@ -3,8 +3,8 @@
 use tollgate::code::Code;
 use tollgate::ids::{InventoryId, ItemId, JobId};
 use tollgate::kinds::{
-    Commit, Extend, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity, Purchase,
-    Release, Request, Reserve,
+    Commit, Extend, InventoryCancel, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity,
+    Purchase, Release, Request, Reserve,
 };
 use tollgate::lines::Lines;
 use tollgate::quantity::{Limit, Quantity};
@@ -79,6 +79,10 @@ pub(crate) fn set_quantity(id: &str, name: &str, quantity: u64, expected: Option
 
 pub(crate) fn close_sale(id: &str) -> Request {
     InventoryClose { inventory: inventory(id) }.into()
+}
+
+pub(crate) fn cancel_sale(id: &str) -> Request {
+    InventoryCancel { inventory: inventory(id) }.into()
 }
 
 /// An inventory with these items, and perhaps a bound per customer.
@@ -239,7 +243,7 @@ async fn a_list_is_loaded_whole_or_not_at_all() {
 }
 
 /// What there is of an inventory: available, reserved, sold, open reservations.
-async fn sums(s: &mut Space, sale: &str) -> [u64; 4] {
+pub(crate) async fn sums(s: &mut Space, sale: &str) -> [u64; 4] {
     let fields = s.dump().await.hash(&format!("inventory:{sale}"));
     ["available", "reserved", "sold", "open"].map(|name| fields[name].parse().unwrap())
 }
@@ -320,7 +324,7 @@ async fn later_than(s: &mut Space, ms: u64) {
 }
 
 /// Ends what may end; answers the codes, in the order of what is due.
-async fn expire_due(s: &mut Space, due: &[Reservation], as_of_ms: u64) -> Vec<Code> {
+pub(crate) async fn expire_due(s: &mut Space, due: &[Reservation], as_of_ms: u64) -> Vec<Code> {
     let keys = s.keys.clone();
     let answers = expire(&mut s.link, &keys, due, as_of_ms).await.unwrap();
     answers.into_iter().map(|answer| answer.code().unwrap()).collect()

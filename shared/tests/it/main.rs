@@ -9,6 +9,7 @@ mod architecture;
 mod audit;
 mod bank;
 mod cancel;
+mod cancelled_sale;
 mod codes_doc;
 mod conservation;
 mod consumers;

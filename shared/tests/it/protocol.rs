@@ -176,6 +176,7 @@ fn every_code_that_a_queued_job_can_end_with_has_its_class() {
                 | Code::Restocked
                 | Code::QuantitySet
                 | Code::InventoryClosedNow
+                | Code::InventoryCancelledNow
         );
         let class = code.class_of_decision();
         assert_eq!(applied.contains(&code.name()), class == Class::Applied && !of_operation, "{code}");

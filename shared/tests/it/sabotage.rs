@@ -298,6 +298,7 @@ async fn every_planted_bug_is_found() {
         Sabotage::UnlockByPlainDel => None,
         // They need an inventory: see its tests.
         Sabotage::ReservedNotGivenBack | Sabotage::SeatSoldTwice | Sabotage::OrderLineSkipped => None,
+        Sabotage::CancelledIsCommitted | Sabotage::CancelledIsNotFound => None,
         // Somebody has to die at one moment: `tollgate-chaos explore` finds it.
         Sabotage::AcknowledgeFirst => None,
     };

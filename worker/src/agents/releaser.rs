@@ -1,27 +1,37 @@
-//! The releaser puts what was reserved on sale again when the reservation's time is over and nobody has committed it.
+//! The releaser puts what was reserved on sale again when the reservation's time is over and nobody has committed it, and
+//! ends what is reserved of a cancelled inventory.
 //!
 //! A commit wins as long as the release is not settled, so time counts only here: what ends is what would have ended when
 //! the oldest entry that is not settled was sent. A queue that stands still ends nothing. And only while the server's
 //! clock runs as ours does: one that jumps must not empty every cart. Settle decides; several may try at once.
+//!
+//! A cancelled inventory is found by its member in front of the index; settle takes it out with the last reservation. So
+//! wherever this process dies, the next look of any worker finds what is left.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tollgate::ids::InventoryId;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
-use tollgate::scripts::reservation;
+use tollgate::scripts::reservation::{self, Reservation};
 use tollgate::scripts::settle::Answer;
 use tracing::warn;
 
 use super::Agent;
+use crate::failpoint::failpoint;
 use crate::partition_state::PartitionState;
 use crate::shutdown::Phase;
 use crate::worker::Worker;
 
 /// Reservations that one call ends; an order has 64 lines at most.
 const PAGE: usize = 16;
+/// Members of the index that one step of a scan looks at.
+const SCAN: usize = 500;
+/// Cancelled inventories that one visit goes on with.
+const CANCELLED_AT_ONCE: usize = 8;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The same of one worker in a large fleet.
@@ -43,6 +53,8 @@ struct Watch {
 #[derive(Debug, Default)]
 pub(crate) struct Releaser {
     watches: HashMap<Partition, Watch>,
+    /// How far the index was read for each cancelled inventory.
+    cursors: HashMap<(Partition, InventoryId), u64>,
 }
 
 impl Agent for Releaser {
@@ -57,10 +69,13 @@ impl Agent for Releaser {
     ) -> Result<Duration, ScriptError> {
         let rest = state.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX);
         let server_ms = worker.tollgate.now(link).await?.ms();
-        if !self.runs_alike(state.partition, server_ms, Instant::now()) {
+        let runs_alike = self.runs_alike(state.partition, server_ms, Instant::now());
+        if !reservation::is_any_due(link, &state.keys, server_ms).await? {
             return Ok(rest);
         }
-        if reservation::due(link, &state.keys, server_ms, 1).await?.is_empty() {
+        let is_more = self.end_cancelled(worker, state, link, server_ms).await?;
+        let rest = if is_more { Duration::ZERO } else { rest };
+        if !runs_alike {
             return Ok(rest);
         }
         let horizon = reservation::horizon(link, &state.keys).await?;
@@ -68,15 +83,55 @@ impl Agent for Releaser {
         if due.is_empty() {
             return Ok(rest);
         }
-        let answers = reservation::expire(link, &state.keys, &due, horizon.as_of_ms).await?;
-        let ended = answers.iter().filter(|answer| matches!(answer, Answer::Decided { .. })).count();
-        worker.health.metrics.reservations_expired.inc_by(ended as u64);
+        let ended = end(worker, state, link, &due, horizon.as_of_ms).await?;
         // One that is damaged stays in front; the others behind it wait for its repair, as told by the audit.
         Ok(if due.len() == PAGE && ended > 0 { Duration::ZERO } else { rest })
     }
 }
 
+/// Ends what may end of these; answers how many this call ended.
+async fn end(
+    worker: &Worker,
+    state: &PartitionState,
+    link: &mut Link,
+    due: &[Reservation],
+    as_of_ms: u64,
+) -> Result<usize, ScriptError> {
+    let answers = reservation::expire(link, &state.keys, due, as_of_ms).await?;
+    let ended = answers.iter().filter(|answer| matches!(answer, Answer::Decided { .. })).count();
+    worker.health.metrics.reservations_expired.inc_by(ended as u64);
+    Ok(ended)
+}
+
 impl Releaser {
+    /// One step of the scan for each cancelled inventory; answers whether there is more to do at once.
+    async fn end_cancelled(
+        &mut self,
+        worker: &Worker,
+        state: &PartitionState,
+        link: &mut Link,
+        server_ms: u64,
+    ) -> Result<bool, ScriptError> {
+        let mut is_more = false;
+        for inventory in reservation::cancelled(link, &state.keys, CANCELLED_AT_ONCE).await? {
+            let place = (state.partition, inventory);
+            let cursor = self.cursors.get(&place).copied().unwrap_or_default();
+            let (next, open) = reservation::open_of(link, &state.keys, &place.1, cursor, SCAN).await?;
+            let mut ended = 0;
+            for page in open.chunks(PAGE) {
+                ended += end(worker, state, link, page, server_ms).await?;
+                failpoint!("after_releases", std::iter::empty());
+            }
+            is_more |= next != 0 || ended > 0;
+            if next == 0 {
+                self.cursors.remove(&place)
+            } else {
+                self.cursors.insert(place, next)
+            };
+        }
+        Ok(is_more)
+    }
+
     /// Whether the server's clock has gone by as much as ours, for long enough.
     fn runs_alike(&mut self, partition: Partition, server_ms: u64, ours: Instant) -> bool {
         let new = |needed| Watch { server_ms, ours, needed };

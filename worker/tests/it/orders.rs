@@ -6,11 +6,13 @@ use futures_util::future::join_all;
 
 use tollgate::code::Code;
 use tollgate::ids::{CustomerId, InventoryId, ItemId, JobId, QueueName, ReservationId};
+use tollgate::inventory::InventoryState;
 use tollgate::job::Job;
-use tollgate::kinds::{Commit, InventoryCreate, Purchase, Reserve};
+use tollgate::kinds::{Commit, InventoryCancel, InventoryCreate, Purchase, Reserve};
 use tollgate::lines::{LINES_MAX, Lines};
 use tollgate::quantity::{Limit, Quantity};
 use tollgate::resource::Resource;
+use tollgate::resources::{self, Held};
 use tollgate::scripts::queue::{self, QueueStatus};
 use tollgate::scripts::reservation::held_back;
 use tollgate::span_ms::SpanMs;
@@ -147,4 +149,43 @@ async fn a_reservation_ends_by_itself_and_what_waits_holds_it_back() {
     until("the commit", async || (space.fate("k1").await == "committed").then_some(())).await;
     assert_eq!(space.fate("long").await, "reserved");
     space.drained().await;
+}
+
+/// How much of the shop is available and reserved, and how many reservations are open.
+async fn shop_state(space: &Space) -> (u64, u64, u64) {
+    let mut link = space.tollgate.server().link().await.unwrap();
+    let shops = resources::read(&mut link, space.keys(), &[shop()]).await.unwrap();
+    let [Held::State(state)] = &shops[..] else { panic!("{shops:?}") };
+    let state: &InventoryState = state;
+    (state.available, state.reserved, state.open)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_reserved_of_a_cancelled_inventory_ends_whoever_dies() {
+    let space = Space::on(shared()).await;
+    open_shop(&space, 1).await;
+    for n in 0..100 {
+        reserve(&space, &format!("cart-{n}"), n, 3_600_000).await;
+    }
+    space.settle(&JobId::parse("off").unwrap(), &InventoryCancel { inventory: shop() }).await;
+    assert_eq!(shop_state(&space).await, (100, 100, 100));
+    // Each dies after the first page of many that it ends.
+    for _ in 0..2 {
+        let (.., before) = shop_state(&space).await;
+        let mut victim = space.worker_with(&[], "after_releases:abort");
+        assert!(!victim.ended().await.success());
+        let (.., after) = shop_state(&space).await;
+        assert!(0 < after && after < before, "{before} {after}");
+    }
+    let _worker = space.worker(&[]);
+    until("the end of all reservations", async || (shop_state(&space).await == (200, 0, 0)).then_some(()))
+        .await;
+    for n in [0, 99] {
+        assert_eq!(space.fate(&format!("cart-{n}")).await, "inventory_cancelled");
+    }
+    assert_eq!(
+        space.stats().await.head.seq,
+        204,
+        "campaign, inventory, list, its end, each cart and its end"
+    );
 }

@@ -269,6 +269,7 @@ climbs! {
     more_of_an_item InventoryRestock
     a_new_quantity InventorySetQuantity
     an_inventory_that_is_closed InventoryClose
+    an_inventory_that_is_cancelled InventoryCancel
 }
 
 /// Codes that other tests see, since no request by itself can bring them about.

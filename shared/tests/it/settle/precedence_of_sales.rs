@@ -6,7 +6,8 @@ use tollgate::quantity::Quantity;
 
 use super::precedence::{Ladder, ladder};
 use crate::inventory::{
-    close_sale, commit, extend, inventory, purchase, release, reserve, restock, set_quantity, stock,
+    cancel_sale, close_sale, commit, extend, inventory, purchase, release, reserve, restock, set_quantity,
+    stock,
 };
 
 fn create(id: &str, per_customer: Option<u64>) -> Request {
@@ -31,7 +32,9 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 &[
                     ("HSET inventory:s buckets 1 status closed opens_at_ms FUTURE available 9", CorruptState),
                     ("HSET stock:s 0 \n", ItemNotFound),
-                    ("HSET stock:s 0 \npen\t1\t0\n", Ended),
+                    ("HSET inventory:s status cancelled", ItemNotFound),
+                    ("HSET stock:s 0 \npen\t1\t0\n", InventoryCancelled),
+                    ("HSET inventory:s status closed", Ended),
                     ("HSET inventory:s status open closes_at_ms PAST", Ended),
                     ("HSET inventory:s closes_at_ms ''", NotStarted),
                     ("HSET inventory:s opens_at_ms PAST", SoldOut),
@@ -47,7 +50,9 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 reserve("s", "u", "pen 2"),
                 &[
                     ("HSET inventory:s buckets 1 status closed opens_at_ms FUTURE available 9", CorruptState),
-                    ("HSET stock:s 0 \npen\t1\t0\n", Ended),
+                    ("HSET inventory:s status cancelled", CorruptState),
+                    ("HSET stock:s 0 \npen\t1\t0\n", InventoryCancelled),
+                    ("HSET inventory:s status closed", Ended),
                     ("HSET inventory:s status open", NotStarted),
                     ("HSET inventory:s opens_at_ms PAST", SoldOut),
                     ("HSET stock:s 0 \npen\t2\t0\n", CustomerLimitReached),
@@ -80,6 +85,32 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                     ],
                 ),
             ];
+            // Of what is cancelled nothing can be bought any more; what is held may be given up.
+            let cancelled = "HSET inventory:s status cancelled";
+            let rows = match kind {
+                Kind::Release => [("HSET items:s 0 \npen\t2\t2\n", effect); 2],
+                _ => [
+                    ("HSET items:s 0 \npen\t2\t2\n", InventoryCancelled),
+                    ("HSET inventory:s status open", effect),
+                ],
+            };
+            let row = "HSET orders:s r reserved\t1\t5\tab\tu\t{2,0,0~pen}";
+            let of_row = match kind {
+                Kind::Commit => commit("s", "r", None),
+                Kind::Release => release("s", "r", None),
+                _ => extend("s", "r", 1_000),
+            };
+            let rungs = [
+                &[
+                    (OPEN, CorruptState),
+                    (cancelled, CorruptState),
+                    (row, CorruptState),
+                    ("HSET buyers:s u 2", CorruptState),
+                ][..],
+                if kind == Kind::Release { &rows[..1] } else { &rows },
+            ]
+            .concat();
+            ladders.push(ladder([create("s", None)], of_row, &rungs));
             if kind == Kind::Commit {
                 let rows = [
                     ("HSET buyers:s u 2", CorruptState),
@@ -102,7 +133,11 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
         ],
         Kind::InventoryLoad => vec![
             ladder([], load.clone(), &[("", InventoryNotFound)]),
-            ladder([create("s", None)], load.clone(), &[("HSET inventory:s status closed", Ended)]),
+            ladder(
+                [create("s", None), cancel_sale("s")],
+                load.clone(),
+                &[("", InventoryCancelled), ("HSET inventory:s status closed", Ended)],
+            ),
             ladder([create("s", None)], load.clone(), &[(LOADED, AlreadyLoaded)]),
             ladder(
                 [create("s", None)],
@@ -166,6 +201,19 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 ],
             ),
             ladder([create("s", None), close_sale("s")], close_sale("s"), &[("", Ended)]),
+            ladder([create("s", None), cancel_sale("s")], close_sale("s"), &[("", InventoryCancelled)]),
+        ],
+        Kind::InventoryCancel => vec![
+            ladder([], cancel_sale("s"), &[("", InventoryNotFound)]),
+            ladder(
+                [create("s", None)],
+                cancel_sale("s"),
+                &[
+                    ("HSET inventory:s status cancelled open 1 orders 1", CorruptState),
+                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2,0,0~pen}", InventoryCancelled),
+                    ("HSET inventory:s status closed", InventoryCancelledNow),
+                ],
+            ),
         ],
         _ => return None,
     })
