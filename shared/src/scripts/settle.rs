@@ -70,7 +70,7 @@ script!(
         Part::Function("inventory_kinds()", INVENTORY_KINDS),
         Part::Function("rare_kinds()", RARE_KINDS),
         Part::File(file!("settle/row.lua")),
-        Part::File(file!("settle/decide.lua")),
+        Part::File(file!("settle/runs.lua")),
         Part::File(file!("settle/write.lua")),
     ],
     keys [head queue in_flight journal parked scheduled dead kept resources; key],
