@@ -134,7 +134,7 @@ pub use procedures::{codes, stock};
 pub use protocol::{
     amount, code, ids, input, instant, job, kinds, lines, partition, quantity, resource, span_ms, stock_name,
 };
-pub use reads::{inventory, journal, outcome, resources};
+pub use reads::{inventory, journal, orders, outcome, resources};
 
 #[doc(hidden)]
 #[cfg(feature = "explore")]

@@ -5,6 +5,7 @@ pub mod discovery;
 pub mod fetch;
 pub mod inventory;
 pub mod journal;
+pub mod orders;
 pub mod outcome;
 pub mod parked;
 pub mod pressure;

@@ -114,8 +114,12 @@ fn cells(Found { outcome, coupon, payout }: Found) -> [String; 6] {
                 format!("{code} (attempt {attempt}, since {since})")
             }
             _ => match (code, outcome.given_back) {
-                (code, None) => code.to_owned(),
+                ("reserved", None) => match outcome.reservation {
+                    Some(state) => format!("{code} ({state})"),
+                    None => code.to_owned(),
+                },
                 ("redeemed", Some(_)) => format!("{code} (reversed)"),
+                (code, None) => code.to_owned(),
                 (code, Some(minor)) => format!("{code} ({minor} minor units refunded)"),
             },
         })),

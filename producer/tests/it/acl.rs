@@ -65,6 +65,11 @@ fn furnish(cli: &Cli) {
     as_user(cli, "operator", &["init"], "").exits(0);
     as_user(cli, "operator", &["campaign", "create", "summer", "--codes-file", codes], "").exits(0);
     as_user(cli, "operator", &["account", "open", "a1", "--balance", "10.00"], "").exits(0);
+    let items = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(items.path(), "item,quantity\nA-1,1\n").unwrap();
+    as_user(cli, "operator", &["inventory", "create", "hall"], "").exits(0);
+    let load = ["inventory", "load", "hall", "--items-file", items.path().to_str().unwrap()];
+    as_user(cli, "operator", &load, "").exits(0);
 }
 
 #[tokio::test]
@@ -95,6 +100,9 @@ async fn the_enqueuer_sends_and_looks_up_and_the_worker_settles() {
     as_user(&cli, "enqueuer", &[&redeem[..], &wait].concat(), "").exits(0);
     let withdraw = ["withdraw", "--account", "a1", "--amount", "2.50"];
     as_user(&cli, "enqueuer", &[&withdraw[..], &wait].concat(), "").exits(0);
+    let reserve = ["reserve", "--inventory", "hall", "--customer", "c", "--item", "A-1", "--hold-for", "1h"];
+    as_user(&cli, "enqueuer", &[&reserve[..], &["--id", "cart"], &wait].concat(), "").exits(0);
+    assert_eq!(as_user(&cli, "enqueuer", &["lookup", "cart", "--json"], "").json()["reservation"], "open");
     let job = r#"{"kind":"withdraw","account":"a1","amount":500}"#;
     as_user(&cli, "enqueuer", &["enqueue", "--queue-max", "100"], job).exits(0);
     // An operation is not applied, and nothing after it is sent: it might rest on it.
@@ -136,6 +144,8 @@ async fn the_enqueuer_can_neither_print_money_nor_write_history() {
         &["campaign", "create", "mine", "--limit", "5"],
         &["campaign", "set-limit", "summer", "1"],
         &["campaign", "close", "summer"],
+        &["inventory", "restock", "hall", "A-1", "1"],
+        &["inventory", "cancel", "hall"],
         &["init", "--retention", "1h"],
         &["queue", "pause", "default"],
         &["receipts", "drop"],

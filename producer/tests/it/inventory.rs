@@ -126,9 +126,13 @@ async fn a_cart_is_committed_in_parts_or_given_up() {
     let purchase = ["--customer", "c2", "--item", "A-1"];
     assert!(ask("purchase", "p1", &purchase).exits(1).contains("sold_out"));
     let of = ["--reservation", "cart"];
+    let state = || cli.run(&["--json", "lookup", "cart"]).json()["reservation"].clone();
+    assert_eq!(state(), json!("open"));
     assert!(ask("commit", "k1", &[&of[..], &["--item", "A-1"]].concat()).exits(0).contains("committed"));
     assert!(ask("extend", "e1", &[&of[..], &["--hold-for", "1h"]].concat()).exits(0).contains("extended"));
     assert!(ask("release", "l1", &of).exits(0).contains("released"));
+    assert_eq!(state(), json!("committed"));
+    assert!(cli.run(&["lookup", "cart"]).exits(0).contains("reserved (committed)"));
     assert!(ask("commit", "k2", &of).exits(1).contains("already_committed"));
     assert!(ask("purchase", "p2", &["--customer", "c2", "--item", "A-2"]).exits(0).contains("purchased"));
     assert!(ask("commit", "k3", &["--reservation", "none"]).exits(1).contains("reservation_not_found"));

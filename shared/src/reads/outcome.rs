@@ -1,16 +1,19 @@
 //! What became of a job: from what the partitions know of its id to one word for whoever asks.
 //!
-//! Relies on the `lookup` script, one call a partition. Reading only.
+//! Relies on the `lookup` script, one call a partition, and on the orders that lie under inventories: they are known for
+//! longer than receipts. Reading only.
 
 use std::fmt;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::connection::failure::{Failure, Refusal};
 use crate::connection::link::Link;
 use crate::protocol::code::{Class, Code};
 use crate::protocol::fingerprint::Fingerprint;
 use crate::protocol::ids::JobId;
 use crate::protocol::partition::Partition;
+use crate::reads::orders::{self, Order, OrderState};
 use crate::scripts::ScriptError;
 use crate::scripts::lookup::{IDS_MAX, ParkedState, Trace, lookup};
 use crate::tollgate::Tollgate;
@@ -33,6 +36,14 @@ pub enum OutcomeClass {
 }
 
 impl OutcomeClass {
+    fn of_decision(code: Code) -> Self {
+        match code.class_of_decision() {
+            Class::Applied => Self::Applied,
+            Class::Pending => Self::Pending,
+            _ => Self::Refused,
+        }
+    }
+
     /// The name in `--json` and in the docs.
     pub fn name(self) -> &'static str {
         match self {
@@ -52,7 +63,7 @@ impl fmt::Display for OutcomeClass {
     }
 }
 
-/// What is known of one id, as JSON `{id, partition, class, code, seq, given_back?}`.
+/// What is known of one id, as JSON `{id, partition, class, code, seq, given_back?, reservation?}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The id.
@@ -69,11 +80,14 @@ pub struct Outcome {
     pub fingerprint: Option<Fingerprint>,
     /// How much of it was given back: minor units of a withdrawal or payout, the quantity of a redemption.
     pub given_back: Option<u64>,
+    /// Of a reservation: `open`, `committed`, `released`, `expired`, `cancelled` or `returned`.
+    pub reservation: Option<&'static str>,
 }
 
 impl Outcome {
     fn new(id: &JobId, class: OutcomeClass, code: Option<&'static str>) -> Self {
-        Self { id: id.clone(), partition: None, class, code, seq: None, fingerprint: None, given_back: None }
+        let (seq, fingerprint, given_back, reservation) = Default::default();
+        Self { id: id.clone(), partition: None, class, code, seq, fingerprint, given_back, reservation }
     }
 
     /// Of an id that nobody knows.
@@ -85,14 +99,13 @@ impl Outcome {
     /// that waits there.
     fn of_trace(id: &JobId, partition: Partition, trace: &Trace) -> Self {
         let (class, code, seq, fingerprint, given_back) = match trace {
-            Trace::Receipt { fingerprint, code, seq, given_back } => {
-                let class = match code.class_of_decision() {
-                    Class::Applied => OutcomeClass::Applied,
-                    Class::Pending => OutcomeClass::Pending,
-                    _ => OutcomeClass::Refused,
-                };
-                (class, Some(code.name()), Some(*seq), Some(*fingerprint), *given_back)
-            }
+            Trace::Receipt { fingerprint, code, seq, given_back } => (
+                OutcomeClass::of_decision(*code),
+                Some(code.name()),
+                Some(*seq),
+                Some(*fingerprint),
+                *given_back,
+            ),
             Trace::Parked { state, fingerprint, reason, .. } => {
                 let (class, code) = match state {
                     ParkedState::Scheduled => (OutcomeClass::Pending, Some("scheduled")),
@@ -104,7 +117,20 @@ impl Outcome {
             Trace::Expired => return Self::new(id, OutcomeClass::Expired, Some(Code::IdExpired.name())),
             Trace::None => return Self::new(id, OutcomeClass::NotDecided, None),
         };
-        Self { id: id.clone(), partition: Some(partition), class, code, seq, fingerprint, given_back }
+        let (id, partition) = (id.clone(), Some(partition));
+        Self { id, partition, class, code, seq, fingerprint, given_back, reservation: None }
+    }
+
+    /// Of an order whose receipt was dropped: it answers as the receipt would.
+    fn of_order(id: &JobId, partition: Partition, order: &Order<'_>) -> Self {
+        let code = order.code();
+        Self {
+            partition: Some(partition),
+            seq: Some(order.seq),
+            fingerprint: order.fingerprint,
+            reservation: order.fingerprint.map(|_| order.state.name()),
+            ..Self::new(id, OutcomeClass::of_decision(code), Some(code.name()))
+        }
     }
 
     /// Is there no more to come?
@@ -115,8 +141,8 @@ impl Outcome {
 
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields =
-            serializer.serialize_struct("Outcome", 5 + usize::from(self.given_back.is_some()))?;
+        let optional = usize::from(self.given_back.is_some()) + usize::from(self.reservation.is_some());
+        let mut fields = serializer.serialize_struct("Outcome", 5 + optional)?;
         fields.serialize_field("id", self.id.as_str())?;
         fields.serialize_field("partition", &self.partition.map(Partition::number))?;
         fields.serialize_field("class", self.class.name())?;
@@ -124,6 +150,9 @@ impl Serialize for Outcome {
         fields.serialize_field("seq", &self.seq)?;
         if let Some(given_back) = self.given_back {
             fields.serialize_field("given_back", &given_back)?;
+        }
+        if let Some(reservation) = self.reservation {
+            fields.serialize_field("reservation", &reservation)?;
         }
         fields.end()
     }
@@ -159,7 +188,8 @@ impl Tollgate {
     /// asked. Nearly always that gives one outcome; an id that was used in several partitions has one for each
     /// of them. If none knows it: expired if one of them has dropped the receipts of its time, else not decided.
     ///
-    /// A partition that is damaged hides no outcome that another one knows.
+    /// A partition that is damaged hides no outcome that another one knows. An order answers for its id also when its
+    /// receipt was dropped, and of a reservation it is told what has become of it, unless this user may not read orders.
     ///
     /// # Errors
     /// As [`lookup`]; asking again is safe. Also where a partition is damaged and no other knows one of the ids: that it
@@ -169,7 +199,11 @@ impl Tollgate {
         let mut damage = None;
         for partition in self.partitions().iter() {
             match self.lookup_in(link, partition, ids).await {
-                Ok((_, outcomes)) => {
+                Ok((_, mut outcomes)) => {
+                    match self.ask_orders(link, partition, &mut outcomes).await {
+                        Err(failure) if failure.refusal() == Some(Refusal::NoPermission) => {}
+                        done => done?,
+                    }
                     found.iter_mut().zip(outcomes).for_each(|(known, outcome)| known.push(outcome));
                 }
                 Err(error) if error.is_of_partition() => damage = Some(error),
@@ -184,6 +218,39 @@ impl Tollgate {
                 Ok(found)
             }
         }
+    }
+}
+
+impl Tollgate {
+    /// What the orders of a partition know beside its receipts.
+    async fn ask_orders(
+        &self,
+        link: &mut Link,
+        partition: Partition,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), Failure> {
+        let keys = self.keys(partition);
+        for outcome in outcomes.iter_mut() {
+            outcome.reservation = match (outcome.code.and_then(Code::from_name), outcome.seq) {
+                (Some(Code::Reserved), Some(seq)) => {
+                    orders::of_reserve(link, keys, &outcome.id, seq).await?.map(OrderState::name)
+                }
+                _ => None,
+            };
+        }
+        let expired = |outcome: &&mut Outcome| outcome.class == OutcomeClass::Expired;
+        let mut expired: Vec<&mut Outcome> = outcomes.iter_mut().filter(expired).collect();
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&JobId> = expired.iter().map(|outcome| &outcome.id).collect();
+        let rows = orders::find(link, keys, &ids).await?;
+        for outcome in &mut expired {
+            if let Some(order) = rows.get(&outcome.id).and_then(|row| Order::parse(row)) {
+                **outcome = Outcome::of_order(&outcome.id, partition, &order);
+            }
+        }
+        Ok(())
     }
 }
 

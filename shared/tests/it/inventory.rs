@@ -317,7 +317,7 @@ async fn what_a_batch_reserves_it_may_commit_and_release() {
 }
 
 /// Waits until the server's time is later.
-async fn later_than(s: &mut Space, ms: u64) {
+pub(crate) async fn later_than(s: &mut Space, ms: u64) {
     while s.now_ms().await <= ms {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }

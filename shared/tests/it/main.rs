@@ -24,6 +24,7 @@ mod lock;
 mod lost_keys;
 mod model;
 mod not_found;
+mod orders;
 mod park;
 mod payout;
 mod pinned;

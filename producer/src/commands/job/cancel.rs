@@ -62,6 +62,7 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
             seq: Some(seq),
             fingerprint: None,
             given_back: None,
+            reservation: None,
         };
         let words = format!("{id}  cancelled: {} of {}", request.kind(), request.resource());
         exit = exit.combine(context.output().answer(&Told { cancelled: true, outcome }, words));
