@@ -2,11 +2,13 @@
 //!
 //! Relies on `tollgate-chaos` beside our own binary; the bank forces each payout to its file before it answers.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use tollgate_testkit::process::Running;
 
@@ -55,4 +57,61 @@ impl Bank {
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
+
+    /// Payouts per second that it makes for whoever does nothing but ask: so many connections, so many payouts on each.
+    pub(crate) fn alone(&self, connections: u64, each: u64) -> Result<f64> {
+        let address = self.url.trim_start_matches("http://");
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..connections).map(|client| scope.spawn(move || ask(address, client, each))).collect();
+            clients.into_iter().try_for_each(|client| {
+                client.join().map_err(|_| anyhow::anyhow!("a client of the bank panicked"))?
+            })
+        })?;
+        Ok((connections * each) as f64 / begun.elapsed().as_secs_f64())
+    }
+}
+
+/// Asks for so many payouts over one connection, one after the other.
+fn ask(address: &str, client: u64, payouts: u64) -> Result<()> {
+    let mut answers = BufReader::new(TcpStream::connect(address)?);
+    for payout in 0..payouts {
+        let id = format!("alone-{client}-{payout}");
+        let body = format!(r#"{{"id":"{id}","account":"a","amount":1,"currency":"USD","destination":"d"}}"#);
+        let length = body.len();
+        let request = format!(
+            "POST /payouts HTTP/1.1\r\nHost: {address}\r\nIdempotency-Key: {id}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        answers.get_mut().write_all(request.as_bytes())?;
+        read_answer(&mut answers)?;
+    }
+    Ok(())
+}
+
+/// Reads one answer to its end; it must be 201, and say how long it is.
+fn read_answer(answers: &mut impl BufRead) -> Result<()> {
+    let (mut head, mut length) = (String::new(), None);
+    loop {
+        let mut line = String::new();
+        answers.read_line(&mut line)?;
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        if head.is_empty() {
+            head = line.to_owned();
+        }
+        if let Some((_, value)) =
+            line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        {
+            length = Some(value.trim().parse::<u64>()?);
+        }
+    }
+    ensure!(head.starts_with("HTTP/1.1 201"), "the bank answers {head:?}");
+    std::io::copy(
+        &mut answers.take(length.context("the bank does not say how long its answer is")?),
+        &mut std::io::sink(),
+    )?;
+    Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! All money is held before the workers start, so the payers alone are measured: from the first begin in the journal to
 //! the last post. At most `-c` payouts of a worker are with the bank at a time: their sum divided by the bank's latency is
-//! the limit, which no fleet reaches, since each attempt is on disk before its request and each answer after it.
+//! the limit, which no fleet reaches, since each attempt is on disk before its request and each answer after it. Nor does
+//! the bank, which forces each payout to its own disk: what it makes of bare requests is measured in the same run.
 
 use std::time::{Duration, Instant};
 
@@ -25,29 +26,39 @@ const PAYOUTS: u64 = 20_000;
 /// Fewer where the limit itself would need longer than this.
 const AT_MOST: Duration = Duration::from_secs(10);
 const LATENCY: Duration = Duration::from_millis(20);
+/// Of bare requests over each connection.
+const ASKED: u64 = 100;
 /// Decisions of one payout that goes well: begin and post.
 const STEPS: u64 = 2;
 
 pub(crate) fn run(scale: Scale) -> Result<Vec<Row>> {
     let mut rates = vec![Vec::new(); FLEETS.len()];
+    let mut alone = vec![Vec::new(); FLEETS.len()];
     let mut forced = Vec::new();
     for round in 1..=scale.rounds.min(3) {
         forced.push(write()?.as_secs_f64() * 1e3);
-        for (fleet, rates) in FLEETS.into_iter().zip(&mut rates) {
+        for ((fleet, rates), alone) in FLEETS.into_iter().zip(&mut rates).zip(&mut alone) {
             let most = (limit(fleet) * AT_MOST.as_secs_f64()) as u64;
             let rate = pay(fleet, scale.jobs(PAYOUTS.min(most)))?;
-            talk!("round {round}: {}: {rate:.0}/s", name(fleet));
+            let bare = bare(fleet)?;
+            talk!("round {round}: {}: {rate:.0}/s, the bank alone {bare:.0}/s", name(fleet));
             rates.push(rate);
+            alone.push(bare);
         }
     }
-    let row = |(fleet, rates): ((u64, u64), Vec<f64>)| Row {
-        what: name(fleet),
+    let row = |what: String, fleet, rates: &[f64]| Row {
+        what,
         ours: format!("{:.0}/s", median(rates.iter().copied())),
         limit: format!("{:.0}/s", limit(fleet)),
         ratio: Spread::of(rates.iter().map(|rate| rate / limit(fleet)).collect()).to_string(),
         ..Row::default()
     };
-    let mut rows: Vec<Row> = FLEETS.into_iter().zip(rates).map(row).collect();
+    let mut rows = Vec::new();
+    for ((fleet, rates), alone) in FLEETS.into_iter().zip(rates).zip(alone) {
+        rows.push(row(name(fleet), fleet, &rates));
+        let connections = fleet.0 * fleet.1;
+        rows.push(row(format!("for comparison: bare requests, {connections} at a time"), fleet, &alone));
+    }
     rows.push(Row {
         what: "for comparison: one SET, forced to disk".to_owned(),
         limit: format!("{:.2} ms", median(forced.into_iter())),
@@ -63,6 +74,12 @@ fn limit((workers, each): (u64, u64)) -> f64 {
 
 fn name((workers, each): (u64, u64)) -> String {
     if workers == 1 { format!("-c {each}") } else { format!("{workers} workers, -c {each} each") }
+}
+
+/// What the bank alone makes of as many requests at a time.
+fn bare((workers, each): (u64, u64)) -> Result<f64> {
+    let files = tempfile::tempdir()?;
+    Bank::open(files.path(), LATENCY)?.alone(workers * each, ASKED)
 }
 
 /// The median time of one write that is forced to disk.
