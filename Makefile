@@ -132,9 +132,12 @@ check-clippy: ## clippy over all targets and features, over what a release is, w
 check-docs: ## rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES)
 
+# Tests wait for servers, leases and periods more than they compute: more at a time than there are cores.
+TESTS_AT_ONCE := $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
+
 check-tests: ## build the binaries that tests drive, then every test
 	$(BUILD_FOR_TESTS)
-	cargo test --workspace --no-fail-fast $(FEATURES)
+	RUST_TEST_THREADS=$(TESTS_AT_ONCE) cargo test --workspace --no-fail-fast $(FEATURES)
 
 check-compose: ## docker-compose.yml is accepted (skipped aloud where compose is not installed)
 	@sh scripts/check-compose.sh
