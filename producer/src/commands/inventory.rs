@@ -1,5 +1,6 @@
-//! `inventory create|load|show|items|ls|restock|set-quantity|close|cancel`.
+//! `inventory create|load|show|items|holders|ls|restock|set-quantity|close|cancel`.
 
+mod holders;
 mod items;
 mod items_file;
 
@@ -73,6 +74,13 @@ enum Verb {
         /// Only these items
         items: Vec<ItemId>,
     },
+    /// Show who has what of an inventory, with the id of each order
+    Holders {
+        /// The inventory
+        id: InventoryId,
+        #[command(flatten)]
+        wanted: holders::Wanted,
+    },
     /// List all inventories
     Ls,
     /// Add units of an item
@@ -128,6 +136,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Load { id, items_file } => return load(context, id, items_file).await,
         Verb::Show { id } => return show(context, &id).await,
         Verb::Items { id, items } => return items::run(context, &id, &items).await,
+        Verb::Holders { id, wanted } => return holders::run(context, &id, &wanted).await,
         Verb::Ls => return listing::ls::<InventoryState>(context).await,
         Verb::Create { id: inventory, per_customer, opens_at, closes_at } => {
             let change = ChangeId::of_name(JobId::create_inventory(&inventory));

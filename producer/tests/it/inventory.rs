@@ -129,6 +129,26 @@ async fn a_cart_is_committed_in_parts_or_given_up() {
     let state = || cli.run(&["--json", "lookup", "cart"]).json()["reservation"].clone();
     assert_eq!(state(), json!("open"));
     assert!(ask("commit", "k1", &[&of[..], &["--item", "A-1"]].concat()).exits(0).contains("committed"));
+    let holders = |more: &[&str]| {
+        let found = cli.run(&[&["--json", "inventory", "holders", "hall"], more].concat()).json();
+        let mut found: Vec<Value> = found.as_array().unwrap().clone();
+        found.sort_by_key(|holder| holder["item"].to_string());
+        found
+    };
+    let both = holders(&[]);
+    assert_eq!(both[0], json!({"order": "cart", "customer": "c1", "item": "A-1", "sold": 1, "reserved": 0}));
+    assert_eq!(both[1]["reserved"], json!(1));
+    assert!(both[1]["hold_until_ms"].is_u64() && both.len() == 2, "{both:?}");
+    assert_eq!(holders(&["--item", "A-1"]), both[..1]);
+    assert_eq!(holders(&["--customer", "c1"]), both);
+    assert_eq!(holders(&["--customer", "c1", "--item", "A-2"]), both[1..]);
+    assert_eq!(holders(&["--customer", "c2"]), [json!(null); 0]);
+    let text = cli.run(&["inventory", "holders", "hall", "--item", "A-2"]);
+    assert_eq!(text.exits(0), "c1  A-2  1 reserved  cart\n");
+    assert!(
+        cli.run(&["inventory", "holders", "hall", "--item", "B-1"]).complains(1).contains("item_not_found: ")
+    );
+    assert!(cli.run(&["inventory", "holders", "nowhere"]).complains(1).contains("inventory_not_found: "));
     assert!(ask("extend", "e1", &[&of[..], &["--hold-for", "1h"]].concat()).exits(0).contains("extended"));
     assert!(ask("release", "l1", &of).exits(0).contains("released"));
     assert_eq!(state(), json!("committed"));

@@ -7,9 +7,13 @@ use serde_json::Value;
 use tollgate::code::Code;
 use tollgate::codes_name::CodesName;
 use tollgate::ids::QueueName;
+use tollgate::kinds::Reserve;
+use tollgate::lines::Lines;
 use tollgate::payout_key::PayoutKey;
+use tollgate::quantity::Quantity;
 use tollgate::scripts::beat::beat;
 use tollgate::scripts::payout::{Begin, Retry, Step, due, hold, step};
+use tollgate::span_ms::SpanMs;
 
 use crate::fixtures::{a_worker, create_campaign, fresh, id, open_account, payout, redeem, settle_job};
 use crate::harness::{Cli, Ran, drain, opened};
@@ -140,6 +144,7 @@ fn every_command_is_documented_and_nothing_else() {
         "inventory show",
         "inventory ls",
         "inventory items",
+        "inventory holders",
         "account show",
         "account ls",
         "enqueue",
@@ -305,6 +310,19 @@ async fn questions() {
     check(&cli, "campaign holders", &["summer"], 0);
     open_account(&cli, "a1", 5).await;
     check(&cli, "account statement", &["a1"], 0);
+    let items = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(items.path(), "item,quantity\nA-1,1\nA-2,2\n").unwrap();
+    cli.run(&["inventory", "create", "hall"]).exits(0);
+    cli.run(&["inventory", "load", "hall", "--items-file", items.path().to_str().unwrap()]).exits(0);
+    let reserve = Reserve {
+        inventory: "hall".parse().unwrap(),
+        customer: "c1".parse().unwrap(),
+        lines: Lines::of("A-1".parse().unwrap(), Quantity::ONE),
+        hold_for_ms: SpanMs::new(60_000).unwrap(),
+    };
+    settle_job(&cli, "cart", &reserve).await;
+    check(&cli, "inventory holders", &["hall"], 0);
+    check(&cli, "lookup", &["cart"], 0);
     check(&cli, "audit", &[], 0);
 }
 

@@ -246,13 +246,14 @@ const PLACEHOLDERS: [(&str, &str); 7] = [
 ];
 
 /// Commands that only read: `auditor` may run them. All others are the operator's.
-const READING: [&str; 15] = [
+const READING: [&str; 16] = [
     "account show",
     "account statement",
     "audit",
     "campaign holders",
     "dead ls",
     "dead show",
+    "inventory holders",
     "job history",
     "job scheduled",
     "job waiting",

@@ -136,6 +136,24 @@ impl<'a> OrderLine<'a> {
     }
 }
 
+/// Reads some of the orders of an inventory, ids and rows, from `cursor` on, and where to read on; `None` at the end. One
+/// that is there all the time comes at least once.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn page(
+    link: &mut Link,
+    keys: &Keys,
+    inventory: &InventoryId,
+    cursor: u64,
+    count: usize,
+) -> Result<(Option<u64>, Vec<(String, String)>), Failure> {
+    let mut command = redis::cmd("HSCAN");
+    command.arg(keys.orders(inventory)).arg(cursor).arg("COUNT").arg(count);
+    let (next, orders): (u64, Vec<(String, String)>) = link.query(&command).await?;
+    Ok(((next > 0).then_some(next), orders))
+}
+
 /// What has become of a reservation by now: the line at `seq`, which decided the reserve, names its inventory. `None` if it
 /// is not there any more.
 ///
