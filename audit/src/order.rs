@@ -3,6 +3,7 @@
 //! Pure. Orders are kept only while something of them is reserved; of those that have ended there is the sum over all
 //! fields (see [`inventory`](super::inventory)).
 
+use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{CustomerId, InventoryId};
 use tollgate::lines::Lines;
@@ -12,7 +13,7 @@ use tollgate::lines::Lines;
 pub(super) struct Order {
     pub(super) inventory: InventoryId,
     pub(super) customer: CustomerId,
-    /// `reserved`, `sold`, `released`, `expired` or `cancelled`.
+    /// One of [`STATES`].
     pub(super) state: &'static str,
     /// Of the line that its receipt names.
     pub(super) seq: u64,
@@ -20,6 +21,9 @@ pub(super) struct Order {
     pub(super) hold: Option<Hold>,
     pub(super) lines: Vec<OrderLine>,
 }
+
+/// What may be said of an order as a whole.
+const STATES: [&str; 6] = ["reserved", "sold", "released", "expired", "cancelled", "returned"];
 
 /// What a reservation has beside what a purchase has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,18 @@ pub(super) struct OrderLine {
     pub(super) reserved: u64,
     pub(super) sold: u64,
     pub(super) given: u64,
+}
+
+/// How many units of a line are so.
+pub(super) type Part = fn(&OrderLine) -> u64;
+
+impl OrderLine {
+    pub(super) const RESERVED: Part = |line| line.reserved;
+    pub(super) const SOLD: Part = |line| line.sold;
+
+    fn part_mut(&mut self, is_reserved: bool) -> &mut u64 {
+        if is_reserved { &mut self.reserved } else { &mut self.sold }
+    }
 }
 
 impl Order {
@@ -81,30 +97,75 @@ impl Order {
         text
     }
 
-    /// How many units are reserved.
-    pub(super) fn reserved(&self) -> u64 {
-        self.lines.iter().map(|line| line.reserved).sum()
+    /// Reads what a line shows of an order under this inventory as it was: its field, with a space for each TAB. `None`
+    /// for what no field holds.
+    pub(super) fn was(inventory: &InventoryId, text: &str) -> Option<Self> {
+        let mut words = text.splitn(5, ' ');
+        let (state, seq, until, fingerprint) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        let (customer, lines) = words.next()?.split_once(" {")?;
+        let hold = match (until, fingerprint) {
+            ("", "") => None,
+            _ => Some(Hold { until_ms: until.parse().ok()?, fingerprint: Fingerprint::parse(fingerprint)? }),
+        };
+        let line = |text: &str| {
+            let (numbers, item) = text.split_once(' ')?;
+            let numbers: Vec<u64> =
+                numbers.split(',').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+            let (reserved, sold, given) = match (&numbers[..], state) {
+                (&[reserved, sold, given], _) => (reserved, sold, given),
+                (&[all], "reserved") => (all, 0, 0),
+                (&[all], "sold") => (0, all, 0),
+                (&[all], _) => (0, 0, all),
+                _ => return None,
+            };
+            Some(OrderLine { item: item.into(), reserved, sold, given })
+        };
+        let order = Self {
+            inventory: inventory.clone(),
+            customer: CustomerId::parse(customer).ok()?,
+            state: STATES.into_iter().find(|known| *known == state)?,
+            seq: seq.parse().ok()?,
+            hold,
+            lines: lines.strip_suffix('}')?.split("}{").map(line).collect::<Option<_>>()?,
+        };
+        let is_open = order.reserved() > 0;
+        let is_one = order.text().replace('\t', " ") == text && is_open == (order.state == "reserved");
+        is_one.then_some(order)
     }
 
-    /// What of it is meant by a job that names some lines, or none for all that is reserved: each line's position and how
-    /// many units. `None` if not so much is reserved.
-    pub(super) fn meant(&self, lines: Option<&Lines>) -> Option<Vec<(usize, u64)>> {
+    /// How many units are reserved.
+    pub(super) fn reserved(&self) -> u64 {
+        self.units(OrderLine::RESERVED)
+    }
+
+    /// How many units are so: [reserved](OrderLine::RESERVED) or [sold](OrderLine::SOLD).
+    pub(super) fn units(&self, part: Part) -> u64 {
+        self.lines.iter().map(part).fold(0, u64::saturating_add)
+    }
+
+    /// The line of an item.
+    pub(super) fn line(&self, item: &str) -> Option<usize> {
+        self.lines.iter().position(|line| &*line.item == item)
+    }
+
+    /// What of it is meant by a job that names some lines, or none for all that is so (reserved, or sold): each line's
+    /// position and how many units. `None` if not so much is.
+    pub(super) fn meant(&self, lines: Option<&Lines>, part: Part) -> Option<Vec<(usize, u64)>> {
         let Some(lines) = lines else {
-            let reserved = self.lines.iter().enumerate().filter(|(_, line)| line.reserved > 0);
-            return Some(reserved.map(|(at, line)| (at, line.reserved)).collect());
+            let all = self.lines.iter().map(part).enumerate().filter(|(_, quantity)| *quantity > 0);
+            return Some(all.collect());
         };
         lines
             .iter()
             .map(|(item, quantity)| {
-                let at = self.lines.iter().position(|line| &*line.item == item.as_str())?;
-                (self.lines[at].reserved >= quantity.get()).then_some((at, quantity.get()))
+                let at = self.line(item.as_str())?;
+                (part(&self.lines[at]) >= quantity.get()).then_some((at, quantity.get()))
             })
             .collect()
     }
 
     /// Why not so much of these lines is reserved, while something else of the order is: the first line that it is of.
-    pub(super) fn why_not(&self, lines: &Lines) -> tollgate::code::Code {
-        use tollgate::code::Code;
+    pub(super) fn why_not(&self, lines: &Lines) -> Code {
         for (item, quantity) in lines.iter() {
             match self.lines.iter().find(|line| &*line.item == item.as_str()) {
                 Some(line) if line.reserved >= quantity.get() => {}
@@ -114,5 +175,47 @@ impl Order {
             }
         }
         Code::NotReserved
+    }
+
+    /// Gives one unit of an item for one of another. A line of which nothing is left is gone, a new one comes last.
+    pub(super) fn exchange(&mut self, from: &str, to: &str, is_reserved: bool) {
+        let Some(at) = self.line(from) else { return };
+        let count = self.lines[at].part_mut(is_reserved);
+        *count = count.saturating_sub(1);
+        let OrderLine { reserved, sold, given, .. } = self.lines[at];
+        if (reserved, sold, given) == (0, 0, 0) {
+            self.lines.remove(at);
+        }
+        let at = self.line(to).unwrap_or_else(|| {
+            self.lines.push(OrderLine { item: to.into(), reserved: 0, sold: 0, given: 0 });
+            self.lines.len() - 1
+        });
+        let count = self.lines[at].part_mut(is_reserved);
+        *count = count.saturating_add(1);
+    }
+
+    /// Why not so much of these lines, or nothing at all, is sold: the first line that it is of.
+    pub(super) fn why_not_sold(&self, lines: Option<&Lines>) -> Code {
+        let line_of = |item: &str| self.line(item).map(|at| &self.lines[at]);
+        let Some(lines) = lines else { return self.why_gone(self.units(|line| line.given), 1) };
+        for (item, quantity) in lines.iter() {
+            match line_of(item.as_str()) {
+                Some(line) if line.sold >= quantity.get() => {}
+                Some(line) => return self.why_gone(line.given, quantity.get()),
+                None => return Code::NotSold,
+            }
+        }
+        Code::NotSold
+    }
+
+    /// Why so many units, of which so many were given back, are not sold.
+    pub(super) fn why_gone(&self, given: u64, quantity: u64) -> Code {
+        match self.state {
+            "expired" => Code::ReservationExpired,
+            "cancelled" => Code::InventoryCancelled,
+            _ if given < quantity => Code::NotSold,
+            "released" => Code::AlreadyReleased,
+            _ => Code::AlreadyReturned,
+        }
     }
 }

@@ -17,6 +17,7 @@ mod campaign_create;
 mod campaign_set_limit;
 mod commit;
 mod deposit;
+mod exchange;
 mod expire;
 mod extend;
 mod inventory;
@@ -26,6 +27,7 @@ mod inventory_create;
 mod inventory_load;
 mod inventory_restock;
 mod inventory_set_quantity;
+mod order_was;
 mod payout;
 mod payout_begin;
 mod payout_not_sent;
@@ -39,6 +41,7 @@ mod refund;
 mod release;
 mod reservation;
 mod reserve;
+mod r#return;
 mod reverse;
 mod rule;
 mod step;
@@ -71,6 +74,8 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Job(JobRequest::Commit(request)) => request,
         Event::Job(JobRequest::Release(request)) => request,
         Event::Job(JobRequest::Extend(request)) => request,
+        Event::Job(JobRequest::Return(request)) => request,
+        Event::Job(JobRequest::Exchange(request)) => request,
         Event::Reservation(ReservationEvent::Expire(step)) => step,
         Event::Operation(Operation::Deposit(request)) => request,
         Event::Operation(Operation::Refund(request)) => request,

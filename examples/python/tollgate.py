@@ -19,7 +19,7 @@ import redis
 LOOKUP = (Path(__file__).parents[2] / "docs" / "lookup.lua").read_text()
 LOOKUP_SHA = hashlib.sha1(LOOKUP.encode()).hexdigest()
 
-APPLIED = {"redeemed", "withdrawn", "transferred", "purchased", "reserved", "committed", "released", "extended", "paid", "paid_after_void"}
+APPLIED = {"redeemed", "withdrawn", "transferred", "purchased", "reserved", "committed", "released", "extended", "returned", "exchanged", "paid", "paid_after_void"}
 PENDING = {"held", "paying", "needs_review"}
 TIMED_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 HOUR_MS = 3_600_000

@@ -21,7 +21,7 @@ export type Outcome = {
   seq: number | null;
 };
 
-const APPLIED = ['redeemed', 'withdrawn', 'transferred', 'purchased', 'reserved', 'committed', 'released', 'extended', 'paid', 'paid_after_void'];
+const APPLIED = ['redeemed', 'withdrawn', 'transferred', 'purchased', 'reserved', 'committed', 'released', 'extended', 'returned', 'exchanged', 'paid', 'paid_after_void'];
 const PENDING = ['held', 'paying', 'needs_review'];
 const TIMED_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const HOUR_MS = 3_600_000;

@@ -20,6 +20,7 @@ mod redeem;
 mod redis;
 mod repair;
 mod reserve;
+mod r#return;
 mod send;
 mod stats;
 mod transfer;
@@ -75,6 +76,10 @@ pub(crate) enum Command {
     Release(reserve::EndArgs),
     /// Enqueue one extension: a reservation ends later
     Extend(reserve::ExtendArgs),
+    /// Enqueue one return: what an order bought is on sale again
+    Return(r#return::ReturnArgs),
+    /// Enqueue one exchange: an order gives one item for another
+    Exchange(r#return::ExchangeArgs),
     /// Enqueue a file of jobs, one JSON object a line
     Enqueue(enqueue::Args),
     /// Generate load: seeded, repeatable, with duplicates
@@ -147,6 +152,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Commit(args) => reserve::commit(context, args).await,
         Command::Release(args) => reserve::release(context, args).await,
         Command::Extend(args) => reserve::extend(context, args).await,
+        Command::Return(args) => r#return::run(context, args).await,
+        Command::Exchange(args) => r#return::exchange(context, args).await,
         Command::Enqueue(args) => enqueue::run(context, args).await,
         Command::Burst(args) => burst::run(context, args).await,
         Command::Job(args) => job::run(context, args).await,

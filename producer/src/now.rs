@@ -98,7 +98,8 @@ fn lines_of(request: &dyn Fields) -> Option<Lines> {
     let mut lines = None;
     request.each_field(&mut |field, text| match (field.name, text) {
         ("lines", Some(text)) => lines = Lines::from_text(&text),
-        ("item", Some(text)) => {
+        // Of an exchange, the other one is the order's own.
+        ("item" | "to", Some(text)) => {
             lines = ItemId::parse(text).ok().map(|item| Lines::of(item, Quantity::ONE));
         }
         _ => {}

@@ -54,6 +54,10 @@ pub enum Sabotage {
     ReservedNotGivenBack,
     /// A seat is sold to whoever asks.
     SeatSoldTwice,
+    /// What is returned stays among what the order has sold, so it comes back again.
+    ReturnForgotten,
+    /// An exchange leaves the old seat taken.
+    ExchangeKeepsBoth,
     /// The last line of an order is not taken.
     OrderLineSkipped,
     /// What is reserved of a cancelled inventory can be committed all the same.
@@ -85,7 +89,7 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::TransferLosesHalf,
         Self::RefundForgotten,
         Self::ReversalLeavesIssued,
@@ -107,6 +111,8 @@ impl Sabotage {
         Self::OrderLineSkipped,
         Self::CancelledIsCommitted,
         Self::CancelledIsNotFound,
+        Self::ReturnForgotten,
+        Self::ExchangeKeepsBoth,
     ];
 
     /// The value of [`env::TOLLGATE_SABOTAGE`].
@@ -133,6 +139,8 @@ impl Sabotage {
             Self::OrderLineSkipped => "order_line_skipped",
             Self::CancelledIsCommitted => "cancelled_is_committed",
             Self::CancelledIsNotFound => "cancelled_is_not_found",
+            Self::ReturnForgotten => "return_forgotten",
+            Self::ExchangeKeepsBoth => "exchange_keeps_both",
         }
     }
 
@@ -248,6 +256,11 @@ impl Sabotage {
                 &[("if sells and inventory.status == 'cancelled' then", "if false then")]
             }
             Self::CancelledIsNotFound => &[("if inventory.open > 0 then inventory.due[''] = '0' end", "")],
+            Self::ReturnForgotten => &[(
+                "line.of.sold, line.of.given = line.of.sold - line.quantity, line.of.given + line.quantity",
+                "line.of.given = line.of.given + line.quantity",
+            )],
+            Self::ExchangeKeepsBoth => &[("change_item(inventory, from, 1 - moved, -moved)", "")],
             Self::TrimAboveInFlight => &[
                 ("local minimum = settled_below(in_flight_key, head.taken)", "local minimum = head.taken"),
                 ("math.floor((acked + leaving) / TRIM_EVERY) > math.floor(acked / TRIM_EVERY)", "true"),

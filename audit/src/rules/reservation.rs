@@ -15,7 +15,7 @@ use crate::order::{Order, OrderLine};
 
 /// The answers to who names a reservation that is not open.
 const ENDED: [Code; 5] = [
-    Code::ReservationNotFound,
+    Code::OrderNotFound,
     Code::ReservationExpired,
     Code::AlreadyCommitted,
     Code::AlreadyReleased,
@@ -56,7 +56,7 @@ impl Move<'_> {
             model.reservations.get(&self.reservation).filter(|order| order.inventory == *self.inventory)
         else {
             return Some(match line.code {
-                Code::ReservationNotFound => Decision { code: line.code, after: vec![] },
+                Code::OrderNotFound => Decision { code: line.code, after: vec![] },
                 _ if self.sells && inventory.is_cancelled() => {
                     Decision { code: Code::InventoryCancelled, after: vec![held, available] }
                 }
@@ -71,7 +71,7 @@ impl Move<'_> {
         if self.sells && inventory.is_cancelled() {
             return Some(Decision { code: Code::InventoryCancelled, after: vec![held, available] });
         }
-        let Some(meant) = order.meant(self.lines) else {
+        let Some(meant) = order.meant(self.lines, OrderLine::RESERVED) else {
             let code = self.lines.map_or(Code::NotReserved, |lines| order.why_not(lines));
             return Some(Decision { code, after: vec![held, available] });
         };
@@ -99,7 +99,7 @@ impl Move<'_> {
         }
         let Some(mut order) = model.reservations.remove(&self.reservation) else { return };
         let inventory = model.changed_inventory(self.inventory, line);
-        let meant = order.meant(self.lines).unwrap_or_default();
+        let meant = order.meant(self.lines, OrderLine::RESERVED).unwrap_or_default();
         let before = order.text();
         let mut units = 0u64;
         for (at, quantity) in meant {

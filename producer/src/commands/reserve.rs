@@ -58,20 +58,20 @@ pub(crate) struct EndArgs {
     send: SendArgs,
 }
 
-fn lines(items: Vec<(ItemId, Quantity)>) -> Result<Option<Lines>, InputError> {
+pub(super) fn some_lines(items: Vec<(ItemId, Quantity)>) -> Result<Option<Lines>, InputError> {
     if items.is_empty() { Ok(None) } else { Lines::new(items).map(Some) }
 }
 
 /// Runs `commit`.
 pub(crate) async fn commit(context: &Context, args: EndArgs) -> anyhow::Result<Exit> {
     let EndArgs { inventory, reservation, item, send } = args;
-    send::run(context, send, Commit { inventory, reservation, lines: lines(item)? }.into()).await
+    send::run(context, send, Commit { inventory, reservation, lines: some_lines(item)? }.into()).await
 }
 
 /// Runs `release`.
 pub(crate) async fn release(context: &Context, args: EndArgs) -> anyhow::Result<Exit> {
     let EndArgs { inventory, reservation, item, send } = args;
-    send::run(context, send, Release { inventory, reservation, lines: lines(item)? }.into()).await
+    send::run(context, send, Release { inventory, reservation, lines: some_lines(item)? }.into()).await
 }
 
 /// What was typed.

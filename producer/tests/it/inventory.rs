@@ -155,7 +155,26 @@ async fn a_cart_is_committed_in_parts_or_given_up() {
     assert!(cli.run(&["lookup", "cart"]).exits(0).contains("reserved (committed)"));
     assert!(ask("commit", "k2", &of).exits(1).contains("already_committed"));
     assert!(ask("purchase", "p2", &["--customer", "c2", "--item", "A-2"]).exits(0).contains("purchased"));
-    assert!(ask("commit", "k3", &["--reservation", "none"]).exits(1).contains("reservation_not_found"));
+    assert!(ask("commit", "k3", &["--reservation", "none"]).exits(1).contains("order_not_found"));
+    // What was bought comes back, once; and one seat for another.
+    let of = ["--order", "cart"];
+    let swap = |from: &str, to: &str, id: &str| {
+        ask("exchange", id, &[&of[..], &["--from", from, "--to", to]].concat())
+    };
+    let taken = swap("A-1", "A-2", "x1");
+    assert!(taken.exits(1).contains("sold_out"), "{taken:?}");
+    assert!(taken.stdout.contains("now 0 left of A-2, 1 asked"), "{taken:?}");
+    assert!(swap("A-1", "A-1", "x2").complains(2).contains("another item than from"));
+    let bought = ["--order", "p2", "--item", "A-2"];
+    assert!(ask("return", "g1", &bought).exits(0).contains("returned"));
+    assert!(ask("return", "g2", &bought).exits(1).contains("already_returned"));
+    assert!(swap("A-1", "A-2", "x3").exits(0).contains("exchanged"));
+    let history = cli.run(&["--json", "job", "history", "g1"]).json();
+    assert!(history.to_string().contains("\"returned\""), "{history}");
+    let exported = cli.run(&["journal", "export"]);
+    let was = exported.exits(0).lines().find(|line| line.contains("\"id\":\"g1\"")).unwrap();
+    assert!(was.contains("\"order\":\"p2\"") && was.contains("c2 {1 A-2}"), "{was}");
+    assert_eq!(cli.run(&["--json", "lookup", "x3"]).json()["code"], json!("exchanged"));
     let wrong = ask("reserve", "r9", &["--customer", "c1", "--item", "A-1", "--hold-for", "91d"]);
     assert!(wrong.complains(2).contains("from 1ms to 90d"), "{wrong:?}");
     cli.run(&["audit"]).exits(0);

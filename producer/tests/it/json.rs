@@ -156,6 +156,8 @@ fn every_command_is_documented_and_nothing_else() {
         "commit",
         "release",
         "extend",
+        "return",
+        "exchange",
         "redeem --wait",
         "withdraw --wait",
         "transfer --wait",
@@ -164,6 +166,8 @@ fn every_command_is_documented_and_nothing_else() {
         "commit --wait",
         "release --wait",
         "extend --wait",
+        "return --wait",
+        "exchange --wait",
         "burst redeem",
         "burst withdraw",
         "burst purchase",
@@ -266,6 +270,11 @@ async fn sending() {
     check(&cli, "commit", &commit, 0);
     check(&cli, "release", &release, 0);
     check(&cli, "extend", &extend, 0);
+    let of = ["--inventory", "i", "--order", "p1", "--id"];
+    let give_back = [&of[..], &["g1"]].concat();
+    let exchange = [&of[..], &["g2", "--from", "A-1", "--to", "A-2"]].concat();
+    check(&cli, "return", &give_back, 0);
+    check(&cli, "exchange", &exchange, 0);
     check(&cli, "burst purchase", &["--jobs", "5", "--items", "7", "--lines", "3"], 0);
     check(&cli, "burst redeem", &["--jobs", "5", "--duplicates", "50%"], 0);
     check(&cli, "burst withdraw", &["--jobs", "5", "--resources", "2", "--seed", "1"], 0);
@@ -285,6 +294,8 @@ async fn sending() {
     waited("commit", &commit, 4);
     waited("release", &release, 4);
     waited("extend", &extend, 4);
+    waited("return", &give_back, 4);
+    waited("exchange", &exchange, 4);
     let (tollgate, mut link) = opened(&cli).await;
     drain(&tollgate, &mut link).await;
     waited("redeem", &redeem, 1);

@@ -27,7 +27,8 @@ kinds.expire = {
     if order.state ~= 'reserved' then return 'reservation_not_open' end
     local state = inventory.status == 'cancelled' and 'cancelled' or 'expired'
     if state == 'expired' and order.hold_until_ms > math.min(as_of_ms, now_ms) then return 'hold_not_expired' end
-    local wanted, units = all_lines(inventory, order)
+    local wanted = all_lines(order, 'reserved')
+    local units = checked(inventory, wanted, 'reserved')
     if not units or inventory.open == 0 then return 'corrupt_state' end
     order.seq = counted(seq)
     local held = put_on_sale(inventory, id, order, wanted, units, state)

@@ -7,7 +7,7 @@ local unparked = {}        -- decided ids that were parked
 local overtaken_ids = {}   -- of these, id and fingerprint of those that waited in scheduled or dead
 
 -- The kinds of inventories are a group of their own: a sale makes no payout's, and the other way about.
-local ORDERS = ' purchase reserve commit release extend expire '
+local ORDERS = ' purchase reserve commit release extend return exchange expire '
 
 local function make_kinds(kind_name)
   if match(kind_name, '^inventory_') or string.find(ORDERS, ' ' .. kind_name .. ' ', 1, true) then inventory_kinds() end

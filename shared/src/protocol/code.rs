@@ -126,6 +126,7 @@ codes! {
     TimeMalformed "time_malformed" Invalid No "not an RFC 3339 time with an offset";
     WindowEmpty "window_empty" Invalid No "a campaign or inventory that would close before it opens";
     TooManyLines "too_many_lines" Invalid No "an order of more than 64 lines";
+    SameItem "same_item" Invalid No "an exchange of an item for itself";
     // The id.
     WrongPartition "wrong_partition" Undecidable No "the job lies in the stream of another partition than its resource";
     TwoPartitions "two_partitions" Invalid No "the two accounts lie in two partitions, and nothing acts on both in one step: withdraw from one, and deposit on the other";
@@ -145,7 +146,7 @@ codes! {
     AlreadyLoaded "already_loaded" Refused Yes "the inventory has its items already";
     NotLoaded "not_loaded" Refused Yes "the inventory has no items yet";
     ItemNotFound "item_not_found" Invalid PastBound "the inventory has no item of this id";
-    ReservationNotFound "reservation_not_found" Invalid PastBound "no order of this id under the inventory";
+    OrderNotFound "order_not_found" Invalid PastBound "no order of this id under the inventory";
     InventoryCancelled "inventory_cancelled" Refused Yes "the inventory is cancelled: nothing of it is sold, and its reservations end";
     Ended "ended" Refused Yes "the campaign or inventory is closed or its time is over";
     NotStarted "not_started" Refused Yes "the campaign or inventory has not opened yet";
@@ -157,6 +158,9 @@ codes! {
     AlreadyCommitted "already_committed" Refused Yes "what was reserved is sold already";
     AlreadyReleased "already_released" Refused Yes "what was reserved is on sale again already";
     NotReserved "not_reserved" Refused Yes "not so many of an item are reserved by this order";
+    AlreadyReturned "already_returned" Refused Yes "what the order had is on sale again already";
+    NotSold "not_sold" Refused Yes "not so many of an item are sold by this order";
+    NotInOrder "not_in_order" Refused Yes "nothing of the item is reserved or sold by this order";
     CampaignLimitReached "campaign_limit_reached" Refused Yes "the campaign has not enough left";
     CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign or inventory";
     LimitNotAsExpected "limit_not_as_expected" Refused Yes "the limit is another than the caller expected";
@@ -213,6 +217,8 @@ codes! {
     Committed "committed" Applied Yes "what was reserved is sold";
     Released "released" Applied Yes "what was reserved is on sale again";
     Extended "extended" Applied Yes "the reservation ends later";
+    Returned "returned" Applied Yes "what was sold is on sale again";
+    Exchanged "exchanged" Applied Yes "the order has the one item instead of the other";
     InventoryCreated "inventory_created" Applied Yes "the inventory exists";
     InventoryLoaded "inventory_loaded" Applied Yes "the inventory has its items, and sells";
     Restocked "restocked" Applied Yes "the units are on hand";

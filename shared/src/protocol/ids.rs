@@ -121,6 +121,10 @@ name_type!(
     ReservationId, "reservation", check_job_id
 );
 name_type!(
+    /// The id of a purchase or of a reserve, as whatever gives something of it back names it.
+    OrderId, "order", check_job_id
+);
+name_type!(
     /// Who asks for an operation: a person, or what stands for one. Kept in the journal with what was decided.
     Actor, "by", check_id
 );
@@ -287,17 +291,22 @@ impl GatewayName {
     }
 }
 
-impl From<JobId> for ReservationId {
-    fn from(id: JobId) -> Self {
-        Self(id.0)
-    }
-}
+macro_rules! earlier_jobs {
+    ($($type:ident)*) => {$(
+        impl From<JobId> for $type {
+            fn from(id: JobId) -> Self {
+                Self(id.0)
+            }
+        }
 
-impl From<ReservationId> for JobId {
-    fn from(id: ReservationId) -> Self {
-        Self(id.0)
-    }
+        impl From<$type> for JobId {
+            fn from(id: $type) -> Self {
+                Self(id.0)
+            }
+        }
+    )*};
 }
+earlier_jobs!(ReservationId OrderId);
 
 impl JobId {
     /// A fresh timed id: a UUIDv7 of this machine's clock. Only hygiene rests on that clock, never safety.

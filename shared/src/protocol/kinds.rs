@@ -17,6 +17,7 @@ mod campaign_create;
 mod campaign_set_limit;
 mod commit;
 mod deposit;
+mod exchange;
 mod expire;
 mod extend;
 mod inventory_cancel;
@@ -37,6 +38,7 @@ mod redeem;
 mod refund;
 mod release;
 mod reserve;
+mod r#return;
 mod reverse;
 mod shape;
 mod transfer;
@@ -51,6 +53,7 @@ pub use campaign_create::CampaignCreate;
 pub use campaign_set_limit::CampaignSetLimit;
 pub use commit::Commit;
 pub use deposit::Deposit;
+pub use exchange::Exchange;
 pub use expire::Expire;
 pub use extend::Extend;
 pub use inventory_cancel::InventoryCancel;
@@ -71,6 +74,7 @@ pub use redeem::Redeem;
 pub use refund::Refund;
 pub use release::Release;
 pub use reserve::Reserve;
+pub use r#return::Return;
 pub use reverse::Reverse;
 pub use shape::{Each, Field, Spec};
 use shape::{Literals, Shape};
@@ -92,6 +96,8 @@ macro_rules! every_kind {
                 Commit "commit" Stream,
                 Release "release" Stream,
                 Extend "extend" Stream,
+                Return "return" Stream,
+                Exchange "exchange" Stream,
             }
             operations {
                 Deposit "deposit" File,

@@ -44,6 +44,8 @@ const INVENTORY_KINDS: &[File] = &[
     file!("settle/commit.lua"),
     file!("settle/release.lua"),
     file!("settle/extend.lua"),
+    file!("settle/return.lua"),
+    file!("settle/exchange.lua"),
     file!("settle/expire.lua"),
     file!("settle/inventory_create.lua"),
     file!("settle/inventory_load.lua"),
@@ -336,8 +338,9 @@ mod tests {
                 assert_eq!(header(text, "fields"), all, "{kind}");
                 assert!(text.contains(&format!("fields = {},", all.len())), "{kind}: fields = {}", all.len());
             }
+            let was = kind.spec().was.map(str::to_owned);
             let after = kind.spec().after.iter().map(|name| (*name).to_owned());
-            let journal: Vec<String> = kind.spec().fields.iter().map(name).chain(after).collect();
+            let journal: Vec<String> = kind.spec().fields.iter().map(name).chain(was).chain(after).collect();
             let told = header(text, "journal");
             assert_eq!(told.get(..journal.len()), Some(&journal[..]), "{kind}: {told:?}");
         }

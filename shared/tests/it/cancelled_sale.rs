@@ -53,7 +53,7 @@ async fn a_cancelled_inventory_sells_nothing_and_what_is_reserved_ends() {
         (commit(sale, "r1", None), Code::InventoryCancelled),
         (commit(sale, "p1", None), Code::InventoryCancelled),
         (extend(sale, "r1", 1), Code::InventoryCancelled),
-        (commit(sale, "nobody", None), Code::ReservationNotFound),
+        (commit(sale, "nobody", None), Code::OrderNotFound),
         (release(sale, "r3", None), Code::Released),
         (release(sale, "r3", None), Code::AlreadyReleased),
     ] {

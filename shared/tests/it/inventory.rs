@@ -3,8 +3,8 @@
 use tollgate::code::Code;
 use tollgate::ids::{InventoryId, ItemId, JobId};
 use tollgate::kinds::{
-    Commit, Extend, InventoryCancel, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity,
-    Purchase, Release, Request, Reserve,
+    Commit, Exchange, Extend, InventoryCancel, InventoryClose, InventoryCreate, InventoryRestock,
+    InventorySetQuantity, Purchase, Release, Request, Reserve, Return,
 };
 use tollgate::lines::Lines;
 use tollgate::quantity::{Limit, Quantity};
@@ -60,6 +60,16 @@ pub(crate) fn release(sale: &str, reservation: &str, text: Option<&str>) -> Requ
 pub(crate) fn extend(sale: &str, reservation: &str, hold_for_ms: u64) -> Request {
     let hold_for_ms = SpanMs::new(hold_for_ms).unwrap();
     Extend { inventory: inventory(sale), reservation: id(reservation).into(), hold_for_ms }.into()
+}
+
+pub(crate) fn give_back(sale: &str, order: &str, text: Option<&str>) -> Request {
+    let (inventory, order) = (inventory(sale), id(order).into());
+    Return { inventory, order, lines: text.map(lines) }.into()
+}
+
+pub(crate) fn exchange(sale: &str, order: &str, from: &str, to: &str) -> Request {
+    let (inventory, order) = (inventory(sale), id(order).into());
+    Exchange { inventory, order, from: item(from), to: item(to) }.into()
 }
 
 pub(crate) fn stock(items: &[(&str, u64)]) -> Stock {
@@ -262,7 +272,7 @@ async fn a_reservation_is_committed_or_released_and_never_both() {
     for (request, code) in [
         (purchase("hall", "v", "A-1"), Code::SoldOut),
         (reserve("hall", "u", "floor 2"), Code::CustomerLimitReached),
-        (commit("hall", "r2", None), Code::ReservationNotFound),
+        (commit("hall", "r2", None), Code::OrderNotFound),
         (commit("hall", "r1", Some("A-2")), Code::NotReserved),
         (commit("hall", "r1", Some("floor 3")), Code::NotReserved),
         (commit("hall", "r1", Some("A-1, floor")), Code::Committed),

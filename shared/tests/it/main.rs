@@ -37,6 +37,7 @@ mod receipt_rule;
 mod receipts;
 mod refusals;
 mod repeat;
+mod returns;
 mod rows_model;
 mod sabotage;
 mod settle;

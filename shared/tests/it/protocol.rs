@@ -108,6 +108,10 @@ fn every_field_of_a_queueable_kind_is_in_the_table() {
         Kind::Extend => {
             Some(r#"{"kind":"extend","id":"j","inventory":"s","reservation":"r","hold_for_ms":1}"#)
         }
+        Kind::Return => Some(r#"{"kind":"return","id":"j","inventory":"s","order":"o"}"#),
+        Kind::Exchange => {
+            Some(r#"{"kind":"exchange","id":"j","inventory":"s","order":"o","from":"a","to":"b"}"#)
+        }
         Kind::Transfer => Some(r#"{"kind":"transfer","id":"j","from":"a","to":"b","amount":1}"#),
         Kind::Purchase => {
             Some(r#"{"kind":"purchase","id":"j","inventory":"s","customer":"x","lines":[{"item":"i"}]}"#)

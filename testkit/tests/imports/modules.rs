@@ -242,10 +242,12 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         let name = item.ident.to_string();
-        let folder = self.folder.join(&name);
+        // The file of `r#return` is called as it would be without its mark.
+        let file_name = name.trim_start_matches("r#");
+        let folder = self.folder.join(file_name);
         let child = match &item.content {
             None => {
-                let file = self.folder.join(format!("{name}.rs"));
+                let file = self.folder.join(format!("{file_name}.rs"));
                 self.modules.read_file(self.root, &file, &folder, Some(self.module))
             }
             Some((_, items)) => {

@@ -26,6 +26,9 @@ pub struct Spec {
     /// In the order of the journal. The first names the resource. A further field goes to the end and is optional, so
     /// that fingerprints stay what they were.
     pub fields: &'static [Field],
+    /// The text that a journal line shows between the request and the numbers, of a kind that has one: what the decision
+    /// found.
+    pub was: Option<&'static str>,
     /// The numbers that a journal line shows after the request: what the decision left behind.
     pub after: &'static [&'static str],
     /// How many of these a line must have; what it leaves out is told by another number.
@@ -64,7 +67,7 @@ pub(crate) trait Shape: fmt::Debug + Sized {
 }
 
 /// Declares a kind: its struct and its list of fields, and after them the numbers that the journal shows after the
-/// request, and what is true of few: `also`, with the field of its other resource, `holds`, and `check` with what no single
+/// request, and what is true of few: `was`, with the name of a text before these, `also`, with the field of its other resource, `holds`, and `check` with what no single
 /// field can say.
 macro_rules! kind {
     (
@@ -74,6 +77,7 @@ macro_rules! kind {
             $first:ident: $first_type:ty
             $(, $(#[$field_doc:meta])* $field:ident: $field_type:ty $(= $default:expr)?)* $(,)?
         }
+        $(was $was:literal)?
         after $($after:literal)+ $(; rarely $rare:literal)?
         $(also $also:ident)?
         $(holds $holds:literal)?
@@ -93,6 +97,7 @@ macro_rules! kind {
                     $crate::protocol::kinds::shape::field::<$first_type>(stringify!($first), false),
                     $($crate::protocol::kinds::shape::field::<$field_type>(stringify!($field), kind!(@has $($default)?)),)*
                 ],
+                was: kind!(@text $($was)?),
                 after: &[$($after,)+ $($rare)?],
                 after_least: [$($after),+].len(),
                 also: kind!(@name $($also)?),
@@ -156,6 +161,8 @@ macro_rules! kind {
     (@some) => { None };
     (@some $default:expr) => { Some($default) };
     (@has) => { false };
+    (@text) => { None };
+    (@text $text:literal) => { Some($text) };
     (@name) => { None };
     (@name $also:ident) => { Some(stringify!($also)) };
     (@has $default:expr) => { true };

@@ -7,7 +7,7 @@ use crate::protocol::amount::{Amount, Currency};
 use crate::protocol::code::Code;
 use crate::protocol::codes_name::CodesName;
 use crate::protocol::ids::{
-    AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId, JobId, ReservationId,
+    AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId, JobId, OrderId, ReservationId,
 };
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
@@ -55,8 +55,6 @@ pub trait Value: Sized {
     const ARGUMENT: Argument = Argument::Text;
     /// Whether it may be absent.
     const IS_OPTIONAL: bool = false;
-    /// The [weight](Value::weight) of one that is absent.
-    const WEIGHT_ABSENT: usize = 0;
 
     /// Its text; `None` if it is absent.
     fn text(&self) -> Option<Cow<'_, str>>;
@@ -101,7 +99,7 @@ impl<T: Value> Value for Option<T> {
     }
 
     fn weight(&self) -> usize {
-        self.as_ref().map_or(T::WEIGHT_ABSENT, T::weight)
+        self.as_ref().map_or(0, T::weight)
     }
 
     fn absent() -> Option<Self> {
@@ -110,7 +108,7 @@ impl<T: Value> Value for Option<T> {
 }
 
 macro_rules! texts {
-    ($($type:ident)*) => {$(
+    (weight $weight:literal of $($type:ident)*) => {$(
         impl Value for $type {
             const JSON: Json = Json::Text;
 
@@ -125,10 +123,17 @@ macro_rules! texts {
             fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
                 Self::parse(json_text(field, literal)?)
             }
+
+            fn weight(&self) -> usize {
+                $weight
+            }
         }
     )*};
 }
-texts!(CampaignId AccountId InventoryId ItemId CustomerId Destination ReservationId);
+texts!(weight 0 of CampaignId AccountId InventoryId CustomerId Destination);
+texts!(weight 1 of ItemId);
+// The order is read, all of it: as many lines as most orders have at most.
+texts!(weight 8 of ReservationId OrderId);
 
 macro_rules! numbers {
     ($($type:ident $new:ident $get:ident $parse:ident)*) => {$(
@@ -207,8 +212,6 @@ content_names! {
 impl Value for Lines {
     const JSON: Json = Json::Lines;
     const ARGUMENT: Argument = Argument::Lines;
-    /// All lines of an order: what most orders have at most.
-    const WEIGHT_ABSENT: usize = 8;
 
     fn text(&self) -> Option<Cow<'_, str>> {
         Some(self.as_str().into())

@@ -28,7 +28,7 @@ impl<'a> ExportLine<'a> {
 
 impl Serialize for ExportLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Line { seq, at_ms, by, id, event, code, after } = self.line;
+        let Line { seq, at_ms, by, id, event, code, was, after } = self.line;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("partition", &self.partition.number())?;
         map.serialize_entry("seq", seq)?;
@@ -54,6 +54,11 @@ impl Serialize for ExportLine<'_> {
             };
         });
         written?;
+        if let (Some(name), Some(was)) = (event.kind().spec().was, was)
+            && !was.is_empty()
+        {
+            map.serialize_entry(name, was)?;
+        }
         for (name, number) in event.kind().spec().after.iter().zip(after) {
             map.serialize_entry(name, number)?;
         }

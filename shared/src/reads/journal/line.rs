@@ -19,6 +19,8 @@ pub struct Line {
     pub event: Event,
     /// What was decided.
     pub code: Code,
+    /// What the decision found, of a [kind](crate::kinds::Spec::was) that shows it.
+    pub was: Option<String>,
     /// What the decision left behind, in the order that the [kind](crate::kinds::Spec::after) names it: what a campaign has
     /// issued, what an account has available. Empty if there is no such resource.
     pub after: Vec<u64>,
@@ -32,13 +34,18 @@ impl Line {
     }
 }
 
-/// Reads `id TAB kind TAB code TAB`, the kind's own fields, and the numbers after them, each in the order of its list.
+/// Reads `id TAB kind TAB code TAB`, the kind's own fields, what it found where it shows that, and the numbers after
+/// them, each in the order of its list.
 pub(super) fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Line> {
     let words: Vec<&str> = text.split('\t').collect();
     let (&[id, kind, code], rest) = words.split_at_checked(3)? else { return None };
     let kind = Kind::from_name(kind)?;
     let (fields, after) = rest.split_at_checked(kind.spec().fields.len())?;
     let event = Event::from_words(kind, fields)?;
+    let (was, after) = match kind.spec().was {
+        Some(_) => after.split_first().map(|(was, after)| (Some((*was).to_owned()), after))?,
+        None => (None, after),
+    };
     if !(kind.spec().after_least..=kind.spec().after.len()).contains(&after.len()) {
         return None;
     }
@@ -48,7 +55,7 @@ pub(super) fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Li
         false => after.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?,
     };
     let (id, code) = (JobId::stored(id).ok()?, Code::from_name(code)?);
-    Some(Line { seq, at_ms, by: by.to_owned(), id, event, code, after })
+    Some(Line { seq, at_ms, by: by.to_owned(), id, event, code, was, after })
 }
 
 #[cfg(test)]

@@ -256,6 +256,8 @@ climbs! {
     a_commit Commit
     a_release Release
     more_time_for_a_reservation Extend
+    a_return Return
+    an_exchange Exchange
     a_deposit Deposit
     a_refund Refund
     a_reversal Reverse

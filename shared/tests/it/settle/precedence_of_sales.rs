@@ -6,8 +6,8 @@ use tollgate::quantity::Quantity;
 
 use super::precedence::{Ladder, ladder};
 use crate::inventory::{
-    cancel_sale, close_sale, commit, extend, inventory, purchase, release, reserve, restock, set_quantity,
-    stock,
+    cancel_sale, close_sale, commit, exchange, extend, give_back, inventory, purchase, release, reserve,
+    restock, set_quantity, stock,
 };
 
 fn create(id: &str, per_customer: Option<u64>) -> Request {
@@ -70,7 +70,7 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 "HSET inventory:s buckets 1 status open copied 1 buyers 1 orders 1 open 1 reserved 2 sold 7";
             let mut ladders = vec![
                 ladder([], request.clone(), &[("", InventoryNotFound)]),
-                ladder([create("s", None)], request.clone(), &[("", ReservationNotFound)]),
+                ladder([create("s", None)], request.clone(), &[("", OrderNotFound)]),
                 ladder(
                     [create("s", None)],
                     request,
@@ -122,6 +122,43 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 ladders.push(ladder([create("s", None)], commit("s", "r", Some("ink")), &rungs));
             }
             ladders
+        }
+        Kind::Return | Kind::Exchange => {
+            const SOLD: &str = "HSET inventory:s buckets 1 status closed copied 1 buyers 1 orders 1 open 0 reserved 7 sold 2 available 1";
+            let is_return = kind == Kind::Return;
+            let request =
+                if is_return { give_back("s", "r", None) } else { exchange("s", "r", "pen", "ink") };
+            let none = ladder([], request.clone(), &[("", InventoryNotFound)]);
+            let unsold = ladder([create("s", None)], request.clone(), &[("", OrderNotFound)]);
+            if is_return {
+                let rungs = [
+                    (SOLD, CorruptState),
+                    ("HSET buyers:s u 2", CorruptState),
+                    ("HSET items:s 0 \npen\t0\t0\n", CorruptState),
+                    ("HSET orders:s r expired\t1\t5\tab\tu\t{2~pen}", ReservationExpired),
+                    ("HSET orders:s r released\t1\t5\tab\tu\t{2~pen}", AlreadyReleased),
+                    ("HSET orders:s r returned\t1\t\t\tu\t{2~pen}", AlreadyReturned),
+                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2~pen}", NotSold),
+                    ("HSET orders:s r sold\t1\t\t\tu\t{2~pen}", Returned),
+                ];
+                return Some(vec![none, unsold, ladder([create("s", None)], request, &rungs)]);
+            }
+            let rungs = [
+                (SOLD, CorruptState),
+                ("HSET buyers:s u 2", CorruptState),
+                ("HSET orders:s r returned\t1\t\t\tu\t{2~pen}", CorruptState),
+                ("HSET items:s 0 \npen\t0\t0\n", ItemNotFound),
+                ("HSET items:s 0 \npen\t0\t0\nink\t1\t1\n", Ended),
+                ("HSET inventory:s status open opens_at_ms FUTURE", NotStarted),
+                ("HSET inventory:s opens_at_ms ''", SoldOut),
+                ("HSET orders:s r expired\t1\t5\tab\tu\t{2~pen}", SoldOut),
+                ("HSET items:s 0 \npen\t0\t0\nink\t1\t0\n", ReservationExpired),
+                ("HSET orders:s r released\t1\t5\tab\tu\t{2~pen}", AlreadyReleased),
+                ("HSET orders:s r returned\t1\t\t\tu\t{2~pen}", AlreadyReturned),
+                ("HSET orders:s r sold\t1\t\t\tu\t{2~cap}", NotInOrder),
+                ("HSET orders:s r sold\t1\t\t\tu\t{2~pen}", Exchanged),
+            ];
+            vec![none, unsold, ladder([create("s", None)], request, &rungs)]
         }
         Kind::InventoryCreate => vec![
             ladder([], create("s", None), &[("", InventoryCreated)]),

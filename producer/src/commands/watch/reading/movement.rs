@@ -160,6 +160,7 @@ mod tests {
             id: JobId::parse("j").unwrap(),
             event,
             code,
+            was: None,
             after: Vec::new(),
         }
     }

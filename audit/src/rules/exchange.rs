@@ -1,0 +1,82 @@
+//! The rule of `exchange`.
+
+use tollgate::code::Code;
+use tollgate::journal::Line;
+use tollgate::kinds::Exchange;
+
+use super::order_was::{Found, Named};
+use super::rule::{Decision, Rule, Weight};
+use crate::inventory::{Inventory, Item};
+use crate::model::Model;
+use crate::order::Order;
+
+fn of(Exchange { inventory, order, .. }: &Exchange) -> Named<'_> {
+    Named { inventory, order: order.clone().into() }
+}
+
+/// Whether it moves a unit that is reserved; `None` if the order has no unit of the item.
+fn is_reserved(order: &Order, from: &str) -> Option<bool> {
+    let line = &order.lines[order.line(from)?];
+    (line.reserved > 0 || line.sold > 0).then_some(line.reserved > 0)
+}
+
+/// What it must have answered, but for the numbers.
+fn code(exchange: &Exchange, inventory: &Inventory, order: Option<&Order>, at_ms: u64) -> Code {
+    let to = inventory.items.as_ref().map(|items| items.get(exchange.to.as_str()));
+    if to == Some(None) {
+        return Code::ItemNotFound;
+    }
+    let Some(order) = order else { return Code::OrderNotFound };
+    if let Some(code) = inventory.out_of_time(at_ms) {
+        code
+    } else if to.flatten().is_none_or(|to| to.on_hand == to.reserved) {
+        Code::SoldOut
+    } else if is_reserved(order, exchange.from.as_str()).is_some() {
+        Code::Exchanged
+    } else {
+        let line = order.line(exchange.from.as_str()).map(|at| &order.lines[at]);
+        line.map_or(Code::NotInOrder, |line| order.why_gone(line.given, 1))
+    }
+}
+
+impl Rule for Exchange {
+    fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
+        let named = of(self);
+        let inventory = match named.find(model, line) {
+            Found::Unknown => return None,
+            Found::Nothing(decision) if decision.code == Code::InventoryNotFound => return Some(decision),
+            _ => model.inventories.get(&self.inventory)?,
+        };
+        let order = named.order(model, line);
+        let after = match order {
+            Some(_) => vec![line.after("held").unwrap_or_default(), inventory.available],
+            None => vec![],
+        };
+        Some(Decision { code: code(self, inventory, order.as_ref(), line.at_ms), after })
+    }
+
+    fn cancelled(&self, model: &Model, line: &Line) -> Option<Decision> {
+        of(self).cancelled(model, line)
+    }
+
+    fn take_over(&self, model: &mut Model, line: &Line, weight: Weight<'_>) {
+        let named = of(self);
+        let (Code::Exchanged, Some(before)) = (line.code, named.order(model, line)) else { return };
+        let (from, to) = (self.from.as_str(), self.to.as_str());
+        let Some(is_reserved) = is_reserved(&before, from) else { return };
+        let inventory = model.changed_inventory(&self.inventory, line);
+        let mut order = before.clone();
+        order.exchange(from, to, is_reserved);
+        if let Some(items) = &mut inventory.items {
+            let count = |item: &mut Item, more: bool| match (is_reserved, more) {
+                (true, true) => item.reserved = item.reserved.saturating_add(1),
+                (true, false) => item.reserved = item.reserved.saturating_sub(1),
+                (false, true) => item.on_hand = item.on_hand.saturating_sub(1),
+                (false, false) => item.on_hand = item.on_hand.saturating_add(1),
+            };
+            items.change(from, weight, |item| count(item, false));
+            items.change(to, weight, |item| count(item, true));
+        }
+        named.change(model, &before, order, weight);
+    }
+}
