@@ -71,6 +71,7 @@ impl Inventory {
         let digits = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let status = match (self.ended, &self.stock) {
             (Some(Code::InventoryCancelled), _) => "cancelled",
+            (Some(Code::InventoryArchived), _) => "archived",
             (Some(_), _) => "closed",
             (None, None) => "loading",
             (None, Some(_)) => "open",
@@ -99,6 +100,13 @@ impl Inventory {
     /// Whether it was cancelled: its reservations end, whatever the time.
     pub(super) fn is_cancelled(&self) -> bool {
         self.ended == Some(Code::InventoryCancelled)
+    }
+
+    /// Takes over that it is archived: what it was sold from, its buyers and its orders are gone.
+    pub(super) fn archive(&mut self) {
+        self.ended = Some(Code::InventoryArchived);
+        (self.buyers, self.orders, self.buyers_sum, self.orders_sum) = (0, 0, 0, 0);
+        self.items.iter_mut().for_each(Items::forget);
     }
 
     /// Whether its items are known, if it has any.
@@ -209,6 +217,12 @@ impl Items {
             number = (number * 1_664_525 + u128::from(byte)) % PRIME;
         }
         (number % buckets.max(1) as u128) as usize
+    }
+
+    /// As if nothing had ever been sold from them.
+    fn forget(&mut self) {
+        self.sum = 0;
+        self.buckets.iter_mut().for_each(|bucket| bucket.is_copied = false);
     }
 
     fn copied(&self) -> u64 {

@@ -21,6 +21,7 @@ mod exchange;
 mod expire;
 mod extend;
 mod inventory;
+mod inventory_archive;
 mod inventory_cancel;
 mod inventory_close;
 mod inventory_create;
@@ -91,6 +92,7 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Operation(Operation::InventorySetQuantity(request)) => request,
         Event::Operation(Operation::InventoryClose(request)) => request,
         Event::Operation(Operation::InventoryCancel(request)) => request,
+        Event::Operation(Operation::InventoryArchive(request)) => request,
         Event::Payout(PayoutEvent::PayoutBegin(step)) => step,
         Event::Payout(PayoutEvent::PayoutPost(step)) => step,
         Event::Payout(PayoutEvent::PayoutRefuse(step)) => step,

@@ -111,6 +111,7 @@ pub(crate) async fn explain(
         (Operation::AccountClose(_), Code::AccountClosed)
             | (Operation::CampaignClose(_) | Operation::InventoryClose(_), Code::Ended)
             | (Operation::InventoryCancel(_), Code::InventoryCancelled)
+            | (Operation::InventoryArchive(_), Code::InventoryArchived)
     );
     let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
     let missing = missing(code, request);

@@ -11,10 +11,10 @@ impl Rule for InventoryCancel {
     fn decide(&self, model: &Model, _: &Line) -> Option<Decision> {
         Some(match model.known_inventory(&self.inventory)? {
             None => Decision::new(Code::InventoryNotFound, None),
-            Some(inventory) if inventory.is_cancelled() => {
-                Decision::new(Code::InventoryCancelled, Some(inventory.available))
+            Some(inventory) => {
+                let ended = inventory.ended.filter(|code| *code != Code::Ended);
+                Decision::new(ended.unwrap_or(Code::InventoryCancelledNow), Some(inventory.available))
             }
-            Some(inventory) => Decision::new(Code::InventoryCancelledNow, Some(inventory.available)),
         })
     }
 

@@ -1,4 +1,4 @@
-//! `inventory create|load|show|items|holders|ls|restock|set-quantity|close|cancel`.
+//! `inventory create|load|show|items|holders|ls|restock|set-quantity|close|cancel|archive`.
 
 mod holders;
 mod items;
@@ -12,7 +12,8 @@ use tollgate::ids::{InventoryId, ItemId, JobId};
 use tollgate::instant::Instant;
 use tollgate::inventory::{InventoryState, SaleStatus};
 use tollgate::kinds::{
-    Fields, InventoryCancel, InventoryClose, InventoryCreate, InventoryRestock, InventorySetQuantity,
+    Fields, InventoryArchive, InventoryCancel, InventoryClose, InventoryCreate, InventoryRestock,
+    InventorySetQuantity,
 };
 use tollgate::quantity::{Limit, Quantity};
 use tollgate::resource::Resource;
@@ -128,6 +129,14 @@ enum Verb {
         #[arg(long = "id", value_name = "KEY")]
         key: Option<JobId>,
     },
+    /// Delete the orders and buyers of an inventory that is closed or cancelled
+    Archive {
+        /// The inventory
+        id: InventoryId,
+        /// Makes it repeatable: the same key archives once [default: a fresh UUIDv7]
+        #[arg(long = "id", value_name = "KEY")]
+        key: Option<JobId>,
+    },
 }
 
 /// Runs the command.
@@ -156,6 +165,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         }
         Verb::Cancel { id: inventory, key } => {
             (ChangeId::given_or_fresh(key), InventoryCancel { inventory }.into())
+        }
+        Verb::Archive { id: inventory, key } => {
+            (ChangeId::given_or_fresh(key), InventoryArchive { inventory }.into())
         }
     };
     operation::run(context, &context.open_or_init().await?, &change, &request).await

@@ -139,6 +139,7 @@ fn every_command_is_documented_and_nothing_else() {
         "inventory set-quantity",
         "inventory close",
         "inventory cancel",
+        "inventory archive",
         "campaign show",
         "campaign ls",
         "inventory show",
@@ -240,6 +241,7 @@ fn admin_commands() {
     check(&cli, "inventory ls", &[], 0);
     check(&cli, "inventory close", &["hall"], 0);
     check(&cli, "inventory cancel", &["hall"], 0);
+    check(&cli, "inventory archive", &["hall"], 0);
     cli.redis(&["KEYS", "*"])
         .lines()
         .filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1"))

@@ -13,7 +13,8 @@
 --         parse_order gmatch
 local find, sub, byte, gmatch = string.find, string.sub, string.byte, string.gmatch
 -- What an inventory that does not sell answers, by its status.
-local WHY_ENDED = { loading = 'not_started', closed = 'ended', cancelled = 'inventory_cancelled' }
+local WHY_ENDED = { loading = 'not_started', closed = 'ended', cancelled = 'inventory_cancelled',
+  archived = 'inventory_archived' }
 local inventories_changed = {}
 local lines_of, buyers_of, orders_of = {}, {}, {}   -- position -> lines taken apart, customers and orders that this batch names
 local lines_found = {}   -- by the lines that check_order has looked at, five for each: what find_item says of it, text first
@@ -315,6 +316,7 @@ writers[#writers + 1] = function()
       for at = 2, #counts, 2 do
         if counts[at] == '0' and inventory.counts[counts[at - 1]] == '0' then gone[#gone + 1] = counts[at - 1] end
       end
+      if inventory.is_cleared then call('UNLINK', KEYS[position + 1], KEYS[position + 3], KEYS[position + 4]) end
       chunked('HSET', KEYS[position + 1], texts)
       chunked('HSET', KEYS[position + 3], counts)
       chunked('HDEL', KEYS[position + 3], gone)

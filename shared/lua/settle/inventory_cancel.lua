@@ -13,7 +13,8 @@ kinds.inventory_cancel = {
     if not inventory then return not_found('inventory_not_found', id) end
     prepare(inventory)
     if inventory.damaged then return 'corrupt_state' end
-    if inventory.status == 'cancelled' then return 'inventory_cancelled', id, counted(inventory.available) end
+    local why = (inventory.status == 'cancelled' or inventory.status == 'archived') and WHY_ENDED[inventory.status]
+    if why then return why, id, counted(inventory.available) end
 
     inventory.status, inventory.out_of_time = 'cancelled', 'inventory_cancelled'
     if inventory.open > 0 then inventory.due[''] = '0' end

@@ -147,6 +147,9 @@ codes! {
     NotLoaded "not_loaded" Refused Yes "the inventory has no items yet";
     ItemNotFound "item_not_found" Invalid PastBound "the inventory has no item of this id";
     OrderNotFound "order_not_found" Invalid PastBound "no order of this id under the inventory";
+    InventoryArchived "inventory_archived" Refused Yes "the inventory is archived: its orders are not there any more";
+    InventoryOpen "inventory_open" Refused Yes "the inventory is not closed or cancelled";
+    ReservationsOpen "reservations_open" Refused Yes "something of the inventory is reserved still";
     InventoryCancelled "inventory_cancelled" Refused Yes "the inventory is cancelled: nothing of it is sold, and its reservations end";
     Ended "ended" Refused Yes "the campaign or inventory is closed or its time is over";
     NotStarted "not_started" Refused Yes "the campaign or inventory has not opened yet";
@@ -225,6 +228,7 @@ codes! {
     QuantitySet "quantity_set" Applied Yes "the item has the new quantity on hand";
     InventoryClosedNow "inventory_closed_now" Applied Yes "the inventory is closed by this request";
     InventoryCancelledNow "inventory_cancelled_now" Applied Yes "the inventory is cancelled by this request";
+    InventoryArchivedNow "inventory_archived_now" Applied Yes "the inventory is archived by this request";
 }
 
 impl Code {

@@ -20,6 +20,7 @@ mod deposit;
 mod exchange;
 mod expire;
 mod extend;
+mod inventory_archive;
 mod inventory_cancel;
 mod inventory_close;
 mod inventory_create;
@@ -56,6 +57,7 @@ pub use deposit::Deposit;
 pub use exchange::Exchange;
 pub use expire::Expire;
 pub use extend::Extend;
+pub use inventory_archive::InventoryArchive;
 pub use inventory_cancel::InventoryCancel;
 pub use inventory_close::InventoryClose;
 pub use inventory_create::InventoryCreate;
@@ -114,6 +116,7 @@ macro_rules! every_kind {
                 InventorySetQuantity "inventory_set_quantity" Command,
                 InventoryClose "inventory_close" Command,
                 InventoryCancel "inventory_cancel" Command,
+                InventoryArchive "inventory_archive" Command,
             }
             payout_events {
                 PayoutBegin "payout_begin" Journal,

@@ -27,10 +27,12 @@ pub enum SaleStatus {
     Closed,
     /// It was cancelled: its reservations end.
     Cancelled,
+    /// It is archived: its orders are gone.
+    Archived,
 }
 
 impl SaleStatus {
-    const ALL: [Self; 4] = [Self::Loading, Self::Open, Self::Closed, Self::Cancelled];
+    const ALL: [Self; 5] = [Self::Loading, Self::Open, Self::Closed, Self::Cancelled, Self::Archived];
 
     /// The name in Redis and in `--json`.
     pub fn name(self) -> &'static str {
@@ -39,6 +41,7 @@ impl SaleStatus {
             Self::Open => "open",
             Self::Closed => "closed",
             Self::Cancelled => "cancelled",
+            Self::Archived => "archived",
         }
     }
 }

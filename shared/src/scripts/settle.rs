@@ -53,6 +53,7 @@ const INVENTORY_KINDS: &[File] = &[
     file!("settle/inventory_set_quantity.lua"),
     file!("settle/inventory_close.lua"),
     file!("settle/inventory_cancel.lua"),
+    file!("settle/inventory_archive.lua"),
 ];
 
 script!(

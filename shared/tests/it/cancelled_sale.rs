@@ -126,3 +126,49 @@ async fn a_cancelled_inventory_that_sells_turns_the_audit_red() {
         assert!(report.violations.iter().any(of_sale), "{bug:?}: {:#?}", report.violations);
     }
 }
+
+#[tokio::test]
+async fn an_archived_inventory_keeps_what_proves_its_sales_and_nothing_else() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let items: Vec<(String, u64)> = (0..100).map(|n| (format!("seat-{n}"), 2)).collect();
+    let items: Vec<(&str, u64)> = items.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    open_sale(s, "hall", None, &items).await;
+    for n in 0..40 {
+        s.make(purchase("hall", &format!("c{}", n % 7), &format!("seat-{n}"))).await;
+    }
+    s.settle_as(&id("r"), &reserve("hall", "u", "seat-50")).await;
+    for (request, code) in [
+        (archive_sale("hall"), Code::InventoryOpen),
+        (close_sale("hall"), Code::InventoryClosedNow),
+        (archive_sale("hall"), Code::ReservationsOpen),
+        (commit("hall", "r", None), Code::Committed),
+        (archive_sale("hall"), Code::InventoryArchivedNow),
+        (archive_sale("hall"), Code::InventoryArchived),
+        (close_sale("hall"), Code::InventoryArchived),
+        (cancel_sale("hall"), Code::InventoryArchived),
+        (purchase("hall", "v", "seat-1"), Code::InventoryArchived),
+        (purchase("hall", "v", "seat-101"), Code::ItemNotFound),
+        (restock("hall", "seat-1", 1), Code::InventoryArchived),
+        (release("hall", "r", None), Code::OrderNotFound),
+    ] {
+        assert_eq!(s.make(request.clone()).await, code, "{request:?}");
+        audit_passes(s).await;
+    }
+    let again = s.settle_as(&id("r"), &reserve("hall", "u", "seat-50")).await;
+    assert!(matches!(again, Answer::Replayed { code: Code::Reserved, .. }), "{again:?}");
+    let dump = s.dump().await;
+    let fields = dump.hash("inventory:hall");
+    let told = ["status", "available", "reserved", "sold", "orders", "buyers", "copied"];
+    assert_eq!(told.map(|name| fields[name].as_str()), ["archived", "159", "0", "41", "0", "0", "0"]);
+    assert_eq!(dump.hash("stock:hall").len(), 13 + 4);
+    for key in ["items:hall", "buyers:hall", "orders:hall"] {
+        let key = format!("{}{key}", s.keys.head().trim_end_matches("head"));
+        assert_eq!(s.number(&["EXISTS", &key]).await, 0, "{key}");
+    }
+    // Remains are told.
+    let orders = s.keys.orders(&inventory("hall"));
+    s.run(&["HSET", &orders, "r", "sold\t1\t\t\tu\t{1 seat-1}"]).await;
+    let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    assert!(report.violations.iter().any(|violation| violation.resource == "inventory:hall"));
+}

@@ -3,8 +3,8 @@
 use tollgate::code::Code;
 use tollgate::ids::{InventoryId, ItemId, JobId};
 use tollgate::kinds::{
-    Commit, Exchange, Extend, InventoryCancel, InventoryClose, InventoryCreate, InventoryRestock,
-    InventorySetQuantity, Purchase, Release, Request, Reserve, Return,
+    Commit, Exchange, Extend, InventoryArchive, InventoryCancel, InventoryClose, InventoryCreate,
+    InventoryRestock, InventorySetQuantity, Purchase, Release, Request, Reserve, Return,
 };
 use tollgate::lines::Lines;
 use tollgate::quantity::{Limit, Quantity};
@@ -89,6 +89,10 @@ pub(crate) fn set_quantity(id: &str, name: &str, quantity: u64, expected: Option
 
 pub(crate) fn close_sale(id: &str) -> Request {
     InventoryClose { inventory: inventory(id) }.into()
+}
+
+pub(crate) fn archive_sale(id: &str) -> Request {
+    InventoryArchive { inventory: inventory(id) }.into()
 }
 
 pub(crate) fn cancel_sale(id: &str) -> Request {

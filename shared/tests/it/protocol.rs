@@ -181,6 +181,9 @@ fn every_code_that_a_queued_job_can_end_with_has_its_class() {
                 | Code::QuantitySet
                 | Code::InventoryClosedNow
                 | Code::InventoryCancelledNow
+                | Code::InventoryArchivedNow
+                | Code::InventoryOpen
+                | Code::ReservationsOpen
         );
         let class = code.class_of_decision();
         assert_eq!(applied.contains(&code.name()), class == Class::Applied && !of_operation, "{code}");

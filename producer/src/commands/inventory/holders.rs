@@ -9,14 +9,14 @@ use std::io::IsTerminal as _;
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::ids::{CustomerId, InventoryId, ItemId};
-use tollgate::inventory::{self, InventoryState};
+use tollgate::inventory::{self, InventoryState, SaleStatus};
 use tollgate::orders::{self, Order};
 use tollgate::resource::Resource;
 
 use crate::commands::listing;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::complain;
+use crate::output::{complain, warn};
 use crate::progress::Progress;
 
 /// How many orders one read asks for: half a millisecond of Redis's time.
@@ -69,6 +69,9 @@ pub(super) async fn run(context: &Context, id: &InventoryId, wanted: &Wanted) ->
     {
         complain(format_args!("{}: {}: {item}", Code::ItemNotFound, Code::ItemNotFound.meaning()));
         return Ok(Exit::Refused);
+    }
+    if state.status == SaleStatus::Archived {
+        warn("the inventory is archived: its orders are in the journal alone (journal export)");
     }
     // How many units are still to be found, of a customer; the orders in which some were, since a page may repeat one.
     let mut left = match &wanted.customer {

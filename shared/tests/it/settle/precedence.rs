@@ -272,6 +272,7 @@ climbs! {
     a_new_quantity InventorySetQuantity
     an_inventory_that_is_closed InventoryClose
     an_inventory_that_is_cancelled InventoryCancel
+    an_inventory_that_is_archived InventoryArchive
 }
 
 /// Codes that other tests see, since no request by itself can bring them about.

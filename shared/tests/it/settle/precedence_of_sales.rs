@@ -6,8 +6,8 @@ use tollgate::quantity::Quantity;
 
 use super::precedence::{Ladder, ladder};
 use crate::inventory::{
-    cancel_sale, close_sale, commit, exchange, extend, give_back, inventory, purchase, release, reserve,
-    restock, set_quantity, stock,
+    archive_sale, cancel_sale, close_sale, commit, exchange, extend, give_back, inventory, purchase, release,
+    reserve, restock, set_quantity, stock,
 };
 
 fn create(id: &str, per_customer: Option<u64>) -> Request {
@@ -32,8 +32,9 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 &[
                     ("HSET inventory:s buckets 1 status closed opens_at_ms FUTURE available 9", CorruptState),
                     ("HSET stock:s 0 \n", ItemNotFound),
-                    ("HSET inventory:s status cancelled", ItemNotFound),
-                    ("HSET stock:s 0 \npen\t1\t0\n", InventoryCancelled),
+                    ("HSET inventory:s status archived", ItemNotFound),
+                    ("HSET stock:s 0 \npen\t1\t0\n", InventoryArchived),
+                    ("HSET inventory:s status cancelled", InventoryCancelled),
                     ("HSET inventory:s status closed", Ended),
                     ("HSET inventory:s status open closes_at_ms PAST", Ended),
                     ("HSET inventory:s closes_at_ms ''", NotStarted),
@@ -246,9 +247,24 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 [create("s", None)],
                 cancel_sale("s"),
                 &[
-                    ("HSET inventory:s status cancelled open 1 orders 1", CorruptState),
-                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2,0,0~pen}", InventoryCancelled),
+                    ("HSET inventory:s status archived open 1 orders 1", CorruptState),
+                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2,0,0~pen}", InventoryArchived),
+                    ("HSET inventory:s status cancelled", InventoryCancelled),
                     ("HSET inventory:s status closed", InventoryCancelledNow),
+                ],
+            ),
+        ],
+        Kind::InventoryArchive => vec![
+            ladder([], archive_sale("s"), &[("", InventoryNotFound)]),
+            ladder(
+                [create("s", None)],
+                archive_sale("s"),
+                &[
+                    ("HSET inventory:s status archived open 1 orders 1", CorruptState),
+                    ("HSET orders:s r reserved\t1\t5\tab\tu\t{2,0,0~pen}", InventoryArchived),
+                    ("HSET inventory:s status loading", InventoryOpen),
+                    ("HSET inventory:s status closed", ReservationsOpen),
+                    ("HSET inventory:s open 0", InventoryArchivedNow),
                 ],
             ),
         ],
