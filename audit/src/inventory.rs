@@ -3,6 +3,8 @@
 //! Pure. Memory is that of the items. Of buyers and orders there is a sum over what each of their fields must hold, as for
 //! the holders of a campaign (see [`holders`](super::holders)).
 
+use std::collections::BTreeMap;
+
 use tollgate::code::Code;
 use tollgate::lines::Lines;
 use tollgate::stock_name::StockName;
@@ -56,6 +58,15 @@ pub(super) struct Inventory {
     pub(super) seq: u64,
     /// Its creation is not in the journal: nothing more can be said of it.
     pub(super) unknown: bool,
+    /// All buyers and orders, of one that is to be repaired.
+    pub(super) kept: Option<Box<Kept>>,
+}
+
+/// What its keys of buyers and of orders must hold, field by field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) buyers: BTreeMap<String, String>,
+    pub(super) orders: BTreeMap<String, String>,
 }
 
 /// What a line left a customer with, and with what before.
@@ -107,6 +118,7 @@ impl Inventory {
         self.ended = Some(Code::InventoryArchived);
         (self.buyers, self.orders, self.buyers_sum, self.orders_sum) = (0, 0, 0, 0);
         self.items.iter_mut().for_each(Items::forget);
+        self.kept.iter_mut().for_each(|kept| **kept = Kept::default());
     }
 
     /// Whether its items are known, if it has any.
@@ -156,6 +168,12 @@ impl Inventory {
             .saturating_sub(u64::from(before > 0 && after == 0));
         self.buyers_sum =
             self.buyers_sum.wrapping_add(weight(customer, after)).wrapping_sub(weight(customer, before));
+        if let Some(kept) = &mut self.kept {
+            match after {
+                0 => _ = kept.buyers.remove(customer),
+                after => _ = kept.buyers.insert(customer.to_owned(), after.to_string()),
+            }
+        }
     }
 
     /// Takes over what a line made of an order.
@@ -164,12 +182,20 @@ impl Inventory {
             .orders_sum
             .wrapping_add(weight_of_field(id, after, weight))
             .wrapping_sub(weight_of_field(id, before, weight));
+        self.keep_order(id, after);
+    }
+
+    fn keep_order(&mut self, id: &str, row: &str) {
+        if let Some(kept) = &mut self.kept {
+            kept.orders.insert(id.to_owned(), row.to_owned());
+        }
     }
 
     /// Takes over a new order.
     pub(super) fn order(&mut self, id: &str, row: &str, weight: Weight<'_>) {
         self.orders += 1;
         self.orders_sum = self.orders_sum.wrapping_add(weight_of_field(id, row, weight));
+        self.keep_order(id, row);
     }
 }
 
@@ -223,6 +249,12 @@ impl Items {
     fn forget(&mut self) {
         self.sum = 0;
         self.buckets.iter_mut().for_each(|bucket| bucket.is_copied = false);
+    }
+
+    /// What the key of items must hold.
+    pub(super) fn texts(&self) -> BTreeMap<String, String> {
+        let copied = self.buckets.iter().enumerate().filter(|(_, bucket)| bucket.is_copied);
+        copied.map(|(number, bucket)| (number.to_string(), bucket.text())).collect()
     }
 
     fn copied(&self) -> u64 {

@@ -40,6 +40,8 @@ pub(super) struct Model {
     pub(super) inventories: HashMap<InventoryId, Inventory>,
     /// What inventories are about to be loaded with: read before the line is taken over.
     pub(super) stocks: HashMap<InventoryId, Items>,
+    /// The inventory of which all buyers and orders are kept.
+    pub(super) kept: Option<InventoryId>,
     /// Reservations that are open; their number is bounded by what is reserved.
     pub(super) reservations: HashMap<JobId, Order>,
     /// Payouts that are open; their number is bounded by the money held.

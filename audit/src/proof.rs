@@ -3,17 +3,19 @@
 //! Only a whole journal proves anything: its entries must follow one another and its chain of hashes must hold. A
 //! resource of which a line was decided otherwise than the lines before it demand is proved by nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tollgate::failure::Failure;
-use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId};
 use tollgate::journal::{self, Entry};
 use tollgate::keys::Keys;
 use tollgate::kinds::Fields;
 use tollgate::link::Link;
 
 use super::holders::left_to;
+use super::inventory::{INVENTORY_FIELDS, Inventory};
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
+use super::reservations;
 use super::rules;
 use super::stock;
 
@@ -23,6 +25,16 @@ const PAGE: usize = 200;
 /// The fields of a key, in order.
 pub(crate) type RowFields = Vec<(String, String)>;
 
+/// What the keys of an inventory must hold, each its fields.
+pub(crate) struct InventoryProof {
+    pub(crate) fields: RowFields,
+    pub(crate) items: BTreeMap<String, String>,
+    pub(crate) buyers: BTreeMap<String, String>,
+    pub(crate) orders: BTreeMap<String, String>,
+    /// Its members of `reservations`, with their scores.
+    pub(crate) members: BTreeMap<String, u64>,
+}
+
 /// The journal, replayed as far as it was read.
 pub(crate) struct Proof {
     model: Model,
@@ -31,19 +43,22 @@ pub(crate) struct Proof {
     after: Option<String>,
     /// Resources of which the journal contradicts itself.
     doubtful: HashSet<String>,
+    /// Inventories whose list of items is not what it was, and how.
+    lists_lost: HashMap<InventoryId, String>,
     /// The campaign whose holders are counted, and what each has.
     holders_of: Option<CampaignId>,
     pub(crate) holders: BTreeMap<String, u64>,
 }
 
 impl Proof {
-    pub(crate) fn new(holders_of: Option<CampaignId>) -> Self {
+    pub(crate) fn new(holders_of: Option<CampaignId>, kept: Option<InventoryId>) -> Self {
         Self {
-            model: Model::default(),
+            model: Model { kept, ..Model::default() },
             seq: 0,
             hash: String::new(),
             after: None,
             doubtful: HashSet::new(),
+            lists_lost: HashMap::new(),
             holders_of,
             holders: BTreeMap::new(),
         }
@@ -60,12 +75,12 @@ impl Proof {
             let is_last = page.len() < PAGE;
             for entry in page {
                 let taken = match entry {
-                    Ok(entry) => match stock::read_loaded(link, keys, &mut self.model, &entry).await?.pop() {
-                        Some(damage) => {
-                            Err(format!("the items of inventory {}: {}", damage.inventory, damage.what))
+                    Ok(entry) => {
+                        for damage in stock::read_loaded(link, keys, &mut self.model, &entry).await? {
+                            self.lists_lost.insert(damage.inventory, damage.what);
                         }
-                        None => self.take(&entry),
-                    },
+                        self.take(&entry)
+                    }
                     Err(damage) => Err(damage.to_string()),
                 };
                 if let Err(why) = taken {
@@ -127,6 +142,31 @@ impl Proof {
         let Some(campaign) = self.model.campaigns.get(id) else { return Ok(None) };
         self.is_proved(&format!("campaign:{id}"), campaign.unknown)?;
         Ok(Some(named(&CAMPAIGN_FIELDS, campaign.fields())))
+    }
+
+    /// What the keys of the inventory must hold; `None` if there is no such inventory.
+    pub(crate) fn inventory(&self, id: &InventoryId) -> Result<Option<InventoryProof>, String> {
+        let Some(inventory) = self.model.inventories.get(id) else { return Ok(None) };
+        self.is_proved(&format!("inventory:{id}"), inventory.unknown)?;
+        if let Some(what) = self.lists_lost.get(id) {
+            return Err(format!(
+                "stock:{id}, the list of its items, of which the journal has the hash alone: {what}; restore that key from a backup, then repair again"
+            ));
+        }
+        let Inventory { items, kept, .. } = inventory;
+        let kept = kept.as_deref().cloned().unwrap_or_default();
+        let prefix = format!("{id}\t");
+        let members = reservations::members(&self.model).into_iter();
+        Ok(Some(InventoryProof {
+            fields: named(&INVENTORY_FIELDS, inventory.fields()),
+            items: items.as_ref().map(|items| items.texts()).unwrap_or_default(),
+            buyers: kept.buyers,
+            orders: kept.orders,
+            members: members
+                .filter(|(member, _)| member.starts_with(&prefix))
+                .map(|(member, expected)| (member, expected.score))
+                .collect(),
+        }))
     }
 
     /// What the key of an open payout must hold, as far as the journal tells; `None` if no such payout is open.

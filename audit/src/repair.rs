@@ -10,7 +10,7 @@ use crate::model::ACCOUNT_FIELDS;
 use crate::proof::{Proof, RowFields};
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
-use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
@@ -19,8 +19,12 @@ use tollgate::scripts::queue::Apply;
 use tollgate::scripts::repair::{At, IDS_MAX, ParkedRepair, Write, Written, parked, write};
 
 mod found;
+mod inventory;
+mod plan;
 
 use found::{FIELDS, Found, parsed};
+pub use plan::Change;
+use plan::Plan;
 
 /// How often a repair is tried while the history goes on.
 const TRIES: usize = 50;
@@ -40,11 +44,13 @@ pub enum Noun {
     Campaign(CampaignId),
     /// Who holds how much of one campaign.
     Holders(CampaignId),
+    /// The keys of one inventory, its place in the index, and its open reservations.
+    Inventory(InventoryId),
     /// The key of one open payout, and its place among them.
     Hold(JobId),
     /// The open payouts of the partition: their keys and the set of them.
     Payouts,
-    /// The index of campaigns and accounts of the partition.
+    /// The index of campaigns, accounts and inventories of the partition.
     Resources,
 }
 
@@ -55,6 +61,7 @@ impl Noun {
             Self::Account(_) => "account",
             Self::Campaign(_) => "campaign",
             Self::Holders(_) => "holders",
+            Self::Inventory(_) => "inventory",
             Self::Hold(_) => "hold",
             Self::Payouts => "payouts",
             Self::Resources => "resources",
@@ -65,23 +72,11 @@ impl Noun {
         match self {
             Self::Account(id) => id.as_str(),
             Self::Campaign(id) | Self::Holders(id) => id.as_str(),
+            Self::Inventory(id) => id.as_str(),
             Self::Hold(id) => id.as_str(),
             Self::Payouts | Self::Resources => "",
         }
     }
-}
-
-/// One difference between a key and what the journal proves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The key, without the namespace's tag.
-    pub key: String,
-    /// The field or member.
-    pub field: String,
-    /// What is there.
-    pub found: Option<String>,
-    /// What must be.
-    pub proved: Option<String>,
 }
 
 /// Why nothing was repaired.
@@ -110,7 +105,7 @@ impl From<Failure> for RepairError {
 /// [`RepairError`]; after an unknown failure the same call is safe.
 ///
 /// # Cancel safety
-/// As after an unknown failure. Holders may leave a key `repair` behind, which the next repair replaces.
+/// As after an unknown failure. What is large may leave a key `repair` behind, which the next repair replaces.
 pub async fn repair(
     tollgate: &Tollgate,
     link: &mut Link,
@@ -124,18 +119,22 @@ pub async fn repair(
         Noun::Holders(id) => Some(id.clone()),
         _ => None,
     };
-    let mut proof = Proof::new(holders_of);
+    let kept = match noun {
+        Noun::Inventory(id) => Some(id.clone()),
+        _ => None,
+    };
+    let mut proof = Proof::new(holders_of, kept);
     let (mut all, mut tries) = (Vec::new(), 0);
     loop {
         proof.go_on(link, keys).await?.map_err(RepairError::NotProved)?;
-        let mut plan = Plan { keys, changes: Vec::new(), writes: Vec::new() };
+        let mut plan = Plan::new(keys);
         plan.make(link, &proof, noun).await?;
         if plan.changes.is_empty() || apply == Apply::DryRun {
             all.append(&mut plan.changes);
             return Ok(all);
         }
-        if let Noun::Holders(_) = noun {
-            stage(link, keys, &proof.holders).await?;
+        if let Some(fields) = &plan.staged {
+            stage(link, keys, fields).await?;
         }
         let note = note(noun.name(), noun.id(), reason);
         let at = At { seq: proof.seq, hash: &proof.hash };
@@ -158,13 +157,6 @@ pub fn note(noun: &str, id: &str, reason: &str) -> String {
     format!("{noun}\t{id}\t{reason}")
 }
 
-/// What is to be done.
-struct Plan<'a> {
-    keys: &'a Keys,
-    changes: Vec<Change>,
-    writes: Vec<Write>,
-}
-
 impl Plan<'_> {
     async fn make(&mut self, link: &mut Link, proof: &Proof, noun: &Noun) -> Result<(), RepairError> {
         match noun {
@@ -178,38 +170,19 @@ impl Plan<'_> {
             }
             Noun::Holders(id) => {
                 proof.campaign(id).map_err(RepairError::NotProved)?;
-                self.holders(link, id, &proof.holders).await?;
+                let holders = proof.holders.iter().map(|(name, count)| (name.clone(), count.to_string()));
+                let key = self.keys.holders(id);
+                self.whole(link, (key, &format!("holders:{id}")), &holders.collect()).await?;
+            }
+            Noun::Inventory(id) => {
+                let proved = proof.inventory(id).map_err(RepairError::NotProved)?;
+                inventory::plan(self, link, id, proved).await?;
             }
             Noun::Hold(id) => self.hold(link, proof, id).await?,
             Noun::Payouts => self.payouts(link, proof).await?,
             Noun::Resources => self.resources(link, proof).await?,
         }
         Ok(())
-    }
-
-    fn differ(&mut self, key: &str, field: &str, found: Option<&String>, proved: Option<&String>) {
-        if found != proved {
-            let [found, proved] = [found, proved].map(|value| value.cloned());
-            self.changes.push(Change { key: key.to_owned(), field: field.to_owned(), found, proved });
-        }
-    }
-
-    /// Compares all fields of a hash; answers whether any differs.
-    fn compare(&mut self, shown: &str, found: &Found, proved: Option<&RowFields>) -> bool {
-        let before = self.changes.len();
-        let proved: BTreeMap<String, String> = proved.into_iter().flatten().cloned().collect();
-        match found {
-            Found::OtherType(name) => {
-                self.differ(shown, "type", Some(name), proved.is_empty().then_some(name))
-            }
-            Found::Hash(fields) => {
-                let names: std::collections::BTreeSet<&String> = fields.keys().chain(proved.keys()).collect();
-                for name in names {
-                    self.differ(shown, name, fields.get(name), proved.get(name));
-                }
-            }
-        }
-        self.changes.len() > before
     }
 
     async fn resource(
@@ -244,45 +217,6 @@ impl Plan<'_> {
             });
         }
         self.member(link, self.keys.resources(), "resources", member, proved.map(|_| 0)).await
-    }
-
-    /// Compares whether a member is in a sorted set; what its score is decides itself.
-    async fn member(
-        &mut self,
-        link: &mut Link,
-        key: String,
-        shown: &str,
-        member: String,
-        proved: Option<u64>,
-    ) -> Result<(), Failure> {
-        let found: Option<String> = link.query(redis::cmd("ZSCORE").arg(&key).arg(&member)).await?;
-        let (is_there, must_be) = (found.map(|_| "listed".to_owned()), proved.map(|_| "listed".to_owned()));
-        self.differ(shown, &member, is_there.as_ref(), must_be.as_ref());
-        match (is_there, proved) {
-            (None, Some(score)) => self.writes.push(Write::Add { key, score, member }),
-            (Some(_), None) => self.writes.push(Write::Remove { key, member }),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn holders(
-        &mut self,
-        link: &mut Link,
-        id: &CampaignId,
-        proved: &BTreeMap<String, u64>,
-    ) -> Result<(), Failure> {
-        let key = self.keys.holders(id);
-        let found = Found::read(link, &key).await?;
-        let fields: RowFields =
-            proved.iter().map(|(name, count)| (name.clone(), count.to_string())).collect();
-        if self.compare(&format!("holders:{id}"), &found, Some(&fields)) {
-            self.writes.push(match fields.is_empty() {
-                true => Write::Hash(key, Vec::new()),
-                false => Write::Rename { from: self.keys.repair(), to: key },
-            });
-        }
-        Ok(())
     }
 
     async fn hold(&mut self, link: &mut Link, proof: &Proof, id: &JobId) -> Result<(), RepairError> {
@@ -383,14 +317,14 @@ async fn now_ms(link: &mut Link) -> Result<u64, Failure> {
     Ok(seconds.saturating_mul(1000).saturating_add(micros / 1000))
 }
 
-/// Fills the key that is then moved over the holders: nobody reads it, so it may be filled in several calls.
-async fn stage(link: &mut Link, keys: &Keys, holders: &BTreeMap<String, u64>) -> Result<(), Failure> {
+/// Fills the key that is then moved over another: nobody reads it, so it may be filled in several calls.
+async fn stage(link: &mut Link, keys: &Keys, fields: &BTreeMap<String, String>) -> Result<(), Failure> {
     link.run(redis::cmd("DEL").arg(keys.repair())).await?;
-    let all: Vec<(&String, &u64)> = holders.iter().collect();
+    let all: Vec<(&String, &String)> = fields.iter().collect();
     for chunk in all.chunks(FIELDS) {
         let mut command = redis::cmd("HSET");
         command.arg(keys.repair());
-        chunk.iter().for_each(|(name, count)| _ = command.arg(*name).arg(**count));
+        chunk.iter().for_each(|(name, text)| _ = command.arg(*name).arg(*text));
         link.run(&command).await?;
     }
     Ok(())

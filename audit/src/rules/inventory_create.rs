@@ -25,6 +25,7 @@ impl Rule for InventoryCreate {
             opens_at_ms: self.opens_at.map(|at| at.ms()),
             closes_at_ms: self.closes_at.map(|at| at.ms()),
             seq: line.seq,
+            kept: (model.kept.as_ref() == Some(&self.inventory)).then(Default::default),
             ..Inventory::default()
         };
         model.inventories.insert(self.inventory.clone(), inventory);

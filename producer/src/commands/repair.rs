@@ -5,7 +5,7 @@ use anyhow::bail;
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::Code;
-use tollgate::ids::{AccountId, CampaignId, JobId, QueueName};
+use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId, QueueName};
 use tollgate::input::InputError;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
@@ -52,6 +52,11 @@ enum What {
         /// The campaign
         id: CampaignId,
     },
+    /// Restore the keys of an inventory: what is sold, to whom, and what is reserved
+    Inventory {
+        /// The inventory
+        id: InventoryId,
+    },
     /// Restore one open payout
     Hold {
         /// The id of its job
@@ -60,7 +65,7 @@ enum What {
     },
     /// Restore all open payouts and their order
     Payouts,
-    /// Restore the index of campaigns and accounts
+    /// Restore the index of campaigns, accounts and inventories
     Resources,
     /// Restore the places of scheduled and dead jobs, from their rows
     #[command(visible_aliases = ["scheduled", "dead"])]
@@ -164,6 +169,10 @@ impl Repairer<'_> {
             What::Holders { id } => {
                 let partition = self.tollgate.partition_of(Resource::Campaign(&id));
                 self.one(partition, &Noun::Holders(id)).await
+            }
+            What::Inventory { id } => {
+                let partition = self.tollgate.partition_of(Resource::Inventory(&id));
+                self.one(partition, &Noun::Inventory(id)).await
             }
             What::Hold { id } => self.everywhere(&Noun::Hold(id)).await,
             What::Payouts => self.everywhere(&Noun::Payouts).await,

@@ -300,8 +300,15 @@ fn typed(span: &str) -> Option<(String, bool)> {
     // What is named by its name alone is run on what there is.
     if ["dead retry", "dead discard", "dead show", "payout show", "payout post", "payout void", "job history"]
         .contains(&span)
-        || ["repair account", "repair campaign", "repair holders", "repair hold", "repair queue"]
-            .contains(&span)
+        || [
+            "repair account",
+            "repair campaign",
+            "repair holders",
+            "repair hold",
+            "repair inventory",
+            "repair queue",
+        ]
+        .contains(&span)
         || ["queue pause", "queue resume", "job cancel", "campaign holders", "account statement"]
             .contains(&span)
     {

@@ -156,3 +156,95 @@ async fn what_is_not_proved_is_not_written() {
     assert!(refused.complains(1).contains("not proved: "), "{refused:?}");
     assert_eq!(cli.redis(&["EXISTS", &account]).trim(), "0");
 }
+
+/// A hall of which something is sold and something reserved.
+async fn sold() -> Cli {
+    let cli = fresh("1");
+    let items = tempfile::NamedTempFile::new().unwrap();
+    let seats: String = (0..30).map(|n| format!("seat-{n},2\n")).collect();
+    std::fs::write(items.path(), format!("item,quantity\n{seats}")).unwrap();
+    cli.run(&["inventory", "create", "hall", "--per-customer", "9"]).exits(0);
+    cli.run(&["inventory", "load", "hall", "--items-file", items.path().to_str().unwrap()]).exits(0);
+    let of = ["--inventory", "hall"];
+    let who = [&of[..], &["--customer", "c1"]].concat();
+    cli.run(&[&["purchase"], &who[..], &["--id", "o1", "--item", "seat-1", "--item", "seat-2"]].concat())
+        .exits(0);
+    for cart in ["cart-1", "cart-2"] {
+        let more = ["--id", cart, "--item", "seat-1", "--item", "seat-3=1", "--hold-for", "1h"];
+        let who = [&of[..], &["--customer", cart]].concat();
+        cli.run(&[&["reserve"], &who[..], &more].concat()).exits(0);
+    }
+    cli.run(&["commit", "--inventory", "hall", "--reservation", "cart-1", "--item", "seat-3", "--id", "k1"])
+        .exits(0);
+    let (tollgate, mut link) = opened(&cli).await;
+    drain(&tollgate, &mut link).await;
+    cli.run(&["audit"]).exits(0);
+    cli
+}
+
+#[tokio::test]
+async fn each_key_of_an_inventory_is_restored_from_the_journal() {
+    let cases: [(&str, &[&str]); 13] = [
+        ("inventory:hall", &["DEL"]),
+        ("inventory:hall", &["HSET", "sold", "1"]),
+        ("inventory:hall", &["SET", "x"]),
+        ("items:hall", &["DEL"]),
+        ("items:hall", &["HSET", "0", "scratched"]),
+        ("buyers:hall", &["DEL"]),
+        ("buyers:hall", &["HSET", "c1", "1"]),
+        ("orders:hall", &["DEL"]),
+        ("orders:hall", &["HDEL", "o1"]),
+        ("orders:hall", &["HSET", "cart-1", "scratched"]),
+        ("reservations", &["DEL"]),
+        ("reservations", &["ZADD", "5", "hall\tghost"]),
+        ("resources", &["ZREM", "inventory:hall"]),
+    ];
+    for (name, damage) in cases {
+        let cli = sold().await;
+        let case = format!("{name} {damage:?}");
+        let key = key(&cli, name).await;
+        if damage[0] == "SET" {
+            cli.redis(&["DEL", &key]);
+        }
+        cli.redis(&[&[damage[0], &key], &damage[1..]].concat());
+        let audit = cli.run(&["audit"]);
+        let told = audit.complains(5);
+        assert!(told.contains("hall") || audit.stdout.contains("hall"), "{case}: {audit:?}");
+        let digest = || cli.redis(&["DEBUG", "DIGEST-VALUE", &key]);
+        let before = digest();
+        let dry = cli.run(&["repair", "inventory", "hall"]);
+        assert!(dry.exits(0).contains("to be repaired"), "{case}: {dry:?}");
+        assert_eq!(digest(), before, "{case}: a dry run changed something");
+        let yes = ["repair", "inventory", "hall", "--yes", "--reason", "somebody ran DEL", "--json"];
+        let done = cli.run(&yes);
+        done.exits(0);
+        assert_eq!(done.json()["applied"], true, "{case}: {done:?}");
+        cli.run(&["audit"]).exits(0);
+        assert_eq!(cli.run(&yes).json(), json!({"changes": [], "applied": false}), "{case}");
+        // What was reserved can be committed, and no seat is sold again.
+        cli.run(&["commit", "--inventory", "hall", "--reservation", "cart-1", "--id", "k2"]).exits(0);
+        let seat = ["purchase", "--inventory", "hall", "--customer", "x", "--item", "seat-1", "--id", "o2"];
+        cli.run(&seat).exits(0);
+        let (tollgate, mut link) = opened(&cli).await;
+        drain(&tollgate, &mut link).await;
+        assert_eq!(cli.run(&["lookup", "k2", "--json"]).json()["code"], "committed", "{case}");
+        assert_eq!(cli.run(&["lookup", "o2", "--json"]).json()["code"], "sold_out", "{case}");
+        cli.run(&["audit"]).exits(0);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_list_of_items_is_named_and_keeps_nothing_else_from_being_repaired() {
+    let cli = sold().await;
+    cli.run(&["account", "open", "a", "--balance", "100"]).exits(0);
+    let [stock, account] = [key(&cli, "stock:hall").await, key(&cli, "account:a").await];
+    let dump = cli.redis(&["COPY", &stock, "aside"]);
+    cli.redis(&["DEL", &stock, &account]);
+    let refused = cli.run(&["repair", "inventory", "hall"]);
+    let told = refused.complains(1);
+    assert!(told.contains("not proved: stock:hall, the list of its items"), "{told}{dump}");
+    cli.run(&["repair", "account", "a", "--yes", "--reason", "lost"]).exits(0);
+    cli.redis(&["COPY", "aside", &stock]);
+    cli.redis(&["DEL", "aside"]);
+    cli.run(&["audit"]).exits(0);
+}
