@@ -1,6 +1,6 @@
 //! One look at Redis: everything that the screen shows. What it costs is bounded, however large the namespace is: the
-//! newest lines of the journal say which campaigns and accounts move, and only those are read, beside the first
-//! campaigns of the index.
+//! newest lines of the journal say which campaigns, accounts and inventories move, and only those are read,
+//! beside the first campaigns and inventories of the index.
 
 mod movement;
 
@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate::Tollgate;
 use tollgate::amount::money;
 use tollgate::code::Class;
-use tollgate::ids::{AccountId, CampaignId};
+use tollgate::ids::AccountId;
+use tollgate::inventory::InventoryState;
 use tollgate::journal;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
-use tollgate::resources::{self, AccountState, CampaignState, Held, Status};
+use tollgate::resources::{self, AccountState, CampaignState, Held, Listed, Status};
 use tollgate::scripts::payout::{self, ForReview};
 
 use crate::each::Failed;
@@ -28,7 +29,9 @@ use movement::{Moved, Movements};
 const ENTRIES_SAMPLED: usize = 20;
 /// Campaigns of the index that one look reads, over all partitions.
 const CAMPAIGNS_MAX: usize = 100;
-/// Campaigns and accounts that one look reads because they moved, in each partition.
+/// Inventories, likewise.
+const INVENTORIES_MAX: usize = 100;
+/// Campaigns, accounts and inventories that one look reads because they moved, in each partition.
 const MOVED_MAX: usize = 20;
 /// Payouts for a person that one look reads in each partition.
 const REVIEWS_MAX: usize = 20;
@@ -47,6 +50,9 @@ pub(super) struct Reading {
     pub(super) campaigns: Vec<CampaignRow>,
     /// Whether the namespace has no more campaigns than these.
     pub(super) campaigns_complete: bool,
+    pub(super) inventories: Vec<InventoryRow>,
+    /// Whether the namespace has no more inventories than these.
+    pub(super) inventories_complete: bool,
     /// Those that moved within the last minute.
     pub(super) accounts: Vec<AccountRow>,
     pub(super) payouts: Payouts,
@@ -68,6 +74,19 @@ pub(super) struct CampaignRow {
     pub(super) left: Option<u64>,
     pub(super) limit: Option<u64>,
     pub(super) is_open: bool,
+    /// How many jobs it had within the last minute.
+    pub(super) jobs: u64,
+}
+
+/// An inventory, and how it has moved; its numbers are `None` if it cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct InventoryRow {
+    pub(super) inventory: String,
+    pub(super) left: Option<u64>,
+    pub(super) reserved: Option<u64>,
+    pub(super) sold: Option<u64>,
+    /// Its status, or `damaged`.
+    pub(super) status: &'static str,
     /// How many jobs it had within the last minute.
     pub(super) jobs: u64,
 }
@@ -136,6 +155,8 @@ impl Reader {
             problems,
             campaigns: Vec::new(),
             campaigns_complete: true,
+            inventories: Vec::new(),
+            inventories_complete: true,
             accounts: Vec::new(),
             payouts: Payouts::default(),
             is_estimate: false,
@@ -164,7 +185,14 @@ impl Reader {
         let Some(head) = counts.map(|counts| counts.counts.decided) else { return Ok(()) };
         self.sample(partition, keys, head, link, &mut reading.sampled).await?;
         let moved = self.movements.most_moved(partition.number(), MOVED_MAX);
-        campaigns(keys, link, &moved, reading).await?;
+        let room = CAMPAIGNS_MAX.saturating_sub(reading.campaigns.len());
+        let (rows, is_complete) = listed(keys, link, &moved.campaigns, room).await?;
+        reading.campaigns_complete &= is_complete;
+        reading.campaigns.extend(rows.iter().map(|(id, held, jobs)| CampaignRow::of(id, held, *jobs)));
+        let room = INVENTORIES_MAX.saturating_sub(reading.inventories.len());
+        let (rows, is_complete) = listed(keys, link, &moved.inventories, room).await?;
+        reading.inventories_complete &= is_complete;
+        reading.inventories.extend(rows.iter().map(|(id, held, jobs)| InventoryRow::of(id, held, *jobs)));
         accounts(keys, link, &moved, reading).await?;
         reading.payouts.add(payout::for_review(link, keys, REVIEWS_MAX, SEARCHED_MAX).await?);
         Ok(())
@@ -196,28 +224,29 @@ impl Reader {
     }
 }
 
-/// Those that moved, and of the others the first.
-async fn campaigns(keys: &Keys, link: &mut Link, moved: &Moved, reading: &mut Reading) -> anyhow::Result<()> {
-    let room = CAMPAIGNS_MAX.saturating_sub(reading.campaigns.len());
-    let page = resources::page::<CampaignState>(link, keys, None, room.max(1)).await?;
-    reading.campaigns_complete &= page.next.is_none() && page.resources.len() <= room;
-    let mut listed: BTreeSet<String> = BTreeSet::new();
+/// Of one type, those that moved and of the others the first, with how many jobs each had; and whether there are no more
+/// than the first.
+async fn listed<T: Listed>(
+    keys: &Keys,
+    link: &mut Link,
+    moved: &BTreeMap<String, u64>,
+    room: usize,
+) -> anyhow::Result<(Vec<(String, Held<T>, u64)>, bool)> {
+    let page = resources::page::<T>(link, keys, None, room.max(1)).await?;
+    let is_complete = page.next.is_none() && page.resources.len() <= room;
+    let jobs = |id: &str| moved.get(id).copied().unwrap_or_default();
+    let mut rows = Vec::new();
+    let mut first: BTreeSet<String> = BTreeSet::new();
     for (id, held) in page.resources.into_iter().take(room) {
-        reading.campaigns.push(CampaignRow::of(&id, &held, moved.campaigns.get(&id).copied()));
-        listed.insert(id);
+        first.insert(id.clone());
+        let jobs = jobs(&id);
+        rows.push((id, held, jobs));
     }
-    let more: Vec<CampaignId> = moved
-        .campaigns
-        .keys()
-        .filter(|id| !listed.contains(*id))
-        .filter_map(|id| CampaignId::parse(id.as_str()).ok())
-        .collect();
-    let states = resources::read::<CampaignState>(link, keys, &more).await?;
-    let rows = more.iter().zip(&states);
-    let rows =
-        rows.map(|(id, held)| CampaignRow::of(id.as_str(), held, moved.campaigns.get(id.as_str()).copied()));
-    reading.campaigns.extend(rows);
-    Ok(())
+    let more = moved.keys().filter(|id| !first.contains(*id));
+    let (names, ids): (Vec<&String>, Vec<T::Id>) = more.filter_map(|id| Some((id, T::id(id)?))).unzip();
+    let states = resources::read::<T>(link, keys, &ids).await?;
+    rows.extend(names.into_iter().zip(states).map(|(id, held)| (id.clone(), held, jobs(id))));
+    Ok((rows, is_complete))
 }
 
 async fn accounts(keys: &Keys, link: &mut Link, moved: &Moved, reading: &mut Reading) -> anyhow::Result<()> {
@@ -246,14 +275,28 @@ async fn accounts(keys: &Keys, link: &mut Link, moved: &Moved, reading: &mut Rea
 }
 
 impl CampaignRow {
-    fn of(id: &str, held: &Held<CampaignState>, jobs: Option<u64>) -> Self {
+    fn of(id: &str, held: &Held<CampaignState>, jobs: u64) -> Self {
         let state = held.state();
         Self {
             campaign: id.to_owned(),
             left: state.map(|state| state.limit.get().saturating_sub(state.issued)),
             limit: state.map(|state| state.limit.get()),
             is_open: state.is_some_and(|state| state.status == Status::Open),
-            jobs: jobs.unwrap_or(0),
+            jobs,
+        }
+    }
+}
+
+impl InventoryRow {
+    fn of(id: &str, held: &Held<InventoryState>, jobs: u64) -> Self {
+        let state = held.state();
+        Self {
+            inventory: id.to_owned(),
+            left: state.map(|state| state.available),
+            reserved: state.map(|state| state.reserved),
+            sold: state.map(|state| state.sold),
+            status: state.map_or("damaged", |state| state.status.name()),
+            jobs,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::keys::Key;
 use super::reading::Reading;
 
 /// How many tables there are to choose from.
-pub(super) const TABLES: usize = 6;
+pub(super) const TABLES: usize = 7;
 
 /// The order of campaigns and accounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

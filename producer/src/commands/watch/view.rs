@@ -93,7 +93,7 @@ fn footer(screen: &Screen, now: Instant, width: u16) -> Line<'_> {
             format!(" p goes on, numbers are {seconds}s old | q quit | tab table").yellow()
         }
         (None, _) => {
-            let keys = format!(" q quit | p pause | s sort: {} | tab or 1-6 table", screen.sort.name());
+            let keys = format!(" q quit | p pause | s sort: {} | tab or 1-7 table", screen.sort.name());
             match width {
                 0..72 => keys.dark_gray(),
                 _ => format!("{keys} | read every {}", duration(screen.interval)).dark_gray(),

@@ -1,4 +1,4 @@
-//! Which campaigns and accounts moved within the last minute, by the lines of the journal that were seen. Pure.
+//! Which campaigns, accounts and inventories moved within the last minute, by the lines of the journal that were seen. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -49,6 +49,15 @@ pub(super) struct Moved {
     pub(super) campaigns: BTreeMap<String, u64>,
     /// How many jobs each account had, and how much they took from it, in minor units.
     pub(super) accounts: BTreeMap<String, (u64, u64)>,
+    /// How many jobs each inventory had.
+    pub(super) inventories: BTreeMap<String, u64>,
+}
+
+/// Counts a job, unless too many others are counted.
+fn count_job(jobs: &mut BTreeMap<String, u64>, id: &str) {
+    if jobs.len() < RESOURCES_MAX || jobs.contains_key(id) {
+        *jobs.entry(id.to_owned()).or_default() += 1;
+    }
 }
 
 impl Movements {
@@ -64,14 +73,8 @@ impl Movements {
         let Some(look) = self.0.back_mut() else { return };
         let moved = &mut look.partitions.entry(partition).or_default().moved;
         match line.event.resource() {
-            Resource::Campaign(campaign) => {
-                let id = campaign.as_str();
-                if moved.campaigns.len() < RESOURCES_MAX || moved.campaigns.contains_key(id) {
-                    *moved.campaigns.entry(id.to_owned()).or_default() += 1;
-                }
-            }
-            // The view has no table of inventories; `inventory ls` has.
-            Resource::Inventory(_) => {}
+            Resource::Campaign(campaign) => count_job(&mut moved.campaigns, campaign.as_str()),
+            Resource::Inventory(inventory) => count_job(&mut moved.inventories, inventory.as_str()),
             Resource::Account(account) => {
                 let id = account.as_str();
                 if moved.accounts.len() < RESOURCES_MAX || moved.accounts.contains_key(id) {
@@ -96,13 +99,16 @@ impl Movements {
         self.0.iter().flat_map(|look| look.partitions.values()).any(|sample| sample.seen < sample.decided)
     }
 
-    /// What moved most in a partition within the last minute, `count` campaigns and accounts at most. Where a look has
+    /// What moved most in a partition within the last minute, `count` campaigns, accounts and inventories at most. Where a look has
     /// seen only some of the decisions, those stand for all of them.
     pub(super) fn most_moved(&self, partition: u16, count: usize) -> Moved {
         let mut sum = Moved::default();
         for sample in self.0.iter().filter_map(|look| look.partitions.get(&partition)) {
             for (id, jobs) in &sample.moved.campaigns {
                 *sum.campaigns.entry(id.clone()).or_default() += sample.scaled(*jobs);
+            }
+            for (id, jobs) in &sample.moved.inventories {
+                *sum.inventories.entry(id.clone()).or_default() += sample.scaled(*jobs);
             }
             for (id, (jobs, taken)) in &sample.moved.accounts {
                 let (jobs_sum, taken_sum) = sum.accounts.entry(id.clone()).or_default();
@@ -111,6 +117,7 @@ impl Movements {
             }
         }
         keep_most(&mut sum.campaigns, count, |jobs| *jobs);
+        keep_most(&mut sum.inventories, count, |jobs| *jobs);
         keep_most(&mut sum.accounts, count, |(jobs, _)| *jobs);
         sum
     }

@@ -1,4 +1,4 @@
-//! The lower half: six tables, of which as many are drawn as fit.
+//! The lower half: seven tables, of which as many are drawn as fit.
 
 use std::cmp::Reverse;
 
@@ -8,7 +8,7 @@ use ratatui::style::Stylize;
 use ratatui::text::Span;
 use ratatui::widgets::{Cell, Row, Table};
 
-use super::super::reading::{AccountRow, CampaignRow, PayoutRow, Reading};
+use super::super::reading::{AccountRow, CampaignRow, InventoryRow, PayoutRow, Reading};
 use super::super::screen::{self, Sort};
 use super::pieces::{aged, block, head, right, words};
 use crate::table::{age, count};
@@ -16,7 +16,7 @@ use crate::table::{age, count};
 type Draw = fn(&mut Frame<'_>, Rect, &str, &Reading, Sort);
 
 /// The tables in the order of their digits.
-const TABLES: [Draw; screen::TABLES] = [campaigns, accounts, payouts, dead, queues, workers];
+const TABLES: [Draw; screen::TABLES] = [campaigns, accounts, payouts, dead, queues, workers, inventories];
 
 /// Draws one of [`TABLES`].
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, table: usize, reading: &Reading, sort: Sort) {
@@ -127,6 +127,54 @@ fn accounts(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, 
     let header = [Cell::from("account"), right("available"), right(taken), right(jobs_a_minute(reading))];
     let widths =
         [Constraint::Min(8), Constraint::Length(15), Constraint::Length(taken_width), Constraint::Length(9)];
+    frame.render_widget(table(title, header, widths, rows), area);
+}
+
+fn inventories(frame: &mut Frame<'_>, area: Rect, number: &str, reading: &Reading, sort: Sort) {
+    let of = if reading.inventories_complete { "" } else { " (the first, and those that move)" };
+    let title = format!("{number}inventories{of} ");
+    if reading.inventories.is_empty() {
+        return frame.render_widget(words(title, "none".dark_gray()), area);
+    }
+    let mut inventories: Vec<&InventoryRow> = reading.inventories.iter().collect();
+    inventories.sort_by(|a, b| a.inventory.cmp(&b.inventory));
+    match sort {
+        Sort::Moved => inventories.sort_by_key(|row| (Reverse(row.jobs), row.status != "open", row.left)),
+        Sort::Left => inventories.sort_by_key(|row| (row.status != "open", row.left)),
+        Sort::Name => {}
+    }
+    // Beside another table on a small screen, what is left is more than what is gone.
+    let gone = if area.width >= 56 { 9 } else { 0 };
+    let name = rest(area, &[9, gone, gone, 9]);
+    let rows = inventories.into_iter().map(|row| {
+        let left = match (row.left, row.status) {
+            (None, _) => "damaged".red().bold(),
+            (Some(0), "open") => "none".yellow().bold(),
+            (Some(left), "open") => Span::raw(count(left)).bold(),
+            (Some(_), status) => status.dark_gray(),
+        };
+        let number = |number: Option<u64>| match (number, gone) {
+            (_, 0) => String::new(),
+            (number, _) => number.map_or_else(|| "-".to_owned(), count),
+        };
+        let (reserved, sold) = (right(number(row.reserved)), right(number(row.sold)));
+        [Cell::from(fitting(&row.inventory, name)), right(left), reserved, sold, right(count(row.jobs))]
+    });
+    let head = |name| right(if gone > 0 { name } else { "" });
+    let header = [
+        Cell::from("inventory"),
+        right("left"),
+        head("reserved"),
+        head("sold"),
+        right(jobs_a_minute(reading)),
+    ];
+    let widths = [
+        Constraint::Min(8),
+        Constraint::Length(9),
+        Constraint::Length(gone),
+        Constraint::Length(gone),
+        Constraint::Length(9),
+    ];
     frame.render_widget(table(title, header, widths, rows), area);
 }
 

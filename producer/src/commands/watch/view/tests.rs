@@ -4,7 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::super::keys::Key;
-use super::super::reading::{AccountRow, CampaignRow, PayoutRow, Payouts, Reading, Sampled};
+use super::super::reading::{AccountRow, CampaignRow, InventoryRow, PayoutRow, Payouts, Reading, Sampled};
 use super::*;
 use crate::overview::{Conservation, Counts, Overview, QueueCounts, Reason};
 use crate::problems::{self, Problem};
@@ -22,6 +22,11 @@ fn worker(name: &str, state: &'static str) -> workers::Row {
         in_flight: 256,
         ..workers::Row::silent(name)
     }
+}
+
+fn inventory(name: &str, status: &'static str, jobs: u64) -> InventoryRow {
+    let (left, reserved, sold) = (Some(1_480), Some(12), Some(508));
+    InventoryRow { inventory: name.to_owned(), left, reserved, sold, status, jobs }
 }
 
 fn campaign(name: &str, left: u64, jobs: u64) -> CampaignRow {
@@ -85,6 +90,8 @@ pub(in super::super) fn reading() -> Reading {
         problems: Vec::new(),
         campaigns: vec![campaign("autumn", 999, 0), campaign("summer", 41, 730)],
         campaigns_complete: true,
+        inventories: vec![inventory("concert", "open", 5), inventory("matinee", "cancelled", 900)],
+        inventories_complete: true,
         accounts: vec![account("a1", 12, 3), account("a2", 450, 9)],
         payouts,
         is_estimate: false,
@@ -129,7 +136,7 @@ const ALWAYS: [&str; 11] = [
     "20m 30s",
     "campaign",
     "summer",
-    "q quit | p pause | s sort: moved | tab or 1-6 table",
+    "q quit | p pause | s sort: moved | tab or 1-7 table",
     "█",
 ];
 
@@ -148,7 +155,7 @@ fn everything_is_there_at_the_usual_sizes() {
 #[test]
 fn at_sixty_columns_every_table_comes_by_its_digit_and_is_whole() {
     let (mut screen, now) = screen(6);
-    let tables: [&[&str]; 6] = [
+    let tables: [&[&str]; 7] = [
         &["1 campaigns", "left", "limit", "jobs/min", "41", "1,000", "730"],
         &["2 accounts", "available", "taken", "jobs/min", "450.00 USD", "7.50 USD", "9"],
         &[
@@ -162,6 +169,7 @@ fn at_sixty_columns_every_table_comes_by_its_digit_and_is_whole() {
         &["4 dead letters: 13", "malformed_json", "12", "worker_lost"],
         &["5 queues", "default", "paused", "1,234,567", "512", "1m 15s"],
         &["6 workers: 1 of 2 alive", "box:42", "silent", "alive", "900ms", "256"],
+        &["7 inventories", "left", "reserved", "sold", "jobs/min", "1,480", "12", "508", "cancelled", "900"],
     ];
     for (at, words) in tables.iter().enumerate() {
         screen.pressed(Key::Table(at));
@@ -172,8 +180,8 @@ fn at_sixty_columns_every_table_comes_by_its_digit_and_is_whole() {
         screen.pressed(Key::Previous);
         assert_eq!(drawn(&screen, now, 60, 24), text);
     }
-    screen.pressed(Key::Table(6));
-    shows(&drawn(&screen, now, 60, 24), tables[5]);
+    screen.pressed(Key::Table(7));
+    shows(&drawn(&screen, now, 60, 24), tables[6]);
 }
 
 #[test]
@@ -241,6 +249,7 @@ fn a_namespace_without_anything_says_so() {
     empty.workers.clear();
     empty.campaigns.clear();
     empty.accounts.clear();
+    empty.inventories.clear();
     empty.payouts = Payouts::default();
     screen.looked(Ok(empty), now);
     let text = drawn(&screen, now, 120, 40);
