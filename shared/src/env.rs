@@ -33,6 +33,12 @@ pub const REDIS_USERNAME: &str = "REDIS_USERNAME";
 pub const REDIS_PASSWORD: &str = "REDIS_PASSWORD";
 /// A file that holds the password; a line end at its end is ignored.
 pub const REDIS_PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
+/// The ACL user at the Sentinels of `redis+sentinel://`.
+pub const REDIS_SENTINEL_USERNAME: &str = "REDIS_SENTINEL_USERNAME";
+/// The password there.
+pub const REDIS_SENTINEL_PASSWORD: &str = "REDIS_SENTINEL_PASSWORD";
+/// A file that holds it.
+pub const REDIS_SENTINEL_PASSWORD_FILE: &str = "REDIS_SENTINEL_PASSWORD_FILE";
 /// A PEM file with the authorities that `rediss://` trusts instead of the system's.
 pub const REDIS_CA_FILE: &str = "REDIS_CA_FILE";
 /// A PEM file with our own certificate, where the server asks for one.
@@ -116,11 +122,14 @@ pub const TOLLGATE_SABOTAGE: &str = "TOLLGATE_SABOTAGE";
 pub const ALL: &[Variable] = &[
     Variable {
         name: REDIS_URL,
-        what: "the Redis to use: redis://, rediss:// or unix://; unset: a private server under .tollgate/",
+        what: "the Redis to use: redis://, rediss://, unix:// or redis+sentinel://; unset: a private server under .tollgate/",
     },
     Variable { name: REDIS_USERNAME, what: "the ACL user, where the URL names none" },
     Variable { name: REDIS_PASSWORD, what: "the password, where the URL has none" },
     Variable { name: REDIS_PASSWORD_FILE, what: "a file that holds the password" },
+    Variable { name: REDIS_SENTINEL_USERNAME, what: "the ACL user at the Sentinels of redis+sentinel://" },
+    Variable { name: REDIS_SENTINEL_PASSWORD, what: "the password at the Sentinels" },
+    Variable { name: REDIS_SENTINEL_PASSWORD_FILE, what: "a file that holds the password at the Sentinels" },
     Variable { name: REDIS_CA_FILE, what: "a PEM file with the authorities that rediss:// trusts" },
     Variable {
         name: REDIS_CERT_FILE,

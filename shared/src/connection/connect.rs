@@ -9,6 +9,7 @@ mod error;
 mod inspection;
 mod options;
 mod probe;
+mod sentinel;
 pub(crate) mod server;
 mod url;
 
@@ -19,7 +20,7 @@ use thiserror::Error;
 pub use endpoint::Endpoint;
 pub use error::EndpointError;
 pub use inspection::{Found, Safety};
-pub use options::{RESPONSE_TIMEOUT, RedisOptions};
+pub use options::{Credentials, RESPONSE_TIMEOUT, RedisOptions};
 pub use server::Server;
 
 use crate::connection::failure::{Failure, Refusal};

@@ -302,7 +302,7 @@ impl Failure {
             Refusal::OutOfMemory => {
                 "raise `maxmemory`, or shorten the retention so that old receipts go; more workers free none, since settling adds some"
             }
-            Refusal::ReadOnly => "this server is a replica: connect to its master",
+            Refusal::ReadOnly => "this server is a replica: connect to its master, or by redis+sentinel://",
             Refusal::PersistenceFailing => "the server cannot save: look at its disk and its log",
             Refusal::TooFewReplicas => {
                 "replicas are missing: bring them back, or lower `min-replicas-to-write`"

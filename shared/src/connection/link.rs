@@ -26,7 +26,8 @@ impl Server {
         if self.gate().is_some() {
             return Ok(Link::gated(self.clone()));
         }
-        Ok(Link::new(self.clone(), self.pooled().await?))
+        let moves = self.moves();
+        Ok(Link::new(self.clone(), self.pooled().await?, moves))
     }
 
     /// A connection of its own for commands that block for up to `block`.
@@ -38,7 +39,8 @@ impl Server {
         if self.gate().is_some() {
             return Ok(BlockingLink::gated(self.clone(), block));
         }
-        Ok(BlockingLink::new(self.clone(), block, self.dedicated(block).await?))
+        let moves = self.moves();
+        Ok(BlockingLink::new(self.clone(), block, self.dedicated(block).await?, moves))
     }
 }
 
@@ -48,6 +50,8 @@ impl Server {
 pub struct Link {
     server: Server,
     held: Option<deadpool_redis::Connection>,
+    /// Of the server, when the connection was opened.
+    moves: u64,
     /// The script that is called next, for the gate.
     #[cfg(feature = "explore")]
     pub(crate) script: Option<&'static str>,
@@ -60,10 +64,11 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(server: Server, connection: deadpool_redis::Connection) -> Self {
+    pub(crate) fn new(server: Server, connection: deadpool_redis::Connection, moves: u64) -> Self {
         Self {
             server,
             held: Some(connection),
+            moves,
             #[cfg(feature = "explore")]
             script: None,
         }
@@ -72,7 +77,7 @@ impl Link {
     /// A link whose calls wait at its server's gate.
     #[cfg(feature = "explore")]
     pub(crate) fn gated(server: Server) -> Self {
-        Self { server, held: None, script: None }
+        Self { server, held: None, moves: 0, script: None }
     }
 
     /// Sends one command and returns its reply.
@@ -200,6 +205,12 @@ impl Link {
     }
 
     async fn lend(&mut self) -> Result<Lent, Failure> {
+        // Read before a connection is opened: one that leads to where the server was is seen by the next call.
+        let moves = self.server.moves();
+        if moves != self.moves {
+            self.poison();
+            self.moves = moves;
+        }
         let inspection = self.server.inspection();
         let connection = if inspection.is_due() {
             self.server.inspect_again(self.held.take()).await?
@@ -255,6 +266,8 @@ pub struct BlockingLink {
     server: Server,
     block: Duration,
     held: Option<MultiplexedConnection>,
+    /// Of the server, when the connection was opened.
+    moves: u64,
 }
 
 impl std::fmt::Debug for BlockingLink {
@@ -268,14 +281,19 @@ impl std::fmt::Debug for BlockingLink {
 }
 
 impl BlockingLink {
-    pub(crate) fn new(server: Server, block: Duration, connection: MultiplexedConnection) -> Self {
-        Self { server, block, held: Some(connection) }
+    pub(crate) fn new(
+        server: Server,
+        block: Duration,
+        connection: MultiplexedConnection,
+        moves: u64,
+    ) -> Self {
+        Self { server, block, held: Some(connection), moves }
     }
 
     /// A link whose calls wait at its server's gate.
     #[cfg(feature = "explore")]
     pub(crate) fn gated(server: Server, block: Duration) -> Self {
-        Self { server, block, held: None }
+        Self { server, block, held: None, moves: 0 }
     }
 
     /// Sends one command, which may block for [`BlockingLink::block`], and returns its reply.
@@ -291,14 +309,7 @@ impl BlockingLink {
             let replies = crate::connection::gate::pass(&*gate, None, std::iter::once(command)).await?;
             return checked(replies.into_iter().next().unwrap_or(Value::Nil));
         }
-        let mut connection = match self.held.take() {
-            Some(connection) => connection,
-            None => self.server.dedicated(self.block).await?,
-        };
-        if let Some(refusal) = self.server.inspection().refusal() {
-            // Not kept: the address may lead to another server by the next call.
-            return Err(refusal);
-        }
+        let mut connection = self.lend().await?;
         let reply = reply(connection.send_packed_command(command).await);
         if !reply.as_ref().err().is_some_and(Failure::spoils_connection) {
             self.held = Some(connection);
@@ -331,14 +342,7 @@ impl BlockingLink {
             let first = replies.remove(0);
             return Ok((first, executed(replies, commands.len())));
         }
-        let mut connection = match self.held.take() {
-            Some(connection) => connection,
-            None => self.server.dedicated(self.block).await?,
-        };
-        if let Some(refusal) = self.server.inspection().refusal() {
-            // Not kept: the address may lead to another server by the next call.
-            return Err(refusal);
-        }
+        let mut connection = self.lend().await?;
         let replies = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
         let mut replies: Vec<_> =
             replies.map_err(|error| classify(&error))?.into_iter().map(checked).collect();
@@ -355,6 +359,21 @@ impl BlockingLink {
             self.held = Some(connection);
         }
         Ok((first, values))
+    }
+
+    async fn lend(&mut self) -> Result<MultiplexedConnection, Failure> {
+        let moves = self.server.moves();
+        let held = self.held.take().filter(|_| moves == self.moves);
+        self.moves = moves;
+        let connection = match held {
+            Some(connection) => connection,
+            None => self.server.dedicated(self.block).await?,
+        };
+        match self.server.inspection().refusal() {
+            // Not kept: the address may lead to another server by the next call.
+            Some(refusal) => Err(refusal),
+            None => Ok(connection),
+        }
     }
 
     /// Throws the connection away; the next call opens another.

@@ -215,8 +215,8 @@ fn judge(facts: &Facts, tier: Tier) -> Report {
         ),
         Some("sentinel") => report.refuse(
             "sentinel_mode",
-            "the address is that of a Sentinel, which is not supported yet".into(),
-            "give the address of the master itself",
+            "the address is that of a Sentinel, which holds no data".into(),
+            "redis+sentinel://host:26379,host:26379/NAME asks them where the master of that name is",
         ),
         _ => {}
     }
@@ -225,7 +225,7 @@ fn judge(facts: &Facts, tier: Tier) -> Report {
         Some(role) if facts.mode.as_deref() != Some("sentinel") => report.refuse(
             "is_replica",
             format!("the server's role is {role}: it takes no writes, and what it has may be old"),
-            "give the address of the master; `redis-cli INFO replication` names it as master_host",
+            "give the address of the master (`redis-cli INFO replication` names it as master_host), or that of the Sentinels",
         ),
         Some(_) => {}
         None => unchecked.push("the role"),

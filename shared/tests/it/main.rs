@@ -40,6 +40,7 @@ mod repeat;
 mod returns;
 mod rows_model;
 mod sabotage;
+mod sentinel;
 mod settle;
 mod space;
 mod tls;

@@ -23,7 +23,7 @@ use tollgate::resource::Resource;
 use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
 use tollgate::scripts::stats::{self, PartitionStats};
 use tollgate_testkit::process::Running;
-use tollgate_testkit::servers::{namespace, run};
+use tollgate_testkit::servers::{namespace, open_at, run};
 pub(crate) use tollgate_testkit::servers::{open as server, private, shared};
 pub(crate) use tollgate_testkit::wait::until;
 
@@ -42,10 +42,15 @@ impl Space {
     }
 
     pub(crate) async fn with_partitions(redis: &Temporary, count: u16) -> Self {
+        Self::at(redis.url(), count).await
+    }
+
+    /// By an address.
+    pub(crate) async fn at(url: String, count: u16) -> Self {
         let partitions = Partitions::new(count).unwrap();
         let retention = tollgate::RETENTION_DEFAULT;
-        let tollgate = Tollgate::init(server(redis), namespace(), partitions, retention).await.unwrap();
-        let space = Self { url: redis.url(), tollgate };
+        let tollgate = Tollgate::init(open_at(&url, None), namespace(), partitions, retention).await.unwrap();
+        let space = Self { url, tollgate };
         space.create_campaign(CAMPAIGN, 1_000_000).await;
         space
     }

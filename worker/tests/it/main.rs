@@ -20,6 +20,7 @@ mod payouts;
 mod queues;
 mod refusals;
 mod secrets;
+mod sentinel;
 mod signals;
 mod supervised;
 mod unavailable;

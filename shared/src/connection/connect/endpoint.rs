@@ -13,8 +13,10 @@ use redis::{ConnectionAddr, ConnectionInfo};
 
 use super::certificates::Certificates;
 use super::error::{EndpointError, RESPONSE_TIMEOUT_MIN};
-use super::options::{RESPONSE_TIMEOUT, RedisOptions};
+use super::options::{Credentials, RESPONSE_TIMEOUT, RedisOptions};
+use super::sentinel::{self, Sentinels};
 use super::url;
+use crate::env;
 
 /// How long connecting may take, name lookup, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,6 +38,16 @@ pub struct Endpoint {
     source: Option<Arc<RedisOptions>>,
     /// What was read of the files that TLS needs.
     certificates: Arc<Certificates>,
+    /// Who says where it is, where the address itself does not.
+    master: Option<Master>,
+}
+
+/// A server that is known by a name.
+#[derive(Clone)]
+struct Master {
+    sentinels: Arc<Sentinels>,
+    /// The address of the endpoint is the master's.
+    is_found: bool,
 }
 
 impl Endpoint {
@@ -45,14 +57,65 @@ impl Endpoint {
     /// See [`EndpointError`].
     pub fn parse(options: &RedisOptions) -> Result<Self, EndpointError> {
         let url = options.url.as_deref().unwrap_or_default();
-        let mut info = url::parse(url)?;
-        info = log_in(info, options)?;
+        let (mut info, sentinels) = match sentinel::parse(url)? {
+            Some(named) => (named.master, Some(named.sentinels)),
+            None => (url::parse(url)?, None),
+        };
+        info = log_in(info, &options.credentials(), env::REDIS_PASSWORD)?;
         let certificates = Certificates::read(&info, options)?;
         info = certificates.put_into(info, options)?;
+        let sentinels = sentinels.map(|sentinels| {
+            sentinels.with(|info| {
+                certificates.put_into(log_in(info, &options.sentinel, env::REDIS_SENTINEL_PASSWORD)?, options)
+            })
+        });
+        let sentinels = sentinels.transpose()?.map(Arc::new);
         let endpoint = Self::finish(info, options.response_timeout.unwrap_or(RESPONSE_TIMEOUT))?;
-        let has_files = !certificates.is_empty() || options.password_file.is_some();
+        let has_files = !certificates.is_empty()
+            || options.password_file.is_some()
+            || options.sentinel.password_file.is_some();
         let source = has_files.then(|| Arc::new(options.clone()));
-        Ok(Self { source, certificates: Arc::new(certificates), ..endpoint })
+        let master = sentinels.map(|sentinels| Master { sentinels, is_found: false });
+        let mut endpoint = Self { source, certificates: Arc::new(certificates), master, ..endpoint };
+        endpoint.shown = endpoint.show();
+        Ok(endpoint)
+    }
+
+    /// Whom to ask where the server is; `None` if its address says so.
+    pub(super) fn sentinels(&self) -> Option<Arc<Sentinels>> {
+        self.master.as_ref().map(|master| master.sentinels.clone())
+    }
+
+    /// Whether its address is known: that of a Sentinel is not the server's.
+    pub(super) fn is_found(&self) -> bool {
+        self.master.as_ref().is_none_or(|master| master.is_found)
+    }
+
+    /// Whether the server was last found there.
+    pub(super) fn is_at(&self, at: &(String, u16)) -> bool {
+        match self.info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                self.is_found() && (host, port) == (&at.0, &at.1)
+            }
+            _ => false,
+        }
+    }
+
+    /// The same server, found there.
+    pub(super) fn found_at(&self, (host, port): (String, u16)) -> Self {
+        let address = sentinel::moved(self.info.addr(), host, port);
+        let master = self.master.clone().map(|master| Master { is_found: true, ..master });
+        let mut endpoint = Self { info: self.info.clone().set_addr(address), master, ..self.clone() };
+        endpoint.shown = endpoint.show();
+        endpoint
+    }
+
+    fn show(&self) -> String {
+        let address = show(&self.info);
+        let Some(Master { sentinels, is_found }) = &self.master else { return address };
+        let scheme = address.split("://").next().unwrap_or_default();
+        let at = if *is_found { format!(" at {}", url::address(self.info.addr())) } else { String::new() };
+        format!("{scheme}+sentinel://{sentinels}/{}{at}", self.info.redis_settings().db())
     }
 
     /// The same with what its files hold now; `None` if that is what was read before, or there are none.
@@ -62,8 +125,21 @@ impl Endpoint {
     pub(crate) fn reread(&self) -> Result<Option<Self>, EndpointError> {
         let Some(source) = &self.source else { return Ok(None) };
         let now = Self::parse(source)?;
-        let password = |endpoint: &Self| endpoint.info.redis_settings().password().map(str::to_owned);
-        let is_same = password(self) == password(&now) && self.certificates == now.certificates;
+        let passwords = |endpoint: &Self| {
+            let of_sentinels =
+                endpoint.sentinels().and_then(|sentinels| sentinels.password().map(str::to_owned));
+            (endpoint.info.redis_settings().password().map(str::to_owned), of_sentinels)
+        };
+        let is_same = passwords(self) == passwords(&now) && self.certificates == now.certificates;
+        // Where the master is is not in a file.
+        let now = match self.info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }
+                if self.master.is_some() && self.is_found() =>
+            {
+                now.found_at((host.clone(), *port))
+            }
+            _ => now,
+        };
         Ok((!is_same).then_some(now))
     }
 
@@ -91,7 +167,7 @@ impl Endpoint {
         let redis = info.redis_settings().clone().set_skip_set_lib_name();
         let shown = show(&info);
         let info = info.set_tcp_settings(tcp).set_redis_settings(redis);
-        Ok(Self { info, shown, response_timeout, source: None, certificates: Arc::default() })
+        Ok(Self { info, shown, response_timeout, source: None, certificates: Arc::default(), master: None })
     }
 
     /// How long an answer may take.
@@ -113,6 +189,9 @@ impl Endpoint {
     /// Where the server is, as far as the address alone can say: two endpoints with the same are one server. Without
     /// user, database and encryption, and with one name for this machine.
     pub(crate) fn place(&self) -> String {
+        if let Some(Master { sentinels, .. }) = &self.master {
+            return format!("sentinel:{sentinels}");
+        }
         let here = |host: &str| {
             let ip: Option<std::net::IpAddr> = host.parse().ok();
             host.eq_ignore_ascii_case("localhost") || ip.is_some_and(|ip| ip.is_loopback())
@@ -153,27 +232,32 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// The login: what the URL says wins, then REDIS_USERNAME, REDIS_PASSWORD, REDIS_PASSWORD_FILE.
-fn log_in(info: ConnectionInfo, options: &RedisOptions) -> Result<ConnectionInfo, EndpointError> {
+/// The login: what the URL says wins.
+fn log_in(
+    info: ConnectionInfo,
+    login: &Credentials,
+    variable: &'static str,
+) -> Result<ConnectionInfo, EndpointError> {
     let mut redis = info.redis_settings().clone();
     if redis.db() < 0 {
         return Err(EndpointError::Url { url: show(&info), what: "the database is 0 or more".into() });
     }
     if redis.username().is_none()
-        && let Some(username) = &options.username
+        && let Some(username) = &login.username
     {
         redis = redis.set_username(username);
     }
     if redis.password().is_none() {
-        match (&options.password, &options.password_file) {
-            (Some(_), Some(_)) => return Err(EndpointError::TwoPasswords),
+        match (&login.password, &login.password_file) {
+            (Some(_), Some(_)) => return Err(EndpointError::TwoPasswords(variable)),
             (Some(password), None) => redis = redis.set_password(password),
             (None, Some(path)) => redis = redis.set_password(read_password(path)?),
             (None, None) => {}
         }
     }
     if let (Some(username), None) = (redis.username(), redis.password()) {
-        return Err(EndpointError::UserWithoutPassword(username.to_string()));
+        let user = username.to_string();
+        return Err(EndpointError::UserWithoutPassword { user, variable });
     }
     Ok(info.set_redis_settings(redis))
 }
@@ -194,16 +278,11 @@ fn read_password(path: &Path) -> Result<String, EndpointError> {
 
 fn show(info: &ConnectionInfo) -> String {
     let redis = info.redis_settings();
-    // redis-rs keeps an IPv6 address without its brackets.
-    let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_string() };
     match info.addr() {
         ConnectionAddr::Unix(path) if redis.db() == 0 => format!("unix://{}", path.display()),
         ConnectionAddr::Unix(path) => format!("unix://{}?db={}", path.display(), redis.db()),
-        ConnectionAddr::Tcp(name, port) => format!("redis://{}:{port}/{}", host(name), redis.db()),
-        ConnectionAddr::TcpTls { host: name, port, .. } => {
-            format!("rediss://{}:{port}/{}", host(name), redis.db())
-        }
-        other => other.to_string(),
+        ConnectionAddr::TcpTls { .. } => format!("rediss://{}/{}", url::address(info.addr()), redis.db()),
+        _ => format!("redis://{}/{}", url::address(info.addr()), redis.db()),
     }
 }
 
@@ -224,6 +303,8 @@ mod tests {
             ("rediss://bob:s3cret@example.org", "rediss://example.org:6379/0"),
             ("redis://[::1]:7000", "redis://[::1]:7000/0"),
             ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+            ("redis+sentinel://:s3cret@a,b:7,[::1]/main", "redis+sentinel://a:26379,b:7,[::1]:26379/main/0"),
+            ("rediss+sentinel://u:s3cret@a/main/2", "rediss+sentinel://a:26379/main/2"),
             ("redis+unix:///run/redis.sock?db=3&pass=s3cret", "unix:///run/redis.sock?db=3"),
         ] {
             let endpoint = parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
@@ -239,8 +320,15 @@ mod tests {
             ("  ", "empty"),
             ("localhost:6379", "no scheme"),
             ("http://localhost", "scheme `http`"),
-            ("redis-sentinel://a:26379,b:26379/main", "Sentinel is not supported yet"),
-            ("redis+sentinel://a:26379", "Sentinel is not supported yet"),
+            ("redis-sentinel://a:26379,b:26379/main", "redis+sentinel://"),
+            ("redis+sentinel://a:26379", "the name under which"),
+            ("redis+sentinel://a,b/", "the name under which"),
+            ("redis+sentinel://a/my name", "the name under which"),
+            ("redis+sentinel://a/main/0/1", "and nothing else"),
+            ("redis+sentinel://a/main/x", "database is a number"),
+            ("redis+sentinel://a,,b/main", "host is missing"),
+            ("redis+sentinel://a:x/main", "port"),
+            ("redis+sentinel:///main", "host is missing"),
             ("redis-cluster://a:7000", "Cluster is not supported yet"),
             ("redis+cluster://a:7000", "Cluster is not supported yet"),
             ("redis://a:7000,b:7000", "several hosts"),
@@ -294,9 +382,9 @@ mod tests {
         assert_eq!(endpoint.info.redis_settings().username(), Some("u"));
         assert_eq!(endpoint.info.redis_settings().password(), Some("fromurl"));
         let two = RedisOptions { password_file: Some("/x".into()), ..options("redis://host") };
-        assert!(matches!(Endpoint::parse(&two), Err(EndpointError::TwoPasswords)));
+        assert!(matches!(Endpoint::parse(&two), Err(EndpointError::TwoPasswords(_))));
         let none = RedisOptions { password: None, ..options("redis://host") };
-        assert!(matches!(Endpoint::parse(&none), Err(EndpointError::UserWithoutPassword(_))));
+        assert!(matches!(Endpoint::parse(&none), Err(EndpointError::UserWithoutPassword { .. })));
     }
 
     #[test]

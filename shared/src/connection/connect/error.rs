@@ -23,7 +23,7 @@ pub enum EndpointError {
     #[error("{0} is not supported yet (`{1}`): give the address of one server, {ALLOWED}")]
     NotYet(&'static str, String),
     #[error(
-        "several hosts in one redis url mean Sentinel or Cluster, neither is supported yet (`{0}`): give the address of one server, {ALLOWED}"
+        "several hosts in one redis url are those of Sentinels, redis+sentinel://host,host/NAME, or of a Cluster, which is not supported yet (`{0}`); allowed: {ALLOWED}"
     )]
     SeveralHosts(String),
     #[error("the redis url `{url}` is wrong: {what}")]
@@ -42,13 +42,12 @@ pub enum EndpointError {
     ClientCertificate { path: PathBuf, what: String },
     #[error("the password file {path}: {what}", path = path.display())]
     PasswordFile { path: PathBuf, what: String },
-    #[error("REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set: unset one")]
-    TwoPasswords,
-    #[error("the redis user `{0}` has no password: set REDIS_PASSWORD or REDIS_PASSWORD_FILE")]
-    UserWithoutPassword(String),
+    #[error("{0} and {0}_FILE are both set: unset one")]
+    TwoPasswords(&'static str),
+    #[error("the redis user `{user}` has no password: set {variable} or {variable}_FILE")]
+    UserWithoutPassword { user: String, variable: &'static str },
     #[error("the response timeout {given} is below {least}", given = span(*.0), least = span(RESPONSE_TIMEOUT_MIN))]
     ResponseTimeout(Duration),
 }
 
-pub(super) const ALLOWED: &str =
-    "redis://[[user]:password@]host[:port][/db], rediss://… (TLS), unix:///path/to/redis.sock[?db=n]";
+pub(super) const ALLOWED: &str = "redis://[[user]:password@]host[:port][/db], rediss://… (TLS), unix:///path/to/redis.sock[?db=n], redis+sentinel://host[:port],host[:port]/NAME[/db]";

@@ -20,6 +20,8 @@ use crate::connection::preflight::{self, Report, Tier};
 
 /// How often a server that is fit is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(60);
+/// How often one of which Sentinels may name another.
+const ASK_NAMED_EVERY: Duration = Duration::from_secs(5);
 /// How often one that is not, or did not answer.
 const ASK_UNFIT_EVERY: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,7 @@ const REFUSE: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct Inspection {
     safety: AtomicU8,
+    ask_every: Duration,
     begun: Instant,
     /// When the next one is due, in milliseconds since `begun`.
     due_ms: AtomicU64,
@@ -69,9 +72,11 @@ pub(crate) struct Inspection {
 }
 
 impl Inspection {
-    pub(super) fn new() -> Self {
+    /// Of one server, or of whichever is `named` by Sentinels.
+    pub(super) fn new(is_named: bool) -> Self {
         Self {
             safety: AtomicU8::new(OFF),
+            ask_every: if is_named { ASK_NAMED_EVERY } else { ASK_EVERY },
             begun: Instant::now(),
             due_ms: AtomicU64::new(0),
             is_unfit: AtomicBool::new(false),
@@ -160,7 +165,7 @@ impl Inspection {
             differs
         });
         self.is_unfit.store(!is_fit, Ordering::Release);
-        let pause = if is_fit { ASK_EVERY } else { ASK_UNFIT_EVERY };
+        let pause = if is_fit { self.ask_every } else { ASK_UNFIT_EVERY };
         self.due_ms.store(after(self.now_ms(), pause), Ordering::Release);
     }
 

@@ -15,7 +15,7 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What was typed about the Redis to use; nothing of it is checked yet.
 #[derive(Clone, Default)]
 pub struct RedisOptions {
-    /// `redis://`, `rediss://` or `unix://`; without it the private server is used.
+    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://`; without it the private server is used.
     pub url: Option<String>,
     /// The authorities that `rediss://` trusts, in PEM, instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -29,12 +29,38 @@ pub struct RedisOptions {
     pub password: Option<String>,
     /// A file that holds the password, instead of `password`.
     pub password_file: Option<PathBuf>,
+    /// Who we are at the Sentinels of `redis+sentinel://`; the login above is for the servers that they watch.
+    pub sentinel: Credentials,
     /// How long to wait for an answer; default [`RESPONSE_TIMEOUT`].
     pub response_timeout: Option<Duration>,
     /// The directory of the private server; default: `.tollgate/`, searched upward.
     pub embedded_dir: Option<PathBuf>,
     /// How the private server is started, if it has to be.
     pub embedded: Options,
+}
+
+/// A login.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// The ACL user.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+    /// A file that holds the password, instead of `password`.
+    pub password_file: Option<PathBuf>,
+}
+
+impl Credentials {
+    /// What is not set, by these variables. What was said beats what lies about; only of two that lie about nobody knows
+    /// which is meant.
+    fn with_environment(mut self, username: &str, password: &str, password_file: &str) -> Self {
+        self.username = self.username.or_else(|| env::text(username));
+        if self.password.is_none() && self.password_file.is_none() {
+            self.password = env::text(password);
+            self.password_file = env::path(password_file);
+        }
+        self
+    }
 }
 
 impl RedisOptions {
@@ -66,16 +92,32 @@ impl RedisOptions {
         .with_credentials_from_env()
     }
 
-    /// Fills username, password and password file from the environment, where they are not set.
+    /// Fills both logins from the environment, where they are not set.
     #[must_use]
     pub fn with_credentials_from_env(mut self) -> Self {
-        self.username = self.username.or_else(|| env::text(env::REDIS_USERNAME));
-        // What was said beats what lies about; only of two that lie about nobody knows which is meant.
-        if self.password.is_none() && self.password_file.is_none() {
-            self.password = env::text(env::REDIS_PASSWORD);
-            self.password_file = env::path(env::REDIS_PASSWORD_FILE);
-        }
+        let of_servers = self.credentials().with_environment(
+            env::REDIS_USERNAME,
+            env::REDIS_PASSWORD,
+            env::REDIS_PASSWORD_FILE,
+        );
+        Credentials { username: self.username, password: self.password, password_file: self.password_file } =
+            of_servers;
+        self.sentinel = self.sentinel.with_environment(
+            env::REDIS_SENTINEL_USERNAME,
+            env::REDIS_SENTINEL_PASSWORD,
+            env::REDIS_SENTINEL_PASSWORD_FILE,
+        );
         self
+    }
+
+    /// Who we are at the servers.
+    pub(super) fn credentials(&self) -> Credentials {
+        let Self { username, password, password_file, .. } = self;
+        Credentials {
+            username: username.clone(),
+            password: password.clone(),
+            password_file: password_file.clone(),
+        }
     }
 
     /// The directory of the private server: the one that was named, else [`find_dir`](crate::embedded::find_dir).
@@ -120,6 +162,7 @@ impl std::fmt::Debug for RedisOptions {
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
             .field("password_file", &self.password_file)
+            .field("sentinel_username", &self.sentinel.username)
             .field("response_timeout", &self.response_timeout)
             .field("embedded_dir", &self.embedded_dir)
             .field("embedded", &self.embedded)

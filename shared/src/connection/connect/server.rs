@@ -5,6 +5,7 @@
 //! not wait without a bound: every way to a link ends within `LINK_WITHIN`.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ struct Inner {
     /// Replaced as a whole when a password or a certificate was read again and has changed.
     opened: RwLock<Arc<Opened>>,
     inspection: Arc<Inspection>,
+    /// How often it was found elsewhere: connections of before lead to what is the master no more.
+    moves: AtomicU64,
     #[cfg(feature = "explore")]
     gate: Option<Arc<dyn crate::connection::gate::Gate>>,
 }
@@ -58,12 +61,13 @@ impl Server {
     /// A server at this endpoint. Does not connect yet.
     pub fn open(endpoint: Endpoint) -> Self {
         install_tls_provider();
-        let inspection = Arc::new(Inspection::new());
+        let inspection = Arc::new(Inspection::new(endpoint.sentinels().is_some()));
         let opened = RwLock::new(Arc::new(Opened::new(endpoint, inspection.clone())));
         Self {
             inner: Arc::new(Inner {
                 opened,
                 inspection,
+                moves: AtomicU64::new(0),
                 #[cfg(feature = "explore")]
                 gate: None,
             }),
@@ -75,7 +79,12 @@ impl Server {
     pub fn gated(&self, gate: Arc<dyn crate::connection::gate::Gate>) -> Self {
         let opened = RwLock::new(self.opened());
         Self {
-            inner: Arc::new(Inner { opened, inspection: self.inner.inspection.clone(), gate: Some(gate) }),
+            inner: Arc::new(Inner {
+                opened,
+                inspection: self.inner.inspection.clone(),
+                moves: AtomicU64::new(0),
+                gate: Some(gate),
+            }),
         }
     }
 
@@ -124,8 +133,13 @@ impl Server {
         &self.inner.inspection
     }
 
-    /// Asks the server again, on a new connection if the last answer was that it is unfit: the address may lead
-    /// elsewhere by now.
+    /// How often it was found elsewhere: a connection that was opened before is not to be used.
+    pub(crate) fn moves(&self) -> u64 {
+        self.inner.moves.load(Ordering::Acquire)
+    }
+
+    /// Asks the server again, on a new connection if the last answer was that it is unfit, or Sentinels name another: the
+    /// address may lead elsewhere by now.
     ///
     /// # Errors
     /// Always [`Failure::NotApplied`].
@@ -133,7 +147,10 @@ impl Server {
         &self,
         held: Option<deadpool_redis::Connection>,
     ) -> Result<deadpool_redis::Connection, Failure> {
-        if self.inner.inspection.refusal().is_some() {
+        let before = self.opened();
+        // Who names nobody now changes nothing: the one that is known is asked.
+        let is_moved = self.master(&before).await.is_ok_and(|now| !Arc::ptr_eq(&before, &now));
+        if is_moved || self.inner.inspection.refusal().is_some() {
             drop(held.map(deadpool_redis::Connection::take));
             self.opened().pool.retain(|_, _| false);
             return self.pooled().await; // the greeting has asked
@@ -152,7 +169,7 @@ impl Server {
     }
 
     pub(crate) async fn pooled(&self) -> Result<deadpool_redis::Connection, Failure> {
-        let opened = self.opened();
+        let opened = self.opened_somewhere().await?;
         match opened.pooled().await {
             Ok(connection) => Ok(connection),
             Err(failure) => {
@@ -166,7 +183,7 @@ impl Server {
     }
 
     pub(crate) async fn dedicated(&self, block: Duration) -> Result<MultiplexedConnection, Failure> {
-        let (opened, inspection) = (self.opened(), &self.inner.inspection);
+        let (opened, inspection) = (self.opened_somewhere().await?, &self.inner.inspection);
         match opened.dedicated(block, inspection).await {
             Ok(connection) => Ok(connection),
             Err(failure) => {
@@ -183,7 +200,31 @@ impl Server {
         self.inner.opened.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// After a refused connection: what is worth another attempt, since a secret has changed; otherwise the failure.
+    /// The same, where the address is known.
+    async fn opened_somewhere(&self) -> Result<Arc<Opened>, Failure> {
+        let opened = self.opened();
+        if opened.endpoint.is_found() { Ok(opened) } else { self.master(&opened).await }
+    }
+
+    /// What leads to the master that Sentinels name now; `before` itself if that is where it leads, or nobody is to be asked.
+    async fn master(&self, before: &Arc<Opened>) -> Result<Arc<Opened>, Failure> {
+        let Some(sentinels) = before.endpoint.sentinels() else { return Ok(before.clone()) };
+        let at = sentinels.master().await.map_err(|failure| describe(&before.endpoint, failure))?;
+        if before.endpoint.is_at(&at) {
+            return Ok(before.clone());
+        }
+        let mut opened = self.inner.opened.write().unwrap_or_else(PoisonError::into_inner);
+        // Of several who were told so at once, one moves.
+        if Arc::ptr_eq(before, &opened) {
+            *opened = Arc::new(Opened::new(before.endpoint.found_at(at), self.inner.inspection.clone()));
+            self.inner.moves.fetch_add(1, Ordering::AcqRel);
+            before.pool.close();
+        }
+        Ok(opened.clone())
+    }
+
+    /// After a refused connection: what is worth another attempt, since a secret has changed, or Sentinels name another
+    /// master; otherwise the failure.
     async fn opened_anew(&self, refused: &Arc<Opened>, failure: Failure) -> Result<Arc<Opened>, Failure> {
         // A wrong certificate is no more to us than a connection that does not come about.
         if matches!(
@@ -197,6 +238,11 @@ impl Server {
             }
             if let Err(error) = reread {
                 return Err(describe(&refused.endpoint, noting(failure, &error)));
+            }
+            match self.master(refused).await {
+                Ok(now) if !Arc::ptr_eq(refused, &now) => return Ok(now),
+                Ok(_) => {}
+                Err(silent) => return Err(silent),
             }
         }
         Err(explained(&refused.endpoint, failure).await)

@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use redis::ConnectionInfo;
+use redis::{ConnectionAddr, ConnectionInfo};
 
 use super::error::EndpointError;
 
@@ -61,9 +61,6 @@ pub(super) fn parse(url: &str) -> Result<ConnectionInfo, EndpointError> {
         return Err(EndpointError::NoScheme(shown));
     };
     let scheme = scheme.to_ascii_lowercase();
-    if scheme.contains("sentinel") {
-        return Err(EndpointError::NotYet("Redis Sentinel", shown));
-    }
     if scheme.contains("cluster") {
         return Err(EndpointError::NotYet("Redis Cluster", shown));
     }
@@ -151,6 +148,19 @@ fn check_query(rest: &str, is_unix: bool) -> Result<Option<i64>, String> {
         return Err("path and `?db` name two databases".into());
     }
     Ok(db)
+}
+
+/// Host and port, as in a URL: redis-rs keeps an IPv6 address without its brackets.
+pub(super) fn address(address: &ConnectionAddr) -> String {
+    match address {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
+            format!("[{host}]:{port}")
+        }
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            format!("{host}:{port}")
+        }
+        other => other.to_string(),
+    }
 }
 
 pub(super) fn wrong(url: &str, error: redis::RedisError) -> EndpointError {

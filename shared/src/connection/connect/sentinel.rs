@@ -1,0 +1,165 @@
+//! Redis Sentinel: who knows where the master is, and is asked before a connection is opened anew.
+//!
+//! All of them are asked at once, and the answer of the latest configuration (its `config-epoch`) counts, so that one
+//! that was cut off during a failover sends nobody to the old master. Must not take their word for what the server is:
+//! that it is a master is asked of itself, as of every server (see [`Inspection`](super::inspection::Inspection)).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisConnectionInfo, RedisError};
+
+use super::error::EndpointError;
+use super::url;
+use crate::connection::failure::{Failure, Refusal};
+
+/// The schemes, each with that of the servers.
+const SCHEMES: [(&str, &str); 2] = [("redis+sentinel", "redis"), ("rediss+sentinel", "rediss")];
+const PORT: u16 = 26379;
+/// How long one of them may take to answer, connecting included; the others are asked meanwhile.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// What a URL of Sentinels names.
+pub(super) struct Named {
+    /// How the master is spoken to, at the address of a Sentinel.
+    pub(super) master: ConnectionInfo,
+    pub(super) sentinels: Sentinels,
+}
+
+/// The Sentinels of a service.
+#[derive(Clone)]
+pub(crate) struct Sentinels {
+    service: String,
+    asked: Vec<ConnectionInfo>,
+}
+
+/// What a Sentinel says.
+struct Answer {
+    host: String,
+    port: u16,
+    epoch: u64,
+}
+
+/// Reads `redis+sentinel://[[user:]password@]host[:port],host[:port]/service[/db]`; `None` if it is another URL. The login
+/// is the servers'.
+pub(super) fn parse(url: &str) -> Result<Option<Named>, EndpointError> {
+    let Some((scheme, rest)) = url.split_once("://") else { return Ok(None) };
+    let scheme = scheme.to_ascii_lowercase();
+    let Some((_, base)) = SCHEMES.into_iter().find(|(name, _)| *name == scheme) else { return Ok(None) };
+    let problem = |what: &str| EndpointError::Url { url: url::redacted(url), what: what.to_owned() };
+    let (login, after) =
+        rest.rsplit_once('@').map_or((String::new(), rest), |(login, after)| (format!("{login}@"), after));
+    let (path, query) =
+        after.split_once('?').map_or((after, String::new()), |(path, query)| (path, format!("?{query}")));
+    let mut parts = path.split('/');
+    let hosts = parts.next().unwrap_or_default();
+    let service = parts.next().unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if service.is_empty() || !service.chars().all(is_name) {
+        return Err(problem(
+            "after the hosts comes the name under which the Sentinels watch the master, of letters, digits and ._-: redis+sentinel://host:26379,host:26379/NAME",
+        ));
+    }
+    let db = parts.next().map_or(String::new(), |db| format!("/{db}"));
+    if parts.next().is_some() {
+        return Err(problem(
+            "after the name comes the database and nothing else: redis+sentinel://host:26379/NAME/0",
+        ));
+    }
+    let mut asked = Vec::new();
+    for host in hosts.split(',') {
+        // An IPv6 address has colons of its own, within brackets.
+        let has_port = host.rsplit(']').next().is_some_and(|after| after.contains(':'));
+        let port = if has_port { String::new() } else { format!(":{PORT}") };
+        asked.push(url::parse(&format!("{base}://{login}{host}{port}{db}{query}"))?);
+    }
+    let master = asked[0].clone();
+    let asked = asked
+        .into_iter()
+        .map(|info| info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name()))
+        .collect();
+    Ok(Some(Named { master, sentinels: Sentinels { service: service.to_owned(), asked } }))
+}
+
+impl Sentinels {
+    /// The same, each asked as `change` makes of its address.
+    pub(super) fn with(
+        self,
+        change: impl Fn(ConnectionInfo) -> Result<ConnectionInfo, EndpointError>,
+    ) -> Result<Self, EndpointError> {
+        let asked = self.asked.into_iter().map(change).collect::<Result<_, _>>()?;
+        Ok(Self { asked, ..self })
+    }
+
+    /// The password that they are asked with.
+    pub(super) fn password(&self) -> Option<&str> {
+        self.asked.first().and_then(|info| info.redis_settings().password())
+    }
+
+    /// Where the master is by the latest configuration that any of them knows.
+    ///
+    /// # Errors
+    /// Always [`Failure::NotApplied`]: none of them says so in time.
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    pub(super) async fn master(&self) -> Result<(String, u16), Failure> {
+        let answers = join_all(self.asked.iter().map(|info| async move {
+            match tokio::time::timeout(WITHIN, self.ask(info)).await {
+                Ok(Ok(answer)) => answer
+                    .ok_or_else(|| format!("{}: knows no `{}`", url::address(info.addr()), self.service)),
+                Ok(Err(error)) => Err(format!("{}: {error}", url::address(info.addr()))),
+                Err(_) => Err(format!("{}: no answer", url::address(info.addr()))),
+            }
+        }))
+        .await;
+        let (known, silent): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        match known.into_iter().flatten().max_by_key(|answer: &Answer| answer.epoch) {
+            Some(Answer { host, port, .. }) => Ok((host, port)),
+            None => {
+                let silent: Vec<String> = silent.into_iter().filter_map(Result::err).collect();
+                let detail = format!("no Sentinel says where the master is: {}", silent.join("; "));
+                Err(Failure::not_applied(Refusal::Unreachable, detail))
+            }
+        }
+    }
+
+    async fn ask(&self, info: &ConnectionInfo) -> Result<Option<Answer>, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(WITHIN))
+            .set_response_timeout(Some(WITHIN));
+        let client = Client::open(info.clone())?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("MASTER").arg(&self.service);
+        let fields: HashMap<String, String> = match question.query_async(&mut connection).await {
+            Ok(fields) => fields,
+            Err(error) if error.to_string().contains("No such master") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let number = |name: &str| fields.get(name).and_then(|text| text.parse::<u64>().ok());
+        let port = number("port").and_then(|port| u16::try_from(port).ok());
+        let answer = fields.get("ip").zip(port).zip(number("config-epoch"));
+        Ok(answer.map(|((host, port), epoch)| Answer { host: host.clone(), port, epoch }))
+    }
+}
+
+/// As in a URL, without the scheme: `host:26379,host:26379/service`.
+impl fmt::Display for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses: Vec<String> = self.asked.iter().map(|info| url::address(info.addr())).collect();
+        write!(f, "{}/{}", addresses.join(","), self.service)
+    }
+}
+
+/// The same way to another host.
+pub(super) fn moved(address: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
+    match address {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
+        _ => ConnectionAddr::Tcp(host, port),
+    }
+}
