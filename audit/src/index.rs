@@ -5,7 +5,7 @@
 use redis::{Pipeline, Value};
 
 use tollgate::failure::Failure;
-use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId};
+use tollgate::ids::{AccountId, CampaignId, CaseId, InventoryId, JobId};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 
@@ -79,6 +79,8 @@ fn is_known(model: &Model, name: &str) -> bool {
         AccountId::parse(id).is_ok_and(|id| model.accounts.contains_key(&id))
     } else if let Some(id) = name.strip_prefix("inventory:") {
         InventoryId::parse(id).is_ok_and(|id| model.inventories.contains_key(&id))
+    } else if let Some(id) = name.strip_prefix("case:") {
+        CaseId::parse(id).is_ok_and(|id| model.cases.contains_key(&id))
     } else if let Some(id) = name.strip_prefix("hold:") {
         JobId::stored(id).is_ok_and(|id| model.holds.contains_key(&id))
     } else {
@@ -111,8 +113,8 @@ pub(super) async fn judge_unknown(
     Ok(())
 }
 
-/// Which of the names (`campaign:<id>`, `account:<id>`, `inventory:<id>`, `hold:<id>`) the journal explains neither by a line of the replay nor, their
-/// seq lying between the replay and the head as it is now, by a later one. One round trip, however many: beside
+/// Which of the names (`campaign:<id>`, `account:<id>`, `inventory:<id>`, `case:<id>`, `hold:<id>`) the journal explains
+/// neither by a line of the replay nor, their seq lying between the replay and the head as it is now, by a later one. One round trip, however many: beside
 /// workers that create resources, this must be faster than they are.
 pub(super) async fn unexplained(
     link: &mut Link,
@@ -157,6 +159,7 @@ fn key_of(keys: &Keys, name: &str) -> Option<String> {
         ("campaign", id) => Some(keys.campaign(&CampaignId::parse(id).ok()?)),
         ("account", id) => Some(keys.account(&AccountId::parse(id).ok()?)),
         ("inventory", id) => Some(keys.inventory(&InventoryId::parse(id).ok()?)),
+        ("case", id) => Some(keys.case(&CaseId::parse(id).ok()?)),
         ("hold", id) => Some(keys.hold(&JobId::stored(id).ok()?)),
         _ => None,
     }

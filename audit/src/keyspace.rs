@@ -1,5 +1,5 @@
-//! The namespace's keys, all of them: none may belong to a campaign, an account, an inventory or a bucket of receipts that no
-//! journal knows, or to a partition that does not exist.
+//! The namespace's keys, all of them: none may belong to a campaign, an account, an inventory, a case or a bucket of receipts
+//! that no journal knows, or to a partition that does not exist.
 //!
 //! One SCAN over the whole database, after the replays: a key that is newer is known by a line after them.
 
@@ -130,6 +130,7 @@ fn holds_state(name: &str) -> bool {
             "campaign:",
             "account:",
             "inventory:",
+            "case:",
             "hold:",
             "holders:",
             "items:",
@@ -141,12 +142,12 @@ fn holds_state(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// Whose key it is: `campaign:<id>`, `account:<id>`, `inventory:<id>` or `hold:<id>`.
+/// Whose key it is: `campaign:<id>`, `account:<id>`, `inventory:<id>`, `case:<id>` or `hold:<id>`.
 fn subject(name: &str) -> Option<String> {
     match name.split_once(':')? {
         ("holders", id) => Some(format!("campaign:{id}")),
         ("items" | "stock" | "buyers" | "orders", id) => Some(format!("inventory:{id}")),
-        ("campaign" | "account" | "inventory" | "hold", _) => Some(name.to_owned()),
+        ("campaign" | "account" | "inventory" | "case" | "hold", _) => Some(name.to_owned()),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@
 //! the whole chain, unless an earlier position is given as [`Position`].
 
 mod bank;
+mod case;
 mod codes;
 mod context;
 mod given_back;

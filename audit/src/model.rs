@@ -1,4 +1,4 @@
-//! The model: campaigns, accounts, inventories and open payouts as the journal makes them. What a line does to it is in
+//! The model: campaigns, accounts, inventories, cases and open payouts as the journal makes them. What a line does to it is in
 //! [`rules`](super::rules).
 //!
 //! Pure. It keeps no job and no customer, so that its memory is that of the campaigns and accounts. What one customer
@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use tollgate::code::Code;
 use tollgate::codes_name::CodesName;
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, Destination, InventoryId, JobId};
+use tollgate::ids::{AccountId, CampaignId, CaseId, Destination, InventoryId, JobId};
 use tollgate::journal::Line;
 use tollgate::resource::Resource;
 
+use super::case::Case;
 use super::inventory::{Inventory, Items};
 use super::order::Order;
 
@@ -38,6 +39,7 @@ pub(super) struct Model {
     pub(super) campaigns: HashMap<CampaignId, Campaign>,
     pub(super) accounts: HashMap<AccountId, Account>,
     pub(super) inventories: HashMap<InventoryId, Inventory>,
+    pub(super) cases: HashMap<CaseId, Case>,
     /// What inventories are about to be loaded with: read before the line is taken over.
     pub(super) stocks: HashMap<InventoryId, Items>,
     /// The inventory of which all buyers and orders are kept.
@@ -240,12 +242,21 @@ impl Model {
         }
     }
 
-    /// What a resource has issued, or has available; `None` if there is no such resource.
+    /// The case, likewise.
+    pub(super) fn known_case(&self, id: &CaseId) -> Option<Option<&Case>> {
+        match self.cases.get(id) {
+            Some(case) if case.unknown => None,
+            case => Some(case),
+        }
+    }
+
+    /// What a resource has issued, has available, or has for a version; `None` if there is no such resource.
     pub(super) fn after(&self, resource: Resource<'_>) -> Option<u64> {
         match resource {
             Resource::Campaign(id) => self.campaigns.get(id).map(|campaign| campaign.issued),
             Resource::Account(id) => self.accounts.get(id).map(|account| account.available),
             Resource::Inventory(id) => self.inventories.get(id).map(|inventory| inventory.available),
+            Resource::Case(id) => self.cases.get(id).map(|case| case.version),
         }
     }
 
@@ -260,6 +271,7 @@ impl Model {
             Resource::Campaign(id) => self.known_campaign(id).is_none(),
             Resource::Account(id) => self.known_account(id).is_none(),
             Resource::Inventory(id) => self.known_inventory(id).is_none(),
+            Resource::Case(id) => self.known_case(id).is_none(),
         }
     }
 
@@ -283,6 +295,13 @@ impl Model {
         let inventory = self.inventories.entry(id.clone()).or_insert_with(unknown);
         (inventory.available, inventory.seq) = (line.after("available").unwrap_or_default(), line.seq);
         inventory
+    }
+
+    /// The case, likewise: its version.
+    pub(super) fn changed_case(&mut self, id: &CaseId, line: &Line) -> &mut Case {
+        let case = self.cases.entry(id.clone()).or_insert_with(|| Case { unknown: true, ..Case::default() });
+        (case.version, case.seq) = (line.after("version").unwrap_or_default(), line.seq);
+        case
     }
 
     /// The campaign, or a stand-in for one whose creation the journal does not have.

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tollgate::failure::Failure;
-use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId};
+use tollgate::ids::{AccountId, CampaignId, CaseId, InventoryId, JobId};
 use tollgate::journal::{self, Entry};
 use tollgate::keys::Keys;
 use tollgate::kinds::Fields;
 use tollgate::link::Link;
 
+use super::case::CASE_FIELDS;
 use super::holders::left_to;
 use super::inventory::{INVENTORY_FIELDS, Inventory};
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
@@ -169,6 +170,13 @@ impl Proof {
         }))
     }
 
+    /// What the case's key must hold; `None` if there is no such case.
+    pub(crate) fn case(&self, id: &CaseId) -> Result<Option<RowFields>, String> {
+        let Some(case) = self.model.cases.get(id) else { return Ok(None) };
+        self.is_proved(&format!("case:{id}"), case.unknown)?;
+        Ok(Some(named(&CASE_FIELDS, case.fields())))
+    }
+
     /// What the key of an open payout must hold, as far as the journal tells; `None` if no such payout is open.
     pub(crate) fn hold(&self, id: &JobId) -> Result<Option<RowFields>, String> {
         let Some(hold) = self.model.holds.get(id) else { return Ok(None) };
@@ -188,7 +196,8 @@ impl Proof {
         let campaigns = self.model.campaigns.keys().map(|id| format!("campaign:{id}"));
         let inventories = self.model.inventories.keys().map(|id| format!("inventory:{id}"));
         let accounts = self.model.accounts.keys().map(|id| format!("account:{id}"));
-        campaigns.chain(accounts).chain(inventories).collect()
+        let cases = self.model.cases.keys().map(|id| format!("case:{id}"));
+        campaigns.chain(accounts).chain(inventories).chain(cases).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::ACCOUNT_FIELDS;
 use crate::proof::{Proof, RowFields};
 use tollgate::Tollgate;
 use tollgate::failure::Failure;
-use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId};
+use tollgate::ids::{AccountId, CampaignId, CaseId, InventoryId, JobId};
 use tollgate::keys::Keys;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
@@ -42,6 +42,8 @@ pub enum Noun {
     Account(AccountId),
     /// The key of one campaign, and its place in the index.
     Campaign(CampaignId),
+    /// The key of one case, and its place in the index.
+    Case(CaseId),
     /// Who holds how much of one campaign.
     Holders(CampaignId),
     /// The keys of one inventory, its place in the index, and its open reservations.
@@ -50,7 +52,7 @@ pub enum Noun {
     Hold(JobId),
     /// The open payouts of the partition: their keys and the set of them.
     Payouts,
-    /// The index of campaigns, accounts and inventories of the partition.
+    /// The index of campaigns, accounts, inventories and cases of the partition.
     Resources,
 }
 
@@ -60,6 +62,7 @@ impl Noun {
         match self {
             Self::Account(_) => "account",
             Self::Campaign(_) => "campaign",
+            Self::Case(_) => "case",
             Self::Holders(_) => "holders",
             Self::Inventory(_) => "inventory",
             Self::Hold(_) => "hold",
@@ -73,6 +76,7 @@ impl Noun {
             Self::Account(id) => id.as_str(),
             Self::Campaign(id) | Self::Holders(id) => id.as_str(),
             Self::Inventory(id) => id.as_str(),
+            Self::Case(id) => id.as_str(),
             Self::Hold(id) => id.as_str(),
             Self::Payouts | Self::Resources => "",
         }
@@ -163,6 +167,10 @@ impl Plan<'_> {
             Noun::Account(id) => {
                 let proved = proof.account(id).map_err(RepairError::NotProved)?;
                 self.account(link, id, proved).await?;
+            }
+            Noun::Case(id) => {
+                let proved = proof.case(id).map_err(RepairError::NotProved)?;
+                self.resource(link, self.keys.case(id), format!("case:{id}"), proved).await?;
             }
             Noun::Campaign(id) => {
                 let proved = proof.campaign(id).map_err(RepairError::NotProved)?;

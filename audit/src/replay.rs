@@ -227,7 +227,7 @@ impl Replay {
             multiset.of_holder(customer.as_bytes(), count)
         }) {
             let check = match resource {
-                Resource::Campaign(_) | Resource::Inventory(_) => Check::G1,
+                Resource::Campaign(_) | Resource::Inventory(_) | Resource::Case(_) => Check::G1,
                 Resource::Account(_) if matches!(line.event, Event::Payout(_)) => Check::G14,
                 Resource::Account(_) => Check::G2,
             };
@@ -301,6 +301,7 @@ impl Replay {
         context.findings.checked.campaigns += self.model.campaigns.len() as u64;
         context.findings.checked.accounts += self.model.accounts.len() as u64;
         context.findings.checked.inventories += self.model.inventories.len() as u64;
+        context.findings.checked.cases += self.model.cases.len() as u64;
         context.findings.checked.holds += self.model.holds.len() as u64;
         if let Some(head) = head {
             let positions = [head.seq, self.seq];

@@ -23,7 +23,7 @@ pub enum Verdict {
 /// The promise (README.md, "What it promises") that a violation breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub enum Check {
-    /// No over-issue.
+    /// No over-issue; a case is decided once.
     G1,
     /// No overdraft, no double spend.
     G2,
@@ -87,6 +87,7 @@ pub struct Checked {
     pub campaigns: u64,
     pub accounts: u64,
     pub inventories: u64,
+    pub cases: u64,
     pub holds: u64,
     pub receipts: u64,
     pub holders: u64,

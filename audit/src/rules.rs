@@ -15,7 +15,10 @@ mod account_open;
 mod campaign_close;
 mod campaign_create;
 mod campaign_set_limit;
+mod case_amend;
+mod case_open;
 mod commit;
+mod decide;
 mod deposit;
 mod exchange;
 mod expire;
@@ -81,6 +84,9 @@ fn rule_of(event: &Event) -> &dyn Rule {
         Event::Operation(Operation::Deposit(request)) => request,
         Event::Operation(Operation::Refund(request)) => request,
         Event::Operation(Operation::Reverse(request)) => request,
+        Event::Operation(Operation::CaseOpen(request)) => request,
+        Event::Operation(Operation::CaseAmend(request)) => request,
+        Event::Operation(Operation::Decide(request)) => request,
         Event::Operation(Operation::AccountOpen(request)) => request,
         Event::Operation(Operation::AccountClose(request)) => request,
         Event::Operation(Operation::CampaignCreate(request)) => request,

@@ -1,4 +1,4 @@
-//! Campaigns, accounts, inventories and open payouts as Redis holds them, against the model.
+//! Campaigns, accounts, inventories, cases and open payouts as Redis holds them, against the model.
 //!
 //! A resource is read by one command (HMGET, an account by GET) with the seq of its last change. If that is not after the
 //! replay, it is compared at once. If it is, what was read is kept as a *claim*, and compared when the replay arrives at
@@ -17,6 +17,7 @@ use tollgate::keys::Keys;
 use tollgate::kinds::Fields;
 use tollgate::resource::Resource;
 
+use super::case::CASE_FIELDS;
 use super::context::AuditContext;
 use super::inventory::INVENTORY_FIELDS;
 use super::model::{ACCOUNT_FIELDS, CAMPAIGN_FIELDS, HOLD_FIELDS, Model};
@@ -49,7 +50,7 @@ struct Expected {
     is_unknown: bool,
 }
 
-/// What has a key of its own; shown as `campaign:<id>`, `account:<id>`, `inventory:<id>` or `hold:<id>`.
+/// What has a key of its own; shown as `campaign:<id>`, `account:<id>`, `inventory:<id>`, `case:<id>` or `hold:<id>`.
 #[derive(Clone, Copy)]
 enum AuditedKey<'a> {
     Resource(Resource<'a>),
@@ -87,6 +88,7 @@ impl AuditedKey<'_> {
             Self::Resource(Resource::Campaign(_)) => &CAMPAIGN_FIELDS,
             Self::Resource(Resource::Inventory(_)) => &INVENTORY_FIELDS,
             Self::Resource(Resource::Account(_)) => &ACCOUNT_FIELDS,
+            Self::Resource(Resource::Case(_)) => &CASE_FIELDS,
             Self::Hold(_) => &HOLD_FIELDS,
         };
         let is_text = matches!(self, Self::Resource(Resource::Account(_)));
@@ -109,6 +111,11 @@ impl AuditedKey<'_> {
                 let inventory = model.inventories.get(id)?;
                 let (seq, is_unknown) = (inventory.seq, inventory.unknown || !inventory.is_readable());
                 Expected { seq, names: &INVENTORY_FIELDS, values: inventory.fields().to_vec(), is_unknown }
+            }
+            Self::Resource(Resource::Case(id)) => {
+                let case = model.cases.get(id)?;
+                let (seq, is_unknown) = (case.seq, case.unknown);
+                Expected { seq, names: &CASE_FIELDS, values: case.fields().to_vec(), is_unknown }
             }
             Self::Hold(id) => {
                 let hold = model.holds.get(id)?;
@@ -262,7 +269,9 @@ fn compare(findings: &mut Findings, name: &str, expected: &Expected, found: &[Fi
 
 fn check_of(field: &str) -> Check {
     match field {
-        "limit" | "issued" | "per_customer" | "reversed" | "reserved" | "sold" => Check::G1,
+        "limit" | "issued" | "per_customer" | "reversed" | "reserved" | "sold" | "decision" | "by" => {
+            Check::G1
+        }
         "available" | "held" => Check::G2,
         // Of a hold.
         "account" | "amount" | "destination" | "fingerprint" | "state" | "attempts" | "refused" | "fence" => {
@@ -279,6 +288,7 @@ pub(super) async fn read_all(context: &mut AuditContext<'_>, model: &Model) -> R
     let resources = campaigns
         .chain(model.accounts.keys().map(Resource::Account))
         .chain(model.inventories.keys().map(Resource::Inventory))
+        .chain(model.cases.keys().map(Resource::Case))
         .map(AuditedKey::Resource);
     let mut subjects = resources.chain(model.holds.keys().map(AuditedKey::Hold)).peekable();
     while subjects.peek().is_some() {

@@ -11,7 +11,7 @@ use tollgate::input::InputError;
 use tollgate::instant::Instant;
 use tollgate::partition::{PARTITIONS_MAX, Partitions};
 use tollgate::quantity::Limit;
-use tollgate::quantity::Quantity;
+use tollgate::quantity::{Quantity, Version};
 
 /// Longest time that a flag takes, so that no sum of times overflows: a hundred years.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -53,6 +53,11 @@ pub(crate) fn quantity(text: &str) -> Result<Quantity, InputError> {
 /// How many coupons at most.
 pub(crate) fn limit(text: &str) -> Result<Limit, InputError> {
     Limit::parse("limit", text)
+}
+
+/// Of a case.
+pub(crate) fn version(text: &str) -> Result<Version, InputError> {
+    Version::parse("expect_version", text)
 }
 
 /// How many partitions.

@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod burst;
 mod campaign;
+mod case;
 mod dead;
 mod enqueue;
 mod init;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Account(account::Args),
     /// Create, load, show, restock, close and list inventories
     Inventory(inventory::Args),
+    /// Open, show, amend, decide and list cases
+    Case(case::Args),
     /// Enqueue one redemption
     Redeem(redeem::Args),
     /// Enqueue one withdrawal
@@ -144,6 +147,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         Command::Campaign(args) => campaign::run(context, args).await,
         Command::Account(args) => account::run(context, args).await,
         Command::Inventory(args) => inventory::run(context, args).await,
+        Command::Case(args) => case::run(context, args).await,
         Command::Redeem(args) => redeem::run(context, args).await,
         Command::Withdraw(args) => withdraw::run(context, args).await,
         Command::Transfer(args) => transfer::run(context, args).await,

@@ -6,12 +6,13 @@ use std::fmt;
 
 use serde::Serialize;
 use tollgate::Tollgate;
+use tollgate::case::CaseState;
 use tollgate::code::{Class, Code, Stored};
 use tollgate::failure::Failure;
-use tollgate::ids::JobId;
+use tollgate::ids::{CaseId, JobId};
 use tollgate::inventory::InventoryState;
 use tollgate::journal;
-use tollgate::kinds::{CampaignCreate, Fields, InventoryCreate, Operation, first_difference};
+use tollgate::kinds::{CampaignCreate, CaseOpen, Fields, InventoryCreate, Operation, first_difference};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::resource::Resource;
@@ -40,9 +41,24 @@ pub(crate) struct Decision {
     /// What is there now, in words that may change.
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<String>,
+    /// The version that the line of a case shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// What stands, where a case was decided before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stands: Option<Stands>,
     /// Whether what was asked for is so, by this request or by an earlier one.
     #[serde(skip)]
     is_so: bool,
+}
+
+/// What stands of a case.
+#[derive(Debug, Clone, Serialize)]
+struct Stands {
+    decision: String,
+    by: String,
+    reason: Option<String>,
+    seq: u64,
 }
 
 fn name_of<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
@@ -98,7 +114,8 @@ pub(crate) async fn explain(
             (exists_code(id, request).unwrap_or(Code::IdMismatch), field)
         }
         other => match other.direct_code() {
-            code @ (Code::CampaignExists | Code::AccountExists | Code::InventoryExists) => {
+            code
+            @ (Code::CampaignExists | Code::AccountExists | Code::InventoryExists | Code::CaseExists) => {
                 (code, difference_to_what_exists(tollgate, link, partition, request).await.ok().flatten())
             }
             code => (code, None),
@@ -119,6 +136,14 @@ pub(crate) async fn explain(
         None => original::of(tollgate, link, code, seq, request).await,
         now => now,
     };
+    let (version, stands) = match request.resource() {
+        Resource::Case(case) => {
+            let is_over = code == Code::AlreadyDecided;
+            let stands = if is_over { stands(tollgate, link, case).await } else { None };
+            (version_at(tollgate, link, partition, seq).await, stands)
+        }
+        _ => (None, None),
+    };
     let is_so = class == Class::Applied || was_closed;
     Decision {
         id,
@@ -130,8 +155,30 @@ pub(crate) async fn explain(
         field,
         missing,
         now,
+        version,
+        stands,
         is_so,
     }
+}
+
+/// The version that a line of a case shows.
+async fn version_at(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    partition: Partition,
+    seq: Option<u64>,
+) -> Option<u64> {
+    let line = journal::line_at(link, tollgate.keys(partition), seq?).await;
+    line.ok()?.ok()??.after("version")
+}
+
+/// What a case was decided as: once it is, nothing changes it.
+async fn stands(tollgate: &Tollgate, link: &mut Link, case: &CaseId) -> Option<Stands> {
+    let keys = tollgate.keys(tollgate.partition_of(Resource::Case(case)));
+    let mut read = resources::read::<CaseState>(link, keys, std::slice::from_ref(case)).await.ok()?;
+    let Held::State(CaseState { word: Some(word), seq, .. }) = read.pop()? else { return None };
+    let reason = word.reason.map(|reason| reason.to_string());
+    Some(Stands { decision: word.decision.to_string(), by: word.by.to_string(), reason, seq })
 }
 
 /// The id of what a request asks for, if the code says that it does not exist.
@@ -152,6 +199,7 @@ fn exists_code(id: &JobId, request: &Operation) -> Option<Code> {
         Operation::InventoryCreate(create) if *id == JobId::create_inventory(&create.inventory) => {
             Some(Code::InventoryExists)
         }
+        Operation::CaseOpen(open) if *id == JobId::open_case(&open.case) => Some(Code::CaseExists),
         Operation::InventoryLoad(load) if *id == JobId::load_inventory(&load.inventory) => {
             Some(Code::AlreadyLoaded)
         }
@@ -198,6 +246,15 @@ async fn difference_to_what_exists(
                     let InventoryState { per_customer, opens_at, closes_at, .. } = state;
                     let there = InventoryCreate { inventory: id.clone(), per_customer, opens_at, closes_at };
                     first_difference(create, &there).or(made_under_another)
+                }
+                _ => None,
+            }
+        }
+        (Operation::CaseOpen(open), Resource::Case(id)) => {
+            match resources::read::<CaseState>(link, keys, std::slice::from_ref(id)).await?.pop() {
+                Some(Held::State(state)) => {
+                    let there = CaseOpen { case: id.clone(), options: state.options };
+                    first_difference(open, &there).or(made_under_another)
                 }
                 _ => None,
             }

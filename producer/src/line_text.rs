@@ -23,6 +23,10 @@ pub(crate) fn described(line: &Line) -> String {
         };
         words.push(format!("{name} {text}"));
     }
-    words.extend((!line.by.is_empty()).then(|| format!("by {}", line.by)));
+    words.extend(match line.decided_by() {
+        _ if line.by.is_empty() => None,
+        None => Some(format!("by {}", line.by)),
+        Some(by) => (by != line.by).then(|| format!("asked by {}", line.by)),
+    });
     words.join(", ")
 }

@@ -90,6 +90,8 @@ pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Line, InputE
                 (Some(id), _) => id,
                 (None, Operation::CampaignCreate(create)) => JobId::create_campaign(&create.campaign),
                 (None, Operation::AccountOpen(open)) => JobId::create_account(&open.account),
+                (None, Operation::InventoryCreate(create)) => JobId::create_inventory(&create.inventory),
+                (None, Operation::CaseOpen(open)) => JobId::open_case(&open.case),
                 (None, _) => {
                     let allowed = format!("given for a {}, so that it can be repeated", request.kind());
                     return Err(InputError::new(Code::MissingField, "id", "", &allowed));

@@ -4,6 +4,7 @@
 //! read (an enqueuer may not see everything) goes unsaid.
 
 use tollgate::Tollgate;
+use tollgate::case::CaseState;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
 use tollgate::ids::{InventoryId, ItemId};
@@ -35,13 +36,18 @@ pub(crate) async fn of(
         Code::CampaignNotFound => closest::<CampaignState>(tollgate, link, request.resource().id()).await,
         Code::AccountNotFound => closest::<AccountState>(tollgate, link, request.resource().id()).await,
         Code::InventoryNotFound => closest::<InventoryState>(tollgate, link, request.resource().id()).await,
+        Code::CaseNotFound => closest::<CaseState>(tollgate, link, request.resource().id()).await,
         Code::ItemNotFound | Code::SoldOut => {
             let (Resource::Inventory(id), Some(lines)) = (request.resource(), lines_of(request)) else {
                 return None;
             };
             of_items(tollgate, link, id, &lines).await.ok().flatten()
         }
-        Code::CampaignCreated | Code::AccountOpened | Code::InventoryCreated | Code::InventoryLoaded
+        Code::CampaignCreated
+        | Code::AccountOpened
+        | Code::InventoryCreated
+        | Code::InventoryLoaded
+        | Code::CaseOpened
             if !replayed =>
         {
             None
@@ -57,6 +63,12 @@ pub(crate) async fn of(
         | Code::QuantityLimitReached
         | Code::AccountOpened
         | Code::CampaignExists
+        | Code::CaseOpened
+        | Code::CaseExists
+        | Code::CaseAmended
+        | Code::AlreadyDecided
+        | Code::VersionMismatch
+        | Code::NotAnOption
         | Code::AccountExists
         | Code::Ended
         | Code::NotStarted
@@ -77,6 +89,9 @@ pub(crate) async fn of(
                 }
                 Resource::Inventory(id) => {
                     state(resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await)
+                }
+                Resource::Case(id) => {
+                    state(resources::read::<CaseState>(link, keys, std::slice::from_ref(id)).await)
                 }
                 Resource::Account(id) => {
                     state(resources::read::<AccountState>(link, keys, std::slice::from_ref(id)).await)

@@ -9,13 +9,14 @@ use tokio::time::{Instant, sleep};
 use crate::connection::backoff::Backoff;
 use crate::lock::{Guarded, LockNodes, Locks};
 use crate::protocol::amount::{Amount, Currency};
-use crate::protocol::ids::{AccountId, CampaignId, CustomerId, JobId, LockName, QueueName};
+use crate::protocol::ids::{AccountId, CampaignId, CaseId, CustomerId, JobId, LockName, QueueName};
 use crate::protocol::job::Job;
 use crate::protocol::kinds::{
-    AccountOpen, CampaignCreate, Fields, Redeem, Refund, Reverse, Settle, Withdraw,
+    AccountOpen, CampaignCreate, CaseOpen, Decide, Fields, Redeem, Refund, Reverse, Settle, Withdraw,
 };
 use crate::protocol::quantity::Quantity;
 use crate::protocol::resource::Resource;
+use crate::reads::case::CaseState;
 use crate::reads::outcome::Outcome;
 use crate::reads::resources::{self, AccountState, CampaignState, Held, Listed};
 use crate::tollgate::Tollgate;
@@ -150,6 +151,36 @@ impl Tollgate {
         self.decide(&JobId::create_account(&account.account), account).await
     }
 
+    /// Opens a case, likewise.
+    ///
+    /// # Errors
+    /// As [`Tollgate::decide`].
+    ///
+    /// # Cancel safety
+    /// As [`Tollgate::decide`].
+    pub async fn open_case(&self, case: &CaseOpen) -> Result<Decision, Error> {
+        self.decide(&JobId::open_case(&case.case), case).await
+    }
+
+    /// [`Tollgate::decide`] of a case: the first decision stands. With [`Code::AlreadyDecided`] comes the case as it
+    /// stands, for good: as what, by whom, why and by which line. With any other refusal, the case as it is now.
+    ///
+    /// [`Code::AlreadyDecided`]: crate::code::Code::AlreadyDecided
+    ///
+    /// # Errors
+    /// As [`Tollgate::decide`]. Where the decision was made and the case cannot be read, it is left out.
+    ///
+    /// # Cancel safety
+    /// As [`Tollgate::decide`].
+    pub async fn decide_case(
+        &self,
+        id: &JobId,
+        request: &Decide,
+    ) -> Result<(Decision, Option<CaseState>), Error> {
+        let decision = self.decide(id, request).await?;
+        Ok((decision, self.case(&request.case).await.ok().flatten()))
+    }
+
     /// Sends jobs to a queue, for the workers; they are decided in the order in which the workers come to them. A job sent
     /// twice is decided once.
     ///
@@ -220,6 +251,14 @@ impl Tollgate {
     /// As any read; [`Error::Corrupt`] if its key was damaged.
     pub async fn account(&self, id: &AccountId) -> Result<Option<AccountState>, Error> {
         self.resource(id, Resource::Account(id)).await
+    }
+
+    /// A case as it is; `None` if there is none.
+    ///
+    /// # Errors
+    /// As any read; [`Error::Corrupt`] if its key was damaged.
+    pub async fn case(&self, id: &CaseId) -> Result<Option<CaseState>, Error> {
+        self.resource(id, Resource::Case(id)).await
     }
 
     async fn resource<T: Listed>(&self, id: &T::Id, resource: Resource<'_>) -> Result<Option<T>, Error>

@@ -132,9 +132,10 @@ pub use tollgate::{NamespaceMeta, Packed};
 pub use connection::{connect, failure};
 pub use procedures::{codes, stock};
 pub use protocol::{
-    amount, code, ids, input, instant, job, kinds, lines, partition, quantity, resource, span_ms, stock_name,
+    amount, code, ids, input, instant, job, kinds, lines, options, partition, quantity, reason, resource,
+    span_ms, stock_name,
 };
-pub use reads::{inventory, journal, orders, outcome, resources};
+pub use reads::{case, inventory, journal, orders, outcome, resources};
 
 #[doc(hidden)]
 #[cfg(feature = "explore")]

@@ -48,6 +48,8 @@ pub enum Sabotage {
     ReversalLeavesIssued,
     /// A transfer takes the money from one account and puts it on none.
     TransferLosesHalf,
+    /// A decision takes the place of the one before it.
+    DecisionOverwritten,
     /// The stream is trimmed up to the last entry that was taken, also above what others have in flight.
     TrimAboveInFlight,
     /// What is released, or has ended, is not on sale again.
@@ -89,7 +91,8 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
+        Self::DecisionOverwritten,
         Self::TransferLosesHalf,
         Self::RefundForgotten,
         Self::ReversalLeavesIssued,
@@ -131,6 +134,7 @@ impl Sabotage {
             Self::UnlockByPlainDel => "unlock_by_plain_del",
             Self::AcknowledgeFirst => "acknowledge_first",
             Self::RefundForgotten => "refund_forgotten",
+            Self::DecisionOverwritten => "decision_overwritten",
             Self::TransferLosesHalf => "transfer_loses_half",
             Self::ReversalLeavesIssued => "reversal_leaves_issued",
             Self::TrimAboveInFlight => "trim_above_in_flight",
@@ -229,6 +233,10 @@ impl Sabotage {
             Self::RefundForgotten => &[(
                 "receipt_of[original.id], fresh[#fresh + 1], fresh[#fresh + 2] = receipt, original.id, receipt",
                 "original.fresh, original.receipt = fresh, receipt",
+            )],
+            Self::DecisionOverwritten => &[(
+                "if case.decision ~= '' then return 'already_decided', request, stands(case) end\n    if expected and expected ~= case.version then return 'version_mismatch', request, digits(case.version) end\n    if not has",
+                "if expected and expected ~= case.version then return 'version_mismatch', request, digits(case.version) end\n    if not has",
             )],
             Self::TransferLosesHalf => {
                 &[("change_account(to, seq, to.available + amount)", "digits(to.available + amount)")]

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use tollgate::Tollgate;
+use tollgate::case::CaseState;
 use tollgate::code::Code;
-use tollgate::ids::{AccountId, CampaignId, JobId};
+use tollgate::ids::{AccountId, CampaignId, CaseId, JobId};
 use tollgate::journal;
 use tollgate::kinds::Event;
 use tollgate::link::Link;
@@ -136,5 +137,15 @@ async fn replayed(
         let (available, held) = (state.available.minor(), state.held.minor());
         accounts.push(serde_json::json!({ "account": "a", "available": available, "held": held }));
     }
-    crate::run::judge::replay(exported, campaigns, accounts)
+    let case = CaseId::parse("l")?;
+    let states = resources::read::<CaseState>(link, keys, std::slice::from_ref(&case)).await?;
+    let cases = states.iter().filter_map(Held::state).map(|CaseState { version, word, seq, .. }| {
+        let (decision, by) =
+            word.as_ref().map(|word| (word.decision.to_string(), word.by.to_string())).unzip();
+        let decided_seq = word.as_ref().map(|_| seq);
+        serde_json::json!({
+            "case": "l", "version": version.get(), "decision": decision, "by": by, "decided_seq": decided_seq,
+        })
+    });
+    crate::run::judge::replay(exported, campaigns, accounts, cases.collect())
 }

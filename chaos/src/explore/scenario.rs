@@ -8,7 +8,10 @@ use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
 use tollgate::failure::Failure;
-use tollgate::ids::{JobId, QueueName};
+use tollgate::ids::{CaseId, JobId, QueueName};
+use tollgate::kinds::CaseAmend;
+use tollgate::quantity::Version;
+use tollgate::reason::Reason;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::dead::{self, DeadResult};
 use tollgate_worker::explore::LEASE;
@@ -71,6 +74,12 @@ const ACCOUNT: &str =
     r#"{"id":"open-a","kind":"account_open","account":"a","balance":1000,"currency":"USD"}"#;
 const FIRST: &str = r#"{"id":"first","kind":"redeem","campaign":"c","customer":"x"}"#;
 const SECOND: &str = r#"{"id":"second","kind":"redeem","campaign":"c","customer":"y"}"#;
+const CASE: &str = r#"{"id":"open-l","kind":"case_open","case":"l"}"#;
+const APPROVE: &str = r#"{"id":"approve","kind":"decide","case":"l","decision":"approve","by":"ann"}"#;
+const REJECT: &str =
+    r#"{"id":"reject","kind":"decide","case":"l","decision":"reject","by":"bob","expect_version":1}"#;
+const APPROVE_AMENDED: &str =
+    r#"{"id":"amended","kind":"decide","case":"l","decision":"approve","by":"cleo","expect_version":2}"#;
 const LATER: &str = r#"{"id":"later","kind":"withdraw","account":"a","amount":400,"currency":"USD","at":"2026-08-29T10:40:05Z"}"#;
 const OTHER_LATER: &str = r#"{"id":"later","kind":"withdraw","account":"a","amount":900,"currency":"USD"}"#;
 const PAYOUT: &str =
@@ -103,6 +112,7 @@ impl Scenario {
             Self::discard(),
             Self::cancel(),
             Self::giving_back(),
+            Self::deciding(),
         ]
     }
 
@@ -225,6 +235,23 @@ impl Scenario {
         }
     }
 
+    fn deciding() -> Self {
+        Self {
+            fleet: vec![
+                ('A', Role::Script(|tollgate, _| Box::pin(decide(tollgate, APPROVE)))),
+                ('B', Role::Script(|tollgate, _| Box::pin(decide(tollgate, REJECT)))),
+                ('O', Role::Script(|tollgate, _| Box::pin(amend(tollgate)))),
+            ],
+            operations: &[CASE],
+            bound: Bound { takeovers: 0, all: 2, ..BOUND },
+            ..Self::two_workers(
+                "deciding",
+                "an officer who approves a case, another who rejects the version that was read, and one who amends it and \
+                 approves that",
+            )
+        }
+    }
+
     /// Everything that is there before the first call.
     pub(super) async fn set_up(&self, tollgate: &Tollgate) -> anyhow::Result<()> {
         let mut link = tollgate.server().link().await?;
@@ -303,6 +330,25 @@ async fn give_back(tollgate: Tollgate, [refund, reverse]: [&'static str; 2]) {
         format!(r#"{{"id":"{reverse}","kind":"reverse","campaign":"c","customer":"x","of":"first"}}"#);
     insist!(operate(&tollgate, &mut link, &refund));
     insist!(operate(&tollgate, &mut link, &reverse));
+}
+
+async fn decide(tollgate: Tollgate, decision: &'static str) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    insist!(operate(&tollgate, &mut link, decision));
+}
+
+/// Amends the case that was read, and decides what it is then.
+async fn amend(tollgate: Tollgate) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    let (Ok(id), Ok(case)) = (JobId::parse("amend"), CaseId::parse("l")) else { return };
+    let amend = CaseAmend {
+        case,
+        options: None,
+        reason: Reason::parse("more").ok(),
+        expect_version: Version::new(1),
+    };
+    insist!(tollgate.settle_one(&mut link, &id, &amend));
+    insist!(operate(&tollgate, &mut link, APPROVE_AMENDED));
 }
 
 /// Waits until the job is dead, discards it, and then creates the campaign that it lacked.

@@ -112,10 +112,11 @@ async fn left(client: &Client) -> Option<Left> {
 
 /// Reads what there is, each by its own command, into files of its own.
 pub(super) async fn read(client: &Client, dir: &Path) -> anyhow::Result<()> {
-    let plain: [(&str, &[&str]); 7] = [
+    let plain: [(&str, &[&str]); 8] = [
         ("journal.ndjson", &["journal", "export"]),
         ("campaigns.json", &["campaign", "ls", "--json"]),
         ("accounts.json", &["account", "ls", "--json"]),
+        ("cases.json", &["case", "ls", "--json"]),
         ("stats.json", &["stats", "--json"]),
         ("dead.json", &["dead", "ls", "--limit", "100000", "--json"]),
         ("payouts.json", &["payout", "ls", "--json"]),

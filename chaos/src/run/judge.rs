@@ -3,6 +3,7 @@
 
 mod answers;
 mod bank;
+mod cases;
 mod chain;
 mod finding;
 mod house;
@@ -61,14 +62,15 @@ pub(super) struct Judgement {
     pub(super) summary: Summary,
 }
 
-/// Replays a journal, as `journal export` has it, against the campaigns and accounts that there are.
+/// Replays a journal, as `journal export` has it, against the campaigns, accounts and cases that there are.
 #[cfg(feature = "explore")]
 pub(crate) fn replay(
     journal: Vec<serde_json::Value>,
     campaigns: Vec<serde_json::Value>,
     accounts: Vec<serde_json::Value>,
+    cases: Vec<serde_json::Value>,
 ) -> anyhow::Result<Vec<String>> {
-    let findings = replay::check(&Record::of_journal(journal, campaigns, accounts)?);
+    let findings = replay::check(&Record::of_journal(journal, campaigns, accounts, cases)?);
     Ok(findings.into_iter().map(|found| format!("{}: {}", found.guarantee, found.what)).collect())
 }
 

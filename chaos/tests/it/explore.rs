@@ -22,7 +22,8 @@ fn found(document: &str) -> (String, String, String) {
 }
 
 /// Every fleet in which nothing is known to be wrong.
-const FLEETS: [&str; 7] = ["duplicates", "batch", "producer", "delayed", "payout", "cancel", "giving-back"];
+const FLEETS: [&str; 8] =
+    ["duplicates", "batch", "producer", "delayed", "payout", "cancel", "giving-back", "deciding"];
 
 fn figure(fleet: &Value, name: &str) -> u64 {
     fleet["figures"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {fleet}"))
@@ -117,6 +118,11 @@ fn a_reversal_that_leaves_what_is_issued_is_found() {
         "giving-back",
         "was decided otherwise than the lines before it demand",
     );
+}
+
+#[test]
+fn a_decision_that_is_overwritten_is_found() {
+    is_found("decision_overwritten", "deciding", "was not the last word");
 }
 
 #[test]

@@ -82,11 +82,12 @@ fn words(report: &Report) -> String {
     };
     let _ = write!(
         text,
-        "\nchecked {}, {}, {}, {}, {}, {}, {}, {} parked, in {}",
+        "\nchecked {}, {}, {}, {}, {}, {}, {}, {}, {} parked, in {}",
         counted(checked.lines, "line", "lines"),
         counted(checked.campaigns, "campaign", "campaigns"),
         counted(checked.accounts, "account", "accounts"),
         counted(checked.inventories, "inventory", "inventories"),
+        counted(checked.cases, "case", "cases"),
         counted(checked.receipts, "receipt", "receipts"),
         counted(checked.holders, "holder", "holders"),
         counted(checked.codes, "code", "codes"),

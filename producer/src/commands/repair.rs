@@ -5,7 +5,7 @@ use anyhow::bail;
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::Code;
-use tollgate::ids::{AccountId, CampaignId, InventoryId, JobId, QueueName};
+use tollgate::ids::{AccountId, CampaignId, CaseId, InventoryId, JobId, QueueName};
 use tollgate::input::InputError;
 use tollgate::link::Link;
 use tollgate::partition::Partition;
@@ -46,6 +46,11 @@ enum What {
     Campaign {
         /// The campaign
         id: CampaignId,
+    },
+    /// Restore the key of a case
+    Case {
+        /// The case
+        id: CaseId,
     },
     /// Restore who has how many coupons of a campaign
     Holders {
@@ -161,6 +166,10 @@ impl Repairer<'_> {
             What::Account { id } => {
                 let partition = self.tollgate.partition_of(Resource::Account(&id));
                 self.one(partition, &Noun::Account(id)).await
+            }
+            What::Case { id } => {
+                let partition = self.tollgate.partition_of(Resource::Case(&id));
+                self.one(partition, &Noun::Case(id)).await
             }
             What::Campaign { id } => {
                 let partition = self.tollgate.partition_of(Resource::Campaign(&id));

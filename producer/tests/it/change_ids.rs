@@ -39,7 +39,7 @@ const fn change(args: &'static [&'static str], makes_id: bool, call: &'static st
     Change { args, makes_id, call }
 }
 
-const CHANGES: [Change; 19] = [
+const CHANGES: [Change; 22] = [
     change(&["init", "--retention", "8d"], false, "initialising"),
     change(&["account", "open", "new", "--balance", "1"], false, "account_open"),
     change(&["account", "deposit", "a", "10.00"], true, "deposit"),
@@ -58,6 +58,9 @@ const CHANGES: [Change; 19] = [
     change(&["queue", "pause", "default"], false, "paused"),
     change(&["account", "refund", "a", "taken", "0.50"], true, "refund"),
     change(&["campaign", "reverse", "c", "x", "given"], true, "reverse"),
+    change(&["case", "open", "l"], false, "case_open"),
+    change(&["case", "amend", "m", "--reason", "more"], true, "case_amend"),
+    change(&["case", "decide", "m", "--decision", "approve"], true, "decide"),
     change(&["transfer", "--from", "a", "--to", "empty", "--amount", "1"], true, "XADD"),
 ];
 
@@ -66,6 +69,7 @@ async fn prepared() -> Cli {
     cli.run(&["account", "open", "a", "--balance", "100"]).exits(0);
     cli.run(&["account", "open", "empty", "--balance", "0"]).exits(0);
     cli.run(&["campaign", "create", "c", "--limit", "5"]).exits(0);
+    cli.run(&["case", "open", "m"]).exits(0);
     settle_job(&cli, "p1", &payout("a", 100, "USD")).await;
     settle_job(&cli, "taken", &withdraw("a", 100, "USD")).await;
     settle_job(&cli, "given", &redeem("c", "x")).await;
@@ -140,7 +144,7 @@ async fn plays(change: &Change, how: Lost) {
     let cli = prepared().await;
     let case = format!("{:?} {how:?}", change.args);
     let ran = lose(&cli, change, how);
-    let names_a_job = change.makes_id || matches!(change.args[0], "account" | "campaign" | "payout");
+    let names_a_job = change.makes_id || matches!(change.args[0], "account" | "campaign" | "case" | "payout");
     assert_eq!(printed_id(&ran).is_some(), names_a_job, "{case}: {ran:#?}");
     assert_eq!(ran.stderr.contains("warning: without --id"), change.makes_id, "{case}: {ran:#?}");
     if how == Lost::Signal("-KILL") || (how == Lost::Signal("-TERM") && !names_a_job) {
@@ -209,7 +213,10 @@ lost_answers! {
     a_pause_is_repeated 15
     a_refund_is_repeated 16
     a_reversal_is_repeated 17
-    a_transfer_is_repeated 18
+    a_case_is_opened_once 18
+    an_amendment_is_repeated 19
+    a_decision_is_repeated 20
+    a_transfer_is_repeated 21
 }
 
 #[tokio::test]

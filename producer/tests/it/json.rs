@@ -140,12 +140,17 @@ fn every_command_is_documented_and_nothing_else() {
         "inventory close",
         "inventory cancel",
         "inventory archive",
+        "case open",
+        "case amend",
+        "case decide",
         "campaign show",
         "campaign ls",
         "inventory show",
         "inventory ls",
         "inventory items",
         "inventory holders",
+        "case show",
+        "case ls",
         "account show",
         "account ls",
         "enqueue",
@@ -242,6 +247,16 @@ fn admin_commands() {
     check(&cli, "inventory close", &["hall"], 0);
     check(&cli, "inventory cancel", &["hall"], 0);
     check(&cli, "inventory archive", &["hall"], 0);
+    check(&cli, "case open", &["loan-7"], 0);
+    check(&cli, "case open", &["loan-7", "--options", "yes,no"], 1);
+    check(&cli, "case show", &["loan-7"], 0);
+    check(&cli, "case amend", &["loan-7", "--reason", "a payslip came in"], 0);
+    let decide = ["loan-7", "--by", "officer-7", "--reason", "income is proved", "--decision"];
+    check(&cli, "case decide", &[&decide[..], &["approve", "--expect-version", "1"]].concat(), 1);
+    check(&cli, "case decide", &[&decide[..], &["approve", "--expect-version", "2"]].concat(), 0);
+    check(&cli, "case decide", &[&decide[..], &["reject"]].concat(), 1);
+    check(&cli, "case show", &["loan-7"], 0);
+    check(&cli, "case ls", &[], 0);
     cli.redis(&["KEYS", "*"])
         .lines()
         .filter(|key| key.contains(&cli.namespace) && key.ends_with(":account:a1"))

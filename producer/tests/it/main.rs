@@ -9,6 +9,7 @@ mod acl;
 mod admin;
 mod audit;
 mod burst;
+mod cases;
 mod cdnow;
 mod change_ids;
 mod codes;

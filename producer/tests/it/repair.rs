@@ -12,6 +12,8 @@ async fn prepared() -> Cli {
     cli.run(&["campaign", "create", "c", "--limit", "5", "--per-customer", "1"]).exits(0);
     cli.run(&["redeem", "--campaign", "c", "--customer", "x", "--id", "r1"]).exits(0);
     cli.run(&["withdraw", "--account", "a", "--amount", "7", "--id", "w1"]).exits(0);
+    cli.run(&["case", "open", "l"]).exits(0);
+    cli.run(&["case", "decide", "l", "--decision", "approve", "--reason", "sound"]).exits(0);
     settle_job(&cli, "p1", &payout("a", 100, "USD")).await;
     let (tollgate, mut link) = opened(&cli).await;
     drain(&tollgate, &mut link).await;
@@ -28,7 +30,7 @@ async fn key(cli: &Cli, name: &str) -> String {
 #[tokio::test]
 async fn what_the_journal_proves_is_restored() {
     // Damage: the command on the key, and the noun that restores it.
-    let cases: [(&str, &[&str], &[&str]); 13] = [
+    let cases: [(&str, &[&str], &[&str]); 15] = [
         ("account:a", &["DEL"], &["account", "a"]),
         ("account:a", &["HSET", "available", "999999"], &["account", "a"]),
         ("account:a", &["HDEL", "currency"], &["account", "a"]),
@@ -36,6 +38,8 @@ async fn what_the_journal_proves_is_restored() {
         ("account:ghost", &["HSET", "available", "5"], &["account", "ghost"]),
         ("campaign:c", &["DEL"], &["campaign", "c"]),
         ("campaign:c", &["HSET", "issued", "0"], &["campaign", "c"]),
+        ("case:l", &["DEL"], &["case", "l"]),
+        ("case:l", &["HSET", "decision", "reject"], &["case", "l"]),
         ("holders:c", &["DEL"], &["holders", "c"]),
         ("holders:c", &["HSET", "x", "9"], &["holders", "c"]),
         ("hold:p1", &["DEL"], &["hold", "p1"]),

@@ -6,11 +6,14 @@ local runs = {}
 local unparked = {}        -- decided ids that were parked
 local overtaken_ids = {}   -- of these, id and fingerprint of those that waited in scheduled or dead
 
--- The kinds of inventories are a group of their own: a sale makes no payout's, and the other way about.
+-- The kinds of inventories are a group of their own, and so are those of cases: a sale makes no payout's, and the other
+-- way about.
+local CASES = ' case_open case_amend decide '
 local ORDERS = ' purchase reserve commit release extend return exchange expire '
 
 local function make_kinds(kind_name)
   if match(kind_name, '^inventory_') or string.find(ORDERS, ' ' .. kind_name .. ' ', 1, true) then inventory_kinds() end
+  if string.find(CASES, ' ' .. kind_name .. ' ', 1, true) then case_kinds() end
   if not kinds[kind_name] or how == 'cancel' then rare_kinds() end
 end
 

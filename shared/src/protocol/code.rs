@@ -115,18 +115,21 @@ codes! {
     KindNotQueueable "kind_not_queueable" Invalid No "an admin operation, which is settled directly and never queued";
     IdMalformed "id_malformed" Invalid No "an id that is empty, too long or holds a control character or a brace";
     IdReserved "id_reserved" Invalid No "a job id that begins with create/ or entry/";
-    NameMalformed "name_malformed" Invalid No "a queue or namespace name with a character that is not allowed";
+    NameMalformed "name_malformed" Invalid No "a name of a queue, a namespace or an option with a character that is not allowed";
     AmountZero "amount_zero" Invalid No "an amount of nothing";
     AmountNegative "amount_negative" Invalid No "an amount below zero";
     AmountOutOfRange "amount_out_of_range" Invalid No "an amount that is not a whole number of minor units up to 2^53 - 1";
     QuantityOutOfRange "quantity_out_of_range" Invalid No "a quantity that is not a whole number from 1 to 2^53 - 1, or not 1 where codes are handed out";
     LimitOutOfRange "limit_out_of_range" Invalid No "a limit that is not a whole number up to 2^53 - 1";
+    VersionOutOfRange "version_out_of_range" Invalid No "a version that is not a whole number from 1 to 2^53 - 1";
     SameAccount "same_account" Invalid No "a transfer from an account to itself";
     CurrencyUnknown "currency_unknown" Invalid No "not an ISO 4217 currency code";
     TimeMalformed "time_malformed" Invalid No "not an RFC 3339 time with an offset";
     WindowEmpty "window_empty" Invalid No "a campaign or inventory that would close before it opens";
     TooManyLines "too_many_lines" Invalid No "an order of more than 64 lines";
     SameItem "same_item" Invalid No "an exchange of an item for itself";
+    OptionsMalformed "options_malformed" Invalid No "options that are none, more than 16, or one of them twice";
+    ReasonMalformed "reason_malformed" Invalid No "a reason that is empty, longer than 200 bytes or holds a control character";
     // The id.
     WrongPartition "wrong_partition" Undecidable No "the job lies in the stream of another partition than its resource";
     TwoPartitions "two_partitions" Invalid No "the two accounts lie in two partitions, and nothing acts on both in one step: withdraw from one, and deposit on the other";
@@ -171,6 +174,11 @@ codes! {
     LimitAboveCodes "limit_above_codes" Refused Yes "the campaign has fewer codes than the new limit";
     AccountExists "account_exists" Refused Yes "an account of this id exists";
     AccountNotFound "account_not_found" Invalid PastBound "no account of this id";
+    CaseExists "case_exists" Refused Yes "a case of this id exists";
+    CaseNotFound "case_not_found" Invalid PastBound "no case of this id";
+    AlreadyDecided "already_decided" Refused Yes "the case was decided before, and that decision stands";
+    VersionMismatch "version_mismatch" Refused Yes "the case has another version than the caller read";
+    NotAnOption "not_an_option" Refused Yes "the case has no such option";
     // What is given back, and of what.
     OriginalExpired "original_expired" Invalid No "the receipt of what it names was dropped: how much of it was given back cannot be told any more";
     OriginalNotFound "original_not_found" Invalid No "nothing of the id that it names is decided here";
@@ -227,6 +235,9 @@ codes! {
     Restocked "restocked" Applied Yes "the units are on hand";
     QuantitySet "quantity_set" Applied Yes "the item has the new quantity on hand";
     InventoryClosedNow "inventory_closed_now" Applied Yes "the inventory is closed by this request";
+    CaseOpened "case_opened" Applied Yes "the case is open";
+    CaseAmended "case_amended" Applied Yes "the case is changed, and has a new version";
+    Decided "decided" Applied Yes "the case is decided, for good";
     InventoryCancelledNow "inventory_cancelled_now" Applied Yes "the inventory is cancelled by this request";
     InventoryArchivedNow "inventory_archived_now" Applied Yes "the inventory is archived by this request";
 }

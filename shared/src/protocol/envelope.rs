@@ -20,6 +20,7 @@ use crate::protocol::job::Job;
 use crate::protocol::json_text::json_text;
 use crate::protocol::kinds::{Entrance, Fields, Json, Kind, Request, Value};
 use crate::protocol::lines::Lines;
+use crate::protocol::options::Options;
 
 /// The version that this release writes and reads.
 pub const VERSION: &str = "1";
@@ -143,6 +144,7 @@ impl Job {
             match field.json {
                 Json::Number => json.push_str(&text),
                 Json::Lines => json.push_str(&Lines::json_of(&text)),
+                Json::Options => json.push_str(&Options::json_of(&text)),
                 Json::Text | Json::Time | Json::Never => push_text(&mut json, &text),
             }
         });

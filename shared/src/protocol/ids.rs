@@ -103,6 +103,14 @@ name_type!(
     ItemId, "item", check_id
 );
 name_type!(
+    /// A case that somebody decides: a loan, a claim, an application.
+    CaseId, "case", check_id
+);
+name_type!(
+    /// What a case can be decided as, one of its options; part of a list, so of a plain alphabet.
+    CaseOption, "decision", check_name
+);
+name_type!(
     /// Who redeems or buys; counted per campaign and per inventory.
     CustomerId, "customer", check_id
 );
@@ -125,7 +133,7 @@ name_type!(
     OrderId, "order", check_job_id
 );
 name_type!(
-    /// Who asks for an operation: a person, or what stands for one. Kept in the journal with what was decided.
+    /// Who asks for an operation, or decides a case: a person, or what stands for one. Kept in the journal with what was decided.
     Actor, "by", check_id
 );
 name_type!(
@@ -337,6 +345,11 @@ impl JobId {
     /// The timeless id under which an inventory is loaded: once.
     pub fn load_inventory(inventory: &InventoryId) -> Self {
         Self(format!("create/stock/{inventory}"))
+    }
+
+    /// The timeless id under which a case is opened when none is given.
+    pub fn open_case(case: &CaseId) -> Self {
+        Self(format!("create/case/{case}"))
     }
 
     /// The id under which a stream entry is kept whose own id could not be read.

@@ -4,7 +4,7 @@
 
 use crate::protocol::codes_name::CodesName;
 use crate::protocol::ids::{
-    AccountId, Bucket, CampaignId, InventoryId, JobId, LockName, Namespace, QueueName,
+    AccountId, Bucket, CampaignId, CaseId, InventoryId, JobId, LockName, Namespace, QueueName,
 };
 use crate::protocol::partition::{Partition, Partitions};
 use crate::protocol::resource::Resource;
@@ -180,12 +180,18 @@ impl Keys {
         self.key(&format!("stock:{id}"))
     }
 
+    /// One case (hash).
+    pub fn case(&self, id: &CaseId) -> String {
+        self.key(&format!("case:{id}"))
+    }
+
     /// The key of whichever resource it is.
     pub fn resource(&self, resource: Resource<'_>) -> String {
         match resource {
             Resource::Campaign(id) => self.campaign(id),
             Resource::Account(id) => self.account(id),
             Resource::Inventory(id) => self.inventory(id),
+            Resource::Case(id) => self.case(id),
         }
     }
 
@@ -199,7 +205,7 @@ impl Keys {
         self.key("payouts")
     }
 
-    /// `campaign:<id>`, `account:<id>` and `inventory:<id>`, never shrunk (sorted set, all scores 0).
+    /// `campaign:<id>`, `account:<id>`, `inventory:<id>` and `case:<id>`, never shrunk (sorted set, all scores 0).
     pub fn resources(&self) -> String {
         self.key("resources")
     }

@@ -15,7 +15,10 @@ mod account_open;
 mod campaign_close;
 mod campaign_create;
 mod campaign_set_limit;
+mod case_amend;
+mod case_open;
 mod commit;
+mod decide;
 mod deposit;
 mod exchange;
 mod expire;
@@ -52,7 +55,10 @@ pub use account_open::AccountOpen;
 pub use campaign_close::CampaignClose;
 pub use campaign_create::CampaignCreate;
 pub use campaign_set_limit::CampaignSetLimit;
+pub use case_amend::CaseAmend;
+pub use case_open::CaseOpen;
 pub use commit::Commit;
+pub use decide::Decide;
 pub use deposit::Deposit;
 pub use exchange::Exchange;
 pub use expire::Expire;
@@ -110,6 +116,9 @@ macro_rules! every_kind {
                 CampaignCreate "campaign_create" File,
                 CampaignClose "campaign_close" Command,
                 CampaignSetLimit "campaign_set_limit" Command,
+                CaseOpen "case_open" File,
+                CaseAmend "case_amend" Command,
+                Decide "decide" File,
                 InventoryCreate "inventory_create" File,
                 InventoryLoad "inventory_load" Command,
                 InventoryRestock "inventory_restock" Command,
@@ -139,8 +148,8 @@ pub(crate) use every_kind;
 pub enum Entrance {
     /// A queue's stream, and so a file of jobs as well.
     Stream,
-    /// A file of jobs, whose sender settles it directly; or a command. It makes money or limits, or gives them back: the
-    /// right to XADD is not the right to print money.
+    /// A file of jobs, whose sender settles it directly; or a command. It makes money or limits, gives them
+    /// back, or decides: the right to XADD is not the right to print money.
     File,
     /// A command, which settles it directly.
     Command,
@@ -507,7 +516,7 @@ mod tests {
     fn example(field: &str) -> &'static str {
         match field {
             "quantity" | "items" | "units" | "amount" | "balance" | "limit" | "per_customer" | "expected"
-            | "attempt" | "fence" => "7",
+            | "attempt" | "fence" | "expect_version" => "7",
             "hold_for_ms" | "as_of_ms" => "600000",
             "opens_at" => "1000",
             "closes_at" => "2000",

@@ -1,4 +1,4 @@
-//! How many coupons, or units of an item. Must not talk to Redis.
+//! How many coupons, or units of an item; and how often a case was changed. Must not talk to Redis.
 
 use crate::protocol::amount::NUMBER_MAX;
 use crate::protocol::code::Code;
@@ -44,6 +44,11 @@ number_type!(
 number_type!(
     /// How many coupons or units at most: 0 to 2^53 - 1.
     Limit, 0, Code::LimitOutOfRange, "a whole number from 0 to 9007199254740991"
+);
+
+number_type!(
+    /// Of a case: 1 when it is opened, and one more by each amendment.
+    Version, 1, Code::VersionOutOfRange, "a whole number from 1 to 9007199254740991"
 );
 
 impl Quantity {

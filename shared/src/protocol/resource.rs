@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::protocol::ids::{AccountId, CampaignId, InventoryId};
+use crate::protocol::ids::{AccountId, CampaignId, CaseId, InventoryId};
 
 /// What a request spends from or acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +11,7 @@ pub enum Resource<'a> {
     Campaign(&'a CampaignId),
     Account(&'a AccountId),
     Inventory(&'a InventoryId),
+    Case(&'a CaseId),
 }
 
 impl<'a> Resource<'a> {
@@ -20,6 +21,7 @@ impl<'a> Resource<'a> {
             Self::Campaign(id) => id.as_str(),
             Self::Account(id) => id.as_str(),
             Self::Inventory(id) => id.as_str(),
+            Self::Case(id) => id.as_str(),
         }
     }
 }
@@ -42,12 +44,19 @@ impl<'a> From<&'a InventoryId> for Resource<'a> {
     }
 }
 
+impl<'a> From<&'a CaseId> for Resource<'a> {
+    fn from(id: &'a CaseId) -> Self {
+        Self::Case(id)
+    }
+}
+
 impl fmt::Display for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Campaign(id) => write!(f, "campaign:{id}"),
             Self::Account(id) => write!(f, "account:{id}"),
             Self::Inventory(id) => write!(f, "inventory:{id}"),
+            Self::Case(id) => write!(f, "case:{id}"),
         }
     }
 }

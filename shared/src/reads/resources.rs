@@ -1,4 +1,4 @@
-//! Campaigns and accounts as they are in Redis now, judged as `settle` judges them.
+//! Resources (campaigns, accounts; others in files of their own) as they are in Redis now, judged as `settle` judges them.
 //!
 //! Reading only. What cannot be (a wrong type, a value that is no number, a name in the index without its key)
 //! is [`Held::Corrupt`] for that resource alone. A list is read in pages of the index, so it can be as long as

@@ -353,6 +353,7 @@ mod tests {
             let is_frame = line.starts_with("-- file: ")
                 || line.starts_with("local function rare_kinds()")
                 || line.starts_with("local function inventory_kinds()")
+                || line.starts_with("local function case_kinds()")
                 || line == "end";
             let there = file.text.lines().nth(number - 1);
             assert!(there == Some(line) || is_frame, "{located}: {line:?}, and there {there:?}");

@@ -56,6 +56,14 @@ const INVENTORY_KINDS: &[File] = &[
     file!("settle/inventory_archive.lua"),
 ];
 
+/// What a case needs, and nothing else does.
+const CASE_KINDS: &[File] = &[
+    file!("settle/case.lua"),
+    file!("settle/case_open.lua"),
+    file!("settle/case_amend.lua"),
+    file!("settle/decide.lua"),
+];
+
 script!(
     SETTLE,
     "settle",
@@ -71,6 +79,7 @@ script!(
         Part::File(file!("settle/redeem.lua")),
         Part::File(file!("settle/withdraw.lua")),
         Part::Function("inventory_kinds()", INVENTORY_KINDS),
+        Part::Function("case_kinds()", CASE_KINDS),
         Part::Function("rare_kinds()", RARE_KINDS),
         Part::File(file!("settle/row.lua")),
         Part::File(file!("settle/runs.lua")),

@@ -51,6 +51,7 @@ async fn furnished(s: &mut Space) -> CodesName {
     crate::inventory::open_sale(s, "i", None, &[("pen", 2)]).await;
     assert_eq!(s.make(crate::inventory::purchase("i", "u", "pen")).await, Code::Purchased);
     assert_eq!(s.make(crate::inventory::reserve("i", "u", "pen")).await, Code::Reserved);
+    assert_eq!(s.make(crate::cases::case_open("l")).await, Code::CaseOpened);
     let entries =
         s.deliver("w", &[fresh(withdraw("a", 1)), fresh(withdraw("a", 1)), fresh(withdraw("a", 1))]).await;
     let later = tollgate::instant::Instant::from_ms(s.now_ms().await + 3_600_000).unwrap();
@@ -95,6 +96,7 @@ async fn whatever_key_is_deleted_is_seen_as_the_table_says() {
                 "codes:<name>" => k.codes(&codes),
                 "hold:<id>" => k.hold(&id("payout")),
                 "inventory:<id>" => k.inventory(&"i".parse().unwrap()),
+                "case:<id>" => k.case(&"l".parse().unwrap()),
                 "items:<id>" => k.items(&"i".parse().unwrap()),
                 "stock:<id>" => k.stock(&"i".parse().unwrap()),
                 "buyers:<id>" => k.buyers(&"i".parse().unwrap()),

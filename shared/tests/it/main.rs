@@ -10,6 +10,7 @@ mod audit;
 mod bank;
 mod cancel;
 mod cancelled_sale;
+mod cases;
 mod codes_doc;
 mod conservation;
 mod consumers;

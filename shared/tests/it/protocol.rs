@@ -70,8 +70,8 @@ fn fingerprint_vectors() {
     }
     for row in table("envelope") {
         let [json, fingerprint] = row[..] else { panic!("{row:?}") };
-        let job = Envelope::decode_job(json.as_bytes()).unwrap();
-        assert_eq!(Fingerprint::of(&job.request).to_string(), fingerprint, "{json}");
+        let envelope = Envelope::decode(json.as_bytes()).unwrap();
+        assert_eq!(Fingerprint::of(&envelope.request).to_string(), fingerprint, "{json}");
         assert!(described.contains(&fingerprint), "{json}");
     }
 }
@@ -175,6 +175,9 @@ fn every_code_that_a_queued_job_can_end_with_has_its_class() {
                 | Code::CampaignCreated
                 | Code::CampaignClosedNow
                 | Code::LimitSet
+                | Code::CaseOpened
+                | Code::CaseAmended
+                | Code::Decided
                 | Code::InventoryCreated
                 | Code::InventoryLoaded
                 | Code::Restocked

@@ -16,6 +16,7 @@ use tollgate::scripts::recover::Company;
 use tollgate::scripts::{dead, queue};
 use tollgate_audit::Check;
 
+use crate::cases::{case_open, decide};
 use crate::harness::{GATEWAY, PAYOUT_KEY};
 use crate::space::*;
 
@@ -89,7 +90,8 @@ async fn run() -> Run {
     Run { sent, discarded: rows.discarded, space }
 }
 
-/// Two refunds of one withdrawal, of which it covers one; a redemption that is reversed, and another in its place.
+/// Two refunds of one withdrawal, of which it covers one; a redemption that is reversed, and another in its place; a case
+/// that two decide.
 async fn given_back(s: &mut Space) {
     s.make(open("back-a", 100)).await;
     s.make(create("back-c", 1)).await;
@@ -103,6 +105,9 @@ async fn given_back(s: &mut Space) {
         redeem("back-c", "v", 1),
         open("back-b", 0),
         transfer("back-a", "back-b", 10),
+        case_open("back-l"),
+        decide("back-l", "approve", "ann", None),
+        decide("back-l", "reject", "bob", None),
     ] {
         s.make(request).await;
     }
@@ -287,6 +292,7 @@ async fn every_planted_bug_is_found() {
         Sabotage::RowRemovedBeforeEffect => Some("G10"),
         Sabotage::JournalLineSkipped => Some("G9"),
         Sabotage::BalanceOffByOne => Some("G2"),
+        Sabotage::DecisionOverwritten => Some("G1"),
         Sabotage::TransferLosesHalf => Some("G2"),
         Sabotage::RefundForgotten => Some("G2"),
         Sabotage::ReversalLeavesIssued => Some("G1"),

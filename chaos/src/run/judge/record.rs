@@ -35,6 +35,15 @@ pub(in crate::run) struct Line {
     pub(in crate::run) to: Option<String>,
     /// The job that something is given back of.
     pub(in crate::run) of: Option<String>,
+    pub(in crate::run) case: Option<String>,
+    #[serde(default)]
+    pub(in crate::run) options: Vec<String>,
+    pub(in crate::run) decision: Option<String>,
+    /// Who asked; of a decision, who decided.
+    pub(in crate::run) by: Option<String>,
+    pub(in crate::run) expect_version: Option<u64>,
+    pub(in crate::run) version: Option<u64>,
+    pub(in crate::run) decided_seq: Option<u64>,
     pub(in crate::run) available: Option<u64>,
     pub(in crate::run) issued: Option<u64>,
     /// What the customer of a redemption has after it.
@@ -65,6 +74,15 @@ pub(super) struct Account {
     pub(super) account: String,
     pub(super) available: Option<u64>,
     pub(super) held: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Case {
+    pub(super) case: String,
+    pub(super) version: Option<u64>,
+    pub(super) decision: Option<String>,
+    pub(super) by: Option<String>,
+    pub(super) decided_seq: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -121,6 +139,7 @@ pub(in crate::run) struct Record {
     pub(super) by_id: HashMap<String, Vec<(usize, usize)>>,
     pub(super) campaigns: Vec<Campaign>,
     pub(super) accounts: Vec<Account>,
+    pub(super) cases: Vec<Case>,
     pub(super) stats: Value,
     pub(super) dead: Vec<Dead>,
     pub(super) dead_shown: String,
@@ -156,6 +175,7 @@ impl Record {
             journal: lines(dir, "journal.ndjson")?,
             campaigns: document(dir, "campaigns.json")?,
             accounts: document(dir, "accounts.json")?,
+            cases: document(dir, "cases.json")?,
             stats: document(dir, "stats.json")?,
             dead: document(dir, "dead.json")?,
             dead_shown: text(dir, "dead-shown.ndjson"),
@@ -176,11 +196,13 @@ impl Record {
         journal: Vec<Value>,
         campaigns: Vec<Value>,
         accounts: Vec<Value>,
+        cases: Vec<Value>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             journal: serde_json::from_value(journal.into())?,
             campaigns: serde_json::from_value(campaigns.into())?,
             accounts: serde_json::from_value(accounts.into())?,
+            cases: serde_json::from_value(cases.into())?,
             ..Self::default()
         })
     }

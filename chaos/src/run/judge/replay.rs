@@ -1,8 +1,9 @@
-//! Checks 1, 2, 3, 9, 11, 13: the journal replayed against a sequential model of campaigns and accounts, written from
+//! Checks 1, 2, 3, 9, 11, 13: the journal replayed against a sequential model of campaigns, accounts and cases, written from
 //! the guarantees. What each line says it left behind, and what is there at the end, must be what the model has.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::cases::Cases;
 use super::finding::{Finding, Found};
 use super::record::{Line, Record};
 use crate::run::ground::PAYOUT_TIMEOUT_MS;
@@ -44,6 +45,7 @@ struct Taken {
 struct Model {
     campaigns: BTreeMap<(u64, String), Campaign>,
     accounts: BTreeMap<(u64, String), Account>,
+    cases: Cases,
     holds: HashMap<(u64, String), Hold>,
     /// What jobs took that may be given back: of which resource, from which customer, how much, and how much of it was.
     taken: HashMap<(u64, String), Taken>,
@@ -61,6 +63,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
     let mut model = Model {
         campaigns: BTreeMap::new(),
         accounts: BTreeMap::new(),
+        cases: Cases::default(),
         holds: HashMap::new(),
         taken: HashMap::new(),
         paying: HashMap::new(),
@@ -86,6 +89,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         model.take(line);
     }
     model.compare(record);
+    model.cases.compare(&record.cases, &mut model.over_issue);
     model.seen(record);
     let Model { over_issue, overdraft, once, chain, holds_found, exact, .. } = model;
     [over_issue, overdraft, once, chain, holds_found, exact].into_iter().flat_map(Found::done).collect()
@@ -124,6 +128,7 @@ impl Model {
             "transfer" if line.class == "applied" => self.transfer(line, key(&line.from), key(&line.to)),
             "refund" if line.class == "applied" => self.refund(line, key(&line.account)),
             "reverse" if line.class == "applied" => self.reverse(line, key(&line.campaign)),
+            "case_open" | "case_amend" | "decide" => self.cases.take(line, &mut self.over_issue),
             kind if kind.starts_with("payout") => self.payout(line, key(&line.account)),
             _ => {}
         }

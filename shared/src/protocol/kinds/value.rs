@@ -7,14 +7,17 @@ use crate::protocol::amount::{Amount, Currency};
 use crate::protocol::code::Code;
 use crate::protocol::codes_name::CodesName;
 use crate::protocol::ids::{
-    AccountId, CampaignId, CustomerId, Destination, InventoryId, ItemId, JobId, OrderId, ReservationId,
+    AccountId, Actor, CampaignId, CaseId, CaseOption, CustomerId, Destination, InventoryId, ItemId, JobId,
+    OrderId, ReservationId,
 };
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
 use crate::protocol::json_text::json_text;
 use crate::protocol::keys::Keys;
 use crate::protocol::lines::Lines;
-use crate::protocol::quantity::{Limit, Quantity};
+use crate::protocol::options::Options;
+use crate::protocol::quantity::{Limit, Quantity, Version};
+use crate::protocol::reason::Reason;
 use crate::protocol::span_ms::SpanMs;
 use crate::protocol::stock_name::StockName;
 
@@ -27,6 +30,8 @@ pub enum Json {
     Number,
     /// A list of items and quantities; the text is that of [`Lines`].
     Lines,
+    /// A list of names; the text is that of [`Options`].
+    Options,
     /// A string with a time by RFC 3339; the text is in milliseconds since the Unix epoch.
     Time,
     /// Not at all: a command alone gives it.
@@ -130,7 +135,7 @@ macro_rules! texts {
         }
     )*};
 }
-texts!(weight 0 of CampaignId AccountId InventoryId CustomerId Destination);
+texts!(weight 0 of CampaignId AccountId InventoryId CaseId CustomerId Destination CaseOption Actor);
 texts!(weight 1 of ItemId);
 // The order is read, all of it: as many lines as most orders have at most.
 texts!(weight 8 of ReservationId OrderId);
@@ -154,7 +159,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(Amount from_minor minor parse_minor  Quantity new get parse  Limit new get parse  SpanMs new get parse);
+numbers!(Amount from_minor minor parse_minor  Quantity new get parse  Limit new get parse  Version new get parse  SpanMs new get parse);
 
 impl Value for Currency {
     const JSON: Json = Json::Text;
@@ -227,6 +232,38 @@ impl Value for Lines {
 
     fn weight(&self) -> usize {
         self.count()
+    }
+}
+
+impl Value for Options {
+    const JSON: Json = Json::Options;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.as_str().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        Self::from_json(field, literal)
+    }
+}
+
+impl Value for Reason {
+    const JSON: Json = Json::Text;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.as_str().into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        Self::parse(json_text(field, literal)?)
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::line::Line;
 use crate::protocol::kinds::{Fields, Json};
 use crate::protocol::lines::Lines;
+use crate::protocol::options::Options;
 use crate::protocol::partition::Partition;
 
 /// One decided job: what every line has, the fields of its kind under their own names (a time as `<name>_ms`), and what the
@@ -33,8 +34,11 @@ impl Serialize for ExportLine<'_> {
         map.serialize_entry("partition", &self.partition.number())?;
         map.serialize_entry("seq", seq)?;
         map.serialize_entry("at_ms", at_ms)?;
-        if !by.is_empty() {
-            map.serialize_entry("by", by)?;
+        match self.line.decided_by() {
+            _ if by.is_empty() => {}
+            None => map.serialize_entry("by", by)?,
+            Some(decided_by) if decided_by == by.as_str() => {}
+            Some(_) => map.serialize_entry("asked_by", by)?,
         }
         map.serialize_entry("id", id.as_str())?;
         map.serialize_entry("kind", event.kind().name())?;
@@ -45,10 +49,8 @@ impl Serialize for ExportLine<'_> {
             let (Some(text), Ok(())) = (text, &written) else { return };
             written = match (field.json, text.parse::<u64>()) {
                 (Json::Number, Ok(number)) => map.serialize_entry(field.name, &number),
-                (Json::Lines, _) => match RawValue::from_string(Lines::json_of(&text)) {
-                    Ok(lines) => map.serialize_entry(field.name, &lines),
-                    Err(_) => map.serialize_entry(field.name, &text),
-                },
+                (Json::Lines, _) => list(&mut map, field.name, Lines::json_of(&text)),
+                (Json::Options, _) => list(&mut map, field.name, Options::json_of(&text)),
                 (Json::Time, Ok(number)) => map.serialize_entry(&format!("{}_ms", field.name), &number),
                 _ => map.serialize_entry(field.name, &text),
             };
@@ -63,6 +65,14 @@ impl Serialize for ExportLine<'_> {
             map.serialize_entry(name, number)?;
         }
         map.end()
+    }
+}
+
+/// A list that is JSON already.
+fn list<M: SerializeMap>(map: &mut M, name: &str, json: String) -> Result<(), M::Error> {
+    match RawValue::from_string(json) {
+        Ok(json) => map.serialize_entry(name, &json),
+        Err(_) => map.serialize_entry(name, &()),
     }
 }
 
@@ -86,6 +96,14 @@ mod tests {
             (
                 "p1\tpurchase\tpurchased\tshop\tc42\t{2 a \"b\"}{1 c}\t3\t7",
                 r#"{"partition":0,"seq":9,"at_ms":17,"id":"p1","kind":"purchase","class":"applied","code":"purchased","inventory":"shop","customer":"c42","lines":[{"item":"a \"b\"","quantity":2},{"item":"c","quantity":1}],"held":3,"available":7}"#,
+            ),
+            (
+                "d1\tdecide\talready_decided\tloan\treject\tofficer-8\t\tlate\t1\t4",
+                r#"{"partition":0,"seq":9,"at_ms":17,"id":"d1","kind":"decide","class":"refused","code":"already_decided","case":"loan","decision":"reject","by":"officer-8","reason":"late","version":1,"decided_seq":4}"#,
+            ),
+            (
+                "create/case/loan\tcase_open\tcase_opened\tloan\tapprove,reject\t1",
+                r#"{"partition":0,"seq":9,"at_ms":17,"by":"ann","id":"create/case/loan","kind":"case_open","class":"applied","code":"case_opened","case":"loan","options":["approve","reject"],"version":1}"#,
             ),
             (
                 "create/account/a1\taccount_open\taccount_opened\ta1\t5\tUSD\t5",

@@ -2,7 +2,7 @@
 
 use crate::protocol::code::Code;
 use crate::protocol::ids::JobId;
-use crate::protocol::kinds::{Event, Fields, Kind};
+use crate::protocol::kinds::{Event, Fields, Kind, Operation};
 
 /// One decided job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,16 @@ impl Line {
     pub fn after(&self, name: &str) -> Option<u64> {
         let at = self.event.kind().spec().after.iter().position(|known| *known == name)?;
         self.after.get(at).copied()
+    }
+}
+
+impl Line {
+    /// Who decides, where what was asked for says so itself; whoever asked for it may be another.
+    pub fn decided_by(&self) -> Option<&str> {
+        match &self.event {
+            Event::Operation(Operation::Decide(request)) => Some(request.by.as_str()),
+            _ => None,
+        }
     }
 }
 
@@ -81,6 +91,8 @@ mod tests {
                 vec![0],
             ),
             ("l1\tcampaign_set_limit\tlimit_set\ts\t6\t5\t2", Kind::CampaignSetLimit, vec![2]),
+            ("d1\tdecide\tdecided\tl\tapprove\to\t\t\t1", Kind::Decide, vec![1]),
+            ("d2\tdecide\talready_decided\tl\treject\tp\t1\tlate\t1\t4", Kind::Decide, vec![1, 4]),
         ] {
             let line = read_line(text, 9, 1, "").unwrap();
             let named: Vec<u64> = kind.spec().after.iter().filter_map(|name| line.after(name)).collect();

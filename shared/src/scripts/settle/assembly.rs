@@ -44,6 +44,7 @@ enum Type {
     Campaign,
     Account,
     Inventory,
+    Case,
 }
 
 impl<'a> Assembly<'a> {
@@ -208,6 +209,10 @@ impl<'a> Assembly<'a> {
                 .resources
                 .entry((Type::Account, id.as_str()))
                 .or_insert_with(|| push_key(call, names, keys.account(id), id.as_str())),
+            Resource::Case(id) => *self
+                .resources
+                .entry((Type::Case, id.as_str()))
+                .or_insert_with(|| push_key(call, names, keys.case(id), id.as_str())),
             Resource::Campaign(id) => {
                 *self.resources.entry((Type::Campaign, id.as_str())).or_insert_with(|| {
                     let position = push_key(call, names, keys.campaign(id), id.as_str());

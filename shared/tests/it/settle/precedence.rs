@@ -8,6 +8,7 @@ use tollgate::codes_name::CodesName;
 use tollgate::kinds::{CampaignCreate, Kind, Request};
 
 use super::{decides, precedence_of_sales};
+use crate::cases::{amend, case_open, decide};
 use crate::space::*;
 
 /// A request, asked again and again in a namespace of its own.
@@ -186,6 +187,41 @@ fn ladders(kind: Kind) -> Vec<Ladder> {
         // What they meet beside that: `giving_back.rs`.
         Kind::Refund => vec![ladder([], refund("a", &id("w"), 5), &[("", AccountNotFound)])],
         Kind::Reverse => vec![ladder([], reverse("c", "u", 1, &id("r")), &[("", CampaignNotFound)])],
+        Kind::CaseOpen => vec![
+            ladder([], case_open("l"), &[("", CaseOpened)]),
+            ladder(
+                [case_open("l")],
+                case_open("l"),
+                &[("HSET case:l version 0", CorruptState), ("HSET case:l version 1", CaseExists)],
+            ),
+        ],
+        Kind::CaseAmend => vec![
+            ladder([], amend("l", None, Some(7)), &[("", CaseNotFound)]),
+            ladder(
+                [case_open("l"), decide("l", "approve", "ann", None)],
+                amend("l", None, Some(7)),
+                &[
+                    ("HSET case:l by ''", CorruptState),
+                    ("HSET case:l by ann", AlreadyDecided),
+                    ("HSET case:l decision '' by '' reason ''", VersionMismatch),
+                    ("HSET case:l version 7", CaseAmended),
+                ],
+            ),
+        ],
+        Kind::Decide => vec![
+            ladder([], decide("l", "perhaps", "bob", Some(7)), &[("", CaseNotFound)]),
+            ladder(
+                [case_open("l"), decide("l", "approve", "ann", None)],
+                decide("l", "perhaps", "bob", Some(7)),
+                &[
+                    ("HSET case:l decision maybe", CorruptState),
+                    ("HSET case:l decision approve", AlreadyDecided),
+                    ("HSET case:l decision '' by '' reason ''", VersionMismatch),
+                    ("HSET case:l version 7", NotAnOption),
+                    ("HSET case:l options approve,perhaps", Decided),
+                ],
+            ),
+        ],
         Kind::PayoutBegin
         | Kind::PayoutPost
         | Kind::PayoutRefuse
@@ -266,6 +302,9 @@ climbs! {
     a_campaign_that_is_created CampaignCreate
     a_campaign_that_is_closed CampaignClose
     a_new_limit CampaignSetLimit
+    a_case_that_is_opened CaseOpen
+    a_case_that_is_amended CaseAmend
+    a_decision Decide
     an_inventory_that_is_created InventoryCreate
     an_inventory_that_is_loaded InventoryLoad
     more_of_an_item InventoryRestock

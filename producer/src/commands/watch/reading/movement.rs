@@ -75,6 +75,8 @@ impl Movements {
         match line.event.resource() {
             Resource::Campaign(campaign) => count_job(&mut moved.campaigns, campaign.as_str()),
             Resource::Inventory(inventory) => count_job(&mut moved.inventories, inventory.as_str()),
+            // The view has no table of cases; `case ls` has.
+            Resource::Case(_) => {}
             Resource::Account(account) => {
                 let id = account.as_str();
                 if moved.accounts.len() < RESOURCES_MAX || moved.accounts.contains_key(id) {
