@@ -137,7 +137,7 @@ fn section(report: &Report, scenario: Scenario, rows: &[Row]) -> anyhow::Result<
         section id=(story.name) {
             h2 { (story.name) }
             p { (prose(story.story)) }
-            p { b { "Scarce: " } (story.resource) ". " b { "Must hold: " } (story.invariant) " (" (story.guarantees) "). " b { "For Tollgate: " } "a job of the kind " code { (story.kind) } "." }
+            p { b { "Scarce: " } (story.resource) ". " b { "Must hold: " } (story.invariant) " (" (story.guarantees) "). " b { "For Tollgate: " } "the kind " code { (story.kind) } "." }
             @for other in report.senseless_in(scenario) {
                 p.aside { "Not on " (other.store.name()) ": " (other.cure) ", since " (prose(other.why)) "." }
             }

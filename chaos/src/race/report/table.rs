@@ -62,7 +62,7 @@ pub(super) fn scenario(scenario: Scenario, rows: &[Row], senseless: &[&Senseless
         }
     }
     let mut text = format!(
-        "\n{}: {}\n  scarce: {}\n  must hold: {} ({})\n  for Tollgate: a job of the kind {}\n\n",
+        "\n{}: {}\n  scarce: {}\n  must hold: {} ({})\n  for Tollgate: the kind {}\n\n",
         story.name, story.story, story.resource, story.invariant, story.guarantees, story.kind
     );
     let lines = table.to_string();

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::story::{Role, Round, Story, one_of};
+use super::story::{Role, Round, Story};
 
 pub(super) const STORY: Story = Story {
     name: "loan",
@@ -10,7 +10,7 @@ pub(super) const STORY: Story = Story {
     resource: "the one decision that each application waits for",
     invariant: "the first decision stands, and the second officer is told so",
     guarantees: "G1",
-    kind: "redeem",
+    kind: "decide",
     quantity: |open| if open > 0 { "open".to_owned() } else { "decided".to_owned() },
     amount: |decisions| format!("{decisions} decisions"),
     given: "made",
@@ -22,12 +22,11 @@ fn applications(count: usize, tag: &str) -> Round {
     let mut round = Round::default();
     for number in 1..=count.max(1) {
         let title = format!("application {number}");
-        let record = round.record(tag, title, 1, Role::Campaign { per_customer: None });
+        let record = round.record(tag, title, 1, Role::Case);
         for (officer, what, done) in
             [("officer A", "approve", "approved"), ("officer B", "reject", "rejected")]
         {
-            let title = format!("{officer}: {what}");
-            round.request(tag, officer.to_owned(), title, format!("has it {done}"), one_of(record));
+            round.decision(tag, officer, what, format!("has it {done}"), record);
         }
     }
     round

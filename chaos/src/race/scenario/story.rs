@@ -13,7 +13,7 @@ pub(in crate::race) struct Story {
     /// What must hold afterwards, and the numbers of the guarantees that promise it of Tollgate.
     pub(in crate::race) invariant: &'static str,
     pub(in crate::race) guarantees: &'static str,
-    /// As which kind of job Tollgate plays it.
+    /// As which kind Tollgate plays it.
     pub(in crate::race) kind: &'static str,
     /// How a record's quantity reads.
     pub(in crate::race) quantity: fn(i64) -> String,
@@ -55,6 +55,8 @@ pub(in crate::race) enum Role {
     Campaign { per_customer: Option<i64> },
     /// Things on a shelf: all of a round that name one shelf may be in one order.
     Item { inventory: String },
+    /// One decision that is to be made.
+    Case,
     /// What one customer may still have of a campaign.
     Allowance { campaign: usize, customer: String },
 }
@@ -72,6 +74,9 @@ pub(in crate::race) struct Request {
     pub(in crate::race) granted: String,
     /// What it takes, each record once, in the order in which records are locked.
     pub(in crate::race) takes: Vec<Take>,
+    /// What it decides, if that is what it takes.
+    #[serde(default)]
+    pub(in crate::race) decision: Option<String>,
     /// What a lock for it is named after.
     pub(in crate::race) lock: String,
 }
@@ -101,8 +106,16 @@ impl Round {
     ) {
         let id = format!("{tag}-request-{}", self.requests.len());
         let lock = takes.first().map_or_else(String::new, |take| self.records[take.record].key.clone());
-        self.requests.push(Request { id, customer, title, granted, takes, lock });
+        self.requests.push(Request { id, customer, title, granted, takes, decision: None, lock });
         self.enough = self.requests.len();
+    }
+
+    /// Adds a request that decides a record.
+    pub(super) fn decision(&mut self, tag: &str, by: &str, decision: &str, granted: String, record: usize) {
+        self.request(tag, by.to_owned(), format!("{by}: {decision}"), granted, one_of(record));
+        if let Some(request) = self.requests.last_mut() {
+            request.decision = Some(decision.to_owned());
+        }
     }
 
     /// What a request asks for, key by key.

@@ -1,4 +1,5 @@
-//! Records as Tollgate's campaigns, accounts and items of inventories, requests as jobs that real workers settle.
+//! Records as Tollgate's campaigns, accounts, cases and items of inventories, requests as jobs that real workers settle; a
+//! decision of a case is none, and whoever asks settles it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -7,19 +8,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use tollgate::Tollgate;
 use tollgate::amount::Amount;
+use tollgate::case::CaseState;
 use tollgate::code::{Class, Code};
 use tollgate::connect::{Endpoint, RESPONSE_TIMEOUT, Server};
 use tollgate::fingerprint::Fingerprint;
-use tollgate::ids::{AccountId, CampaignId, InventoryId, ItemId, JobId, Namespace, QueueName};
+use tollgate::ids::{AccountId, CampaignId, CaseId, InventoryId, ItemId, JobId, Namespace, QueueName};
 use tollgate::inventory::{self, InventoryState};
 use tollgate::job::Job;
 use tollgate::journal;
 use tollgate::kinds::{
-    AccountOpen, CampaignCreate, Event, Fields, InventoryCreate, JobRequest, Operation, Purchase, Redeem,
-    Withdraw,
+    AccountOpen, CampaignCreate, CaseOpen, Decide, Event, Fields, InventoryCreate, JobRequest, Operation,
+    Purchase, Redeem, Withdraw,
 };
 use tollgate::lines::Lines;
 use tollgate::link::Link;
+use tollgate::options::Options;
 use tollgate::outcome::OutcomeClass;
 use tollgate::partition::Partition;
 use tollgate::quantity::Limit;
@@ -57,7 +60,7 @@ impl Jobs {
         self.tollgate.partitions().iter().next().context("a namespace without partitions")
     }
 
-    /// Creates the campaigns, opens the accounts, and loads the inventories.
+    /// Creates the campaigns, opens the accounts and the cases, and loads the inventories.
     pub(in crate::race) async fn set_up(&mut self, records: &[Record]) -> anyhow::Result<()> {
         let mut wanted: Vec<(JobId, Operation)> = Vec::new();
         let mut stocks: BTreeMap<InventoryId, Vec<(ItemId, Limit)>> = BTreeMap::new();
@@ -74,6 +77,10 @@ impl Jobs {
                     let per_customer = per_customer.map(pieces).transpose()?;
                     let id = JobId::create_campaign(&campaign);
                     (id, CampaignCreate { per_customer, ..CampaignCreate::new(campaign, limit) }.into())
+                }
+                Role::Case => {
+                    let case = CaseId::parse(key.as_str())?;
+                    (JobId::open_case(&case), CaseOpen { case, options: Options::default() }.into())
                 }
                 Role::Item { inventory } => {
                     let item = (ItemId::parse(key.as_str())?, limit(*quantity)?);
@@ -126,7 +133,9 @@ impl Jobs {
         for record in records {
             let version = match &record.role {
                 Role::Allowance { campaign, customer } => taken(&records[*campaign].key, customer),
-                Role::Account | Role::Campaign { .. } | Role::Item { .. } => taken(&record.key, ""),
+                Role::Account | Role::Campaign { .. } | Role::Case | Role::Item { .. } => {
+                    taken(&record.key, "")
+                }
             };
             let quantity = match &record.role {
                 Role::Account => {
@@ -137,6 +146,10 @@ impl Jobs {
                     let campaign: CampaignState =
                         self.resource(CampaignId::parse(record.key.as_str())?).await?;
                     i64::try_from(campaign.limit.get())? - i64::try_from(campaign.issued)?
+                }
+                Role::Case => {
+                    let case: CaseState = self.resource(CaseId::parse(record.key.as_str())?).await?;
+                    record.quantity - i64::from(case.word.is_some())
                 }
                 Role::Item { inventory } => {
                     let name = InventoryId::parse(inventory.as_str())?;
@@ -177,6 +190,7 @@ impl Jobs {
                     let taken = match &line.event {
                         Event::Job(JobRequest::Redeem(redeem)) => vec![(id, redeem.customer.to_string())],
                         Event::Job(JobRequest::Withdraw(_)) => vec![(id, String::new())],
+                        Event::Operation(Operation::Decide(word)) => vec![(id, word.by.to_string())],
                         Event::Job(JobRequest::Purchase(order)) => {
                             let items = order.lines.iter();
                             items.map(|(item, _)| (item.to_string(), order.customer.to_string())).collect()
@@ -191,6 +205,9 @@ impl Jobs {
 
     /// Sends the request as a job and waits until it is decided. Its receipt is the journal line that decided it.
     pub(in crate::race) async fn ask(&mut self, round: &Round, request: &Request) -> anyhow::Result<Reply> {
+        if let Some(decision) = &request.decision {
+            return self.decide(round, request, decision).await;
+        }
         let job = job(round, request)?;
         let (id, jobs) = (job.id.clone(), [job]);
         let sent = self.tollgate.enqueue(&mut self.link, &QueueName::default(), &jobs).await?;
@@ -212,6 +229,27 @@ impl Jobs {
                 }
             }
             ensure!(asked_at.elapsed() < SETTLED_WITHIN, "{id} is not decided after {SETTLED_WITHIN:?}");
+        }
+    }
+}
+
+impl Jobs {
+    /// Decides a case: settled by this call.
+    async fn decide(&mut self, round: &Round, request: &Request, decision: &str) -> anyhow::Result<Reply> {
+        let take = request.takes.first().context("a request for nothing")?;
+        let word = Decide {
+            case: CaseId::parse(round.records[take.record].key.as_str())?,
+            decision: decision.parse()?,
+            by: request.customer.parse()?,
+            expect_version: None,
+            reason: None,
+        };
+        let id = JobId::parse(request.id.as_str())?;
+        let answer = self.tollgate.settle_one(&mut self.link, &id, &word).await?;
+        match (answer.code(), answer.decided()) {
+            (Some(Code::Decided), (Some(seq), _)) => Ok(Reply::Granted { receipt: Some(seq.to_string()) }),
+            (Some(Code::AlreadyDecided), _) => Ok(Reply::Refused),
+            _ => bail!("{id}: {answer:?}"),
         }
     }
 }
@@ -238,6 +276,7 @@ fn job(round: &Round, request: &Request) -> anyhow::Result<Job> {
             }
             .into()
         }
+        Role::Case => bail!("a case is decided, and not by a job"),
         Role::Campaign { .. } | Role::Allowance { .. } => Redeem {
             campaign: CampaignId::parse(record.key.as_str())?,
             customer: request.customer.parse()?,
