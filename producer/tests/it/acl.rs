@@ -127,6 +127,37 @@ async fn the_enqueuer_sends_and_looks_up_and_the_worker_settles() {
     as_user(&cli, "operator", &["job", "cancel", "later"], "").exits(0);
 }
 
+/// A transfer acts on two accounts, and asks for no right that a withdrawal does not: a worker's are enough, and whoever may
+/// only send cannot settle it.
+#[tokio::test]
+async fn a_transfer_needs_a_worker_and_its_rights() {
+    let (_redis, cli) = guarded();
+    furnish(&cli);
+    as_user(&cli, "operator", &["account", "open", "a2", "--balance", "0"], "").exits(0);
+    let transfer = ["transfer", "--from", "a1", "--to", "a2", "--amount", "4.00", "--id", "t1"];
+    as_user(&cli, "enqueuer", &transfer, "").exits(0);
+    let before = everything(&cli);
+    let client = tollgate::Tollgate::builder().url(&cli.url).credentials("enqueuer", PASSWORD);
+    let client = client.namespace(cli.namespace.parse().unwrap()).connect().await.unwrap();
+    let amount = tollgate::amount::Amount::from_minor(400).unwrap();
+    let [from, to] = ["a1", "a2"].map(|account| account.parse().unwrap());
+    let request = tollgate::kinds::Transfer { from, to, amount, currency: "USD".parse().unwrap() };
+    let refused = client.decide(&"t2".parse().unwrap(), &request).await.unwrap_err();
+    assert!(!refused.may_have_happened() && refused.to_string().contains("no_permission"), "{refused}");
+    assert_eq!(everything(&cli), before);
+
+    let mut worker = cli.worker_command(&[]);
+    worker.env("REDIS_USERNAME", "worker").env("REDIS_PASSWORD", PASSWORD);
+    let _worker = crate::harness::Running::start(worker.stderr(Stdio::null()));
+    until("the worker to settle it", async || {
+        as_user(&cli, "enqueuer", &["lookup", "t1"], "").stdout.contains("transferred").then_some(())
+    })
+    .await;
+    let shown = as_user(&cli, "operator", &["account", "show", "a2", "--json"], "");
+    assert_eq!(shown.json()["available"], 400, "{shown:?}");
+    as_user(&cli, "auditor", &["audit"], "").exits(0);
+}
+
 #[tokio::test]
 async fn the_enqueuer_can_neither_print_money_nor_write_history() {
     let (_redis, cli) = guarded();

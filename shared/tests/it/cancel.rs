@@ -66,7 +66,15 @@ async fn what_waits_for_its_time_is_decided_against_and_touches_no_resource() {
     let s = &mut space;
     s.make(create("c", 9)).await;
     s.make(open("a", 9)).await;
-    for request in [redeem("c", "u", 1), withdraw("a", 4), payout("a", 4), redeem("nowhere", "u", 1)] {
+    s.make(open("b", 0)).await;
+    for request in [
+        redeem("c", "u", 1),
+        withdraw("a", 4),
+        payout("a", 4),
+        transfer("a", "b", 4),
+        transfer("a", "nobody", 4),
+        redeem("nowhere", "u", 1),
+    ] {
         let one = fresh(request);
         schedule(s, &one, Due::Later).await;
         let before = s.dump().await;
@@ -83,7 +91,7 @@ async fn what_waits_for_its_time_is_decided_against_and_touches_no_resource() {
         assert_eq!((stats.scheduled, stats.parked), (0, 0));
         assert_eq!(cancel(s, &one).await, Answer::Replayed { code: CANCELLED, seq }, "the repeat");
     }
-    assert_eq!(s.stats().await.head.overtaken, 4);
+    assert_eq!(s.stats().await.head.overtaken, 6);
 }
 
 #[tokio::test]
