@@ -223,14 +223,14 @@ mod tests {
 
     #[test]
     fn a_row_is_read_as_settle_writes_it() {
-        let order = Order::parse("reserved\t7\t9000\tab\tu v\t{2 A-1}{1,2,3 the floor}").unwrap();
+        let order = Order::parse("reserved\t7\t9000\t0123456789abcdef\tu v\t{2 A-1}{1,2,3 the floor}").unwrap();
         assert_eq!((order.state, order.seq, order.hold_until_ms), (OrderState::Open, 7, Some(9000)));
         assert_eq!((order.customer, order.code()), ("u v", Code::Reserved));
         let line = |item, reserved, sold, given| OrderLine { item, reserved, sold, given };
         assert_eq!(order.lines, [line("A-1", 2, 0, 0), line("the floor", 1, 2, 3)]);
         let sold = Order::parse("sold\t7\t\t\tu\t{2 A-1}").unwrap();
         assert_eq!((sold.hold_until_ms, sold.code(), sold.lines[0].sold), (None, Code::Purchased, 2));
-        let expired = Order::parse("expired\t8\t9\tab\tu\t{0,1,1 A-1}").unwrap();
+        let expired = Order::parse("expired\t8\t9\t0123456789abcdef\tu\t{0,1,1 A-1}").unwrap();
         assert_eq!(expired.code(), Code::ReservationExpired);
         for wrong in [
             "",
