@@ -38,10 +38,18 @@ fn is_covered(line: &Line, original: &Line) -> bool {
             event.resource().id() == account.as_str() && refunded <= taken
         }
         (
-            Event::Operation(Operation::Reverse(Reverse { campaign, customer, quantity, .. })),
+            Event::Operation(Operation::Reverse(Reverse {
+                campaign, customer, quantity, reissue_code, ..
+            })),
             Event::Job(JobRequest::Redeem(redeem)),
             Code::Redeemed,
-        ) => (campaign, customer, quantity) == (&redeem.campaign, &redeem.customer, &redeem.quantity),
+        ) => {
+            // A code that is handed out again is the one that it had: so no two redemptions that stand have one.
+            let had = original.after("code_number").or(original.after("issued"));
+            let returned = (*reissue_code && line.code == Code::Reversed).then_some(had).flatten();
+            (campaign, customer, quantity) == (&redeem.campaign, &redeem.customer, &redeem.quantity)
+                && line.after("code_number") == returned
+        }
         _ => false,
     }
 }

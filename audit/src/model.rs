@@ -18,7 +18,7 @@ use super::inventory::{Inventory, Items};
 use super::order::Order;
 
 /// The fields of a campaign's key, in the order of [`Campaign::fields`].
-pub(super) const CAMPAIGN_FIELDS: [&str; 10] = [
+pub(super) const CAMPAIGN_FIELDS: [&str; 11] = [
     "limit",
     "issued",
     "per_customer",
@@ -28,6 +28,7 @@ pub(super) const CAMPAIGN_FIELDS: [&str; 10] = [
     "codes",
     "codes_count",
     "reversed",
+    "returned",
     "seq",
 ];
 /// The fields of an account's key, in the order of [`Account::fields`].
@@ -64,6 +65,8 @@ pub(super) struct Campaign {
     pub(super) codes_count: u64,
     /// How much was reversed; not among what it has issued.
     pub(super) reversed: u64,
+    /// The numbers of the codes that are handed out again, the next first.
+    pub(super) returned: Vec<u64>,
     pub(super) closed: bool,
     /// Of its last change.
     pub(super) seq: u64,
@@ -96,6 +99,12 @@ fn status(closed: bool) -> String {
 }
 
 impl Campaign {
+    /// The number of the code of the redemption that makes `issued` of it, where it is another.
+    pub(super) fn code_number(&self, issued: u64) -> Option<u64> {
+        let has_gaps = self.codes.is_some() && (self.reversed > 0 || !self.returned.is_empty());
+        has_gaps.then(|| self.returned.first().copied().unwrap_or(issued.saturating_add(self.reversed)))
+    }
+
     /// How much it may issue in all: no more than it has codes that were never handed out.
     pub(super) fn room(&self) -> u64 {
         match self.codes {
@@ -105,7 +114,7 @@ impl Campaign {
     }
 
     /// What its key must hold, in the order of [`CAMPAIGN_FIELDS`].
-    pub(super) fn fields(&self) -> [String; 10] {
+    pub(super) fn fields(&self) -> [String; 11] {
         [
             self.limit.to_string(),
             self.issued.to_string(),
@@ -116,6 +125,7 @@ impl Campaign {
             self.codes.as_ref().map(|codes| codes.as_str().to_owned()).unwrap_or_default(),
             self.codes_count.to_string(),
             self.reversed.to_string(),
+            self.returned.iter().map(u64::to_string).collect::<Vec<_>>().join(","),
             self.seq.to_string(),
         ]
     }

@@ -117,7 +117,8 @@ impl Tollgate {
         self.decide(id, &Refund { account, of, amount }).await
     }
 
-    /// [`Tollgate::decide`] of a reversal: the redemption `of` is taken back, all of it.
+    /// [`Tollgate::decide`] of a reversal: the redemption `of` is taken back, all of it. A code that
+    /// it was handed stays void; to hand it out again, decide a [`Reverse`] that says so.
     ///
     /// # Errors
     /// As [`Tollgate::decide`].
@@ -126,7 +127,8 @@ impl Tollgate {
     /// As [`Tollgate::decide`].
     pub async fn reverse(&self, id: &JobId, of: JobId, redemption: Redeem) -> Result<Decision, Error> {
         let Redeem { campaign, customer, quantity } = redemption;
-        self.decide(id, &Reverse { campaign, customer, quantity, of }).await
+        let reissue_code = false;
+        self.decide(id, &Reverse { campaign, customer, quantity, of, reissue_code }).await
     }
 
     /// Creates a campaign, under an id that its name gives: the same again is a replay, and on other terms it is refused.

@@ -33,8 +33,7 @@ impl Rule for Redeem {
         Some(match refusal {
             Some(code) => Decision { code, after: vec![had, issued] },
             None => {
-                let code =
-                    (campaign.codes.is_some() && campaign.reversed > 0).then_some(sum + campaign.reversed);
+                let code = campaign.code_number(sum);
                 Decision { code: Code::Redeemed, after: [has, sum].into_iter().chain(code).collect() }
             }
         })
@@ -52,6 +51,9 @@ impl Rule for Redeem {
             return;
         }
         let campaign = model.changed_campaign(&self.campaign, line);
+        if campaign.codes.is_some() && !campaign.returned.is_empty() {
+            campaign.returned.remove(0);
+        }
         let (customer, has) = (self.customer.as_str(), line.after("held").unwrap_or_default());
         campaign.holders = campaign
             .holders

@@ -14,7 +14,9 @@ impl Rule for Reverse {
             (line.after("of_seq").unwrap_or_default(), line.after("held").unwrap_or_default());
         Some(match campaign.issued.checked_sub(self.quantity.get()) {
             Some(issued) if model.given_back(&self.of) == 0 => {
-                Decision { code: Code::Reversed, after: vec![of_seq, held.min(issued), issued] }
+                let number = line.after("code_number").filter(|_| self.reissue_code);
+                let after = [of_seq, held.min(issued), issued].into_iter().chain(number).collect();
+                Decision { code: Code::Reversed, after }
             }
             _ => Decision {
                 code: Code::AlreadyReversed,
@@ -32,7 +34,10 @@ impl Rule for Reverse {
         let had = has.saturating_add(quantity);
         model.given_back.insert(self.of.clone(), quantity);
         let campaign = model.changed_campaign(&self.campaign, line);
-        campaign.reversed = campaign.reversed.saturating_add(quantity);
+        match line.after("code_number") {
+            Some(number) => campaign.returned.push(number),
+            None => campaign.reversed = campaign.reversed.saturating_add(quantity),
+        }
         campaign.holders =
             campaign.holders.wrapping_add(weight(customer, has)).wrapping_sub(weight(customer, had));
     }

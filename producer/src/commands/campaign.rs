@@ -76,6 +76,9 @@ enum Verb {
         /// How many coupons it was
         #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true, value_parser = arguments::quantity)]
         quantity: Quantity,
+        /// Hand the code that it had out again, to whoever redeems next
+        #[arg(long)]
+        reissue_code: bool,
         /// Makes it repeatable: the same key reverses once [default: a fresh UUIDv7]
         #[arg(long = "id", value_name = "KEY")]
         key: Option<JobId>,
@@ -133,8 +136,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::SetLimit { id: campaign, limit, expect: expected, key } => {
             (key, CampaignSetLimit { campaign, limit, expected }.into())
         }
-        Verb::Reverse { id: campaign, customer, of, quantity, key } => {
-            (key, Reverse { campaign, customer, quantity, of }.into())
+        Verb::Reverse { id: campaign, customer, of, quantity, reissue_code, key } => {
+            (key, Reverse { campaign, customer, quantity, of, reissue_code }.into())
         }
         Verb::Close { id: campaign, key } => (key, CampaignClose { campaign }.into()),
     };

@@ -26,8 +26,9 @@ kinds.campaign_create = {
     campaign = {
       key = KEYS[position], id = id, limit = limit, per_customer = most, opens_at_ms = opens_at_ms,
       closes_at_ms = closes_at_ms, status = 'open', codes = codes, codes_count = codes ~= '' and limit or 0, reversed = 0,
+      returned = '',
       created = { 'per_customer', most_text, 'opens_at_ms', opens_text, 'closes_at_ms', closes_text,
-        'codes', codes, 'codes_count', codes ~= '' and limit_text or '0', 'reversed', '0' },
+        'codes', codes, 'codes_count', codes ~= '' and limit_text or '0', 'reversed', '0', 'returned', '' },
     }
     campaign.out_of_time = out_of_time(campaign)
     set_room(campaign)

@@ -20,6 +20,15 @@ local function load_holders(campaign, position)
   return not damaged
 end
 
+-- The code of the redemption that was just counted: one that was given back before one that never was handed out.
+local function next_code(campaign)
+  local number, rest = match(campaign.returned, '^(%d+),?(.*)$')
+  if not number then return digits(campaign.issued + campaign.reversed) end
+  campaign.returned, campaign.returned_changed = rest, true
+  set_room(campaign)
+  return number
+end
+
 kinds.redeem = {
   fields = 3,
   cancel = { load = load_campaign, first = 1, last = 2, after = function(campaign, at)
@@ -77,7 +86,7 @@ kinds.redeem = {
     local request = campaign.id .. '\t' .. customer .. '\t' .. quantity_text .. '\t' .. count
     if campaign.has_gaps then
       local first, last = change_campaign(campaign, seq, issued + quantity)
-      return 'redeemed', request, first, last .. '\t' .. digits(campaign.issued + campaign.reversed)
+      return 'redeemed', request, first, last .. '\t' .. next_code(campaign)
     end
     return 'redeemed', request, change_campaign(campaign, seq, issued + quantity)
   end,

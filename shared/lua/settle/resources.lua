@@ -40,7 +40,7 @@ end
 local function set_room(campaign)
   local has_codes = campaign.codes ~= ''
   campaign.room = has_codes and math.min(campaign.limit, campaign.codes_count - campaign.reversed) or campaign.limit
-  campaign.has_gaps = has_codes and campaign.reversed > 0
+  campaign.has_gaps = has_codes and (campaign.reversed > 0 or campaign.returned ~= '')
 end
 
 local function load_campaign(position)
@@ -48,18 +48,19 @@ local function load_campaign(position)
   if campaign ~= nil then return campaign end
   local key, id = KEYS[position], name_at(position)
   local fields = pcall_redis('HMGET', key, 'limit', 'issued', 'per_customer', 'opens_at_ms', 'closes_at_ms', 'status',
-    'codes', 'codes_count', 'seq', 'reversed')
+    'codes', 'codes_count', 'seq', 'reversed', 'returned')
   if fields.err then
     campaign = CORRUPT
-  elseif not any(fields, 10) then
+  elseif not any(fields, 11) then
     campaign = absent('campaign:' .. id)
   else
     campaign = {
       key = key, id = id, limit = integer(fields[1]), issued = integer(fields[2]), per_customer = optional(fields[3]),
       opens_at_ms = optional(fields[4]), closes_at_ms = optional(fields[5]), status = fields[6], codes = fields[7],
       codes_count = integer(fields[8]), reversed = integer(fields[10]),
+      returned = fields[11],
     }
-    if not (campaign.limit and campaign.issued and campaign.codes and campaign.codes_count and campaign.reversed
+    if not (campaign.limit and campaign.issued and campaign.codes and campaign.codes_count and campaign.reversed and campaign.returned
         and integer(fields[9]))
         or campaign.per_customer == nil or campaign.opens_at_ms == nil or campaign.closes_at_ms == nil
         or campaign.issued > campaign.limit
@@ -146,6 +147,7 @@ local function write_resources()
       call('ZADD', resources_key, 0, 'campaign:' .. campaign.id)
     end
     if campaign.holders then chunked('HSET', campaign.holders_key, campaign.holders) end
+    if campaign.returned_changed then call('HSET', campaign.key, 'returned', campaign.returned) end
     if campaign.reversed_customers then
       call('HSET', campaign.key, 'reversed', digits(campaign.reversed))
       for _, customer in ipairs(campaign.reversed_customers) do

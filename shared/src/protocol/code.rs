@@ -185,6 +185,7 @@ codes! {
     PayoutNotPaid "payout_not_paid" Refused No "the payout is not paid: as long as it is open, its money can only be given back by voiding it";
     NothingToGiveBack "nothing_to_give_back" Invalid No "what it names took nothing, or nothing that can be given back so";
     OriginalMismatch "original_mismatch" Invalid No "what it names is somebody else's, or another quantity";
+    NoCode "no_code" Invalid No "the campaign hands out no codes, so there is none to hand out again";
     AlreadyReversed "already_reversed" Refused Yes "the redemption was reversed before";
     AccountClosed "account_closed" Refused Yes "the account is closed";
     CurrencyMismatch "currency_mismatch" Refused Yes "the account holds another currency";

@@ -142,7 +142,7 @@ impl Job {
             json.push_str(field.name);
             json.push_str("\":");
             match field.json {
-                Json::Number => json.push_str(&text),
+                Json::Number | Json::Flag => json.push_str(&text),
                 Json::Lines => json.push_str(&Lines::json_of(&text)),
                 Json::Options => json.push_str(&Options::json_of(&text)),
                 Json::Text | Json::Time | Json::Never => push_text(&mut json, &text),

@@ -524,6 +524,7 @@ mod tests {
             "to" => "x2",
             "codes" | "stock" => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             "lines" => "{7 x1}",
+            "reissue_code" => "true",
             _ => "x1",
         }
     }

@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_row_is_read_as_settle_writes_it() {
-        let order = Order::parse("reserved\t7\t9000\t0123456789abcdef\tu v\t{2 A-1}{1,2,3 the floor}").unwrap();
+        let order =
+            Order::parse("reserved\t7\t9000\t0123456789abcdef\tu v\t{2 A-1}{1,2,3 the floor}").unwrap();
         assert_eq!((order.state, order.seq, order.hold_until_ms), (OrderState::Open, 7, Some(9000)));
         assert_eq!((order.customer, order.code()), ("u v", Code::Reserved));
         let line = |item, reserved, sold, given| OrderLine { item, reserved, sold, given };

@@ -3,7 +3,7 @@
 use tollgate::code::Code;
 use tollgate::codes::Codes;
 use tollgate::ids::JobId;
-use tollgate::kinds::{CampaignCreate, Request};
+use tollgate::kinds::{CampaignCreate, Operation, Request, Reverse};
 use tollgate::scripts::payout::{self, Step};
 use tollgate::scripts::settle::Answer;
 use tollgate_audit as audit;
@@ -176,6 +176,69 @@ async fn a_code_that_was_handed_out_is_not_handed_out_again() {
     assert_eq!(s.dump().await.hash("campaign:c")["issued"], "1");
     assert_eq!(s.make(redeem("c", "w", 1)).await, Code::CampaignLimitReached);
     passes(s).await;
+}
+
+/// Asked for, a code goes to whoever redeems next; no two redemptions that stand ever have the same.
+#[tokio::test]
+async fn a_code_is_handed_out_again_where_that_is_asked_for() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    let codes = Codes::read(&b"AAA\nBBB\nCCC\nDDD\n"[..]).unwrap();
+    let keys = s.keys.clone();
+    codes.upload(&mut s.link, &keys).await.unwrap();
+    s.make(CampaignCreate { codes: Some(codes.name().clone()), ..terms("c", 4) }.into()).await;
+    s.make(create("d", 4)).await;
+    let again = |campaign: &str, of: &JobId| match reverse(campaign, "u", 1, of) {
+        Request::Operation(Operation::Reverse(reverse)) => Reverse { reissue_code: true, ..reverse },
+        other => panic!("{other:?}"),
+    };
+    let code_of = async |s: &mut Space| {
+        let of = JobId::fresh();
+        let Answer::Decided { code: Code::Redeemed, seq } = s.settle_as(&of, &redeem("c", "u", 1)).await
+        else {
+            panic!()
+        };
+        (of, tollgate::coupon::at(&mut s.link, &keys, seq).await.unwrap().unwrap().unwrap())
+    };
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(code_of(s).await);
+    }
+    // The second and the first come back, in this order; the third is void.
+    for at in [1, 0] {
+        let answer = s.settle_as(&JobId::fresh(), &again("c", &held[at].0)).await;
+        assert_eq!(answer.code(), Some(Code::Reversed));
+    }
+    makes(s, &JobId::fresh(), &reverse("c", "u", 1, &held[2].0), Code::Reversed).await;
+    let campaign = s.dump().await.hash("campaign:c");
+    assert_eq!([&campaign["issued"], &campaign["reversed"], &campaign["returned"]], ["0", "1", "2,1"]);
+    passes(s).await;
+    // Twice the same is given back once.
+    let twice = s.settle_as(&JobId::fresh(), &again("c", &held[1].0)).await;
+    assert_eq!(twice.code(), Some(Code::AlreadyReversed));
+    let mut standing = Vec::new();
+    for _ in 0..3 {
+        standing.push(code_of(s).await);
+    }
+    let names: Vec<&str> = standing.iter().map(|(_, code)| code.as_str()).collect();
+    assert_eq!(names, ["BBB", "AAA", "DDD"]);
+    assert_eq!(s.make(redeem("c", "w", 1)).await, Code::CampaignLimitReached);
+    // And what was handed out again, in one batch with whoever gets it next.
+    let (one, next) = (JobId::fresh(), JobId::fresh());
+    let batch: [Request; 2] = [again("c", &standing[0].0).into(), redeem("c", "v", 1)];
+    let answers = s.settle(&[(None, &one, &batch[0]), (None, &next, &batch[1])]).await.unwrap().answers;
+    let Answer::Decided { code: Code::Redeemed, seq } = answers[1] else { panic!("{answers:?}") };
+    assert_eq!(tollgate::coupon::at(&mut s.link, &keys, seq).await.unwrap().unwrap().unwrap(), "BBB");
+    assert_eq!(s.dump().await.hash("campaign:c")["returned"], "");
+    passes(s).await;
+    // A campaign without codes has none to hand out again.
+    let plain = JobId::fresh();
+    s.settle_as(&plain, &redeem("d", "u", 1)).await;
+    assert_eq!(s.settle_as(&JobId::fresh(), &again("d", &plain)).await, Answer::Undecided(Code::NoCode));
+    // Damage: a code that waits although a redemption that stands has it.
+    let key = s.keys.campaign(&"c".parse().unwrap());
+    s.run(&["HSET", &key, "returned", "1"]).await;
+    assert!(violations(s).await.concat().contains("returned is not what the journal says"));
 }
 
 #[tokio::test]

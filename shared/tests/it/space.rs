@@ -455,7 +455,14 @@ pub(crate) fn refund(name: &str, of: &JobId, amount: u64) -> Request {
 
 pub(crate) fn reverse(campaign: &str, customer: &str, quantity: u64, of: &JobId) -> Request {
     let (campaign, customer) = (campaign.parse().unwrap(), customer.parse().unwrap());
-    Reverse { campaign, customer, quantity: Quantity::new(quantity).unwrap(), of: of.clone() }.into()
+    Reverse {
+        campaign,
+        customer,
+        quantity: Quantity::new(quantity).unwrap(),
+        of: of.clone(),
+        reissue_code: false,
+    }
+    .into()
 }
 
 pub(crate) fn open(name: &str, balance: u64) -> Request {

@@ -15,6 +15,8 @@ kind! {
         quantity: Quantity = Quantity::ONE,
         /// The redemption.
         of: JobId,
+        /// Whether the code that it was handed is handed out again, to whoever redeems next.
+        reissue_code: bool = false,
     }
-    after "of_seq" "held" "issued"
+    after "of_seq" "held" "issued"; rarely "code_number"
 }

@@ -32,6 +32,8 @@ pub enum Json {
     Lines,
     /// A list of names; the text is that of [`Options`].
     Options,
+    /// `true`, or left out.
+    Flag,
     /// A string with a time by RFC 3339; the text is in milliseconds since the Unix epoch.
     Time,
     /// Not at all: a command alone gives it.
@@ -283,6 +285,32 @@ impl Value for JobId {
     fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
         Self::parse(json_text(field, literal)?)
             .map_err(|error| InputError { field: field.to_owned(), ..error })
+    }
+}
+
+/// What is not so is absent.
+impl Value for bool {
+    const JSON: Json = Json::Flag;
+    const IS_OPTIONAL: bool = true;
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        self.then(|| "true".into())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "" => Some(false),
+            "true" => Some(true),
+            _ => None,
+        }
+    }
+
+    fn from_json(field: &'static str, literal: &str) -> Result<Self, InputError> {
+        literal.parse().map_err(|_| InputError::new(Code::WrongType, field, literal, "true or false"))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(false)
     }
 }
 

@@ -50,6 +50,7 @@ impl Serialize for ExportLine<'_> {
             written = match (field.json, text.parse::<u64>()) {
                 (Json::Number, Ok(number)) => map.serialize_entry(field.name, &number),
                 (Json::Lines, _) => list(&mut map, field.name, Lines::json_of(&text)),
+                (Json::Flag, _) => map.serialize_entry(field.name, &true),
                 (Json::Options, _) => list(&mut map, field.name, Options::json_of(&text)),
                 (Json::Time, Ok(number)) => map.serialize_entry(&format!("{}_ms", field.name), &number),
                 _ => map.serialize_entry(field.name, &text),
