@@ -179,3 +179,32 @@ async fn a_cart_is_committed_in_parts_or_given_up() {
     assert!(wrong.complains(2).contains("from 1ms to 90d"), "{wrong:?}");
     cli.run(&["audit"]).exits(0);
 }
+
+#[test]
+fn what_is_wrong_is_named_before_anything_is_done() {
+    let cli = Cli::empty();
+    let long = "x".repeat(129);
+    let cases: [(&[&str], &[&str]); 10] = [
+        (&["cancel"], &["<ID>"]),
+        (&["cancel", "a{b"], &["inventory \"a{b\"", "1 to 128 bytes"]),
+        (&["cancel", "hall", "--id", "create/x"], &["--id", "does not begin with 'create/'"]),
+        (&["archive", &long], &["<ID>", "1 to 128 bytes"]),
+        (&["archive", "hall", "--id", "entry/x"], &["--id", "'entry/'"]),
+        (&["holders"], &["<ID>"]),
+        (&["holders", "hall", "--item", "a{b"], &["--item", "item \"a{b\"", "1 to 128 bytes"]),
+        (&["holders", "hall", "--item"], &["--item"]),
+        (&["holders", "hall", "--customer", &long], &["--customer", "1 to 128 bytes"]),
+        (&["holders", "hall", "A-12"], &["A-12"]),
+    ];
+    for (args, words) in cases {
+        let ran = cli.run(&[&["inventory"], args].concat());
+        let told = ran.complains(2);
+        assert!(words.iter().all(|word| told.contains(word)), "{args:?}: {told}");
+    }
+    for (args, word) in [(&["a{b"][..], "1 to 128 bytes"), (&["hall", "--yes"], "--reason")] {
+        let ran = cli.run(&[&["repair", "inventory"], args].concat());
+        assert!(ran.complains(2).contains(word), "{args:?}: {ran:?}");
+    }
+    let keys = cli.redis(&["KEYS", &format!("*{}*", cli.namespace)]);
+    assert_eq!(keys.trim(), "", "nothing was begun");
+}

@@ -45,6 +45,7 @@ mod repair;
 mod run;
 mod send;
 mod stats;
+mod tickets;
 mod transfer;
 #[cfg(feature = "watch")]
 mod watch;
