@@ -27,7 +27,7 @@ pub(super) use self::load::Load;
 pub(super) use self::poison::{add as add_poison, add_killer, put as put_poison};
 pub(super) use self::storm::{hostile, race_for_last, repeat_one_id};
 
-/// What a run begins with: campaigns and accounts.
+/// What a run begins with: campaigns, accounts and cases.
 pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
     let mut jobs: Vec<Job> = draw::CAMPAIGNS
         .iter()
@@ -46,6 +46,10 @@ pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
         id: format!("create/account/{account}"),
         request: Request::AccountOpen { account, balance },
     }));
+    jobs.extend((0..draw::CASES).map(|number| Job {
+        id: format!("create/case/{}", draw::case(number)),
+        request: Request::CaseOpen { case: draw::case(number) },
+    }));
     for job in jobs {
         let (campaign, account);
         let words: Vec<String> = match &job.request {
@@ -62,6 +66,7 @@ pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
                 account = name;
                 ["account", "open", account, "--balance", &draw::decimal(*balance)].map(String::from).to_vec()
             }
+            Request::CaseOpen { case } => ["case", "open", case].map(String::from).to_vec(),
             _ => continue,
         };
         let op = client.history.sent(vec![job.clone()]);

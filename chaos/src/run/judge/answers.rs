@@ -227,6 +227,29 @@ fn is_line(request: &Request, line: &Line) -> bool {
         Request::Deposit { account, amount } => {
             line.kind == "deposit" && is(&line.account, account) && line.amount == Some(*amount)
         }
+        Request::Transfer { from, to, amount } => {
+            line.kind == "transfer"
+                && is(&line.from, from)
+                && is(&line.to, to)
+                && line.amount == Some(*amount)
+        }
+        Request::Refund { account, of, amount } => {
+            line.kind == "refund"
+                && is(&line.account, account)
+                && is(&line.of, of)
+                && line.amount == Some(*amount)
+        }
+        Request::Reverse { campaign, customer, quantity, of } => {
+            line.kind == "reverse"
+                && is(&line.campaign, campaign)
+                && is(&line.customer, customer)
+                && is(&line.of, of)
+                && line.quantity.unwrap_or(1) == *quantity
+        }
+        Request::Decide { case, decision, by } => {
+            line.kind == "decide" && is(&line.case, case) && is(&line.decision, decision) && is(&line.by, by)
+        }
+        Request::CaseOpen { case } => line.kind == "case_open" && is(&line.case, case),
         Request::SetLimit { campaign, limit } => {
             line.kind == "campaign_set_limit" && is(&line.campaign, campaign) && line.limit == Some(*limit)
         }

@@ -33,7 +33,11 @@ pub(super) async fn run(client: Arc<Client>, load: Load, number: u64, mut ends: 
             }
             continue;
         }
-        let job = if pool.random().random_ratio(1, 8) { pool.deposit() } else { pool.queued(load.payouts) };
+        let job = match pool.random().random_range(0..8) {
+            0 => pool.deposit(),
+            1 => pool.operation(),
+            _ => pool.queued(load.payouts),
+        };
         let again = pool.random().random_ratio(1, 6);
         let told = ask(&client, &job, &mut pool, Way::First).await;
         // Whoever was not answered asks again, as the docs say; and sometimes also who was.

@@ -56,16 +56,33 @@ pub(super) fn words(job: &Job, queue: &str) -> Vec<String> {
             number = decimal(*amount);
             words = vec!["account", "deposit", account, &number];
         }
+        Request::Transfer { from, to, amount } => {
+            number = decimal(*amount);
+            words = vec!["transfer", "--from", from, "--to", to, "--amount", &number];
+        }
+        Request::Refund { account, of, amount } => {
+            number = decimal(*amount);
+            words = vec!["account", "refund", account, of, &number];
+        }
+        Request::Reverse { campaign, customer, quantity, of } => {
+            number = quantity.to_string();
+            words = vec!["campaign", "reverse", campaign, customer, of, "--quantity", &number];
+        }
+        Request::Decide { case, decision, by } => {
+            words = vec!["case", "decide", case, "--decision", decision, "--by", by];
+        }
         Request::SetLimit { campaign, limit: to } => {
             limit = to.to_string();
             words = vec!["campaign", "set-limit", campaign, &limit];
         }
         Request::CloseCampaign { campaign } => words = vec!["campaign", "close", campaign],
-        Request::CampaignCreate { .. } | Request::AccountOpen { .. } => words = Vec::new(),
+        Request::CampaignCreate { .. } | Request::AccountOpen { .. } | Request::CaseOpen { .. } => {
+            words = Vec::new();
+        }
     }
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
     words.extend(["--id".to_owned(), job.id.clone(), "--json".to_owned()]);
-    if matches!(job.request, Request::Redeem { .. } | Request::Withdraw { .. }) {
+    if matches!(job.request, Request::Redeem { .. } | Request::Withdraw { .. } | Request::Transfer { .. }) {
         words.extend(["--queue", queue, "--wait", WAITS].map(str::to_owned));
     }
     words

@@ -24,11 +24,17 @@ pub(super) const RICH: u64 = 9_007_199_254_740_991 - 1_000_000;
 /// The queues of a run.
 pub(in crate::run) const QUEUES: &[&str] = &["default", "express", "paused-at-times"];
 const CUSTOMERS: u64 = 80;
+/// Cases that officers decide; each has several who want to.
+pub(super) const CASES: u64 = 8;
 /// How many earlier jobs may come again.
 const REMEMBERED: usize = 400;
 
 pub(super) fn account(number: u64) -> String {
     format!("account-{number}")
+}
+
+pub(super) fn case(number: u64) -> String {
+    format!("case-{number}")
 }
 
 /// Cents as the command line takes them.
@@ -116,6 +122,40 @@ impl Pool {
         let amount = if rich { 400_000 } else { self.random.random_range(1..5_000) };
         let id = format!("deposit-{:016x}", self.random.next_u64());
         Job { id, request: Request::Deposit { account, amount } }
+    }
+
+    /// What is settled by whoever asks, or moves money: a part of a withdrawal or a whole redemption of before is given
+    /// back, an officer decides a case, an account pays another.
+    pub(super) fn operation(&mut self) -> Job {
+        let number = self.random.next_u64();
+        if self.random.random_ratio(1, 4) {
+            let from = self.random.random_range(0..ACCOUNTS);
+            let to = (from + self.random.random_range(1..ACCOUNTS)) % ACCOUNTS;
+            let amount = self.random.random_range(1..2_500);
+            let request = Request::Transfer { from: account(from), to: account(to), amount };
+            return Job { id: format!("transfer-{number:016x}"), request };
+        }
+        let place = self.random.random_range(0..self.earlier.len().max(1));
+        let given = self.earlier.get(place).filter(|_| self.random.random_ratio(2, 3));
+        let request = match given.map(|job| (job.id.clone(), &job.request)) {
+            Some((of, Request::Withdraw { account, amount, .. })) => {
+                // Often more than half of it: of two such refunds one is too much.
+                let part = self.random.random_range(1..=*amount);
+                Request::Refund { account: account.clone(), of, amount: part }
+            }
+            Some((of, Request::Redeem { campaign, customer, quantity })) => Request::Reverse {
+                campaign: campaign.clone(),
+                customer: customer.clone(),
+                quantity: *quantity,
+                of,
+            },
+            _ => Request::Decide {
+                case: case(self.random.random_range(0..CASES)),
+                decision: ["approve", "reject"][self.random.random_range(0..2)].to_owned(),
+                by: format!("officer-{}", self.random.random_range(0..5)),
+            },
+        };
+        Job { id: format!("operation-{number:016x}"), request }
     }
 
     /// A new limit for the campaign that others redeem from, or the end of it.
