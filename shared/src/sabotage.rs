@@ -60,6 +60,8 @@ pub enum Sabotage {
     ReturnForgotten,
     /// An exchange leaves the old seat taken.
     ExchangeKeepsBoth,
+    /// A reservation ends by the server's clock alone, whatever waits.
+    ExpiresByTheClock,
     /// The last line of an order is not taken.
     OrderLineSkipped,
     /// What is reserved of a cancelled inventory can be committed all the same.
@@ -91,7 +93,7 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::DecisionOverwritten,
         Self::TransferLosesHalf,
         Self::RefundForgotten,
@@ -116,6 +118,7 @@ impl Sabotage {
         Self::CancelledIsNotFound,
         Self::ReturnForgotten,
         Self::ExchangeKeepsBoth,
+        Self::ExpiresByTheClock,
     ];
 
     /// The value of [`env::TOLLGATE_SABOTAGE`].
@@ -143,6 +146,7 @@ impl Sabotage {
             Self::OrderLineSkipped => "order_line_skipped",
             Self::CancelledIsCommitted => "cancelled_is_committed",
             Self::CancelledIsNotFound => "cancelled_is_not_found",
+            Self::ExpiresByTheClock => "expires_by_the_clock",
             Self::ReturnForgotten => "return_forgotten",
             Self::ExchangeKeepsBoth => "exchange_keeps_both",
         }
@@ -264,6 +268,7 @@ impl Sabotage {
                 &[("if sells and inventory.status == 'cancelled' then", "if false then")]
             }
             Self::CancelledIsNotFound => &[("if inventory.open > 0 then inventory.due[''] = '0' end", "")],
+            Self::ExpiresByTheClock => &[("math.min(as_of_ms, now_ms)", "now_ms")],
             Self::ReturnForgotten => &[(
                 "line.of.sold, line.of.given = line.of.sold - line.quantity, line.of.given + line.quantity",
                 "line.of.given = line.of.given + line.quantity",

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use tollgate::Tollgate;
 use tollgate::case::CaseState;
 use tollgate::code::Code;
-use tollgate::ids::{AccountId, CampaignId, CaseId, JobId};
+use tollgate::ids::{AccountId, CampaignId, CaseId, InventoryId, ItemId, JobId};
+use tollgate::inventory::{self, InventoryState};
 use tollgate::journal;
 use tollgate::kinds::Event;
 use tollgate::link::Link;
@@ -16,7 +17,7 @@ use tollgate::resources::{self, AccountState, Held};
 use tollgate_audit as audit;
 
 use super::bank::Bank;
-use super::scenario::{Scenario, Word};
+use super::scenario::{INVENTORY, Scenario, Word};
 
 /// What is wrong; nothing if all is well.
 pub(super) async fn judge(
@@ -40,7 +41,7 @@ pub(super) async fn judge(
             _ => wrong.push("the journal has an entry that cannot be read".to_owned()),
         }
     }
-    wrong.extend(replayed(tollgate, &mut link, partition, &lines).await?);
+    wrong.extend(replayed(tollgate, &mut link, partition, scenario, &lines).await?);
 
     let steps = |line: &journal::Line| matches!(line.event, Event::Payout(_));
     let mut last: BTreeMap<&str, Code> = BTreeMap::new();
@@ -81,6 +82,11 @@ pub(super) async fn judge(
             wrong.push(format!("G10 {id} was sent and is lost"));
         }
     }
+    for (id, code) in scenario.must {
+        if last.get(id).is_some_and(|last| last.name() != *code) {
+            wrong.push(format!("G15 {id} must be {code}, and the journal says {:?}", last.get(id)));
+        }
+    }
     wrong.extend(paid(bank, &last));
     Ok(wrong)
 }
@@ -117,6 +123,7 @@ async fn replayed(
     tollgate: &Tollgate,
     link: &mut Link,
     partition: Partition,
+    scenario: &Scenario,
     lines: &[journal::Line],
 ) -> anyhow::Result<Vec<String>> {
     let keys = tollgate.keys(partition);
@@ -147,5 +154,22 @@ async fn replayed(
             "case": "l", "version": version.get(), "decision": decision, "by": by, "decided_seq": decided_seq,
         })
     });
-    crate::run::judge::replay(exported, campaigns, accounts, cases.collect())
+    let cases: Vec<serde_json::Value> = cases.collect();
+    let mut items = Vec::new();
+    let inventory = InventoryId::parse(INVENTORY)?;
+    let states = resources::read::<InventoryState>(link, keys, std::slice::from_ref(&inventory)).await?;
+    if let Some(state) = states.iter().find_map(Held::state) {
+        let names =
+            scenario.stock.iter().map(|(name, _)| ItemId::parse(*name)).collect::<Result<Vec<_>, _>>()?;
+        let found = inventory::items(link, keys, (&inventory, state), &names).await?;
+        for (name, item) in names.iter().zip(found) {
+            let item = item.map(|item| (item.on_hand, item.reserved)).unwrap_or_default();
+            items.push(serde_json::json!({ "item": name.as_str(), "on_hand": item.0, "reserved": item.1 }));
+        }
+    }
+    let stock: BTreeMap<&str, u64> = scenario.stock.iter().copied().collect();
+    let stocks = if stock.is_empty() { BTreeMap::new() } else { BTreeMap::from([(INVENTORY, stock)]) };
+    let there = serde_json::json!({
+        "campaigns": campaigns, "accounts": accounts, "cases": cases, "stocks": stocks, "items": items });
+    crate::run::judge::replay(exported, there)
 }

@@ -8,12 +8,15 @@ use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
 use tollgate::failure::Failure;
-use tollgate::ids::{CaseId, JobId, QueueName};
+use tollgate::ids::{CaseId, InventoryId, ItemId, JobId, QueueName};
 use tollgate::kinds::CaseAmend;
-use tollgate::quantity::Version;
+use tollgate::quantity::{Limit, Version};
 use tollgate::reason::Reason;
+use tollgate::resource::Resource;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::dead::{self, DeadResult};
+use tollgate::scripts::reservation;
+use tollgate::stock::Stock;
 use tollgate_worker::explore::LEASE;
 
 use super::bound::Bound;
@@ -58,10 +61,14 @@ pub(super) struct Scenario {
     pub(super) pays: bool,
     /// Operations before the beginning, as JSON.
     pub(super) operations: &'static [&'static str],
+    /// The items of the inventory, if there is one; it is there before the operations.
+    pub(super) stock: &'static [(&'static str, u64)],
     /// Jobs that wait at the beginning, as JSON.
     pub(super) jobs: &'static [&'static str],
     /// The ids of all jobs.
     pub(super) ids: Vec<&'static str>,
+    /// What these ids must have come to, if they are decided.
+    pub(super) must: &'static [(&'static str, &'static str)],
     /// What the server's clock is stepped by.
     pub(super) tick_ms: i64,
     pub(super) bound: Bound,
@@ -89,6 +96,17 @@ const POISON: &str = r#"{"id":"poison","kind":"redeem"}"#;
 const EARLY: &str = r#"{"id":"early","kind":"redeem","campaign":"new","customer":"x"}"#;
 const NEW: &str = r#"{"id":"open-new","kind":"campaign_create","campaign":"new","limit":1}"#;
 
+/// The inventory of the fleets that have one.
+pub(super) const INVENTORY: &str = "i";
+const SALE: &str = r#"{"id":"open-i","kind":"inventory_create","inventory":"i"}"#;
+const CART: &str = r#"{"id":"cart","kind":"reserve","inventory":"i","customer":"x","lines":[{"item":"seat"}],"hold_for_ms":1000}"#;
+const PAY: &str = r#"{"id":"pay","kind":"commit","inventory":"i","reservation":"cart"}"#;
+const WANTED: &str =
+    r#"{"id":"wanted","kind":"purchase","inventory":"i","customer":"y","lines":[{"item":"seat"}]}"#;
+const BOUGHT: &str = r#"{"id":"bought","kind":"purchase","inventory":"i","customer":"x","lines":[{"item":"seat"},{"item":"floor","quantity":2}]}"#;
+const KEPT: &str =
+    r#"{"id":"kept","kind":"purchase","inventory":"i","customer":"y","lines":[{"item":"floor"}]}"#;
+
 const BOUND: Bound = Bound {
     deaths: 1,
     faults: 1,
@@ -113,6 +131,8 @@ impl Scenario {
             Self::cancel(),
             Self::giving_back(),
             Self::deciding(),
+            Self::carts(),
+            Self::returns(),
         ]
     }
 
@@ -124,8 +144,10 @@ impl Scenario {
             batch: 1,
             pays: false,
             operations: &[CAMPAIGN, ACCOUNT],
+            stock: &[],
             jobs: &[],
             ids: vec!["first", "second", "later", "payout", "take", "poison", "early"],
+            must: &[],
             tick_ms: 0,
             bound: BOUND,
             known: None,
@@ -252,9 +274,52 @@ impl Scenario {
         }
     }
 
+    /// The seat is reserved and paid for. Whatever dies, is lost or late, and whenever the reservation may have ended: a
+    /// commit that was sent in time wins, and whoever else wants the seat gets it only if it was given back.
+    fn carts() -> Self {
+        Self {
+            fleet: vec![('A', Role::Worker), ('R', Role::Script(|tollgate, _| Box::pin(expire(tollgate))))],
+            operations: &[],
+            stock: &[("seat", 1)],
+            jobs: &[CART, PAY, WANTED],
+            ids: vec!["cart", "pay", "wanted"],
+            must: &[("pay", "committed")],
+            tick_ms: 10_000,
+            bound: Bound { flushes: 0, takeovers: 0, ticks: 1, ..BOUND },
+            ..Self::two_workers(
+                "carts",
+                "a worker; a seat that is reserved, its commit, and somebody else who wants it; an agent that ends what \
+                 is over; the clock",
+            )
+        }
+    }
+
+    fn returns() -> Self {
+        Self {
+            fleet: vec![
+                ('A', Role::Worker),
+                ('O', Role::Script(|tollgate, _| Box::pin(bring_back(tollgate, ["back-o", "swap-o"])))),
+                ('P', Role::Script(|tollgate, _| Box::pin(bring_back(tollgate, ["back-p", "swap-p"])))),
+            ],
+            operations: &[BOUGHT, KEPT],
+            stock: &[("seat", 1), ("other", 1), ("floor", 3)],
+            jobs: &[WANTED],
+            ids: vec!["bought", "kept", "wanted"],
+            bound: Bound { takeovers: 0, ..BOUND },
+            ..Self::two_workers(
+                "returns",
+                "a worker with a purchase of a seat that is sold; two who return the same two of an order and exchange the seat \
+                 for the same other one",
+            )
+        }
+    }
+
     /// Everything that is there before the first call.
     pub(super) async fn set_up(&self, tollgate: &Tollgate) -> anyhow::Result<()> {
         let mut link = tollgate.server().link().await?;
+        if !self.stock.is_empty() {
+            self.load_stock(tollgate, &mut link).await?;
+        }
         for text in self.operations {
             operate(tollgate, &mut link, text).await.map_err(|error| anyhow!("{text}: {error}"))?;
         }
@@ -276,6 +341,21 @@ impl Scenario {
                 }
             }
         }
+        Ok(())
+    }
+}
+
+impl Scenario {
+    async fn load_stock(&self, tollgate: &Tollgate, link: &mut tollgate::link::Link) -> anyhow::Result<()> {
+        operate(tollgate, link, SALE).await.map_err(|error| anyhow!("{SALE}: {error}"))?;
+        let inventory = InventoryId::parse(INVENTORY)?;
+        let count = |number| Limit::new(number).context("a count");
+        let items = self.stock.iter().map(|(name, number)| Ok((ItemId::parse(*name)?, count(*number)?)));
+        let stock = Stock::new(items.collect::<anyhow::Result<Vec<_>>>()?)?;
+        let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(&inventory)));
+        stock.upload(link, keys, &inventory, |_| ()).await?;
+        let request = stock.request(inventory);
+        tollgate.settle_one(link, &JobId::parse("load")?, &request).await?;
         Ok(())
     }
 }
@@ -349,6 +429,36 @@ async fn amend(tollgate: Tollgate) {
     };
     insist!(tollgate.settle_one(&mut link, &id, &amend));
     insist!(operate(&tollgate, &mut link, APPROVE_AMENDED));
+}
+
+/// Ends what is over, as the releaser does.
+async fn expire(tollgate: Tollgate) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    let Some(keys) = tollgate.partitions().iter().next().map(|partition| tollgate.keys(partition).clone())
+    else {
+        return;
+    };
+    let horizon = insist!(reservation::horizon(&mut link, &keys));
+    // What the releaser would not ask about yet, too: settle has to say no.
+    let due = insist!(reservation::due(&mut link, &keys, horizon.at_ms, 4));
+    if !due.is_empty() {
+        insist!(reservation::expire(&mut link, &keys, &due, horizon.as_of_ms));
+    }
+}
+
+/// Returns of the order so much that only one of two can, and takes the other seat for its own.
+async fn bring_back(tollgate: Tollgate, [back, swap]: [&'static str; 2]) {
+    let Ok(mut link) = tollgate.server().link().await else { return };
+    let back = format!(
+        r#"{{"id":"{back}","kind":"return","inventory":"i","order":"bought","lines":[{{"item":"floor","quantity":2}}]}}"#
+    );
+    let of = if swap == "swap-o" { "bought" } else { "kept" };
+    let (from, to) = if swap == "swap-o" { ("seat", "other") } else { ("floor", "other") };
+    let swap = format!(
+        r#"{{"id":"{swap}","kind":"exchange","inventory":"i","order":"{of}","from":"{from}","to":"{to}"}}"#
+    );
+    insist!(operate(&tollgate, &mut link, &back));
+    insist!(operate(&tollgate, &mut link, &swap));
 }
 
 /// Waits until the job is dead, discards it, and then creates the campaign that it lacked.

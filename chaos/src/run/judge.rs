@@ -10,6 +10,7 @@ mod house;
 mod queue;
 mod record;
 mod replay;
+mod sales;
 mod summary;
 
 use std::path::Path;
@@ -62,15 +63,14 @@ pub(super) struct Judgement {
     pub(super) summary: Summary,
 }
 
-/// Replays a journal, as `journal export` has it, against the campaigns, accounts and cases that there are.
+/// Replays a journal, as `journal export` has it, against what there is.
 #[cfg(feature = "explore")]
 pub(crate) fn replay(
     journal: Vec<serde_json::Value>,
-    campaigns: Vec<serde_json::Value>,
-    accounts: Vec<serde_json::Value>,
-    cases: Vec<serde_json::Value>,
+    there: serde_json::Value,
 ) -> anyhow::Result<Vec<String>> {
-    let findings = replay::check(&Record::of_journal(journal, campaigns, accounts, cases)?);
+    let record = Record::of_journal(journal, there)?;
+    let findings = [replay::check(&record), sales::check(&record)].concat();
     Ok(findings.into_iter().map(|found| format!("{}: {}", found.guarantee, found.what)).collect())
 }
 
@@ -80,6 +80,7 @@ pub(super) fn judge(dir: &Path) -> anyhow::Result<(Record, Judgement)> {
     let summary = Summary::of(&record);
     let findings: Vec<Finding> = [
         replay::check(&record),
+        sales::check(&record),
         answers::check(&record),
         queue::check(&record),
         bank::check(&record),

@@ -108,6 +108,41 @@ async fn what_is_sold_is_gone_and_everybody_is_told_why() {
     cli.run(&["audit"]).exits(0);
 }
 
+/// What waits for its time is cancelled from the command line, and takes nothing.
+#[test]
+fn an_order_for_later_is_cancelled() {
+    let (cli, lists) = (Cli::new(), Files::new());
+    let _worker = cli.worker(&[]);
+    cli.run(&["inventory", "create", "hall"]).exits(0);
+    cli.run(&load("hall", &lists.write("items", "item,quantity\nA-1,1\nA-2,1\n"))).exits(0);
+    let of_hall = |verb: &str, id: &str, more: &[&str]| {
+        cli.run(&[&[verb, "--inventory", "hall", "--id", id][..], more].concat())
+    };
+    let now = ["--customer", "c1", "--item", "A-1", "--hold-for", "1h", "--wait", "60s"];
+    of_hall("reserve", "cart", &now).exits(0);
+    let wish = ["--customer", "c1", "--item", "A-2"];
+    let hold = [&wish[..], &["--hold-for", "1h"]].concat();
+    let orders: [(&str, &str, &[&str]); 3] = [
+        ("purchase", "later-p", &wish),
+        ("reserve", "later-r", &hold),
+        ("commit", "later-k", &["--reservation", "cart"]),
+    ];
+    for (verb, id, more) in orders {
+        of_hall(verb, id, &[more, &["--in", "1h"]].concat()).exits(0);
+        crate::harness::until_so("the job is scheduled", || {
+            cli.run(&["--json", "job", "waiting"]).exits(0).contains(id)
+        });
+        assert_eq!(cli.run(&["--json", "job", "cancel", id]).json()["cancelled"], json!(true), "{id}");
+        assert_eq!(cli.run(&["--json", "lookup", id]).json()["code"], json!("cancelled"), "{id}");
+        // A copy that comes later is answered the same.
+        let again = of_hall(verb, id, &[more, &["--wait", "60s"]].concat());
+        assert!(again.exits(1).contains("cancelled"), "{again:?}");
+    }
+    let hall = cli.run(&["--json", "inventory", "show", "hall"]).json();
+    assert_eq!([&hall["available"], &hall["reserved"], &hall["sold"]], [&json!(1), &json!(1), &json!(0)]);
+    cli.run(&["audit"]).exits(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cart_is_committed_in_parts_or_given_up() {
     let (cli, lists) = (Cli::new(), Files::new());

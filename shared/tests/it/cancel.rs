@@ -15,6 +15,7 @@ use tollgate::scripts::promote;
 use tollgate::scripts::settle::Answer;
 use tollgate_audit as audit;
 
+use crate::inventory::*;
 use crate::space::*;
 
 const CANCELLED: Code = Code::Cancelled;
@@ -67,14 +68,30 @@ async fn what_waits_for_its_time_is_decided_against_and_touches_no_resource() {
     s.make(create("c", 9)).await;
     s.make(open("a", 9)).await;
     s.make(open("b", 0)).await;
-    for request in [
+    open_sale(s, "hall", None, &[("A-1", 1), ("A-2", 1), ("floor", 5)]).await;
+    s.settle_as(&id("o"), &purchase("hall", "u", "A-1, floor")).await;
+    s.settle_as(&id("r"), &reserve("hall", "u", "floor 2")).await;
+    let requests = [
         redeem("c", "u", 1),
         withdraw("a", 4),
         payout("a", 4),
         transfer("a", "b", 4),
         transfer("a", "nobody", 4),
         redeem("nowhere", "u", 1),
-    ] {
+        purchase("hall", "v", "A-2"),
+        purchase("nowhere", "v", "A-2"),
+        reserve("hall", "v", "A-2"),
+        commit("hall", "r", None),
+        commit("hall", "none", None),
+        release("hall", "r", Some("floor")),
+        extend("hall", "r", 1_000),
+        give_back("hall", "o", None),
+        give_back("hall", "none", None),
+        exchange("hall", "o", "A-1", "A-2"),
+        exchange("nowhere", "o", "A-1", "A-2"),
+    ];
+    let count = requests.len() as u64;
+    for request in requests {
         let one = fresh(request);
         schedule(s, &one, Due::Later).await;
         let before = s.dump().await;
@@ -91,7 +108,7 @@ async fn what_waits_for_its_time_is_decided_against_and_touches_no_resource() {
         assert_eq!((stats.scheduled, stats.parked), (0, 0));
         assert_eq!(cancel(s, &one).await, Answer::Replayed { code: CANCELLED, seq }, "the repeat");
     }
-    assert_eq!(s.stats().await.head.overtaken, 6);
+    assert_eq!(s.stats().await.head.overtaken, count);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A run, read back from its directory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::Context;
@@ -48,12 +48,25 @@ pub(in crate::run) struct Line {
     pub(in crate::run) issued: Option<u64>,
     /// What the customer of a redemption has after it.
     pub(in crate::run) held: Option<u64>,
+    /// Everything else: an order's fields, as its envelope has them.
+    #[serde(flatten)]
+    pub(in crate::run) rest: serde_json::Map<String, Value>,
 }
 
 impl Line {
-    /// Whether it decides a job, rather than being a step of a payout that was decided before.
+    /// Whether it decides a job, rather than being a step of one that was decided before.
     pub(super) fn decides(&self) -> bool {
-        !self.kind.starts_with("payout_")
+        !self.kind.starts_with("payout_") && self.kind != "expire"
+    }
+
+    /// A field that is a text, of those that an order has.
+    pub(super) fn word(&self, name: &str) -> Option<&str> {
+        match name {
+            "customer" => self.customer.as_deref(),
+            "from" => self.from.as_deref(),
+            "to" => self.to.as_deref(),
+            name => self.rest.get(name)?.as_str(),
+        }
     }
 
     /// Where it is, for a person.
@@ -140,6 +153,9 @@ pub(in crate::run) struct Record {
     pub(super) campaigns: Vec<Campaign>,
     pub(super) accounts: Vec<Account>,
     pub(super) cases: Vec<Case>,
+    /// What each inventory began with, and the items of them that there are.
+    pub(super) stocks: BTreeMap<String, BTreeMap<String, u64>>,
+    pub(super) items: Vec<Value>,
     pub(super) stats: Value,
     pub(super) dead: Vec<Dead>,
     pub(super) dead_shown: String,
@@ -176,6 +192,8 @@ impl Record {
             campaigns: document(dir, "campaigns.json")?,
             accounts: document(dir, "accounts.json")?,
             cases: document(dir, "cases.json")?,
+            stocks: perhaps(dir, "stocks.json")?,
+            items: perhaps(dir, "items.json")?,
             stats: document(dir, "stats.json")?,
             dead: document(dir, "dead.json")?,
             dead_shown: text(dir, "dead-shown.ndjson"),
@@ -192,17 +210,14 @@ impl Record {
 
     /// What the journal and the resources alone say, from somewhere else than a run's directory.
     #[cfg(feature = "explore")]
-    pub(super) fn of_journal(
-        journal: Vec<Value>,
-        campaigns: Vec<Value>,
-        accounts: Vec<Value>,
-        cases: Vec<Value>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn of_journal(journal: Vec<Value>, mut there: Value) -> anyhow::Result<Self> {
         Ok(Self {
             journal: serde_json::from_value(journal.into())?,
-            campaigns: serde_json::from_value(campaigns.into())?,
-            accounts: serde_json::from_value(accounts.into())?,
-            cases: serde_json::from_value(cases.into())?,
+            campaigns: serde_json::from_value(there["campaigns"].take())?,
+            accounts: serde_json::from_value(there["accounts"].take())?,
+            cases: serde_json::from_value(there["cases"].take())?,
+            stocks: serde_json::from_value(there["stocks"].take())?,
+            items: serde_json::from_value(there["items"].take())?,
             ..Self::default()
         })
     }
@@ -265,6 +280,11 @@ fn text(dir: &Path, name: &str) -> String {
 fn lines<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<Vec<T>> {
     let read = |line: &str| serde_json::from_str(line).with_context(|| format!("{name}: {line}"));
     text(dir, name).lines().map(read).collect()
+}
+
+/// Likewise a document.
+fn perhaps<T: DeserializeOwned + Default>(dir: &Path, name: &str) -> anyhow::Result<T> {
+    if dir.join(name).exists() { document(dir, name) } else { Ok(T::default()) }
 }
 
 fn document<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<T> {
