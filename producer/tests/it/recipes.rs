@@ -303,6 +303,7 @@ fn typed(span: &str) -> Option<(String, bool)> {
         || [
             "repair account",
             "repair campaign",
+            "repair case",
             "repair holders",
             "repair hold",
             "repair inventory",
