@@ -24,6 +24,7 @@ use crate::tollgate::Tollgate;
 mod builder;
 mod decision;
 mod error;
+mod sales;
 
 pub use builder::Builder;
 pub use decision::Decision;

@@ -19,7 +19,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The address: `redis://[[user]:password@]host[:port][/db]`, `rediss://…` or `unix:///path?db=n`.
+    /// The address: `redis://[[user]:password@]host[:port][/db]`, `rediss://…`, `unix:///path?db=n` or
+    /// `redis+sentinel://host,host/NAME`.
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.options.url = Some(url.into());

@@ -34,6 +34,18 @@ fn five_want_three_and_asking_again_changes_nothing() {
 }
 
 #[test]
+fn a_cart_keeps_its_seat_and_asking_again_changes_nothing() {
+    let redis = Temporary::start(&[]).unwrap();
+    let first = run(&redis, "tickets");
+    assert_eq!(
+        first,
+        "seats: inventory_loaded\nada's cart with A-1: reserved\nben buys A-1: sold_out\nada pays: committed\n\
+         A-3 for A-1: exchanged\n1 sold, 2 available\n"
+    );
+    assert_eq!(run(&redis, "tickets"), first);
+}
+
+#[test]
 fn a_queued_withdrawal_waits_where_nobody_serves() {
     let redis = Temporary::start(&[]).unwrap();
     let said = run(&redis, "queue");

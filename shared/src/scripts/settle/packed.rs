@@ -6,8 +6,9 @@
 use std::fmt::Write;
 
 /// A list that words are added to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Packed {
+    /// Begins with the list's head, which says how many words follow.
     bytes: Vec<u8>,
     words: usize,
     digits: String,
@@ -19,6 +20,14 @@ const STRING_32: u8 = 0xdb;
 const NUMBER_32: u8 = 0xce;
 const NUMBER_64: u8 = 0xcf;
 const LIST_32: u8 = 0xdd;
+
+const HEAD: [u8; 5] = [LIST_32, 0, 0, 0, 0];
+
+impl Default for Packed {
+    fn default() -> Self {
+        Self { bytes: HEAD.to_vec(), words: 0, digits: String::new() }
+    }
+}
 
 impl Packed {
     /// Adds a text.
@@ -62,8 +71,7 @@ impl Packed {
 
     /// Adds a list that is one word of this one.
     pub(super) fn list(&mut self, list: Self) {
-        self.head(LIST_32, list.words);
-        self.bytes.extend(list.bytes);
+        self.bytes.extend(list.finish());
         self.words += 1;
     }
 
@@ -79,11 +87,9 @@ impl Packed {
     }
 
     /// The list.
-    pub(super) fn finish(self) -> Vec<u8> {
-        let mut list = Self { bytes: Vec::with_capacity(self.bytes.len() + 5), ..Self::default() };
-        list.head(LIST_32, self.words);
-        list.bytes.extend(self.bytes);
-        list.bytes
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.put(1, self.words);
+        self.bytes
     }
 
     fn head(&mut self, kind: u8, number: usize) {
