@@ -15,14 +15,10 @@ pub(crate) fn chaos(words: &[&str]) -> (i32, String, String) {
 
 /// A run of a scenario; its exit code and its document.
 pub(crate) fn run(scenario: &str, seed: &str, time: &str, dir: &Path, more: &[&str]) -> (i32, Value) {
-    run_of(&["--scenario", scenario], seed, time, dir, more)
-}
-
-/// The same of a mix, or of a scenario.
-pub(crate) fn run_of(what: &[&str], seed: &str, time: &str, dir: &Path, more: &[&str]) -> (i32, Value) {
     let dir = dir.to_str().unwrap();
-    let words = ["run", "--json", "--seed", seed, "--duration", time, "--report", dir];
-    let (code, stdout, stderr) = chaos(&[&words, what, more].concat());
+    let words =
+        ["run", "--json", "--scenario", scenario, "--seed", seed, "--duration", time, "--report", dir];
+    let (code, stdout, stderr) = chaos(&[&words, more].concat());
     let document = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{code} {stdout}\n{stderr}"));
     (code, document)
 }
