@@ -1,14 +1,16 @@
 //! Redis Sentinel: who knows where the master is, and is asked before a connection is opened anew.
 //!
-//! All of them are asked at once, and the answer of the latest configuration (its `config-epoch`) counts, so that one
-//! that was cut off during a failover sends nobody to the old master. Must not take their word for what the server is:
-//! that it is a master is asked of itself, as of every server (see [`Inspection`](super::inspection::Inspection)).
+//! All of them are asked at once, and of more than half, or of all that answer, the latest configuration (its
+//! `config-epoch`) counts, so that one that was cut off during a failover sends nobody to the old master. Must not take
+//! their word for what the server is: that it is a master is asked of itself, as of every server (see
+//! [`Inspection`](super::inspection::Inspection)).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisConnectionInfo, RedisError};
 
 use super::error::EndpointError;
@@ -106,20 +108,31 @@ impl Sentinels {
     /// # Cancel safety
     /// Reads only.
     pub(super) async fn master(&self) -> Result<(String, u16), Failure> {
-        let answers = join_all(self.asked.iter().map(|info| async move {
-            match tokio::time::timeout(WITHIN, self.ask(info)).await {
-                Ok(Ok(answer)) => answer
-                    .ok_or_else(|| format!("{}: knows no `{}`", url::address(info.addr()), self.service)),
-                Ok(Err(error)) => Err(format!("{}: {error}", url::address(info.addr()))),
-                Err(_) => Err(format!("{}: no answer", url::address(info.addr()))),
+        let mut answers: FuturesUnordered<_> = self
+            .asked
+            .iter()
+            .map(|info| async move {
+                let said = match tokio::time::timeout(WITHIN, self.ask(info)).await {
+                    Ok(Ok(answer)) => answer.ok_or_else(|| format!("knows no `{}`", self.service)),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err("no answer".to_owned()),
+                };
+                said.map_err(|what| format!("{}: {what}", url::address(info.addr())))
+            })
+            .collect();
+        let (mut known, mut silent) = (Vec::new(), Vec::new());
+        // More than half know what they have agreed on: who does not answer holds nobody up.
+        while known.len() * 2 <= self.asked.len()
+            && let Some(said) = answers.next().await
+        {
+            match said {
+                Ok(answer) => known.push(answer),
+                Err(what) => silent.push(what),
             }
-        }))
-        .await;
-        let (known, silent): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-        match known.into_iter().flatten().max_by_key(|answer: &Answer| answer.epoch) {
+        }
+        match known.into_iter().max_by_key(|answer: &Answer| answer.epoch) {
             Some(Answer { host, port, .. }) => Ok((host, port)),
             None => {
-                let silent: Vec<String> = silent.into_iter().filter_map(Result::err).collect();
                 let detail = format!("no Sentinel says where the master is: {}", silent.join("; "));
                 Err(Failure::not_applied(Refusal::Unreachable, detail))
             }
