@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// Stop each fleet after this time, whole or not
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
+    /// Stop each fleet after so many orders, whole or not: the same work on every machine
+    #[arg(long, value_name = "N")]
+    orders: Option<std::num::NonZeroU64>,
     /// How many faults one order may have, of all kinds together; by default as many as each fleet is walked whole with
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=8))]
     together: Option<u8>,
@@ -128,7 +131,10 @@ fn explore(args: &Args) -> anyhow::Result<u8> {
     }
     let is_undecided = |explored: &Explored| {
         !explored.is_as_known
-            || (args.time.is_none() && !explored.figures.is_whole && explored.found.is_none())
+            || (args.time.is_none()
+                && args.orders.is_none()
+                && !explored.figures.is_whole
+                && explored.found.is_none())
     };
     Ok(match () {
         () if all.iter().any(|explored| explored.found.is_some() && !explored.is_as_known) => EXIT_FOUND,
@@ -179,6 +185,7 @@ fn explore_all(
 fn explore_one(scenario: &Scenario, args: &Args, sabotage: Option<Sabotage>) -> anyhow::Result<Explored> {
     with_search(scenario, args, sabotage, |search| {
         search.for_at_most(args.time);
+        search.orders_max = args.orders;
         search.tells_progress = !args.json;
         let (figures, found) = search.run()?;
         let is_known = |what: &String| scenario.known.is_some_and(|known| what.contains(known));
@@ -213,6 +220,7 @@ fn with_search<T>(
         sabotage,
         bound: Bound { all: args.together.unwrap_or(scenario.bound.all), ..scenario.bound },
         until: None,
+        orders_max: None,
         tells_progress: false,
         forgets_database: args.forget == Some(Forget::Database),
     };

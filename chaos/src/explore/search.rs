@@ -6,6 +6,7 @@
 //! by new processes on a Redis of its own, and must come to the same state; and once more with a restart of Redis in it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -47,6 +48,8 @@ pub(super) struct Search<'s, 'a> {
     pub(super) bound: Bound,
     /// When to stop, whole or not.
     pub(super) until: Option<Instant>,
+    /// After how many orders to stop, whole or not.
+    pub(super) orders_max: Option<NonZeroU64>,
     /// Says now and then how far it is.
     pub(super) tells_progress: bool,
     /// Compares states without what Redis holds, to see that walks of what was cut notice.
@@ -153,7 +156,8 @@ impl Search<'_, '_> {
                         self.memo.scenario.name, self.bound.all
                     ));
                 }
-                let is_over = is_time && self.until.is_some_and(|until| Instant::now() >= until);
+                let is_over = (is_time && self.until.is_some_and(|until| Instant::now() >= until))
+                    || self.orders_max.is_some_and(|most| walk.figures.orders >= most.get());
                 if self.memo.databases.has_learned || is_over {
                     walk.figures.left_over = walk.waiting.iter().map(VecDeque::len).sum();
                     return Ok((walk.figures, None));
