@@ -4,6 +4,7 @@
 //! It ends with the process, also when that is killed (see [`Temporary`]).
 #![allow(clippy::unwrap_used, reason = "for tests alone")]
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,6 +14,9 @@ use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::ids::Namespace;
 use tollgate::link::Link;
+
+/// Where ports are looked for: above those of well-known servers, below what Linux gives to connections.
+const PORTS: Range<u16> = 12_000..32_000;
 
 /// The server that the tests of this process share.
 pub fn shared() -> &'static Temporary {
@@ -36,9 +40,19 @@ pub fn open_at(url: &str, response_timeout: Option<Duration>) -> Server {
     Server::open(Endpoint::parse(&options).unwrap())
 }
 
-/// A port of this machine that nobody listens at.
+/// A port of this machine that nobody listens at. It is below those that the system gives to connections, so that none
+/// of these takes it before its server starts, or while that is down; no two of this process are the same, and two
+/// processes begin at different ones.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: OnceLock<AtomicU32> = OnceLock::new();
+    let next = NEXT.get_or_init(|| AtomicU32::new(rand::random()));
+    loop {
+        let count = next.fetch_add(1, Ordering::Relaxed) % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + count as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A namespace that no other test uses, of this process or of another.
