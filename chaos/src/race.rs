@@ -162,9 +162,9 @@ impl Lab<'_> {
     }
 
     async fn crowd(&mut self, cell: Cell, concurrency: usize) -> anyhow::Result<Run> {
-        let Args { seed, think, time, .. } = *self.args;
+        let Args { seed, think, time, rounds, .. } = *self.args;
         let hands = self.hands.split_off(self.hands.len() - concurrency);
-        let played = play::crowd(cell, hands, Rules { seed, think, time }).await;
+        let played = play::crowd(cell, hands, Rules { seed, think, time, rounds }).await;
         let (hands, run) = played.with_context(|| cell.name())?;
         self.hands.extend(hands);
         Ok(run)

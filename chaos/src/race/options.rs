@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// How long each cell is played at each concurrency; a round that has begun is played to its end
     #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = time)]
     pub(super) time: Duration,
+    /// Rounds that each cell is played at least at each concurrency, however long they take
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) rounds: u64,
     /// Also stop a holder of each lock until its lock has ended and another is done, for this long at most
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "3s",
           value_parser = pause)]

@@ -22,7 +22,7 @@ use super::timeline::Timeline;
 use super::trace::{State, Trace};
 use crate::span::Span;
 
-/// A cell ends after so many times its time, records made and read included: where a round is short, these are most
+/// A cell ends after so many times its time (once it has had its rounds), records made and read included: where a round is short, these are most
 /// of it.
 const WALL_CLOCK_MAX: u32 = 4;
 
@@ -33,6 +33,8 @@ pub(super) struct Rules {
     pub(super) think: Span,
     /// How long a cell is played at one concurrency.
     pub(super) time: Duration,
+    /// And how many rounds at least.
+    pub(super) rounds: u64,
 }
 
 /// What came of a cell at one concurrency.
@@ -96,7 +98,9 @@ pub(super) async fn crowd(
     }
     let mut run = Run::new(hands.len());
     let begun = Instant::now();
-    while run.busy < rules.time && begun.elapsed() < rules.time * WALL_CLOCK_MAX {
+    while run.rounds < rules.rounds
+        || (run.busy < rules.time && begun.elapsed() < rules.time * WALL_CLOCK_MAX)
+    {
         // The same for every cure: each meets the same stories and the same pauses.
         let mut random = ChaCha8Rng::seed_from_u64(rules.seed ^ run.rounds << 8 ^ hands.len() as u64);
         let round = Arc::new((cell.scenario.story().crowd)(hands.len(), &tag(cell), &mut random));

@@ -4,7 +4,8 @@ use crate::race::{command, name, rows, run};
 
 /// Plays under a bug; answers the rows that broke a promise, as `cure on store`.
 fn broken(bug: &str, words: &[&str]) -> Vec<String> {
-    let mut command = command(&[words, &["--json", "--time", "20ms", "--concurrency", "16"]].concat());
+    let more = ["--json", "--time", "1ms", "--rounds", "10", "--concurrency", "16"];
+    let mut command = command(&[words, &more].concat());
     command.env("TOLLGATE_SABOTAGE", bug);
     let (code, document, _) = run(command);
     let broken: Vec<String> =

@@ -18,6 +18,8 @@ pub(in crate::race) struct Setting {
     pub(super) seed: u64,
     pub(super) think: String,
     pub(super) time: String,
+    /// At least.
+    pub(super) rounds: u64,
     pub(super) pause: Option<String>,
     pub(super) concurrency: Vec<u64>,
     pub(super) left_out: Vec<LeftOut>,
@@ -29,6 +31,7 @@ impl Setting {
             seed: args.seed,
             think: args.think.to_string(),
             time: humantime::format_duration(args.time).to_string(),
+            rounds: args.rounds,
             pause: args.pause.map(|pause| humantime::format_duration(pause).to_string()),
             concurrency: args.concurrency.clone(),
             left_out: servers.left_out.clone(),
@@ -64,7 +67,7 @@ impl Report {
 
     /// What is said before the first table.
     pub(in crate::race) fn head(&self) -> String {
-        let Setting { seed, think, time, pause, concurrency, left_out } = &self.setting;
+        let Setting { seed, think, time, rounds: _, pause, concurrency, left_out } = &self.setting;
         let levels: Vec<String> = concurrency.iter().map(u64::to_string).collect();
         let stop =
             pause.as_ref().map_or_else(String::new, |pause| format!(", holders stopped for {pause} at most"));
@@ -160,6 +163,7 @@ mod tests {
             seed: 1,
             think: String::new(),
             time: String::new(),
+            rounds: 1,
             pause: None,
             concurrency: vec![2],
             left_out: left_out.collect(),
