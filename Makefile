@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts cluster race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -24,6 +24,10 @@ demo: redis ## build, then a burst of 40,000 jobs on three workers, one of which
 demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves, while workers are killed
 	$(BUILD_DEMO)
 	@target/demo/tollgate-chaos payouts
+
+cluster: redis ## build, then a Redis Cluster of three masters and three replicas on this machine, until Ctrl-C; prints its address
+	$(BUILD_DEMO) --features run
+	@target/demo/tollgate-chaos cluster
 
 race: redis postgres ## build, then well-known races with every well-known cure on real stores, in under two minutes
 	cargo build --release $(PROGRAMS)

@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 
 mod bank;
 #[cfg(feature = "run")]
+mod cluster;
+#[cfg(feature = "run")]
 mod compose;
 mod demo;
 #[cfg(feature = "explore")]
@@ -58,6 +60,9 @@ enum Command {
     /// The fleet of docker-compose.yml, in containers
     #[cfg(feature = "run")]
     Compose(compose::Args),
+    /// A Redis Cluster on this machine, to try things with, until Ctrl-C
+    #[cfg(feature = "run")]
+    Cluster(cluster::Args),
     /// A payout gateway with a ledger of its own, which can be told to misbehave
     Bank(bank::Args),
 }
@@ -94,6 +99,8 @@ async fn run() -> ExitCode {
         },
         #[cfg(feature = "run")]
         Command::Compose(args) => compose::run(args).await,
+        #[cfg(feature = "run")]
+        Command::Cluster(args) => cluster::run(args).await,
         Command::Bank(args) => bank::run(args).await,
     }
 }

@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod bank;
+mod cluster;
 mod compose;
 #[cfg(feature = "explore")]
 mod explore;
