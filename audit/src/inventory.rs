@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 
 use tollgate::code::Code;
+use tollgate::journal::Line;
 use tollgate::lines::Lines;
 use tollgate::stock_name::StockName;
 
+use crate::by_item::{ByItem, ItemCount};
 use crate::weight::Weight;
 
 /// The fields of an inventory's key, in the order of [`Inventory::fields`].
-pub(super) const INVENTORY_FIELDS: [&str; 15] = [
+pub(super) const INVENTORY_FIELDS: [&str; 16] = [
     "available",
     "reserved",
     "sold",
@@ -27,6 +29,7 @@ pub(super) const INVENTORY_FIELDS: [&str; 15] = [
     "buyers",
     "orders",
     "open",
+    "item_counts",
     "seq",
 ];
 
@@ -51,6 +54,8 @@ pub(super) struct Inventory {
     pub(super) orders: u64,
     /// How many of these are open reservations.
     pub(super) open: u64,
+    /// How many times a customer has something of an item that has a limit of its own; `None` where no item has one.
+    pub(super) item_counts: Option<u64>,
     /// What its keys of buyers and of orders must add up to.
     pub(super) buyers_sum: u128,
     pub(super) orders_sum: u128,
@@ -78,7 +83,7 @@ pub(super) struct Count<'a> {
 
 impl Inventory {
     /// What its key must hold, in the order of [`INVENTORY_FIELDS`].
-    pub(super) fn fields(&self) -> [String; 15] {
+    pub(super) fn fields(&self) -> [String; 16] {
         let digits = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let status = match (self.ended, &self.stock) {
             (Some(Code::InventoryCancelled), _) => "cancelled",
@@ -104,6 +109,7 @@ impl Inventory {
             self.buyers.to_string(),
             self.orders.to_string(),
             self.open.to_string(),
+            digits(self.item_counts),
             self.seq.to_string(),
         ]
     }
@@ -117,6 +123,7 @@ impl Inventory {
     pub(super) fn archive(&mut self) {
         self.ended = Some(Code::InventoryArchived);
         (self.buyers, self.orders, self.buyers_sum, self.orders_sum) = (0, 0, 0, 0);
+        self.item_counts = self.item_counts.and(Some(0));
         self.items.iter_mut().for_each(Items::forget);
         self.kept.iter_mut().for_each(|kept| **kept = Kept::default());
     }
@@ -139,8 +146,13 @@ impl Inventory {
         }
     }
 
-    /// Why a customer who has `had` units may not have these lines as well, in the order of the codes.
-    pub(super) fn refusal(&self, lines: &Lines, had: u64, at_ms: u64) -> Option<Code> {
+    /// Why a customer who has `had` units, and so many of some items, may not have these lines as well, in the order of the codes.
+    pub(super) fn refusal(
+        &self,
+        lines: &Lines,
+        (had, by_item): (u64, &ByItem<'_>),
+        at_ms: u64,
+    ) -> Option<Code> {
         let Some(items) = &self.items else { return self.out_of_time(at_ms) };
         let found: Vec<_> =
             lines.iter().map(|(item, quantity)| (items.get(item.as_str()), quantity)).collect();
@@ -154,24 +166,60 @@ impl Inventory {
             Some(code)
         } else if found.iter().any(has_too_few) {
             Some(Code::SoldOut)
-        } else if self.per_customer.is_some_and(|most| had.saturating_add(lines.units()) > most) {
+        } else if self.per_customer.is_some_and(|most| had.saturating_add(lines.units()) > most)
+            || by_item.passes_limit()
+        {
             Some(Code::CustomerLimitReached)
         } else {
             None
         }
     }
 
+    /// What a line says that its customer has of those of these items that have a limit of their own, each with how many
+    /// more they get.
+    pub(super) fn by_item<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a str, i128)>,
+        line: &Line,
+        is_done: bool,
+    ) -> ByItem<'a> {
+        let limit = |item: &str| self.items.as_ref()?.get(item)?.per_customer;
+        let limited = changes.into_iter().filter_map(|(item, more)| Some((item, limit(item)?, more)));
+        ByItem::of_line(limited, self.sold.saturating_add(self.reserved), line, is_done)
+    }
+
+    /// The same of units that an order gives back.
+    pub(super) fn by_item_given_back<'a>(
+        &self,
+        lines: impl IntoIterator<Item = (&'a str, u64)>,
+        line: &Line,
+        is_done: bool,
+    ) -> ByItem<'a> {
+        self.by_item(lines.into_iter().map(|(item, quantity)| (item, -i128::from(quantity))), line, is_done)
+    }
+
     /// Takes over what a customer has after a line.
     pub(super) fn count(&mut self, count: &Count<'_>, weight: Weight<'_>) {
         let Count { customer, before, after } = *count;
-        self.buyers = (self.buyers + u64::from(before == 0 && after > 0))
-            .saturating_sub(u64::from(before > 0 && after == 0));
+        self.buyers = moved(self.buyers, before, after);
+        self.count_field(customer, before, after, weight);
+    }
+
+    /// Takes over what a customer has of items that have a limit of their own, after a line.
+    pub(super) fn count_items(&mut self, customer: &str, by_item: &ByItem<'_>, weight: Weight<'_>) {
+        for ItemCount { item, before, after, .. } in by_item.iter().copied() {
+            self.item_counts = self.item_counts.map(|count| moved(count, before, after));
+            self.count_field(&format!("{customer}\t{item}"), before, after, weight);
+        }
+    }
+
+    fn count_field(&mut self, name: &str, before: u64, after: u64, weight: Weight<'_>) {
         self.buyers_sum =
-            self.buyers_sum.wrapping_add(weight(customer, after)).wrapping_sub(weight(customer, before));
+            self.buyers_sum.wrapping_add(weight(name, after)).wrapping_sub(weight(name, before));
         if let Some(kept) = &mut self.kept {
             match after {
-                0 => _ = kept.buyers.remove(customer),
-                after => _ = kept.buyers.insert(customer.to_owned(), after.to_string()),
+                0 => _ = kept.buyers.remove(name),
+                after => _ = kept.buyers.insert(name.to_owned(), after.to_string()),
             }
         }
     }
@@ -199,6 +247,11 @@ impl Inventory {
     }
 }
 
+/// How many fields there are, once one of them holds another count: one of 0 is gone.
+fn moved(fields: u64, before: u64, after: u64) -> u64 {
+    (fields + u64::from(before == 0 && after > 0)).saturating_sub(u64::from(before > 0 && after == 0))
+}
+
 /// What a field of a hash adds to a sum. Names hold no control characters, so no two pairs are one text.
 pub(super) fn weight_of_field(name: &str, text: &str, weight: Weight<'_>) -> u128 {
     weight(&format!("{name}\n{text}"), 1)
@@ -210,6 +263,8 @@ pub(super) struct Item {
     pub(super) name: Box<str>,
     pub(super) on_hand: u64,
     pub(super) reserved: u64,
+    /// How many of it one customer may have, where it has a limit of its own.
+    pub(super) per_customer: Option<u64>,
 }
 
 /// The items of an inventory, in the buckets in which its keys have them.
@@ -257,6 +312,11 @@ impl Items {
         copied.map(|(number, bucket)| (number.to_string(), bucket.text())).collect()
     }
 
+    /// Whether one of them has a limit of its own.
+    pub(super) fn have_limits(&self) -> bool {
+        self.buckets.iter().flat_map(|bucket| &bucket.items).any(|item| item.per_customer.is_some())
+    }
+
     fn copied(&self) -> u64 {
         self.buckets.iter().filter(|bucket| bucket.is_copied).count() as u64
     }
@@ -284,8 +344,9 @@ impl Items {
 impl Bucket {
     fn text(&self) -> String {
         let mut text = "\n".to_owned();
-        for Item { name, on_hand, reserved } in &self.items {
-            text.push_str(&format!("{name}\t{on_hand}\t{reserved}\n"));
+        for Item { name, on_hand, reserved, per_customer } in &self.items {
+            let most = per_customer.map(|most| format!("\t{most}")).unwrap_or_default();
+            text.push_str(&format!("{name}\t{on_hand}\t{reserved}{most}\n"));
         }
         text
     }

@@ -12,6 +12,7 @@
 //! the whole chain, unless an earlier position is given as [`Position`].
 
 mod bank;
+mod by_item;
 mod case;
 mod codes;
 mod context;

@@ -164,6 +164,11 @@ impl Order {
             .collect()
     }
 
+    /// These lines by the names of their items.
+    pub(super) fn named(&self, meant: &[(usize, u64)]) -> Vec<(&str, u64)> {
+        meant.iter().map(|(at, quantity)| (&*self.lines[*at].item, *quantity)).collect()
+    }
+
     /// Why not so much of these lines is reserved, while something else of the order is: the first line that it is of.
     pub(super) fn why_not(&self, lines: &Lines) -> Code {
         for (item, quantity) in lines.iter() {

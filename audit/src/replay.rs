@@ -231,7 +231,7 @@ impl Replay {
                 Resource::Account(_) if matches!(line.event, Event::Payout(_)) => Check::G14,
                 Resource::Account(_) => Check::G2,
             };
-            let said = |code: Code, after: &[u64]| {
+            let said = |code: Code, after: &[u64], told: &Option<String>| {
                 let mut text = code.to_string();
                 for (name, number) in line.event.kind().spec().after.iter().zip(after) {
                     text += &match (resource, *name) {
@@ -242,9 +242,13 @@ impl Replay {
                         _ => format!(", {name} {number}"),
                     };
                 }
+                if let (Some(name), Some(told)) = (line.event.kind().spec().told, told) {
+                    text += &format!(", {name} {told}");
+                }
                 text
             };
-            let (expected, found) = (said(decision.code, &decision.after), said(line.code, &line.after));
+            let expected = said(decision.code, &decision.after, &decision.told);
+            let found = said(line.code, &line.after, &line.told);
             let by = if line.by.is_empty() { String::new() } else { format!(" (by {})", line.by) };
             let what = format!("job {}{by} was decided otherwise than the lines before it demand", line.id);
             context.findings.violation(check, resource.to_string(), &[line.seq], expected, found, what);

@@ -21,7 +21,7 @@ use super::read::{judge, number, pairs, scanned};
 /// Buckets that are read at once.
 const AT_ONCE: usize = 200;
 /// What every list has beside its buckets.
-const ABOUT: [&str; 4] = ["name", "buckets", "items", "units"];
+const ABOUT: [&str; 6] = ["name", "buckets", "items", "units", "taken", "limited"];
 
 /// A list that is not what the line says.
 pub(super) struct Damage {
@@ -105,10 +105,14 @@ fn read_bucket(text: &[u8]) -> Option<Vec<Item>> {
         let mut words = line.split('\t');
         let (name, on_hand, reserved) = (words.next()?, words.next()?, words.next()?);
         let on_hand = number(&Some(on_hand.as_bytes().to_vec()))?;
+        let per_customer = match words.next() {
+            None => None,
+            Some(most) => Some(number(&Some(most.as_bytes().to_vec())).filter(|most| *most > 0)?),
+        };
         if reserved != "0" || words.next().is_some() || name.is_empty() {
             return None;
         }
-        items.push(Item { name: name.into(), on_hand, reserved: 0 });
+        items.push(Item { name: name.into(), on_hand, reserved: 0, per_customer });
     }
     Some(items)
 }
@@ -128,7 +132,8 @@ fn judge_list(load: &InventoryLoad, buckets: Vec<Vec<Item>>, found: u64) -> Resu
     sorted.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let mut digest = Sha256::new();
     for item in &sorted {
-        digest.update(format!("{}\t{}\n", item.name, item.on_hand));
+        let most = item.per_customer.map(|most| format!("\t{most}")).unwrap_or_default();
+        digest.update(format!("{}\t{}{most}\n", item.name, item.on_hand));
     }
     let name: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let units: u64 = sorted.iter().map(|item| item.on_hand).fold(0, u64::saturating_add);

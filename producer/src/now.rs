@@ -7,11 +7,12 @@ use tollgate::Tollgate;
 use tollgate::case::CaseState;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
-use tollgate::ids::{InventoryId, ItemId};
+use tollgate::ids::{CustomerId, InventoryId, ItemId, JobId};
 use tollgate::inventory::{self, InventoryState};
 use tollgate::kinds::Fields;
 use tollgate::lines::Lines;
 use tollgate::link::Link;
+use tollgate::orders;
 use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Listed};
@@ -42,6 +43,9 @@ pub(crate) async fn of(
                 return None;
             };
             of_items(tollgate, link, id, &lines).await.ok().flatten()
+        }
+        Code::CustomerLimitReached if let Resource::Inventory(id) = request.resource() => {
+            of_limits(tollgate, link, id, request).await.ok().flatten()
         }
         Code::CampaignCreated
         | Code::AccountOpened
@@ -143,6 +147,47 @@ async fn of_items(
     });
     let short: Vec<String> = short.collect();
     Ok((!short.is_empty()).then(|| format!("now {}", short.join(", "))))
+}
+
+/// Which limits its customer would pass: that of the inventory, or that of an item, and what they have of it.
+async fn of_limits(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &InventoryId,
+    request: &dyn Fields,
+) -> Result<Option<String>, Failure> {
+    let (mut customer, mut order) = (None, None);
+    request.each_field(&mut |field, text| match (field.name, text) {
+        ("customer", Some(text)) => customer = CustomerId::parse(text).ok(),
+        ("order", Some(text)) => order = JobId::parse(text).ok(),
+        _ => {}
+    });
+    let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(id)));
+    let customer = match (customer, &order) {
+        (None, Some(order)) => orders::customer_of(link, keys, id, order).await?,
+        (customer, _) => customer,
+    };
+    let (Some(customer), Some(lines)) = (customer, lines_of(request)) else { return Ok(None) };
+    let mut read = resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?;
+    let Some(Held::State(state)) = read.pop() else { return Ok(None) };
+    let items: Vec<ItemId> = lines.iter().map(|(item, _)| item.clone()).collect();
+    let held = inventory::bought_by(link, keys, id, &customer).await?;
+    let of_items = inventory::bought_of_items(link, keys, id, &customer, &items).await?;
+    let limits = inventory::items(link, keys, (id, &state), &items).await?;
+    let mut passed = Vec::new();
+    let mut compare = |what: &str, held: u64, asked: u64, most: Option<Quantity>| {
+        let most = most.map(Quantity::get).filter(|most| held.saturating_add(asked) > *most);
+        passed.extend(most.map(|most| {
+            format!("{customer} has {held} of {what}, {asked} asked, at most {most} per customer")
+        }));
+    };
+    // An exchange leaves the customer with as many units as before.
+    let asked = if order.is_some() { 0 } else { lines.units() };
+    compare(&format!("inventory {id}"), held, asked, state.per_customer);
+    for (((item, quantity), held), limit) in lines.iter().zip(of_items).zip(limits) {
+        compare(&format!("item {item}"), held, quantity.get(), limit.and_then(|limit| limit.per_customer));
+    }
+    Ok((!passed.is_empty()).then(|| format!("now {}", passed.join("; "))))
 }
 
 /// The name that was perhaps meant.

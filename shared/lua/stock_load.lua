@@ -13,7 +13,8 @@
 -- repeat   taken: a bucket that is there is not counted again.
 --
 -- Each bucket is written once; count and sum are kept beside them, so that inventory_load reads none. A list of another
--- name begins anew: what was left of one that was never finished is gone.
+-- name begins anew: what was left of one that was never finished is gone. So does one that has fewer fields than were
+-- written: some of it was lost, and of what is left nobody knows what was counted.
 local head_key, inventory_key, stock_key = KEYS[1], KEYS[2], KEYS[3]
 local nonce, name, buckets_text = ARGV[1], ARGV[2], ARGV[3]
 
@@ -27,24 +28,28 @@ if inventory.err then return { nonce, 'corrupt_partition', 'inventory: ' .. inve
 if not inventory[1] then return { nonce, 'not_found' } end
 if inventory[1] ~= 'loading' or inventory[2] ~= '0' then return { nonce, 'not_loading' } end
 
-local there = redis.pcall('HMGET', stock_key, 'name', 'buckets', 'items', 'units')
+local there = redis.pcall('HMGET', stock_key, 'name', 'buckets', 'items', 'units', 'taken', 'limited')
 if there.err then return { nonce, 'corrupt_partition', 'stock: ' .. there.err } end
-local is_new = there[1] ~= name or there[2] ~= buckets_text
-local items, units = integer(there[3] or '0'), integer(there[4] or '0')
-if is_new then items, units = 0, 0 end
-if not (items and units) then return { nonce, 'corrupt_partition', 'stock: a count is no number' } end
+local items, units, taken, limited = integer(there[3]), integer(there[4]), integer(there[5]), integer(there[6])
+local is_new = there[1] ~= name or there[2] ~= buckets_text or not (items and units and taken and limited)
+  or redis.call('HLEN', stock_key) ~= taken + 6
+if is_new then items, units, taken, limited = 0, 0, 0, 0 end
 
 local words = { 'name', name, 'buckets', buckets_text }
 for at = 4, #ARGV, 2 do
   local number, text = ARGV[at], ARGV[at + 1]
   if is_new or redis.call('HEXISTS', stock_key, number) == 0 then
     local end_at = 1
-    for on_hand, next_at in string.gmatch(text, '\n[^\t\n]+\t(%d+)\t0()') do
+    for on_hand, most, next_at in string.gmatch(text, '\n[^\t\n]+\t(%d+)\t0(\t?%d*)()') do
       on_hand = integer(on_hand)
-      if not on_hand or units + on_hand > NUMBER_MAX then return { nonce, 'wrong_stock', number } end
+      if not on_hand or units + on_hand > NUMBER_MAX or (most ~= '' and (integer(string.sub(most, 2)) or 0) == 0) then
+        return { nonce, 'wrong_stock', number }
+      end
       items, units, end_at = items + 1, units + on_hand, next_at
+      if most ~= '' then limited = limited + 1 end
     end
     if end_at ~= #text then return { nonce, 'wrong_stock', number } end
+    taken = taken + 1
     words[#words + 1] = number
     words[#words + 1] = text
   end
@@ -52,5 +57,6 @@ end
 
 if is_new then redis.call('UNLINK', stock_key) end
 chunked('HSET', stock_key, words)
-redis.call('HSET', stock_key, 'items', digits(items), 'units', digits(units))
+redis.call('HSET', stock_key, 'items', digits(items), 'units', digits(units), 'taken', digits(taken),
+  'limited', digits(limited))
 return { nonce, 'taken', digits(items), digits(units) }

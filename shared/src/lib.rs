@@ -145,6 +145,8 @@ pub use connection::{backoff, link, preflight};
 #[doc(hidden)]
 pub use procedures::receipts;
 #[doc(hidden)]
-pub use protocol::{codes_name, envelope, fingerprint, keys, payout_key, row, span, spelling, tag};
+pub use protocol::{
+    codes_name, envelope, fingerprint, item_counts, keys, payout_key, row, span, spelling, tag,
+};
 #[doc(hidden)]
 pub use reads::{coupon, discovery, fetch, parked, pressure, waiting, workers};

@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod ids;
 pub mod input;
 pub mod instant;
+pub mod item_counts;
 pub mod job;
 mod json_text;
 pub mod keys;

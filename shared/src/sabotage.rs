@@ -68,6 +68,10 @@ pub enum Sabotage {
     CancelledIsCommitted,
     /// Nobody is told that what is reserved of a cancelled inventory ends.
     CancelledIsNotFound,
+    /// Limits by item are not looked at.
+    ItemLimitIgnored,
+    /// What a customer has of an item only ever grows.
+    ItemCountKept,
 }
 
 const SECOND_PASS: &str = "refusal = leave_row() or lacks_rights() or append_journal()";
@@ -93,7 +97,7 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::DecisionOverwritten,
         Self::TransferLosesHalf,
         Self::RefundForgotten,
@@ -116,6 +120,8 @@ impl Sabotage {
         Self::OrderLineSkipped,
         Self::CancelledIsCommitted,
         Self::CancelledIsNotFound,
+        Self::ItemLimitIgnored,
+        Self::ItemCountKept,
         Self::ReturnForgotten,
         Self::ExchangeKeepsBoth,
         Self::ExpiresByTheClock,
@@ -146,6 +152,8 @@ impl Sabotage {
             Self::OrderLineSkipped => "order_line_skipped",
             Self::CancelledIsCommitted => "cancelled_is_committed",
             Self::CancelledIsNotFound => "cancelled_is_not_found",
+            Self::ItemLimitIgnored => "item_limit_ignored",
+            Self::ItemCountKept => "item_count_kept",
             Self::ExpiresByTheClock => "expires_by_the_clock",
             Self::ReturnForgotten => "return_forgotten",
             Self::ExchangeKeepsBoth => "exchange_keeps_both",
@@ -268,6 +276,12 @@ impl Sabotage {
                 &[("if sells and inventory.status == 'cancelled' then", "if false then")]
             }
             Self::CancelledIsNotFound => &[("if inventory.open > 0 then inventory.due[''] = '0' end", "")],
+            Self::ItemLimitIgnored => {
+                &[("if one.more > 0 and one.held + one.more > one.most then return true end", "")]
+            }
+            Self::ItemCountKept => {
+                &[("local after = one.held + one.more\n", "local after = one.held + math.max(0, one.more)\n")]
+            }
             Self::ExpiresByTheClock => &[("math.min(as_of_ms, now_ms)", "now_ms")],
             Self::ReturnForgotten => &[(
                 "line.of.sold, line.of.given = line.of.sold - line.quantity, line.of.given + line.quantity",

@@ -14,7 +14,7 @@ impl Rule for CaseAmend {
         };
         let amended = || (Code::CaseAmended, vec![case.version.saturating_add(1)]);
         let (code, after) = case.refusal(self.expect_version).unwrap_or_else(amended);
-        Some(Decision { code, after })
+        Some(Decision::of(code, after))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {

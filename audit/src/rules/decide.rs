@@ -18,7 +18,7 @@ impl Rule for Decide {
             (if is_option { Code::Decided } else { Code::NotAnOption }, vec![case.version])
         };
         let (code, after) = case.refusal(self.expect_version).unwrap_or_else(decided);
-        Some(Decision { code, after })
+        Some(Decision::of(code, after))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {

@@ -6,6 +6,7 @@ use tollgate::kinds::Exchange;
 
 use super::order_was::{Found, Named};
 use super::rule::{Decision, Rule, Weight};
+use crate::by_item::ByItem;
 use crate::inventory::{Inventory, Item};
 use crate::model::Model;
 use crate::order::Order;
@@ -20,19 +21,26 @@ fn is_reserved(order: &Order, from: &str) -> Option<bool> {
     (line.reserved > 0 || line.sold > 0).then_some(line.reserved > 0)
 }
 
+/// What the line says that the customer has of the two items, as far as they have a limit of their own.
+fn by_item<'a>(exchange: &'a Exchange, inventory: &Inventory, line: &Line) -> ByItem<'a> {
+    let changes = [(exchange.from.as_str(), -1), (exchange.to.as_str(), 1)];
+    inventory.by_item(changes, line, line.code == Code::Exchanged)
+}
+
 /// What it must have answered, but for the numbers.
-fn code(exchange: &Exchange, inventory: &Inventory, order: Option<&Order>, at_ms: u64) -> Code {
+fn code(exchange: &Exchange, inventory: &Inventory, order: Option<&Order>, line: &Line) -> Code {
     let to = inventory.items.as_ref().map(|items| items.get(exchange.to.as_str()));
     if to == Some(None) {
         return Code::ItemNotFound;
     }
     let Some(order) = order else { return Code::OrderNotFound };
-    if let Some(code) = inventory.out_of_time(at_ms) {
+    if let Some(code) = inventory.out_of_time(line.at_ms) {
         code
     } else if to.flatten().is_none_or(|to| to.on_hand == to.reserved) {
         Code::SoldOut
     } else if is_reserved(order, exchange.from.as_str()).is_some() {
-        Code::Exchanged
+        let passes_limit = by_item(exchange, inventory, line).passes_limit();
+        if passes_limit { Code::CustomerLimitReached } else { Code::Exchanged }
     } else {
         let line = order.line(exchange.from.as_str()).map(|at| &order.lines[at]);
         line.map_or(Code::NotInOrder, |line| order.why_gone(line.given, 1))
@@ -52,7 +60,13 @@ impl Rule for Exchange {
             Some(_) => vec![line.after("held").unwrap_or_default(), inventory.available],
             None => vec![],
         };
-        Some(Decision { code: code(self, inventory, order.as_ref(), line.at_ms), after })
+        let code = code(self, inventory, order.as_ref(), line);
+        let told = match code {
+            Code::Exchanged => by_item(self, inventory, line).after(),
+            Code::CustomerLimitReached => by_item(self, inventory, line).before(),
+            _ => None,
+        };
+        Some(Decision { told, ..Decision::of(code, after) })
     }
 
     fn cancelled(&self, model: &Model, line: &Line) -> Option<Decision> {
@@ -65,6 +79,8 @@ impl Rule for Exchange {
         let (from, to) = (self.from.as_str(), self.to.as_str());
         let Some(is_reserved) = is_reserved(&before, from) else { return };
         let inventory = model.changed_inventory(&self.inventory, line);
+        let by_item = by_item(self, inventory, line);
+        inventory.count_items(before.customer.as_str(), &by_item, weight);
         let mut order = before.clone();
         order.exchange(from, to, is_reserved);
         if let Some(items) = &mut inventory.items {

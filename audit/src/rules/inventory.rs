@@ -6,6 +6,7 @@ use tollgate::journal::Line;
 use tollgate::lines::Lines;
 
 use super::rule::{Decision, Weight};
+use crate::by_item::ByItem;
 use crate::inventory::{Count, Inventory, Item};
 use crate::model::Model;
 
@@ -30,6 +31,12 @@ impl Wish<'_> {
         self.had(line).min(inventory.sold.saturating_add(inventory.reserved))
     }
 
+    /// What the line says that the customer has of the items that have a limit of their own.
+    fn by_item(&self, line: &Line, inventory: &Inventory) -> ByItem<'_> {
+        let lines = self.lines.iter().map(|(item, quantity)| (item.as_str(), i128::from(quantity.get())));
+        inventory.by_item(lines, line, line.code == self.granted)
+    }
+
     pub(super) fn decide(&self, model: &Model, line: &Line) -> Option<Decision> {
         let Some(inventory) = model.known_inventory(self.inventory)? else {
             return Some(Decision::new(Code::InventoryNotFound, None));
@@ -38,14 +45,16 @@ impl Wish<'_> {
             return None;
         }
         let had = self.had_at_most(line, inventory);
-        Some(match inventory.refusal(self.lines, had, line.at_ms) {
-            Some(code) => Decision { code, after: vec![had, inventory.available] },
+        let by_item = self.by_item(line, inventory);
+        Some(match inventory.refusal(self.lines, (had, &by_item), line.at_ms) {
+            Some(code) => {
+                let told = if code == Code::CustomerLimitReached { by_item.before() } else { None };
+                Decision { told, ..Decision::of(code, vec![had, inventory.available]) }
+            }
             None => {
                 let units = self.lines.units();
-                Decision {
-                    code: self.granted,
-                    after: vec![had.saturating_add(units), inventory.available.saturating_sub(units)],
-                }
+                let after = vec![had.saturating_add(units), inventory.available.saturating_sub(units)];
+                Decision { told: by_item.after(), ..Decision::of(self.granted, after) }
             }
         })
     }
@@ -54,7 +63,7 @@ impl Wish<'_> {
         let inventory = model.known_inventory(self.inventory)?;
         let after = inventory
             .map_or(vec![], |inventory| vec![self.had_at_most(line, inventory), inventory.available]);
-        Some(Decision { code: Code::Cancelled, after })
+        Some(Decision::of(Code::Cancelled, after))
     }
 
     /// Takes over an order that got what it asks for; `text` is what its field holds, `change` what it did to the items.
@@ -68,8 +77,10 @@ impl Wish<'_> {
     ) {
         let (before, after) = (self.had(line), line.after("held").unwrap_or_default());
         let inventory = model.changed_inventory(self.inventory, line);
+        let by_item = self.by_item(line, inventory);
         change(inventory);
         inventory.count(&Count { customer: self.customer.as_str(), before, after }, weight);
+        inventory.count_items(self.customer.as_str(), &by_item, weight);
         inventory.order(line.id.as_str(), text, weight);
     }
 }

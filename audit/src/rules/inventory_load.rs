@@ -30,6 +30,7 @@ impl Rule for InventoryLoad {
         let inventory = model.changed_inventory(&self.inventory, line);
         inventory.stock = Some(self.stock.clone());
         inventory.items_count = self.items.get();
+        inventory.item_counts = items.as_ref().filter(|items| items.have_limits()).map(|_| 0);
         inventory.items = items;
     }
 }

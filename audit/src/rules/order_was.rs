@@ -56,7 +56,7 @@ impl Named<'_> {
         let inventory = model.known_inventory(self.inventory)?.filter(|_| !line.after.is_empty());
         let held = line.after("held").unwrap_or_default();
         let after = inventory.map_or(vec![], |inventory| vec![held, inventory.available]);
-        Some(Decision { code: Code::Cancelled, after })
+        Some(Decision::of(Code::Cancelled, after))
     }
 
     /// Puts the order back as a line left it. Of one that was not open, the field that it shows is taken off the sum.

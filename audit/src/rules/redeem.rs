@@ -31,10 +31,10 @@ impl Rule for Redeem {
             None
         };
         Some(match refusal {
-            Some(code) => Decision { code, after: vec![had, issued] },
+            Some(code) => Decision::of(code, vec![had, issued]),
             None => {
                 let code = campaign.code_number(sum);
-                Decision { code: Code::Redeemed, after: [has, sum].into_iter().chain(code).collect() }
+                Decision::of(Code::Redeemed, [has, sum].into_iter().chain(code).collect())
             }
         })
     }
@@ -43,7 +43,7 @@ impl Rule for Redeem {
         let campaign = model.known_campaign(&self.campaign)?;
         let after =
             campaign.map_or(vec![], |campaign| vec![self.had(line).min(campaign.issued), campaign.issued]);
-        Some(Decision { code: Code::Cancelled, after })
+        Some(Decision::of(Code::Cancelled, after))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, weight: Weight<'_>) {

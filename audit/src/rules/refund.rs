@@ -22,7 +22,7 @@ impl Rule for Refund {
         } else {
             (Code::Refunded, before.saturating_add(amount), more)
         };
-        Some(Decision { code, after: vec![line.after("of_seq").unwrap_or_default(), refunded, available] })
+        Some(Decision::of(code, vec![line.after("of_seq").unwrap_or_default(), refunded, available]))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {

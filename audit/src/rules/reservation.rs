@@ -9,6 +9,7 @@ use tollgate::journal::Line;
 use tollgate::lines::Lines;
 
 use super::rule::{Decision, Weight};
+use crate::by_item::ByItem;
 use crate::inventory::{Count, Inventory};
 use crate::model::Model;
 use crate::order::{Order, OrderLine};
@@ -56,32 +57,38 @@ impl Move<'_> {
             model.reservations.get(&self.reservation).filter(|order| order.inventory == *self.inventory)
         else {
             return Some(match line.code {
-                Code::OrderNotFound => Decision { code: line.code, after: vec![] },
+                Code::OrderNotFound => Decision::of(line.code, vec![]),
                 _ if self.sells && inventory.is_cancelled() => {
-                    Decision { code: Code::InventoryCancelled, after: vec![held, available] }
+                    Decision::of(Code::InventoryCancelled, vec![held, available])
                 }
                 code if ENDED.contains(&code)
                     || (code == Code::InventoryCancelled && inventory.is_cancelled()) =>
                 {
-                    Decision { code, after: vec![held, available] }
+                    Decision::of(code, vec![held, available])
                 }
-                _ => Decision { code: Code::AlreadyReleased, after: vec![held, available] },
+                _ => Decision::of(Code::AlreadyReleased, vec![held, available]),
             });
         };
         if self.sells && inventory.is_cancelled() {
-            return Some(Decision { code: Code::InventoryCancelled, after: vec![held, available] });
+            return Some(Decision::of(Code::InventoryCancelled, vec![held, available]));
         }
         let Some(meant) = order.meant(self.lines, OrderLine::RESERVED) else {
             let code = self.lines.map_or(Code::NotReserved, |lines| order.why_not(lines));
-            return Some(Decision { code, after: vec![held, available] });
+            return Some(Decision::of(code, vec![held, available]));
         };
         let units: u64 = meant.iter().map(|(_, quantity)| quantity).sum();
         Some(match moves {
             Some(Moves::GivenBack(_)) => {
-                Decision { code: self.granted, after: vec![held, available.saturating_add(units)] }
+                let told = self.by_item(inventory, &order.named(&meant), line).after();
+                Decision { told, ..Decision::of(self.granted, vec![held, available.saturating_add(units)]) }
             }
-            _ => Decision { code: self.granted, after: vec![held, available] },
+            _ => Decision::of(self.granted, vec![held, available]),
         })
+    }
+
+    /// What the line says that the customer has of the items that are given back and have a limit of their own.
+    fn by_item<'b>(&self, inventory: &Inventory, named: &[(&'b str, u64)], line: &Line) -> ByItem<'b> {
+        inventory.by_item_given_back(named.iter().copied(), line, line.code == self.granted)
     }
 
     pub(super) fn cancelled(&self, model: &Model, line: &Line) -> Option<Decision> {
@@ -90,7 +97,7 @@ impl Move<'_> {
         let after = inventory.filter(|_| !line.after.is_empty());
         let after = after
             .map_or(vec![], |inventory| vec![line.after("held").unwrap_or_default(), inventory.available]);
-        Some(Decision { code: Code::Cancelled, after })
+        Some(Decision::of(Code::Cancelled, after))
     }
 
     pub(super) fn take_over(&self, model: &mut Model, line: &Line, moves: Moves, weight: Weight<'_>) {
@@ -102,6 +109,10 @@ impl Move<'_> {
         let meant = order.meant(self.lines, OrderLine::RESERVED).unwrap_or_default();
         let before = order.text();
         let mut units = 0u64;
+        if let Moves::GivenBack(_) = moves {
+            let by_item = self.by_item(inventory, &order.named(&meant), line);
+            inventory.count_items(order.customer.as_str(), &by_item, weight);
+        }
         for (at, quantity) in meant {
             units = units.saturating_add(quantity);
             move_units(inventory, &mut order.lines[at], quantity, moves, weight);

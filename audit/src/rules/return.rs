@@ -24,12 +24,15 @@ impl Rule for Return {
         let (held, available) = (line.after("held").unwrap_or_default(), inventory.available);
         let meant = order.meant(self.lines.as_ref(), OrderLine::SOLD).filter(|meant| !meant.is_empty());
         Some(match meant {
-            None => Decision { code: order.why_not_sold(self.lines.as_ref()), after: vec![held, available] },
+            None => Decision::of(order.why_not_sold(self.lines.as_ref()), vec![held, available]),
             Some(meant) => {
                 let units: u64 = meant.iter().map(|(_, quantity)| quantity).sum();
                 // More than was sold cannot come back.
                 let code = if units <= inventory.sold { Code::Returned } else { Code::NotSold };
-                Decision { code, after: vec![held, available.saturating_add(units)] }
+                let by_item =
+                    inventory.by_item_given_back(order.named(&meant), line, line.code == Code::Returned);
+                let after = vec![held, available.saturating_add(units)];
+                Decision { told: by_item.after(), ..Decision::of(code, after) }
             }
         })
     }
@@ -44,7 +47,10 @@ impl Rule for Return {
         let inventory = model.changed_inventory(&self.inventory, line);
         let mut order = before.clone();
         let mut units = 0u64;
-        for (at, quantity) in order.meant(self.lines.as_ref(), OrderLine::SOLD).unwrap_or_default() {
+        let meant = order.meant(self.lines.as_ref(), OrderLine::SOLD).unwrap_or_default();
+        let by_item = inventory.by_item_given_back(before.named(&meant), line, true);
+        inventory.count_items(before.customer.as_str(), &by_item, weight);
+        for (at, quantity) in meant {
             let line = &mut order.lines[at];
             line.sold = line.sold.saturating_sub(quantity);
             line.given = line.given.saturating_add(quantity);

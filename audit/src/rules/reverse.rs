@@ -16,12 +16,11 @@ impl Rule for Reverse {
             Some(issued) if model.given_back(&self.of) == 0 => {
                 let number = line.after("code_number").filter(|_| self.reissue_code);
                 let after = [of_seq, held.min(issued), issued].into_iter().chain(number).collect();
-                Decision { code: Code::Reversed, after }
+                Decision::of(Code::Reversed, after)
             }
-            _ => Decision {
-                code: Code::AlreadyReversed,
-                after: vec![of_seq, held.min(campaign.issued), campaign.issued],
-            },
+            _ => {
+                Decision::of(Code::AlreadyReversed, vec![of_seq, held.min(campaign.issued), campaign.issued])
+            }
         })
     }
 

@@ -28,16 +28,23 @@ pub(crate) struct Decision {
     pub(crate) code: Code,
     /// What it left behind, as [`Line::after`] has it.
     pub(crate) after: Vec<u64>,
+    /// What it says behind these, as [`Line::told`] has it.
+    pub(crate) told: Option<String>,
 }
 
 impl Decision {
     /// Where the journal shows one number; `None` if there is no such resource.
     pub(super) fn new(code: Code, after: Option<u64>) -> Self {
-        Self { code, after: after.into_iter().collect() }
+        Self::of(code, after.into_iter().collect())
+    }
+
+    /// Where it shows some numbers, and nothing behind them.
+    pub(super) fn of(code: Code, after: Vec<u64>) -> Self {
+        Self { code, after, told: None }
     }
 
     /// Whether the line says so.
     pub(super) fn agrees(&self, line: &Line) -> bool {
-        line.code == self.code && line.after == self.after
+        line.code == self.code && line.after == self.after && line.told == self.told
     }
 }

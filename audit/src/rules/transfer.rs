@@ -32,12 +32,12 @@ impl Rule for Transfer {
             (None, Some(_)) if more.saturating_add(to.held) > NUMBER_MAX => (Code::BalanceLimitReached, None),
             (None, Some(rest)) => (Code::Transferred, Some(left(more, rest))),
         };
-        Some(Decision { code, after: after.unwrap_or_else(|| left(to.available, from.available)) })
+        Some(Decision::of(code, after.unwrap_or_else(|| left(to.available, from.available))))
     }
 
     fn cancelled(&self, model: &Model, _: &Line) -> Option<Decision> {
         let after = both(self, model)?.map(|(from, to)| left(to.available, from.available));
-        Some(Decision { code: Code::Cancelled, after: after.unwrap_or_default() })
+        Some(Decision::of(Code::Cancelled, after.unwrap_or_default()))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {

@@ -13,6 +13,7 @@ use tollgate::kinds::Event;
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
 use tollgate::partition::Partition;
+use tollgate::quantity::Quantity;
 use tollgate::resources::{self, AccountState, Held};
 use tollgate_audit as audit;
 
@@ -160,14 +161,18 @@ async fn replayed(
     let states = resources::read::<InventoryState>(link, keys, std::slice::from_ref(&inventory)).await?;
     if let Some(state) = states.iter().find_map(Held::state) {
         let names =
-            scenario.stock.iter().map(|(name, _)| ItemId::parse(*name)).collect::<Result<Vec<_>, _>>()?;
+            scenario.stock.iter().map(|(name, ..)| ItemId::parse(*name)).collect::<Result<Vec<_>, _>>()?;
         let found = inventory::items(link, keys, (&inventory, state), &names).await?;
         for (name, item) in names.iter().zip(found) {
-            let item = item.map(|item| (item.on_hand, item.reserved)).unwrap_or_default();
-            items.push(serde_json::json!({ "item": name.as_str(), "on_hand": item.0, "reserved": item.1 }));
+            let counts = item.map(|item| (item.on_hand, item.reserved)).unwrap_or_default();
+            let most = item.and_then(|item| item.per_customer).map(Quantity::get);
+            items.push(serde_json::json!({
+                "item": name.as_str(), "on_hand": counts.0, "reserved": counts.1, "per_customer": most,
+            }));
         }
     }
-    let stock: BTreeMap<&str, u64> = scenario.stock.iter().copied().collect();
+    let stock: BTreeMap<&str, u64> =
+        scenario.stock.iter().map(|(name, number, _)| (*name, *number)).collect();
     let stocks = if stock.is_empty() { BTreeMap::new() } else { BTreeMap::from([(INVENTORY, stock)]) };
     let there = serde_json::json!({
         "campaigns": campaigns, "accounts": accounts, "cases": cases, "stocks": stocks, "items": items });

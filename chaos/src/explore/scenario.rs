@@ -10,13 +10,13 @@ use tollgate::envelope::Envelope;
 use tollgate::failure::Failure;
 use tollgate::ids::{CaseId, InventoryId, ItemId, JobId, QueueName};
 use tollgate::kinds::CaseAmend;
-use tollgate::quantity::{Limit, Version};
+use tollgate::quantity::{Limit, Quantity, Version};
 use tollgate::reason::Reason;
 use tollgate::resource::Resource;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::dead::{self, DeadResult};
 use tollgate::scripts::reservation;
-use tollgate::stock::Stock;
+use tollgate::stock::{Stock, StockItem};
 use tollgate_worker::explore::LEASE;
 
 use super::bound::Bound;
@@ -61,8 +61,9 @@ pub(super) struct Scenario {
     pub(super) pays: bool,
     /// Operations before the beginning, as JSON.
     pub(super) operations: &'static [&'static str],
-    /// The items of the inventory, if there is one; it is there before the operations.
-    pub(super) stock: &'static [(&'static str, u64)],
+    /// The items of the inventory, if there is one, each with how many there are, and how many of them one customer may have
+    /// (0: any number); it is there before the operations.
+    pub(super) stock: &'static [(&'static str, u64, u64)],
     /// Jobs that wait at the beginning, as JSON.
     pub(super) jobs: &'static [&'static str],
     /// The ids of all jobs.
@@ -280,7 +281,7 @@ impl Scenario {
         Self {
             fleet: vec![('A', Role::Worker), ('R', Role::Script(|tollgate, _| Box::pin(expire(tollgate))))],
             operations: &[],
-            stock: &[("seat", 1)],
+            stock: &[("seat", 1, 0)],
             jobs: &[CART, PAY, WANTED],
             ids: vec!["cart", "pay", "wanted"],
             must: &[("pay", "committed")],
@@ -302,7 +303,7 @@ impl Scenario {
                 ('P', Role::Script(|tollgate, _| Box::pin(bring_back(tollgate, ["back-p", "swap-p"])))),
             ],
             operations: &[BOUGHT, KEPT],
-            stock: &[("seat", 1), ("other", 1), ("floor", 3)],
+            stock: &[("seat", 1, 0), ("other", 1, 1), ("floor", 3, 2)],
             jobs: &[WANTED],
             ids: vec!["bought", "kept", "wanted"],
             bound: Bound { takeovers: 0, ..BOUND },
@@ -349,8 +350,13 @@ impl Scenario {
     async fn load_stock(&self, tollgate: &Tollgate, link: &mut tollgate::link::Link) -> anyhow::Result<()> {
         operate(tollgate, link, SALE).await.map_err(|error| anyhow!("{SALE}: {error}"))?;
         let inventory = InventoryId::parse(INVENTORY)?;
-        let count = |number| Limit::new(number).context("a count");
-        let items = self.stock.iter().map(|(name, number)| Ok((ItemId::parse(*name)?, count(*number)?)));
+        let items = self.stock.iter().map(|(name, number, most)| {
+            let there = StockItem {
+                quantity: Limit::new(*number).context("a count")?,
+                per_customer: Quantity::new(*most),
+            };
+            Ok((ItemId::parse(*name)?, there))
+        });
         let stock = Stock::new(items.collect::<anyhow::Result<Vec<_>>>()?)?;
         let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(&inventory)));
         stock.upload(link, keys, &inventory, |_| ()).await?;

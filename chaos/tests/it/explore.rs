@@ -166,6 +166,7 @@ fn bugs_of_sales_are_found() {
     is_found("order_line_skipped", "returns", "by the journal Item");
     is_found("return_forgotten", "returns", "do not add up to what the journal says");
     is_found("exchange_keeps_both", "returns", "by the journal Item");
+    is_found("item_count_kept", "returns", "by replay Some(0)");
 }
 
 #[test]

@@ -59,7 +59,8 @@ enum Verb {
     Load {
         /// The inventory
         id: InventoryId,
-        /// One item a line: {"item":"A-12","quantity":1}, or CSV under the header item,quantity
+        /// One item a line: {"item":"A-12","quantity":1}, or CSV under the header item,quantity; per_customer as a third
+        /// limits what one customer may have of the item
         #[arg(long, value_name = "FILE")]
         items_file: PathBuf,
     },
@@ -227,6 +228,7 @@ pub(crate) struct InventoryView<'a> {
     orders: Option<u64>,
     open: Option<u64>,
     per_customer: Option<u64>,
+    limits_by_item: Option<bool>,
     opens_at: Option<String>,
     closes_at: Option<String>,
     status: &'a str,
@@ -247,6 +249,7 @@ impl Shown for InventoryState {
             orders: state.map(|state| state.orders),
             open: state.map(|state| state.open),
             per_customer: state.and_then(|state| state.per_customer).map(Quantity::get),
+            limits_by_item: state.map(|state| state.limits_by_item),
             opens_at: state.and_then(|state| state.opens_at).map(|at| at.to_string()),
             closes_at: state.and_then(|state| state.closes_at).map(|at| at.to_string()),
             status,
@@ -264,6 +267,7 @@ impl Shown for InventoryState {
         let end = if self.status == SaleStatus::Cancelled { " still to end" } else { "" };
         (self.open > 0).then(|| add(format!(", {} open reservations{end}", self.open)));
         self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
+        self.limits_by_item.then(|| add(", limits by item".to_owned()));
         self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
         self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));
         text

@@ -143,6 +143,64 @@ fn an_order_for_later_is_cancelled() {
     cli.run(&["audit"]).exits(0);
 }
 
+/// Of two limits, the one that is passed is named, and what the customer has of it.
+#[test]
+fn an_item_has_a_limit_of_its_own() {
+    let (cli, lists) = (Cli::new(), Files::new());
+    let _worker = cli.worker(&[]);
+    cli.run(&["inventory", "create", "hall", "--per-customer", "3"]).exits(0);
+    for (text, word) in [
+        ("item,quantity,per_person\nA-1,5,2\n", "item,quantity,per_customer"),
+        ("item,quantity,per_customer\nA-1,5,0\n", "line 2: per_customer \"0\""),
+        ("{\"item\":\"A-1\",\"quantity\":5,\"per_customer\":-1}", "line 1: per_customer \"-1\""),
+    ] {
+        let ran = cli.run(&load("hall", &lists.write("bad", text)));
+        assert!(ran.complains(2).contains(word), "{text}: {ran:?}");
+    }
+    let items = lists.write("items", "item,quantity,per_customer\nA-1,5,1\nfloor,9,\n");
+    cli.run(&load("hall", &items)).exits(0);
+    let ask = |verb: &str, id: &str, more: &[&str]| {
+        cli.run(&[&[verb, "--inventory", "hall", "--id", id, "--wait", "60s"][..], more].concat())
+    };
+    let buy = |id: &str, items: &[&str]| {
+        let items = items.iter().flat_map(|item| ["--item", item]);
+        ask("purchase", id, &["--customer", "c1"].into_iter().chain(items).collect::<Vec<_>>())
+    };
+    buy("o1", &["A-1", "floor"]).exits(0);
+    for (id, items, words) in [
+        ("o2", &["A-1"][..], "now c1 has 1 of item A-1, 1 asked, at most 1 per customer\n"),
+        ("o3", &["floor=2"], "now c1 has 2 of inventory hall, 2 asked, at most 3 per customer\n"),
+        ("o4", &["floor", "A-1"], "at most 3 per customer; c1 has 1 of item A-1, 1 asked"),
+    ] {
+        let refused = buy(id, items);
+        assert!(refused.exits(1).contains("customer_limit_reached"), "{refused:?}");
+        assert!(refused.stdout.contains(words), "{refused:?}");
+    }
+    let swap = ask("exchange", "x1", &["--order", "o1", "--from", "floor", "--to", "A-1"]);
+    assert!(swap.exits(1).contains("now c1 has 1 of item A-1, 1 asked, at most 1 per customer"), "{swap:?}");
+    ask("return", "g1", &["--order", "o1", "--item", "A-1"]).exits(0);
+    buy("o5", &["A-1"]).exits(0);
+    let shown = cli.run(&["--json", "inventory", "show", "hall"]).json();
+    assert_eq!([&shown["buyers"], &shown["limits_by_item"]], [&json!(1), &json!(true)]);
+    let items = cli.run(&["inventory", "items", "hall", "A-1", "floor"]);
+    assert_eq!(items.exits(0), "A-1  4 on hand, 0 reserved, 1 per customer\nfloor  8 on hand, 0 reserved\n");
+    let items = cli.run(&["--json", "inventory", "items", "hall", "A-1", "floor"]).json();
+    assert_eq!([&items[0]["per_customer"], &items[1]["per_customer"]], [&json!(1), &json!(null)]);
+    let exported = cli.run(&["journal", "export"]);
+    let line = exported.exits(0).lines().find(|line| line.contains("\"id\":\"o5\"")).unwrap();
+    assert!(
+        line.contains("\"held\":2,\"available\":12,\"held_by_item\":[{\"item\":\"A-1\",\"held\":1}]"),
+        "{line}"
+    );
+    // What is restored from the journal is what was there.
+    let buyers = format!("{{{}.0}}:buyers:hall", cli.namespace);
+    let before = cli.redis(&["HGETALL", &buyers]);
+    cli.redis(&["DEL", &buyers]);
+    cli.run(&["repair", "inventory", "hall", "--yes", "--reason", "lost"]).exits(0);
+    assert_eq!(cli.redis(&["HGETALL", &buyers]), before);
+    cli.run(&["audit"]).exits(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cart_is_committed_in_parts_or_given_up() {
     let (cli, lists) = (Cli::new(), Files::new());

@@ -2,7 +2,7 @@
 -- exchange  one unit of an order for one of another item: reserved stays reserved, else sold stays sold
 --           fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
 --                    order from to
---           journal  inventory order from to order_was held available
+--           journal  inventory order from to order_was held available held_by_item
 -- It gives nothing back: the order has as many units as it had, and a line of which nothing is left is gone.
 local LINES_MAX = 64
 
@@ -22,8 +22,10 @@ kinds.exchange = {
     if order == CORRUPT then return 'corrupt_state' end
     local held = order and count_of(inventory, order.customer)
     if order and not held then return 'corrupt_state' end
-    local on_hand, reserved
-    if inventory.bucket_count > 0 then on_hand, reserved = find_item(inventory, begin_of(to), bucket_of(inventory, to)) end
+    local on_hand, reserved, _, behind, text
+    if inventory.bucket_count > 0 then
+      on_hand, reserved, _, behind, text = find_item(inventory, begin_of(to), bucket_of(inventory, to))
+    end
     if on_hand == false then return 'corrupt_state' end
     request = request .. '\t' .. (order and order_was(inventory, id) .. '\t' .. counted(held) or '\t')
     local available = order and counted(inventory.available)
@@ -38,7 +40,12 @@ kinds.exchange = {
     end
     local part = line and (line.reserved > 0 and 'reserved' or line.sold > 0 and 'sold')
     if not part then return line and why_not(order, 'sold', line, 1) or 'not_in_order', request, available end
-    if not checked(inventory, { { of = line, quantity = 1 } }, part) then return 'corrupt_state' end
+    if not checked(inventory, order, { { of = line, quantity = 1 } }, part) then return 'corrupt_state' end
+    local limited = order.limited
+    if limited and not add_limited(limited, inventory, order.customer, to, 1, text, behind) then return 'corrupt_state' end
+    if limited and passes_limit(limited) then
+      return 'customer_limit_reached', request, with_item_counts(limited, available)
+    end
     line[part] = line[part] - 1
     if line.reserved + line.sold + line.given == 0 then table.remove(order.parts, line_at) end
     if not other then
@@ -52,6 +59,7 @@ kinds.exchange = {
     change_item(inventory, from, 1 - moved, -moved)
     change_item(inventory, to, moved - 1, moved)
     change_order(inventory, id, order, order.state)
-    return 'exchanged', request, change_inventory(inventory, seq, inventory.available)
+    change_item_counts(inventory, limited or {})
+    return 'exchanged', request, with_item_counts(limited, change_inventory(inventory, seq, inventory.available))
   end,
 }

@@ -3,7 +3,7 @@
 --           a step of its reservation, under the reservation's own id
 --           fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
 --                    as_of_ms
---           journal  inventory as_of_ms held available
+--           journal  inventory as_of_ms held available held_by_item
 --
 -- as_of_ms is the lesser of a reading of the server's time and the enqueue time of what was the oldest unsettled entry of
 -- the partition after it. So no commit that waits anywhere now was sent before a reservation ended that this ends: it was
@@ -28,11 +28,12 @@ kinds.expire = {
     local state = inventory.status == 'cancelled' and 'cancelled' or 'expired'
     if state == 'expired' and order.hold_until_ms > math.min(as_of_ms, now_ms) then return 'hold_not_expired' end
     local wanted = all_lines(order, 'reserved')
-    local units = checked(inventory, wanted, 'reserved')
+    local units = checked(inventory, order, wanted, 'reserved')
     if not units or inventory.open == 0 then return 'corrupt_state' end
     order.seq = counted(seq)
     local held = put_on_sale(inventory, id, order, wanted, units, state)
-    local first, last = change_inventory(inventory, seq, inventory.available + units)
+    local first, last =
+      with_item_counts(order.limited, change_inventory(inventory, seq, inventory.available + units))
     return CODE_OF_END[state], inventory.id .. '\t' .. as_of_text .. '\t' .. held, first, last, order.fingerprint
   end,
 }

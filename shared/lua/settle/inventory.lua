@@ -4,12 +4,15 @@
 --
 -- Items lie some 8 to a field, by a hash of their names: `\n<item>\t<on hand>\t<reserved>\n…`. An item that was never
 -- sold from is where the upload put it, in stock, which never changes; the first change of a bucket copies it to items.
+-- An item that has a limit per customer of its own has it behind the two numbers, after a TAB; what a customer has of it
+-- is a field of buyers, `<customer>\t<item>`, and `item_counts` says how many such there are ('' where no item has one).
 -- An order is one field: state, seq of its receipt, hold_until_ms, fingerprint, customer, and its lines, each
 -- `{<reserved>,<sold>,<given back> <item>}`, or `{<quantity> <item>}` where all of it is what the state says. A TAB between
 -- two; hold_until_ms and fingerprint are empty for a purchase.
--- `copied`, `buyers` and `orders` of the inventory count the fields of these keys: one that is gone is damage.
+-- `copied`, `buyers` with `item_counts`, and `orders` of the inventory count the fields of these keys: one that is gone is
+-- damage.
 -- gives   WHY_ENDED load_inventory bucket_of prepare read_fields begin_of find_item put_item change_item change_inventory put_order change_count
---         count_of gather_lines check_order take_lines refused_order order_after check_change refused_change orders_of
+--         count_of add_limited passes_limit change_item_counts with_item_counts gather_lines check_order take_lines refused_order order_after check_change refused_change orders_of
 --         parse_order gmatch
 local find, sub, byte, gmatch = string.find, string.sub, string.byte, string.gmatch
 -- What an inventory that does not sell answers, by its status.
@@ -25,10 +28,10 @@ local function load_inventory(position)
   if inventory ~= nil then return inventory end
   local key, id = KEYS[position], name_at(position)
   local fields = pcall_redis('HMGET', key, 'available', 'reserved', 'sold', 'per_customer', 'opens_at_ms', 'closes_at_ms',
-    'status', 'stock', 'items', 'buckets', 'copied', 'buyers', 'orders', 'open', 'seq')
+    'status', 'stock', 'items', 'buckets', 'copied', 'buyers', 'orders', 'open', 'item_counts', 'seq')
   if fields.err then
     inventory = CORRUPT
-  elseif not any(fields, 15) then
+  elseif not any(fields, 16) then
     inventory = absent('inventory:' .. id)
   else
     local status = fields[7]
@@ -37,10 +40,11 @@ local function load_inventory(position)
       sold = integer(fields[3]), per_customer = optional(fields[4]), opens_at_ms = optional(fields[5]),
       closes_at_ms = optional(fields[6]), status = status, bucket_count = integer(fields[10]), copied = integer(fields[11]),
       buyers = integer(fields[12]), orders = integer(fields[13]), open = integer(fields[14]),
+      item_counts = optional(fields[15]),
     }
     if not (inventory.available and inventory.reserved and inventory.sold and fields[8] and integer(fields[9])
-        and inventory.bucket_count and inventory.copied and inventory.buyers and inventory.orders and inventory.open and integer(fields[15]))
-        or inventory.per_customer == nil or inventory.opens_at_ms == nil or inventory.closes_at_ms == nil
+        and inventory.bucket_count and inventory.copied and inventory.buyers and inventory.orders and inventory.open and integer(fields[16]))
+        or inventory.per_customer == nil or inventory.opens_at_ms == nil or inventory.closes_at_ms == nil or inventory.item_counts == nil
         or (status ~= 'open' and not WHY_ENDED[status])
         or (status == 'open' and inventory.bucket_count == 0) then
       inventory = CORRUPT
@@ -105,7 +109,7 @@ local function prepare(inventory)
   inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, {}, {}
   local position = inventory.position
   if pcall_redis('HLEN', KEYS[position + 1]) ~= inventory.copied
-      or pcall_redis('HLEN', KEYS[position + 3]) ~= inventory.buyers
+      or pcall_redis('HLEN', KEYS[position + 3]) ~= inventory.buyers + (inventory.item_counts or 0)
       or pcall_redis('HLEN', KEYS[position + 4]) ~= inventory.orders
       or type(pcall_redis('ZCARD', KEYS[position + 5])) ~= 'number' then
     inventory.damaged = true
@@ -148,7 +152,7 @@ local function find_item(inventory, begin, number)
   end
   local _, before = find(text, begin, 1, true)
   if not before then return nil end
-  local on_hand_text, reserved_text, behind = match(text, '^(%d+)\t(%d+)()\n', before + 1)
+  local on_hand_text, reserved_text, behind = match(text, '^(%d+)\t(%d+)()%c', before + 1)
   local on_hand, reserved = of_digits(on_hand_text), number_of[reserved_text] or integer(reserved_text)
   if not (on_hand and reserved and reserved <= on_hand) then return false end
   return on_hand, reserved, before, behind, text
@@ -179,13 +183,51 @@ local function count_of(inventory, customer)
   if count and count <= inventory.sold + inventory.reserved then return count end
 end
 
-local function change_count(inventory, customer, before, after)
+-- `of` says how many such fields there are: buyers, or item_counts.
+local function change_count(inventory, of, name, before, after)
   local text, changed = counted(after), inventory.counts_changed
   local last = #changed
-  if before == 0 then inventory.buyers = inventory.buyers + 1 end
-  if after == 0 then inventory.buyers = inventory.buyers - 1 end
-  inventory.counts[customer], changed[last + 1], changed[last + 2] = text, customer, text
+  if before == 0 then inventory[of] = inventory[of] + 1 end
+  if after == 0 then inventory[of] = inventory[of] - 1 end
+  inventory.counts[name], changed[last + 1], changed[last + 2] = text, name, text
   return text
+end
+
+-- Adds an item to `limited` if it has a limit of its own, which stands in a bucket's text from `behind` on: how many the
+-- customer has of it, and how many more it is to be. Answers whether it can be so, but for the limit.
+local function add_limited(limited, inventory, customer, item, more, text, behind)
+  if byte(text, behind) == 10 then return true end
+  local most, name = of_digits(match(text, '^\t(%d+)\n', behind)), customer .. '\t' .. item
+  local counts = inventory.counts
+  if not counts[name] and not read_fields(counts, KEYS[inventory.position + 3], { name }) then return false end
+  local held = integer(counts[name] or '0')
+  if not (most and held) or held + more < 0 then return false end
+  limited[#limited + 1] = { name = name, item = item, most = most, held = held, more = more }
+  return true
+end
+
+-- Whether a limit of one of these items would be passed.
+local function passes_limit(limited)
+  for _, one in ipairs(limited) do
+    if one.more > 0 and one.held + one.more > one.most then return true end
+  end
+end
+
+-- Changes what the customer has of each; then `held` is how many these are.
+local function change_item_counts(inventory, limited)
+  for _, one in ipairs(limited) do
+    local after = one.held + one.more
+    change_count(inventory, 'item_counts', one.name, one.held, after)
+    one.held = after
+  end
+end
+
+-- What the journal shows last, and behind it what the customer has of each of these items, if there are any.
+local function with_item_counts(limited, first, last)
+  if not limited or #limited == 0 then return first, last end
+  local words = {}
+  for at, one in ipairs(limited) do words[at] = '{' .. counted(one.held) .. ' ' .. one.item .. '}' end
+  return first .. (last or '') .. '\t', concat(words)
 end
 
 local function put_order(inventory, id, row)
@@ -217,8 +259,22 @@ local function gather_lines(first, last, width)
   end
 end
 
--- Whether a customer may have all of these lines, which are the text that begins an item, a quantity and a bucket in turn: a code, or nil; how many units they have already, if that is known, how
--- many more these are. Then take_lines knows where they are.
+-- What a customer has of those items of these lines that have a limit of their own, lines_found being what was found of
+-- them; nil if it cannot be read.
+local function limited_of(inventory, customer, lines)
+  local limited = {}
+  for at = 1, #lines, 3 do
+    local item, found = sub(lines[at], 2, -2), (at - 1) / 3 * 5
+    if not add_limited(limited, inventory, customer, item, lines[at + 1], lines_found[found + 1], lines_found[found + 5]) then
+      return nil
+    end
+  end
+  return limited
+end
+
+-- Whether a customer may have all of these lines, which are the text that begins an item, a quantity and a bucket in turn:
+-- a code, or nil; how many units they have already, if that is known, how many more these are, and those of the items that
+-- have a limit of their own, where it comes to that. Then take_lines knows where they are.
 local function check_order(inventory, customer, lines)
   if inventory == CORRUPT then return 'corrupt_state' end
   if not inventory then return 'inventory_not_found' end
@@ -243,8 +299,16 @@ local function check_order(inventory, customer, lines)
   if inventory.out_of_time then return inventory.out_of_time, before end
   if is_short then return 'sold_out', before end
   if units > inventory.available then return 'corrupt_state' end
-  if inventory.per_customer and before + units > inventory.per_customer then return 'customer_limit_reached', before end
-  return nil, before, units
+  local limited
+  if inventory.item_counts then
+    limited = limited_of(inventory, customer, lines)
+    if not limited then return 'corrupt_state' end
+    if passes_limit(limited) then return 'customer_limit_reached', before, nil, limited end
+  end
+  if inventory.per_customer and before + units > inventory.per_customer then
+    return 'customer_limit_reached', before, nil, limited
+  end
+  return nil, before, units, limited
 end
 
 -- Takes the lines that check_order has just looked at: what is on hand of each changes by so many times its quantity, and
@@ -262,12 +326,12 @@ local function take_lines(inventory, lines, on_hand_by, reserved_by)
 end
 
 -- What is answered to an order that gets nothing.
-local function refused_order(inventory, position, customer, lines_text, code, before)
+local function refused_order(inventory, position, customer, lines_text, code, before, limited)
   if not before and code ~= 'inventory_not_found' then return code end
   local request = concat({ name_at(position), customer, lines_text, before and counted(before) or '' }, '\t')
   local available = before and counted(inventory.available) or nil
   if code == 'inventory_not_found' or code == 'item_not_found' then return not_found(code, request, available) end
-  return code, request, available
+  return code, request, with_item_counts(limited, available)
 end
 
 -- What the journal shows after an order that is cancelled.
@@ -307,6 +371,7 @@ writers[#writers + 1] = function()
       'sold', counted(inventory.sold), 'status', inventory.status, 'copied', counted(inventory.copied),
       'buyers', counted(inventory.buyers), 'orders', counted(inventory.orders), 'open', counted(inventory.open), 'seq', counted(inventory.seq))
     if inventory.terms then call('HSET', inventory.key, unpack(inventory.terms)) end
+    if inventory.item_counts then call('HSET', inventory.key, 'item_counts', counted(inventory.item_counts)) end
     if inventory.created then call('ZADD', resources_key, 0, 'inventory:' .. inventory.id) end
     if inventory.texts then
       local texts, n, counts, gone = {}, 0, inventory.counts_changed, {}

@@ -20,7 +20,7 @@ kinds.inventory_create = {
       opens_at_ms = opens_at_ms, closes_at_ms = closes_at_ms, status = 'loading', out_of_time = 'not_started',
       bucket_count = 0, copied = 0, buyers = 0, orders = 0, open = 0, created = true,
       terms = { 'per_customer', most_text, 'opens_at_ms', opens_text, 'closes_at_ms', closes_text,
-        'stock', '', 'items', '0', 'buckets', '0' },
+        'stock', '', 'items', '0', 'buckets', '0', 'item_counts', '' },
     }
     loaded[position] = inventory
     return 'inventory_created', request, change_inventory(inventory, seq, 0)

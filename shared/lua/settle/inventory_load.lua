@@ -19,15 +19,16 @@ kinds.inventory_load = {
     if inventory.bucket_count > 0 then return 'already_loaded', request, counted(inventory.available) end
     if inventory.status ~= 'loading' then return WHY_ENDED[inventory.status], request, counted(inventory.available) end
     local key = KEYS[position + 2]
-    local uploaded = pcall_redis('HMGET', key, 'name', 'items', 'units', 'buckets')
+    local uploaded = pcall_redis('HMGET', key, 'name', 'items', 'units', 'buckets', 'taken', 'limited')
     local count = integer(uploaded[4])
     if uploaded.err or uploaded[1] ~= stock or uploaded[2] ~= items_text or uploaded[3] ~= units_text
-        or not count or count == 0 or pcall_redis('HLEN', key) ~= count + 4 then
+        or not count or count == 0 or uploaded[5] ~= uploaded[4] or pcall_redis('HLEN', key) ~= count + 6 then
       return 'stock_incomplete'
     end
 
     inventory.bucket_count, inventory.status = count, 'open'
     inventory.out_of_time = out_of_time(inventory)
+    if uploaded[6] ~= '0' then inventory.item_counts = 0 end
     inventory.terms = inventory.terms or {}
     for _, word in ipairs({ 'stock', stock, 'items', items_text, 'buckets', uploaded[4] }) do
       inventory.terms[#inventory.terms + 1] = word

@@ -2,7 +2,7 @@
 -- release   what was reserved is on sale again, all of it or some of the lines
 --           fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
 --                    reservation lines ('' for all) parts (the lines taken apart)
---           journal  inventory reservation lines held available
+--           journal  inventory reservation lines held available held_by_item
 kinds.release = {
   fields = 4,
   cancel = { load = load_inventory, first = 1, last = 2, after = reservation_after },
@@ -12,6 +12,7 @@ kinds.release = {
     local inventory, order, wanted, units, refusal, request, available = load_reservation(at, jobs[at + 3])
     if not order then return refusal, request, available end
     local held = put_on_sale(inventory, jobs[at + 1], order, wanted, units, 'released')
-    return 'released', request .. '\t' .. held, change_inventory(inventory, seq, inventory.available + units)
+    return 'released', request .. '\t' .. held,
+      with_item_counts(order.limited, change_inventory(inventory, seq, inventory.available + units))
   end,
 }

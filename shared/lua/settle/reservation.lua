@@ -86,14 +86,20 @@ local function change_order(inventory, id, order, state)
     order.fingerprint, order.customer, concat(words) }, '\t'))
 end
 
--- How many units of these lines; nil where the items, or the inventory, have fewer of what is meant: reserved or sold.
-local function checked(inventory, wanted, part)
-  local units = 0
+-- How many units of these lines; nil where the items, the inventory, or the customer, have fewer of what is meant: reserved
+-- or sold. Then the order knows, as `limited`, what its customer has of the items that have a limit of their own.
+local function checked(inventory, order, wanted, part)
+  local units, limited = 0, inventory.item_counts and {}
   for _, line in ipairs(wanted) do
-    local on_hand, reserved = find_item(inventory, begin_of(line.of.item), bucket_of(inventory, line.of.item))
-    if not on_hand or (part == 'reserved' and reserved < line.quantity) then return nil end
-    units = units + line.quantity
+    local item, quantity = line.of.item, line.quantity
+    local on_hand, reserved, _, behind, text = find_item(inventory, begin_of(item), bucket_of(inventory, item))
+    if not on_hand or (part == 'reserved' and reserved < quantity)
+        or (limited and not add_limited(limited, inventory, order.customer, item, -quantity, text, behind)) then
+      return nil
+    end
+    units = units + quantity
   end
+  order.limited = limited
   if units <= inventory[part] then return units end
 end
 
@@ -153,7 +159,7 @@ local function load_order(at, lines, part, sells)
       wanted[#wanted + 1] = { of = of, quantity = quantity }
     end
   end
-  local units = checked(inventory, wanted, part)
+  local units = checked(inventory, order, wanted, part)
   if not units or units > held or (part == 'reserved' and inventory.open == 0) then
     return inventory, nil, nil, nil, 'corrupt_state'
   end
@@ -170,8 +176,9 @@ local function put_on_sale(inventory, id, order, wanted, units, state)
     line.of.reserved, line.of.given = line.of.reserved - line.quantity, line.of.given + line.quantity
   end
   inventory.reserved = inventory.reserved - units
+  change_item_counts(inventory, order.limited or {})
   change_order(inventory, id, order, state == 'released' and #all_lines(order, 'sold') > 0 and 'sold' or state)
-  return change_count(inventory, order.customer, before, before - units)
+  return change_count(inventory, 'buyers', order.customer, before, before - units)
 end
 
 -- What the journal shows after a job that names an order and is cancelled.

@@ -1,8 +1,8 @@
 
 -- reserve   fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
 --                    customer lines hold_for_ms parts (the lines taken apart)
---           journal  inventory customer lines hold_for_ms held available
--- held is how many units the customer has after it, reserved ones included.
+--           journal  inventory customer lines hold_for_ms held available held_by_item
+-- held and held_by_item are as those of a purchase.
 kinds.reserve = {
   fields = 5,
   cancel = { load = load_inventory, first = 1, last = 3, after = order_after },
@@ -27,9 +27,9 @@ kinds.reserve = {
     local hold_for_ms = integer(hold_text)
     if not hold_for_ms or hold_for_ms == 0 then return 'time_malformed' end
     local inventory = loaded[position] or load_inventory(position)
-    local refusal, before, units = check_order(inventory, customer, lines)
+    local refusal, before, units, limited = check_order(inventory, customer, lines)
     if refusal then
-      return refused_order(inventory, position, customer, lines_text .. '\t' .. hold_text, refusal, before)
+      return refused_order(inventory, position, customer, lines_text .. '\t' .. hold_text, refusal, before, limited)
     end
 
     take_lines(inventory, lines, 0, 1)
@@ -37,8 +37,9 @@ kinds.reserve = {
     put_order(inventory, id, concat({ 'reserved', counted(seq), hold_until_ms, fingerprint, customer, lines_text }, '\t'))
     inventory.due[id] = hold_until_ms
     inventory.reserved, inventory.open = inventory.reserved + units, inventory.open + 1
-    local held = change_count(inventory, customer, before, before + units)
+    local held = change_count(inventory, 'buyers', customer, before, before + units)
+    change_item_counts(inventory, limited or {})
     return 'reserved', concat({ inventory.id, customer, lines_text, hold_text, held }, '\t'),
-      change_inventory(inventory, seq, inventory.available - units)
+      with_item_counts(limited, change_inventory(inventory, seq, inventory.available - units))
   end,
 }

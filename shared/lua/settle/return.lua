@@ -2,7 +2,7 @@
 -- return    what was sold is on sale again, all of it or some of the lines; at any time
 --           fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
 --                    order lines ('' for all) parts (the lines taken apart)
---           journal  inventory order lines order_was held available
+--           journal  inventory order lines order_was held available held_by_item
 -- What an order has sold falls by what comes back, and is never more than it bought.
 kinds['return'] = {
   fields = 4,
@@ -19,9 +19,10 @@ kinds['return'] = {
       line.of.sold, line.of.given = line.of.sold - line.quantity, line.of.given + line.quantity
     end
     inventory.sold = inventory.sold - units
+    change_item_counts(inventory, order.limited or {})
     local is_over = order.state == 'sold' and #all_lines(order, 'sold') == 0
     change_order(inventory, jobs[at + 1], order, is_over and 'returned' or order.state)
-    return 'returned', request .. '\t' .. change_count(inventory, order.customer, before, before - units),
-      change_inventory(inventory, seq, inventory.available + units)
+    return 'returned', request .. '\t' .. change_count(inventory, 'buyers', order.customer, before, before - units),
+      with_item_counts(order.limited, change_inventory(inventory, seq, inventory.available + units))
   end,
 }

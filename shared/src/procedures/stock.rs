@@ -34,8 +34,24 @@ const BUCKETS_PER_CALL: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
     name: StockName,
-    items: BTreeMap<ItemId, Limit>,
+    items: BTreeMap<ItemId, StockItem>,
     units: Limit,
+}
+
+/// What there is of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StockItem {
+    /// How many units.
+    pub quantity: Limit,
+    /// How many of them one customer may have; beside what the inventory says of all items.
+    pub per_customer: Option<Quantity>,
+}
+
+impl From<Limit> for StockItem {
+    /// As many as a customer likes.
+    fn from(quantity: Limit) -> Self {
+        Self { quantity, per_customer: None }
+    }
 }
 
 /// What became of an upload.
@@ -54,11 +70,12 @@ impl Stock {
     ///
     /// # Errors
     /// There is none, or there are too many, or one is named twice, or the sum is too large.
-    pub fn new(items: impl IntoIterator<Item = (ItemId, Limit)>) -> Result<Self, InputError> {
+    pub fn new(items: impl IntoIterator<Item = (ItemId, impl Into<StockItem>)>) -> Result<Self, InputError> {
         let mut sorted = BTreeMap::new();
         let mut units = 0u64;
-        for (item, quantity) in items {
-            units = units.saturating_add(quantity.get());
+        for (item, there) in items {
+            let there: StockItem = there.into();
+            units = units.saturating_add(there.quantity.get());
             if sorted.len() == ITEMS_MAX {
                 return Err(count_error("more"));
             }
@@ -66,7 +83,7 @@ impl Stock {
                 let allowed = "named once: one line an item";
                 return Err(InputError::new(Code::RepeatedField, "item", item.as_str(), allowed));
             }
-            sorted.insert(item, quantity);
+            sorted.insert(item, there);
         }
         if sorted.is_empty() {
             return Err(count_error("0"));
@@ -76,15 +93,16 @@ impl Stock {
             InputError::new(Code::LimitOutOfRange, "quantity", &units.to_string(), &allowed)
         })?;
         let mut digest = Sha256::new();
-        for (item, quantity) in &sorted {
-            digest.update(format!("{item}\t{}\n", quantity.get()));
+        for (item, StockItem { quantity, per_customer }) in &sorted {
+            digest.update(format!("{item}\t{}{}\n", quantity.get(), limit_text(*per_customer)));
         }
         let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let name = StockName::parse(&hex).unwrap_or_else(|| unreachable!("a SHA-256 has 64 digits"));
         Ok(Self { name, items: sorted, units: sum })
     }
 
-    /// The list's name: the SHA-256 over `<item> TAB <quantity> LF` in the order of the items' bytes.
+    /// The list's name: the SHA-256 over `<item> TAB <quantity> LF` in the order of the items' bytes; of an item that has a
+    /// limit of its own, `<item> TAB <quantity> TAB <per_customer> LF`.
     pub fn name(&self) -> &StockName {
         &self.name
     }
@@ -114,9 +132,9 @@ impl Stock {
     /// The texts of all buckets, in their order.
     fn texts(&self) -> Vec<String> {
         let mut texts = vec!["\n".to_owned(); self.buckets()];
-        for (item, quantity) in &self.items {
+        for (item, StockItem { quantity, per_customer }) in &self.items {
             let text = &mut texts[bucket_of(item, self.buckets())];
-            text.push_str(&format!("{item}\t{}\t0\n", quantity.get()));
+            text.push_str(&format!("{item}\t{}\t0{}\n", quantity.get(), limit_text(*per_customer)));
         }
         texts
     }
@@ -151,6 +169,11 @@ impl Stock {
     }
 }
 
+/// How a limit stands behind an item's numbers.
+fn limit_text(per_customer: Option<Quantity>) -> String {
+    per_customer.map(|most| format!("\t{}", most.get())).unwrap_or_default()
+}
+
 fn count_error(count: &str) -> InputError {
     let allowed = format!("1 to {ITEMS_MAX} items, one a line");
     InputError::new(Code::LimitOutOfRange, "items", count, &allowed)
@@ -178,6 +201,12 @@ mod tests {
         assert_ne!(stock(&[("A-1", 5), ("A-2", 1)]).unwrap().name(), list.name());
         assert_eq!((list.count(), list.units().get(), list.buckets()), (2, 6, 1));
         assert_eq!(list.texts(), ["\nA-1\t1\t0\nA-2\t5\t0\n"]);
+        let one = Limit::new(1).unwrap();
+        let limited = StockItem { per_customer: Quantity::new(2), quantity: one };
+        let items = [(ItemId::parse("A-1").unwrap(), limited), (ItemId::parse("B").unwrap(), one.into())];
+        let limited = Stock::new(items).unwrap();
+        assert_eq!(limited.texts(), ["\nA-1\t1\t0\t2\nB\t1\t0\n"]);
+        assert_ne!(limited.name(), stock(&[("A-1", 1), ("B", 1)]).unwrap().name());
         assert_eq!(stock(&[]).unwrap_err().code, Code::LimitOutOfRange);
         assert_eq!(stock(&[("a", 1), ("b", 1), ("a", 1)]).unwrap_err().code, Code::RepeatedField);
         assert_eq!(stock(&[("a", NUMBER_MAX), ("b", 1)]).unwrap_err().code, Code::LimitOutOfRange);

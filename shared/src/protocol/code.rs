@@ -168,7 +168,7 @@ codes! {
     NotSold "not_sold" Refused Yes "not so many of an item are sold by this order";
     NotInOrder "not_in_order" Refused Yes "nothing of the item is reserved or sold by this order";
     CampaignLimitReached "campaign_limit_reached" Refused Yes "the campaign has not enough left";
-    CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign or inventory";
+    CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign or inventory, or of an item";
     LimitNotAsExpected "limit_not_as_expected" Refused Yes "the limit is another than the caller expected";
     LimitBelowIssued "limit_below_issued" Refused Yes "more has been issued than the new limit allows";
     LimitAboveCodes "limit_above_codes" Refused Yes "the campaign has fewer codes than the new limit";

@@ -57,6 +57,8 @@ pub struct InventoryState {
     pub sold: u64,
     /// How many units one customer may have.
     pub per_customer: Option<Quantity>,
+    /// Whether some of its items have a limit per customer of their own.
+    pub limits_by_item: bool,
     /// When it begins to sell.
     pub opens_at: Option<Instant>,
     /// When it no longer sells.
@@ -96,6 +98,7 @@ impl Listed for InventoryState {
         "buyers",
         "orders",
         "open",
+        "item_counts",
         "seq",
     ];
     const IS_TEXT: bool = false;
@@ -131,7 +134,8 @@ impl Listed for InventoryState {
             buyers: count(10)?,
             orders: count(11)?,
             open: count(12)?,
-            seq: count(13)?,
+            limits_by_item: optional(field(13), |text| number(Some(text))).ok_or("item_counts")?.is_some(),
+            seq: count(14)?,
         })
     }
 }
@@ -143,6 +147,8 @@ pub struct ItemState {
     pub on_hand: u64,
     /// How many of them are set aside.
     pub reserved: u64,
+    /// How many units of it one customer may have, where it has a limit of its own.
+    pub per_customer: Option<Quantity>,
 }
 
 impl ItemState {
@@ -152,12 +158,17 @@ impl ItemState {
     }
 }
 
-/// The items of a bucket: `LF <item> TAB <on hand> TAB <reserved> LF …`. What cannot be read is left out.
+/// The items of a bucket: `LF <item> TAB <on hand> TAB <reserved> LF …`, and before an LF `TAB <per_customer>` where the item
+/// has a limit of its own. What cannot be read is left out.
 fn items_of(text: &str) -> impl Iterator<Item = (&str, ItemState)> {
     text.split('\n').filter_map(|line| {
         let mut words = line.split('\t');
         let (item, on_hand, reserved) = (words.next()?, number(words.next())?, number(words.next())?);
-        Some((item, ItemState { on_hand, reserved }))
+        let per_customer = words
+            .next()
+            .map(|text| number(Some(text)).and_then(Quantity::new))
+            .map_or(Some(None), |most| most.map(Some))?;
+        Some((item, ItemState { on_hand, reserved, per_customer }))
     })
 }
 
@@ -238,7 +249,38 @@ pub async fn bought_by(
     id: &InventoryId,
     customer: &CustomerId,
 ) -> Result<u64, Failure> {
-    let count: Option<u64> =
-        link.query(redis::cmd("HGET").arg(keys.buyers(id)).arg(customer.as_str())).await?;
-    Ok(count.unwrap_or_default())
+    counts(link, keys, id, &[customer.as_str()])
+        .await
+        .map(|counts| counts.first().copied().unwrap_or_default())
+}
+
+/// How many units a customer has of each of these items; 0 of an item that has no limit of its own.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn bought_of_items(
+    link: &mut Link,
+    keys: &Keys,
+    id: &InventoryId,
+    customer: &CustomerId,
+    items: &[ItemId],
+) -> Result<Vec<u64>, Failure> {
+    let names: Vec<String> = items.iter().map(|item| format!("{customer}\t{item}")).collect();
+    counts(link, keys, id, &names).await
+}
+
+async fn counts(
+    link: &mut Link,
+    keys: &Keys,
+    id: &InventoryId,
+    names: &[impl AsRef<str>],
+) -> Result<Vec<u64>, Failure> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut command = redis::cmd("HMGET");
+    command.arg(keys.buyers(id));
+    names.iter().for_each(|name| _ = command.arg(name.as_ref()));
+    let counts: Vec<Option<u64>> = link.query(&command).await?;
+    Ok(counts.into_iter().map(Option::unwrap_or_default).collect())
 }

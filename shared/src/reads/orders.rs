@@ -11,7 +11,7 @@ use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::code::Code;
 use crate::protocol::fingerprint::Fingerprint;
-use crate::protocol::ids::{InventoryId, JobId};
+use crate::protocol::ids::{CustomerId, InventoryId, JobId};
 use crate::protocol::keys::Keys;
 use crate::protocol::kinds::{Event, JobRequest};
 use crate::reads::journal;
@@ -152,6 +152,21 @@ pub async fn page(
     command.arg(keys.orders(inventory)).arg(cursor).arg("COUNT").arg(count);
     let (next, orders): (u64, Vec<(String, String)>) = link.query(&command).await?;
     Ok(((next > 0).then_some(next), orders))
+}
+
+/// Whose an order is; `None` if it is not there, or cannot be read.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn customer_of(
+    link: &mut Link,
+    keys: &Keys,
+    inventory: &InventoryId,
+    order: &JobId,
+) -> Result<Option<CustomerId>, Failure> {
+    let row: Option<String> =
+        link.query(redis::cmd("HGET").arg(keys.orders(inventory)).arg(order.as_str())).await?;
+    Ok(row.as_deref().and_then(Order::parse).and_then(|order| CustomerId::parse(order.customer).ok()))
 }
 
 /// What has become of a reservation by now: the line at `seq`, which decided the reserve, names its inventory. `None` if it

@@ -350,7 +350,9 @@ mod tests {
             }
             let was = kind.spec().was.map(str::to_owned);
             let after = kind.spec().after.iter().map(|name| (*name).to_owned());
-            let journal: Vec<String> = kind.spec().fields.iter().map(name).chain(was).chain(after).collect();
+            let said = kind.spec().told.map(str::to_owned);
+            let fields = kind.spec().fields.iter().map(name);
+            let journal: Vec<String> = fields.chain(was).chain(after).chain(said).collect();
             let told = header(text, "journal");
             assert_eq!(told.get(..journal.len()), Some(&journal[..]), "{kind}: {told:?}");
         }

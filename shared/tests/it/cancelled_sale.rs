@@ -161,7 +161,7 @@ async fn an_archived_inventory_keeps_what_proves_its_sales_and_nothing_else() {
     let fields = dump.hash("inventory:hall");
     let told = ["status", "available", "reserved", "sold", "orders", "buyers", "copied"];
     assert_eq!(told.map(|name| fields[name].as_str()), ["archived", "159", "0", "41", "0", "0", "0"]);
-    assert_eq!(dump.hash("stock:hall").len(), 13 + 4);
+    assert_eq!(dump.hash("stock:hall").len(), 13 + 6);
     for key in ["items:hall", "buyers:hall", "orders:hall"] {
         let key = format!("{}{key}", s.keys.head().trim_end_matches("head"));
         assert_eq!(s.number(&["EXISTS", &key]).await, 0, "{key}");

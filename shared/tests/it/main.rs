@@ -20,6 +20,7 @@ mod examples;
 mod giving_back;
 mod init;
 mod inventory;
+mod item_limits;
 mod link;
 mod lock;
 mod lost_keys;

@@ -77,6 +77,23 @@ fn fingerprint_vectors() {
 }
 
 #[test]
+fn list_vectors() {
+    use tollgate::quantity::{Limit, Quantity};
+    use tollgate::stock::{Stock, StockItem};
+    let rows = table("list");
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let items = row[0].trim_end_matches(" LF").split(" LF ").map(|line| {
+            let words: Vec<&str> = line.split(" TAB ").collect();
+            let per_customer = words.get(2).map(|most| Quantity::parse("per_customer", most).unwrap());
+            let quantity = Limit::parse("quantity", words[1]).unwrap();
+            (words[0].parse().unwrap(), StockItem { quantity, per_customer })
+        });
+        assert_eq!(Stock::new(items).unwrap().name().as_str(), row[1], "{row:?}");
+    }
+}
+
+#[test]
 fn the_examples_are_jobs_in_the_right_stream() {
     let examples: Vec<&str> = PAGE.lines().filter(|line| line.starts_with("redis-cli XADD")).collect();
     assert_eq!(examples.len(), 2);

@@ -28,6 +28,9 @@ struct Order {
 struct Sale {
     items: BTreeMap<String, Item>,
     customers: HashMap<String, u64>,
+    /// Of items that have a limit of their own: what it is, and what each customer has of them.
+    limits: BTreeMap<String, u64>,
+    by_item: HashMap<(String, String), u64>,
     orders: HashMap<String, Order>,
     over_issue: Found,
     chain: Found,
@@ -45,6 +48,12 @@ fn check_one(record: &Record, inventory: &str, stock: &BTreeMap<String, u64>) ->
     let mut sale = Sale {
         items: items.collect(),
         customers: HashMap::new(),
+        limits: record
+            .items
+            .iter()
+            .filter_map(|item| Some((item["item"].as_str()?.to_owned(), item["per_customer"].as_u64()?)))
+            .collect(),
+        by_item: HashMap::new(),
         orders: HashMap::new(),
         over_issue: Found::new(1, "G1 no item is sold that is not there"),
         chain: Found::new(9, "G9 the journal says what is left of an inventory"),
@@ -133,6 +142,17 @@ impl Sale {
         self.says(line, &of);
     }
 
+    /// Takes over that a customer has so many more of an item, or fewer.
+    fn count(&mut self, customer: &str, item: &str, more: i64, line: &Line) {
+        let Some(most) = self.limits.get(item) else { return };
+        let has = self.by_item.entry((customer.to_owned(), item.to_owned())).or_default();
+        *has = has.saturating_add_signed(more);
+        if more > 0 && *has > *most {
+            let what = format!("{} gives {customer} {has} of {item}, of which {most} are allowed", line.id);
+            self.over_issue.add(what, vec![line.place()]);
+        }
+    }
+
     fn free(&self, item: &str) -> u64 {
         self.items.get(item).map_or(0, |item| item.on_hand.saturating_sub(item.reserved))
     }
@@ -155,6 +175,9 @@ impl Sale {
         }
         let customer = line.customer.clone().unwrap_or_default();
         *self.customers.entry(customer.clone()).or_default() += units(&wished);
+        for (item, count) in &wished {
+            self.count(&customer, item, *count as i64, line);
+        }
         let all: BTreeMap<String, u64> = wished.into_iter().collect();
         let (reserved, sold) = if is_reserve { (all, BTreeMap::new()) } else { (BTreeMap::new(), all) };
         if self.orders.insert(line.id.clone(), Order { customer, reserved, sold }).is_some() {
@@ -178,6 +201,10 @@ impl Sale {
         } else {
             let has = self.customers.entry(order.customer.clone()).or_default();
             *has = has.saturating_sub(units(&meant));
+            let customer = order.customer.clone();
+            for (item, count) in &meant {
+                self.count(&customer, item, -(*count as i64), line);
+            }
         }
         for (item, count) in &meant {
             change(self.items.entry(item.clone()).or_default(), *count);
@@ -196,6 +223,9 @@ impl Sale {
             self.once.add(format!("{of} has no {from} to give"), vec![line.place()]);
         }
         *part.entry(to.clone()).or_default() += 1;
+        let customer = order.customer.clone();
+        self.count(&customer, &from, -1, line);
+        self.count(&customer, &to, 1, line);
         let mut change = |name: &str, is_more: bool| {
             let item = self.items.entry(name.to_owned()).or_default();
             match (is_reserved, is_more) {
@@ -220,6 +250,15 @@ impl Sale {
                 line.id, line.available, line.held
             );
             self.chain.add(what, vec![line.place()]);
+        }
+        for told in line.rest.get("held_by_item").and_then(Value::as_array).into_iter().flatten() {
+            let item = told["item"].as_str().unwrap_or_default().to_owned();
+            let has = self.by_item.get(&(customer.clone(), item.clone())).copied();
+            if told["held"].as_u64() != has {
+                let what =
+                    format!("{}: {customer} has {} of {item}, by replay {has:?}", line.id, told["held"]);
+                self.chain.add(what, vec![line.place()]);
+            }
         }
     }
 }
@@ -259,12 +298,19 @@ mod tests {
         let swap = r#""id":"x","kind":"exchange","code":"exchanged","order":"o","from":"a","to":"b","held":1,"available":1"#;
         let swapped = r#"[{"item":"a","on_hand":1,"reserved":0},{"item":"b","on_hand":0,"reserved":0}]"#;
         assert_eq!(wrong(&[BOUGHT, swap], swapped), [""; 0]);
+        let limited = r#"[{"item":"a","on_hand":0,"reserved":0,"per_customer":1},{"item":"b","on_hand":1,"reserved":0}]"#;
+        let by_item = |told: &str| format!(r#"{BOUGHT},"held_by_item":[{told}]"#);
+        assert_eq!(wrong(&[&by_item(r#"{"item":"a","held":1}"#)], limited), [""; 0]);
+        let two = BOUGHT.replace(r#""quantity":1"#, r#""quantity":2"#);
         let other = BOUGHT.replace(r#""id":"o""#, r#""id":"p""#);
         for (lines, items, words) in [
             (vec![BOUGHT, &other], LEFT, "of which 0 were left"),
             (vec![BOUGHT, &back(0, 2), &back(0, 3)], all, "has not what"),
             (vec![BOUGHT], all, "by the journal"),
             (vec![BOUGHT, swap, swap], swapped, "which was taken"),
+            (vec![&by_item("{\"item\":\"a\",\"held\":2}")], limited, "by replay Some(1)"),
+            (vec![&by_item("{\"item\":\"b\",\"held\":1}")], limited, "by replay None"),
+            (vec![&two], limited, "of which 1 are allowed"),
         ] {
             let found = wrong(&lines, items);
             assert!(found.iter().any(|found| found.contains(words)), "{words}: {found:#?}");

@@ -4,6 +4,7 @@ use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::ids::{InventoryId, ItemId};
 use tollgate::inventory::{self, InventoryState, ItemState};
+use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
 
 use crate::commands::listing;
@@ -17,6 +18,7 @@ struct ItemView<'a> {
     on_hand: u64,
     reserved: u64,
     available: u64,
+    per_customer: Option<u64>,
 }
 
 /// How many items one read asks for, where some are named.
@@ -33,9 +35,13 @@ pub(super) async fn run(context: &Context, id: &InventoryId, items: &[ItemId]) -
     let mut list = context.output().list();
     let mut exit = Exit::Done;
     let mut show = |item: &str, found: ItemState| {
-        let ItemState { on_hand, reserved } = found;
-        let view = ItemView { item, on_hand, reserved, available: found.available() };
-        list.item(&view, || format!("{item}  {on_hand} on hand, {reserved} reserved"))
+        let ItemState { on_hand, reserved, per_customer } = found;
+        let per_customer = per_customer.map(Quantity::get);
+        let view = ItemView { item, on_hand, reserved, available: found.available(), per_customer };
+        list.item(&view, || {
+            let most = per_customer.map(|most| format!(", {most} per customer")).unwrap_or_default();
+            format!("{item}  {on_hand} on hand, {reserved} reserved{most}")
+        })
     };
     for names in items.chunks(CHUNK) {
         let found = inventory::items(&mut link, keys, (id, state), names).await?;

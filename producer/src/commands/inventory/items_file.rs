@@ -1,4 +1,4 @@
-//! A file of items: one JSON object a line, or CSV under the header `item,quantity`.
+//! A file of items: one JSON object a line, or CSV under the header `item,quantity`, or `item,quantity,per_customer`.
 //!
 //! It is read whole before anything is sent: one line that is none, and nothing is loaded.
 
@@ -13,14 +13,15 @@ use serde_json::value::RawValue;
 use tollgate::code::Code;
 use tollgate::ids::ItemId;
 use tollgate::input::InputError;
-use tollgate::quantity::Limit;
-use tollgate::stock::{ITEMS_MAX, Stock};
+use tollgate::quantity::{Limit, Quantity};
+use tollgate::stock::{ITEMS_MAX, Stock, StockItem};
 
 use crate::lines::Lines;
 
-const HEADER: &str = "item,quantity";
-const JSON_RULE: &str = r#"one object a line, {"item":"A-12","quantity":1}"#;
-const CSV_RULE: &str = "one item and its quantity a line, A-12,1";
+const HEADERS: [&str; 2] = ["item,quantity", "item,quantity,per_customer"];
+const JSON_RULE: &str =
+    r#"one object a line, {"item":"A-12","quantity":1}, and perhaps with "per_customer":2 in it"#;
+const CSV_RULE: &str = "what the header says, one item a line, as A-12,1 or A-12,1,2";
 
 /// Reads the file.
 ///
@@ -35,7 +36,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Stock> {
     let file = File::open(path).map_err(unreadable)?;
     let mut items = Items::default();
     let mut lines = Lines::new(BufReader::new(file));
-    let mut is_csv = None;
+    // How many columns, of CSV.
+    let mut columns = None;
     while let Some((number, line)) = lines.next().map_err(unreadable)? {
         let at = || format!("{shown}: line {number}");
         let text = std::str::from_utf8(line)
@@ -43,19 +45,17 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Stock> {
             .with_context(at)?;
         let text = text.strip_suffix('\r').unwrap_or(text);
         let text = if number == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
-        if is_csv.is_none() {
-            is_csv = Some(!text.trim_start().starts_with('{'));
-            if is_csv == Some(true) {
-                let is_header = text.split(',').map(str::trim).eq(HEADER.split(','));
-                let allowed = format!("a JSON object, or the header {HEADER}");
-                if !is_header {
-                    return Err(wrong("line", text, &allowed)).with_context(at);
-                }
-                continue;
-            }
+        if items.list.is_empty() && columns.is_none() && !text.trim_start().starts_with('{') {
+            let is_header = |header: &&&str| text.split(',').map(str::trim).eq(header.split(','));
+            let Some(header) = HEADERS.iter().find(is_header) else {
+                let allowed = format!("a JSON object, or the header {}", HEADERS.join(" or "));
+                return Err(wrong("line", text, &allowed)).with_context(at);
+            };
+            columns = Some(header.split(',').count());
+            continue;
         }
-        let read = if is_csv == Some(true) { read_csv(text) } else { read_json(text) };
-        read.and_then(|(item, quantity)| items.add(item, quantity, number)).with_context(at)?;
+        let read = columns.map_or_else(|| read_json(text), |columns| read_csv(text, columns));
+        read.and_then(|(item, there)| items.add(item, there, number)).with_context(at)?;
     }
     Stock::new(items.list).with_context(|| shown.to_string())
 }
@@ -63,12 +63,12 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Stock> {
 /// The items so far, and where each stands.
 #[derive(Default)]
 struct Items {
-    list: Vec<(ItemId, Limit)>,
+    list: Vec<(ItemId, StockItem)>,
     lines: HashMap<ItemId, u64>,
 }
 
 impl Items {
-    fn add(&mut self, item: ItemId, quantity: Limit, line: u64) -> Result<(), InputError> {
+    fn add(&mut self, item: ItemId, there: StockItem, line: u64) -> Result<(), InputError> {
         if let Some(first) = self.lines.insert(item.clone(), line) {
             let allowed = format!("named once: it stands in line {first}, too");
             return Err(InputError::new(Code::RepeatedField, "item", item.as_str(), &allowed));
@@ -77,7 +77,7 @@ impl Items {
             let allowed = format!("1 to {ITEMS_MAX} items");
             return Err(InputError::new(Code::LimitOutOfRange, "items", "more", &allowed));
         }
-        self.list.push((item, quantity));
+        self.list.push((item, there));
         Ok(())
     }
 }
@@ -93,23 +93,35 @@ struct JsonItem<'a> {
     item: std::borrow::Cow<'a, str>,
     #[serde(borrow)]
     quantity: &'a RawValue,
+    #[serde(borrow)]
+    per_customer: Option<&'a RawValue>,
 }
 
-fn read_json(text: &str) -> Result<(ItemId, Limit), InputError> {
+fn read_json(text: &str) -> Result<(ItemId, StockItem), InputError> {
     let line: JsonItem<'_> = serde_json::from_str(text).map_err(|_| wrong("line", text, JSON_RULE))?;
-    Ok((ItemId::parse(line.item)?, Limit::parse("quantity", line.quantity.get())?))
+    let quantity = Limit::parse("quantity", line.quantity.get())?;
+    let per_customer =
+        line.per_customer.map(|most| Quantity::parse("per_customer", most.get())).transpose()?;
+    Ok((ItemId::parse(line.item)?, StockItem { quantity, per_customer }))
 }
 
-/// An item in quotes may hold commas, and a quote as two; a quantity holds neither.
-fn read_csv(text: &str) -> Result<(ItemId, Limit), InputError> {
-    let (item, quantity) = text.rsplit_once(',').ok_or_else(|| wrong("line", text, CSV_RULE))?;
+/// An item in quotes may hold commas, and a quote as two; a number holds neither. A limit that is left empty is none.
+fn read_csv(text: &str, columns: usize) -> Result<(ItemId, StockItem), InputError> {
+    let last = |text| str::rsplit_once(text, ',').ok_or_else(|| wrong("line", text, CSV_RULE));
+    let (rest, most) = if columns == 3 { last(text)? } else { (text, "") };
+    let (item, quantity) = last(rest)?;
     let quoted = item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let item = match quoted {
         Some(inner) if !inner.replace("\"\"", "").contains('"') => inner.replace("\"\"", "\""),
         None if !item.contains([',', '"']) => item.to_owned(),
         _ => return Err(wrong("line", text, CSV_RULE)),
     };
-    Ok((ItemId::parse(item)?, Limit::parse("quantity", quantity.trim())?))
+    let quantity = Limit::parse("quantity", quantity.trim())?;
+    let per_customer = match most.trim() {
+        "" => None,
+        most => Some(Quantity::parse("per_customer", most)?),
+    };
+    Ok((ItemId::parse(item)?, StockItem { quantity, per_customer }))
 }
 
 #[cfg(test)]
@@ -131,6 +143,10 @@ mod tests {
         let csv = of("\u{feff}item,quantity\r\nA-1,1\r\n\"a, \"\"b\"\"\",0\r\n").unwrap();
         assert_eq!(json, csv);
         assert_eq!((json.count(), json.units().get()), (2, 1));
+        let json =
+            of("{\"item\":\"A-1\",\"quantity\":1}\n{\"per_customer\":2,\"quantity\":3,\"item\":\"b\"}");
+        let csv = of("item,quantity,per_customer\nA-1,1,\nb,3, 2\n");
+        assert_eq!(json.unwrap(), csv.unwrap());
     }
 
     #[test]
@@ -144,6 +160,15 @@ mod tests {
             ("item,quantity\nA-1\n", Some(2), "A-12,1"),
             ("item,quantity\na,b,1\n", Some(2), "A-12,1"),
             ("item,quantity\nA-1,-1\n", Some(2), "quantity"),
+            ("item,quantity,limit\nA-1,1,2\n", Some(1), "item,quantity,per_customer"),
+            ("item,quantity,per_customer\nA-1,1\n", Some(2), "A-12,1"),
+            ("item,quantity,per_customer\nA-1,1,0\n", Some(2), "per_customer \"0\""),
+            ("item,quantity,per_customer\nA-1,1,-1\n", Some(2), "per_customer \"-1\""),
+            ("item,quantity,per_customer\nA-1,1,two\n", Some(2), "per_customer \"two\""),
+            ("item,quantity,per_customer\nA-1,1,9007199254740992\n", Some(2), "to 9007199254740991"),
+            (&json("{\"item\":\"B\",\"quantity\":1,\"per_customer\":0}"), Some(2), "per_customer \"0\""),
+            (&json("{\"item\":\"B\",\"quantity\":1,\"per_customer\":\"2\"}"), Some(2), "per_customer"),
+            (&json("{\"item\":\"B\",\"quantity\":1,\"per_customers\":2}"), Some(2), "object"),
             (&json(""), Some(2), "object"),
             (&json("{}"), Some(2), "object"),
             (&json("{\"item\":\"B\",\"quantity\":1.5}"), Some(2), "quantity"),

@@ -19,6 +19,7 @@ kind! {
     }
     was "order_was"
     after "held" "available"
+    told "held_by_item"
     check |request| {
         if request.from != request.to {
             return Ok(());

@@ -12,4 +12,5 @@ kind! {
         as_of_ms: u64,
     }
     after "held" "available"
+    told "held_by_item"
 }

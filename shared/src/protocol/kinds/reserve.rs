@@ -18,4 +18,5 @@ kind! {
         hold_for_ms: SpanMs,
     }
     after "held" "available"
+    told "held_by_item"
 }

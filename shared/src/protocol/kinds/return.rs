@@ -16,4 +16,5 @@ kind! {
     }
     was "order_was"
     after "held" "available"
+    told "held_by_item"
 }

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::line::Line;
+use crate::protocol::item_counts;
 use crate::protocol::kinds::{Fields, Json};
 use crate::protocol::lines::Lines;
 use crate::protocol::options::Options;
@@ -29,7 +30,7 @@ impl<'a> ExportLine<'a> {
 
 impl Serialize for ExportLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Line { seq, at_ms, by, id, event, code, was, after } = self.line;
+        let Line { seq, at_ms, by, id, event, code, was, after, told } = self.line;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("partition", &self.partition.number())?;
         map.serialize_entry("seq", seq)?;
@@ -65,6 +66,9 @@ impl Serialize for ExportLine<'_> {
         for (name, number) in event.kind().spec().after.iter().zip(after) {
             map.serialize_entry(name, number)?;
         }
+        if let (Some(name), Some(told)) = (event.kind().spec().told, told) {
+            list(&mut map, name, item_counts::json_of(told))?;
+        }
         map.end()
     }
 }
@@ -97,6 +101,10 @@ mod tests {
             (
                 "p1\tpurchase\tpurchased\tshop\tc42\t{2 a \"b\"}{1 c}\t3\t7",
                 r#"{"partition":0,"seq":9,"at_ms":17,"id":"p1","kind":"purchase","class":"applied","code":"purchased","inventory":"shop","customer":"c42","lines":[{"item":"a \"b\"","quantity":2},{"item":"c","quantity":1}],"held":3,"available":7}"#,
+            ),
+            (
+                "p2\tpurchase\tcustomer_limit_reached\tshop\tc42\t{1 a}\t3\t7\t{2 a}",
+                r#"{"partition":0,"seq":9,"at_ms":17,"id":"p2","kind":"purchase","class":"refused","code":"customer_limit_reached","inventory":"shop","customer":"c42","lines":[{"item":"a","quantity":1}],"held":3,"available":7,"held_by_item":[{"item":"a","held":2}]}"#,
             ),
             (
                 "d1\tdecide\talready_decided\tloan\treject\tofficer-8\t\tlate\t1\t4",

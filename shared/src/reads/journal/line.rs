@@ -24,6 +24,8 @@ pub struct Line {
     /// What the decision left behind, in the order that the [kind](crate::kinds::Spec::after) names it: what a campaign has
     /// issued, what an account has available. Empty if there is no such resource.
     pub after: Vec<u64>,
+    /// What it says behind these, of a [kind](crate::kinds::Spec::told) that may; `None` if it says nothing.
+    pub told: Option<String>,
 }
 
 impl Line {
@@ -56,6 +58,10 @@ pub(super) fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Li
         Some(_) => after.split_first().map(|(was, after)| (Some((*was).to_owned()), after))?,
         None => (None, after),
     };
+    let (after, told) = match (kind.spec().told, after.split_at_checked(kind.spec().after.len())) {
+        (Some(_), Some((after, [told]))) if !told.is_empty() => (after, Some((*told).to_owned())),
+        _ => (after, None),
+    };
     if !(kind.spec().after_least..=kind.spec().after.len()).contains(&after.len()) {
         return None;
     }
@@ -65,7 +71,7 @@ pub(super) fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Li
         false => after.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?,
     };
     let (id, code) = (JobId::stored(id).ok()?, Code::from_name(code)?);
-    Some(Line { seq, at_ms, by: by.to_owned(), id, event, code, was, after })
+    Some(Line { seq, at_ms, by: by.to_owned(), id, event, code, was, after, told })
 }
 
 #[cfg(test)]
@@ -92,6 +98,8 @@ mod tests {
             ),
             ("l1\tcampaign_set_limit\tlimit_set\ts\t6\t5\t2", Kind::CampaignSetLimit, vec![2]),
             ("d1\tdecide\tdecided\tl\tapprove\to\t\t\t1", Kind::Decide, vec![1]),
+            ("p1\tpurchase\tpurchased\ti\tu\t{1 a}\t2\t7", Kind::Purchase, vec![2, 7]),
+            ("p2\tpurchase\tpurchased\ti\tu\t{1 a}\t2\t7\t{1 a}", Kind::Purchase, vec![2, 7]),
             ("d2\tdecide\talready_decided\tl\treject\tp\t1\tlate\t1\t4", Kind::Decide, vec![1, 4]),
         ] {
             let line = read_line(text, 9, 1, "").unwrap();
@@ -107,6 +115,8 @@ mod tests {
             "r1\tredeem\tredeemed\ts\tc\t1\t\t1",
             "r1\tredeem\tredeemed\ts\tc\t1\t1",
             "r1\tredeem\tredeemed\ts\tc\t1\t1\t1\t1\t1",
+            "p1\tpurchase\tpurchased\ti\tu\t{1 a}\t2\t7\t",
+            "p1\tpurchase\tpurchased\ti\tu\t{1 a}\t2\t7\t{1 a}\t",
         ] {
             assert!(read_line(bad, 1, 1, "").is_none(), "{bad}");
         }

@@ -43,6 +43,18 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                     ("HSET inventory:s per_customer 2", Purchased),
                 ],
             ),
+            ladder(
+                [create("s", None)],
+                purchase("s", "u", "pen 2"),
+                &[
+                    ("HSET inventory:s buckets 1 status open available 9 item_counts x", CorruptState),
+                    ("HSET stock:s 0 \npen\t2\t0\tx\n", CorruptState),
+                    ("HSET inventory:s item_counts 0", CorruptState),
+                    ("HSET stock:s 0 \npen\t1\t0\t1\n", SoldOut),
+                    ("HSET stock:s 0 \npen\t2\t0\t1\n", CustomerLimitReached),
+                    ("HSET stock:s 0 \npen\t2\t0\t2\n", Purchased),
+                ],
+            ),
         ],
         Kind::Reserve => vec![
             ladder([], reserve("s", "u", "pen"), &[("", InventoryNotFound)]),
@@ -56,8 +68,9 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                     ("HSET inventory:s status closed", Ended),
                     ("HSET inventory:s status open", NotStarted),
                     ("HSET inventory:s opens_at_ms PAST", SoldOut),
-                    ("HSET stock:s 0 \npen\t2\t0\n", CustomerLimitReached),
-                    ("HSET inventory:s per_customer 2", Reserved),
+                    ("HSET stock:s 0 \npen\t2\t0\t1\n", CustomerLimitReached),
+                    ("HSET inventory:s item_counts 0 per_customer 2", CustomerLimitReached),
+                    ("HSET stock:s 0 \npen\t2\t0\t2\n", Reserved),
                 ],
             ),
         ],
@@ -159,7 +172,18 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 ("HSET orders:s r sold\t1\t\t\tu\t{2~cap}", NotInOrder),
                 ("HSET orders:s r sold\t1\t\t\tu\t{2~pen}", Exchanged),
             ];
-            vec![none, unsold, ladder([create("s", None)], request, &rungs)]
+            let by_item = [
+                (SOLD, CorruptState),
+                ("HSET buyers:s u 2 u\tink 1", CorruptState),
+                ("HSET orders:s r sold\t1\t\t\tu\t{2~cap}", CorruptState),
+                ("HSET items:s 0 \npen\t0\t0\nink\t1\t1\t1\n", CorruptState),
+                ("HSET inventory:s status open item_counts 1", SoldOut),
+                ("HSET items:s 0 \npen\t0\t0\nink\t1\t0\t1\n", NotInOrder),
+                ("HSET orders:s r sold\t1\t\t\tu\t{2~pen}", CustomerLimitReached),
+                ("HSET items:s 0 \npen\t0\t0\nink\t1\t0\t2\n", Exchanged),
+            ];
+            let by_item = ladder([create("s", None)], request.clone(), &by_item);
+            vec![none, unsold, ladder([create("s", None)], request, &rungs), by_item]
         }
         Kind::InventoryCreate => vec![
             ladder([], create("s", None), &[("", InventoryCreated)]),
@@ -183,9 +207,13 @@ pub(super) fn ladders(kind: Kind) -> Option<Vec<Ladder>> {
                 &[
                     ("HSET inventory:s buckets x", CorruptState),
                     ("HSET inventory:s buckets 0", StockIncomplete),
-                    ("HSET stock:s 0 \npen\t2\t0\n items 1 units 2 buckets 1 name other", StockIncomplete),
+                    (
+                        "HSET stock:s 0 \npen\t2\t0\n items 1 units 2 buckets 1 taken 1 limited 0 name other",
+                        StockIncomplete,
+                    ),
                     ("HSET stock:s name PENS buckets 2", StockIncomplete),
-                    ("HSET stock:s buckets 1", InventoryLoaded),
+                    ("HSET stock:s buckets 1 taken 0", StockIncomplete),
+                    ("HSET stock:s taken 1", InventoryLoaded),
                 ],
             ),
         ],

@@ -171,6 +171,7 @@ mod tests {
             code,
             was: None,
             after: Vec::new(),
+            told: None,
         }
     }
 
