@@ -79,7 +79,7 @@ fn nothing_changed(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Va
 
 #[test]
 fn settle_does_everything_or_nothing() {
-    holds((damages(), batch()), ground, async |ground, (damages, choices)| {
+    holds(600, (damages(), batch()), ground, async |ground, (damages, choices)| {
         ground.restore().await;
         ground.damage(&damages).await;
         let requests: Vec<Request> = choices.iter().map(|choice| request(*choice)).collect();
@@ -154,6 +154,7 @@ fn has_lost_its_place(dump: &Dump, id: &JobId) -> bool {
 #[test]
 fn moves_do_everything_or_nothing() {
     holds(
+        800,
         (damages(), 0..4_usize, 0..3_usize, 0..6_usize),
         ground,
         async |ground, (damages, script, id, entry)| {

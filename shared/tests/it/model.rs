@@ -240,7 +240,7 @@ fn any_request() -> impl Strategy<Value = Request> {
 fn every_amount_is_exact_and_every_id_has_one_answer() {
     let histories = prop::collection::vec(prop::collection::vec((0..24_u8, any_request()), 1..8), 1..12);
     let ground = async || Space::new().await.server;
-    holds(histories, ground, async |server, batches| {
+    holds(400, histories, ground, async |server, batches| {
         let mut space = Space::on(server.clone()).await;
         let mut model = Model::default();
         for batch in &batches {
@@ -313,7 +313,7 @@ fn entries_are_conserved_at_every_step() {
         let redis = servers::private(&["--stream-node-max-entries", "2"]);
         (servers::open(&redis), redis)
     };
-    holds(steps(), ground, async |(server, _redis), steps| {
+    holds(80, steps(), ground, async |(server, _redis), steps| {
         let mut space = Space::on(server.clone()).await;
         let s = &mut space;
         s.make(create("c", 1_000_000)).await;

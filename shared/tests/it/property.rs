@@ -1,4 +1,4 @@
-//! How a property test of this crate runs: cases until the time is up, on one server and one runtime.
+//! How a property test of this crate runs: so many cases, on one server and one runtime.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-/// How many seconds a property test may take; 4 if unset. `TOLLGATE_PROPERTY_SECONDS=600 cargo test …` looks longer.
+/// How many seconds a property test goes on at least; it ends after its cases if unset.
+/// `TOLLGATE_PROPERTY_SECONDS=600 cargo test …` looks longer.
 const SECONDS: &str = "TOLLGATE_PROPERTY_SECONDS";
 
-/// Makes a ground once, then tries `check` on it with values of `strategy` until the time is up; panics with
-/// the smallest value that fails. `check` has to put the ground back as it was.
+/// Makes a ground once, then tries `check` on it with so many values of `strategy`; panics with the smallest value
+/// that fails. `check` has to put the ground back as it was.
 pub(crate) fn holds<S, G>(
+    cases: u32,
     strategy: S,
     ground: impl AsyncFnOnce() -> G,
     check: impl AsyncFn(&mut G, S::Value) -> Result<(), String>,
@@ -20,25 +22,23 @@ pub(crate) fn holds<S, G>(
     S: Strategy,
     S::Value: Debug + Clone,
 {
-    let seconds = std::env::var(SECONDS).ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    let seconds = std::env::var(SECONDS).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let config =
         Config { cases: u32::MAX, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ground = RefCell::new(runtime.block_on(ground()));
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut runner = TestRunner::new(config);
-    let mut cases = 0_u32;
-    while cases == 0 || Instant::now() < until {
-        cases += 1;
+    let mut tried = 0_u32;
+    while tried < cases || Instant::now() < until {
+        tried += 1;
         let tree = strategy.new_tree(&mut runner).unwrap();
         let verdict = runner.run_one(tree, |value| {
             let verdict = runtime.block_on(check(&mut ground.borrow_mut(), value));
             verdict.map_err(TestCaseError::fail)
         });
         if let Err(failure) = verdict {
-            panic!("after {cases} cases: {failure}");
+            panic!("after {tried} cases: {failure}");
         }
     }
-    println!("{cases} cases");
-    assert!(cases >= 20, "only {cases} cases: too slow to find anything");
 }

@@ -171,7 +171,7 @@ fn a_lock_that_outlives_its_runtime_is_left_to_its_ttl() {
 async fn a_late_release_leaves_the_next_owners_lock_alone() {
     let fleet = Fleet::shared(3);
     let locks = fleet.locks();
-    let short = locks.acquire(&name(), &by_hand(ms(150))).await.unwrap();
+    let short = locks.acquire(&name(), &by_hand(ms(1_500))).await.unwrap();
     // It may be lost on a very slow machine; then it is as late.
     let patient = LockOptions { retry_delay_max: ms(20), ..long() }.wait(SOON);
     let next = locks.acquire(&name(), &patient).await.unwrap();
@@ -191,7 +191,7 @@ async fn an_extension_after_the_end_is_refused_and_creates_nothing() {
     let fleet = Fleet::shared(3);
     let locks = fleet.locks();
     // By our own clock.
-    let short = locks.acquire(&name(), &by_hand(ms(150))).await.unwrap();
+    let short = locks.acquire(&name(), &by_hand(ms(1_500))).await.unwrap();
     short.lease().lost().await;
     until("it to expire", async || (fleet.left_overs().await == 0).then_some(())).await;
     let error = short.extend().await.unwrap_err();

@@ -97,10 +97,10 @@ async fn work_that_cannot_be_cancelled_is_told_that_it_overran() {
     let fleet = Fleet::shared(3);
     // Blocks its thread past the end: time itself is the subject.
     let work = async |_| {
-        std::thread::sleep(ms(300));
+        std::thread::sleep(ms(2_200));
         fine(())
     };
-    let error = LockError::from(fleet.locks().with(&name(), &by_hand(ms(200)), work).await.unwrap_err());
+    let error = LockError::from(fleet.locks().with(&name(), &by_hand(ms(2_000)), work).await.unwrap_err());
     assert_eq!(error.code(), "lock_overran", "{error}");
 }
 
@@ -109,21 +109,21 @@ async fn idle_work_is_cancelled_at_the_deadline() {
     let fleet = Fleet::shared(3);
     let work = async |_| std::future::pending::<Result<(), Infallible>>().await;
     let error =
-        LockError::from(soon(fleet.locks().with(&name(), &by_hand(ms(100)), work)).await.unwrap_err());
+        LockError::from(soon(fleet.locks().with(&name(), &by_hand(ms(2_000)), work)).await.unwrap_err());
     assert_eq!(error.code(), "lock_lost", "{error}");
 }
 
 #[tokio::test]
 async fn work_that_wakes_after_the_end_is_not_polled_again() {
     let fleet = Fleet::shared(3);
-    let lock = fleet.locks().acquire(&name(), &by_hand(ms(300))).await.unwrap();
+    let lock = fleet.locks().acquire(&name(), &by_hand(ms(2_000))).await.unwrap();
     let polled = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&polled);
     // A task that wakes itself runs again before the runtime looks at its timers: only the clock can tell.
     let guarded = tokio::spawn(async move {
         lock.guard(poll_fn(|context| {
             if count.fetch_add(1, Ordering::SeqCst) == 0 {
-                std::thread::sleep(ms(400));
+                std::thread::sleep(ms(2_200));
             }
             context.waker().wake_by_ref();
             Poll::<Result<(), Infallible>>::Pending

@@ -180,7 +180,7 @@ async fn a_taken_lock_beside_a_black_hole_is_told_without_waiting_for_it() {
         assert_eq!(error.code(), "lock_taken", "{error}");
     }
     // A time-out of one node is the only thing here that takes long.
-    assert!(begun.elapsed() < SOON / 2, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     servers[2].resume();
     assert_eq!(locks.finish(SOON).await, 0);
     assert_eq!(fleet.owners(&name()).await[2], None, "what the black hole granted late is given back");
