@@ -26,7 +26,7 @@ impl<'a> ByItem<'a> {
         line: &Line,
         is_done: bool,
     ) -> Self {
-        let told = line.told.as_deref().and_then(item_counts::read).unwrap_or_default();
+        let told = line.told("held_by_item").and_then(item_counts::read).unwrap_or_default();
         let mut told = told.into_iter();
         let counts = limited.into_iter().map(|(item, most, more)| {
             let says =

@@ -1,6 +1,6 @@
 //! Lists of coupon codes: each must still be what its name says, since its name is the hash of its content.
 //!
-//! Nothing ever changes a list whose campaign exists, so it can be read at any time. Only the hash is known of what
+//! Nothing ever changes a list whose campaign or inventory exists, so it can be read at any time. Only the hash is known of what
 //! should be there: a changed code is found, but not named; a missing one is.
 
 use std::collections::BTreeMap;
@@ -20,12 +20,15 @@ use super::report::Check;
 const CHUNK: u64 = 500;
 const CHUNKS: u64 = 10;
 
-/// Reads every list that a campaign of the model names, once.
+/// Reads every list that a campaign or an inventory of the model names, once.
 pub(super) async fn check(context: &mut AuditContext<'_>, model: &Model) -> Result<(), Failure> {
     let mut lists = BTreeMap::new();
-    for campaign in model.campaigns.values() {
-        if let Some(name) = &campaign.codes {
-            lists.insert(name.as_str(), (name, campaign.codes_count));
+    let of_campaigns = model.campaigns.values().map(|campaign| (&campaign.codes, campaign.codes_count));
+    let of_inventories =
+        model.inventories.values().map(|inventory| (&inventory.codes, inventory.codes_count));
+    for (name, count) in of_campaigns.chain(of_inventories) {
+        if let Some(name) = name {
+            lists.insert(name.as_str(), (name, count));
         }
     }
     for (name, count) in lists.into_values() {
@@ -72,7 +75,7 @@ async fn damage(
             let codes = judge(reply)?.map(fields).unwrap_or_default();
             for code in codes {
                 let Some(code) = code else {
-                    let what = "a code is missing: the redemption of its number would get none";
+                    let what = "a code is missing: the redemption or the unit of its number would get none";
                     return Ok(Some((format!("code {number}"), "nothing".to_owned(), what)));
                 };
                 namer.add(&code);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use tollgate::code::Code;
+use tollgate::codes_name::CodesName;
 use tollgate::journal::Line;
 use tollgate::lines::Lines;
 use tollgate::stock_name::StockName;
@@ -14,7 +15,7 @@ use crate::by_item::{ByItem, ItemCount};
 use crate::weight::Weight;
 
 /// The fields of an inventory's key, in the order of [`Inventory::fields`].
-pub(super) const INVENTORY_FIELDS: [&str; 16] = [
+pub(super) const INVENTORY_FIELDS: [&str; 19] = [
     "available",
     "reserved",
     "sold",
@@ -30,6 +31,9 @@ pub(super) const INVENTORY_FIELDS: [&str; 16] = [
     "orders",
     "open",
     "item_counts",
+    "codes",
+    "codes_count",
+    "tickets",
     "seq",
 ];
 
@@ -56,6 +60,11 @@ pub(super) struct Inventory {
     pub(super) open: u64,
     /// How many times a customer has something of an item that has a limit of its own; `None` where no item has one.
     pub(super) item_counts: Option<u64>,
+    /// The list of codes of which each unit that is sold gets one.
+    pub(super) codes: Option<CodesName>,
+    pub(super) codes_count: u64,
+    /// How many of them were handed out, void ones included.
+    pub(super) tickets: u64,
     /// What its keys of buyers and of orders must add up to.
     pub(super) buyers_sum: u128,
     pub(super) orders_sum: u128,
@@ -83,7 +92,7 @@ pub(super) struct Count<'a> {
 
 impl Inventory {
     /// What its key must hold, in the order of [`INVENTORY_FIELDS`].
-    pub(super) fn fields(&self) -> [String; 16] {
+    pub(super) fn fields(&self) -> [String; 19] {
         let digits = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let status = match (self.ended, &self.stock) {
             (Some(Code::InventoryCancelled), _) => "cancelled",
@@ -110,6 +119,9 @@ impl Inventory {
             self.orders.to_string(),
             self.open.to_string(),
             digits(self.item_counts),
+            self.codes.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+            digits(self.codes.as_ref().map(|_| self.codes_count)),
+            digits(self.codes.as_ref().map(|_| self.tickets)),
             self.seq.to_string(),
         ]
     }
@@ -146,6 +158,17 @@ impl Inventory {
         }
     }
 
+    /// Whether fewer units than so many can still get a code: what is reserved has none yet, and will.
+    pub(super) fn lacks_codes(&self, units: u64) -> bool {
+        let taken = self.tickets.saturating_add(self.reserved);
+        self.codes.is_some() && units > self.codes_count.saturating_sub(taken)
+    }
+
+    /// The tickets that so many units get next, in order; none where no codes are handed out.
+    pub(super) fn next_tickets(&self, units: u64) -> Option<(u64, u64)> {
+        self.codes.as_ref().map(|_| (self.tickets + 1, self.tickets.saturating_add(units)))
+    }
+
     /// Why a customer who has `had` units, and so many of some items, may not have these lines as well, in the order of the codes.
     pub(super) fn refusal(
         &self,
@@ -164,7 +187,7 @@ impl Inventory {
         };
         if let Some(code) = self.out_of_time(at_ms) {
             Some(code)
-        } else if found.iter().any(has_too_few) {
+        } else if found.iter().any(has_too_few) || self.lacks_codes(lines.units()) {
             Some(Code::SoldOut)
         } else if self.per_customer.is_some_and(|most| had.saturating_add(lines.units()) > most)
             || by_item.passes_limit()

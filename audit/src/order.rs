@@ -7,6 +7,7 @@ use tollgate::code::Code;
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{CustomerId, InventoryId};
 use tollgate::lines::Lines;
+use tollgate::ticket_ranges;
 
 /// An order after the lines so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,50 @@ pub(super) struct OrderLine {
     pub(super) reserved: u64,
     pub(super) sold: u64,
     pub(super) given: u64,
+    pub(super) tickets: Tickets,
+}
+
+/// The tickets of a line, where codes are handed out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tickets {
+    /// Of what is sold, in the order in which they were handed out: first and last of each range.
+    held: Vec<(u64, u64)>,
+    void: Vec<(u64, u64)>,
+}
+
+impl Tickets {
+    fn text(&self) -> String {
+        match (&self.held[..], &self.void[..]) {
+            ([], []) => String::new(),
+            (held, []) => format!("#{}", ticket_ranges::text(held)),
+            (held, void) => format!("#{}!{}", ticket_ranges::text(held), ticket_ranges::text(void)),
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (held, void) = text.split_once('!').unwrap_or((text, ""));
+        Some(Self { held: ticket_ranges::ranges(held)?, void: ticket_ranges::ranges(void)? })
+    }
+
+    pub(super) fn add(&mut self, range: Option<(u64, u64)>) {
+        self.held.extend(range);
+    }
+
+    /// The last ones of so many units become void; answers them, in their order. Fewer, if there are not so many.
+    pub(super) fn give_back(&mut self, mut units: u64) -> Vec<(u64, u64)> {
+        let mut taken = Vec::new();
+        while let (Some((first, last)), 1..) = (self.held.pop(), units) {
+            let from = first.max((last + 1).saturating_sub(units));
+            taken.insert(0, (from, last));
+            units -= last - from + 1;
+            if from > first {
+                self.held.push((first, from - 1));
+                break;
+            }
+        }
+        self.void.extend(&taken);
+        taken
+    }
 }
 
 /// How many units of a line are so.
@@ -62,7 +107,7 @@ impl Order {
     ) -> Self {
         let line = |(item, quantity): (&tollgate::ids::ItemId, tollgate::quantity::Quantity)| {
             let (reserved, sold) = if hold.is_some() { (quantity.get(), 0) } else { (0, quantity.get()) };
-            OrderLine { item: item.as_str().into(), reserved, sold, given: 0 }
+            OrderLine { item: item.as_str().into(), reserved, sold, given: 0, tickets: Tickets::default() }
         };
         Self {
             inventory: inventory.clone(),
@@ -82,7 +127,8 @@ impl Order {
             None => Default::default(),
         };
         let mut text = format!("{state}\t{seq}\t{until}\t{fingerprint}\t{customer}\t");
-        for OrderLine { item, reserved, sold, given } in lines {
+        for OrderLine { item, reserved, sold, given, tickets } in lines {
+            let tickets = tickets.text();
             let all = reserved + sold + given;
             let by_state = match *state {
                 "reserved" => reserved,
@@ -90,8 +136,8 @@ impl Order {
                 _ => given,
             };
             text.push_str(&match *by_state == all {
-                true => format!("{{{all} {item}}}"),
-                false => format!("{{{reserved},{sold},{given} {item}}}"),
+                true => format!("{{{all}{tickets} {item}}}"),
+                false => format!("{{{reserved},{sold},{given}{tickets} {item}}}"),
             });
         }
         text
@@ -109,6 +155,8 @@ impl Order {
         };
         let line = |text: &str| {
             let (numbers, item) = text.split_once(' ')?;
+            let (numbers, tickets) = numbers.split_once('#').unwrap_or((numbers, ""));
+            let tickets = Tickets::read(tickets)?;
             let numbers: Vec<u64> =
                 numbers.split(',').map(|number| number.parse().ok()).collect::<Option<_>>()?;
             let (reserved, sold, given) = match (&numbers[..], state) {
@@ -118,7 +166,7 @@ impl Order {
                 (&[all], _) => (0, 0, all),
                 _ => return None,
             };
-            Some(OrderLine { item: item.into(), reserved, sold, given })
+            Some(OrderLine { item: item.into(), reserved, sold, given, tickets })
         };
         let order = Self {
             inventory: inventory.clone(),
@@ -182,21 +230,38 @@ impl Order {
         Code::NotReserved
     }
 
-    /// Gives one unit of an item for one of another. A line of which nothing is left is gone, a new one comes last.
-    pub(super) fn exchange(&mut self, from: &str, to: &str, is_reserved: bool) {
-        let Some(at) = self.line(from) else { return };
+    /// Gives one unit of an item for one of another, with its ticket for the next one where it is sold and has one; answers
+    /// what is void by it. A line of which nothing is left is gone, but for one that has void tickets; a new one comes last.
+    pub(super) fn exchange(
+        &mut self,
+        from: &str,
+        to: &str,
+        is_reserved: bool,
+        next: Option<(u64, u64)>,
+    ) -> Vec<(u64, u64)> {
+        let Some(at) = self.line(from) else { return Vec::new() };
+        let next = next.filter(|_| !is_reserved);
+        let void = if next.is_some() { self.lines[at].tickets.give_back(1) } else { Vec::new() };
         let count = self.lines[at].part_mut(is_reserved);
         *count = count.saturating_sub(1);
-        let OrderLine { reserved, sold, given, .. } = self.lines[at];
-        if (reserved, sold, given) == (0, 0, 0) {
+        let OrderLine { reserved, sold, given, ref tickets, .. } = self.lines[at];
+        if (reserved, sold, given) == (0, 0, 0) && tickets.void.is_empty() {
             self.lines.remove(at);
         }
         let at = self.line(to).unwrap_or_else(|| {
-            self.lines.push(OrderLine { item: to.into(), reserved: 0, sold: 0, given: 0 });
+            self.lines.push(OrderLine {
+                item: to.into(),
+                reserved: 0,
+                sold: 0,
+                given: 0,
+                tickets: Tickets::default(),
+            });
             self.lines.len() - 1
         });
         let count = self.lines[at].part_mut(is_reserved);
         *count = count.saturating_add(1);
+        self.lines[at].tickets.add(next);
+        void
     }
 
     /// Why not so much of these lines, or nothing at all, is sold: the first line that it is of.

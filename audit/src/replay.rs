@@ -242,7 +242,8 @@ impl Replay {
                         _ => format!(", {name} {number}"),
                     };
                 }
-                if let (Some(name), Some(told)) = (line.event.kind().spec().told, told) {
+                let told = told.iter().flat_map(|told| told.split('\t'));
+                for (name, told) in line.event.kind().spec().told.iter().zip(told) {
                     text += &format!(", {name} {told}");
                 }
                 text

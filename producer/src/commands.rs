@@ -5,6 +5,7 @@ mod audit;
 mod burst;
 mod campaign;
 mod case;
+mod codes_file;
 mod dead;
 mod enqueue;
 mod init;

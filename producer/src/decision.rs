@@ -243,8 +243,10 @@ async fn difference_to_what_exists(
         (Operation::InventoryCreate(create), Resource::Inventory(id)) => {
             match resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?.pop() {
                 Some(Held::State(state)) => {
-                    let InventoryState { per_customer, opens_at, closes_at, .. } = state;
-                    let there = InventoryCreate { inventory: id.clone(), per_customer, opens_at, closes_at };
+                    let InventoryState { per_customer, opens_at, closes_at, codes, codes_count, .. } = state;
+                    let inventory = id.clone();
+                    let there =
+                        InventoryCreate { inventory, per_customer, opens_at, closes_at, codes, codes_count };
                     first_difference(create, &there).or(made_under_another)
                 }
                 _ => None,

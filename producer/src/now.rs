@@ -146,6 +146,11 @@ async fn of_items(
         Some(_) => None,
     });
     let short: Vec<String> = short.collect();
+    let mut short = short;
+    if let (true, Some(count)) = (short.is_empty(), state.codes_count) {
+        let left = count.get().saturating_sub(state.tickets).saturating_sub(state.reserved);
+        short.extend((left < lines.units()).then(|| format!("{left} tickets left")));
+    }
     Ok((!short.is_empty()).then(|| format!("now {}", short.join(", "))))
 }
 

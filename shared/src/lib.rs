@@ -135,7 +135,7 @@ pub use protocol::{
     amount, code, ids, input, instant, job, kinds, lines, options, partition, quantity, reason, resource,
     span_ms, stock_name,
 };
-pub use reads::{case, inventory, journal, orders, outcome, resources};
+pub use reads::{case, inventory, journal, orders, outcome, resources, tickets};
 
 #[doc(hidden)]
 #[cfg(feature = "explore")]
@@ -146,7 +146,7 @@ pub use connection::{backoff, link, preflight};
 pub use procedures::receipts;
 #[doc(hidden)]
 pub use protocol::{
-    codes_name, envelope, fingerprint, item_counts, keys, payout_key, row, span, spelling, tag,
+    codes_name, envelope, fingerprint, item_counts, keys, payout_key, row, span, spelling, tag, ticket_ranges,
 };
 #[doc(hidden)]
 pub use reads::{coupon, discovery, fetch, parked, pressure, waiting, workers};

@@ -26,3 +26,4 @@ pub mod span_ms;
 pub mod spelling;
 pub mod stock_name;
 pub mod tag;
+pub mod ticket_ranges;

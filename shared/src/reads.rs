@@ -11,5 +11,6 @@ pub mod outcome;
 pub mod parked;
 pub mod pressure;
 pub mod resources;
+pub mod tickets;
 pub mod waiting;
 pub mod workers;

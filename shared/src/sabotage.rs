@@ -72,6 +72,10 @@ pub enum Sabotage {
     ItemLimitIgnored,
     /// What a customer has of an item only ever grows.
     ItemCountKept,
+    /// The ticket that was handed out last is handed out again, once a unit has come back.
+    TicketHandedOutTwice,
+    /// What comes back keeps its ticket.
+    TicketNotVoid,
 }
 
 const SECOND_PASS: &str = "refusal = leave_row() or lacks_rights() or append_journal()";
@@ -97,7 +101,7 @@ const EFFECT_ONLY: &[Edit] = &[("if row_key == '' then return nil end", "do retu
 
 impl Sabotage {
     /// Every one.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::DecisionOverwritten,
         Self::TransferLosesHalf,
         Self::RefundForgotten,
@@ -122,6 +126,8 @@ impl Sabotage {
         Self::CancelledIsNotFound,
         Self::ItemLimitIgnored,
         Self::ItemCountKept,
+        Self::TicketHandedOutTwice,
+        Self::TicketNotVoid,
         Self::ReturnForgotten,
         Self::ExchangeKeepsBoth,
         Self::ExpiresByTheClock,
@@ -154,6 +160,8 @@ impl Sabotage {
             Self::CancelledIsNotFound => "cancelled_is_not_found",
             Self::ItemLimitIgnored => "item_limit_ignored",
             Self::ItemCountKept => "item_count_kept",
+            Self::TicketHandedOutTwice => "ticket_handed_out_twice",
+            Self::TicketNotVoid => "ticket_not_void",
             Self::ExpiresByTheClock => "expires_by_the_clock",
             Self::ReturnForgotten => "return_forgotten",
             Self::ExchangeKeepsBoth => "exchange_keeps_both",
@@ -282,6 +290,14 @@ impl Sabotage {
             Self::ItemCountKept => {
                 &[("local after = one.held + one.more\n", "local after = one.held + math.max(0, one.more)\n")]
             }
+            Self::TicketHandedOutTwice => &[(
+                "local first = inventory.tickets + 1\n  inventory.tickets = inventory.tickets + units",
+                "local first = inventory.tickets + (inventory.tickets > inventory.sold and 0 or 1)\n  inventory.tickets = first + units - 1",
+            )],
+            Self::TicketNotVoid => &[(
+                "line.of.void, void = add_tickets(line.of.void, taken), add_tickets(void, taken)",
+                "void = add_tickets(void, taken)",
+            )],
             Self::ExpiresByTheClock => &[("math.min(as_of_ms, now_ms)", "now_ms")],
             Self::ReturnForgotten => &[(
                 "line.of.sold, line.of.given = line.of.sold - line.quantity, line.of.given + line.quantity",

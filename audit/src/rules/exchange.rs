@@ -3,6 +3,7 @@
 use tollgate::code::Code;
 use tollgate::journal::Line;
 use tollgate::kinds::Exchange;
+use tollgate::ticket_ranges;
 
 use super::order_was::{Found, Named};
 use super::rule::{Decision, Rule, Weight};
@@ -34,9 +35,11 @@ fn code(exchange: &Exchange, inventory: &Inventory, order: Option<&Order>, line:
         return Code::ItemNotFound;
     }
     let Some(order) = order else { return Code::OrderNotFound };
+    let is_sold = is_reserved(order, exchange.from.as_str()) == Some(false);
     if let Some(code) = inventory.out_of_time(line.at_ms) {
         code
-    } else if to.flatten().is_none_or(|to| to.on_hand == to.reserved) {
+    } else if to.flatten().is_none_or(|to| to.on_hand == to.reserved) || (is_sold && inventory.lacks_codes(1))
+    {
         Code::SoldOut
     } else if is_reserved(order, exchange.from.as_str()).is_some() {
         let passes_limit = by_item(exchange, inventory, line).passes_limit();
@@ -61,12 +64,20 @@ impl Rule for Exchange {
             None => vec![],
         };
         let code = code(self, inventory, order.as_ref(), line);
-        let told = match code {
-            Code::Exchanged => by_item(self, inventory, line).after(),
-            Code::CustomerLimitReached => by_item(self, inventory, line).before(),
-            _ => None,
-        };
-        Some(Decision { told, ..Decision::of(code, after) })
+        let decision = Decision::of(code, after);
+        Some(match (code, order) {
+            (Code::Exchanged, Some(mut order)) => {
+                let (from, to) = (self.from.as_str(), self.to.as_str());
+                let is_reserved = is_reserved(&order, from).unwrap_or_default();
+                let next = inventory.next_tickets(1);
+                let void = order.exchange(from, to, is_reserved, next);
+                let tickets = next.filter(|_| !is_reserved).map(|range| ticket_ranges::text(&[range]));
+                let by_item = by_item(self, inventory, line).after();
+                decision.telling([by_item, tickets, Some(ticket_ranges::text(&void))])
+            }
+            (Code::CustomerLimitReached, _) => decision.telling([by_item(self, inventory, line).before()]),
+            _ => decision,
+        })
     }
 
     fn cancelled(&self, model: &Model, line: &Line) -> Option<Decision> {
@@ -82,7 +93,9 @@ impl Rule for Exchange {
         let by_item = by_item(self, inventory, line);
         inventory.count_items(before.customer.as_str(), &by_item, weight);
         let mut order = before.clone();
-        order.exchange(from, to, is_reserved);
+        let next = inventory.next_tickets(1).filter(|_| !is_reserved);
+        inventory.tickets = inventory.tickets.saturating_add(u64::from(next.is_some()));
+        order.exchange(from, to, is_reserved, next);
         if let Some(items) = &mut inventory.items {
             let count = |item: &mut Item, more: bool| match (is_reserved, more) {
                 (true, true) => item.reserved = item.reserved.saturating_add(1),

@@ -4,6 +4,7 @@ use tollgate::code::Code;
 use tollgate::ids::{CustomerId, InventoryId, ItemId};
 use tollgate::journal::Line;
 use tollgate::lines::Lines;
+use tollgate::ticket_ranges;
 
 use super::rule::{Decision, Weight};
 use crate::by_item::ByItem;
@@ -48,13 +49,16 @@ impl Wish<'_> {
         let by_item = self.by_item(line, inventory);
         Some(match inventory.refusal(self.lines, (had, &by_item), line.at_ms) {
             Some(code) => {
-                let told = if code == Code::CustomerLimitReached { by_item.before() } else { None };
-                Decision { told, ..Decision::of(code, vec![had, inventory.available]) }
+                let by_item = if code == Code::CustomerLimitReached { by_item.before() } else { None };
+                Decision::of(code, vec![had, inventory.available]).telling([by_item])
             }
             None => {
                 let units = self.lines.units();
                 let after = vec![had.saturating_add(units), inventory.available.saturating_sub(units)];
-                Decision { told: by_item.after(), ..Decision::of(self.granted, after) }
+                let is_sold = self.granted == Code::Purchased;
+                let tickets = inventory.next_tickets(units).filter(|_| is_sold);
+                let tickets = tickets.map(|range| ticket_ranges::text(&[range]));
+                Decision::of(self.granted, after).telling([by_item.after(), tickets])
             }
         })
     }

@@ -24,6 +24,8 @@ impl Rule for InventoryCreate {
             per_customer: self.per_customer.map(|most| most.get()),
             opens_at_ms: self.opens_at.map(|at| at.ms()),
             closes_at_ms: self.closes_at.map(|at| at.ms()),
+            codes: self.codes.clone(),
+            codes_count: self.codes_count.map_or(0, |count| count.get()),
             seq: line.seq,
             kept: (model.kept.as_ref() == Some(&self.inventory)).then(Default::default),
             ..Inventory::default()

@@ -17,6 +17,8 @@ impl Rule for InventoryLoad {
             Decision::new(Code::AlreadyLoaded, available)
         } else if let Some(code) = inventory.ended {
             Decision::new(code, available)
+        } else if inventory.lacks_codes(self.units.get()) {
+            Decision::new(Code::TooFewCodes, None)
         } else {
             Decision::new(Code::InventoryLoaded, Some(self.units.get()))
         })

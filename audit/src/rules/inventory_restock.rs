@@ -16,6 +16,9 @@ impl Rule for InventoryRestock {
             if units(inventory).saturating_add(quantity) > NUMBER_MAX {
                 return Err(Code::QuantityLimitReached);
             }
+            if inventory.lacks_codes(inventory.available.saturating_add(quantity)) {
+                return Err(Code::LimitAboveCodes);
+            }
             Ok(inventory.available + quantity)
         })
     }

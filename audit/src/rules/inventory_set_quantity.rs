@@ -19,6 +19,12 @@ impl Rule for InventorySetQuantity {
                 Err(Code::QuantityBelowReserved)
             } else if (units(inventory) - item.on_hand).saturating_add(quantity) > NUMBER_MAX {
                 Err(Code::QuantityLimitReached)
+            } else if quantity > item.on_hand
+                && inventory.lacks_codes(
+                    inventory.available - (item.on_hand - item.reserved) + (quantity - item.reserved),
+                )
+            {
+                Err(Code::LimitAboveCodes)
             } else {
                 Ok((inventory.available - (item.on_hand - item.reserved)) + (quantity - item.reserved))
             }

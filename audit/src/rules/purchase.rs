@@ -26,7 +26,13 @@ impl Rule for Purchase {
         if line.code != Code::Purchased {
             return;
         }
-        let order = Order::new((&self.inventory, &self.customer, &self.lines), line.seq, None);
+        let mut order = Order::new((&self.inventory, &self.customer, &self.lines), line.seq, None);
+        if let Some(inventory) = model.inventories.get_mut(&self.inventory) {
+            for line in &mut order.lines {
+                line.tickets.add(inventory.next_tickets(line.sold));
+                inventory.tickets = inventory.tickets.saturating_add(line.sold);
+            }
+        }
         wish(self).take_over(model, line, &order.text(), weight, |inventory| {
             inventory.sold = inventory.sold.saturating_add(self.lines.units());
             for (item, quantity) in self.lines.iter() {

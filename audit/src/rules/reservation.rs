@@ -7,6 +7,7 @@ use tollgate::code::Code;
 use tollgate::ids::{InventoryId, JobId};
 use tollgate::journal::Line;
 use tollgate::lines::Lines;
+use tollgate::ticket_ranges;
 
 use super::rule::{Decision, Weight};
 use crate::by_item::ByItem;
@@ -80,9 +81,13 @@ impl Move<'_> {
         Some(match moves {
             Some(Moves::GivenBack(_)) => {
                 let told = self.by_item(inventory, &order.named(&meant), line).after();
-                Decision { told, ..Decision::of(self.granted, vec![held, available.saturating_add(units)]) }
+                Decision::of(self.granted, vec![held, available.saturating_add(units)]).telling([told])
             }
-            _ => Decision::of(self.granted, vec![held, available]),
+            Some(Moves::Sold) => {
+                let tickets = inventory.next_tickets(units).map(|range| ticket_ranges::text(&[range]));
+                Decision::of(self.granted, vec![held, available]).telling([tickets])
+            }
+            None => Decision::of(self.granted, vec![held, available]),
         })
     }
 
@@ -141,7 +146,11 @@ fn move_units(
 ) {
     line.reserved = line.reserved.saturating_sub(quantity);
     match moves {
-        Moves::Sold => line.sold = line.sold.saturating_add(quantity),
+        Moves::Sold => {
+            line.sold = line.sold.saturating_add(quantity);
+            line.tickets.add(inventory.next_tickets(quantity));
+            inventory.tickets = inventory.tickets.saturating_add(quantity);
+        }
         Moves::GivenBack(_) => line.given = line.given.saturating_add(quantity),
     }
     if let Some(items) = &mut inventory.items {

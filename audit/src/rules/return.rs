@@ -3,6 +3,7 @@
 use tollgate::code::Code;
 use tollgate::journal::Line;
 use tollgate::kinds::Return;
+use tollgate::ticket_ranges;
 
 use super::order_was::{Found, Named};
 use super::rule::{Decision, Rule, Weight};
@@ -32,7 +33,10 @@ impl Rule for Return {
                 let by_item =
                     inventory.by_item_given_back(order.named(&meant), line, line.code == Code::Returned);
                 let after = vec![held, available.saturating_add(units)];
-                Decision { told: by_item.after(), ..Decision::of(code, after) }
+                let mut lines = order.lines.clone();
+                let void = meant.iter().flat_map(|(at, units)| lines[*at].tickets.give_back(*units));
+                let void: Vec<_> = void.filter(|_| inventory.codes.is_some()).collect();
+                Decision::of(code, after).telling([by_item.after(), Some(ticket_ranges::text(&void))])
             }
         })
     }
@@ -54,6 +58,7 @@ impl Rule for Return {
             let line = &mut order.lines[at];
             line.sold = line.sold.saturating_sub(quantity);
             line.given = line.given.saturating_add(quantity);
+            line.tickets.give_back(quantity);
             units = units.saturating_add(quantity);
             if let Some(items) = &mut inventory.items {
                 items.change(&line.item, weight, |item| item.on_hand = item.on_hand.saturating_add(quantity));

@@ -43,6 +43,13 @@ impl Decision {
         Self { code, after, told: None }
     }
 
+    /// With these texts behind the numbers, as far as there are some.
+    pub(super) fn telling<const N: usize>(self, texts: [Option<String>; N]) -> Self {
+        let texts = texts.map(Option::unwrap_or_default);
+        let said = texts.iter().rposition(|text| !text.is_empty()).map_or(0, |last| last + 1);
+        Self { told: (said > 0).then(|| texts[..said].join("\t")), ..self }
+    }
+
     /// Whether the line says so.
     pub(super) fn agrees(&self, line: &Line) -> bool {
         line.code == self.code && line.after == self.after && line.told == self.told

@@ -2,14 +2,11 @@
 
 mod holders;
 
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tollgate::code::Code;
-use tollgate::codes::{Codes, CodesError, Shared};
+use tollgate::codes::Codes;
 use tollgate::ids::{CampaignId, CustomerId, JobId};
 use tollgate::input::InputError;
 use tollgate::instant::Instant;
@@ -19,10 +16,9 @@ use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
 use tollgate::resources::CampaignState;
 
-use super::listing;
+use super::{codes_file, listing};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::output::{hint, say};
 use crate::repeat::ChangeId;
 use crate::resource_view::Shown;
 use crate::{arguments, operation};
@@ -147,7 +143,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
 async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     let CreateArgs { id: campaign, limit, per_customer, opens_at, closes_at, codes_file, share_codes } = args;
-    let codes = codes_file.as_deref().map(read_codes).transpose()?;
+    let codes = codes_file.as_deref().map(codes_file::read).transpose()?;
     let limit = limit_of(limit, codes.as_ref())?;
     let change = ChangeId::of_name(JobId::create_campaign(&campaign));
     let terms = CampaignCreate { campaign, limit, per_customer, opens_at, closes_at, codes: None };
@@ -159,50 +155,12 @@ async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     };
     // Codes first: settle refuses a campaign whose list is not all there. A process that dies midway leaves part
     // of a list that the same command completes, under a name that only this content has.
-    let partition = tollgate.partition_of(Resource::Campaign(&terms.campaign));
     let mut link = tollgate.server().link().await?;
-    if !share_codes && let Some(shared) = codes.shared_with(&tollgate, &mut link, &terms.campaign).await? {
-        hint("--share-codes creates it all the same: then one code may be given to two customers");
-        bail!("campaign {} is not created: {}", terms.campaign, described(&shared));
-    }
-    codes.upload(&mut link, tollgate.keys(partition)).await.context("uploading the codes")?;
+    codes_file::upload(&tollgate, &mut link, &codes, Resource::Campaign(&terms.campaign), share_codes)
+        .await?;
     drop(link);
     let terms = CampaignCreate { codes: Some(codes.name().clone()), ..terms };
     operation::run(context, &tollgate, &change, &terms.into()).await
-}
-
-fn described(shared: &Shared) -> String {
-    match shared {
-        Shared::List { campaign } => format!("campaign {campaign} hands out the same list of codes"),
-        Shared::Codes { campaign, count, first } => format!(
-            "campaign {campaign} hands out {count} of these codes too, the first of them is number {first} of the list"
-        ),
-    }
-}
-
-fn read_codes(path: &Path) -> anyhow::Result<Codes> {
-    let wrong = |what: &str| {
-        let shown = path.display().to_string();
-        InputError::new(
-            Code::WrongType,
-            "--codes-file",
-            &shown,
-            &format!("a readable file of codes ({what})"),
-        )
-    };
-    let file = File::open(path).map_err(|error| wrong(&error.to_string()))?;
-    let codes = Codes::read(BufReader::new(file)).map_err(|error| match error {
-        CodesError::Io(error) => anyhow::Error::from(wrong(&error.to_string())),
-        CodesError::Line { line, error } => {
-            anyhow::Error::from(error).context(format!("{}: line {line}", path.display()))
-        }
-        CodesError::Count(error) => anyhow::Error::from(error).context(path.display().to_string()),
-    })?;
-    match codes.duplicates() {
-        0 => {}
-        count => say(format_args!("{}: {count} repeated codes are left out", path.display())),
-    }
-    Ok(codes)
 }
 
 /// The limit that was typed; where codes are handed out, it is their number.

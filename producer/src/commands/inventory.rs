@@ -21,7 +21,7 @@ use tollgate::scripts::reservation::{self, HeldBack};
 use tollgate::scripts::stats;
 use tollgate::stock::Uploaded;
 
-use super::listing;
+use super::{codes_file, listing};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::warn;
@@ -54,6 +54,12 @@ enum Verb {
         /// When it no longer sells (RFC 3339)
         #[arg(long, value_name = "TIME", value_parser = arguments::time)]
         closes_at: Option<Instant>,
+        /// A file of codes, one a line: each unit that is sold hands out one, its ticket
+        #[arg(long, value_name = "FILE")]
+        codes_file: Option<PathBuf>,
+        /// Hand out codes that something else hands out too
+        #[arg(long, requires = "codes_file")]
+        share_codes: bool,
     },
     /// Give an inventory its items, once: all of a file, or none; the same again goes on where it stopped
     Load {
@@ -148,11 +154,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Items { id, items } => return items::run(context, &id, &items).await,
         Verb::Holders { id, wanted } => return holders::run(context, &id, &wanted).await,
         Verb::Ls => return listing::ls::<InventoryState>(context).await,
-        Verb::Create { id: inventory, per_customer, opens_at, closes_at } => {
-            let change = ChangeId::of_name(JobId::create_inventory(&inventory));
-            let create = InventoryCreate { inventory, per_customer, opens_at, closes_at };
-            create.check()?;
-            (change, create.into())
+        Verb::Create { id, per_customer, opens_at, closes_at, codes_file, share_codes } => {
+            let terms = InventoryCreate { per_customer, opens_at, closes_at, ..InventoryCreate::new(id) };
+            return create(context, terms, codes_file, share_codes).await;
         }
         Verb::Restock { id: inventory, item, quantity, key } => {
             (ChangeId::given_or_fresh(key), InventoryRestock { inventory, item, quantity }.into())
@@ -172,6 +176,29 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         }
     };
     operation::run(context, &context.open_or_init().await?, &change, &request).await
+}
+
+/// Codes first, as for a campaign: settle refuses an inventory whose codes are not all there.
+async fn create(
+    context: &Context,
+    terms: InventoryCreate,
+    codes_file: Option<PathBuf>,
+    share_codes: bool,
+) -> anyhow::Result<Exit> {
+    let codes = codes_file.as_deref().map(codes_file::read).transpose()?;
+    let change = ChangeId::of_name(JobId::create_inventory(&terms.inventory));
+    terms.check()?;
+    let tollgate = context.open_or_init().await?;
+    let Some(codes) = codes else {
+        return operation::run(context, &tollgate, &change, &terms.into()).await;
+    };
+    let mut link = tollgate.server().link().await?;
+    codes_file::upload(&tollgate, &mut link, &codes, Resource::Inventory(&terms.inventory), share_codes)
+        .await?;
+    drop(link);
+    let codes_count = Quantity::new(codes.limit().get());
+    let terms = InventoryCreate { codes: Some(codes.name().clone()), codes_count, ..terms };
+    operation::run(context, &tollgate, &change, &terms.into()).await
 }
 
 /// Shows one, and says what keeps its reservations from ending.
@@ -229,9 +256,18 @@ pub(crate) struct InventoryView<'a> {
     open: Option<u64>,
     per_customer: Option<u64>,
     limits_by_item: Option<bool>,
+    codes: Option<&'a str>,
+    codes_count: Option<u64>,
+    tickets: Option<u64>,
+    void: Option<u64>,
     opens_at: Option<String>,
     closes_at: Option<String>,
     status: &'a str,
+}
+
+/// One that hands out codes.
+fn with_codes(state: Option<&InventoryState>) -> Option<&InventoryState> {
+    state.filter(|state| state.codes.is_some())
 }
 
 impl Shown for InventoryState {
@@ -250,6 +286,10 @@ impl Shown for InventoryState {
             open: state.map(|state| state.open),
             per_customer: state.and_then(|state| state.per_customer).map(Quantity::get),
             limits_by_item: state.map(|state| state.limits_by_item),
+            codes: state.and_then(|state| state.codes.as_ref()).map(|codes| codes.as_str()),
+            codes_count: state.and_then(|state| state.codes_count).map(Quantity::get),
+            tickets: with_codes(state).map(|state| state.tickets),
+            void: with_codes(state).map(InventoryState::void),
             opens_at: state.and_then(|state| state.opens_at).map(|at| at.to_string()),
             closes_at: state.and_then(|state| state.closes_at).map(|at| at.to_string()),
             status,
@@ -268,6 +308,13 @@ impl Shown for InventoryState {
         (self.open > 0).then(|| add(format!(", {} open reservations{end}", self.open)));
         self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
         self.limits_by_item.then(|| add(", limits by item".to_owned()));
+        if let (Some(_), Some(count)) = (&self.codes, self.codes_count) {
+            let void = match self.void() {
+                0 => String::new(),
+                void => format!(" ({void} void)"),
+            };
+            add(format!(", {} of {} tickets handed out{void}", self.tickets, count.get()));
+        }
         self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
         self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));
         text

@@ -13,6 +13,7 @@ use tollgate::link::Link;
 use tollgate::outcome::{Outcome, OutcomeClass};
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Hold};
+use tollgate::tickets::{self, Ticket};
 
 use crate::arguments;
 use crate::context::Context;
@@ -29,13 +30,16 @@ pub(crate) struct Args {
     ids: Vec<JobId>,
 }
 
-/// An outcome and, of a redemption from a campaign with codes, the code that it owns.
+/// An outcome and, of a redemption from a campaign with codes, the code that it owns; of an order of an inventory with codes,
+/// its tickets.
 #[derive(Debug, Serialize)]
 struct Found {
     #[serde(flatten)]
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     coupon: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tickets: Vec<Ticket>,
     /// Of a payout that has not ended: how far it is.
     #[serde(flatten)]
     payout: Option<Underway>,
@@ -88,8 +92,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             warn_if_young(&tollgate, &mut link, &outcome.id).await;
         }
         let coupon = coupons.of(&tollgate, &mut link, &outcome).await?;
+        let tickets = coupons.tickets_of(&tollgate, &mut link, &outcome).await?;
         let payout = underway(&tollgate, &mut link, &outcome).await?;
-        let found = Found { outcome, coupon, payout };
+        let found = Found { outcome, coupon, tickets, payout };
         if context.output().is_json() {
             context.output().data(&found, String::new)?;
         } else {
@@ -102,7 +107,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn cells(Found { outcome, coupon, payout }: Found) -> [String; 6] {
+fn cells(Found { outcome, coupon, tickets, payout }: Found) -> [String; 6] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         outcome.id.to_string(),
@@ -124,8 +129,20 @@ fn cells(Found { outcome, coupon, payout }: Found) -> [String; 6] {
             },
         })),
         or_dash(outcome.seq.map(|seq| seq.to_string())),
-        or_dash(coupon),
+        or_dash(coupon.or_else(|| in_words(&tickets))),
     ]
+}
+
+/// The codes, those that are void behind them.
+pub(super) fn in_words(tickets: &[Ticket]) -> Option<String> {
+    let code = |ticket: &Ticket| ticket.code.clone().unwrap_or_else(|| ticket.number.to_string());
+    let (void, held): (Vec<_>, Vec<_>) = tickets.iter().partition(|ticket| ticket.void);
+    let codes: Vec<String> = held
+        .into_iter()
+        .map(code)
+        .chain(void.into_iter().map(|ticket| format!("{} (void)", code(ticket))))
+        .collect();
+    (!codes.is_empty()).then(|| codes.join(", "))
 }
 
 /// Whether this user may read coupons: that needs the journal and the codes, which an outcome does not.
@@ -147,15 +164,38 @@ impl Coupons {
         if outcome.code != Some(Code::Redeemed.name()) {
             return Ok(None);
         }
-        match coupon::at(link, tollgate.keys(partition), seq).await {
-            Ok(coupon) => Ok(coupon?),
+        let read = coupon::at(link, tollgate.keys(partition), seq).await;
+        Ok(self.unless_denied(read)?.transpose()?.flatten())
+    }
+
+    pub(super) async fn tickets_of(
+        &mut self,
+        tollgate: &Tollgate,
+        link: &mut Link,
+        outcome: &Outcome,
+    ) -> anyhow::Result<Vec<Ticket>> {
+        let (Some(partition), Some(seq), Self::Asked) = (outcome.partition, outcome.seq, &self) else {
+            return Ok(Vec::new());
+        };
+        let hands_out = [Code::Purchased, Code::Reserved, Code::Committed, Code::Exchanged];
+        if !hands_out.iter().any(|code| outcome.code == Some(code.name())) {
+            return Ok(Vec::new());
+        }
+        let read = tickets::at(link, tollgate.keys(partition), seq).await;
+        Ok(self.unless_denied(read)?.transpose()?.unwrap_or_default())
+    }
+
+    /// What was read; `None` if this user may not, which is told once.
+    fn unless_denied<T>(&mut self, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
+        match read {
+            Ok(read) => Ok(Some(read)),
             Err(Failure::NotApplied { reason: Refusal::NoPermission, .. }) => {
                 warn("this user may not read coupons");
-                hint("grant it the journal, campaigns and codes (docs/operating.md)");
+                hint("grant it the journal, campaigns, inventories, orders and codes (docs/operating.md)");
                 *self = Self::Denied;
                 Ok(None)
             }
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(failure),
         }
     }
 }

@@ -24,8 +24,9 @@ use tollgate::outcome::{Outcome, OutcomeClass};
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
 use tollgate::span::span;
+use tollgate::tickets::Ticket;
 
-use super::lookup::Coupons;
+use super::lookup::{self, Coupons};
 use crate::arguments;
 use crate::context::Context;
 use crate::decision;
@@ -94,6 +95,9 @@ struct SendReport {
     /// The coupon code that a redemption was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     coupon: Option<String>,
+    /// The tickets that an order was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tickets: Vec<Ticket>,
 }
 
 /// Runs the command.
@@ -273,10 +277,13 @@ impl Waiting {
                 missing: None,
                 now: None,
                 coupon: None,
+                tickets: Vec::new(),
             });
         }
         let replayed = outcome.seq.is_some_and(|seq| seq <= self.seq);
-        let coupon = Coupons::Asked.of(tollgate, link, &outcome).await?;
+        let mut coupons = Coupons::Asked;
+        let coupon = coupons.of(tollgate, link, &outcome).await?;
+        let tickets = coupons.tickets_of(tollgate, link, &outcome).await?;
         let code = outcome.code.and_then(Code::from_name);
         let missing = code.and_then(|code| decision::missing(code, request));
         let now = match (outcome.class, code) {
@@ -284,7 +291,7 @@ impl Waiting {
             (_, Some(code)) => now::of(tollgate, link, code, replayed, request).await,
             (_, None) => None,
         };
-        Ok(SendReport { outcome, replayed, field: None, missing, now, coupon })
+        Ok(SendReport { outcome, replayed, field: None, missing, now, coupon, tickets })
     }
 }
 
@@ -323,6 +330,9 @@ impl fmt::Display for SendReport {
         }
         if let Some(coupon) = &self.coupon {
             write!(f, "  coupon {coupon}")?;
+        }
+        if let Some(tickets) = lookup::in_words(&self.tickets) {
+            write!(f, "  tickets {tickets}")?;
         }
         if self.replayed {
             f.write_str(" (replayed: decided before)")?;

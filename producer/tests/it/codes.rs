@@ -1,5 +1,7 @@
 //! Lists of codes: one code is handed out by one campaign, and a file that is no list of codes is refused.
 
+use serde_json::json;
+
 use crate::fixtures::Files;
 use crate::harness::Cli;
 
@@ -47,6 +49,66 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
     let shared = [&create("winter", &summer)[..], &["--share-codes"]].concat();
     cli.run(&shared).exits(0);
     cli.run(&["campaign", "create", "x", "--limit", "1", "--share-codes"]).complains(2);
+}
+
+/// An inventory hands out codes as a campaign does: one a unit that is sold, and what comes back is void.
+#[test]
+fn each_unit_of_an_inventory_has_a_ticket() {
+    let (cli, lists) = (Cli::new(), Files::new());
+    let _worker = cli.worker(&[]);
+    let create = |id: &str, file: &str| cli.run(&["inventory", "create", id, "--codes-file", file]);
+    let bad = create("hall", &lists.write("bad", "T1\n T2\n"));
+    assert!(bad.complains(2).contains("line 2: code"), "{bad:?}");
+    assert!(create("hall", "/nonexistent").complains(2).contains("--codes-file"));
+    cli.run(&["inventory", "create", "hall", "--share-codes"]).complains(2);
+    let codes = lists.write("codes", "T1\nT2\nT3\nT4\nT5\n");
+    create("hall", &codes).exits(0);
+    assert!(create("hall", &codes).exits(0).contains("replayed"));
+    let other = create("hall", &lists.write("other", "X1\n"));
+    assert!(other.exits(1).contains("its codes differs"), "{other:?}");
+    assert!(create("den", &codes).complains(1).contains("inventory hall hands out the same list of codes"));
+    let shared = cli.run(&["campaign", "create", "summer", "--codes-file", &lists.write("some", "A\nT5\n")]);
+    assert!(shared.complains(1).contains("inventory hall hands out 1 of these codes too"), "{shared:?}");
+    let load =
+        |text: &str| cli.run(&["inventory", "load", "hall", "--items-file", &lists.write("items", text)]);
+    assert!(load("item,quantity\nfloor,6\n").exits(1).contains("too_few_codes"));
+    load("item,quantity\nA-1,1\nfloor,4\n").exits(0);
+
+    let ask = |verb: &str, id: &str, more: &[&str]| {
+        cli.run(&[&[verb, "--inventory", "hall", "--id", id, "--wait", "60s"][..], more].concat())
+    };
+    let bought = ask("purchase", "o", &["--customer", "c1", "--item", "A-1", "--item", "floor=2"]);
+    assert!(bought.exits(0).contains("tickets T1, T2, T3"), "{bought:?}");
+    let cart = ["--customer", "c2", "--item", "floor", "--hold-for", "1h"];
+    assert!(!ask("reserve", "cart", &cart).exits(0).contains("tickets"));
+    assert!(ask("commit", "k", &["--reservation", "cart"]).exits(0).contains("tickets T4"));
+    ask("return", "g", &["--order", "o", "--item", "floor"]).exits(0);
+    let last = ask("purchase", "p", &["--customer", "c3", "--item", "floor=2"]);
+    assert!(last.exits(1).contains("sold_out") && last.stdout.contains("now 1 tickets left"), "{last:?}");
+
+    let found = cli.run(&["--json", "lookup", "o"]).json();
+    let tickets = found["tickets"].as_array().unwrap();
+    let shown: Vec<_> =
+        tickets.iter().map(|ticket| (&ticket["code"], &ticket["item"], &ticket["void"])).collect();
+    let (a, floor, yes, no) = (json!("A-1"), json!("floor"), json!(true), json!(false));
+    let [t1, t2, t3] = [json!("T1"), json!("T2"), json!("T3")];
+    assert_eq!(shown, [(&t1, &a, &no), (&t2, &floor, &no), (&t3, &floor, &yes)]);
+    assert!(cli.run(&["lookup", "o", "cart"]).exits(0).contains("T1, T2, T3 (void)"));
+    let holders = cli.run(&["inventory", "holders", "hall", "--item", "floor"]);
+    assert!(holders.exits(0).contains("c1  floor  1 sold  o  T2\n"), "{holders:?}");
+    assert!(holders.stdout.contains("c2  floor  1 sold  cart  T4\n"), "{holders:?}");
+    let hall = cli.run(&["--json", "inventory", "show", "hall"]).json();
+    assert_eq!([&hall["codes_count"], &hall["tickets"], &hall["void"]], [&json!(5), &json!(4), &json!(1)]);
+    assert!(cli.run(&["inventory", "show", "hall"]).exits(0).contains("4 of 5 tickets handed out (1 void)"));
+    assert!(cli.run(&["inventory", "restock", "hall", "floor", "1"]).exits(1).contains("limit_above_codes"));
+    cli.run(&["audit"]).exits(0);
+    // What is restored from the journal has the tickets that it had.
+    let orders = format!("{{{}.0}}:orders:hall", cli.namespace);
+    let row = cli.redis(&["HGET", &orders, "o"]);
+    cli.redis(&["DEL", &orders]);
+    cli.run(&["repair", "inventory", "hall", "--yes", "--reason", "lost"]).exits(0);
+    assert_eq!(cli.redis(&["HGET", &orders, "o"]), row);
+    cli.run(&["audit"]).exits(0);
 }
 
 #[test]

@@ -32,8 +32,8 @@ kinds.expire = {
     if not units or inventory.open == 0 then return 'corrupt_state' end
     order.seq = counted(seq)
     local held = put_on_sale(inventory, id, order, wanted, units, state)
-    local first, last =
-      with_item_counts(order.limited, change_inventory(inventory, seq, inventory.available + units))
+    local first, last = change_inventory(inventory, seq, inventory.available + units)
+    first, last = with_told(first, last, item_counts_text(order.limited))
     return CODE_OF_END[state], inventory.id .. '\t' .. as_of_text .. '\t' .. held, first, last, order.fingerprint
   end,
 }

@@ -12,7 +12,7 @@
 -- `copied`, `buyers` with `item_counts`, and `orders` of the inventory count the fields of these keys: one that is gone is
 -- damage.
 -- gives   WHY_ENDED load_inventory bucket_of prepare read_fields begin_of find_item put_item change_item change_inventory put_order change_count
---         count_of add_limited passes_limit change_item_counts with_item_counts gather_lines check_order take_lines refused_order order_after check_change refused_change orders_of
+--         count_of add_limited passes_limit change_item_counts item_counts_text with_told gather_lines check_order take_lines refused_order order_after check_change refused_change orders_of
 --         parse_order gmatch
 local find, sub, byte, gmatch = string.find, string.sub, string.byte, string.gmatch
 -- What an inventory that does not sell answers, by its status.
@@ -28,10 +28,10 @@ local function load_inventory(position)
   if inventory ~= nil then return inventory end
   local key, id = KEYS[position], name_at(position)
   local fields = pcall_redis('HMGET', key, 'available', 'reserved', 'sold', 'per_customer', 'opens_at_ms', 'closes_at_ms',
-    'status', 'stock', 'items', 'buckets', 'copied', 'buyers', 'orders', 'open', 'item_counts', 'seq')
+    'status', 'stock', 'items', 'buckets', 'copied', 'buyers', 'orders', 'open', 'item_counts', 'codes_count', 'tickets', 'seq')
   if fields.err then
     inventory = CORRUPT
-  elseif not any(fields, 16) then
+  elseif not any(fields, 18) then
     inventory = absent('inventory:' .. id)
   else
     local status = fields[7]
@@ -40,11 +40,13 @@ local function load_inventory(position)
       sold = integer(fields[3]), per_customer = optional(fields[4]), opens_at_ms = optional(fields[5]),
       closes_at_ms = optional(fields[6]), status = status, bucket_count = integer(fields[10]), copied = integer(fields[11]),
       buyers = integer(fields[12]), orders = integer(fields[13]), open = integer(fields[14]),
-      item_counts = optional(fields[15]),
+      item_counts = optional(fields[15]), codes_count = optional(fields[16]), tickets = optional(fields[17]),
     }
     if not (inventory.available and inventory.reserved and inventory.sold and fields[8] and integer(fields[9])
-        and inventory.bucket_count and inventory.copied and inventory.buyers and inventory.orders and inventory.open and integer(fields[16]))
+        and inventory.bucket_count and inventory.copied and inventory.buyers and inventory.orders and inventory.open and integer(fields[18]))
         or inventory.per_customer == nil or inventory.opens_at_ms == nil or inventory.closes_at_ms == nil or inventory.item_counts == nil
+        or inventory.codes_count == nil or inventory.tickets == nil or not inventory.codes_count ~= not inventory.tickets
+        or (inventory.codes_count and (tickets_left(inventory) < 0 or inventory.sold > inventory.tickets))
         or (status ~= 'open' and not WHY_ENDED[status])
         or (status == 'open' and inventory.bucket_count == 0) then
       inventory = CORRUPT
@@ -222,12 +224,21 @@ local function change_item_counts(inventory, limited)
   end
 end
 
--- What the journal shows last, and behind it what the customer has of each of these items, if there are any.
-local function with_item_counts(limited, first, last)
-  if not limited or #limited == 0 then return first, last end
+-- What the customer has of each of these items, as the journal has it.
+local function item_counts_text(limited)
   local words = {}
-  for at, one in ipairs(limited) do words[at] = '{' .. counted(one.held) .. ' ' .. one.item .. '}' end
-  return first .. (last or '') .. '\t', concat(words)
+  for at, one in ipairs(limited or {}) do words[at] = '{' .. counted(one.held) .. ' ' .. one.item .. '}' end
+  return concat(words)
+end
+
+-- What the journal shows last, in two pieces, and behind it these texts, as far as there is one.
+local function with_told(first, last, ...)
+  local words, n = { ... }, 0
+  for at = 1, #words do
+    if words[at] ~= '' then n = at end
+  end
+  if n == 0 then return first, last end
+  return first .. (last or ''), '\t' .. concat(words, '\t', 1, n)
 end
 
 local function put_order(inventory, id, row)
@@ -297,7 +308,7 @@ local function check_order(inventory, customer, lines)
   end
   if units == 0 or units > NUMBER_MAX then return 'quantity_out_of_range' end
   if inventory.out_of_time then return inventory.out_of_time, before end
-  if is_short then return 'sold_out', before end
+  if is_short or (inventory.codes_count and units > tickets_left(inventory)) then return 'sold_out', before end
   if units > inventory.available then return 'corrupt_state' end
   local limited
   if inventory.item_counts then
@@ -331,7 +342,7 @@ local function refused_order(inventory, position, customer, lines_text, code, be
   local request = concat({ name_at(position), customer, lines_text, before and counted(before) or '' }, '\t')
   local available = before and counted(inventory.available) or nil
   if code == 'inventory_not_found' or code == 'item_not_found' then return not_found(code, request, available) end
-  return code, request, with_item_counts(limited, available)
+  return code, request, with_told(available, nil, item_counts_text(limited))
 end
 
 -- What the journal shows after an order that is cancelled.
@@ -371,6 +382,7 @@ writers[#writers + 1] = function()
       'sold', counted(inventory.sold), 'status', inventory.status, 'copied', counted(inventory.copied),
       'buyers', counted(inventory.buyers), 'orders', counted(inventory.orders), 'open', counted(inventory.open), 'seq', counted(inventory.seq))
     if inventory.terms then call('HSET', inventory.key, unpack(inventory.terms)) end
+    if inventory.tickets then call('HSET', inventory.key, 'tickets', counted(inventory.tickets)) end
     if inventory.item_counts then call('HSET', inventory.key, 'item_counts', counted(inventory.item_counts)) end
     if inventory.created then call('ZADD', resources_key, 0, 'inventory:' .. inventory.id) end
     if inventory.texts then

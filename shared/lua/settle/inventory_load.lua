@@ -25,6 +25,7 @@ kinds.inventory_load = {
         or not count or count == 0 or uploaded[5] ~= uploaded[4] or pcall_redis('HLEN', key) ~= count + 6 then
       return 'stock_incomplete'
     end
+    if inventory.codes_count and units > inventory.codes_count then return 'too_few_codes' end
 
     inventory.bucket_count, inventory.status = count, 'open'
     inventory.out_of_time = out_of_time(inventory)

@@ -16,6 +16,9 @@ kinds.inventory_restock = {
     if inventory.available + inventory.reserved + inventory.sold + quantity > NUMBER_MAX then
       return refused_change(inventory, 'quantity_limit_reached', request)
     end
+    if inventory.codes_count and inventory.available + quantity > tickets_left(inventory) then
+      return refused_change(inventory, 'limit_above_codes', request)
+    end
 
     put_item(inventory, number, text, before, behind, on_hand + quantity, reserved)
     return 'restocked', request, change_inventory(inventory, seq, inventory.available + quantity)

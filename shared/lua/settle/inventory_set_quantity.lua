@@ -17,6 +17,10 @@ kinds.inventory_set_quantity = {
     if not refusal and inventory.available + inventory.reserved + inventory.sold - on_hand + quantity > NUMBER_MAX then
       refusal = 'quantity_limit_reached'
     end
+    if not refusal and inventory.codes_count and quantity > on_hand
+        and inventory.available - on_hand + quantity > tickets_left(inventory) then
+      refusal = 'limit_above_codes'
+    end
     if refusal then return refused_change(inventory, refusal, request) end
 
     put_item(inventory, number, text, before, behind, quantity, reserved)

@@ -1,9 +1,9 @@
 
 -- purchase  fields   inventory (a position; its items, stock, buyers, orders and the reservations follow it in KEYS)
 --                    customer lines parts (the lines taken apart)
---           journal  inventory customer lines held available held_by_item
+--           journal  inventory customer lines held available held_by_item tickets
 -- held is how many units the customer has after it, reserved ones included; held_by_item of each of the lines that has a
--- limit of its own, and left out where none has.
+-- limit of its own, and left out where none has; tickets are those that the units get, where codes are handed out.
 kinds.purchase = {
   fields = 4,
   cancel = { load = load_inventory, first = 1, last = 2, after = order_after },
@@ -17,13 +17,17 @@ kinds.purchase = {
 
     take_lines(inventory, lines, -1, 0)
     local first, last = halves(seq)
-    put_order(inventory, id, 'sold\t' .. first .. last .. '\t\t\t' .. customer .. '\t' .. lines_text)
+    local row_lines, tickets = lines_text, ''
+    if inventory.codes_count then row_lines, tickets = sold_lines(inventory, lines) end
+    put_order(inventory, id, 'sold\t' .. first .. last .. '\t\t\t' .. customer .. '\t' .. row_lines)
     inventory.sold = inventory.sold + units
     local held = change_count(inventory, 'buyers', customer, before, before + units)
     local request = inventory.id .. '\t' .. customer .. '\t' .. lines_text .. '\t' .. held
-    if not limited then return 'purchased', request, change_inventory(inventory, seq, inventory.available - units) end
-    change_item_counts(inventory, limited)
-    return 'purchased', request,
-      with_item_counts(limited, change_inventory(inventory, seq, inventory.available - units))
+    if not limited and tickets == '' then
+      return 'purchased', request, change_inventory(inventory, seq, inventory.available - units)
+    end
+    first, last = change_inventory(inventory, seq, inventory.available - units)
+    change_item_counts(inventory, limited or {})
+    return 'purchased', request, with_told(first, last, item_counts_text(limited), tickets)
   end,
 }

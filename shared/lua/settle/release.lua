@@ -12,7 +12,7 @@ kinds.release = {
     local inventory, order, wanted, units, refusal, request, available = load_reservation(at, jobs[at + 3])
     if not order then return refusal, request, available end
     local held = put_on_sale(inventory, jobs[at + 1], order, wanted, units, 'released')
-    return 'released', request .. '\t' .. held,
-      with_item_counts(order.limited, change_inventory(inventory, seq, inventory.available + units))
+    local first, last = change_inventory(inventory, seq, inventory.available + units)
+    return 'released', request .. '\t' .. held, with_told(first, last, item_counts_text(order.limited))
   end,
 }

@@ -7,7 +7,7 @@
 -- What the receipt of a reservation says that ended by itself, by its state.
 local CODE_OF_END = { expired = 'reservation_expired', cancelled = 'inventory_cancelled' }
 local RESERVED = '^(%l+)\t(%d+)\t(%d*)\t(%x*)\t([^\t]+)\t([^\t]+)$'
-local ORDER_LINE = '{(%d+),?(%d*),?(%d*) ([^}]+)}()'
+local ORDER_LINE = '{(%d+),?(%d*),?(%d*)([#!%d,-]*) ([^}]+)}()'
 -- What a state says of its lines.
 local COLUMN = { reserved = 'reserved', sold = 'sold', released = 'given', expired = 'given', cancelled = 'given', returned = 'given' }
 
@@ -36,14 +36,15 @@ parse_order = function(row)
     customer = customer, parts = {} }
   local end_at, open, column = 1, 0, COLUMN[state]
   if not column then return CORRUPT end
-  for reserved, sold, given, item, next_at in gmatch(lines_text, ORDER_LINE) do
+  for reserved, sold, given, tickets, item, next_at in gmatch(lines_text, ORDER_LINE) do
     local line = { item = item, reserved = 0, sold = 0, given = 0 }
     if sold == '' and given == '' then
       line[column] = integer(reserved)
     else
       line.reserved, line.sold, line.given = integer(reserved), integer(sold), integer(given)
     end
-    if not (line.reserved and line.sold and line.given) then return CORRUPT end
+    line.tickets, line.void = parse_tickets(tickets)
+    if not (line.reserved and line.sold and line.given and line.tickets) then return CORRUPT end
     order.parts[#order.parts + 1], end_at, open = line, next_at, open + line.reserved
   end
   if end_at ~= #lines_text + 1 or not integer(seq) or (open > 0) ~= (state == 'reserved')
@@ -80,7 +81,7 @@ local function change_order(inventory, id, order, state)
     local reserved, sold, given = line.reserved, line.sold, line.given
     local is_whole = line[COLUMN[order.state]] == reserved + sold + given
     local text = is_whole and counted(reserved + sold + given) or counted(reserved) .. ',' .. counted(sold) .. ',' .. counted(given)
-    words[at] = '{' .. text .. ' ' .. line.item .. '}'
+    words[at] = '{' .. text .. tickets_text(line) .. ' ' .. line.item .. '}'
   end
   put_order(inventory, id, concat({ order.state, order.seq, order.hold_until_ms and digits(order.hold_until_ms) or '',
     order.fingerprint, order.customer, concat(words) }, '\t'))

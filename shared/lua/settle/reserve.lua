@@ -39,7 +39,8 @@ kinds.reserve = {
     inventory.reserved, inventory.open = inventory.reserved + units, inventory.open + 1
     local held = change_count(inventory, 'buyers', customer, before, before + units)
     change_item_counts(inventory, limited or {})
+    local first, last = change_inventory(inventory, seq, inventory.available - units)
     return 'reserved', concat({ inventory.id, customer, lines_text, hold_text, held }, '\t'),
-      with_item_counts(limited, change_inventory(inventory, seq, inventory.available - units))
+      with_told(first, last, item_counts_text(limited))
   end,
 }

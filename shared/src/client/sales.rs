@@ -11,6 +11,7 @@ use crate::protocol::lines::Lines;
 use crate::protocol::resource::Resource;
 use crate::protocol::span_ms::SpanMs;
 use crate::reads::inventory::InventoryState;
+use crate::reads::tickets::{self, Ticket};
 use crate::tollgate::Tollgate;
 
 impl Tollgate {
@@ -167,6 +168,18 @@ impl Tollgate {
         lines: Option<Lines>,
     ) -> Result<Decision, Error> {
         self.decide(id, &Return { inventory, order, lines }).await
+    }
+
+    /// The tickets of an order, void ones included; nothing where its inventory hands out no codes, or the order is not there.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn tickets(&self, inventory: &InventoryId, order: &JobId) -> Result<Vec<Ticket>, Error> {
+        let state = self.inventory(inventory).await?;
+        let Some(codes) = state.and_then(|state| state.codes) else { return Ok(Vec::new()) };
+        let keys = self.keys(self.partition_of(Resource::Inventory(inventory)));
+        let mut link = self.server().link().await?;
+        Ok(tickets::of_order(&mut link, keys, (inventory, &codes), order).await?.unwrap_or_default())
     }
 
     /// An inventory as it is; `None` if there is none.

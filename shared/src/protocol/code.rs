@@ -141,11 +141,12 @@ codes! {
     CorruptState "corrupt_state" Undecidable No "the resource's keys hold something they cannot hold; repair them, then retry";
     Cancelled "cancelled" Refused Yes "cancelled while it waited for its time";
     CampaignExists "campaign_exists" Refused Yes "a campaign of this id exists";
-    CodesIncomplete "codes_incomplete" Invalid No "the campaign's codes are not all there: upload them again";
+    CodesIncomplete "codes_incomplete" Invalid No "the codes are not all there: upload them again";
     CampaignNotFound "campaign_not_found" Invalid PastBound "no campaign of this id";
     InventoryExists "inventory_exists" Refused Yes "an inventory of this id exists";
     InventoryNotFound "inventory_not_found" Invalid PastBound "no inventory of this id";
     StockIncomplete "stock_incomplete" Invalid No "the inventory's items are not all there: load them again";
+    TooFewCodes "too_few_codes" Invalid No "the inventory has fewer codes than the list has units";
     AlreadyLoaded "already_loaded" Refused Yes "the inventory has its items already";
     NotLoaded "not_loaded" Refused Yes "the inventory has no items yet";
     ItemNotFound "item_not_found" Invalid PastBound "the inventory has no item of this id";
@@ -171,7 +172,7 @@ codes! {
     CustomerLimitReached "customer_limit_reached" Refused Yes "the customer has not enough left in this campaign or inventory, or of an item";
     LimitNotAsExpected "limit_not_as_expected" Refused Yes "the limit is another than the caller expected";
     LimitBelowIssued "limit_below_issued" Refused Yes "more has been issued than the new limit allows";
-    LimitAboveCodes "limit_above_codes" Refused Yes "the campaign has fewer codes than the new limit";
+    LimitAboveCodes "limit_above_codes" Refused Yes "there are fewer codes than that";
     AccountExists "account_exists" Refused Yes "an account of this id exists";
     AccountNotFound "account_not_found" Invalid PastBound "no account of this id";
     CaseExists "case_exists" Refused Yes "a case of this id exists";

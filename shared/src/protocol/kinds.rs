@@ -516,7 +516,7 @@ mod tests {
     fn example(field: &str) -> &'static str {
         match field {
             "quantity" | "items" | "units" | "amount" | "balance" | "limit" | "per_customer" | "expected"
-            | "attempt" | "fence" | "expect_version" => "7",
+            | "codes_count" | "attempt" | "fence" | "expect_version" => "7",
             "hold_for_ms" | "as_of_ms" => "600000",
             "opens_at" => "1000",
             "closes_at" => "2000",

@@ -10,6 +10,7 @@ use super::resources::{Listed, instant, number, optional};
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::procedures::stock::bucket_of;
+use crate::protocol::codes_name::CodesName;
 use crate::protocol::ids::{CustomerId, InventoryId, ItemId};
 use crate::protocol::instant::Instant;
 use crate::protocol::keys::Keys;
@@ -59,6 +60,12 @@ pub struct InventoryState {
     pub per_customer: Option<Quantity>,
     /// Whether some of its items have a limit per customer of their own.
     pub limits_by_item: bool,
+    /// The list of codes of which each unit that is sold gets one; `None` if it hands out none.
+    pub codes: Option<CodesName>,
+    /// How many these are.
+    pub codes_count: Option<Quantity>,
+    /// How many of them were handed out, void ones included.
+    pub tickets: u64,
     /// When it begins to sell.
     pub opens_at: Option<Instant>,
     /// When it no longer sells.
@@ -99,6 +106,9 @@ impl Listed for InventoryState {
         "orders",
         "open",
         "item_counts",
+        "codes",
+        "codes_count",
+        "tickets",
         "seq",
     ];
     const IS_TEXT: bool = false;
@@ -135,8 +145,19 @@ impl Listed for InventoryState {
             orders: count(11)?,
             open: count(12)?,
             limits_by_item: optional(field(13), |text| number(Some(text))).ok_or("item_counts")?.is_some(),
-            seq: count(14)?,
+            codes: optional(field(14), CodesName::parse).ok_or("codes")?,
+            codes_count: optional(field(15), |text| Quantity::new(number(Some(text))?))
+                .ok_or("codes_count")?,
+            tickets: optional(field(16), |text| number(Some(text))).ok_or("tickets")?.unwrap_or_default(),
+            seq: count(17)?,
         })
+    }
+}
+
+impl InventoryState {
+    /// How many tickets are void: their units came back.
+    pub fn void(&self) -> u64 {
+        self.codes.as_ref().map_or(0, |_| self.tickets.saturating_sub(self.sold))
     }
 }
 

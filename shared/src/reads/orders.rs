@@ -88,11 +88,16 @@ pub struct OrderLine<'a> {
     pub sold: u64,
     /// How many came back.
     pub given: u64,
+    /// The tickets of what is sold, as ranges of numbers: `17-18,20`; empty where no codes are handed out.
+    pub tickets: &'a str,
+    /// The tickets that are void, likewise.
+    pub void: &'a str,
 }
 
 impl<'a> Order<'a> {
     /// Reads a row: state, seq, hold_until_ms, fingerprint and customer, and the lines, each `{<quantity> <item>}` where the
-    /// state says it all, else `{<reserved>,<sold>,<given back> <item>}`.
+    /// state says it all, else `{<reserved>,<sold>,<given back> <item>}`; where codes are handed out, with
+    /// `#<tickets>!<void ones>` before the space.
     pub fn parse(text: &'a str) -> Option<Self> {
         let words: Vec<&str> = text.split('\t').collect();
         let [state, seq, hold, fingerprint, customer, lines] = words[..] else { return None };
@@ -124,6 +129,8 @@ impl<'a> Order<'a> {
 impl<'a> OrderLine<'a> {
     fn parse(text: &'a str, state: OrderState) -> Option<Self> {
         let (numbers, item) = text.split_once(' ')?;
+        let (numbers, tickets) = numbers.split_once('#').unwrap_or((numbers, ""));
+        let (tickets, void) = tickets.split_once('!').unwrap_or((tickets, ""));
         let numbers = numbers.split(',').map(str::parse).collect::<Result<Vec<u64>, _>>().ok()?;
         let (reserved, sold, given) = match (&numbers[..], state) {
             (&[reserved, sold, given], _) => (reserved, sold, given),
@@ -132,7 +139,7 @@ impl<'a> OrderLine<'a> {
             (&[all], _) => (0, 0, all),
             _ => return None,
         };
-        Some(Self { item, reserved, sold, given })
+        Some(Self { item, reserved, sold, given, tickets, void })
     }
 }
 
@@ -242,7 +249,10 @@ mod tests {
             Order::parse("reserved\t7\t9000\t0123456789abcdef\tu v\t{2 A-1}{1,2,3 the floor}").unwrap();
         assert_eq!((order.state, order.seq, order.hold_until_ms), (OrderState::Open, 7, Some(9000)));
         assert_eq!((order.customer, order.code()), ("u v", Code::Reserved));
-        let line = |item, reserved, sold, given| OrderLine { item, reserved, sold, given };
+        let line =
+            |item, reserved, sold, given| OrderLine { item, reserved, sold, given, tickets: "", void: "" };
+        let given_back = Order::parse("sold\t7\t\t\tu\t{0,2,1#17-18!19 A-1}").unwrap();
+        assert_eq!((given_back.lines[0].tickets, given_back.lines[0].void), ("17-18", "19"));
         assert_eq!(order.lines, [line("A-1", 2, 0, 0), line("the floor", 1, 2, 3)]);
         let sold = Order::parse("sold\t7\t\t\tu\t{2 A-1}").unwrap();
         assert_eq!((sold.hold_until_ms, sold.code(), sold.lines[0].sold), (None, Code::Purchased, 2));

@@ -37,6 +37,7 @@ const RARE_KINDS: &[File] = every_kind!(rare_kinds);
 
 /// What a sale needs, and no payout: they stand before the others.
 const INVENTORY_KINDS: &[File] = &[
+    file!("settle/tickets.lua"),
     file!("settle/inventory.lua"),
     file!("settle/reservation.lua"),
     file!("settle/purchase.lua"),
@@ -350,7 +351,7 @@ mod tests {
             }
             let was = kind.spec().was.map(str::to_owned);
             let after = kind.spec().after.iter().map(|name| (*name).to_owned());
-            let said = kind.spec().told.map(str::to_owned);
+            let said = kind.spec().told.iter().map(|name| (*name).to_owned());
             let fields = kind.spec().fields.iter().map(name);
             let journal: Vec<String> = fields.chain(was).chain(after).chain(said).collect();
             let told = header(text, "journal");

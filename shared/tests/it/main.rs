@@ -45,6 +45,7 @@ mod sabotage;
 mod sentinel;
 mod settle;
 mod space;
+mod tickets;
 mod tls;
 mod transfer;
 mod variables_doc;

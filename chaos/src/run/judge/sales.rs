@@ -2,7 +2,7 @@
 //! written from the guarantees. No item is sold that is not there, an order gets all or nothing, what is reserved is
 //! committed, given up or ended, once, and no order gives back more than it bought.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ struct Sale {
     /// Of items that have a limit of their own: what it is, and what each customer has of them.
     limits: BTreeMap<String, u64>,
     by_item: HashMap<(String, String), u64>,
+    /// Every ticket that was handed out.
+    tickets: BTreeSet<u64>,
     orders: HashMap<String, Order>,
     over_issue: Found,
     chain: Found,
@@ -54,6 +56,7 @@ fn check_one(record: &Record, inventory: &str, stock: &BTreeMap<String, u64>) ->
             .filter_map(|item| Some((item["item"].as_str()?.to_owned(), item["per_customer"].as_u64()?)))
             .collect(),
         by_item: HashMap::new(),
+        tickets: BTreeSet::new(),
         orders: HashMap::new(),
         over_issue: Found::new(1, "G1 no item is sold that is not there"),
         chain: Found::new(9, "G9 the journal says what is left of an inventory"),
@@ -251,6 +254,15 @@ impl Sale {
             );
             self.chain.add(what, vec![line.place()]);
         }
+        for range in line.word("tickets").into_iter().flat_map(|ranges| ranges.split(',')) {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            for ticket in first.parse::<u64>().unwrap_or(0)..=last.parse().unwrap_or(0) {
+                if !self.tickets.insert(ticket) {
+                    self.over_issue
+                        .add(format!("{} hands out ticket {ticket} again", line.id), vec![line.place()]);
+                }
+            }
+        }
         for told in line.rest.get("held_by_item").and_then(Value::as_array).into_iter().flatten() {
             let item = told["item"].as_str().unwrap_or_default().to_owned();
             let has = self.by_item.get(&(customer.clone(), item.clone())).copied();
@@ -298,6 +310,7 @@ mod tests {
         let swap = r#""id":"x","kind":"exchange","code":"exchanged","order":"o","from":"a","to":"b","held":1,"available":1"#;
         let swapped = r#"[{"item":"a","on_hand":1,"reserved":0},{"item":"b","on_hand":0,"reserved":0}]"#;
         assert_eq!(wrong(&[BOUGHT, swap], swapped), [""; 0]);
+        let with_ticket = |line: &str, tickets: &str| format!(r#"{line},"tickets":"{tickets}""#);
         let limited = r#"[{"item":"a","on_hand":0,"reserved":0,"per_customer":1},{"item":"b","on_hand":1,"reserved":0}]"#;
         let by_item = |told: &str| format!(r#"{BOUGHT},"held_by_item":[{told}]"#);
         assert_eq!(wrong(&[&by_item(r#"{"item":"a","held":1}"#)], limited), [""; 0]);
@@ -311,6 +324,7 @@ mod tests {
             (vec![&by_item("{\"item\":\"a\",\"held\":2}")], limited, "by replay Some(1)"),
             (vec![&by_item("{\"item\":\"b\",\"held\":1}")], limited, "by replay None"),
             (vec![&two], limited, "of which 1 are allowed"),
+            (vec![&with_ticket(BOUGHT, "4-5"), &with_ticket(&other, "5")], LEFT, "ticket 5 again"),
         ] {
             let found = wrong(&lines, items);
             assert!(found.iter().any(|found| found.contains(words)), "{words}: {found:#?}");

@@ -10,8 +10,9 @@ use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::ids::{CustomerId, InventoryId, ItemId};
 use tollgate::inventory::{self, InventoryState, SaleStatus};
-use tollgate::orders::{self, Order};
+use tollgate::orders::{self, Order, OrderLine};
 use tollgate::resource::Resource;
+use tollgate::tickets::{self, Ticket};
 
 use crate::commands::listing;
 use crate::context::Context;
@@ -31,6 +32,9 @@ struct Holder<'a> {
     reserved: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_until_ms: Option<u64>,
+    /// Of what is sold, where codes are handed out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tickets: Vec<Ticket>,
 }
 
 impl Holder<'_> {
@@ -41,7 +45,9 @@ impl Holder<'_> {
             (0, reserved) => format!("{reserved} reserved"),
             (sold, reserved) => format!("{sold} sold, {reserved} reserved"),
         };
-        format!("{customer}  {item}  {what}  {order}")
+        let codes: Vec<&str> = self.tickets.iter().filter_map(|ticket| ticket.code.as_deref()).collect();
+        let tickets = if codes.is_empty() { String::new() } else { format!("  {}", codes.join(", ")) };
+        format!("{customer}  {item}  {what}  {order}{tickets}")
     }
 }
 
@@ -106,6 +112,13 @@ pub(super) async fn run(context: &Context, id: &InventoryId, wanted: &Wanted) ->
                 if wanted.item.as_ref().is_some_and(|item| item.as_str() != line.item) {
                     continue;
                 }
+                let tickets = match &state.codes {
+                    Some(codes) => {
+                        let held = OrderLine { void: "", ..*line };
+                        tickets::of_lines(&mut link, keys, codes, &[held]).await?
+                    }
+                    None => Vec::new(),
+                };
                 let holder = Holder {
                     order: order_id,
                     customer: order.customer,
@@ -113,6 +126,7 @@ pub(super) async fn run(context: &Context, id: &InventoryId, wanted: &Wanted) ->
                     sold: line.sold,
                     reserved: line.reserved,
                     hold_until_ms: order.hold_until_ms.filter(|_| line.reserved > 0),
+                    tickets,
                 };
                 list.item(&holder, || holder.text())?;
             }

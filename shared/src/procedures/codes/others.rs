@@ -1,8 +1,8 @@
-//! Lists of other campaigns that hand out some of the same codes, looked for once, at upload.
+//! Lists of other campaigns and inventories that hand out some of the same codes, looked for once, at upload.
 //!
 //! No index is kept: the partition's other lists are read, each once, in pages. The very same list is looked for
 //! in every partition, since its name is its content; a list that shares only some codes is found in the
-//! partition of the new campaign alone. Reads only, so two campaigns that are created at the same moment may miss
+//! partition of the new campaign or inventory alone. Reads only, so two that are created at the same moment may miss
 //! each other.
 
 use std::collections::{HashMap, HashSet};
@@ -11,29 +11,29 @@ use super::list::Codes;
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::codes_name::CodesName;
-use crate::protocol::ids::CampaignId;
 use crate::protocol::keys::Keys;
 use crate::protocol::partition::Partition;
 use crate::protocol::resource::Resource;
-use crate::reads::resources::{self, CampaignState};
+use crate::reads::inventory::InventoryState;
+use crate::reads::resources::{self, CampaignState, Listed};
 use crate::tollgate::Tollgate;
 
 /// Campaigns in one page, and codes in one reply.
 const PAGE: usize = 500;
 const CODES_PER_REPLY: usize = 5_000;
 
-/// Another campaign that hands out some of the codes.
+/// What else hands out some of the codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shared {
     /// Its list is the same.
     List {
-        /// The campaign.
-        campaign: CampaignId,
+        /// What does, as `campaign summer` or `inventory concert`.
+        with: String,
     },
     /// Some of its codes are the same.
     Codes {
-        /// The campaign.
-        campaign: CampaignId,
+        /// Likewise.
+        with: String,
         /// How many.
         count: u64,
         /// Where the first of them is in the new list, from 1 (repeated lines do not count).
@@ -42,7 +42,7 @@ pub enum Shared {
 }
 
 impl Codes {
-    /// Another campaign than `campaign` that hands out some of these codes, open or closed.
+    /// Another campaign or inventory than this one that hands out some of these codes, open or closed.
     ///
     /// # Errors
     /// Redis's.
@@ -50,9 +50,9 @@ impl Codes {
         &self,
         tollgate: &Tollgate,
         link: &mut Link,
-        campaign: &CampaignId,
+        own: Resource<'_>,
     ) -> Result<Option<Shared>, Failure> {
-        let own = tollgate.partition_of(Resource::Campaign(campaign));
+        let (name_of_own, own) = (named(own), tollgate.partition_of(own));
         let mut others = Vec::new();
         for partition in tollgate.partitions().iter() {
             let keys = tollgate.keys(partition);
@@ -60,9 +60,11 @@ impl Codes {
             if partition != own && !has_list {
                 continue;
             }
-            for (other, name) in lists(link, keys).await?.into_iter().filter(|(other, _)| other != campaign) {
+            for (other, name) in
+                lists(link, keys).await?.into_iter().filter(|(other, _)| *other != name_of_own)
+            {
                 if name == *self.name() {
-                    return Ok(Some(Shared::List { campaign: other }));
+                    return Ok(Some(Shared::List { with: other }));
                 }
                 if partition == own {
                     others.push((other, name));
@@ -77,13 +79,13 @@ impl Codes {
         link: &mut Link,
         tollgate: &Tollgate,
         partition: Partition,
-        others: Vec<(CampaignId, CodesName)>,
+        others: Vec<(String, CodesName)>,
     ) -> Result<Option<Shared>, Failure> {
         let keys = tollgate.keys(partition);
         let mut numbers: HashMap<&str, u64> = HashMap::new();
         let mut read = HashSet::new();
-        for (campaign, name) in others {
-            // A list that several campaigns share is read once.
+        for (with, name) in others {
+            // A list that several share is read once.
             if !read.insert(name.clone()) {
                 continue;
             }
@@ -107,23 +109,38 @@ impl Codes {
                 }
             }
             if count > 0 {
-                return Ok(Some(Shared::Codes { campaign, count, first }));
+                return Ok(Some(Shared::Codes { with, count, first }));
             }
         }
         Ok(None)
     }
 }
 
-/// The campaigns of a partition that hand out codes, with the names of their lists. One that cannot be read hands
-/// out none until it is repaired.
-async fn lists(link: &mut Link, keys: &Keys) -> Result<Vec<(CampaignId, CodesName)>, Failure> {
+/// `campaign summer`, `inventory concert`.
+fn named(resource: Resource<'_>) -> String {
+    resource.to_string().replacen(':', " ", 1)
+}
+
+/// What of a partition hands out codes, with the names of the lists. What cannot be read hands out none until it is
+/// repaired.
+async fn lists(link: &mut Link, keys: &Keys) -> Result<Vec<(String, CodesName)>, Failure> {
+    let campaigns = lists_of::<CampaignState>(link, keys, |state| state.codes.clone()).await?;
+    let inventories = lists_of::<InventoryState>(link, keys, |state| state.codes.clone()).await?;
+    Ok(campaigns.into_iter().chain(inventories).collect())
+}
+
+async fn lists_of<T: Listed>(
+    link: &mut Link,
+    keys: &Keys,
+    codes: impl Fn(&T) -> Option<CodesName>,
+) -> Result<Vec<(String, CodesName)>, Failure> {
     let mut lists = Vec::new();
     let mut cursor = None;
     loop {
-        let page = resources::page::<CampaignState>(link, keys, cursor, PAGE).await?;
+        let page = resources::page::<T>(link, keys, cursor, PAGE).await?;
         for (id, held) in page.resources {
-            let name = held.state().and_then(|state| state.codes.clone());
-            lists.extend(CampaignId::parse(id).ok().zip(name));
+            let name = held.state().and_then(&codes);
+            lists.extend(name.map(|name| (format!("{}{id}", T::PREFIX).replacen(':', " ", 1), name)));
         }
         cursor = page.next;
         if cursor.is_none() {

@@ -15,4 +15,5 @@ kind! {
         lines: Option<Lines>,
     }
     after "held" "available"
+    told "tickets"
 }

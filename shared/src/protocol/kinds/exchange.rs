@@ -19,7 +19,7 @@ kind! {
     }
     was "order_was"
     after "held" "available"
-    told "held_by_item"
+    told "held_by_item" "tickets" "void"
     check |request| {
         if request.from != request.to {
             return Ok(());

@@ -15,5 +15,5 @@ kind! {
         lines: Lines,
     }
     after "held" "available"
-    told "held_by_item"
+    told "held_by_item" "tickets"
 }

@@ -16,5 +16,5 @@ kind! {
     }
     was "order_was"
     after "held" "available"
-    told "held_by_item"
+    told "held_by_item" "void"
 }

@@ -33,9 +33,9 @@ pub struct Spec {
     pub after: &'static [&'static str],
     /// How many of these a line must have; what it leaves out is told by another number.
     pub after_least: usize,
-    /// The text that a journal line may show behind the numbers, of a kind that has one: it is left out where there is
-    /// nothing to say.
-    pub told: Option<&'static str>,
+    /// The texts that a journal line may show behind the numbers: an empty one says nothing, and the last ones are left out
+    /// where they say nothing.
+    pub told: &'static [&'static str],
     /// The field that names its other resource, of a kind that acts on two.
     pub also: Option<&'static str>,
     /// Whether it puts money on hold: a call brings the keys of the hold, and how long it may last.
@@ -70,7 +70,7 @@ pub(crate) trait Shape: fmt::Debug + Sized {
 }
 
 /// Declares a kind: its struct and its list of fields, and after them the numbers that the journal shows after the
-/// request, and what is true of few: `was`, with the name of a text before these, `told`, with that of one behind them, `also`, with the field of its other resource, `holds`, and `check` with what no single
+/// request, and what is true of few: `was`, with the name of a text before these, `told`, with those of texts behind them, `also`, with the field of its other resource, `holds`, and `check` with what no single
 /// field can say.
 macro_rules! kind {
     (
@@ -82,7 +82,7 @@ macro_rules! kind {
         }
         $(was $was:literal)?
         after $($after:literal)+ $(; rarely $rare:literal)?
-        $(told $told:literal)?
+        $(told $($told:literal)+)?
         $(also $also:ident)?
         $(holds $holds:literal)?
         $(check $check:expr)?
@@ -104,7 +104,7 @@ macro_rules! kind {
                 was: kind!(@text $($was)?),
                 after: &[$($after,)+ $($rare)?],
                 after_least: [$($after),+].len(),
-                told: kind!(@text $($told)?),
+                told: &[$($($told),+)?],
                 also: kind!(@name $($also)?),
                 holds: false $(|| $holds)?,
             };

@@ -30,7 +30,7 @@ impl<'a> ExportLine<'a> {
 
 impl Serialize for ExportLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Line { seq, at_ms, by, id, event, code, was, after, told } = self.line;
+        let Line { seq, at_ms, by, id, event, code, was, after, told: _ } = self.line;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("partition", &self.partition.number())?;
         map.serialize_entry("seq", seq)?;
@@ -66,8 +66,12 @@ impl Serialize for ExportLine<'_> {
         for (name, number) in event.kind().spec().after.iter().zip(after) {
             map.serialize_entry(name, number)?;
         }
-        if let (Some(name), Some(told)) = (event.kind().spec().told, told) {
-            list(&mut map, name, item_counts::json_of(told))?;
+        for name in event.kind().spec().told {
+            match (*name, self.line.told(name)) {
+                (_, None) => {}
+                ("held_by_item", Some(told)) => list(&mut map, name, item_counts::json_of(told))?,
+                (_, Some(told)) => map.serialize_entry(name, told)?,
+            }
         }
         map.end()
     }
@@ -105,6 +109,10 @@ mod tests {
             (
                 "p2\tpurchase\tcustomer_limit_reached\tshop\tc42\t{1 a}\t3\t7\t{2 a}",
                 r#"{"partition":0,"seq":9,"at_ms":17,"id":"p2","kind":"purchase","class":"refused","code":"customer_limit_reached","inventory":"shop","customer":"c42","lines":[{"item":"a","quantity":1}],"held":3,"available":7,"held_by_item":[{"item":"a","held":2}]}"#,
+            ),
+            (
+                "k1\tcommit\tcommitted\tshop\tr1\t\t3\t7\t17-19",
+                r#"{"partition":0,"seq":9,"at_ms":17,"id":"k1","kind":"commit","class":"applied","code":"committed","inventory":"shop","reservation":"r1","held":3,"available":7,"tickets":"17-19"}"#,
             ),
             (
                 "d1\tdecide\talready_decided\tloan\treject\tofficer-8\t\tlate\t1\t4",

@@ -24,7 +24,8 @@ pub struct Line {
     /// What the decision left behind, in the order that the [kind](crate::kinds::Spec::after) names it: what a campaign has
     /// issued, what an account has available. Empty if there is no such resource.
     pub after: Vec<u64>,
-    /// What it says behind these, of a [kind](crate::kinds::Spec::told) that may; `None` if it says nothing.
+    /// What it says behind these, of a [kind](crate::kinds::Spec::told) that may, a TAB between two texts; `None` if it says
+    /// nothing.
     pub told: Option<String>,
 }
 
@@ -33,6 +34,12 @@ impl Line {
     pub fn after(&self, name: &str) -> Option<u64> {
         let at = self.event.kind().spec().after.iter().position(|known| *known == name)?;
         self.after.get(at).copied()
+    }
+
+    /// What it says under this name behind the numbers; `None` if it says nothing.
+    pub fn told(&self, name: &str) -> Option<&str> {
+        let at = self.event.kind().spec().told.iter().position(|known| *known == name)?;
+        self.told.as_deref()?.split('\t').nth(at).filter(|text| !text.is_empty())
     }
 }
 
@@ -58,8 +65,11 @@ pub(super) fn read_line(text: &str, seq: u64, at_ms: u64, by: &str) -> Option<Li
         Some(_) => after.split_first().map(|(was, after)| (Some((*was).to_owned()), after))?,
         None => (None, after),
     };
-    let (after, told) = match (kind.spec().told, after.split_at_checked(kind.spec().after.len())) {
-        (Some(_), Some((after, [told]))) if !told.is_empty() => (after, Some((*told).to_owned())),
+    let told_most = kind.spec().told.len();
+    let (after, told) = match after.split_at_checked(kind.spec().after.len()) {
+        Some((after, told @ [.., last])) if told.len() <= told_most && !last.is_empty() => {
+            (after, Some(told.join("\t")))
+        }
         _ => (after, None),
     };
     if !(kind.spec().after_least..=kind.spec().after.len()).contains(&after.len()) {
@@ -117,6 +127,7 @@ mod tests {
             "r1\tredeem\tredeemed\ts\tc\t1\t1\t1\t1\t1",
             "p1\tpurchase\tpurchased\ti\tu\t{1 a}\t2\t7\t",
             "p1\tpurchase\tpurchased\ti\tu\t{1 a}\t2\t7\t{1 a}\t",
+            "p1\tpurchase\tpurchased\ti\tu\t{1 a}\t2\t7\t{1 a}\t8\t9",
         ] {
             assert!(read_line(bad, 1, 1, "").is_none(), "{bad}");
         }
