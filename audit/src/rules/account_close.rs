@@ -17,13 +17,13 @@ impl Rule for AccountClose {
         } else if account.available > 0 || account.held > 0 {
             Code::AccountNotEmpty
         } else {
-            Code::AccountClosedNow
+            Code::Closed
         };
         Some(Decision::new(code, Some(account.available)))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
-        if line.code == Code::AccountClosedNow {
+        if line.code == Code::Closed {
             model.changed_account(&self.account, line).closed = true;
         }
     }

@@ -12,12 +12,12 @@ impl Rule for CampaignClose {
         let Some(campaign) = model.known_campaign(&self.campaign)? else {
             return Some(Decision::new(Code::CampaignNotFound, None));
         };
-        let code = if campaign.closed { Code::Ended } else { Code::CampaignClosedNow };
+        let code = if campaign.closed { Code::Ended } else { Code::Closed };
         Some(Decision::new(code, Some(campaign.issued)))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
-        if line.code == Code::CampaignClosedNow {
+        if line.code == Code::Closed {
             model.changed_campaign(&self.campaign, line).closed = true;
         }
     }

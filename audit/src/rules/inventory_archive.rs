@@ -16,13 +16,13 @@ impl Rule for InventoryArchive {
             Some(Code::InventoryArchived) => Code::InventoryArchived,
             None => Code::InventoryOpen,
             Some(_) if inventory.open > 0 => Code::ReservationsOpen,
-            Some(_) => Code::InventoryArchivedNow,
+            Some(_) => Code::Archived,
         };
         Some(Decision::new(code, Some(inventory.available)))
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
-        if line.code == Code::InventoryArchivedNow {
+        if line.code == Code::Archived {
             model.changed_inventory(&self.inventory, line).archive();
         }
     }

@@ -13,13 +13,13 @@ impl Rule for InventoryCancel {
             None => Decision::new(Code::InventoryNotFound, None),
             Some(inventory) => {
                 let ended = inventory.ended.filter(|code| *code != Code::Ended);
-                Decision::new(ended.unwrap_or(Code::InventoryCancelledNow), Some(inventory.available))
+                Decision::new(ended.unwrap_or(Code::SaleCancelled), Some(inventory.available))
             }
         })
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
-        if line.code == Code::InventoryCancelledNow {
+        if line.code == Code::SaleCancelled {
             model.changed_inventory(&self.inventory, line).ended = Some(Code::InventoryCancelled);
         }
     }

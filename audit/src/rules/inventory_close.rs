@@ -12,13 +12,13 @@ impl Rule for InventoryClose {
         Some(match model.known_inventory(&self.inventory)? {
             None => Decision::new(Code::InventoryNotFound, None),
             Some(inventory) => {
-                Decision::new(inventory.ended.unwrap_or(Code::InventoryClosedNow), Some(inventory.available))
+                Decision::new(inventory.ended.unwrap_or(Code::Closed), Some(inventory.available))
             }
         })
     }
 
     fn take_over(&self, model: &mut Model, line: &Line, _: Weight<'_>) {
-        if line.code == Code::InventoryClosedNow {
+        if line.code == Code::Closed {
             model.changed_inventory(&self.inventory, line).ended = Some(Code::Ended);
         }
     }

@@ -41,7 +41,7 @@ fn a_sound_history_is_not_contradicted() {
         "l1 campaign_set_limit limit_below_issued s 2  3",
         "l2 campaign_set_limit limit_not_as_expected s 9 4 3",
         "l3 campaign_set_limit limit_set s 9 3 3",
-        "k1 campaign_close campaign_closed_now s 3",
+        "k1 campaign_close closed s 3",
         "r5 redeem ended s z 1 0 3",
         "r6 redeem cancelled s z 1 0 3",
         "r7 redeem cancelled t z 1  ",
@@ -68,7 +68,7 @@ fn a_sound_history_is_not_contradicted() {
         "d2 deposit balance_limit_reached a 9007199254740991 USD 7",
         "z1 account_close account_not_empty a 7",
         "w4 withdraw withdrawn a 7 USD 0",
-        "z2 account_close account_closed_now a 0",
+        "z2 account_close closed a 0",
         "d3 deposit account_closed a 1 USD 0",
     ];
     let mut model = Model::default();
@@ -123,7 +123,7 @@ fn each_line_that_cannot_be_is_contradicted_once() {
         ("d1 deposit cancelled a 1 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
         ("d1 deposit deposited a 0 USD 10", "w2 withdraw withdrawn a 10 USD 0"),
         ("a2 account_open account_opened a 99 USD 99", "w2 withdraw withdrawn a 99 USD 0"),
-        ("z1 account_close account_closed_now a 10", "w2 withdraw account_closed a 1 USD 10"),
+        ("z1 account_close closed a 10", "w2 withdraw account_closed a 1 USD 10"),
     ] {
         let lines = [
             "c1 campaign_create campaign_created s 3 2    0",

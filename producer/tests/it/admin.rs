@@ -117,7 +117,7 @@ fn limits_move_between_what_is_issued_and_what_is_expected() {
     assert_eq!(set(&["7", "--expect", "6"]), (Some(1), json!("limit_not_as_expected")));
     assert_eq!(set(&["7", "--expect", "5"]), (Some(0), json!("limit_set")));
     assert_eq!(cli.run(&["--json", "campaign", "show", "c"]).json()["limit"], 7);
-    assert_eq!(cli.run(&["--json", "campaign", "close", "c"]).json()["code"], "campaign_closed_now");
+    assert_eq!(cli.run(&["--json", "campaign", "close", "c"]).json()["code"], "closed");
     assert_eq!(cli.run(&["--json", "campaign", "close", "c"]).json()["code"], "ended");
 }
 

@@ -14,6 +14,6 @@ kinds.account_close = {
     if account.available + account.held > 0 then return 'account_not_empty', id, digits(account.available) end
 
     account.status = 'closed'
-    return 'account_closed_now', id, change_account(account, seq, account.available)
+    return 'closed', id, change_account(account, seq, account.available)
   end,
 }

@@ -13,6 +13,6 @@ kinds.campaign_close = {
     if campaign.status == 'closed' then return 'ended', id, halves(campaign.issued) end
 
     campaign.status, campaign.out_of_time = 'closed', 'ended'
-    return 'campaign_closed_now', id, change_campaign(campaign, seq, campaign.issued)
+    return 'closed', id, change_campaign(campaign, seq, campaign.issued)
   end,
 }

@@ -25,6 +25,6 @@ kinds.inventory_archive = {
     inventory.item_counts = inventory.item_counts and 0
     inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, {}, {}
     inventory.counts, inventory.rows = {}, setmetatable({}, { __index = function() return false end })
-    return 'inventory_archived_now', id, change_inventory(inventory, seq, inventory.available)
+    return 'archived', id, change_inventory(inventory, seq, inventory.available)
   end,
 }

@@ -18,6 +18,6 @@ kinds.inventory_cancel = {
 
     inventory.status, inventory.out_of_time = 'cancelled', 'inventory_cancelled'
     if inventory.open > 0 then inventory.due[''] = '0' end
-    return 'inventory_cancelled_now', id, change_inventory(inventory, seq, inventory.available)
+    return 'sale_cancelled', id, change_inventory(inventory, seq, inventory.available)
   end,
 }

@@ -13,6 +13,6 @@ kinds.inventory_close = {
     if why then return why, id, counted(inventory.available) end
 
     inventory.status, inventory.out_of_time = 'closed', 'ended'
-    return 'inventory_closed_now', id, change_inventory(inventory, seq, inventory.available)
+    return 'closed', id, change_inventory(inventory, seq, inventory.available)
   end,
 }

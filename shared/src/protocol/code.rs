@@ -221,9 +221,8 @@ codes! {
     Reversed "reversed" Applied Yes "the coupons are void, and the campaign may issue as many again";
     Deposited "deposited" Applied Yes "the money is on the account";
     AccountOpened "account_opened" Applied Yes "the account is open";
-    AccountClosedNow "account_closed_now" Applied Yes "the account is closed by this request";
+    Closed "closed" Applied Yes "the account, campaign or inventory is closed by this request";
     CampaignCreated "campaign_created" Applied Yes "the campaign exists";
-    CampaignClosedNow "campaign_closed_now" Applied Yes "the campaign is closed by this request";
     LimitSet "limit_set" Applied Yes "the campaign has the new limit";
     Purchased "purchased" Applied Yes "all lines are sold to the customer";
     Reserved "reserved" Applied Yes "all lines are set aside for the customer";
@@ -236,12 +235,11 @@ codes! {
     InventoryLoaded "inventory_loaded" Applied Yes "the inventory has its items, and sells";
     Restocked "restocked" Applied Yes "the units are on hand";
     QuantitySet "quantity_set" Applied Yes "the item has the new quantity on hand";
-    InventoryClosedNow "inventory_closed_now" Applied Yes "the inventory is closed by this request";
     CaseOpened "case_opened" Applied Yes "the case is open";
     CaseAmended "case_amended" Applied Yes "the case is changed, and has a new version";
     Decided "decided" Applied Yes "the case is decided, for good";
-    InventoryCancelledNow "inventory_cancelled_now" Applied Yes "the inventory is cancelled by this request";
-    InventoryArchivedNow "inventory_archived_now" Applied Yes "the inventory is archived by this request";
+    SaleCancelled "sale_cancelled" Applied Yes "the inventory is cancelled by this request: nothing of it is sold any more";
+    Archived "archived" Applied Yes "the inventory is archived by this request";
 }
 
 impl Code {

@@ -41,7 +41,7 @@ async fn a_cancelled_inventory_sells_nothing_and_what_is_reserved_ends() {
     s.settle_as(&id("p1"), &purchase(sale, "v", "A-3")).await;
     assert_eq!(s.make(commit(sale, "r2", Some("floor"))).await, Code::Committed);
     assert_eq!(cancelled(&mut s.link, &keys, 9).await.unwrap(), []);
-    assert_eq!(s.make(cancel_sale(sale)).await, Code::InventoryCancelledNow);
+    assert_eq!(s.make(cancel_sale(sale)).await, Code::SaleCancelled);
     audit_passes(s).await;
     for (request, code) in [
         (cancel_sale(sale), Code::InventoryCancelled),
@@ -95,10 +95,10 @@ async fn what_is_closed_or_not_loaded_may_be_cancelled_as_well() {
     s.settle_as(&id("r"), &reserve("closed", "u", "A-1")).await;
     s.make(tollgate::kinds::InventoryCreate::new(inventory("empty")).into()).await;
     for (request, code) in [
-        (close_sale("closed"), Code::InventoryClosedNow),
-        (cancel_sale("closed"), Code::InventoryCancelledNow),
+        (close_sale("closed"), Code::Closed),
+        (cancel_sale("closed"), Code::SaleCancelled),
         (commit("closed", "r", None), Code::InventoryCancelled),
-        (cancel_sale("empty"), Code::InventoryCancelledNow),
+        (cancel_sale("empty"), Code::SaleCancelled),
         (stock(&[("A-1", 1)]).request(inventory("empty")).into(), Code::InventoryCancelled),
         (purchase("empty", "u", "A-1"), Code::InventoryCancelled),
         (cancel_sale("nowhere"), Code::InventoryNotFound),
@@ -140,10 +140,10 @@ async fn an_archived_inventory_keeps_what_proves_its_sales_and_nothing_else() {
     s.settle_as(&id("r"), &reserve("hall", "u", "seat-50")).await;
     for (request, code) in [
         (archive_sale("hall"), Code::InventoryOpen),
-        (close_sale("hall"), Code::InventoryClosedNow),
+        (close_sale("hall"), Code::Closed),
         (archive_sale("hall"), Code::ReservationsOpen),
         (commit("hall", "r", None), Code::Committed),
-        (archive_sale("hall"), Code::InventoryArchivedNow),
+        (archive_sale("hall"), Code::Archived),
         (archive_sale("hall"), Code::InventoryArchived),
         (close_sale("hall"), Code::InventoryArchived),
         (cancel_sale("hall"), Code::InventoryArchived),

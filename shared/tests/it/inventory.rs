@@ -198,7 +198,7 @@ async fn an_operator_restocks_counts_and_closes() {
         (set_quantity("shop", "pen", 0, None), Code::QuantitySet),
         (set_quantity("shop", "pen", 3, None), Code::QuantitySet),
         (stock(&[("pen", 1)]).request(inventory("shop")).into(), Code::AlreadyLoaded),
-        (close_sale("shop"), Code::InventoryClosedNow),
+        (close_sale("shop"), Code::Closed),
         (close_sale("shop"), Code::Ended),
         (purchase("shop", "u", "pen"), Code::Ended),
         (restock("shop", "pen", 1), Code::Ended),
@@ -288,7 +288,7 @@ async fn a_reservation_is_committed_or_released_and_never_both() {
         (commit("hall", "r1", None), Code::AlreadyCommitted),
         (purchase("hall", "u", "floor 2"), Code::Purchased),
         (purchase("hall", "u", "floor"), Code::CustomerLimitReached),
-        (close_sale("hall"), Code::InventoryClosedNow),
+        (close_sale("hall"), Code::Closed),
     ] {
         assert_eq!(s.make(request.clone()).await, code, "{request:?}");
         audit_passes(s).await;

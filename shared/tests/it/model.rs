@@ -101,7 +101,7 @@ impl Model {
                     Some((.., false)) => Code::Ended,
                     Some((.., open)) => {
                         *open = false;
-                        Code::CampaignClosedNow
+                        Code::Closed
                     }
                 }
             }
@@ -135,7 +135,7 @@ impl Model {
                     Some((available, _)) if *available > 0 => Code::AccountNotEmpty,
                     Some((_, open)) => {
                         *open = false;
-                        Code::AccountClosedNow
+                        Code::Closed
                     }
                 }
             }

@@ -188,9 +188,8 @@ fn every_code_that_a_queued_job_can_end_with_has_its_class() {
                 | Code::Refunded
                 | Code::Reversed
                 | Code::AccountOpened
-                | Code::AccountClosedNow
+                | Code::Closed
                 | Code::CampaignCreated
-                | Code::CampaignClosedNow
                 | Code::LimitSet
                 | Code::CaseOpened
                 | Code::CaseAmended
@@ -199,9 +198,8 @@ fn every_code_that_a_queued_job_can_end_with_has_its_class() {
                 | Code::InventoryLoaded
                 | Code::Restocked
                 | Code::QuantitySet
-                | Code::InventoryClosedNow
-                | Code::InventoryCancelledNow
-                | Code::InventoryArchivedNow
+                | Code::SaleCancelled
+                | Code::Archived
                 | Code::InventoryOpen
                 | Code::ReservationsOpen
         );

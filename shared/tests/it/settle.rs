@@ -47,11 +47,11 @@ async fn an_effect_touches_its_own_keys_only() {
     decides(s, &create("c", 5), Code::CampaignCreated, &["campaign:c", "resources"]).await;
     decides(s, &redeem("c", "u", 2), Code::Redeemed, &["campaign:c", "holders:c"]).await;
     decides(s, &set_limit("c", 7, None), Code::LimitSet, &["campaign:c"]).await;
-    decides(s, &end("c"), Code::CampaignClosedNow, &["campaign:c"]).await;
+    decides(s, &end("c"), Code::Closed, &["campaign:c"]).await;
     decides(s, &open("a", 0), Code::AccountOpened, &["account:a", "resources"]).await;
     decides(s, &deposit("a", 7), Code::Deposited, &["account:a"]).await;
     decides(s, &withdraw("a", 7), Code::Withdrawn, &["account:a"]).await;
-    decides(s, &close("a"), Code::AccountClosedNow, &["account:a"]).await;
+    decides(s, &close("a"), Code::Closed, &["account:a"]).await;
     let dump = s.dump().await;
     let campaign = dump.hash("campaign:c");
     let field = |name: &str| campaign[name].as_str();
@@ -125,7 +125,7 @@ async fn what_one_job_of_a_batch_does_the_next_one_sees() {
         (set_limit("c", 1, None), Code::LimitBelowIssued),
         (set_limit("c", 2, Some(3)), Code::LimitSet),
         (redeem("c", "v", 1), Code::CampaignLimitReached),
-        (end("c"), Code::CampaignClosedNow),
+        (end("c"), Code::Closed),
         (redeem("c", "u", 1), Code::Ended),
         (CampaignCreate { codes: Some(codes), ..terms("k", 3) }.into(), Code::CampaignCreated),
         (set_limit("k", 1, None), Code::LimitSet),
@@ -140,7 +140,7 @@ async fn what_one_job_of_a_batch_does_the_next_one_sees() {
         (deposit("a", 1), Code::Deposited),
         (close("a"), Code::AccountNotEmpty),
         (withdraw("a", 3), Code::Withdrawn),
-        (close("a"), Code::AccountClosedNow),
+        (close("a"), Code::Closed),
         (deposit("a", 1), Code::AccountClosed),
     ];
     let ids: Vec<JobId> = batch.iter().map(|_| JobId::fresh()).collect();

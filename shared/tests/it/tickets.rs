@@ -109,8 +109,8 @@ async fn each_unit_has_a_ticket_and_what_comes_back_is_void() {
             (purchase("hall", "w", "A-2"), SoldOut, ["", ""]),
             (exchange("hall", "o", "A-1", "A-2"), SoldOut, ["", ""]),
             (give_back("hall", "o", None), Returned, ["", "8,2"]),
-            (cancel_sale("hall"), InventoryCancelledNow, ["", ""]),
-            (archive_sale("hall"), InventoryArchivedNow, ["", ""]),
+            (cancel_sale("hall"), SaleCancelled, ["", ""]),
+            (archive_sale("hall"), Archived, ["", ""]),
         ],
     )
     .await;

@@ -131,7 +131,7 @@ fn ladders(kind: Kind) -> Vec<Ladder> {
                     ("HSET account:a seq 1", AccountClosed),
                     ("HSET account:a status open", AccountNotEmpty),
                     ("HSET account:a available 0 held 1", AccountNotEmpty),
-                    ("HSET account:a held 0", AccountClosedNow),
+                    ("HSET account:a held 0", Closed),
                 ],
             ),
         ],
@@ -157,10 +157,7 @@ fn ladders(kind: Kind) -> Vec<Ladder> {
             ladder(
                 [create("c", 3)],
                 end("c"),
-                &[
-                    ("HSET campaign:c issued x", CorruptState),
-                    ("HSET campaign:c issued 3", CampaignClosedNow),
-                ],
+                &[("HSET campaign:c issued x", CorruptState), ("HSET campaign:c issued 3", Closed)],
             ),
             ladder([create("c", 3), end("c")], end("c"), &[("", Ended)]),
         ],
