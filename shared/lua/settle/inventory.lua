@@ -11,7 +11,7 @@
 -- two; hold_until_ms and fingerprint are empty for a purchase.
 -- `copied`, `buyers` with `item_counts`, and `orders` of the inventory count the fields of these keys: one that is gone is
 -- damage.
--- gives   WHY_ENDED load_inventory bucket_of prepare read_fields begin_of find_item put_item change_item change_inventory put_order change_count
+-- gives   WHY_ENDED set_plain load_inventory bucket_of prepare read_fields begin_of find_item put_item change_item change_inventory put_order change_count
 --         count_of add_limited passes_limit change_item_counts item_counts_text with_told gather_lines check_order take_lines refused_order order_after check_change refused_change orders_of
 --         parse_order gmatch
 local find, sub, byte, gmatch = string.find, string.sub, string.byte, string.gmatch
@@ -22,6 +22,9 @@ local inventories_changed = {}
 local lines_of, buyers_of, orders_of = {}, {}, {}   -- position -> lines taken apart, customers and orders that this batch names
 local lines_found = {}   -- by the lines that check_order has looked at, five for each: what find_item says of it, text first
 local parse_order   -- of reservation.lua
+
+-- Most neither hand out codes nor limit single items: their orders ask once whether it is so, and pay for neither.
+local function set_plain(inventory) inventory.is_plain = not (inventory.item_counts or inventory.codes_count) end
 
 local function load_inventory(position)
   local inventory = loaded[position]
@@ -52,6 +55,7 @@ local function load_inventory(position)
       inventory = CORRUPT
     else
       inventory.out_of_time = WHY_ENDED[status] or out_of_time(inventory)
+      set_plain(inventory)
     end
   end
   loaded[position] = inventory
@@ -108,7 +112,7 @@ local function prepare(inventory)
   if inventory.texts then return end
   inventory.texts, inventory.is_copied, inventory.bucket_numbers = {}, {}, {}
   inventory.counts, inventory.rows, inventory.due = {}, {}, {}
-  inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, {}, {}
+  inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, { n = 0 }, { n = 0 }
   local position = inventory.position
   if pcall_redis('HLEN', KEYS[position + 1]) ~= inventory.copied
       or pcall_redis('HLEN', KEYS[position + 3]) ~= inventory.buyers + (inventory.item_counts or 0)
@@ -188,7 +192,8 @@ end
 -- `of` says how many such fields there are: buyers, or item_counts.
 local function change_count(inventory, of, name, before, after)
   local text, changed = counted(after), inventory.counts_changed
-  local last = #changed
+  local last = changed.n
+  changed.n = last + 2
   if before == 0 then inventory[of] = inventory[of] + 1 end
   if after == 0 then inventory[of] = inventory[of] - 1 end
   inventory.counts[name], changed[last + 1], changed[last + 2] = text, name, text
@@ -243,7 +248,8 @@ end
 
 local function put_order(inventory, id, row)
   local rows, changed = inventory.rows, inventory.orders_changed
-  local last = #changed
+  local last = changed.n
+  changed.n = last + 2
   if not rows[id] then inventory.orders = inventory.orders + 1 end
   rows[id], changed[last + 1], changed[last + 2] = row, id, row
 end
@@ -283,6 +289,21 @@ local function limited_of(inventory, customer, lines)
   return limited
 end
 
+-- What check_order goes on with where codes are handed out, or items have limits of their own.
+local function check_more(inventory, customer, lines, before, units)
+  if inventory.codes_count and units > tickets_left(inventory) then return 'sold_out', before end
+  local limited
+  if inventory.item_counts then
+    limited = limited_of(inventory, customer, lines)
+    if not limited then return 'corrupt_state' end
+    if passes_limit(limited) then return 'customer_limit_reached', before, nil, limited end
+  end
+  if inventory.per_customer and before + units > inventory.per_customer then
+    return 'customer_limit_reached', before, nil, limited
+  end
+  return nil, before, units, limited
+end
+
 -- Whether a customer may have all of these lines, which are the text that begins an item, a quantity and a bucket in turn:
 -- a code, or nil; how many units they have already, if that is known, how many more these are, and those of the items that
 -- have a limit of their own, where it comes to that. Then take_lines knows where they are.
@@ -308,18 +329,11 @@ local function check_order(inventory, customer, lines)
   end
   if units == 0 or units > NUMBER_MAX then return 'quantity_out_of_range' end
   if inventory.out_of_time then return inventory.out_of_time, before end
-  if is_short or (inventory.codes_count and units > tickets_left(inventory)) then return 'sold_out', before end
+  if is_short then return 'sold_out', before end
   if units > inventory.available then return 'corrupt_state' end
-  local limited
-  if inventory.item_counts then
-    limited = limited_of(inventory, customer, lines)
-    if not limited then return 'corrupt_state' end
-    if passes_limit(limited) then return 'customer_limit_reached', before, nil, limited end
-  end
-  if inventory.per_customer and before + units > inventory.per_customer then
-    return 'customer_limit_reached', before, nil, limited
-  end
-  return nil, before, units, limited
+  if not inventory.is_plain then return check_more(inventory, customer, lines, before, units) end
+  if inventory.per_customer and before + units > inventory.per_customer then return 'customer_limit_reached', before end
+  return nil, before, units
 end
 
 -- Takes the lines that check_order has just looked at: what is on hand of each changes by so many times its quantity, and

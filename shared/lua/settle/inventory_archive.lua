@@ -23,7 +23,7 @@ kinds.inventory_archive = {
     inventory.status, inventory.out_of_time, inventory.is_cleared = 'archived', 'inventory_archived', true
     inventory.copied, inventory.buyers, inventory.orders = 0, 0, 0
     inventory.item_counts = inventory.item_counts and 0
-    inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, {}, {}
+    inventory.buckets_changed, inventory.counts_changed, inventory.orders_changed = {}, { n = 0 }, { n = 0 }
     inventory.counts, inventory.rows = {}, setmetatable({}, { __index = function() return false end })
     return 'archived', id, change_inventory(inventory, seq, inventory.available)
   end,

@@ -31,6 +31,7 @@ kinds.inventory_create = {
         'stock', '', 'items', '0', 'buckets', '0', 'item_counts', '', 'codes', codes, 'codes_count', codes_text,
         'tickets', '' },
     }
+    set_plain(inventory)
     loaded[position] = inventory
     return 'inventory_created', request, change_inventory(inventory, seq, 0)
   end,

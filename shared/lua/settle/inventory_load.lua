@@ -30,6 +30,7 @@ kinds.inventory_load = {
     inventory.bucket_count, inventory.status = count, 'open'
     inventory.out_of_time = out_of_time(inventory)
     if uploaded[6] ~= '0' then inventory.item_counts = 0 end
+    set_plain(inventory)
     inventory.terms = inventory.terms or {}
     for _, word in ipairs({ 'stock', stock, 'items', items_text, 'buckets', uploaded[4] }) do
       inventory.terms[#inventory.terms + 1] = word

@@ -17,15 +17,13 @@ kinds.purchase = {
 
     take_lines(inventory, lines, -1, 0)
     local first, last = halves(seq)
-    local row_lines, tickets = lines_text, ''
-    if inventory.codes_count then row_lines, tickets = sold_lines(inventory, lines) end
+    local is_plain, row_lines, tickets = inventory.is_plain, lines_text, ''
+    if not is_plain and inventory.codes_count then row_lines, tickets = sold_lines(inventory, lines) end
     put_order(inventory, id, 'sold\t' .. first .. last .. '\t\t\t' .. customer .. '\t' .. row_lines)
     inventory.sold = inventory.sold + units
     local held = change_count(inventory, 'buyers', customer, before, before + units)
     local request = inventory.id .. '\t' .. customer .. '\t' .. lines_text .. '\t' .. held
-    if not limited and tickets == '' then
-      return 'purchased', request, change_inventory(inventory, seq, inventory.available - units)
-    end
+    if is_plain then return 'purchased', request, change_inventory(inventory, seq, inventory.available - units) end
     first, last = change_inventory(inventory, seq, inventory.available - units)
     change_item_counts(inventory, limited or {})
     return 'purchased', request, with_told(first, last, item_counts_text(limited), tickets)
