@@ -39,6 +39,7 @@ const RARE_KINDS: &[File] = every_kind!(rare_kinds);
 const INVENTORY_KINDS: &[File] = &[
     file!("settle/tickets.lua"),
     file!("settle/inventory.lua"),
+    file!("settle/item_limits.lua"),
     file!("settle/reservation.lua"),
     file!("settle/purchase.lua"),
     file!("settle/reserve.lua"),
