@@ -183,7 +183,7 @@ impl Inventory {
             return Some(Code::ItemNotFound);
         }
         let has_too_few = |(item, quantity): &(Option<&Item>, tollgate::quantity::Quantity)| {
-            item.is_none_or(|item| item.on_hand - item.reserved < quantity.get())
+            item.is_none_or(|item| item.on_hand.saturating_sub(item.reserved) < quantity.get())
         };
         if let Some(code) = self.out_of_time(at_ms) {
             Some(code)

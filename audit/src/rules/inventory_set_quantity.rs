@@ -17,7 +17,7 @@ impl Rule for InventorySetQuantity {
                 Err(Code::QuantityNotAsExpected)
             } else if quantity < item.reserved {
                 Err(Code::QuantityBelowReserved)
-            } else if (units(inventory) - item.on_hand).saturating_add(quantity) > NUMBER_MAX {
+            } else if units(inventory).saturating_sub(item.on_hand).saturating_add(quantity) > NUMBER_MAX {
                 Err(Code::QuantityLimitReached)
             } else if quantity > item.on_hand
                 && inventory.lacks_codes(
@@ -26,7 +26,8 @@ impl Rule for InventorySetQuantity {
             {
                 Err(Code::LimitAboveCodes)
             } else {
-                Ok((inventory.available - (item.on_hand - item.reserved)) + (quantity - item.reserved))
+                let free = item.on_hand.saturating_sub(item.reserved);
+                Ok(inventory.available.saturating_sub(free) + (quantity - item.reserved))
             }
         })
     }
