@@ -32,64 +32,67 @@ pub(super) async fn check(
     let mut told = HashSet::new();
     let mut unknown: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     let mut queues: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
-    let mut cursor = b"0".to_vec();
-    loop {
-        let mut command = redis::cmd("SCAN");
-        command.arg(&cursor).arg("MATCH").arg(format!("{tag}*}}:*")).arg("COUNT").arg(COUNT);
-        let (next, keys) = scanned(link.run(&command).await?);
-        for key in keys {
-            let Ok(key) = String::from_utf8(key) else { continue };
-            let Some((tag, name)) = key.split_once(':') else { continue };
-            // Another namespace's, whose name begins like ours.
-            let Some(number) = Tag::number_of(tag, tollgate.namespace()) else { continue };
-            findings.enter(number);
-            let replay = tollgate.partitions().get(number).zip(replays.get(usize::from(number)));
-            let is_ours = |partition| {
-                tollgate.keys(partition).head().split_once(':').is_some_and(|(ours, _)| ours == tag)
-            };
-            let Some((partition, replay)) = replay.filter(|(partition, _)| is_ours(*partition)) else {
-                if holds_state(name) && told.insert(key.clone()) {
-                    let what = "a key of a partition that the namespace does not have";
-                    findings.violation(Check::G9, name, &[], "nothing", &key, what);
-                } else if name.starts_with("queue:") && told.insert(key.clone()) {
-                    let what =
-                        "jobs were sent to a partition that the namespace does not have: nobody serves them";
-                    findings.violation(Check::G10, name, &[], "nothing", &key, what);
+    // Each node of a cluster by itself: a cursor is of the node that gave it.
+    for server in tollgate.server().masters().await? {
+        let mut scanning = server.link().await?;
+        let mut cursor = b"0".to_vec();
+        loop {
+            let mut command = redis::cmd("SCAN");
+            command.arg(&cursor).arg("MATCH").arg(format!("{tag}*}}:*")).arg("COUNT").arg(COUNT);
+            let (next, keys) = scanned(scanning.run(&command).await?);
+            for key in keys {
+                let Ok(key) = String::from_utf8(key) else { continue };
+                let Some((tag, name)) = key.split_once(':') else { continue };
+                // Another namespace's, whose name begins like ours.
+                let Some(number) = Tag::number_of(tag, tollgate.namespace()) else { continue };
+                findings.enter(number);
+                let replay = tollgate.partitions().get(number).zip(replays.get(usize::from(number)));
+                let is_ours = |partition| {
+                    tollgate.keys(partition).head().split_once(':').is_some_and(|(ours, _)| ours == tag)
+                };
+                let Some((partition, replay)) = replay.filter(|(partition, _)| is_ours(*partition)) else {
+                    if holds_state(name) && told.insert(key.clone()) {
+                        let what = "a key of a partition that the namespace does not have";
+                        findings.violation(Check::G9, name, &[], "nothing", &key, what);
+                    } else if name.starts_with("queue:") && told.insert(key.clone()) {
+                        let what = "jobs were sent to a partition that the namespace does not have: nobody serves them";
+                        findings.violation(Check::G10, name, &[], "nothing", &key, what);
+                    }
+                    continue;
+                };
+                if told.contains(&key) {
+                    continue;
                 }
-                continue;
-            };
-            if told.contains(&key) {
-                continue;
-            }
-            if let Some(queue) = name.strip_prefix("queue:") {
-                told.insert(key.clone());
-                queues.entry(number).or_default().insert(queue.to_owned());
-            } else if let Some(hour) = name.strip_prefix("receipts:") {
-                let keys = tollgate.keys(partition);
-                let mut context = AuditContext { tollgate, partition, keys, link, findings, progress };
-                if is_stray_bucket(&mut context, replay, hour).await? {
-                    told.insert(key);
-                }
-            } else if let Some(subject) = subject(name) {
-                unknown.entry(number).or_default().push(subject);
-            }
-        }
-        for (number, names) in std::mem::take(&mut unknown) {
-            let Some(partition) = tollgate.partitions().get(number) else { continue };
-            let (keys, replay) = (tollgate.keys(partition), &replays[usize::from(number)]);
-            findings.enter(number);
-            for name in index::unexplained(link, keys, (&replay.model, replay.seq), names).await? {
-                if told.insert(format!("{number}:{name}")) {
-                    let check = if name.starts_with("hold:") { Check::G14 } else { Check::G9 };
-                    let what = "its keys are there, but the journal does not know it";
-                    findings.violation(check, name, &[], "nothing", "a key", what);
+                if let Some(queue) = name.strip_prefix("queue:") {
+                    told.insert(key.clone());
+                    queues.entry(number).or_default().insert(queue.to_owned());
+                } else if let Some(hour) = name.strip_prefix("receipts:") {
+                    let keys = tollgate.keys(partition);
+                    let mut context = AuditContext { tollgate, partition, keys, link, findings, progress };
+                    if is_stray_bucket(&mut context, replay, hour).await? {
+                        told.insert(key);
+                    }
+                } else if let Some(subject) = subject(name) {
+                    unknown.entry(number).or_default().push(subject);
                 }
             }
+            for (number, names) in std::mem::take(&mut unknown) {
+                let Some(partition) = tollgate.partitions().get(number) else { continue };
+                let (keys, replay) = (tollgate.keys(partition), &replays[usize::from(number)]);
+                findings.enter(number);
+                for name in index::unexplained(link, keys, (&replay.model, replay.seq), names).await? {
+                    if told.insert(format!("{number}:{name}")) {
+                        let check = if name.starts_with("hold:") { Check::G14 } else { Check::G9 };
+                        let what = "its keys are there, but the journal does not know it";
+                        findings.violation(check, name, &[], "nothing", "a key", what);
+                    }
+                }
+            }
+            if next == b"0" {
+                break;
+            }
+            cursor = next;
         }
-        if next == b"0" {
-            break;
-        }
-        cursor = next;
     }
     for (number, names) in queues {
         let Some(partition) = tollgate.partitions().get(number) else { continue };

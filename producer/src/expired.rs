@@ -6,13 +6,14 @@
 use tollgate::Tollgate;
 use tollgate::ids::{Bucket, HOUR_MS, JobId};
 use tollgate::link::Link;
+use tollgate::partition::Partition;
 
 use crate::output::{hint, warn};
 
 /// Warns on stderr if `id` is younger than the retention, although it is below the floor.
 pub(crate) async fn warn_if_young(tollgate: &Tollgate, link: &mut Link, id: &JobId) {
     let Bucket::Hour(hour) = id.bucket() else { return };
-    let Ok(now) = tollgate.now(link).await else { return };
+    let Ok(now) = tollgate.now(link, Partition::FIRST).await else { return };
     let meta = Tollgate::meta(tollgate.server(), tollgate.namespace()).await;
     let Ok(Some(meta)) = meta else { return };
     let retention_ms = u64::try_from(meta.parameters.retention.as_millis()).unwrap_or(u64::MAX);

@@ -65,7 +65,7 @@ async fn obstacle(
     if listed.iter().any(|(queue, status)| queue == name && *status == QueueStatus::Paused) {
         return found(format!("queue {name} is paused"), "it is resumed");
     }
-    let now_ms = tollgate.now(link).await?.ms();
+    let now_ms = tollgate.now(link, partition).await?.ms();
     let beats = workers::beats(link, keys).await?;
     let alive: Vec<_> =
         beats.into_iter().filter(|beat| beat.is_alive(now_ms)).filter_map(|beat| beat.description).collect();

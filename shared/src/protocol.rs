@@ -21,6 +21,7 @@ pub mod quantity;
 pub mod reason;
 pub mod resource;
 pub mod row;
+pub(crate) mod slot;
 pub mod span;
 pub mod span_ms;
 pub mod spelling;

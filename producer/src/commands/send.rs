@@ -105,13 +105,13 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: JobRequest) 
     let tollgate = context.open_or_init().await?;
     tollgate.check_partitions(&request)?;
     let mut link = tollgate.server().link().await?;
+    let partition = tollgate.partition_of(request.resource());
     let at = match args.delay {
-        Some(delay) => Some(later(tollgate.now(&mut link).await?, delay)?),
+        Some(delay) => Some(later(tollgate.now(&mut link, partition).await?, delay)?),
         None => args.at,
     };
     let change = ChangeId::given_or_fresh(args.id);
     let job = Job { id: change.id().clone(), at, request };
-    let partition = tollgate.partition_of(job.request.resource());
     let sent = Sent {
         id: job.id.as_str(),
         partition: partition.number(),

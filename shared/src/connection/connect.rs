@@ -4,9 +4,11 @@
 //! Must not speak to an address before all of it was checked, and must not show a secret.
 
 mod certificates;
+pub(crate) mod cluster;
 mod endpoint;
 mod error;
 mod inspection;
+pub(crate) mod node;
 mod options;
 mod probe;
 mod sentinel;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub use cluster::Redirected;
 pub use endpoint::Endpoint;
 pub use error::EndpointError;
 pub use inspection::{Found, Safety};

@@ -4,6 +4,8 @@
 //! Must not guess: whatever is not known to be a refusal before execution is [`Failure::Unknown`]
 //! or a [`Failure::Server`] error, so that a caller never reports "not applied" of something that was.
 
+use std::sync::Arc;
+
 use redis::{ErrorKind, RedisError, ServerError};
 use thiserror::Error;
 
@@ -39,8 +41,14 @@ pub enum Refusal {
     Busy,
     /// A replica without its master (MASTERDOWN).
     MasterDown,
-    /// A cluster without a coverage, or a slot that lives or moves elsewhere (CLUSTERDOWN, TRYAGAIN, ASK, MOVED).
-    Cluster,
+    /// Another node of the cluster has the slot (MOVED).
+    Moved,
+    /// The slot is moving, and the key has moved already (ASK).
+    Ask,
+    /// The slot is moving, and only some of the keys have moved (TRYAGAIN).
+    TryAgain,
+    /// No node has the slot, or the node has lost sight of most others (CLUSTERDOWN).
+    ClusterDown,
     /// The script is not in the server's cache (NOSCRIPT): load it and call again.
     NoScript,
     /// The server may lose or evict what it holds (see [`preflight`](crate::connection::preflight)): no call was made.
@@ -53,7 +61,7 @@ const _: () = assert!(Refusal::ALL.len() == Refusal::Client as usize + 1, "every
 
 impl Refusal {
     /// Every one.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Unreachable,
         Self::NoLink,
         Self::ProtectedMode,
@@ -68,7 +76,10 @@ impl Refusal {
         Self::Loading,
         Self::Busy,
         Self::MasterDown,
-        Self::Cluster,
+        Self::Moved,
+        Self::Ask,
+        Self::TryAgain,
+        Self::ClusterDown,
         Self::NoScript,
         Self::UnsafeRedis,
         Self::Client,
@@ -91,7 +102,10 @@ impl Refusal {
             Self::Loading => "loading",
             Self::Busy => "busy",
             Self::MasterDown => "master_down",
-            Self::Cluster => "cluster",
+            Self::Moved => "moved",
+            Self::Ask => "ask",
+            Self::TryAgain => "try_again",
+            Self::ClusterDown => "cluster_down",
             Self::NoScript => "no_script",
             Self::UnsafeRedis => "unsafe_redis",
             Self::Client => "client",
@@ -110,11 +124,18 @@ impl Refusal {
             "NOPERM" => Self::NoPermission,
             "NOAUTH" | "WRONGPASS" => Self::Credentials,
             "MASTERDOWN" => Self::MasterDown,
-            "CLUSTERDOWN" | "TRYAGAIN" | "ASK" | "MOVED" => Self::Cluster,
+            "MOVED" => Self::Moved,
+            "ASK" => Self::Ask,
+            "TRYAGAIN" => Self::TryAgain,
+            "CLUSTERDOWN" => Self::ClusterDown,
             "NOSCRIPT" => Self::NoScript,
             _ => return None,
         })
     }
+}
+
+fn at(node: Option<&str>) -> String {
+    node.filter(|node| !node.is_empty()).map(|node| format!(" (node {node})")).unwrap_or_default()
 }
 
 /// The detail of a call whose time is up.
@@ -124,19 +145,23 @@ const NO_ANSWER: &str = "no answer within the response timeout";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
     /// Definite: nothing was executed. The same call may be made again later.
-    #[error("not applied: {}: {detail}", reason.code())]
+    #[error("not applied: {}: {detail}{}", reason.code(), at(node.as_deref()))]
     NotApplied {
         /// Why it was refused.
         reason: Refusal,
         /// The words of the server or of the operating system.
         detail: String,
+        /// The node of a cluster that it is about: whoever asks another one is no worse for it.
+        node: Option<Arc<str>>,
     },
     /// It may have happened: the answer did not arrive or could not be trusted.
     /// The same id may be sent again, or looked up.
-    #[error("unknown whether it was applied: {detail}")]
+    #[error("unknown whether it was applied: {detail}{}", at(node.as_deref()))]
     Unknown {
         /// What went wrong on the way.
         detail: String,
+        /// As of [`Failure::NotApplied`].
+        node: Option<Arc<str>>,
     },
     /// Another error reply of the server (WRONGTYPE, NOGROUP, ERR). Trying the same again does not help.
     #[error("redis answered {code}: {detail}")]
@@ -166,7 +191,7 @@ impl Failure {
 
     /// The same in other words.
     pub(crate) fn in_words(mut self, of: impl FnOnce(&str) -> String) -> Self {
-        let (Self::NotApplied { detail, .. } | Self::Unknown { detail } | Self::Server { detail, .. }) =
+        let (Self::NotApplied { detail, .. } | Self::Unknown { detail, .. } | Self::Server { detail, .. }) =
             &mut self;
         *detail = of(detail);
         self
@@ -174,12 +199,28 @@ impl Failure {
 
     /// A definite refusal.
     pub fn not_applied(reason: Refusal, detail: impl Into<String>) -> Self {
-        Self::NotApplied { reason, detail: detail.into() }
+        Self::NotApplied { reason, detail: detail.into(), node: None }
     }
 
     /// An answer that is missing or cannot be trusted.
     pub fn unknown(detail: impl Into<String>) -> Self {
-        Self::Unknown { detail: detail.into() }
+        Self::Unknown { detail: detail.into(), node: None }
+    }
+
+    /// The same, of one node of a cluster.
+    pub(crate) fn of_node(mut self, name: &Arc<str>) -> Self {
+        if let Self::NotApplied { node, .. } | Self::Unknown { node, .. } = &mut self {
+            *node = Some(name.clone());
+        }
+        self
+    }
+
+    /// The node of a cluster that it is about, `host:port`, empty where nobody has the slot; `None` if it is about Redis as a whole.
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Self::NotApplied { node, .. } | Self::Unknown { node, .. } => node.as_deref(),
+            Self::Server { .. } => None,
+        }
     }
 
     /// The reason of a definite refusal.
@@ -226,14 +267,17 @@ impl Failure {
                     | Refusal::UnsafeRedis
                     | Refusal::Loading
                     | Refusal::MasterDown
-                    | Refusal::Cluster
+                    | Refusal::Moved
+                    | Refusal::Ask
+                    | Refusal::TryAgain
+                    | Refusal::ClusterDown
             )
         )
     }
 
     /// Did no answer come in time?
     pub fn is_time_out(&self) -> bool {
-        matches!(self, Self::Unknown { detail } if detail == NO_ANSWER)
+        matches!(self, Self::Unknown { detail, .. } if detail == NO_ANSWER)
     }
 
     /// Whether a key held another type than the command is for.
@@ -243,7 +287,7 @@ impl Failure {
 
     /// Was the connection lost, other than by waiting in vain for an answer? Often it broke long before the call.
     pub fn is_broken_connection(&self) -> bool {
-        matches!(self, Self::Unknown { detail } if detail != NO_ANSWER)
+        matches!(self, Self::Unknown { detail, .. } if detail != NO_ANSWER)
     }
 
     /// Did the server refuse because `maxmemory` is reached?
@@ -265,7 +309,6 @@ impl Failure {
                 reason,
                 Refusal::ReadOnly
                     | Refusal::MasterDown
-                    | Refusal::Cluster
                     | Refusal::Credentials
                     | Refusal::ProtectedMode
                     | Refusal::Tls
@@ -309,7 +352,14 @@ impl Failure {
             }
             Refusal::Loading => "the server reads its data: wait",
             Refusal::Busy => "a script runs too long: wait, or `SCRIPT KILL` one that is not ours",
-            Refusal::MasterDown | Refusal::Cluster => "wait for the failover to end",
+            Refusal::MasterDown => "wait for the failover to end",
+            Refusal::Moved => "connect by redis+cluster://, which follows slots to their nodes",
+            Refusal::Ask | Refusal::TryAgain => {
+                "a slot is being moved to another node: wait, or see with `redis-cli --cluster check` whether its move was left half done (docs/cluster.md)"
+            }
+            Refusal::ClusterDown => {
+                "no node serves the slot: wait for the failover, or see with `redis-cli --cluster check` what is missing (docs/cluster.md)"
+            }
             Refusal::NoScript => "call again: the script is loaded anew",
             Refusal::UnsafeRedis => {
                 "mend the setting that is named (docs/operating.md#redisconf); a worker looks again every second"
@@ -333,7 +383,7 @@ pub fn classify(error: &RedisError) -> Failure {
         _ if error.is_connection_refusal() => Failure::not_applied(Refusal::Unreachable, detail),
         ErrorKind::AuthenticationFailed => Failure::not_applied(Refusal::Credentials, detail),
         ErrorKind::Client | ErrorKind::InvalidClientConfig => Failure::not_applied(Refusal::Client, detail),
-        ErrorKind::ClusterConnectionNotFound => Failure::not_applied(Refusal::Cluster, detail),
+        ErrorKind::ClusterConnectionNotFound => Failure::not_applied(Refusal::ClusterDown, detail),
         // Pipelines and transactions whose parts failed: the parts that did not have happened.
         _ if error.code().is_some() => Failure::unknown(detail),
         _ if error.is_timeout() => Failure::unknown(NO_ANSWER),
@@ -377,7 +427,7 @@ pub fn classify_connect(error: &RedisError) -> Failure {
         Failure::Unknown { .. } if error.is_timeout() => {
             Failure::not_applied(Refusal::Unreachable, "no answer while connecting")
         }
-        Failure::Unknown { detail } => Failure::not_applied(Refusal::Unreachable, detail),
+        Failure::Unknown { detail, .. } => Failure::not_applied(Refusal::Unreachable, detail),
     }
 }
 
@@ -387,7 +437,7 @@ pub fn classify_reply(error: &ServerError) -> Failure {
     let detail = error.details().unwrap_or_default().to_string();
     match Refusal::of_server_code(code) {
         // The same code out of a running script is no refusal: writes before it stay.
-        Some(reason) if !raised_in_script(&detail) => Failure::NotApplied { reason, detail },
+        Some(reason) if !raised_in_script(&detail) => Failure::not_applied(reason, detail),
         _ => Failure::Server { code: code.to_string(), detail },
     }
 }
@@ -425,10 +475,10 @@ mod tests {
             ("NOAUTH Authentication required.", Refusal::Credentials),
             ("WRONGPASS invalid username-password pair", Refusal::Credentials),
             ("MASTERDOWN Link with MASTER is down", Refusal::MasterDown),
-            ("CLUSTERDOWN The cluster is down", Refusal::Cluster),
-            ("TRYAGAIN Multiple keys request during rehashing of slot", Refusal::Cluster),
-            ("ASK 3999 127.0.0.1:6381", Refusal::Cluster),
-            ("MOVED 3999 127.0.0.1:6381", Refusal::Cluster),
+            ("CLUSTERDOWN The cluster is down", Refusal::ClusterDown),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Refusal::TryAgain),
+            ("ASK 3999 127.0.0.1:6381", Refusal::Ask),
+            ("MOVED 3999 127.0.0.1:6381", Refusal::Moved),
             ("NOSCRIPT No matching script. Please use EVAL.", Refusal::NoScript),
         ] {
             let failure = reply(line);

@@ -7,79 +7,78 @@
 //! A half-open connection (the peer is gone, nothing says so) costs one response timeout, then is replaced.
 //! Must not repeat a call by itself: only the caller knows whether that is safe.
 
-use std::time::Duration;
+mod blocking;
+mod replies;
+mod routed;
+mod wire;
 
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
-use crate::connection::connect::server::Server;
-use crate::connection::failure::{Failure, Refusal, classify, classify_reply};
-use crate::connection::preflight::{Facts, Report, Tier, questions};
+pub use self::blocking::BlockingLink;
+pub use self::replies::Transacted;
+#[cfg(feature = "explore")]
+use self::replies::checked;
+use self::replies::{executed, spoils};
+use self::routed::{Unit, Wires, only};
+use self::wire::Wire;
+use crate::connection::connect::server::{Place, Server};
+use crate::connection::failure::{Failure, Refusal};
+use crate::connection::preflight::{Facts, Report, Tier, Topology, questions};
 
 impl Server {
-    /// A link from the pool, connected and greeted.
+    /// A link from the pool, connected and greeted; to a cluster, once it is known who has which slot.
     ///
     /// # Errors
     /// Always [`Failure::NotApplied`]: nothing was sent yet.
     pub async fn link(&self) -> Result<Link, Failure> {
         #[cfg(feature = "explore")]
         if self.gate().is_some() {
-            return Ok(Link::gated(self.clone()));
+            return Ok(Link { server: self.clone(), way: Way::Many(Wires::default()), script: None });
         }
-        let moves = self.moves();
-        Ok(Link::new(self.clone(), self.pooled().await?, moves))
-    }
-
-    /// A connection of its own for commands that block for up to `block`.
-    ///
-    /// # Errors
-    /// As [`Server::link`].
-    pub async fn blocking_link(&self, block: Duration) -> Result<BlockingLink, Failure> {
-        #[cfg(feature = "explore")]
-        if self.gate().is_some() {
-            return Ok(BlockingLink::gated(self.clone(), block));
-        }
-        let moves = self.moves();
-        Ok(BlockingLink::new(self.clone(), block, self.dedicated(block).await?, moves))
+        let way = match self.place() {
+            Place::One(node) => Way::One(Wire::connected(node.clone()).await?),
+            Place::Cluster(cluster) => {
+                cluster.nodes().await?;
+                Way::Many(Wires::default())
+            }
+        };
+        Ok(Link {
+            server: self.clone(),
+            way,
+            #[cfg(feature = "explore")]
+            script: None,
+        })
     }
 }
 
-/// A pooled connection for calls that answer at once. Never put a blocking command on it.
+/// Pooled connections for calls that answer at once: one, or one for each node of a cluster that was called. Never put a
+/// blocking command on it.
 ///
-/// On drop a healthy connection returns to the pool.
+/// On drop healthy connections return to the pool.
 pub struct Link {
     server: Server,
-    held: Option<deadpool_redis::Connection>,
-    /// Of the server, when the connection was opened.
-    moves: u64,
+    way: Way,
     /// The script that is called next, for the gate.
     #[cfg(feature = "explore")]
     pub(crate) script: Option<&'static str>,
 }
 
+enum Way {
+    One(Wire),
+    Many(Wires),
+}
+
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("server", &self.server).field("open", &self.held.is_some()).finish()
+        let is_open = match &self.way {
+            Way::One(wire) => wire.is_open(),
+            Way::Many(wires) => wires.is_open(),
+        };
+        f.debug_struct("Link").field("server", &self.server).field("open", &is_open).finish()
     }
 }
 
 impl Link {
-    pub(crate) fn new(server: Server, connection: deadpool_redis::Connection, moves: u64) -> Self {
-        Self {
-            server,
-            held: Some(connection),
-            moves,
-            #[cfg(feature = "explore")]
-            script: None,
-        }
-    }
-
-    /// A link whose calls wait at its server's gate.
-    #[cfg(feature = "explore")]
-    pub(crate) fn gated(server: Server) -> Self {
-        Self { server, held: None, moves: 0, script: None }
-    }
-
     /// Sends one command and returns its reply.
     ///
     /// # Errors
@@ -94,10 +93,24 @@ impl Link {
                 crate::connection::gate::pass(&*gate, self.script.take(), std::iter::once(command)).await?;
             return checked(replies.into_iter().next().unwrap_or(Value::Nil));
         }
-        let mut lent = self.lend().await?;
-        let reply = reply(lent.connection()?.send_packed_command(command).await);
-        self.take_back(lent, reply.as_ref().err());
-        reply
+        match (&mut self.way, self.server.place()) {
+            (Way::Many(wires), Place::Cluster(cluster)) => {
+                wires.run_unit(cluster, Unit::of(vec![command])).await
+            }
+            (Way::One(wire), _) => wire.run(command).await,
+            (Way::Many(_), Place::One(_)) => Err(no_way()),
+        }
+    }
+
+    /// Sends a command that has no key to the server that has this one.
+    pub(crate) async fn run_beside(&mut self, key: &str, command: &Cmd) -> Result<Value, Failure> {
+        let has_gate = self.has_gate();
+        match (&mut self.way, self.server.place()) {
+            (Way::Many(wires), Place::Cluster(cluster)) if !has_gate => {
+                wires.run_unit(cluster, Unit::beside(key, command)).await
+            }
+            _ => self.run(command).await,
+        }
     }
 
     /// Like [`Link::run`], with the reply as a type. A reply of another shape is [`Failure::Unknown`].
@@ -113,10 +126,12 @@ impl Link {
     }
 
     /// Sends all commands in one go and returns one result for each, in order: an error reply to one does
-    /// not lose the others. Not for transactions: [`Link::run_transaction`] is.
+    /// not lose the others. Not for transactions: [`Link::run_transaction`] is. Of a cluster each command goes to the node
+    /// that has its slot, in order for each key.
     ///
     /// # Errors
-    /// The outer error is about the connection: then nothing is known of any of the commands.
+    /// The outer error is about the connection: then nothing is known of any of the commands. Where only some of the nodes
+    /// of a cluster failed, it is the result of their commands.
     ///
     /// # Cancel safety
     /// As [`Link::run`]: any number of the commands may have been executed.
@@ -136,23 +151,22 @@ impl Link {
                 crate::connection::gate::pass(&*gate, self.script.take(), pipeline.cmd_iter()).await?;
             return Ok(replies.into_iter().map(checked).collect());
         }
-        let mut lent = self.lend().await?;
-        let replies = lent.connection()?.send_packed_commands(pipeline, 0, pipeline.len()).await;
-        let replies = replies.map_err(|error| classify(&error)).and_then(|values| {
-            if values.len() == pipeline.len() {
-                Ok(values.into_iter().map(checked).collect::<Vec<_>>())
-            } else {
-                Err(Failure::unknown(format!("{} replies to {} commands", values.len(), pipeline.len())))
+        match (&mut self.way, self.server.place()) {
+            (Way::Many(wires), Place::Cluster(cluster)) => {
+                let units: Vec<_> = pipeline.cmd_iter().map(|command| Unit::of(vec![command])).collect();
+                let count = units.len();
+                let answers = wires.send(cluster, units).await;
+                // One failure of all of them is one of the connection.
+                match answers.iter().find_map(|answer| answer.as_ref().err()).cloned() {
+                    Some(failure) if answers.iter().filter(|answer| answer.is_err()).count() == count => {
+                        Err(failure)
+                    }
+                    _ => Ok(answers.into_iter().map(|answer| only(Some(answer))).collect()),
+                }
             }
-        });
-        let spoilt = match &replies {
-            Ok(replies) => {
-                replies.iter().filter_map(|reply| reply.as_ref().err()).find(|f| f.spoils_connection())
-            }
-            Err(failure) => Some(failure),
-        };
-        self.take_back(lent, spoilt);
-        replies
+            (Way::One(wire), _) => wire.run_pipeline(pipeline).await,
+            (Way::Many(_), Place::One(_)) => Err(no_way()),
+        }
     }
 
     /// Sends the commands as one transaction (MULTI, EXEC): all of them are executed, with nothing in between, or none.
@@ -168,11 +182,21 @@ impl Link {
         &mut self,
         commands: &[Cmd],
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
-        let mut pipeline = Pipeline::with_capacity(commands.len() + 2);
-        pipeline.cmd("MULTI");
-        commands.iter().for_each(|command| _ = pipeline.add_command(command.clone()));
-        pipeline.cmd("EXEC");
-        let values = executed(self.run_pipeline(&pipeline).await?, commands.len());
+        let (multi, exec) = (redis::cmd("MULTI"), redis::cmd("EXEC"));
+        let all: Vec<&Cmd> = std::iter::once(&multi).chain(commands).chain(std::iter::once(&exec)).collect();
+        let has_gate = self.has_gate();
+        let replies = match (&mut self.way, self.server.place()) {
+            (Way::Many(wires), Place::Cluster(cluster)) if !has_gate => {
+                let mut answers = wires.send(cluster, vec![Unit::of(all)]).await;
+                answers.pop().unwrap_or_else(|| Err(no_way()))?
+            }
+            _ => {
+                let mut pipeline = Pipeline::with_capacity(all.len());
+                all.into_iter().for_each(|command| _ = pipeline.add_command(command.clone()));
+                self.run_pipeline(&pipeline).await?
+            }
+        };
+        let values = executed(replies, commands.len());
         if spoils(&values) {
             self.poison();
         }
@@ -188,14 +212,57 @@ impl Link {
     /// # Cancel safety
     /// Reads only.
     pub async fn preflight(&mut self, tier: Tier) -> Result<Report, Failure> {
-        let mut answers = self.run_pipeline(&questions()).await?.into_iter();
-        Ok(Facts::of(&mut answers)?.judge(tier))
+        let judge = |replies: Vec<Result<Value, Failure>>, topology| {
+            Ok::<_, Failure>(Facts::of(&mut replies.into_iter())?.judge(tier, topology))
+        };
+        let Place::Cluster(cluster) = self.server.place() else {
+            return judge(self.run_pipeline(&questions()).await?, Topology::OneServer);
+        };
+        let (mut reports, mut last) = (Vec::new(), None);
+        for node in cluster.nodes().await? {
+            let mut wire = Wire::new(node.clone());
+            let name = node.name().map(|name| name.to_string()).unwrap_or_default();
+            let report = wire.run_pipeline(&questions()).await;
+            match report.and_then(|replies| judge(replies, Topology::Cluster)) {
+                Ok(report) => reports.push((name, report)),
+                // One that is away keeps nobody from the others.
+                Err(failure) if failure.is_unreachable() || failure.is_time_out() => last = Some(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        match last {
+            Some(failure) if reports.is_empty() => Err(failure),
+            _ => Ok(Report::of_nodes(reports.iter().map(|(name, report)| (&**name, report.clone())))),
+        }
+    }
+
+    /// What each node answers to a command without a key: one server, or every master of a cluster, each by its name.
+    ///
+    /// # Errors
+    /// Always [`Failure::NotApplied`]: nobody says which nodes there are.
+    pub(crate) async fn run_on_each(
+        &mut self,
+        command: &Cmd,
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let nodes = match self.server.place() {
+            Place::Cluster(cluster) if !self.has_gate() => cluster.nodes().await?,
+            _ => return Ok(vec![self.run(command).await]),
+        };
+        let Way::Many(wires) = &mut self.way else { return Err(no_way()) };
+        let mut answers = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let mut wire = wires.take(&node);
+            answers.push(wire.run(command).await);
+            wires.put(wire);
+        }
+        Ok(answers)
     }
 
     /// Throws the connection away: its last reply was not the answer to its last question.
     pub fn poison(&mut self) {
-        if let Some(connection) = self.held.take() {
-            drop(deadpool_redis::Connection::take(connection));
+        match &mut self.way {
+            Way::One(wire) => wire.poison(),
+            Way::Many(wires) => wires.poison(),
         }
     }
 
@@ -204,231 +271,17 @@ impl Link {
         &self.server
     }
 
-    async fn lend(&mut self) -> Result<Lent, Failure> {
-        // Read before a connection is opened: one that leads to where the server was is seen by the next call.
-        let moves = self.server.moves();
-        if moves != self.moves {
-            self.poison();
-            self.moves = moves;
-        }
-        let inspection = self.server.inspection();
-        let connection = if inspection.is_due() {
-            self.server.inspect_again(self.held.take()).await?
-        } else if let Some(refusal) = inspection.refusal() {
-            return Err(refusal);
-        } else {
-            match self.held.take() {
-                Some(connection) => connection,
-                None => self.server.pooled().await?,
-            }
-        };
-        match self.server.inspection().refusal() {
-            Some(refusal) => {
-                self.held = Some(connection);
-                Err(refusal)
-            }
-            None => Ok(Lent(Some(connection))),
-        }
-    }
-
-    fn take_back(&mut self, mut lent: Lent, failure: Option<&Failure>) {
-        if !failure.is_some_and(Failure::spoils_connection) {
-            self.held = lent.0.take();
-        }
-    }
-}
-
-/// A connection during a call. Dropped with the call it is taken out of the pool and closed.
-struct Lent(Option<deadpool_redis::Connection>);
-
-impl Lent {
-    fn connection(&mut self) -> Result<&mut MultiplexedConnection, Failure> {
-        // Never empty before `take_back`; an error instead of a panic keeps that out of production.
-        self.0
-            .as_deref_mut()
-            .ok_or_else(|| Failure::not_applied(Refusal::Client, "the connection was lent twice"))
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(deadpool_redis::Connection::take(connection));
-        }
-    }
-}
-
-/// A connection of its own for one reader that blocks (`XREADGROUP BLOCK`, `WAIT`).
-///
-/// Its response timeout is the time it may block and a margin, so that the client never gives up on a read
-/// that the server may still answer. It is neither pooled nor shared.
-pub struct BlockingLink {
-    server: Server,
-    block: Duration,
-    held: Option<MultiplexedConnection>,
-    /// Of the server, when the connection was opened.
-    moves: u64,
-}
-
-impl std::fmt::Debug for BlockingLink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlockingLink")
-            .field("server", &self.server)
-            .field("block", &self.block)
-            .field("open", &self.held.is_some())
-            .finish()
-    }
-}
-
-impl BlockingLink {
-    pub(crate) fn new(
-        server: Server,
-        block: Duration,
-        connection: MultiplexedConnection,
-        moves: u64,
-    ) -> Self {
-        Self { server, block, held: Some(connection), moves }
-    }
-
-    /// A link whose calls wait at its server's gate.
     #[cfg(feature = "explore")]
-    pub(crate) fn gated(server: Server, block: Duration) -> Self {
-        Self { server, block, held: None, moves: 0 }
+    fn has_gate(&self) -> bool {
+        self.server.gate().is_some()
     }
 
-    /// Sends one command, which may block for [`BlockingLink::block`], and returns its reply.
-    ///
-    /// # Errors
-    /// See [`Failure`]. After `Unknown` the server may have served something to nobody.
-    ///
-    /// # Cancel safety
-    /// As [`Link::run`].
-    pub async fn run(&mut self, command: &Cmd) -> Result<Value, Failure> {
-        #[cfg(feature = "explore")]
-        if let Some(gate) = self.server.gate() {
-            let replies = crate::connection::gate::pass(&*gate, None, std::iter::once(command)).await?;
-            return checked(replies.into_iter().next().unwrap_or(Value::Nil));
-        }
-        let mut connection = self.lend().await?;
-        let reply = reply(connection.send_packed_command(command).await);
-        if !reply.as_ref().err().is_some_and(Failure::spoils_connection) {
-            self.held = Some(connection);
-        }
-        reply
-    }
-
-    /// Sends a command that may block, and right behind it a transaction: Redis executes that as soon as the first has
-    /// ended, however it ended, so both take one round trip. Answers the first one's result and the transaction's, which
-    /// is as of [`Link::run_transaction`].
-    ///
-    /// # Errors
-    /// The outer error is about the connection: then nothing is known of either.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, the connection is closed: the transaction may have happened.
-    pub async fn run_before(
-        &mut self,
-        first: &Cmd,
-        commands: &[Cmd],
-    ) -> Result<(Result<Value, Failure>, Transacted), Failure> {
-        let mut pipeline = Pipeline::with_capacity(commands.len() + 3);
-        pipeline.add_command(first.clone()).cmd("MULTI");
-        commands.iter().for_each(|command| _ = pipeline.add_command(command.clone()));
-        pipeline.cmd("EXEC");
-        #[cfg(feature = "explore")]
-        if let Some(gate) = self.server.gate() {
-            let replies = crate::connection::gate::pass(&*gate, None, pipeline.cmd_iter()).await?;
-            let mut replies: Vec<_> = replies.into_iter().map(checked).collect();
-            let first = replies.remove(0);
-            return Ok((first, executed(replies, commands.len())));
-        }
-        let mut connection = self.lend().await?;
-        let replies = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
-        let mut replies: Vec<_> =
-            replies.map_err(|error| classify(&error))?.into_iter().map(checked).collect();
-        if replies.len() != pipeline.len() {
-            return Err(Failure::unknown(format!(
-                "{} replies to {} commands",
-                replies.len(),
-                pipeline.len()
-            )));
-        }
-        let first = replies.remove(0);
-        let values = executed(replies, commands.len());
-        if !spoils(&values) && !first.as_ref().err().is_some_and(Failure::spoils_connection) {
-            self.held = Some(connection);
-        }
-        Ok((first, values))
-    }
-
-    async fn lend(&mut self) -> Result<MultiplexedConnection, Failure> {
-        let moves = self.server.moves();
-        let held = self.held.take().filter(|_| moves == self.moves);
-        self.moves = moves;
-        let connection = match held {
-            Some(connection) => connection,
-            None => self.server.dedicated(self.block).await?,
-        };
-        match self.server.inspection().refusal() {
-            // Not kept: the address may lead to another server by the next call.
-            Some(refusal) => Err(refusal),
-            None => Ok(connection),
-        }
-    }
-
-    /// Throws the connection away; the next call opens another.
-    pub fn poison(&mut self) {
-        self.held = None;
-    }
-
-    /// How long a command on this link may block.
-    pub fn block(&self) -> Duration {
-        self.block
-    }
-
-    /// The server this link leads to.
-    pub fn server(&self) -> &Server {
-        &self.server
+    #[cfg(not(feature = "explore"))]
+    fn has_gate(&self) -> bool {
+        false
     }
 }
 
-/// What a transaction answers: a result for each of its commands, or why it did not happen, or may not have.
-pub type Transacted = Result<Vec<Result<Value, Failure>>, Failure>;
-
-/// Reads the replies to MULTI, to each of `count` commands, and to EXEC.
-fn executed(mut replies: Vec<Result<Value, Failure>>, count: usize) -> Transacted {
-    let executed = replies.pop().unwrap_or_else(|| Err(Failure::unknown("no reply to EXEC")));
-    // MULTI itself, then each command as it was queued. Without MULTI each was executed by itself.
-    let begun = replies.first().is_some_and(Result::is_ok);
-    if let Some(refused) = replies.into_iter().find_map(Result::err) {
-        return Err(if begun { refused } else { Failure::unknown(format!("no transaction: {refused}")) });
-    }
-    match executed.map_err(Failure::of_exec)? {
-        Value::Array(values) if values.len() == count => Ok(values.into_iter().map(checked).collect()),
-        other => Err(Failure::unknown(format!("EXEC answered {other:?} to {count} commands"))),
-    }
-}
-
-/// Whether a connection cannot be trusted after this.
-fn spoils(values: &Transacted) -> bool {
-    match values {
-        Ok(values) => values.iter().filter_map(|value| value.as_ref().err()).any(Failure::spoils_connection),
-        Err(failure) => failure.spoils_connection(),
-    }
-}
-
-fn reply(result: Result<Value, RedisError>) -> Result<Value, Failure> {
-    result.map_err(|error| classify(&error)).and_then(checked)
-}
-
-fn checked(value: Value) -> Result<Value, Failure> {
-    match value {
-        Value::ServerError(error) => Err(classify_reply(&error)),
-        // A push would mean that replies and questions no longer pair up (RESP2 never pushes).
-        Value::Push { .. } => {
-            let error = RedisError::from((ErrorKind::Parse, "a push instead of a reply"));
-            Err(classify(&error))
-        }
-        value => Ok(value),
-    }
+fn no_way() -> Failure {
+    Failure::not_applied(Refusal::Client, "a link that leads nowhere")
 }

@@ -46,6 +46,15 @@ impl FromStr for Tier {
     }
 }
 
+/// What a server is expected to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topology {
+    /// A server by itself, or one that Sentinels watch.
+    OneServer,
+    /// A node of a Redis Cluster.
+    Cluster,
+}
+
 /// Must the server not be used, or is it worth a word?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -99,6 +108,20 @@ impl Report {
         self.refusals().next().is_none()
     }
 
+    /// What is found of the nodes of a cluster, each finding under the name of its node.
+    pub(crate) fn of_nodes<'a>(nodes: impl Iterator<Item = (&'a str, Self)>) -> Self {
+        let mut all = Self::default();
+        for (name, Self { version, findings }) in nodes {
+            all.version = all.version.or(version);
+            all.findings.extend(
+                findings
+                    .into_iter()
+                    .map(|finding| Finding { reason: format!("{name}: {}", finding.reason), ..finding }),
+            );
+        }
+        all
+    }
+
     fn add(&mut self, severity: Severity, code: &'static str, reason: String, hint: &'static str) {
         self.findings.push(Finding { code, severity, reason, hint });
     }
@@ -117,7 +140,7 @@ pub(crate) fn questions() -> Pipeline {
     let mut questions = redis::pipe();
     questions.cmd("INFO");
     questions.cmd("CONFIG").arg("GET").arg("maxmemory-policy").arg("appendonly");
-    questions.arg("appendfsync").arg("no-appendfsync-on-rewrite");
+    questions.arg("appendfsync").arg("no-appendfsync-on-rewrite").arg("cluster-require-full-coverage");
     questions
 }
 
@@ -152,6 +175,7 @@ pub(crate) struct Facts {
     aof: Option<bool>,
     appendfsync: Option<String>,
     fsync_rests_on_rewrite: Option<bool>,
+    wants_full_coverage: Option<bool>,
 }
 
 impl Facts {
@@ -163,8 +187,8 @@ impl Facts {
     }
 
     /// Judges them against a tier.
-    pub(crate) fn judge(&self, tier: Tier) -> Report {
-        judge(self, tier)
+    pub(crate) fn judge(&self, tier: Tier, topology: Topology) -> Report {
+        judge(self, tier, topology)
     }
 
     /// The id of the server's process.
@@ -190,11 +214,12 @@ impl Facts {
                 .or_else(|| field("aof_enabled").map(|word| word == "1")),
             appendfsync: setting("appendfsync"),
             fsync_rests_on_rewrite: setting("no-appendfsync-on-rewrite").map(|word| word == "yes"),
+            wants_full_coverage: setting("cluster-require-full-coverage").map(|word| word == "yes"),
         }
     }
 }
 
-fn judge(facts: &Facts, tier: Tier) -> Report {
+fn judge(facts: &Facts, tier: Tier, topology: Topology) -> Report {
     let mut report = Report { version: facts.shown_version.clone(), ..Report::default() };
     let mut unchecked = Vec::new();
 
@@ -207,13 +232,18 @@ fn judge(facts: &Facts, tier: Tier) -> Report {
         ),
         None => unchecked.push("the version"),
     }
-    match facts.mode.as_deref() {
-        Some("cluster") => report.refuse(
+    match (facts.mode.as_deref(), topology) {
+        (Some("cluster"), Topology::OneServer) => report.refuse(
             "cluster_mode",
-            "the server is a node of a Redis Cluster, which is not supported yet".into(),
-            "give the address of one standalone server",
+            "the server is a node of a Redis Cluster, and has only some of the slots".into(),
+            "redis+cluster://host:6379,host:6379 names some of its nodes and finds the others",
         ),
-        Some("sentinel") => report.refuse(
+        (Some("cluster"), Topology::Cluster) if facts.wants_full_coverage == Some(true) => report.warn(
+            "one_slot_stops_all",
+            "cluster-require-full-coverage is yes: while one slot has no node, every node refuses every call".into(),
+            "`redis-cli --cluster call HOST:PORT config set cluster-require-full-coverage no`, and the same line in redis.conf",
+        ),
+        (Some("sentinel"), _) => report.refuse(
             "sentinel_mode",
             "the address is that of a Sentinel, which holds no data".into(),
             "redis+sentinel://host:26379,host:26379/NAME asks them where the master of that name is",
@@ -311,7 +341,11 @@ mod tests {
     }
 
     fn codes(info: Option<&str>, config: Option<&HashMap<String, String>>, tier: Tier) -> Vec<&'static str> {
-        judge(&Facts::read(info, config), tier).findings.iter().map(|finding| finding.code).collect()
+        judge(&Facts::read(info, config), tier, Topology::OneServer)
+            .findings
+            .iter()
+            .map(|finding| finding.code)
+            .collect()
     }
 
     #[test]
@@ -348,7 +382,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_asked_is_a_warning_that_names_it() {
-        let report = judge(&Facts::read(None, None), Tier::Fsync);
+        let report = judge(&Facts::read(None, None), Tier::Fsync, Topology::OneServer);
         assert!(report.is_fit());
         let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
         for word in ["version", "role", "eviction", "append-only", "appendfsync"] {
@@ -361,7 +395,7 @@ mod tests {
     #[test]
     fn valkey_is_judged_by_the_redis_it_is_compatible_with() {
         let info = INFO.replace("7.0.15", "7.2.4\r\nvalkey_version:8.1.1");
-        let report = judge(&Facts::read(Some(&info), None), Tier::Memory);
+        let report = judge(&Facts::read(Some(&info), None), Tier::Memory, Topology::OneServer);
         assert_eq!(report.version.as_deref(), Some("valkey 8.1.1"));
         assert!(report.findings.is_empty(), "{report:?}");
     }

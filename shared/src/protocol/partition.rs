@@ -10,6 +10,9 @@ pub const PARTITIONS_MAX: u16 = 16_384;
 pub struct Partition(u16);
 
 impl Partition {
+    /// The one that every namespace has.
+    pub const FIRST: Self = Self(0);
+
     /// The partition of a resource id: CRC-16/XMODEM (the one Redis Cluster uses) modulo `partitions`.
     pub fn of(resource_id: &str, partitions: Partitions) -> Self {
         const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);

@@ -9,9 +9,7 @@ use std::fmt;
 
 use crate::protocol::ids::Namespace;
 use crate::protocol::partition::{Partition, Partitions};
-
-/// The slots of a Redis Cluster.
-const SLOTS: u32 = 16_384;
+use crate::protocol::slot::{CRC, SLOTS, Slot};
 
 /// The tag of one partition with its braces: `{<namespace>.0}` of a namespace with one, else
 /// `{<namespace>.<partition>.<k>}`.
@@ -88,12 +86,9 @@ impl fmt::Display for Tag {
     }
 }
 
-const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);
-
 /// In which of `partitions` equal parts of the slots a CRC falls.
 fn part_of(crc: u16, partitions: Partitions) -> u32 {
-    let slot = u32::from(crc) % SLOTS;
-    slot * u32::from(partitions.count()) / SLOTS
+    u32::from(Slot::of_crc(crc).number()) * u32::from(partitions.count()) / u32::from(SLOTS)
 }
 
 #[cfg(test)]

@@ -48,10 +48,11 @@ impl ScriptError {
         }
     }
 
-    /// Is this about what one partition holds? Then the others are no worse for it.
+    /// Is this about what one partition holds, or about the node of a cluster that has it? Then the others are no worse
+    /// for it, as far as they are elsewhere.
     pub fn is_of_partition(&self) -> bool {
         match self {
-            Self::Failure(failure) => matches!(failure, Failure::Server { .. }),
+            Self::Failure(failure) => matches!(failure, Failure::Server { .. }) || failure.node().is_some(),
             Self::Uninitialised | Self::Frozen(_) | Self::CorruptPartition(_) | Self::StaleKeys => true,
             Self::QueueLost { .. } => false,
         }

@@ -220,12 +220,14 @@ impl Tollgate {
         &self.keys[usize::from(partition.number())]
     }
 
-    /// The server's clock, by which everything is decided that depends on time.
+    /// The clock of the server that has a partition, by which everything in it is decided that depends on time.
     ///
     /// # Errors
     /// Redis's.
-    pub async fn now(&self, link: &mut Link) -> Result<Instant, Failure> {
-        let (seconds, micros): (u64, u64) = link.query(&redis::cmd("TIME")).await?;
+    pub async fn now(&self, link: &mut Link, partition: Partition) -> Result<Instant, Failure> {
+        let said = link.run_beside(&self.keys(partition).head(), &redis::cmd("TIME")).await?;
+        let (seconds, micros): (u64, u64) = redis::from_redis_value(said)
+            .map_err(|error| Failure::unknown(format!("a time that cannot be read: {error}")))?;
         let at_ms = seconds.saturating_mul(1000).saturating_add(micros / 1000);
         Instant::from_ms(at_ms).ok_or_else(|| Failure::unknown(format!("a server time of {at_ms} ms")))
     }

@@ -2,7 +2,7 @@
 //!
 //! One SCAN over the names of all keys in Redis. Reading only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::connection::failure::Failure;
@@ -28,7 +28,21 @@ pub(super) struct Remains {
 }
 
 pub(super) async fn find(link: &mut Link, namespace: &Namespace) -> Result<Remains, Failure> {
-    let mut keys = std::collections::BTreeSet::new();
+    let mut keys = BTreeSet::new();
+    // Every node of a cluster: what one holds that cannot be asked is not known to be nothing.
+    for server in link.server().clone().masters().await? {
+        collect(&mut server.link().await?, namespace, &mut keys).await?;
+    }
+    let mut heads = BTreeMap::new();
+    for key in keys.iter().filter(|key| key.ends_with("}:head")) {
+        let tag = key.trim_end_matches(":head").to_owned();
+        heads.insert(tag, head(link, key).await?);
+    }
+    let first = keys.iter().take(NAMED_MAX).cloned().collect();
+    Ok(Remains { namespace: namespace.clone(), first, count: keys.len(), heads })
+}
+
+async fn collect(link: &mut Link, namespace: &Namespace, keys: &mut BTreeSet<String>) -> Result<(), Failure> {
     let mut cursor = "0".to_owned();
     loop {
         let mut command = redis::cmd("SCAN");
@@ -39,17 +53,10 @@ pub(super) async fn find(link: &mut Link, namespace: &Namespace) -> Result<Remai
         };
         keys.extend(page.into_iter().filter_map(|key| String::from_utf8(key).ok()).filter(ours));
         if next == "0" {
-            break;
+            return Ok(());
         }
         cursor = next;
     }
-    let mut heads = BTreeMap::new();
-    for key in keys.iter().filter(|key| key.ends_with("}:head")) {
-        let tag = key.trim_end_matches(":head").to_owned();
-        heads.insert(tag, head(link, key).await?);
-    }
-    let first = keys.iter().take(NAMED_MAX).cloned().collect();
-    Ok(Remains { namespace: namespace.clone(), first, count: keys.len(), heads })
 }
 
 async fn head(link: &mut Link, key: &str) -> Result<Option<Parameters>, Failure> {

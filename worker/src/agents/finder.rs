@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate::discovery;
+use tollgate::discovery::{self, Cursor};
 use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
@@ -39,7 +39,7 @@ pub(crate) struct Finder {
 }
 
 struct Search {
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
     pause: Duration,
 }
 
@@ -77,7 +77,7 @@ impl Agent for Finder {
 
 /// Whether this is the first worker by name, of those that live by the server's clock.
 async fn is_our_turn(worker: &Worker, state: &PartitionState, link: &mut Link) -> Result<bool, ScriptError> {
-    let now_ms = worker.tollgate.now(link).await?.ms();
+    let now_ms = worker.tollgate.now(link, state.partition).await?.ms();
     let beats = workers::beats(link, &state.keys).await?;
     let mut alive = beats.iter().filter(|beat| beat.is_alive(now_ms));
     Ok(alive.all(|beat| worker.consumer <= beat.consumer))
@@ -95,8 +95,8 @@ impl Finder {
             }
         };
         let (cursor, pause) = (search.cursor.take(), search.pause);
-        let namespace = worker.tollgate.namespace();
-        let page = discovery::page(link, namespace, cursor.as_deref()).await.inspect_err(|_| {
+        let (server, namespace) = (worker.tollgate.server(), worker.tollgate.namespace());
+        let page = discovery::page(server, namespace, cursor).await.inspect_err(|_| {
             // From the beginning, the next time.
             self.search = None;
         })?;

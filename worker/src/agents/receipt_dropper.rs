@@ -49,7 +49,7 @@ impl Agent for ReceiptDropper {
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         let ours = Instant::now();
-        let sample = Sample { server_ms: worker.tollgate.now(link).await?.ms(), ours };
+        let sample = Sample { server_ms: worker.tollgate.now(link, state.partition).await?.ms(), ours };
         let Some(before) = self.samples.insert(state.partition, sample) else { return Ok(WATCH_MIN) };
         let (server, ours) = (sample.server_ms.checked_sub(before.server_ms), sample.ours - before.ours);
         if !runs_alike(server.map(Duration::from_millis), ours) {

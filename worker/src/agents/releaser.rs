@@ -68,7 +68,7 @@ impl Agent for Releaser {
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
         let rest = state.rest_of_one(LOOK_EVERY, LOOK_EVERY_MAX);
-        let server_ms = worker.tollgate.now(link).await?.ms();
+        let server_ms = worker.tollgate.now(link, state.partition).await?.ms();
         let runs_alike = self.runs_alike(state.partition, server_ms, Instant::now());
         if !reservation::is_any_due(link, &state.keys, server_ms).await? {
             return Ok(rest);

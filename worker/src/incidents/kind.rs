@@ -108,7 +108,10 @@ impl Kind {
             | Refusal::Loading
             | Refusal::Busy
             | Refusal::MasterDown
-            | Refusal::Cluster => Self::RedisUnavailable,
+            | Refusal::Moved
+            | Refusal::Ask
+            | Refusal::TryAgain
+            | Refusal::ClusterDown => Self::RedisUnavailable,
             Refusal::Credentials => Self::Credentials,
             Refusal::NoPermission => Self::NoPermission,
             Refusal::OutOfMemory => Self::OutOfMemory,

@@ -47,7 +47,7 @@ async fn server_time(context: &mut StageContext<'_>) -> Result<Instant, GaveUp> 
     let mut retry = Retry::new(context, "read the time");
     loop {
         let now = match context.slot.link().await {
-            Ok(link) => context.worker.tollgate.now(link).await,
+            Ok(link) => context.worker.tollgate.now(link, context.state.partition).await,
             Err(failure) => Err(failure),
         };
         match now {

@@ -59,7 +59,7 @@ impl Event {
 pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
     let mut link = tollgate.server().link().await?;
-    let now_ms = tollgate.now(&mut link).await?.ms();
+    let now_ms = tollgate.now(&mut link, Partition::FIRST).await?.ms();
     let mut events = Vec::new();
     if let Some(made_at) = id.made_at() {
         let text = "by the time in its id, which is of the clock of whoever made it".to_owned();

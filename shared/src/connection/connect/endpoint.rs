@@ -12,6 +12,7 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionAddr, ConnectionInfo};
 
 use super::certificates::Certificates;
+use super::cluster;
 use super::error::{EndpointError, RESPONSE_TIMEOUT_MIN};
 use super::options::{Credentials, RESPONSE_TIMEOUT, RedisOptions};
 use super::sentinel::{self, Sentinels};
@@ -38,17 +39,26 @@ pub struct Endpoint {
     source: Option<Arc<RedisOptions>>,
     /// What was read of the files that TLS needs.
     certificates: Arc<Certificates>,
-    /// Who says where it is, where the address itself does not.
-    master: Option<Master>,
+    found_by: FoundBy,
 }
 
-/// A server that is known by a name.
+/// Who says where the server is.
 #[derive(Clone)]
-struct Master {
-    sentinels: Arc<Sentinels>,
-    /// The address of the endpoint is the master's.
-    is_found: bool,
+enum FoundBy {
+    /// The address itself.
+    Address,
+    /// Sentinels, who know it by a name.
+    Sentinels {
+        asked: Arc<Sentinels>,
+        /// The address of the endpoint is the master's.
+        is_found: bool,
+    },
+    /// The nodes of a cluster know one another; these are asked first. The address of the endpoint is that of the first.
+    Nodes(Arc<[Address]>),
 }
+
+/// Host and port.
+pub(super) type Address = (String, u16);
 
 impl Endpoint {
     /// Checks everything about the address that can be checked without speaking to it.
@@ -57,9 +67,10 @@ impl Endpoint {
     /// See [`EndpointError`].
     pub fn parse(options: &RedisOptions) -> Result<Self, EndpointError> {
         let url = options.url.as_deref().unwrap_or_default();
-        let (mut info, sentinels) = match sentinel::parse(url)? {
-            Some(named) => (named.master, Some(named.sentinels)),
-            None => (url::parse(url)?, None),
+        let (mut info, sentinels, nodes) = match (sentinel::parse(url)?, cluster::parse(url)?) {
+            (Some(named), _) => (named.master, Some(named.sentinels), None),
+            (None, Some(nodes)) => (nodes.first, None, Some(nodes.addresses)),
+            (None, None) => (url::parse(url)?, None, None),
         };
         info = log_in(info, &options.credentials(), env::REDIS_PASSWORD)?;
         let certificates = Certificates::read(&info, options)?;
@@ -75,47 +86,87 @@ impl Endpoint {
             || options.password_file.is_some()
             || options.sentinel.password_file.is_some();
         let source = has_files.then(|| Arc::new(options.clone()));
-        let master = sentinels.map(|sentinels| Master { sentinels, is_found: false });
-        let mut endpoint = Self { source, certificates: Arc::new(certificates), master, ..endpoint };
+        let found_by = match (sentinels, nodes) {
+            (Some(asked), _) => FoundBy::Sentinels { asked, is_found: false },
+            (None, Some(nodes)) => FoundBy::Nodes(nodes.into()),
+            (None, None) => FoundBy::Address,
+        };
+        let mut endpoint = Self { source, certificates: Arc::new(certificates), found_by, ..endpoint };
         endpoint.shown = endpoint.show();
         Ok(endpoint)
     }
 
     /// Whom to ask where the server is; `None` if its address says so.
     pub(super) fn sentinels(&self) -> Option<Arc<Sentinels>> {
-        self.master.as_ref().map(|master| master.sentinels.clone())
+        match &self.found_by {
+            FoundBy::Sentinels { asked, .. } => Some(asked.clone()),
+            FoundBy::Address | FoundBy::Nodes(_) => None,
+        }
+    }
+
+    /// The nodes of a cluster that are asked first which others there are; `None` if it is no cluster.
+    pub(super) fn nodes(&self) -> Option<Arc<[Address]>> {
+        match &self.found_by {
+            FoundBy::Nodes(nodes) => Some(nodes.clone()),
+            FoundBy::Address | FoundBy::Sentinels { .. } => None,
+        }
     }
 
     /// Whether its address is known: that of a Sentinel is not the server's.
     pub(super) fn is_found(&self) -> bool {
-        self.master.as_ref().is_none_or(|master| master.is_found)
+        !matches!(self.found_by, FoundBy::Sentinels { is_found: false, .. })
     }
 
     /// Whether the server was last found there.
-    pub(super) fn is_at(&self, at: &(String, u16)) -> bool {
-        match self.info.addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                self.is_found() && (host, port) == (&at.0, &at.1)
-            }
-            _ => false,
-        }
+    pub(super) fn is_at(&self, at: &Address) -> bool {
+        self.is_found() && self.host_and_port().as_ref() == Some(at)
     }
 
     /// The same server, found there.
-    pub(super) fn found_at(&self, (host, port): (String, u16)) -> Self {
-        let address = sentinel::moved(self.info.addr(), host, port);
-        let master = self.master.clone().map(|master| Master { is_found: true, ..master });
-        let mut endpoint = Self { info: self.info.clone().set_addr(address), master, ..self.clone() };
+    pub(super) fn found_at(&self, at: Address) -> Self {
+        let found_by = match self.sentinels() {
+            Some(asked) => FoundBy::Sentinels { asked, is_found: true },
+            None => self.found_by.clone(),
+        };
+        self.led_to(at, found_by)
+    }
+
+    /// A node of the cluster, spoken to in the same way.
+    pub(super) fn node_at(&self, at: Address) -> Self {
+        self.led_to(at, FoundBy::Address)
+    }
+
+    fn led_to(&self, (host, port): Address, found_by: FoundBy) -> Self {
+        let address = url::moved(self.info.addr(), host, port);
+        let mut endpoint = Self { info: self.info.clone().set_addr(address), found_by, ..self.clone() };
         endpoint.shown = endpoint.show();
         endpoint
     }
 
+    fn host_and_port(&self) -> Option<Address> {
+        match self.info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                Some((host.clone(), *port))
+            }
+            _ => None,
+        }
+    }
+
     fn show(&self) -> String {
         let address = show(&self.info);
-        let Some(Master { sentinels, is_found }) = &self.master else { return address };
         let scheme = address.split("://").next().unwrap_or_default();
-        let at = if *is_found { format!(" at {}", url::address(self.info.addr())) } else { String::new() };
-        format!("{scheme}+sentinel://{sentinels}/{}{at}", self.info.redis_settings().db())
+        match &self.found_by {
+            FoundBy::Address => address,
+            FoundBy::Nodes(nodes) => {
+                let nodes: Vec<String> = nodes.iter().map(url::host_and_port).collect();
+                format!("{scheme}+cluster://{}", nodes.join(","))
+            }
+            FoundBy::Sentinels { asked, is_found } => {
+                let at =
+                    if *is_found { format!(" at {}", url::address(self.info.addr())) } else { String::new() };
+                format!("{scheme}+sentinel://{asked}/{}{at}", self.info.redis_settings().db())
+            }
+        }
     }
 
     /// The same with what its files hold now; `None` if that is what was read before, or there are none.
@@ -131,13 +182,10 @@ impl Endpoint {
             (endpoint.info.redis_settings().password().map(str::to_owned), of_sentinels)
         };
         let is_same = passwords(self) == passwords(&now) && self.certificates == now.certificates;
-        // Where the master is is not in a file.
-        let now = match self.info.addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }
-                if self.master.is_some() && self.is_found() =>
-            {
-                now.found_at((host.clone(), *port))
-            }
+        // Where the master or the node is is not in a file.
+        let now = match (&self.found_by, self.host_and_port()) {
+            (FoundBy::Sentinels { is_found: true, .. }, Some(at)) => now.found_at(at),
+            (FoundBy::Address, Some(at)) => now.node_at(at),
             _ => now,
         };
         Ok((!is_same).then_some(now))
@@ -167,7 +215,14 @@ impl Endpoint {
         let redis = info.redis_settings().clone().set_skip_set_lib_name();
         let shown = show(&info);
         let info = info.set_tcp_settings(tcp).set_redis_settings(redis);
-        Ok(Self { info, shown, response_timeout, source: None, certificates: Arc::default(), master: None })
+        Ok(Self {
+            info,
+            shown,
+            response_timeout,
+            source: None,
+            certificates: Arc::default(),
+            found_by: FoundBy::Address,
+        })
     }
 
     /// How long an answer may take.
@@ -189,8 +244,10 @@ impl Endpoint {
     /// Where the server is, as far as the address alone can say: two endpoints with the same are one server. Without
     /// user, database and encryption, and with one name for this machine.
     pub(crate) fn place(&self) -> String {
-        if let Some(Master { sentinels, .. }) = &self.master {
-            return format!("sentinel:{sentinels}");
+        match &self.found_by {
+            FoundBy::Sentinels { asked, .. } => return format!("sentinel:{asked}"),
+            FoundBy::Nodes(_) => return self.shown.clone(),
+            FoundBy::Address => {}
         }
         let here = |host: &str| {
             let ip: Option<std::net::IpAddr> = host.parse().ok();
@@ -305,6 +362,8 @@ mod tests {
             ("unix:///run/redis.sock", "unix:///run/redis.sock"),
             ("redis+sentinel://:s3cret@a,b:7,[::1]/main", "redis+sentinel://a:26379,b:7,[::1]:26379/main/0"),
             ("rediss+sentinel://u:s3cret@a/main/2", "rediss+sentinel://a:26379/main/2"),
+            ("redis+cluster://:s3cret@a,b:7,[::1]", "redis+cluster://a:6379,b:7,[::1]:6379"),
+            ("rediss+cluster://u:s3cret@a/0", "rediss+cluster://a:6379"),
             ("redis+unix:///run/redis.sock?db=3&pass=s3cret", "unix:///run/redis.sock?db=3"),
         ] {
             let endpoint = parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
@@ -329,8 +388,13 @@ mod tests {
             ("redis+sentinel://a,,b/main", "host is missing"),
             ("redis+sentinel://a:x/main", "port"),
             ("redis+sentinel:///main", "host is missing"),
-            ("redis-cluster://a:7000", "Cluster is not supported yet"),
-            ("redis+cluster://a:7000", "Cluster is not supported yet"),
+            ("redis-cluster://a:7000", "redis+cluster://"),
+            ("redis+cluster://a:7000/1", "one database"),
+            ("redis+cluster://a/name", "one database"),
+            ("redis+cluster://a,,b", "host is missing"),
+            ("redis+cluster://", "host is missing"),
+            ("redis+cluster://a:x", "port"),
+            ("redis+cluster:///run/redis.sock", "host is missing"),
             ("redis://a:7000,b:7000", "several hosts"),
             ("redis://", "host is missing"),
             ("redis://:6379", "host is missing"),

@@ -20,10 +20,8 @@ pub enum EndpointError {
     NoScheme(String),
     #[error("the redis url `{url}` has the scheme `{scheme}`; allowed: {ALLOWED}")]
     Scheme { url: String, scheme: String },
-    #[error("{0} is not supported yet (`{1}`): give the address of one server, {ALLOWED}")]
-    NotYet(&'static str, String),
     #[error(
-        "several hosts in one redis url are those of Sentinels, redis+sentinel://host,host/NAME, or of a Cluster, which is not supported yet (`{0}`); allowed: {ALLOWED}"
+        "several hosts in one redis url are those of Sentinels, redis+sentinel://host,host/NAME, or of a Cluster, redis+cluster://host,host (`{0}`); allowed: {ALLOWED}"
     )]
     SeveralHosts(String),
     #[error("the redis url `{url}` is wrong: {what}")]
@@ -50,4 +48,4 @@ pub enum EndpointError {
     ResponseTimeout(Duration),
 }
 
-pub(super) const ALLOWED: &str = "redis://[[user]:password@]host[:port][/db], rediss://… (TLS), unix:///path/to/redis.sock[?db=n], redis+sentinel://host[:port],host[:port]/NAME[/db]";
+pub(super) const ALLOWED: &str = "redis://[[user]:password@]host[:port][/db], rediss://… (TLS), unix:///path/to/redis.sock[?db=n], redis+sentinel://host[:port],host[:port]/NAME[/db], redis+cluster://host[:port],host[:port]";

@@ -5,8 +5,9 @@
 //! is found fit again; or only reported, where that was asked for. Whoever watches [`Server::found`](super::Server)
 //! learns of every change. Must not cost a call anything: between two inspections it is two loads.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::Value;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::connection::failure::{Failure, Refusal, classify, classify_reply};
-use crate::connection::preflight::{self, Report, Tier};
+use crate::connection::preflight::{self, Report, Tier, Topology};
 
 /// How often a server that is fit is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(60);
@@ -59,10 +60,13 @@ const OFF: u8 = 0;
 const WARN: u8 = 1;
 const REFUSE: u8 = 2;
 
-/// The state of the inspections of one server.
+/// The state of the inspections of one server, or of a cluster: then it has what is found of all its nodes.
 #[derive(Debug)]
 pub(crate) struct Inspection {
     safety: AtomicU8,
+    /// The name of a node, and its cluster, which says what to do about it and is told what it is found to be.
+    node_of: Option<(Arc<str>, Arc<Inspection>)>,
+    nodes: Mutex<BTreeMap<Arc<str>, Arc<Found>>>,
     ask_every: Duration,
     begun: Instant,
     /// When the next one is due, in milliseconds since `begun`.
@@ -76,12 +80,24 @@ impl Inspection {
     pub(super) fn new(is_named: bool) -> Self {
         Self {
             safety: AtomicU8::new(OFF),
+            node_of: None,
+            nodes: Mutex::default(),
             ask_every: if is_named { ASK_NAMED_EVERY } else { ASK_EVERY },
             begun: Instant::now(),
             due_ms: AtomicU64::new(0),
             is_unfit: AtomicBool::new(false),
             found: watch::Sender::new(None),
         }
+    }
+
+    /// Of the node of a cluster.
+    pub(super) fn of_node(cluster: Arc<Self>, name: Arc<str>) -> Self {
+        Self { node_of: Some((name, cluster)), ..Self::new(false) }
+    }
+
+    fn safety(&self) -> u8 {
+        let decides = self.node_of.as_ref().map_or(self, |(_, cluster)| cluster);
+        decides.safety.load(Ordering::Acquire)
     }
 
     pub(super) fn begin(&self, safety: Safety) {
@@ -97,7 +113,7 @@ impl Inspection {
     }
 
     fn is_on(&self) -> bool {
-        self.safety.load(Ordering::Acquire) != OFF
+        self.safety() != OFF
     }
 
     /// Is it time to ask again? Of several who ask this at once, one is told so.
@@ -114,7 +130,7 @@ impl Inspection {
 
     /// Why no call may be made.
     pub(crate) fn refusal(&self) -> Option<Failure> {
-        if !self.is_unfit.load(Ordering::Acquire) || self.safety.load(Ordering::Acquire) != REFUSE {
+        if !self.is_unfit.load(Ordering::Acquire) || self.safety() != REFUSE {
             return None;
         }
         let found = self.found.borrow();
@@ -138,7 +154,7 @@ impl Inspection {
         let questions = preflight::questions();
         let replies = connection.send_packed_commands(&questions, 0, questions.len()).await;
         let replies = replies.map_err(|error| match classify(&error) {
-            Failure::Unknown { detail } => Failure::not_applied(Refusal::Unreachable, detail),
+            Failure::Unknown { detail, .. } => Failure::not_applied(Refusal::Unreachable, detail),
             definite => definite,
         })?;
         let mut answers = replies.into_iter().map(|value| match value {
@@ -151,7 +167,8 @@ impl Inspection {
     }
 
     fn take_note(&self, facts: &preflight::Facts) {
-        let (memory, fsync) = (facts.judge(Tier::Memory), facts.judge(Tier::Fsync));
+        let topology = if self.node_of.is_some() { Topology::Cluster } else { Topology::OneServer };
+        let (memory, fsync) = (facts.judge(Tier::Memory, topology), facts.judge(Tier::Fsync, topology));
         let is_fit = memory.is_fit();
         self.found.send_if_modified(|found| {
             let before = found.as_deref();
@@ -164,9 +181,40 @@ impl Inspection {
             *found = Some(Arc::new(now));
             differs
         });
+        if let Some((name, cluster)) = &self.node_of
+            && let Some(found) = &*self.found.borrow()
+        {
+            cluster.take_note_of(name, found.clone());
+        }
         self.is_unfit.store(!is_fit, Ordering::Release);
         let pause = if is_fit { self.ask_every } else { ASK_UNFIT_EVERY };
         self.due_ms.store(after(self.now_ms(), pause), Ordering::Release);
+    }
+
+    /// What a node is found to be, each finding under its name.
+    fn take_note_of(&self, name: &Arc<str>, found: Arc<Found>) {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = nodes.insert(name.clone(), found.clone());
+        let of_all =
+            |tier| Report::of_nodes(nodes.iter().map(|(name, found)| (&**name, found.report(tier).clone())));
+        let (memory, fsync) = (of_all(Tier::Memory), of_all(Tier::Fsync));
+        let changed = before.is_some_and(|before| before.changes < found.changes);
+        self.found.send_if_modified(|all| {
+            let changes = all.as_ref().map_or(0, |all| all.changes) + u64::from(changed);
+            let now = Found { memory, fsync, run_id: found.run_id.clone(), changes };
+            let is_same = all.as_deref().is_some_and(|all| {
+                (&all.memory, &all.fsync, all.changes) == (&now.memory, &now.fsync, now.changes)
+            });
+            if !is_same {
+                *all = Some(Arc::new(now));
+            }
+            !is_same
+        });
+    }
+
+    /// Takes note that there is no such node any more.
+    pub(super) fn forget(&self, name: &str) {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     fn now_ms(&self) -> u64 {

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisConnectionInfo, RedisError};
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisConnectionInfo, RedisError};
 
 use super::error::EndpointError;
-use super::url;
+use super::url::{self, SeveralHosts};
 use crate::connection::failure::{Failure, Refusal};
 
 /// The schemes, each with that of the servers.
@@ -47,36 +47,21 @@ struct Answer {
 /// Reads `redis+sentinel://[[user:]password@]host[:port],host[:port]/service[/db]`; `None` if it is another URL. The login
 /// is the servers'.
 pub(super) fn parse(url: &str) -> Result<Option<Named>, EndpointError> {
-    let Some((scheme, rest)) = url.split_once("://") else { return Ok(None) };
-    let scheme = scheme.to_ascii_lowercase();
-    let Some((_, base)) = SCHEMES.into_iter().find(|(name, _)| *name == scheme) else { return Ok(None) };
-    let problem = |what: &str| EndpointError::Url { url: url::redacted(url), what: what.to_owned() };
-    let (login, after) =
-        rest.rsplit_once('@').map_or((String::new(), rest), |(login, after)| (format!("{login}@"), after));
-    let (path, query) =
-        after.split_once('?').map_or((after, String::new()), |(path, query)| (path, format!("?{query}")));
-    let mut parts = path.split('/');
-    let hosts = parts.next().unwrap_or_default();
-    let service = parts.next().unwrap_or_default();
+    let Some(several) = SeveralHosts::split(url, &SCHEMES) else { return Ok(None) };
+    let service = several.path.first().copied().unwrap_or_default();
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if service.is_empty() || !service.chars().all(is_name) {
-        return Err(problem(
+        return Err(several.wrong(
             "after the hosts comes the name under which the Sentinels watch the master, of letters, digits and ._-: redis+sentinel://host:26379,host:26379/NAME",
         ));
     }
-    let db = parts.next().map_or(String::new(), |db| format!("/{db}"));
-    if parts.next().is_some() {
-        return Err(problem(
+    if several.path.len() > 2 {
+        return Err(several.wrong(
             "after the name comes the database and nothing else: redis+sentinel://host:26379/NAME/0",
         ));
     }
-    let mut asked = Vec::new();
-    for host in hosts.split(',') {
-        // An IPv6 address has colons of its own, within brackets.
-        let has_port = host.rsplit(']').next().is_some_and(|after| after.contains(':'));
-        let port = if has_port { String::new() } else { format!(":{PORT}") };
-        asked.push(url::parse(&format!("{base}://{login}{host}{port}{db}{query}"))?);
-    }
+    let db = several.path.get(1).map_or(String::new(), |db| format!("/{db}"));
+    let asked = several.each(PORT, &db)?;
     let master = asked[0].clone();
     let asked = asked
         .into_iter()
@@ -164,15 +149,5 @@ impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let addresses: Vec<String> = self.asked.iter().map(|info| url::address(info.addr())).collect();
         write!(f, "{}/{}", addresses.join(","), self.service)
-    }
-}
-
-/// The same way to another host.
-pub(super) fn moved(address: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
-    match address {
-        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-        }
-        _ => ConnectionAddr::Tcp(host, port),
     }
 }

@@ -1,54 +1,38 @@
-//! One Redis server: hands out links, from a pool or of their own.
+//! The Redis that a program uses: one server, or the nodes of a cluster.
 //!
-//! Relies on deadpool for the pool; a pooled connection is asked `PING` before it is handed out, so that one
-//! that broke while idle is replaced rather than used. Must not hand out a connection twice at a time, and must
-//! not wait without a bound: every way to a link ends within `LINK_WITHIN`.
+//! Relies on [`Node`] for connections and on [`Cluster`] for who has which slot. Must not open a connection itself.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Once, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use deadpool_redis::{Hook, HookError, Manager, Pool, PoolError, Runtime, TimeoutType};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, Value};
 use tokio::sync::watch;
 
+use super::cluster::{Cluster, Redirected};
 use super::endpoint::Endpoint;
 use super::error::EndpointError;
 use super::inspection::{Found, Inspection, Safety};
-use super::probe;
-use crate::connection::failure::{Failure, Refusal, classify_connect};
+use super::node::Node;
+use crate::connection::failure::Failure;
 
-/// The most pooled connections of a process; the agents of a worker hold about ten.
-const LINKS_MAX: usize = 64;
-/// How long a caller waits for a pooled connection to become free.
-const FREE_LINK_WITHIN: Duration = Duration::from_secs(5);
-/// The bound on getting a link, several attempts included.
-const LINK_WITHIN: Duration = Duration::from_secs(8);
-/// A blocking command may answer this much later than it was asked to before its connection counts as dead.
-const BLOCK_MARGIN: Duration = Duration::from_secs(2);
-
-/// A Redis server one can speak to. Cheap to clone; connects when a link is asked for.
+/// A Redis one can speak to. Cheap to clone; connects when a link is asked for.
 #[derive(Clone)]
 pub struct Server {
     inner: Arc<Inner>,
-}
-
-struct Inner {
-    /// Replaced as a whole when a password or a certificate was read again and has changed.
-    opened: RwLock<Arc<Opened>>,
-    inspection: Arc<Inspection>,
-    /// How often it was found elsewhere: connections of before lead to what is the master no more.
-    moves: AtomicU64,
     #[cfg(feature = "explore")]
     gate: Option<Arc<dyn crate::connection::gate::Gate>>,
 }
 
-struct Opened {
-    endpoint: Endpoint,
-    pool: Pool,
-    client: Client,
+struct Inner {
+    place: Place,
+    inspection: Arc<Inspection>,
+}
+
+/// Where the keys are.
+pub(crate) enum Place {
+    /// All of them on one server.
+    One(Node),
+    /// On several, by their slots.
+    Cluster(Box<Cluster>),
 }
 
 impl fmt::Debug for Server {
@@ -58,44 +42,45 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// A server at this endpoint. Does not connect yet.
+    /// The server at this endpoint, or the cluster to which it leads. Does not connect yet.
     pub fn open(endpoint: Endpoint) -> Self {
-        install_tls_provider();
         let inspection = Arc::new(Inspection::new(endpoint.sentinels().is_some()));
-        let opened = RwLock::new(Arc::new(Opened::new(endpoint, inspection.clone())));
+        let place = match endpoint.nodes() {
+            None => Place::One(Node::new(endpoint, inspection.clone(), None)),
+            Some(_) => Place::Cluster(Box::new(Cluster::new(endpoint, inspection.clone()))),
+        };
+        Self::at(place, inspection)
+    }
+
+    fn at(place: Place, inspection: Arc<Inspection>) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                opened,
-                inspection,
-                moves: AtomicU64::new(0),
-                #[cfg(feature = "explore")]
-                gate: None,
-            }),
+            inner: Arc::new(Inner { place, inspection }),
+            #[cfg(feature = "explore")]
+            gate: None,
         }
     }
 
     /// The same server behind a gate: no connection is opened, and every call waits there.
     #[cfg(feature = "explore")]
     pub fn gated(&self, gate: Arc<dyn crate::connection::gate::Gate>) -> Self {
-        let opened = RwLock::new(self.opened());
-        Self {
-            inner: Arc::new(Inner {
-                opened,
-                inspection: self.inner.inspection.clone(),
-                moves: AtomicU64::new(0),
-                gate: Some(gate),
-            }),
-        }
+        Self { inner: self.inner.clone(), gate: Some(gate) }
     }
 
     #[cfg(feature = "explore")]
     pub(crate) fn gate(&self) -> Option<Arc<dyn crate::connection::gate::Gate>> {
-        self.inner.gate.clone()
+        self.gate.clone()
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.inner.place
     }
 
     /// The endpoint this server is at.
     pub fn endpoint(&self) -> Endpoint {
-        self.opened().endpoint.clone()
+        match self.place() {
+            Place::One(node) => node.endpoint(),
+            Place::Cluster(cluster) => cluster.endpoint(),
+        }
     }
 
     /// Reads the password and the authorities again from their files, for the connections that are opened from now on;
@@ -104,12 +89,10 @@ impl Server {
     /// # Errors
     /// A file cannot be read, or holds no such thing: what was read before stays in use.
     pub fn reload(&self) -> Result<bool, EndpointError> {
-        let before = self.opened();
-        let Some(endpoint) = before.endpoint.reread()? else { return Ok(false) };
-        let opened = Arc::new(Opened::new(endpoint, self.inner.inspection.clone()));
-        *self.inner.opened.write().unwrap_or_else(PoisonError::into_inner) = opened;
-        before.pool.close();
-        Ok(true)
+        match self.place() {
+            Place::One(node) => node.reload(),
+            Place::Cluster(cluster) => cluster.reload(),
+        }
     }
 
     /// From now on asks on each new connection, and once a minute, whether the server may lose or evict what it holds.
@@ -124,252 +107,31 @@ impl Server {
         self.inner.inspection.begin_by_default();
     }
 
-    /// What the server was last found to be; `None` until it was asked. Changes when what is found does.
+    /// What the server was last found to be; `None` until it was asked. Changes when what is found does. Of a cluster,
+    /// what is found of all its nodes, each finding under the name of its node.
     pub fn found(&self) -> watch::Receiver<Option<Arc<Found>>> {
         self.inner.inspection.found()
     }
 
-    pub(crate) fn inspection(&self) -> &Inspection {
-        &self.inner.inspection
+    /// Where it is a cluster: how often calls were led to another node, or had to wait, since this value was opened.
+    pub fn redirected(&self) -> Option<Redirected> {
+        match self.place() {
+            Place::One(_) => None,
+            Place::Cluster(cluster) => Some(cluster.redirected_so_far()),
+        }
     }
 
-    /// How often it was found elsewhere: a connection that was opened before is not to be used.
-    pub(crate) fn moves(&self) -> u64 {
-        self.inner.moves.load(Ordering::Acquire)
-    }
-
-    /// Asks the server again, on a new connection if the last answer was that it is unfit, or Sentinels name another: the
-    /// address may lead elsewhere by now.
+    /// The servers that hold keys, each by itself: this one, or the masters of a cluster. For what goes over all keys.
     ///
     /// # Errors
-    /// Always [`Failure::NotApplied`].
-    pub(crate) async fn inspect_again(
-        &self,
-        held: Option<deadpool_redis::Connection>,
-    ) -> Result<deadpool_redis::Connection, Failure> {
-        let before = self.opened();
-        // Who names nobody now changes nothing: the one that is known is asked.
-        let is_moved = self.master(&before).await.is_ok_and(|now| !Arc::ptr_eq(&before, &now));
-        if is_moved || self.inner.inspection.refusal().is_some() {
-            drop(held.map(deadpool_redis::Connection::take));
-            self.opened().pool.retain(|_, _| false);
-            return self.pooled().await; // the greeting has asked
-        }
-        let mut connection = match held {
-            Some(connection) => connection,
-            None => self.pooled().await?,
-        };
-        match self.inner.inspection.ask(&mut connection).await {
-            Ok(()) => Ok(connection),
-            Err(failure) => {
-                drop(deadpool_redis::Connection::take(connection));
-                Err(describe(&self.opened().endpoint, failure))
+    /// Always [`Failure::NotApplied`]: no node of the cluster says which there are.
+    pub async fn masters(&self) -> Result<Vec<Self>, Failure> {
+        match self.place() {
+            Place::One(_) => Ok(vec![self.clone()]),
+            Place::Cluster(cluster) => {
+                let alone = |node: Node| Self::at(Place::One(node.clone()), node.inspection_of_its_own());
+                Ok(cluster.nodes().await?.into_iter().map(alone).collect())
             }
         }
     }
-
-    pub(crate) async fn pooled(&self) -> Result<deadpool_redis::Connection, Failure> {
-        let opened = self.opened_somewhere().await?;
-        match opened.pooled().await {
-            Ok(connection) => Ok(connection),
-            Err(failure) => {
-                let opened = self.opened_anew(&opened, failure).await?;
-                match opened.pooled().await {
-                    Ok(connection) => Ok(connection),
-                    Err(failure) => Err(explained(&opened.endpoint, failure).await),
-                }
-            }
-        }
-    }
-
-    pub(crate) async fn dedicated(&self, block: Duration) -> Result<MultiplexedConnection, Failure> {
-        let (opened, inspection) = (self.opened_somewhere().await?, &self.inner.inspection);
-        match opened.dedicated(block, inspection).await {
-            Ok(connection) => Ok(connection),
-            Err(failure) => {
-                let opened = self.opened_anew(&opened, failure).await?;
-                match opened.dedicated(block, inspection).await {
-                    Ok(connection) => Ok(connection),
-                    Err(failure) => Err(explained(&opened.endpoint, failure).await),
-                }
-            }
-        }
-    }
-
-    fn opened(&self) -> Arc<Opened> {
-        self.inner.opened.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The same, where the address is known.
-    async fn opened_somewhere(&self) -> Result<Arc<Opened>, Failure> {
-        let opened = self.opened();
-        if opened.endpoint.is_found() { Ok(opened) } else { self.master(&opened).await }
-    }
-
-    /// What leads to the master that Sentinels name now; `before` itself if that is where it leads, or nobody is to be asked.
-    async fn master(&self, before: &Arc<Opened>) -> Result<Arc<Opened>, Failure> {
-        let Some(sentinels) = before.endpoint.sentinels() else { return Ok(before.clone()) };
-        let at = sentinels.master().await.map_err(|failure| describe(&before.endpoint, failure))?;
-        if before.endpoint.is_at(&at) {
-            return Ok(before.clone());
-        }
-        let mut opened = self.inner.opened.write().unwrap_or_else(PoisonError::into_inner);
-        // Of several who were told so at once, one moves.
-        if Arc::ptr_eq(before, &opened) {
-            *opened = Arc::new(Opened::new(before.endpoint.found_at(at), self.inner.inspection.clone()));
-            self.inner.moves.fetch_add(1, Ordering::AcqRel);
-            before.pool.close();
-        }
-        Ok(opened.clone())
-    }
-
-    /// After a refused connection: what is worth another attempt, since a secret has changed, or Sentinels name another
-    /// master; otherwise the failure.
-    async fn opened_anew(&self, refused: &Arc<Opened>, failure: Failure) -> Result<Arc<Opened>, Failure> {
-        // A wrong certificate is no more to us than a connection that does not come about.
-        if matches!(
-            failure.refusal(),
-            Some(Refusal::Credentials | Refusal::Tls | Refusal::Unreachable | Refusal::Client)
-        ) {
-            let reread = self.reload();
-            let opened = self.opened();
-            if !Arc::ptr_eq(refused, &opened) {
-                return Ok(opened);
-            }
-            if let Err(error) = reread {
-                return Err(describe(&refused.endpoint, noting(failure, &error)));
-            }
-            match self.master(refused).await {
-                Ok(now) if !Arc::ptr_eq(refused, &now) => return Ok(now),
-                Ok(_) => {}
-                Err(silent) => return Err(silent),
-            }
-        }
-        Err(explained(&refused.endpoint, failure).await)
-    }
-}
-
-/// Finds out the cause of a failure that does not say it, and adds the address.
-async fn explained(endpoint: &Endpoint, failure: Failure) -> Failure {
-    describe(endpoint, probe::explained(endpoint, failure).await)
-}
-
-/// Adds the address to what went wrong.
-fn describe(endpoint: &Endpoint, failure: Failure) -> Failure {
-    match failure {
-        Failure::NotApplied { reason, detail } => {
-            Failure::NotApplied { reason, detail: format!("{endpoint}: {detail}") }
-        }
-        other => other,
-    }
-}
-
-/// Adds why a secret could not be read again.
-fn noting(failure: Failure, error: &EndpointError) -> Failure {
-    match failure {
-        Failure::NotApplied { reason, detail } => {
-            Failure::NotApplied { reason, detail: format!("{detail}; and {error}") }
-        }
-        other => other,
-    }
-}
-
-impl Opened {
-    /// Does not connect yet. What could be wrong with the endpoint was refused when it was parsed.
-    fn new(endpoint: Endpoint, inspection: Arc<Inspection>) -> Self {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(endpoint.connect_timeout()))
-            .set_response_timeout(Some(endpoint.response_timeout()));
-        let manager =
-            Manager::new_with_config(endpoint.info(), config).expect("a parsed endpoint opens a client");
-        let client = Client::open(endpoint.info()).expect("a parsed endpoint opens a client");
-        let pool = Pool::builder(manager)
-            .max_size(LINKS_MAX)
-            .wait_timeout(Some(FREE_LINK_WITHIN))
-            .create_timeout(Some(endpoint.connect_timeout() * 2))
-            .recycle_timeout(Some(endpoint.connect_timeout()))
-            .post_create(Hook::async_fn(move |connection: &mut MultiplexedConnection, _| {
-                let inspection = inspection.clone();
-                Box::pin(async move { greet(connection, &inspection).await.map_err(HookError::Backend) })
-            }))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .expect("a pool with a runtime builds");
-        Self { endpoint, pool, client }
-    }
-
-    async fn pooled(&self) -> Result<deadpool_redis::Connection, Failure> {
-        match tokio::time::timeout(LINK_WITHIN, self.pool.get()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(pool_failure(error)),
-            Err(_) => Err(no_answer()),
-        }
-    }
-
-    async fn dedicated(
-        &self,
-        block: Duration,
-        inspection: &Inspection,
-    ) -> Result<MultiplexedConnection, Failure> {
-        let timeout = block.saturating_add(BLOCK_MARGIN).max(self.endpoint.response_timeout());
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.endpoint.connect_timeout()))
-            .set_response_timeout(Some(timeout));
-        let open = async {
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            greet(&mut connection, inspection).await?;
-            Ok::<_, RedisError>(connection)
-        };
-        match tokio::time::timeout(LINK_WITHIN, open).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(classify_connect(&error)),
-            Err(_) => Err(no_answer()),
-        }
-    }
-}
-
-fn no_answer() -> Failure {
-    Failure::not_applied(Refusal::Unreachable, "no answer while connecting")
-}
-
-/// Asks a new connection for its first answer, so that a server that accepts but does not answer, still loads,
-/// or wants a login is noticed before a call of ours is on the way (and is then a definite refusal).
-async fn greet(connection: &mut MultiplexedConnection, inspection: &Inspection) -> Result<(), RedisError> {
-    match connection.send_packed_command(&redis::cmd("PING")).await? {
-        // An ACL user without PING, or a full disk, on which Redis refuses PING as it does writes: the server answered,
-        // that is all we want to know. Whoever writes is told; whoever reads goes on.
-        Value::ServerError(error) if !matches!(error.code(), "NOPERM" | "MISCONF") => {
-            return Err(error.into());
-        }
-        _ => {}
-    }
-    inspection.ask(connection).await.map_err(|failure| {
-        RedisError::from((
-            redis::ErrorKind::Io,
-            "the server cannot be asked about itself",
-            failure.to_string(),
-        ))
-    })
-}
-
-fn pool_failure(error: PoolError) -> Failure {
-    match error {
-        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-            classify_connect(&error)
-        }
-        PoolError::Timeout(TimeoutType::Wait) => {
-            Failure::not_applied(Refusal::NoLink, format!("all {LINKS_MAX} connections are in use"))
-        }
-        PoolError::Timeout(_) => Failure::not_applied(Refusal::Unreachable, "no answer while connecting"),
-        other => Failure::not_applied(Refusal::Client, other.to_string()),
-    }
-}
-
-/// rustls wants one provider of cryptography per process, named before the first TLS connection.
-fn install_tls_provider() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // An application that links the library may have chosen another: then that one stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }

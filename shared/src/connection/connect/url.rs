@@ -45,6 +45,59 @@ fn has_port_or_none(rest: &str) -> bool {
     })
 }
 
+/// A URL that names several hosts, in its parts: `scheme://[[user:]password@]host[:port],host[:port][/path][?query]`.
+pub(super) struct SeveralHosts<'a> {
+    url: &'a str,
+    /// The scheme of each host by itself.
+    base: &'static str,
+    login: &'a str,
+    hosts: &'a str,
+    /// What comes after the hosts, between slashes.
+    pub(super) path: Vec<&'a str>,
+    query: &'a str,
+}
+
+impl<'a> SeveralHosts<'a> {
+    /// Splits a URL that has one of these schemes, each given with that of a single host; `None` if it is another URL.
+    pub(super) fn split(url: &'a str, schemes: &[(&str, &'static str)]) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (_, base) = schemes.iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name))?;
+        // The last @ ends the login, and stays with it.
+        let (login, after) = rest.split_at(rest.rfind('@').map_or(0, |at| at + 1));
+        let (place, query) = after.split_at(after.find('?').unwrap_or(after.len()));
+        let mut path = place.split('/');
+        let hosts = path.next().unwrap_or_default();
+        Some(Self { url, base, login, hosts, path: path.collect(), query })
+    }
+
+    /// Each host as a server's address, with the login and `db` (empty, or `/` and its number).
+    pub(super) fn each(&self, port: u16, db: &str) -> Result<Vec<ConnectionInfo>, EndpointError> {
+        let Self { base, login, query, .. } = self;
+        let one = |host: &str| {
+            // An IPv6 address has colons of its own, within brackets.
+            let has_port = host.rsplit(']').next().is_some_and(|after| after.contains(':'));
+            let port = if has_port { String::new() } else { format!(":{port}") };
+            parse(&format!("{base}://{login}{host}{port}{db}{query}"))
+        };
+        self.hosts.split(',').map(one).collect()
+    }
+
+    /// What is wrong with it.
+    pub(super) fn wrong(&self, what: &str) -> EndpointError {
+        EndpointError::Url { url: redacted(self.url), what: what.to_owned() }
+    }
+}
+
+/// The same way to another host.
+pub(super) fn moved(address: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
+    match address {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
+        _ => ConnectionAddr::Tcp(host, port),
+    }
+}
+
 /// Reads a URL.
 pub(super) fn parse(url: &str) -> Result<ConnectionInfo, EndpointError> {
     if url.trim().is_empty() {
@@ -61,9 +114,6 @@ pub(super) fn parse(url: &str) -> Result<ConnectionInfo, EndpointError> {
         return Err(EndpointError::NoScheme(shown));
     };
     let scheme = scheme.to_ascii_lowercase();
-    if scheme.contains("cluster") {
-        return Err(EndpointError::NotYet("Redis Cluster", shown));
-    }
     let is_unix = match scheme.as_str() {
         "redis" | "rediss" | "valkey" | "valkeys" => false,
         "unix" | "redis+unix" | "valkey+unix" => true,
@@ -153,14 +203,16 @@ fn check_query(rest: &str, is_unix: bool) -> Result<Option<i64>, String> {
 /// Host and port, as in a URL: redis-rs keeps an IPv6 address without its brackets.
 pub(super) fn address(address: &ConnectionAddr) -> String {
     match address {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } if host.contains(':') => {
-            format!("[{host}]:{port}")
-        }
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-            format!("{host}:{port}")
+            host_and_port(&(host.clone(), *port))
         }
         other => other.to_string(),
     }
+}
+
+/// The same of a host and a port by themselves.
+pub(super) fn host_and_port((host, port): &(String, u16)) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 pub(super) fn wrong(url: &str, error: redis::RedisError) -> EndpointError {
