@@ -101,9 +101,9 @@ async fn a_delay_is_counted_by_the_server_and_carried_in_the_envelope() {
     let sent = cli.run(&["--json", "redeem", "--campaign", "c", "--customer", "x", "--id", "r1", "--at", at]);
     assert_eq!(sent.json()["at"], at);
     let (tollgate, mut link) = opened(&cli).await;
-    let before = tollgate.now(&mut link).await.unwrap();
+    let before = tollgate.now(&mut link, tollgate::partition::Partition::FIRST).await.unwrap();
     let sent = cli.run(&["--json", "redeem", "--campaign", "c", "--customer", "x", "--in", "1h"]);
-    let after = tollgate.now(&mut link).await.unwrap();
+    let after = tollgate.now(&mut link, tollgate::partition::Partition::FIRST).await.unwrap();
     let at = tollgate::instant::Instant::parse("at", sent.json()["at"].as_str().unwrap()).unwrap();
     assert!((before.ms()..=after.ms()).contains(&(at.ms() - 3_600_000)), "{before} {at} {after}");
     let stream = tollgate.keys(tollgate.partitions().get(0).unwrap()).queue(&QueueName::default());

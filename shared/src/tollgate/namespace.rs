@@ -125,6 +125,9 @@ impl Tollgate {
                 let fields: [Option<String>; 2] = match reply {
                     // A key of another type is told by whoever needs it, and hides no other partition.
                     Err(Failure::Server { .. }) => continue,
+                    // Nor does one whose node is away. What it holds is of this namespace: `init` is not done before
+                    // every head is written.
+                    Err(failure) if failure.node().is_some() => continue,
                     other => redis::from_redis_value(other?)
                         .map_err(|error| Failure::unknown(format!("a head that cannot be read: {error}")))?,
                 };

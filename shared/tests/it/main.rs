@@ -11,6 +11,7 @@ mod bank;
 mod cancel;
 mod cancelled_sale;
 mod cases;
+mod cluster;
 mod codes_doc;
 mod conservation;
 mod consumers;

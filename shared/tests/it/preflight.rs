@@ -2,6 +2,7 @@
 
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
+use tollgate::partition::Partition;
 use tollgate::preflight::{Report, Tier};
 
 use crate::harness::{cmd, servers, until};
@@ -88,7 +89,7 @@ async fn the_library_refuses_a_server_that_became_unsafe_with_the_next_connectio
     let redis = servers::private(&[]);
     let gate = service(servers::open(&redis)).await;
     let mut link = gate.server().link().await.unwrap();
-    gate.now(&mut link).await.unwrap();
+    gate.now(&mut link, Partition::FIRST).await.unwrap();
     let mut admin = servers::open(&redis).link().await.unwrap();
     admin.run(&cmd(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"])).await.unwrap();
     // The connection that is open is asked once a minute; another one at once.
@@ -97,16 +98,16 @@ async fn the_library_refuses_a_server_that_became_unsafe_with_the_next_connectio
     assert_eq!(failure.refusal(), Some(tollgate::failure::Refusal::UnsafeRedis), "{failure}");
     assert!(failure.to_string().contains("evicts_keys") && !failure.may_have_happened(), "{failure}");
     // From then on the one that was open is refused, too.
-    let failure = gate.now(&mut link).await.unwrap_err();
+    let failure = gate.now(&mut link, Partition::FIRST).await.unwrap_err();
     assert_eq!(failure.refusal(), Some(tollgate::failure::Refusal::UnsafeRedis), "{failure}");
     let opened = tollgate::Tollgate::open(gate.server().clone(), gate.namespace().clone()).await;
     assert!(opened.unwrap_err().to_string().contains("evicts_keys"));
 
     gate.server().inspect(tollgate::connect::Safety::Warn);
-    gate.now(&mut link).await.unwrap();
+    gate.now(&mut link, Partition::FIRST).await.unwrap();
     gate.server().inspect(tollgate::connect::Safety::Refuse);
     admin.run(&cmd(&["CONFIG", "SET", "maxmemory-policy", "noeviction"])).await.unwrap();
-    until("the server to be used again", async || gate.now(&mut link).await.ok()).await;
+    until("the server to be used again", async || gate.now(&mut link, Partition::FIRST).await.ok()).await;
 }
 
 #[tokio::test]
@@ -121,7 +122,7 @@ async fn a_service_with_few_rights_is_inspected_as_far_as_it_may_ask() {
     let options = RedisOptions { url: Some(url), ..RedisOptions::default() };
     let gate = service(Server::open(Endpoint::parse(&options).unwrap())).await;
     let mut link = gate.server().link().await.unwrap();
-    gate.now(&mut link).await.unwrap();
+    gate.now(&mut link, Partition::FIRST).await.unwrap();
     let found = gate.server().found().borrow().clone().unwrap();
     let warnings: Vec<_> = found.report(Tier::Memory).warnings().map(|finding| finding.code).collect();
     assert_eq!((warnings.as_slice(), &found.run_id), (["unchecked"].as_slice(), &None));
@@ -132,14 +133,14 @@ async fn a_server_is_asked_once_a_minute_also_without_a_new_connection() {
     let redis = servers::private(&[]);
     let gate = service(servers::open(&redis)).await;
     let mut link = gate.server().link().await.unwrap();
-    gate.now(&mut link).await.unwrap();
+    gate.now(&mut link, Partition::FIRST).await.unwrap();
     let mut admin = servers::open(&redis).link().await.unwrap();
     admin.run(&cmd(&["CONFIG", "SET", "appendonly", "no"])).await.unwrap();
     // Not yet: it was asked when it was opened.
-    gate.now(&mut link).await.unwrap();
+    gate.now(&mut link, Partition::FIRST).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
     tokio::time::resume();
-    let refusal = gate.now(&mut link).await.unwrap_err();
+    let refusal = gate.now(&mut link, Partition::FIRST).await.unwrap_err();
     assert!(refusal.to_string().contains("aof_off"), "{refusal}");
 }

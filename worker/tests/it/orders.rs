@@ -10,6 +10,7 @@ use tollgate::inventory::InventoryState;
 use tollgate::job::Job;
 use tollgate::kinds::{Commit, InventoryCancel, InventoryCreate, Purchase, Reserve};
 use tollgate::lines::{LINES_MAX, Lines};
+use tollgate::partition::Partition;
 use tollgate::quantity::{Limit, Quantity};
 use tollgate::resource::Resource;
 use tollgate::resources::{self, Held};
@@ -136,9 +137,9 @@ async fn a_reservation_ends_by_itself_and_what_waits_holds_it_back() {
     reserve(&space, "later", 4, 3_000).await;
     space.enqueue(&[commit("k1", "later")]).await;
     let _worker = space.worker(&[]);
-    let over_ms = space.tollgate.now(&mut link).await.unwrap().ms() + 6_000;
+    let over_ms = space.tollgate.now(&mut link, Partition::FIRST).await.unwrap().ms() + 6_000;
     until("time to go by", async || {
-        (space.tollgate.now(&mut link).await.unwrap().ms() > over_ms).then_some(())
+        (space.tollgate.now(&mut link, Partition::FIRST).await.unwrap().ms() > over_ms).then_some(())
     })
     .await;
     assert_eq!(space.fate("later").await, "reserved", "a commit waits that was sent before its end");

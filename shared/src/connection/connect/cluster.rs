@@ -308,7 +308,7 @@ impl Cluster {
                 let info = endpoint.node_at(at.clone()).info();
                 async move {
                     let said = match tokio::time::timeout(WITHIN, ask(info, &at.0)).await {
-                        Ok(said) => said.map_err(|error| error.to_string()),
+                        Ok(said) => said.map_err(|error| in_words(&error)),
                         Err(_) => Err("no answer".to_owned()),
                     };
                     said.map_err(|what| format!("{}: {what}", url::host_and_port(&at)))
@@ -335,6 +335,12 @@ impl Cluster {
 /// Whether a node says where another one is: it may not know its own address, or that of one that has just come.
 fn is_named(host: &str) -> bool {
     !host.is_empty() && host != "?"
+}
+
+fn in_words(error: &RedisError) -> String {
+    let words = error.to_string();
+    let is_alone = words.contains("cluster support disabled");
+    if is_alone { format!("{words}: a server by itself is redis://host:port") } else { words }
 }
 
 async fn ask(info: ConnectionInfo, host: &str) -> Result<Answer, RedisError> {

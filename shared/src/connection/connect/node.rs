@@ -6,6 +6,7 @@
 //! not wait without a bound: every way to a link ends within `LINK_WITHIN`.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError, RwLock};
 use std::time::Duration;
@@ -51,6 +52,9 @@ struct Inner {
     /// Why the node of a cluster was not there, and when that was.
     away: Mutex<Option<(Instant, Failure)>>,
 }
+
+/// Boxed: a call on a connection that is there does not carry along what it takes to open one.
+pub(crate) type Connecting<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
 struct Opened {
     endpoint: Endpoint,
@@ -150,7 +154,14 @@ impl Node {
     ///
     /// # Errors
     /// Always [`Failure::NotApplied`].
-    pub(crate) async fn inspect_again(
+    pub(crate) fn inspect_again(
+        &self,
+        held: Option<deadpool_redis::Connection>,
+    ) -> Connecting<'_, deadpool_redis::Connection> {
+        Box::pin(self.asked_again(held))
+    }
+
+    async fn asked_again(
         &self,
         held: Option<deadpool_redis::Connection>,
     ) -> Result<deadpool_redis::Connection, Failure> {
@@ -175,12 +186,14 @@ impl Node {
         }
     }
 
-    pub(crate) async fn pooled(&self) -> Result<deadpool_redis::Connection, Failure> {
-        self.there(self.from_pool()).await
+    /// A connection from the pool, connected and greeted.
+    pub(crate) fn pooled(&self) -> Connecting<'_, deadpool_redis::Connection> {
+        Box::pin(self.there(self.from_pool()))
     }
 
-    pub(crate) async fn dedicated(&self, block: Duration) -> Result<MultiplexedConnection, Failure> {
-        self.there(self.of_its_own(block)).await
+    /// A connection of its own, whose answers may take `block` longer.
+    pub(crate) fn dedicated(&self, block: Duration) -> Connecting<'_, MultiplexedConnection> {
+        Box::pin(self.there(self.of_its_own(block)))
     }
 
     async fn from_pool(&self) -> Result<deadpool_redis::Connection, Failure> {

@@ -4,6 +4,7 @@
 //! half of the keys are here and half there, and where no connection came about nothing was sent. So an effect cannot
 //! happen twice by it, and a call whose reply is lost is never sent again here: that is `unknown`, as on a single server.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -44,6 +45,8 @@ impl<'a> Unit<'a> {
         Self { commands: vec![command], slot, to: None, redirects: 0 }
     }
 }
+
+pub(super) type Sending<'a> = Pin<Box<dyn Future<Output = Vec<Replies>> + Send + 'a>>;
 
 /// The only reply of a command by itself.
 pub(super) fn only(replies: Option<Replies>) -> Result<Value, Failure> {
@@ -113,7 +116,12 @@ impl Wires {
     }
 
     /// Sends all units, those of one node in one go and to all nodes at once; answers one result for each unit, in order.
-    pub(super) async fn send(&mut self, cluster: &Cluster, mut units: Vec<Unit<'_>>) -> Vec<Replies> {
+    pub(super) fn send<'a>(&'a mut self, cluster: &'a Cluster, units: Vec<Unit<'a>>) -> Sending<'a> {
+        // Boxed: whoever calls a single server does not carry the state of this along.
+        Box::pin(self.send_all(cluster, units))
+    }
+
+    async fn send_all(&mut self, cluster: &Cluster, mut units: Vec<Unit<'_>>) -> Vec<Replies> {
         let begun = Instant::now();
         let mut answers: Vec<Option<Replies>> = units.iter().map(|_| None).collect();
         let mut open: Vec<usize> = (0..units.len()).collect();
