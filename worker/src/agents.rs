@@ -170,5 +170,6 @@ async fn round<A: Agent>(
 
 /// Would Redis answer the same for every other partition, at once?
 fn is_refused_to_all(error: &ScriptError) -> bool {
-    matches!(error, ScriptError::Failure(Failure::NotApplied { .. })) && Kind::of(error).is_of_server()
+    matches!(error, ScriptError::Failure(Failure::NotApplied { node: None, .. }))
+        && Kind::of(error).is_of_server()
 }

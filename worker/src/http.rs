@@ -39,6 +39,7 @@ impl Pages {
             up: readiness.is_ready(),
             incidents: readiness.incidents,
             log_lines_dropped: log::dropped(),
+            redirected: worker.and_then(|worker| worker.tollgate.server().redirected()).unwrap_or_default(),
             entries_in_flight: worker.map_or(0, |worker| worker.in_flight.len()),
             settle_calls_in_flight: worker.map_or(0, |worker| worker.slots.busy()),
         };

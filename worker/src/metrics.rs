@@ -16,6 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tollgate::code::{Class, Code, Stored};
+use tollgate::connect::Redirected;
 use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::QueueName;
 use tollgate::instant::Instant;
@@ -75,6 +76,8 @@ pub(crate) struct Now {
     pub(crate) up: bool,
     pub(crate) incidents: Vec<Open>,
     pub(crate) log_lines_dropped: u64,
+    /// Of a cluster.
+    pub(crate) redirected: Redirected,
     pub(crate) entries_in_flight: usize,
     pub(crate) settle_calls_in_flight: usize,
 }
@@ -321,9 +324,15 @@ mod tests {
     use super::*;
 
     fn page(metrics: &Metrics, format: Format) -> String {
-        let (incidents, log_lines_dropped) = Default::default();
-        let now =
-            Now { up: true, incidents, log_lines_dropped, entries_in_flight: 0, settle_calls_in_flight: 0 };
+        let (incidents, log_lines_dropped, redirected) = Default::default();
+        let now = Now {
+            up: true,
+            incidents,
+            log_lines_dropped,
+            redirected,
+            entries_in_flight: 0,
+            settle_calls_in_flight: 0,
+        };
         metrics.page(now, format)
     }
 

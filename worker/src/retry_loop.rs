@@ -107,13 +107,27 @@ impl<'a> RetryLoop<'a> {
 
     fn incident(&self, error: &ScriptError) -> Incident {
         let kind = Kind::of(error);
-        let subject = if kind.is_of_server() { "" } else { &self.subject };
+        let subject = match node_of(error) {
+            // Whatever is on that node shares its trouble.
+            Some(node) if kind.is_of_server() && !node.is_empty() => format!("node {node}"),
+            Some(_) => self.subject.clone(),
+            None if kind.is_of_server() => String::new(),
+            None => self.subject.clone(),
+        };
         let reason = format!("{}: {error}; nothing is lost, it is tried again until it works", self.what);
         let incident = Incident::new(kind, subject, reason);
         match hints::of(error) {
             Some(hint) => incident.hint(hint),
             None => incident,
         }
+    }
+}
+
+/// The node of a cluster that a failure is about.
+fn node_of(error: &ScriptError) -> Option<&str> {
+    match error {
+        ScriptError::Failure(failure) => failure.node(),
+        _ => None,
     }
 }
 

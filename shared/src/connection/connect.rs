@@ -5,14 +5,17 @@
 
 mod certificates;
 pub(crate) mod cluster;
+mod cluster_url;
 mod endpoint;
 mod error;
 mod inspection;
+mod latest;
 pub(crate) mod node;
 mod options;
 mod probe;
 mod sentinel;
 pub(crate) mod server;
+mod topology;
 mod url;
 
 use std::path::PathBuf;

@@ -355,10 +355,10 @@ impl Failure {
             Refusal::MasterDown => "wait for the failover to end",
             Refusal::Moved => "connect by redis+cluster://, which follows slots to their nodes",
             Refusal::Ask | Refusal::TryAgain => {
-                "a slot is being moved to another node: wait, or see with `redis-cli --cluster check` whether its move was left half done (docs/cluster.md)"
+                "a slot is being moved to another node: wait, or see whether its move was left half done (docs/cluster.md)"
             }
             Refusal::ClusterDown => {
-                "no node serves the slot: wait for the failover, or see with `redis-cli --cluster check` what is missing (docs/cluster.md)"
+                "no node serves the slot: wait for the failover, or see which node is missing (docs/cluster.md)"
             }
             Refusal::NoScript => "call again: the script is loaded anew",
             Refusal::UnsafeRedis => {

@@ -241,7 +241,7 @@ fn judge(facts: &Facts, tier: Tier, topology: Topology) -> Report {
         (Some("cluster"), Topology::Cluster) if facts.wants_full_coverage == Some(true) => report.warn(
             "one_slot_stops_all",
             "cluster-require-full-coverage is yes: while one slot has no node, every node refuses every call".into(),
-            "`redis-cli --cluster call HOST:PORT config set cluster-require-full-coverage no`, and the same line in redis.conf",
+            "`redis-cli CONFIG SET cluster-require-full-coverage no` on each node, and the same line in redis.conf",
         ),
         (Some("sentinel"), _) => report.refuse(
             "sentinel_mode",

@@ -22,7 +22,7 @@ use crate::connection::preflight::Finding;
 
 /// Idle links kept, as many locks as one process usually takes at the same moment; the pool of the server has more.
 const LINKS_IDLE_MAX: usize = 8;
-/// Calls at the same moment: below the 64 connections of a server's pool, which also serve the checks.
+/// Calls at the same moment: below the connections of a server's pool, which also serve the checks.
 const CALLS_MAX: usize = 56;
 /// Of these, calls that take a lock: a herd of new locks must not keep those that are held from being extended.
 const TAKES_MAX: usize = 40;

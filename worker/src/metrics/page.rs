@@ -6,6 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use tollgate::connect::Redirected;
+
 use super::{Label, Metrics, Now, classic, process};
 use crate::incidents::Kind;
 
@@ -127,6 +129,16 @@ impl Metrics {
             "redis_changes",
             "Times that Redis was another process than before",
             self.redis_changed.clone(),
+        );
+        let Redirected { moved, asked, waited, read } = now.redirected;
+        let redirects: Family<Label, Counter> = Family::default();
+        for (kind, count) in [("moved", moved), ("ask", asked), ("try_again", waited), ("map_read", read)] {
+            redirects.get_or_create(&[("kind", kind)]).inc_by(count);
+        }
+        registry.register(
+            "redis_redirects",
+            "Calls to a cluster that were led to another node or had to wait, and reads of its slots",
+            redirects,
         );
         let dropped: Counter = Counter::default();
         dropped.inc_by(now.log_lines_dropped);

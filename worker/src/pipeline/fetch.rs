@@ -180,6 +180,10 @@ impl Reader<'_> {
     /// Waits until something comes into one of the queues, or they are others, or it is time to look. Of a single queue
     /// it also takes what has come.
     async fn wait(&mut self, queues: Vec<QueueName>) -> Result<Option<InFlightBatch>, ScriptError> {
+        // With many partitions most wait: one connection each, and another only while there is work.
+        if let Some(link) = self.link.take() {
+            self.worker.spare_links.put(link);
+        }
         if let [queue] = &queues[..] {
             return self.wait_and_take(queue).await;
         }
@@ -254,7 +258,10 @@ impl Reader<'_> {
     async fn link(&mut self) -> Result<&mut Link, ScriptError> {
         match &mut self.link {
             Some(link) => Ok(link),
-            empty => Ok(empty.insert(self.worker.tollgate.server().link().await?)),
+            empty => Ok(empty.insert(match self.worker.spare_links.take() {
+                Some(link) => link,
+                None => self.worker.tollgate.server().link().await?,
+            })),
         }
     }
 

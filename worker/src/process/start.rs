@@ -136,7 +136,9 @@ pub(crate) async fn read_queues(worker: &Worker) {
         let mut link = worker.tollgate.server().link().await?;
         while let Some(state) = unread.last() {
             match state.refresh(&mut link, &worker.config.queues).await {
-                Err(error) if Kind::of(&error).is_of_server() => return Err(error),
+                Err(error) if Kind::of(&error).is_of_server() && !error.is_of_partition() => {
+                    return Err(error);
+                }
                 Ok(()) | Err(_) => _ = unread.pop(),
             }
         }

@@ -2,9 +2,7 @@
 //!
 //! Each node is a [`Node`] of its own, with its own connections and its own inspection. Who is called is looked up in a
 //! map of the slots; what a node says about a call (MOVED) changes it, and after anything else that may mean another
-//! master it is read again: all nodes are asked at once, and of more than half of them, or of all that answer, the latest
-//! configuration (`cluster_current_epoch`) counts, so that a node that was cut off during a failover sends nobody to the
-//! old master. Must not send a call again: who may is the [`Link`](crate::connection::link::Link), which knows what
+//! master it is read again. Must not send a call again: who may is the [`Link`](crate::connection::link::Link), which knows what
 //! became of it.
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,53 +10,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use rand::seq::IteratorRandom;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, RedisError, Value};
 use tokio::time::Instant;
 
-use super::endpoint::{Address, Endpoint};
+use super::endpoint::Endpoint;
 use super::error::EndpointError;
 use super::inspection::Inspection;
 use super::node::Node;
-use super::url::{self, SeveralHosts};
+use super::topology::{self, Topology, is_named};
+use super::url::{self, Address};
 use crate::connection::failure::{Failure, Refusal};
 use crate::protocol::slot::{SLOTS, Slot};
 
-/// The schemes, each with that of a node.
-const SCHEMES: [(&str, &str); 2] = [("redis+cluster", "redis"), ("rediss+cluster", "rediss")];
-const PORT: u16 = 6379;
-/// How long one node may take to say what it knows, connecting included; the others are asked meanwhile.
-const WITHIN: Duration = Duration::from_secs(1);
 /// The map is read again no more often than this.
 const READ_EVERY: Duration = Duration::from_millis(250);
-/// How many nodes are asked for the map.
-const ASKED_MAX: usize = 16;
-/// What a URL of a cluster names.
-pub(super) struct Named {
-    /// How a node is spoken to, at the address of the first.
-    pub(super) first: ConnectionInfo,
-    pub(super) addresses: Vec<Address>,
-}
-
-/// Reads `redis+cluster://[[user:]password@]host[:port],host[:port]`; `None` if it is another URL.
-pub(super) fn parse(url: &str) -> Result<Option<Named>, EndpointError> {
-    let Some(several) = SeveralHosts::split(url, &SCHEMES) else { return Ok(None) };
-    if !matches!(several.path[..], [] | ["" | "0"]) {
-        return Err(several
-            .wrong("a Redis Cluster has one database, 0, and no name: redis+cluster://host:6379,host:6379"));
-    }
-    let each = several.each(PORT, "")?;
-    let address = |info: &ConnectionInfo| match info.addr() {
-        redis::ConnectionAddr::Tcp(host, port) | redis::ConnectionAddr::TcpTls { host, port, .. } => {
-            Some((host.clone(), *port))
-        }
-        _ => None,
-    };
-    let addresses = each.iter().filter_map(address).collect();
-    Ok(each.into_iter().next().map(|first| Named { first, addresses }))
-}
 
 /// How often calls were led elsewhere, since the process began.
 #[derive(Debug, Default)]
@@ -103,13 +67,6 @@ struct Map {
     owners: Vec<Option<Address>>,
     /// Whoever may know more, replicas included.
     known: BTreeSet<Address>,
-}
-
-/// What a node says of its cluster.
-struct Answer {
-    epoch: u64,
-    /// First and last slot, its master, and who else is named with it.
-    ranges: Vec<(u16, u16, Address, Vec<Address>)>,
 }
 
 impl Cluster {
@@ -230,7 +187,7 @@ impl Cluster {
         if read_at.is_some_and(|at| at.elapsed() < READ_EVERY) && !self.read().owners.is_empty() {
             return Ok(false);
         }
-        let answer = self.ask_all().await;
+        let answer = self.latest().await;
         *read_at = Some(Instant::now());
         self.redirects.read.fetch_add(1, Ordering::Relaxed);
         Ok(self.take_over(&answer?))
@@ -271,7 +228,7 @@ impl Cluster {
         node
     }
 
-    fn take_over(&self, answer: &Answer) -> bool {
+    fn take_over(&self, answer: &Topology) -> bool {
         let mut owners: Vec<Option<Address>> = vec![None; usize::from(SLOTS)];
         let mut known = BTreeSet::new();
         for (first, last, master, others) in &answer.ranges {
@@ -296,78 +253,10 @@ impl Cluster {
         differs
     }
 
-    async fn ask_all(&self) -> Result<Answer, Failure> {
+    async fn latest(&self) -> Result<Topology, Failure> {
         let endpoint = self.endpoint();
         let named = endpoint.nodes().unwrap_or_default();
-        let all: BTreeSet<Address> = self.read().known.iter().chain(named.iter()).cloned().collect();
-        let asked: Vec<Address> = all.into_iter().sample(&mut rand::rng(), ASKED_MAX);
-        let count = asked.len();
-        let mut answers: FuturesUnordered<_> = asked
-            .into_iter()
-            .map(|at| {
-                let info = endpoint.node_at(at.clone()).info();
-                async move {
-                    let said = match tokio::time::timeout(WITHIN, ask(info, &at.0)).await {
-                        Ok(said) => said.map_err(|error| in_words(&error)),
-                        Err(_) => Err("no answer".to_owned()),
-                    };
-                    said.map_err(|what| format!("{}: {what}", url::host_and_port(&at)))
-                }
-            })
-            .collect();
-        let (mut known, mut silent) = (Vec::new(), Vec::new());
-        // More than half know what they have agreed on: who does not answer holds nobody up.
-        while known.len() * 2 <= count
-            && let Some(said) = answers.next().await
-        {
-            match said {
-                Ok(answer) => known.push(answer),
-                Err(what) => silent.push(what),
-            }
-        }
-        known.into_iter().max_by_key(|answer: &Answer| answer.epoch).ok_or_else(|| {
-            let detail = format!("no node of the cluster says who has which slot: {}", silent.join("; "));
-            Failure::not_applied(Refusal::Unreachable, detail)
-        })
+        let known: BTreeSet<Address> = self.read().known.iter().chain(named.iter()).cloned().collect();
+        topology::latest(&endpoint, known).await
     }
-}
-
-/// Whether a node says where another one is: it may not know its own address, or that of one that has just come.
-fn is_named(host: &str) -> bool {
-    !host.is_empty() && host != "?"
-}
-
-fn in_words(error: &RedisError) -> String {
-    let words = error.to_string();
-    let is_alone = words.contains("cluster support disabled");
-    if is_alone { format!("{words}: a server by itself is redis://host:port") } else { words }
-}
-
-async fn ask(info: ConnectionInfo, host: &str) -> Result<Answer, RedisError> {
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(WITHIN)).set_response_timeout(Some(WITHIN));
-    let mut connection = Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await?;
-    let mut questions = redis::pipe();
-    questions.cmd("CLUSTER").arg("SLOTS").cmd("CLUSTER").arg("INFO");
-    let (slots, info): (Vec<Vec<Value>>, String) = questions.query_async(&mut connection).await?;
-    let epoch =
-        info.lines().find_map(|line| line.strip_prefix("cluster_current_epoch:")?.trim().parse().ok());
-    let ranges = slots.into_iter().filter_map(|range| read_range(range, host)).collect();
-    Ok(Answer { epoch: epoch.unwrap_or_default(), ranges })
-}
-
-/// First slot, last slot, then each node: host, port, and more that we do not need.
-fn read_range(range: Vec<Value>, asked: &str) -> Option<(u16, u16, Address, Vec<Address>)> {
-    let mut range = range.into_iter();
-    let mut number = || u16::from_redis_value(range.next()?).ok();
-    let (first, last) = (number()?, number()?);
-    let mut nodes = range.filter_map(|node| {
-        let node = Vec::<Value>::from_redis_value(node).ok()?;
-        let mut words = node.into_iter();
-        let host = Option::<String>::from_redis_value(words.next()?).ok()?.unwrap_or_default();
-        let host = if is_named(&host) { host } else { asked.to_owned() };
-        Some((host, u16::from_redis_value(words.next()?).ok()?))
-    });
-    let master = nodes.next()?;
-    (first <= last && last < SLOTS).then(|| (first, last, master, nodes.collect()))
 }

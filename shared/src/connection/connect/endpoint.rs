@@ -12,11 +12,11 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionAddr, ConnectionInfo};
 
 use super::certificates::Certificates;
-use super::cluster;
+use super::cluster_url;
 use super::error::{EndpointError, RESPONSE_TIMEOUT_MIN};
 use super::options::{Credentials, RESPONSE_TIMEOUT, RedisOptions};
 use super::sentinel::{self, Sentinels};
-use super::url;
+use super::url::{self, Address};
 use crate::env;
 
 /// How long connecting may take, name lookup, TLS and login included.
@@ -57,9 +57,6 @@ enum FoundBy {
     Nodes(Arc<[Address]>),
 }
 
-/// Host and port.
-pub(super) type Address = (String, u16);
-
 impl Endpoint {
     /// Checks everything about the address that can be checked without speaking to it.
     ///
@@ -67,7 +64,7 @@ impl Endpoint {
     /// See [`EndpointError`].
     pub fn parse(options: &RedisOptions) -> Result<Self, EndpointError> {
         let url = options.url.as_deref().unwrap_or_default();
-        let (mut info, sentinels, nodes) = match (sentinel::parse(url)?, cluster::parse(url)?) {
+        let (mut info, sentinels, nodes) = match (sentinel::parse(url)?, cluster_url::parse(url)?) {
             (Some(named), _) => (named.master, Some(named.sentinels), None),
             (None, Some(nodes)) => (nodes.first, None, Some(nodes.addresses)),
             (None, None) => (url::parse(url)?, None, None),
@@ -119,7 +116,7 @@ impl Endpoint {
 
     /// Whether the server was last found there.
     pub(super) fn is_at(&self, at: &Address) -> bool {
-        self.is_found() && self.host_and_port().as_ref() == Some(at)
+        self.is_found() && url::place(self.info.addr()).as_ref() == Some(at)
     }
 
     /// The same server, found there.
@@ -141,15 +138,6 @@ impl Endpoint {
         let mut endpoint = Self { info: self.info.clone().set_addr(address), found_by, ..self.clone() };
         endpoint.shown = endpoint.show();
         endpoint
-    }
-
-    fn host_and_port(&self) -> Option<Address> {
-        match self.info.addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                Some((host.clone(), *port))
-            }
-            _ => None,
-        }
     }
 
     fn show(&self) -> String {
@@ -183,7 +171,7 @@ impl Endpoint {
         };
         let is_same = passwords(self) == passwords(&now) && self.certificates == now.certificates;
         // Where the master or the node is is not in a file.
-        let now = match (&self.found_by, self.host_and_port()) {
+        let now = match (&self.found_by, url::place(self.info.addr())) {
             (FoundBy::Sentinels { is_found: true, .. }, Some(at)) => now.found_at(at),
             (FoundBy::Address, Some(at)) => now.node_at(at),
             _ => now,

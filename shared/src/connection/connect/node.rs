@@ -22,8 +22,9 @@ use super::inspection::Inspection;
 use super::probe;
 use crate::connection::failure::{Failure, Refusal, classify_connect};
 
-/// The most pooled connections of a process; the agents of a worker hold about ten.
-const LINKS_MAX: usize = 64;
+/// The most pooled connections of a process to one server. A worker's agents hold about ten, and its readers one for each
+/// partition that has work.
+const LINKS_MAX: usize = 512;
 /// How long a caller waits for a pooled connection to become free.
 const FREE_LINK_WITHIN: Duration = Duration::from_secs(5);
 /// The bound on getting a link, several attempts included.
@@ -188,7 +189,7 @@ impl Node {
 
     /// A connection from the pool, connected and greeted.
     pub(crate) fn pooled(&self) -> Connecting<'_, deadpool_redis::Connection> {
-        Box::pin(self.there(self.from_pool()))
+        Box::pin(self.there(self.out_of_pool()))
     }
 
     /// A connection of its own, whose answers may take `block` longer.
@@ -196,7 +197,7 @@ impl Node {
         Box::pin(self.there(self.of_its_own(block)))
     }
 
-    async fn from_pool(&self) -> Result<deadpool_redis::Connection, Failure> {
+    async fn out_of_pool(&self) -> Result<deadpool_redis::Connection, Failure> {
         let opened = self.opened_somewhere().await?;
         match opened.pooled().await {
             Ok(connection) => Ok(connection),

@@ -7,21 +7,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisConnectionInfo, RedisError};
+use redis::{ConnectionInfo, RedisConnectionInfo, RedisError};
 
 use super::error::EndpointError;
+use super::latest;
 use super::url::{self, SeveralHosts};
 use crate::connection::failure::{Failure, Refusal};
 
 /// The schemes, each with that of the servers.
 const SCHEMES: [(&str, &str); 2] = [("redis+sentinel", "redis"), ("rediss+sentinel", "rediss")];
 const PORT: u16 = 26379;
-/// How long one of them may take to answer, connecting included; the others are asked meanwhile.
-const WITHIN: Duration = Duration::from_secs(1);
 
 /// What a URL of Sentinels names.
 pub(super) struct Named {
@@ -35,6 +31,12 @@ pub(super) struct Named {
 pub(crate) struct Sentinels {
     service: String,
     asked: Vec<ConnectionInfo>,
+}
+
+impl latest::Answer for Answer {
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
 }
 
 /// What a Sentinel says.
@@ -93,54 +95,30 @@ impl Sentinels {
     /// # Cancel safety
     /// Reads only.
     pub(super) async fn master(&self) -> Result<(String, u16), Failure> {
-        let mut answers: FuturesUnordered<_> = self
-            .asked
-            .iter()
-            .map(|info| async move {
-                let said = match tokio::time::timeout(WITHIN, self.ask(info)).await {
-                    Ok(Ok(answer)) => answer.ok_or_else(|| format!("knows no `{}`", self.service)),
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err("no answer".to_owned()),
-                };
-                said.map_err(|what| format!("{}: {what}", url::address(info.addr())))
-            })
-            .collect();
-        let (mut known, mut silent) = (Vec::new(), Vec::new());
-        // More than half know what they have agreed on: who does not answer holds nobody up.
-        while known.len() * 2 <= self.asked.len()
-            && let Some(said) = answers.next().await
-        {
-            match said {
-                Ok(answer) => known.push(answer),
-                Err(what) => silent.push(what),
-            }
-        }
-        match known.into_iter().max_by_key(|answer: &Answer| answer.epoch) {
-            Some(Answer { host, port, .. }) => Ok((host, port)),
-            None => {
-                let detail = format!("no Sentinel says where the master is: {}", silent.join("; "));
-                Err(Failure::not_applied(Refusal::Unreachable, detail))
-            }
-        }
+        let asked = self.asked.iter().map(|info| (url::address(info.addr()), self.ask(info)));
+        latest::latest(asked.collect()).await.map(|Answer { host, port, .. }| (host, port)).map_err(
+            |silent| {
+                let detail = format!("no Sentinel says where the master is: {silent}");
+                Failure::not_applied(Refusal::Unreachable, detail)
+            },
+        )
     }
 
-    async fn ask(&self, info: &ConnectionInfo) -> Result<Option<Answer>, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(WITHIN))
-            .set_response_timeout(Some(WITHIN));
-        let client = Client::open(info.clone())?;
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    async fn ask(&self, info: &ConnectionInfo) -> Result<Result<Answer, String>, RedisError> {
+        let mut connection = latest::connect(info).await?;
+        let unknown = || format!("knows no `{}`", self.service);
         let mut question = redis::cmd("SENTINEL");
         question.arg("MASTER").arg(&self.service);
         let fields: HashMap<String, String> = match question.query_async(&mut connection).await {
             Ok(fields) => fields,
-            Err(error) if error.to_string().contains("No such master") => return Ok(None),
+            Err(error) if error.to_string().contains("No such master") => return Ok(Err(unknown())),
             Err(error) => return Err(error),
         };
         let number = |name: &str| fields.get(name).and_then(|text| text.parse::<u64>().ok());
         let port = number("port").and_then(|port| u16::try_from(port).ok());
         let answer = fields.get("ip").zip(port).zip(number("config-epoch"));
-        Ok(answer.map(|((host, port), epoch)| Answer { host: host.clone(), port, epoch }))
+        let answer = answer.map(|((host, port), epoch)| Answer { host: host.clone(), port, epoch });
+        Ok(answer.ok_or_else(unknown))
     }
 }
 

@@ -9,6 +9,9 @@ use redis::{ConnectionAddr, ConnectionInfo};
 
 use super::error::EndpointError;
 
+/// Host and port.
+pub(super) type Address = (String, u16);
+
 /// A URL as typed without its secrets; for errors, where it may not even be a URL.
 pub(crate) fn redacted(url: &str) -> String {
     let (scheme, rest) =
@@ -202,16 +205,21 @@ fn check_query(rest: &str, is_unix: bool) -> Result<Option<i64>, String> {
 
 /// Host and port, as in a URL: redis-rs keeps an IPv6 address without its brackets.
 pub(super) fn address(address: &ConnectionAddr) -> String {
+    place(address).map_or_else(|| address.to_string(), |place| host_and_port(&place))
+}
+
+/// Host and port; `None` of a socket.
+pub(super) fn place(address: &ConnectionAddr) -> Option<Address> {
     match address {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-            host_and_port(&(host.clone(), *port))
+            Some((host.clone(), *port))
         }
-        other => other.to_string(),
+        _ => None,
     }
 }
 
-/// The same of a host and a port by themselves.
-pub(super) fn host_and_port((host, port): &(String, u16)) -> String {
+/// As in a URL.
+pub(super) fn host_and_port((host, port): &Address) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 

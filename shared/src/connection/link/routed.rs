@@ -296,12 +296,12 @@ mod tests {
             "XADD {a.0}:x * job {b}",
         ] {
             let mut command = Cmd::new();
-            command.arg(&words.split(' ').collect::<Vec<_>>());
+            command.arg(words.split(' ').collect::<Vec<_>>());
             assert_eq!(slot_of(&command), slot, "{words}");
         }
         for words in ["PING", "SCRIPT LOAD return", "EVALSHA 0123 0 word", "SCAN 0 MATCH {a.0}:*", "TIME"] {
             let mut command = Cmd::new();
-            command.arg(&words.split(' ').collect::<Vec<_>>());
+            command.arg(words.split(' ').collect::<Vec<_>>());
             assert_eq!(slot_of(&command), None, "{words}");
         }
     }
