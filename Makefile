@@ -12,21 +12,21 @@ BUILD_FOR_TESTS := cargo build --workspace --bins --example script $(FEATURES)
 # What the runs of tollgate-chaos drive, and itself.
 PROGRAMS := -p tollgate-worker -p tollgate-producer -p tollgate-chaos --bins
 # To be seen soon: without the race lab and the live view, not optimised.
-BUILD_DEMO := cargo build --profile demo --no-default-features $(PROGRAMS)
+BUILD_DEMO := cargo build --profile demo --no-default-features $(PROGRAMS) $(if $(CLUSTER),--features tollgate-chaos/cluster)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: redis ## build, then a burst of 40,000 jobs on three workers, one of which is killed: coupons, withdrawals, a concert
 	$(BUILD_DEMO)
-	@target/demo/tollgate-chaos demo
+	@target/demo/tollgate-chaos demo $(if $(CLUSTER),--cluster)
 
 demo-payouts: redis ## build, then 2,000 payouts through a bank that misbehaves, while workers are killed
 	$(BUILD_DEMO)
 	@target/demo/tollgate-chaos payouts
 
 cluster: redis ## build, then a Redis Cluster of three masters and three replicas on this machine, until Ctrl-C; prints its address
-	$(BUILD_DEMO) --features run
+	$(BUILD_DEMO) --features tollgate-chaos/cluster
 	@target/demo/tollgate-chaos cluster
 
 race: redis postgres ## build, then well-known races with every well-known cure on real stores, in under two minutes

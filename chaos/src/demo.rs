@@ -19,18 +19,41 @@ use indicatif::ProgressBar;
 use burst::Burst;
 use report::Report;
 
-use crate::stage::{self, Stage, Stats, Worker, print, thousands};
+use crate::stage::{self, Redis, Stage, Stats, Worker, print, thousands};
 
 const WORKERS: usize = 3;
+#[cfg(feature = "cluster")]
+const CLUSTER_PARTITIONS: &str = "64";
 /// Which of them is killed.
 const VICTIM: usize = 1;
 /// How long the demo waits for anything, on however slow a machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// What it plays on.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// On a private Redis Cluster of three masters and three replicas, with 64 partitions.
+    #[cfg(feature = "cluster")]
+    #[arg(long)]
+    cluster: bool,
+}
+
 /// Plays it.
-pub(crate) async fn run() -> ExitCode {
-    let report = stage::perform("everysec", play).await;
+pub(crate) async fn run(args: Args) -> ExitCode {
+    let report = stage::perform(redis(args).await, play).await;
     report.map_or(ExitCode::FAILURE, |report| report.print())
+}
+
+#[cfg_attr(
+    not(feature = "cluster"),
+    allow(unused_variables, clippy::unused_async, reason = "there is one kind then")
+)]
+async fn redis(args: Args) -> anyhow::Result<Redis> {
+    #[cfg(feature = "cluster")]
+    if args.cluster {
+        return tokio::task::spawn_blocking(Redis::cluster).await?;
+    }
+    Redis::one("everysec")
 }
 
 async fn play(stage: &Stage) -> anyhow::Result<Report> {
@@ -40,7 +63,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
         thousands(burst.sent)
     ));
     stage.say_build();
-    stage.say("redis", format_args!("a private server in {}", stage.redis().dir().display()));
+    stage.say("redis", stage.redis());
 
     set_up(stage, &burst).await?;
     let mut workers = stage.workers(WORKERS, &[]).await?;
@@ -78,7 +101,11 @@ async fn play(stage: &Stage) -> anyhow::Result<Report> {
 
 /// Makes what the burst is about.
 async fn set_up(stage: &Stage, burst: &Burst) -> anyhow::Result<()> {
-    stage.producer(&["init"]).await?;
+    match stage.redis() {
+        Redis::One(_) => stage.producer(&["init"]).await?,
+        #[cfg(feature = "cluster")]
+        Redis::Cluster(_) => stage.producer(&["init", "--partitions", CLUSTER_PARTITIONS]).await?,
+    };
     stage.enqueue(&burst.resources).await.context("creating the campaign and the accounts")?;
     let seats = stage.dir().join("seats.csv");
     tokio::fs::write(&seats, concert::seats()).await?;

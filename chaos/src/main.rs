@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bank;
-#[cfg(feature = "run")]
+#[cfg(feature = "cluster")]
 mod cluster;
 #[cfg(feature = "run")]
 mod compose;
@@ -38,7 +38,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// 40,000 jobs on three workers, one of which is killed: coupons, withdrawals, a concert
-    Demo,
+    Demo(demo::Args),
     /// Payouts through a bank that misbehaves, while workers are killed and stopped
     Payouts(payouts::Args),
     #[cfg(feature = "run")]
@@ -61,7 +61,7 @@ enum Command {
     #[cfg(feature = "run")]
     Compose(compose::Args),
     /// A Redis Cluster on this machine, to try things with, until Ctrl-C
-    #[cfg(feature = "run")]
+    #[cfg(feature = "cluster")]
     Cluster(cluster::Args),
     /// A payout gateway with a ledger of its own, which can be told to misbehave
     Bank(bank::Args),
@@ -79,7 +79,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> ExitCode {
     match tollgate_cli::parse::<Cli>().command {
-        Command::Demo => demo::run().await,
+        Command::Demo(args) => demo::run(args).await,
         Command::Payouts(args) => payouts::run(args).await,
         #[cfg(feature = "run")]
         Command::Run(args) => run::run(args).await,
@@ -99,7 +99,7 @@ async fn run() -> ExitCode {
         },
         #[cfg(feature = "run")]
         Command::Compose(args) => compose::run(args).await,
-        #[cfg(feature = "run")]
+        #[cfg(feature = "cluster")]
         Command::Cluster(args) => cluster::run(args).await,
         Command::Bank(args) => bank::run(args).await,
     }

@@ -16,7 +16,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
-use crate::stage::{self, Stage, Worker, print, thousands};
+use crate::stage::{self, Redis, Stage, Worker, print, thousands};
 use bank::Bank;
 use report::{Faults, Report};
 
@@ -33,7 +33,7 @@ const KILLS_MAX: usize = 20;
 
 /// Plays it.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    let report = stage::perform("always", async |stage| play(stage, &args).await).await;
+    let report = stage::perform(Redis::one("always"), async |stage| play(stage, &args).await).await;
     report.map_or(ExitCode::FAILURE, |report| report.print(&args))
 }
 
@@ -53,10 +53,7 @@ async fn play(stage: &Stage, args: &Args) -> anyhow::Result<Report> {
         args.rate
     ));
     stage.say_build();
-    stage.say(
-        "redis",
-        format_args!("a private server in {}, appendfsync always", stage.redis().dir().display()),
-    );
+    stage.say("redis", format_args!("{}, appendfsync always", stage.redis()));
     let bank = Bank::open(stage, args).await?;
     stage.say("bank", format_args!("{}, seed {}", bank.url(), args.seed));
     stage.producer(&["init"]).await?;

@@ -26,7 +26,7 @@ mod trace;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -37,7 +37,7 @@ use self::play::{Rules, Run};
 use self::report::{Report, Row, Setting};
 use self::scenario::Scenario;
 use self::servers::Servers;
-use crate::stage::{self, Stage, complain, print};
+use crate::stage::{self, Redis, Stage, complain, print};
 
 pub(crate) use self::options::Args;
 pub(crate) use self::paused_holder::hold;
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
         });
         return ExitCode::from(2);
     }
-    let report = stage::perform("everysec", async |stage| play(stage, &args, matrix).await).await;
+    let report = stage::perform(Redis::one("everysec"), async |stage| play(stage, &args, matrix).await).await;
     report.map_or(ExitCode::FAILURE, |report| report.exit_code())
 }
 
@@ -73,7 +73,9 @@ async fn play(stage: &Stage, args: &Args, matrix: Matrix) -> anyhow::Result<Repo
     if let Some(dir) = &args.report {
         report::check_dir(dir).with_context(|| format!("--report {}", dir.display()))?;
     }
-    let servers = Servers::start(&matrix.cells, stage.redis().socket().to_owned()).await?;
+    #[allow(irrefutable_let_patterns, reason = "there may be one kind alone")]
+    let Redis::One(redis) = stage.redis() else { bail!("the lab plays on one server") };
+    let servers = Servers::start(&matrix.cells, redis.socket().to_owned()).await?;
     let played = play_on(&servers, stage, args, matrix).await;
     // What went wrong first is told first.
     let clean = servers.clean_up().await;

@@ -19,6 +19,8 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate::embedded::Temporary;
 use tollgate::env;
+#[cfg(feature = "cluster")]
+use tollgate_testkit::cluster::{Cluster, Settings};
 
 use crate::watched_dir::WatchedDir;
 
@@ -29,8 +31,55 @@ const PROMPTLY: Duration = Duration::from_secs(30);
 
 pub(crate) struct Stage {
     /// Ends after everything that uses it: workers end with the values that hold them, before this.
-    redis: Temporary,
+    redis: Redis,
     programs: Programs,
+}
+
+/// The Redis of a run.
+pub(crate) enum Redis {
+    /// A private server.
+    One(Temporary),
+    /// Three masters, each with a replica.
+    #[cfg(feature = "cluster")]
+    Cluster(Cluster),
+}
+
+impl Redis {
+    /// A private server that forces its file to disk as `appendfsync` says.
+    pub(crate) fn one(appendfsync: &str) -> anyhow::Result<Self> {
+        let server = Temporary::start(&["--appendfsync", appendfsync]).context("starting a private redis")?;
+        Ok(Self::One(server))
+    }
+
+    /// A private cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn cluster() -> anyhow::Result<Self> {
+        let cluster = Cluster::try_start(&Settings::default()).context("starting a private cluster")?;
+        Ok(Self::Cluster(cluster))
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::One(server) => server.url(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
+}
+
+/// Where it is.
+impl Display for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(server) => write!(f, "a private server in {}", server.dir().display()),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => {
+                let ports: Vec<String> =
+                    (0..cluster.count()).map(|node| cluster.port(node).to_string()).collect();
+                write!(f, "a private cluster: three masters, three replicas, ports {}", ports.join(", "))
+            }
+        }
+    }
 }
 
 /// The programs, and a directory that they run in and that takes them along when it goes.
@@ -111,14 +160,12 @@ struct WorkerRow {
     in_flight: u64,
 }
 
-/// Sets the stage, a private Redis that forces its file to disk as `appendfsync` says; plays; clears it. Says why
-/// nothing came of it, if nothing did.
+/// Sets the stage with this Redis, plays, and clears it. Says why nothing came of it, if nothing did.
 pub(crate) async fn perform<R>(
-    appendfsync: &str,
+    redis: anyhow::Result<Redis>,
     play: impl AsyncFnOnce(&Stage) -> anyhow::Result<R>,
 ) -> Option<R> {
-    let stage =
-        Stage::new(appendfsync).inspect_err(|error| complain(format_args!("error: {error:#}"))).ok()?;
+    let stage = Stage::new(redis).inspect_err(|error| complain(format_args!("error: {error:#}"))).ok()?;
     let played = play(&stage);
     tokio::select! {
         () = interrupted() => complain("\ninterrupted; nothing is left running"),
@@ -134,10 +181,8 @@ pub(crate) async fn perform<R>(
 }
 
 impl Stage {
-    fn new(appendfsync: &str) -> anyhow::Result<Self> {
-        let programs = Programs::new()?;
-        let redis = Temporary::start(&["--appendfsync", appendfsync]).context("starting a private redis")?;
-        Ok(Self { redis, programs })
+    fn new(redis: anyhow::Result<Redis>) -> anyhow::Result<Self> {
+        Ok(Self { redis: redis?, programs: Programs::new()? })
     }
 
     /// Where its logs are, while it stands.
@@ -146,7 +191,7 @@ impl Stage {
     }
 
     /// Its private Redis.
-    pub(crate) fn redis(&self) -> &Temporary {
+    pub(crate) fn redis(&self) -> &Redis {
         &self.redis
     }
 
