@@ -42,10 +42,12 @@ mod weight;
 
 pub use bank::{ReconcileError, reconcile};
 pub use context::Progress;
-pub use report::{Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Verdict, Violation};
+pub use report::{
+    Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Unread, Verdict, Violation,
+};
 
 use tollgate::Tollgate;
-use tollgate::failure::Failure;
+use tollgate::failure::{Failure, Refusal};
 
 use context::AuditContext;
 use replay::Replay;
@@ -55,7 +57,8 @@ use report::Findings;
 /// through them. `progress` is called after each page of the journal.
 ///
 /// # Errors
-/// Only if Redis does not answer, or refuses to let this user read: damage is in the report.
+/// Only if Redis does not answer, or refuses to let this user read: damage is in the report, and so are partitions of a
+/// cluster whose node is not there.
 ///
 /// # Cancel safety
 /// Reads only; may be dropped at any time.
@@ -78,7 +81,21 @@ pub async fn audit(
             progress,
         };
         let expect: Vec<_> = expect.iter().filter(|at| at.partition == partition.number()).cloned().collect();
-        replays.push(audit_partition(&mut context, expect).await?);
+        replays.push(match audit_partition(&mut context, expect).await {
+            Ok(replay) => Some(replay),
+            // The others are no worse for it.
+            Err(failure) if failure.node().is_some() => {
+                let error = failure.to_string();
+                findings.unread.push(Unread { partition: partition.number(), error });
+                None
+            }
+            Err(failure) => return Err(failure),
+        });
+    }
+    if replays.iter().all(Option::is_none)
+        && let Some(Unread { error, .. }) = findings.unread.first()
+    {
+        return Err(Failure::not_applied(Refusal::Unreachable, format!("no partition can be read: {error}")));
     }
     for stray in expect.iter().filter(|at| at.partition >= tollgate.partitions().count()) {
         findings.enter(stray.partition);

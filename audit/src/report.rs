@@ -18,6 +18,8 @@ pub enum Verdict {
     Pass,
     /// At least one violation.
     Fail,
+    /// No violation in what could be read, and not all of it could.
+    Incomplete,
 }
 
 /// The promise (README.md, "What it promises") that a violation breaks.
@@ -157,6 +159,9 @@ pub struct Report {
     pub by: Vec<Asked>,
     /// How many more there were of others than the first [`LISTED_MAX`] who asked.
     pub by_unlisted: u64,
+    /// Partitions that could not be read, since the node of the cluster that has them was not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
     /// The comparison with the gateway's list, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bank: Option<Reconciled>,
@@ -172,6 +177,15 @@ impl Report {
         self.violations.extend(findings.violations);
         self.violations_unlisted += findings.unlisted;
     }
+}
+
+/// A partition that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// Which.
+    pub partition: u16,
+    /// What its node, or the way to it, says.
+    pub error: String,
 }
 
 /// What one person, or what stands for one, asked for.
@@ -220,6 +234,7 @@ pub(super) struct Findings {
     unlisted: u64,
     asked: BTreeMap<String, u64>,
     asked_unlisted: u64,
+    pub(super) unread: Vec<Unread>,
     /// The partition that is being audited.
     partition: u16,
 }
@@ -279,7 +294,12 @@ impl Findings {
 
     pub(super) fn report(self) -> Report {
         Report {
-            verdict: if self.violations.is_empty() { Verdict::Pass } else { Verdict::Fail },
+            verdict: match (self.violations.is_empty(), self.unread.is_empty()) {
+                (false, _) => Verdict::Fail,
+                (true, false) => Verdict::Incomplete,
+                (true, true) => Verdict::Pass,
+            },
+            unread: self.unread,
             checked: self.checked,
             head: self.head,
             violations: self.violations,

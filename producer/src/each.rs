@@ -1,7 +1,8 @@
 //! Each partition by itself: what is damaged in one keeps nobody from seeing and changing the others.
 //!
-//! A failure that is of one partition is said on stderr with its number and makes the exit code 1; one of Redis as a
-//! whole, or of ours, ends the command as it always did.
+//! A failure that is of one partition is said on stderr with its number and makes the exit code what it means by itself
+//! (1 for damage, 3 or 4 where the node of a cluster is away); one of Redis as a whole, or of ours, ends the command as it
+//! always did.
 
 use std::error::Error;
 
@@ -41,7 +42,7 @@ impl Failed {
             let hint = error.chain().find_map(hints::of).map(|hint| format!("; {hint}")).unwrap_or_default();
             complain(format_args!("partition {partition}: {error:#}{hint}"));
         }
-        if self.0.is_empty() { Exit::Done } else { Exit::Refused }
+        self.0.iter().map(|(_, error)| Exit::of_partition(error)).fold(Exit::Done, Exit::combine)
     }
 }
 

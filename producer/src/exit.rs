@@ -66,6 +66,15 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// What an error of one partition means, whose others were served: damage is a refusal; where the node of a cluster is
+    /// away, it is what it always is.
+    pub(crate) fn of_partition(error: &anyhow::Error) -> Self {
+        let is_of_node = failure_of(error).is_some_and(|failure| failure.node().is_some());
+        if is_of_node { Self::of_error(error) } else { Self::Refused }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         exit.code().into()

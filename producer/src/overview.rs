@@ -55,6 +55,8 @@ pub(crate) struct Reason {
 pub(crate) struct Unread {
     pub(crate) partition: u16,
     pub(crate) error: String,
+    #[serde(skip)]
+    pub(crate) exit: Exit,
 }
 
 /// Where jobs are and what became of them.
@@ -165,7 +167,9 @@ impl Overview {
             match result {
                 Ok(stats) => read.push((partition, stats)),
                 Err(error) if error.is_of_partition() => {
-                    unread.push(Unread { partition: partition.number(), error: hints::with(&error) });
+                    let (partition, told) = (partition.number(), hints::with(&error));
+                    let exit = Exit::of_partition(&error.clone().into());
+                    unread.push(Unread { partition, error: told, exit });
                     last = Some(error);
                 }
                 Err(error) => return Err(error),
@@ -180,10 +184,10 @@ impl Overview {
 
     /// What it means for the exit code that partitions could not be read; each is said on stderr.
     pub(crate) fn complain(&self) -> Exit {
-        for Unread { partition, error } in &self.unread {
+        for Unread { partition, error, .. } in &self.unread {
             complain(format_args!("partition {partition}: {error}"));
         }
-        if self.unread.is_empty() { Exit::Done } else { Exit::Refused }
+        self.unread.iter().map(|unread| unread.exit).fold(Exit::Done, Exit::combine)
     }
 
     fn of(read: &[(Partition, Whole)], unread: Vec<Unread>) -> Self {

@@ -251,6 +251,7 @@ mod tests {
     use tollgate::scripts::integrity::MissingKey;
 
     use super::*;
+    use crate::exit::Exit;
     use crate::overview::{Conservation, Counts, PartitionCounts, Unread};
 
     fn queue(name: &str, waiting: u64) -> QueueCounts {
@@ -304,7 +305,8 @@ mod tests {
         overview.partitions[0].frozen = true;
         let missing = MissingKey { key: "journal".to_owned(), what: "it is gone".to_owned() };
         overview.partitions[0].missing.push(missing);
-        overview.unread = vec![Unread { partition: 3, error: "it is damaged".to_owned() }];
+        overview.unread =
+            vec![Unread { partition: 3, error: "it is damaged".to_owned(), exit: Exit::Refused }];
         let silent = Row { in_flight: 4, ..Row::silent("gone") };
         let more = vec![Problem::new(
             Kind::UnsafeRedis,

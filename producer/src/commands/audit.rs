@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tollgate::amount::money;
-use tollgate_audit::{Asked, Position, Reconciled, Report, Sums, Verdict, audit, reconcile};
+use tollgate_audit::{Asked, Position, Reconciled, Report, Sums, Unread, Verdict, audit, reconcile};
 
 use tollgate::{OpenError, Tollgate};
 
@@ -50,8 +50,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         reconcile(&tollgate, path, &mut report).await?;
     }
     context.output().data(&report, || words(&report))?;
-    if report.verdict == Verdict::Pass {
-        return Ok(Exit::Done);
+    for Unread { partition, error } in &report.unread {
+        complain(format_args!("partition {partition} could not be read: {error}"));
+    }
+    match report.verdict {
+        Verdict::Pass => return Ok(Exit::Done),
+        Verdict::Incomplete => return Ok(Exit::Unreachable),
+        Verdict::Fail => {}
     }
     for queue in report.violations.iter().filter_map(|found| found.resource.strip_prefix("queue:")) {
         hint(format_args!("see `tollgate-producer repair queue {queue}`"));
@@ -79,6 +84,10 @@ fn words(report: &Report) -> String {
     let mut text = match report.verdict {
         Verdict::Pass => "audit: pass".to_owned(),
         Verdict::Fail => format!("audit: FAIL, {}", counted(found, "violation", "violations")),
+        Verdict::Incomplete => {
+            let unread = counted(report.unread.len() as u64, "partition", "partitions");
+            format!("audit: incomplete, {unread} could not be read; nothing is wrong in the rest")
+        }
     };
     let _ = write!(
         text,

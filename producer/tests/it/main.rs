@@ -12,6 +12,7 @@ mod burst;
 mod cases;
 mod cdnow;
 mod change_ids;
+mod cluster;
 mod codes;
 mod colours;
 mod dead;

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod bank;
+mod cluster;
 mod harness;
 mod proxy;
 

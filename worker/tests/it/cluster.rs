@@ -1,0 +1,65 @@
+//! Workers on a Redis Cluster: a node dies, slots move, and the partitions elsewhere go on.
+
+use tollgate_testkit::cluster::Cluster;
+
+use crate::harness::{Space, redemptions, until};
+
+const JOBS: usize = 2_000;
+const PARTITIONS: u16 = 8;
+
+/// Two workers and a namespace of eight partitions on three masters.
+async fn fleet(cluster: &Cluster) -> (Space, [crate::harness::Worker; 2]) {
+    let space = Space::at(cluster.url(), PARTITIONS).await;
+    let workers = [0, 1].map(|_| space.worker(&["--batch", "50", "--listen", "0"]));
+    for worker in &workers {
+        worker.says("consumer=").await;
+    }
+    (space, workers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_follow_slots_that_move_under_load_and_nothing_is_issued_twice() {
+    let cluster = Cluster::start();
+    let (space, mut workers) = fleet(&cluster).await;
+    let jobs = redemptions("j", JOBS);
+    space.enqueue_until_sent(&jobs[..JOBS / 2]).await;
+    until("the first to be decided", async || (space.issued().await > 0).then_some(())).await;
+    // The partition of the campaign goes once around.
+    let slot = cluster.slot_of(&space.keys().head());
+    for _ in 0..3 {
+        let now = cluster.node_of_slot(slot).unwrap();
+        let next = cluster.masters().into_iter().find(|node| *node > now).unwrap_or(0);
+        cluster.migrate_slot(slot, next);
+    }
+    space.enqueue_until_sent(&jobs).await;
+    space.drained().await;
+    assert_eq!(space.issued().await, JOBS as u64);
+    for worker in &mut workers {
+        let (_, page) = worker.page("/metrics").await;
+        assert!(page.contains("tollgate_redis_redirects_total{kind=\"moved\"}"), "{page}");
+        assert_eq!(worker.drained().await, Some(0), "{}", worker.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_dies_is_named_and_its_partitions_go_on_at_the_replica() {
+    let mut cluster = Cluster::start();
+    let (space, mut workers) = fleet(&cluster).await;
+    let jobs = redemptions("j", JOBS);
+    space.enqueue_until_sent(&jobs[..JOBS / 2]).await;
+    until("the first to be decided", async || (space.issued().await > 0).then_some(())).await;
+    let dead = cluster.node_of_slot(cluster.slot_of(&space.keys().head())).unwrap();
+    let name = format!("node 127.0.0.1:{}", cluster.port(dead));
+    cluster.kill(dead);
+    for worker in &workers {
+        worker.says(&name).await;
+    }
+    // What the old master took and had not passed on is lost as a whole; so all are sent again, under their ids.
+    space.enqueue_until_sent(&jobs).await;
+    space.drained().await;
+    assert_eq!(space.issued().await, JOBS as u64);
+    for worker in &mut workers {
+        until("readiness", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
+        assert_eq!(worker.drained().await, Some(0), "{}", worker.log());
+    }
+}
