@@ -122,7 +122,7 @@ pub const TOLLGATE_SABOTAGE: &str = "TOLLGATE_SABOTAGE";
 pub const ALL: &[Variable] = &[
     Variable {
         name: REDIS_URL,
-        what: "the Redis to use: redis://, rediss://, unix:// or redis+sentinel://; unset: a private server under .tollgate/",
+        what: "the Redis to use: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; unset: a private server under .tollgate/",
     },
     Variable { name: REDIS_USERNAME, what: "the ACL user, where the URL names none" },
     Variable { name: REDIS_PASSWORD, what: "the password, where the URL has none" },

@@ -15,7 +15,8 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What was typed about the Redis to use; nothing of it is checked yet.
 #[derive(Clone, Default)]
 pub struct RedisOptions {
-    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://`; without it the private server is used.
+    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://` (`rediss+…` with TLS); without it the
+    /// private server is used.
     pub url: Option<String>,
     /// The authorities that `rediss://` trusts, in PEM, instead of the system's.
     pub ca_file: Option<PathBuf>,
