@@ -33,7 +33,7 @@ pub(crate) struct Redirects {
     read: AtomicU64,
 }
 
-/// What [`Redirects`] counted.
+/// How often calls to a cluster were led elsewhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Redirected {
     /// Another node had the slot (MOVED).
