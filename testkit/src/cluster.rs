@@ -2,8 +2,8 @@
 //! directory of its own, ended with this value also when the process is killed (see [`Temporary`]).
 //!
 //! A node is named by its number: first the masters as they were at the start, in the order of their slots, then
-//! their replicas. What it is now is asked of the nodes themselves. Breaking it is in [`faults`], moving slots in
-//! [`slots`].
+//! their replicas. What it is now is asked of the nodes themselves. Breaking it is in `faults.rs`, moving slots in
+//! `slots.rs`.
 #![allow(clippy::unwrap_used, reason = "for tests alone")]
 
 use std::time::{Duration, Instant};
