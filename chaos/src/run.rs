@@ -23,6 +23,7 @@ mod play;
 mod progress;
 mod redis;
 mod report;
+mod sale;
 // Without the feature nobody plants any.
 #[cfg_attr(not(feature = "sabotage"), expect(dead_code))]
 mod sabotage;

@@ -1,6 +1,7 @@
 //! What the workload asks through: the commands of the producer, the history in which each is noted, and what faults
 //! want of the load. It does not know what the fleet runs on.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
@@ -12,7 +13,8 @@ use anyhow::{Context, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::history::{Event, Footprint, History};
+use super::counted::{SENT, TOLD};
+use super::history::{Event, Footprint, History, Job, Response};
 use super::sabotage::Planted;
 use crate::stage::Programs;
 
@@ -60,11 +62,32 @@ pub(super) struct Load {
     /// Operations that ended as unknown so far.
     pub(super) unknown: AtomicU64,
     pub(super) asked: AtomicU64,
+    /// How many jobs of each kind certainly arrived, and how often clients that wait were told each code, under the
+    /// names of `counted.rs`.
+    heard: Mutex<BTreeMap<String, u64>>,
     /// As of the last sample.
     pub(super) decided: AtomicU64,
     pub(super) depth: AtomicU64,
     pub(super) replayed: AtomicU64,
     pub(super) dead: AtomicU64,
+}
+
+impl Load {
+    /// Notes what these jobs were answered.
+    pub(super) fn note(&self, jobs: &[Job], answer: &Response) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = |name: String| *heard.entry(name).or_default() += 1;
+        if let Response::Told { code, .. } = answer {
+            count(format!("{TOLD}{code}"));
+        }
+        if matches!(answer, Response::Told { .. } | Response::Accepted) {
+            jobs.iter().for_each(|job| count(format!("{SENT}{}", job.request.kind())));
+        }
+    }
+
+    pub(super) fn heard(&self, name: &str) -> u64 {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or(0)
+    }
 }
 
 /// How a command ended.

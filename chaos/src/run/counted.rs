@@ -6,3 +6,7 @@ pub(super) const STOLEN: &str = "locks stolen";
 pub(super) const UNHEARD: &str = "sender gone with its reply";
 /// An id that was parked was asked for by another request.
 pub(super) const OTHER_SENT: &str = "parked id asked for by another";
+/// Before a code: how often clients that wait were told it.
+pub(super) const TOLD: &str = "told ";
+/// Before a kind: how many jobs of it certainly arrived.
+pub(super) const SENT: &str = "sent ";

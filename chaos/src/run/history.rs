@@ -11,6 +11,8 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use super::sale::Sale;
+
 /// The file's name in a run's directory.
 pub(super) const FILE: &str = "history.ndjson";
 
@@ -18,18 +20,77 @@ pub(super) const FILE: &str = "history.ndjson";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Request {
-    Redeem { campaign: String, customer: String, quantity: u64 },
-    Withdraw { account: String, amount: u64, destination: Option<String> },
-    Deposit { account: String, amount: u64 },
-    Transfer { from: String, to: String, amount: u64 },
-    Refund { account: String, of: String, amount: u64 },
-    Reverse { campaign: String, customer: String, quantity: u64, of: String },
-    Decide { case: String, decision: String, by: String },
-    CaseOpen { case: String },
-    SetLimit { campaign: String, limit: u64 },
-    CloseCampaign { campaign: String },
-    CampaignCreate { campaign: String, limit: u64, per_customer: Option<u64> },
-    AccountOpen { account: String, balance: u64 },
+    Redeem {
+        campaign: String,
+        customer: String,
+        quantity: u64,
+    },
+    Withdraw {
+        account: String,
+        amount: u64,
+        destination: Option<String>,
+    },
+    Deposit {
+        account: String,
+        amount: u64,
+    },
+    Transfer {
+        from: String,
+        to: String,
+        amount: u64,
+    },
+    Refund {
+        account: String,
+        of: String,
+        amount: u64,
+    },
+    Reverse {
+        campaign: String,
+        customer: String,
+        quantity: u64,
+        of: String,
+    },
+    Decide {
+        case: String,
+        decision: String,
+        by: String,
+    },
+    CaseOpen {
+        case: String,
+    },
+    SetLimit {
+        campaign: String,
+        limit: u64,
+    },
+    CloseCampaign {
+        campaign: String,
+    },
+    CampaignCreate {
+        campaign: String,
+        limit: u64,
+        per_customer: Option<u64>,
+    },
+    AccountOpen {
+        account: String,
+        balance: u64,
+    },
+    InventoryCreate {
+        inventory: String,
+    },
+    InventoryLoad {
+        inventory: String,
+    },
+    #[serde(untagged)]
+    Sale(Sale),
+}
+
+impl Request {
+    /// Its kind, as its envelope has it.
+    pub(super) fn kind(&self) -> String {
+        let kind =
+            serde_json::to_value(self).ok().and_then(|value| value["kind"].as_str().map(str::to_owned));
+        kind.unwrap_or_default()
+    }
 }
 
 /// A request under its id.

@@ -27,14 +27,15 @@ impl Plan {
         self.duration + (self.duration * LONGER).min(LONGER_MOST)
     }
 
-    /// What the scenario is about, and what a planted bug needs to be seen; where the bug is in Redis, that alone: it
+    /// How often what has to happen: what the scenario is about, and what a planted bug needs to be seen; where the bug is in Redis, that alone: it
     /// takes away what the scenario is about, and nobody waits for what cannot happen.
-    pub(super) fn must_happen(&self) -> Vec<String> {
+    pub(super) fn must_happen(&self) -> Vec<(String, u64)> {
         let shown = self.sabotage.and_then(Planted::shown_by);
         let bites = match self.sabotage.and_then(Planted::in_redis) {
             Some(_) => Vec::new(),
             None => self.scenario.must_bite(),
         };
-        bites.into_iter().chain(shown.map(str::to_owned)).collect()
+        let bites = bites.into_iter().map(|name| (name, 1));
+        bites.chain(shown.map(|(name, count)| (name.to_owned(), count))).collect()
     }
 }

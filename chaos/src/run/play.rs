@@ -91,7 +91,7 @@ fn beginning(plan: &Plan) -> Beginning {
 async fn strike(plan: &Plan, site: &Arc<Site>, progress: &Progress) -> anyhow::Result<()> {
     let longest = plan.longest();
     let must = plan.must_happen();
-    let has_happened = || must.iter().all(|name| site.happened(name) > 0);
+    let has_happened = || must.iter().all(|(name, count)| site.happened(name) >= *count);
     let begun = Instant::now();
     let (over, is_over) = watch::channel(false);
     let busy: Busy = Arc::default();

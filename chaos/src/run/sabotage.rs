@@ -32,41 +32,53 @@ pub(super) enum Deed {
 pub(super) struct Planted {
     name: &'static str,
     place: Place,
-    /// What has to be counted before it can be seen, if not every run brings that about at once.
-    shown_by: Option<&'static str>,
+    /// What has to be counted how often before it is seen, if not every run brings that about at once.
+    shown_by: Option<(&'static str, u64)>,
 }
 
-const fn planted(name: &'static str, place: Place) -> Planted {
-    Planted { name, place, shown_by: None }
+const fn planted(name: &'static str, place: Place, shown_by: (&'static str, u64)) -> Planted {
+    Planted { name, place, shown_by: Some(shown_by) }
 }
 
-const fn shown(by: &'static str, name: &'static str, place: Place) -> Planted {
-    Planted { name, place, shown_by: Some(by) }
+const fn in_programs(name: &'static str, shown_by: (&'static str, u64)) -> Planted {
+    planted(name, Place::Programs, shown_by)
 }
 
-const LAST: &str = "many at once for the last one";
-const WITH_WORK: &str = "worker SIGKILL with work in flight";
+const LAST: (&str, u64) = ("many at once for the last one", 1);
+const WITH_WORK: (&str, u64) = ("worker SIGKILL with work in flight", 1);
+/// Where one job in a few shows it.
+const DECIDED: (&str, u64) = ("decided", 500);
 
 /// Every one that can be planted: those of the programs under the names that `tollgate::sabotage` knows.
 pub(super) const ALL: &[Planted] = &[
-    shown("one id many times", "receipt_check_removed", Place::Programs),
-    shown(LAST, "check_and_act_split", Place::Programs),
-    planted("row_removed_before_effect", Place::Programs),
-    planted("journal_line_skipped", Place::Programs),
-    planted("balance_off_by_one", Place::Programs),
-    shown(STOLEN, "fence_ignored", Place::Programs),
-    shown(STOLEN, "unlock_by_plain_del", Place::Programs),
-    shown(OTHER_SENT, "parked_job_taken", Place::Programs),
-    shown(WITH_WORK, "trim_above_in_flight", Place::Programs),
-    planted("reversal_leaves_issued", Place::Programs),
-    planted("transfer_loses_half", Place::Programs),
-    planted("decision_overwritten", Place::Programs),
-    shown(UNHEARD, "timeout_as_not_applied", Place::Client),
-    shown(UNHEARD, "retry_under_new_id", Place::Client),
-    planted("stream_trimmed", Place::Redis(Deed::Trim)),
-    planted("entries_removed", Place::Redis(Deed::Delete)),
-    shown(WITH_WORK, "trimmed_above_in_flight", Place::Redis(Deed::TrimAboveInFlight)),
-    shown(WITH_WORK, "rows_removed", Place::Redis(Deed::RemoveRows)),
+    in_programs("receipt_check_removed", ("one id many times", 1)),
+    in_programs("check_and_act_split", LAST),
+    in_programs("row_removed_before_effect", DECIDED),
+    in_programs("journal_line_skipped", DECIDED),
+    in_programs("balance_off_by_one", DECIDED),
+    in_programs("fence_ignored", (STOLEN, 1)),
+    in_programs("unlock_by_plain_del", (STOLEN, 1)),
+    in_programs("parked_job_taken", (OTHER_SENT, 1)),
+    in_programs("trim_above_in_flight", WITH_WORK),
+    // Each of what they give back, move or leave shows it, but for a refund: one in two is of what was given back.
+    in_programs("refund_forgotten", ("told refunded", 6)),
+    in_programs("reversal_leaves_issued", ("told reversed", 1)),
+    in_programs("transfer_loses_half", ("told transferred", 2)),
+    // More than the eight cases that there are.
+    in_programs("decision_overwritten", ("told decided", 9)),
+    in_programs("reserved_not_given_back", ("sent release", 15)),
+    in_programs("order_line_skipped", ("sent purchase", 30)),
+    in_programs("exchange_keeps_both", ("sent exchange", 20)),
+    // Far more than there are seats, which are half of what is asked for.
+    in_programs("seat_sold_twice", ("sent purchase", 120)),
+    // Every second is of what was returned.
+    in_programs("return_forgotten", ("sent return", 40)),
+    planted("timeout_as_not_applied", Place::Client, (UNHEARD, 1)),
+    planted("retry_under_new_id", Place::Client, (UNHEARD, 1)),
+    Planted { name: "stream_trimmed", place: Place::Redis(Deed::Trim), shown_by: None },
+    Planted { name: "entries_removed", place: Place::Redis(Deed::Delete), shown_by: None },
+    planted("trimmed_above_in_flight", Place::Redis(Deed::TrimAboveInFlight), WITH_WORK),
+    planted("rows_removed", Place::Redis(Deed::RemoveRows), WITH_WORK),
 ];
 
 impl Planted {
@@ -75,7 +87,7 @@ impl Planted {
     }
 
     /// What has to happen in a run that shows it.
-    pub(super) fn shown_by(self) -> Option<&'static str> {
+    pub(super) fn shown_by(self) -> Option<(&'static str, u64)> {
         self.shown_by
     }
 

@@ -65,8 +65,9 @@ impl Site {
             "unknown" => load(&self.load.unknown),
             "replayed" => load(&self.load.replayed),
             "dead" => load(&self.load.dead),
+            "decided" => load(&self.load.decided),
             "payouts paid" => self.bank.as_ref().map_or(0, Bank::paid),
-            _ => self.history.counted(name) + self.fates(name),
+            _ => self.history.counted(name) + self.fates(name) + self.load.heard(name),
         }
     }
 

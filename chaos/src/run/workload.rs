@@ -10,6 +10,7 @@ mod load;
 mod operator;
 mod parked;
 mod poison;
+mod sales;
 mod storm;
 mod unheard;
 
@@ -25,9 +26,10 @@ pub(super) use self::draw::QUEUES;
 pub(super) use self::files::backlog;
 pub(super) use self::load::Load;
 pub(super) use self::poison::{add as add_poison, add_killer, put as put_poison};
+pub(super) use self::sales::{INVENTORY, stock};
 pub(super) use self::storm::{hostile, race_for_last, repeat_one_id};
 
-/// What a run begins with: campaigns, accounts and cases.
+/// What a run begins with: campaigns, accounts, cases and an inventory.
 pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
     let mut jobs: Vec<Job> = draw::CAMPAIGNS
         .iter()
@@ -50,6 +52,15 @@ pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
         id: format!("create/case/{}", draw::case(number)),
         request: Request::CaseOpen { case: draw::case(number) },
     }));
+    let inventory = INVENTORY.to_owned();
+    jobs.push(Job {
+        id: format!("create/inventory/{INVENTORY}"),
+        request: Request::InventoryCreate { inventory: inventory.clone() },
+    });
+    jobs.push(Job { id: format!("create/stock/{INVENTORY}"), request: Request::InventoryLoad { inventory } });
+    let items = client.programs.dir().join("items.csv");
+    let lines = stock().into_iter().map(|(item, quantity)| format!("{item},{quantity}\n"));
+    std::fs::write(&items, format!("item,quantity\n{}", lines.collect::<String>()))?;
     for job in jobs {
         let (campaign, account);
         let words: Vec<String> = match &job.request {
@@ -67,6 +78,13 @@ pub(super) async fn open(client: &Client, load: &Load) -> anyhow::Result<()> {
                 ["account", "open", account, "--balance", &draw::decimal(*balance)].map(String::from).to_vec()
             }
             Request::CaseOpen { case } => ["case", "open", case].map(String::from).to_vec(),
+            Request::InventoryCreate { inventory } => {
+                ["inventory", "create", inventory].map(String::from).to_vec()
+            }
+            Request::InventoryLoad { inventory } => {
+                let items = items.display().to_string();
+                ["inventory", "load", inventory, "--items-file", &items].map(String::from).to_vec()
+            }
             _ => continue,
         };
         let op = client.history.sent(vec![job.clone()]);

@@ -94,3 +94,24 @@ fn a_trim_by_hand_above_what_is_in_flight_is_caught() {
 fn rows_removed_by_hand_are_caught() {
     is_caught("rows_removed", "worker-kill", "4s");
 }
+
+/// What these give back, move or sell is in the mix; a run goes on until there was enough of it.
+#[test]
+fn bugs_of_refunds_reversals_transfers_and_cases_are_caught() {
+    for bug in ["refund_forgotten", "reversal_leaves_issued", "transfer_loses_half", "decision_overwritten"] {
+        is_caught(bug, "limits", "3s");
+    }
+}
+
+#[test]
+fn bugs_of_sales_are_caught() {
+    for bug in [
+        "reserved_not_given_back",
+        "seat_sold_twice",
+        "order_line_skipped",
+        "return_forgotten",
+        "exchange_keeps_both",
+    ] {
+        is_caught(bug, "limits", "3s");
+    }
+}

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::finding::{Finding, Found};
 use super::record::{Line, Record};
 use crate::run::history::{Event, Job, Request, Response};
+use crate::run::sale::{Sale, sorted};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     let book = Book::of(record);
@@ -207,6 +210,18 @@ enum Moment<'a> {
     Told(&'a Line),
 }
 
+fn is_sale(sale: &Sale, line: &Line) -> bool {
+    let (kind, fields) = sale.fields();
+    let is = |(name, asked): (&String, &Value)| match (name.as_str(), asked) {
+        ("lines", _) => true,
+        (name, Value::String(text)) => line.word(name) == Some(text),
+        (name, asked) => line.rest.get(name) == Some(asked),
+    };
+    line.kind == kind
+        && fields.iter().all(is)
+        && sorted(fields.get("lines")) == sorted(line.rest.get("lines"))
+}
+
 /// Whether a line is about this request.
 fn is_line(request: &Request, line: &Line) -> bool {
     let is = |name: &Option<String>, word: &str| name.as_deref() == Some(word);
@@ -258,5 +273,12 @@ fn is_line(request: &Request, line: &Line) -> bool {
             line.kind == "campaign_create" && is(&line.campaign, campaign)
         }
         Request::AccountOpen { account, .. } => line.kind == "account_open" && is(&line.account, account),
+        Request::InventoryCreate { inventory } => {
+            line.kind == "inventory_create" && line.word("inventory") == Some(inventory)
+        }
+        Request::InventoryLoad { inventory } => {
+            line.kind == "inventory_load" && line.word("inventory") == Some(inventory)
+        }
+        Request::Sale(sale) => is_sale(sale, line),
     }
 }

@@ -82,6 +82,7 @@ async fn ask(client: &Client, job: &Job, pool: &mut Pool, way: Way) -> Response 
             told = Response::NotApplied { why: "planted".to_owned() };
         }
     }
+    client.load.note(std::slice::from_ref(job), &told);
     client.history.told(op, told.clone());
     told
 }

@@ -76,14 +76,22 @@ pub(super) fn words(job: &Job, queue: &str) -> Vec<String> {
             words = vec!["campaign", "set-limit", campaign, &limit];
         }
         Request::CloseCampaign { campaign } => words = vec!["campaign", "close", campaign],
-        Request::CampaignCreate { .. } | Request::AccountOpen { .. } | Request::CaseOpen { .. } => {
-            words = Vec::new();
-        }
+        Request::Sale(sale) => return ask_in_queue(sale.words(), &job.id, queue),
+        Request::CampaignCreate { .. }
+        | Request::AccountOpen { .. }
+        | Request::CaseOpen { .. }
+        | Request::InventoryCreate { .. }
+        | Request::InventoryLoad { .. } => words = Vec::new(),
     }
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    words.extend(["--id".to_owned(), job.id.clone(), "--json".to_owned()]);
     if matches!(job.request, Request::Redeem { .. } | Request::Withdraw { .. } | Request::Transfer { .. }) {
-        words.extend(["--queue", queue, "--wait", WAITS].map(str::to_owned));
+        return ask_in_queue(words, &job.id, queue);
     }
+    words.extend(["--id", &job.id, "--json"].map(str::to_owned));
+    words
+}
+
+fn ask_in_queue(mut words: Vec<String>, id: &str, queue: &str) -> Vec<String> {
+    words.extend(["--id", id, "--json", "--queue", queue, "--wait", WAITS].map(str::to_owned));
     words
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::sales::{Sales, customer};
 use crate::run::history::{Job, Request};
 
 /// Name, limit, and how much one customer may have. Some end at once, one never.
@@ -23,7 +24,6 @@ pub(super) const BALANCE: u64 = 50_000;
 pub(super) const RICH: u64 = 9_007_199_254_740_991 - 1_000_000;
 /// The queues of a run.
 pub(in crate::run) const QUEUES: &[&str] = &["default", "express", "paused-at-times"];
-const CUSTOMERS: u64 = 80;
 /// Cases that officers decide; each has several who want to.
 pub(super) const CASES: u64 = 8;
 /// How many earlier jobs may come again.
@@ -46,12 +46,21 @@ pub(super) fn decimal(cents: u64) -> String {
 pub(super) struct Pool {
     random: ChaCha8Rng,
     earlier: VecDeque<Job>,
+    sales: Sales,
+    /// The withdrawal of which a part was given back last, and all that it took.
+    refunded: Option<(String, String, u64)>,
     closed: u64,
 }
 
 impl Pool {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: ChaCha8Rng::seed_from_u64(seed), earlier: VecDeque::new(), closed: 0 }
+        Self {
+            random: ChaCha8Rng::seed_from_u64(seed),
+            earlier: VecDeque::new(),
+            sales: Sales::default(),
+            refunded: None,
+            closed: 0,
+        }
     }
 
     pub(super) fn random(&mut self) -> &mut ChaCha8Rng {
@@ -78,6 +87,9 @@ impl Pool {
     }
 
     fn remember(&mut self, job: Job) -> Job {
+        if let Request::Sale(sale) = &job.request {
+            self.sales.remember(&job.id, sale);
+        }
         if self.earlier.len() == REMEMBERED {
             self.earlier.pop_front();
         }
@@ -87,9 +99,12 @@ impl Pool {
 
     fn request(&mut self, payouts: bool) -> Request {
         let random = &mut self.random;
+        if random.random_ratio(1, 4) {
+            return Request::Sale(self.sales.draw(random));
+        }
         if random.random_ratio(11, 20) {
             let (campaign, ..) = CAMPAIGNS[random.random_range(0..CAMPAIGNS.len())];
-            let customer = format!("customer-{}", random.random_range(0..CUSTOMERS));
+            let customer = customer(random);
             let quantity = if random.random_ratio(1, 10) { 2 } else { 1 };
             return Request::Redeem { campaign: campaign.to_owned(), customer, quantity };
         }
@@ -135,12 +150,20 @@ impl Pool {
             let request = Request::Transfer { from: account(from), to: account(to), amount };
             return Job { id: format!("transfer-{number:016x}"), request };
         }
+        // After a part, all of it: one of the two is too much.
+        if let Some((account, of, amount)) = self.refunded.take() {
+            return Job {
+                id: format!("operation-{number:016x}"),
+                request: Request::Refund { account, of, amount },
+            };
+        }
         let place = self.random.random_range(0..self.earlier.len().max(1));
         let given = self.earlier.get(place).filter(|_| self.random.random_ratio(2, 3));
         let request = match given.map(|job| (job.id.clone(), &job.request)) {
             Some((of, Request::Withdraw { account, amount, .. })) => {
                 // Often more than half of it: of two such refunds one is too much.
                 let part = self.random.random_range(1..=*amount);
+                self.refunded = Some((account.clone(), of.clone(), *amount));
                 Request::Refund { account: account.clone(), of, amount: part }
             }
             Some((of, Request::Redeem { campaign, customer, quantity })) => Request::Reverse {
@@ -176,6 +199,7 @@ fn mutated(mut job: Job) -> Job {
     match &mut job.request {
         Request::Redeem { quantity, .. } => *quantity += 1,
         Request::Withdraw { amount, .. } | Request::Deposit { amount, .. } => *amount += 1,
+        Request::Sale(sale) => sale.mutate(),
         _ => {}
     }
     job
@@ -193,6 +217,7 @@ pub(super) fn unpack(job: &Job, at: Option<&str>) -> String {
             }
             line
         }
+        Request::Sale(_) => serde_json::json!(job.request),
         _ => return String::new(),
     };
     line["id"] = job.id.as_str().into();
@@ -216,7 +241,9 @@ mod tests {
     fn the_same_seed_draws_the_same_requests_and_ids_are_canonical() {
         let draw = || {
             let mut pool = Pool::new(3);
-            (0..500).map(|_| pool.queued(true).request).collect::<Vec<_>>()
+            // What names another job has its id in it, and half of these begin with the time.
+            let plain = |request: &Request| !matches!(request, Request::Sale(_));
+            (0..500).map(|_| pool.queued(true).request).filter(plain).collect::<Vec<_>>()
         };
         assert_eq!(draw(), draw());
         let mut pool = Pool::new(4);

@@ -73,7 +73,7 @@ pub(super) async fn send(
     }
     // Every line has an id of its own, so the same file may be sent as often as one likes.
     let total = jobs.len() as u64;
-    let op = client.history.sent(jobs);
+    let op = client.history.sent(jobs.clone());
     let ended = client.producer(&client.way(), &words, None).await;
     let counts = ended.last().filter(|value| value["accepted"].is_u64());
     let count = |name: &str| counts.as_ref().and_then(|counts| counts[name].as_u64()).unwrap_or(0);
@@ -87,6 +87,7 @@ pub(super) async fn send(
     if matches!(answer, Response::Unknown { .. }) {
         client.load.unknown.fetch_add(1, Ordering::Relaxed);
     }
+    client.load.note(&jobs, &answer);
     client.history.told(op, answer);
     let _ = std::fs::remove_file(path);
     Ok(())
