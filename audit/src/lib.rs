@@ -48,6 +48,7 @@ pub use report::{
 
 use tollgate::Tollgate;
 use tollgate::failure::{Failure, Refusal};
+use tollgate::preflight::Tier;
 
 use context::AuditContext;
 use replay::Replay;
@@ -104,7 +105,12 @@ pub async fn audit(
         findings.violation(Check::G13, "journal", &[stray.seq], expected, "nothing", what);
     }
     keyspace::check(tollgate, &mut link, &replays, &mut findings, progress).await?;
-    Ok(findings.report())
+    let mut report = findings.report();
+    if let Some(found) = &*tollgate.server().found().borrow() {
+        let accepted = found.report(Tier::Memory).accepted();
+        report.accepted = accepted.map(|finding| finding.reason.clone()).collect();
+    }
+    Ok(report)
 }
 
 /// The steps of one partition; each one's reasons are in its module.

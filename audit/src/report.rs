@@ -165,6 +165,8 @@ pub struct Report {
     /// The comparison with the gateway's list, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bank: Option<Reconciled>,
+    /// What an operator has accepted of this Redis, and is so: the verdict rests on less than it does elsewhere.
+    pub accepted: Vec<String>,
 }
 
 impl Report {
@@ -307,6 +309,7 @@ impl Findings {
             by: self.asked.into_iter().map(|(by, lines)| Asked { by, lines }).collect(),
             by_unlisted: self.asked_unlisted,
             bank: None,
+            accepted: Vec::new(),
         }
     }
 }

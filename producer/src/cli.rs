@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 use tollgate::env;
 use tollgate::ids::{Actor, DEFAULT_NAMESPACE, Namespace};
+use tollgate::preflight::Accepted;
 
 /// The options of every command.
 #[derive(Debug, Clone, Args)]
@@ -26,6 +27,9 @@ pub(crate) struct Global {
     /// The key of that certificate
     #[arg(long, global = true, value_name = "FILE", env = env::REDIS_KEY_FILE, requires = "redis_cert")]
     pub(crate) redis_key: Option<PathBuf>,
+    /// Use a Redis of which this is all that is wrong: `no-aof`, there is no append-only file (docs/cluster.md)
+    #[arg(long, global = true, value_name = "WHAT", env = env::TOLLGATE_ACCEPT)]
+    pub(crate) accept: Option<Accepted>,
     /// Use a Redis that may lose or evict data; only warn of what is wrong with it
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) allow_unsafe_redis: bool,

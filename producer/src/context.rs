@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use tollgate::connect::{self, Origin, RedisOptions, Safety, Server};
 use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::{Actor, Namespace};
-use tollgate::preflight::{Finding, Tier};
+use tollgate::preflight::{Finding, Report, Tier};
 use tollgate::span::span;
 use tollgate::{OpenError, Tollgate};
 
@@ -44,7 +44,11 @@ impl Context {
         };
         Self {
             redis,
-            unsafe_redis: if global.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
+            unsafe_redis: match global.accept {
+                _ if global.allow_unsafe_redis => Safety::Warn,
+                Some(accepted) => Safety::Accept(accepted),
+                None => Safety::Refuse,
+            },
             namespace: global.namespace,
             by: global.by,
             output: Output { format },
@@ -128,10 +132,18 @@ impl Context {
 
     /// What makes this server unsafe, for whoever lists all that is wrong: `--allow-unsafe-redis` let it pass.
     pub(crate) async fn unsafe_redis_problems(&self) -> anyhow::Result<Vec<Problem>> {
-        let report = self.server().await?.link().await?.preflight(Tier::Memory).await?;
+        let report = self.judged(self.server().await?.link().await?.preflight(Tier::Memory).await?);
         let problem =
             |finding: &Finding| Problem::new(Kind::UnsafeRedis, finding.reason.as_str(), finding.hint);
         Ok(report.refusals().map(problem).collect())
+    }
+
+    /// The same, but for what was accepted.
+    fn judged(&self, report: Report) -> Report {
+        match self.unsafe_redis {
+            Safety::Accept(accepted) => report.accepting(Some(accepted)),
+            _ => report,
+        }
     }
 
     async fn connect(&self) -> anyhow::Result<Server> {
@@ -140,17 +152,17 @@ impl Context {
             let what = if started { "started the private redis" } else { "using the private redis" };
             say(format_args!("{what} in {} (set REDIS_URL to use another)", dir.display()));
         }
-        let report = server.link().await?.preflight(Tier::Memory).await?;
-        for finding in report.warnings() {
+        let report = self.judged(server.link().await?.preflight(Tier::Memory).await?);
+        for finding in report.warnings().chain(report.accepted()) {
             warn(format_args!("{finding}"));
         }
         for finding in report.refusals() {
             match self.unsafe_redis {
                 Safety::Warn => warn(format_args!("{finding}")),
-                Safety::Refuse => complain(format_args!("{finding}")),
+                _ => complain(format_args!("{finding}")),
             }
         }
-        if !report.is_fit() && self.unsafe_redis == Safety::Refuse {
+        if !report.is_fit() && self.unsafe_redis != Safety::Warn {
             let words = format!(
                 "{} may lose or evict what it holds (--allow-unsafe-redis uses it all the same)",
                 server.endpoint()

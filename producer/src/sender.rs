@@ -375,9 +375,9 @@ impl<'a> Sender<'a> {
 
 impl Obstacle {
     fn of(failure: Failure) -> Self {
-        let lasting =
-            matches!(failure.refusal(), Some(Refusal::NoPermission | Refusal::Credentials | Refusal::Client))
-                || matches!(failure, Failure::Server { .. });
+        let lasting = failure.is_denied()
+            || matches!(failure.refusal(), Some(Refusal::Credentials | Refusal::Client))
+            || matches!(failure, Failure::Server { .. });
         let why = if failure.is_oom() {
             Stopped::Overloaded(Pressure::Refused(failure))
         } else {

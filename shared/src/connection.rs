@@ -1,6 +1,7 @@
 //! The way to Redis: where it is, how it is spoken to, what a failure says of what happened.
 
 pub mod backoff;
+pub mod commands;
 pub mod connect;
 pub mod failure;
 #[cfg(feature = "explore")]

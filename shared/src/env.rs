@@ -51,6 +51,8 @@ pub const TOLLGATE_NAMESPACE: &str = "TOLLGATE_NAMESPACE";
 pub const TOLLGATE_DIR: &str = "TOLLGATE_DIR";
 /// The redis-server binary of the private server, instead of the one in PATH.
 pub const TOLLGATE_REDIS_SERVER: &str = "TOLLGATE_REDIS_SERVER";
+/// What is accepted of a Redis that would be refused, by its name: `no-aof`.
+pub const TOLLGATE_ACCEPT: &str = "TOLLGATE_ACCEPT";
 /// Where a worker serves its pages, as `--listen`.
 pub const TOLLGATE_LISTEN: &str = "TOLLGATE_LISTEN";
 /// The payout gateway's address, for a worker that pays.
@@ -142,6 +144,10 @@ pub const ALL: &[Variable] = &[
         what: "the directory of the private server (default: .tollgate/, searched upward)",
     },
     Variable { name: TOLLGATE_REDIS_SERVER, what: "the redis-server binary of the private server" },
+    Variable {
+        name: TOLLGATE_ACCEPT,
+        what: "what is accepted of a Redis that would be refused, as `--accept`: `no-aof`",
+    },
     Variable {
         name: TOLLGATE_LOCK_URLS,
         what: "1, 3 or 5 independent Redis servers for locks, separated by commas; unset: the data Redis",

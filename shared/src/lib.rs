@@ -141,7 +141,7 @@ pub use reads::{case, inventory, journal, orders, outcome, resources, tickets};
 #[cfg(feature = "explore")]
 pub use connection::gate;
 #[doc(hidden)]
-pub use connection::{backoff, link, preflight};
+pub use connection::{backoff, commands, link, preflight};
 #[doc(hidden)]
 pub use procedures::receipts;
 #[doc(hidden)]

@@ -10,6 +10,7 @@ use clap::Parser;
 use tollgate::connect::{RedisOptions, Safety};
 use tollgate::env;
 use tollgate::ids::{Namespace, QueueName};
+use tollgate::preflight::Accepted;
 use tollgate::scripts::settle::BATCH_MAX;
 use tollgate::span::span;
 
@@ -88,6 +89,10 @@ struct Args {
     #[arg(long, value_name = "NAME", env = env::TOLLGATE_NAMESPACE, default_value_t)]
     namespace: Namespace,
 
+    /// Use a Redis of which this is all that is wrong: `no-aof`, there is no append-only file (docs/cluster.md)
+    #[arg(long, value_name = "WHAT", env = env::TOLLGATE_ACCEPT)]
+    accept: Option<Accepted>,
+
     /// Only warn about a Redis that may lose or evict data
     #[arg(long)]
     allow_unsafe_redis: bool,
@@ -156,7 +161,11 @@ fn checked(args: Args) -> Result<Config, String> {
     };
     Ok(Config {
         redis,
-        unsafe_redis: if args.allow_unsafe_redis { Safety::Warn } else { Safety::Refuse },
+        unsafe_redis: match args.accept {
+            _ if args.allow_unsafe_redis => Safety::Warn,
+            Some(accepted) => Safety::Accept(accepted),
+            None => Safety::Refuse,
+        },
         namespace: args.namespace,
         queues: queues(&typed_or_set(args.queues))?,
         concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,

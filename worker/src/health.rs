@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
@@ -20,6 +21,8 @@ pub(crate) struct Health {
     pub(crate) dead_lines: LineLimit,
     pub(crate) mismatch_lines: LineLimit,
     open: AtomicBool,
+    /// What an operator has accepted of this Redis.
+    accepted: Mutex<Vec<String>>,
 }
 
 impl Health {
@@ -32,12 +35,18 @@ impl Health {
             dead_lines: LineLimit::new("jobs moved to dead: `tollgate-producer dead ls`"),
             mismatch_lines: LineLimit::new("ids were used for another request"),
             open: AtomicBool::new(false),
+            accepted: Mutex::default(),
         }
     }
 
     /// The namespace is there.
     pub(crate) fn namespace_opened(&self) {
         self.open.store(true, Ordering::Release);
+    }
+
+    /// What an operator has accepted of this Redis, and is so.
+    pub(crate) fn accepted(&self, reasons: Vec<String>) {
+        *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 
     /// Whether jobs are taken and payouts made, and what is wrong.
@@ -53,7 +62,8 @@ impl Health {
                 Phase::Draining | Phase::Over => Some("draining"),
             }
         };
-        Readiness { why_not, incidents }
+        let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Readiness { why_not, incidents, accepted }
     }
 }
 
@@ -64,6 +74,8 @@ pub(crate) struct Readiness {
     pub(crate) why_not: Option<&'static str>,
     /// What is wrong, also where the work goes on.
     pub(crate) incidents: Vec<Open>,
+    /// What is less than we ask for, and was accepted.
+    pub(crate) accepted: Vec<String>,
 }
 
 impl Readiness {
@@ -72,13 +84,14 @@ impl Readiness {
     }
 }
 
-/// `ready`, or `not ready: <why>`; then each open incident.
+/// `ready`, or `not ready: <why>`; then each open incident, and what was accepted.
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.why_not {
             None => f.write_str("ready")?,
             Some(why) => write!(f, "not ready: {why}")?,
         }
-        self.incidents.iter().try_for_each(|open| write!(f, "\n{open}"))
+        self.incidents.iter().try_for_each(|open| write!(f, "\n{open}"))?;
+        self.accepted.iter().try_for_each(|reason| write!(f, "\naccepted: {reason}"))
     }
 }

@@ -102,8 +102,9 @@ fn log_effective(config: &Config) {
         listen = listen.map_or_else(|| "off".to_owned(), |address| address.to_string()),
         %payout,
         unsafe_redis = match unsafe_redis {
-            Safety::Refuse => "refused",
-            Safety::Warn => "used",
+            Safety::Refuse => "refused".to_owned(),
+            Safety::Accept(accepted) => format!("refused, but for {accepted}"),
+            Safety::Warn => "used".to_owned(),
         },
         redis = redis.place(),
         login = redis.login(),

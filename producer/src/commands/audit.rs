@@ -126,6 +126,9 @@ fn words(report: &Report) -> String {
     if report.violations_unlisted > 0 {
         let _ = write!(text, "\nand {} more", counted(report.violations_unlisted, "violation", "violations"));
     }
+    for reason in &report.accepted {
+        let _ = write!(text, "\naccepted: {reason}");
+    }
     for position in &report.head {
         let _ = write!(text, "\nhead {position}");
     }

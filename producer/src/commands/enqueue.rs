@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tollgate::failure::Refusal;
 use tollgate::ids::QueueName;
 use tollgate::input::InputError;
 use tollgate::scripts::ScriptError;
@@ -255,7 +254,7 @@ impl Received {
     /// Notes that outcomes could not be read. Who waits for them does not know them; everybody else has lost a
     /// courtesy, which a user who may only send never had.
     fn unread(&mut self, error: &ScriptError, waits: bool) {
-        let is_denied = matches!(error, ScriptError::Failure(failure) if failure.refusal() == Some(Refusal::NoPermission));
+        let is_denied = matches!(error, ScriptError::Failure(failure) if failure.is_denied());
         self.is_unread = true;
         if waits {
             self.unknown = Exit::Undecided;

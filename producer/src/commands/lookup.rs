@@ -6,7 +6,7 @@ use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::coupon;
-use tollgate::failure::{Failure, Refusal};
+use tollgate::failure::Failure;
 use tollgate::ids::JobId;
 use tollgate::instant::Instant;
 use tollgate::link::Link;
@@ -74,7 +74,7 @@ async fn underway(
             since_ms,
             reason,
         })),
-        Err(ScriptError::Failure(Failure::NotApplied { reason: Refusal::NoPermission, .. })) => Ok(None),
+        Err(ScriptError::Failure(failure)) if failure.is_denied() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -189,7 +189,7 @@ impl Coupons {
     fn unless_denied<T>(&mut self, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match read {
             Ok(read) => Ok(Some(read)),
-            Err(Failure::NotApplied { reason: Refusal::NoPermission, .. }) => {
+            Err(failure) if failure.is_denied() => {
                 warn("this user may not read coupons");
                 hint("grant it the journal, campaigns, inventories, orders and codes (docs/operating.md)");
                 *self = Self::Denied;

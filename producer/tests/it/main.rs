@@ -29,6 +29,7 @@ mod json;
 mod killed;
 mod lookup;
 mod lost_replies;
+mod managed;
 mod manual;
 mod messages;
 mod other_languages;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Error;
-use crate::connection::connect::{RedisOptions, Safety, connect};
+use crate::connection::connect::{ConnectError, RedisOptions, Safety, connect};
 use crate::protocol::ids::{Actor, Namespace};
 use crate::tollgate::Tollgate;
 
@@ -69,7 +69,8 @@ impl Builder {
         Self { by: Some(by), ..self }
     }
 
-    /// What becomes of a server that may lose or evict what it holds; it is refused if nothing is said.
+    /// What becomes of a server that may lose or evict what it holds; without it `TOLLGATE_ACCEPT` says what is
+    /// accepted, and the server is refused if nothing is said.
     #[must_use]
     pub fn safety(self, safety: Safety) -> Self {
         Self { safety: Some(safety), ..self }
@@ -84,6 +85,10 @@ impl Builder {
     /// May be dropped at any time: an `init` that was cut off is finished by the next.
     pub async fn connect(self) -> Result<Tollgate, Error> {
         let Self { options, namespace, by, safety } = self;
+        let safety = match safety {
+            Some(safety) => Some(safety),
+            None => Safety::from_env().map_err(ConnectError::from)?,
+        };
         let (server, _) = connect(options.with_environment()).await?;
         if let Some(safety) = safety {
             server.inspect(safety);

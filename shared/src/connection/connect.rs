@@ -29,7 +29,7 @@ pub use inspection::{Found, Safety};
 pub use options::{Credentials, RESPONSE_TIMEOUT, RedisOptions};
 pub use server::Server;
 
-use crate::connection::failure::{Failure, Refusal};
+use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 #[cfg(feature = "embedded")]
 use crate::embedded::Embedded;
@@ -76,7 +76,7 @@ impl ConnectError {
 pub async fn user(link: &mut Link) -> Result<Option<Actor>, Failure> {
     match link.query::<String>(redis::cmd("ACL").arg("WHOAMI")).await {
         Ok(name) => Ok(Actor::parse(name).ok()),
-        Err(failure) if failure.refusal() == Some(Refusal::NoPermission) => Ok(None),
+        Err(failure) if failure.is_denied() => Ok(None),
         Err(failure) => Err(failure),
     }
 }

@@ -27,6 +27,8 @@ pub enum Refusal {
     Credentials,
     /// The ACL user lacks the right (NOPERM).
     NoPermission,
+    /// The server has no such command: it is too old, or a managed service or a proxy does not let it through.
+    CommandMissing,
     /// `maxmemory` is reached (OOM).
     OutOfMemory,
     /// The server is a replica (READONLY).
@@ -61,7 +63,7 @@ const _: () = assert!(Refusal::ALL.len() == Refusal::Client as usize + 1, "every
 
 impl Refusal {
     /// Every one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Unreachable,
         Self::NoLink,
         Self::ProtectedMode,
@@ -69,6 +71,7 @@ impl Refusal {
         Self::TooManyFiles,
         Self::Credentials,
         Self::NoPermission,
+        Self::CommandMissing,
         Self::OutOfMemory,
         Self::ReadOnly,
         Self::PersistenceFailing,
@@ -95,6 +98,7 @@ impl Refusal {
             Self::TooManyFiles => "too_many_files",
             Self::Credentials => "credentials",
             Self::NoPermission => "no_permission",
+            Self::CommandMissing => "command_missing",
             Self::OutOfMemory => "out_of_memory",
             Self::ReadOnly => "read_only",
             Self::PersistenceFailing => "persistence_failing",
@@ -246,11 +250,20 @@ impl Failure {
         match self {
             Self::NotApplied { reason, .. } => !matches!(
                 reason,
-                Refusal::Credentials | Refusal::NoPermission | Refusal::UnsafeRedis | Refusal::Client
+                Refusal::Credentials
+                    | Refusal::NoPermission
+                    | Refusal::CommandMissing
+                    | Refusal::UnsafeRedis
+                    | Refusal::Client
             ),
             Self::Unknown { .. } => true,
             Self::Server { .. } => false,
         }
+    }
+
+    /// May this user not ask for that, or does the server not have it? A courtesy is left out then.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.refusal(), Some(Refusal::NoPermission | Refusal::CommandMissing))
     }
 
     /// Is there no Redis to speak to? A lost reply is not that: it is unknown.
@@ -264,6 +277,7 @@ impl Failure {
                     | Refusal::Tls
                     | Refusal::TooManyFiles
                     | Refusal::Credentials
+                    | Refusal::CommandMissing
                     | Refusal::UnsafeRedis
                     | Refusal::Loading
                     | Refusal::MasterDown
@@ -342,6 +356,9 @@ impl Failure {
                 "set REDIS_USERNAME and REDIS_PASSWORD (or REDIS_PASSWORD_FILE) as the server's ACL wants them"
             }
             Refusal::NoPermission => "grant the ACL lines of docs/operating.md to this user",
+            Refusal::CommandMissing => {
+                "use a Redis that has this command, without a proxy in front: docs/cluster.md lists what is needed"
+            }
             Refusal::OutOfMemory => {
                 "raise `maxmemory`, or shorten the retention so that old receipts go; more workers free none, since settling adds some"
             }
@@ -435,7 +452,11 @@ pub fn classify_connect(error: &RedisError) -> Failure {
 pub fn classify_reply(error: &ServerError) -> Failure {
     let code = error.code();
     let detail = error.details().unwrap_or_default().to_string();
-    match Refusal::of_server_code(code) {
+    // The one refusal that has no code of its own.
+    let is_missing = code == "ERR"
+        && ["unknown command", "unknown subcommand"].iter().any(|words| detail.starts_with(words));
+    let refusal = if is_missing { Some(Refusal::CommandMissing) } else { Refusal::of_server_code(code) };
+    match refusal {
         // The same code out of a running script is no refusal: writes before it stay.
         Some(reason) if !raised_in_script(&detail) => Failure::not_applied(reason, detail),
         _ => Failure::Server { code: code.to_string(), detail },
@@ -472,6 +493,8 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", Refusal::Loading),
             ("BUSY Redis is busy running a script.", Refusal::Busy),
             ("NOPERM this user has no permissions to run the 'set' command", Refusal::NoPermission),
+            ("ERR unknown command 'MULTI', with args beginning with: ", Refusal::CommandMissing),
+            ("ERR unknown subcommand 'WHOAMI'. Try ACL HELP.", Refusal::CommandMissing),
             ("NOAUTH Authentication required.", Refusal::Credentials),
             ("WRONGPASS invalid username-password pair", Refusal::Credentials),
             ("MASTERDOWN Link with MASTER is down", Refusal::MasterDown),
@@ -492,7 +515,7 @@ mod tests {
         for (line, code) in [
             ("WRONGTYPE Operation against a key holding the wrong kind of value", "WRONGTYPE"),
             ("NOGROUP No such key 'q' or consumer group", "NOGROUP"),
-            ("ERR unknown command 'FOO'", "ERR"),
+            ("ERR syntax error", "ERR"),
             ("BUSYGROUP Consumer Group name already exists", "BUSYGROUP"),
         ] {
             let failure = reply(line);

@@ -10,8 +10,10 @@ use std::str::FromStr;
 
 use redis::{FromRedisValue, Pipeline, Value};
 
-use crate::connection::failure::{Failure, Refusal};
+use crate::connection::failure::Failure;
 
+/// The code of the finding that may be accepted.
+const AOF_OFF: &str = "aof_off";
 /// The oldest version whose scripts (`#!lua`) and streams we build on.
 const VERSION_MIN: (u32, u32) = (7, 0);
 
@@ -55,11 +57,39 @@ pub(crate) enum Topology {
     Cluster,
 }
 
+/// What an operator may accept by its name: then that one finding is no refusal, and every other one still is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// There is no append-only file, but replicas and snapshots, as on a managed service.
+    NoAof,
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAof => f.write_str("no-aof"),
+        }
+    }
+}
+
+impl FromStr for Accepted {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "no-aof" => Ok(Self::NoAof),
+            _ => Err(format!("`{word}` is nothing that can be accepted; allowed: no-aof")),
+        }
+    }
+}
+
 /// Must the server not be used, or is it worth a word?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// Something we rely on is missing.
     Refusal,
+    /// That is so, and an operator has accepted it by its name.
+    Accepted,
     /// Something could not be checked, or is weaker than it looks.
     Warning,
 }
@@ -90,6 +120,8 @@ pub struct Report {
     pub version: Option<String>,
     /// In the order in which they were checked.
     pub findings: Vec<Finding>,
+    /// Whether there is an append-only file; `None` if it could not be asked.
+    pub has_aof: Option<bool>,
 }
 
 impl Report {
@@ -103,6 +135,32 @@ impl Report {
         self.findings.iter().filter(|finding| finding.severity == Severity::Warning)
     }
 
+    /// The findings that were accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Accepted)
+    }
+
+    /// The same where this was accepted. That there is an append-only file leaves nothing to accept; where it cannot be
+    /// asked, the operator is believed.
+    #[must_use]
+    pub fn accepting(mut self, accepted: Option<Accepted>) -> Self {
+        if accepted == Some(Accepted::NoAof) && self.has_aof != Some(true) {
+            self.findings.retain(|finding| finding.code != AOF_OFF);
+            let known = if self.has_aof.is_some() {
+                "the append-only file is off"
+            } else {
+                "whether there is an append-only file cannot be asked"
+            };
+            self.add(
+                Severity::Accepted,
+                AOF_OFF,
+                format!("{known}, which was accepted (no-aof): what is newer than the last snapshot outlives the server only in its replicas, as far as these have it"),
+                "keep the head that each audit prints, and give it to the next audit: it names what was lost",
+            );
+        }
+        self
+    }
+
     /// Is there no refusal?
     pub fn is_fit(&self) -> bool {
         self.refusals().next().is_none()
@@ -110,9 +168,11 @@ impl Report {
 
     /// What is found of the nodes of a cluster, each finding under the name of its node.
     pub(crate) fn of_nodes<'a>(nodes: impl Iterator<Item = (&'a str, Self)>) -> Self {
-        let mut all = Self::default();
-        for (name, Self { version, findings }) in nodes {
+        let mut all = Self { has_aof: Some(true), ..Self::default() };
+        for (name, Self { version, findings, has_aof }) in nodes {
             all.version = all.version.or(version);
+            // One node without is as if none had one.
+            all.has_aof = all.has_aof.zip(has_aof).map(|(all, one)| all && one);
             all.findings.extend(
                 findings
                     .into_iter()
@@ -152,7 +212,7 @@ pub(crate) fn allowed<T: FromRedisValue>(
         None => Ok(None),
         Some(Ok(value)) => Ok(redis::from_redis_value(value).ok()),
         Some(Err(Failure::Server { .. })) => Ok(None),
-        Some(Err(failure)) if failure.refusal() == Some(Refusal::NoPermission) => Ok(None),
+        Some(Err(failure)) if failure.is_denied() => Ok(None),
         Some(Err(failure)) => Err(failure),
     }
 }
@@ -220,7 +280,7 @@ impl Facts {
 }
 
 fn judge(facts: &Facts, tier: Tier, topology: Topology) -> Report {
-    let mut report = Report { version: facts.shown_version.clone(), ..Report::default() };
+    let mut report = Report { version: facts.shown_version.clone(), has_aof: facts.aof, ..Report::default() };
     let mut unchecked = Vec::new();
 
     match facts.version.as_deref().map(|version| (version, major_minor(version))) {
@@ -273,10 +333,10 @@ fn judge(facts: &Facts, tier: Tier, topology: Topology) -> Report {
     match facts.aof {
         Some(true) => {}
         Some(false) => report.refuse(
-            "aof_off",
+            AOF_OFF,
             "the append-only file is off: a restart forgets receipts and balances since the last snapshot"
                 .into(),
-            "`redis-cli CONFIG SET appendonly yes`, and `appendonly yes` in redis.conf",
+            "`redis-cli CONFIG SET appendonly yes`, and `appendonly yes` in redis.conf; a managed service without it is accepted by the name no-aof (docs/cluster.md)",
         ),
         None => unchecked.push("the append-only file"),
     }
@@ -390,6 +450,28 @@ mod tests {
         }
         assert_eq!(codes(Some(INFO), None, Tier::Memory), [""; 0]);
         assert_eq!(codes(Some(INFO), None, Tier::Fsync), ["unchecked"]);
+    }
+
+    #[test]
+    fn what_was_accepted_is_no_refusal_and_nothing_else_is_accepted() {
+        let judged = |info: Option<&str>, accepted| {
+            let report = judge(&Facts::read(info, None), Tier::Memory).accepting(accepted);
+            let of = |severity| {
+                let found = report.findings.iter().filter(move |finding| finding.severity == severity);
+                found.map(|finding| finding.code).collect::<Vec<_>>()
+            };
+            (of(Severity::Refusal), of(Severity::Accepted), of(Severity::Warning))
+        };
+        let off = INFO.replace("aof_enabled:1", "aof_enabled:0");
+        let no_aof = Some(Accepted::NoAof);
+        assert_eq!(judged(Some(&off), None), (vec!["aof_off"], vec![], vec![]));
+        assert_eq!(judged(Some(&off), no_aof), (vec![], vec!["aof_off"], vec![]));
+        assert_eq!(judged(Some(INFO), no_aof), (vec![], vec![], vec![]));
+        assert_eq!(judged(None, no_aof), (vec![], vec!["aof_off"], vec!["unchecked"]));
+        let evicts = off.replace("noeviction", "allkeys-lru");
+        assert_eq!(judged(Some(&evicts), no_aof), (vec!["evicts_keys"], vec!["aof_off"], vec![]));
+        assert_eq!("no-aof".parse(), Ok(Accepted::NoAof));
+        assert!("no-eviction".parse::<Accepted>().unwrap_err().contains("allowed: no-aof"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::connection::failure::{Failure, Refusal};
+use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::code::{Class, Code};
 use crate::protocol::fingerprint::Fingerprint;
@@ -201,7 +201,7 @@ impl Tollgate {
             match self.lookup_in(link, partition, ids).await {
                 Ok((_, mut outcomes)) => {
                     match self.ask_orders(link, partition, &mut outcomes).await {
-                        Err(failure) if failure.refusal() == Some(Refusal::NoPermission) => {}
+                        Err(failure) if failure.is_denied() => {}
                         done => done?,
                     }
                     found.iter_mut().zip(outcomes).for_each(|(known, outcome)| known.push(outcome));

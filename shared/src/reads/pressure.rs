@@ -8,7 +8,7 @@ use std::fmt;
 
 use redis::Value;
 
-use crate::connection::failure::{Failure, Refusal};
+use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::ids::QueueName;
 use crate::scripts::{ScriptError, stats};
@@ -69,7 +69,7 @@ impl Tollgate {
                         return Ok(Some(Overload::Memory { used, max }));
                     }
                 }
-                Err(failure) if failure.refusal() == Some(Refusal::NoPermission) => {}
+                Err(failure) if failure.is_denied() => {}
                 // Told by whoever sends to it.
                 Err(failure) if failure.node().is_some() => {}
                 Err(failure) => return Err(failure),

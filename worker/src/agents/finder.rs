@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate::discovery::{self, Cursor};
-use tollgate::failure::{Failure, Refusal};
+use tollgate::failure::Failure;
 use tollgate::ids::QueueName;
 use tollgate::link::Link;
 use tollgate::scripts::ScriptError;
@@ -61,7 +61,7 @@ impl Agent for Finder {
             return Ok(LOOK_EVERY);
         }
         match self.look(worker, link).await {
-            Err(failure) if failure.refusal() == Some(Refusal::NoPermission) => {
+            Err(failure) if failure.is_denied() => {
                 self.search = None;
                 if self.told.insert(String::new()) {
                     warn!(

@@ -44,6 +44,7 @@ kinds! {
     RedisUnavailable "redis_unavailable" None;
     Credentials "credentials" None;
     NoPermission "no_permission" None;
+    CommandMissing "command_missing" None;
     OutOfMemory "out_of_memory" None;
     ReadOnly "read_only" None;
     PersistenceFailing "persistence_failing" None;
@@ -114,6 +115,7 @@ impl Kind {
             | Refusal::ClusterDown => Self::RedisUnavailable,
             Refusal::Credentials => Self::Credentials,
             Refusal::NoPermission => Self::NoPermission,
+            Refusal::CommandMissing => Self::CommandMissing,
             Refusal::OutOfMemory => Self::OutOfMemory,
             Refusal::ReadOnly => Self::ReadOnly,
             Refusal::PersistenceFailing => Self::PersistenceFailing,

@@ -83,8 +83,8 @@ impl AccountLocks {
             LockNodes::with_data(worker.tollgate.server().clone())
         });
         let nodes = match worker.config.unsafe_redis {
-            Safety::Refuse => nodes,
-            _ => nodes.allow_unfit(),
+            Safety::Warn => nodes.allow_unfit(),
+            _ => nodes,
         };
         let namespace = worker.tollgate.namespace().clone();
         let health = worker.health.clone();
@@ -109,7 +109,7 @@ impl AccountLocks {
         }
         let report = self.locks.nodes().check().await;
         let answering = report.nodes.iter().filter(|node| node.findings.is_ok()).count();
-        if report.fit() < answering && safety == Safety::Refuse {
+        if report.fit() < answering && safety != Safety::Warn {
             return Err(format!("--lock-redis: {report}"));
         }
         // The locks themselves say which of them do not answer.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tollgate::connect::{Found, Safety, Server};
-use tollgate::preflight::{Finding, Tier};
+use tollgate::preflight::{Finding, Severity, Tier};
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -79,12 +79,14 @@ struct Reports {
 impl Reports {
     fn report(&self, health: &Health, found: &Found) {
         let memory = found.report(Tier::Memory);
-        let findings: Vec<&Finding> =
-            memory.findings.iter().filter(|finding| finding.code != UNCHECKED).collect();
+        health.accepted(memory.accepted().map(|finding| finding.reason.clone()).collect());
+        let is_told =
+            |finding: &&Finding| finding.code != UNCHECKED && finding.severity != Severity::Accepted;
+        let findings: Vec<&Finding> = memory.findings.iter().filter(is_told).collect();
         self.tell(health, self.unsafe_redis, Kind::UnsafeRedis, &findings, memory.is_fit());
 
         // What is refused for every job is not told again for payouts.
-        let known = |finding: &&Finding| !memory.findings.iter().any(|other| other.code == finding.code);
+        let known = |finding: &&Finding| !memory.refusals().any(|other| other.code == finding.code);
         let weak: Vec<&Finding> = found.report(Tier::Fsync).refusals().filter(known).collect();
         let weak = if self.pays { weak } else { Vec::new() };
         self.tell(health, self.durability, Kind::DurabilityTooWeak, &weak, false);
@@ -97,8 +99,8 @@ impl Reports {
         let what = match (kind, self.safety) {
             _ if is_used => "it is used",
             (_, Safety::Warn) => "it is used, as --allow-unsafe-redis says",
-            (Kind::DurabilityTooWeak, Safety::Refuse) => "payouts stop; jobs go on",
-            (_, Safety::Refuse) => "it is not used until this is mended",
+            (Kind::DurabilityTooWeak, _) => "payouts stop; jobs go on",
+            _ => "it is not used until this is mended",
         };
         let incident = Incident::new(kind, "", format!("{}; {what}", reasons.join("; "))).hint(first.hint);
         let goes_on = is_used || self.safety == Safety::Warn;

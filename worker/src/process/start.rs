@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tollgate::commands;
 use tollgate::connect::{self, ConnectError, Origin, Safety, Server};
-use tollgate::failure::Refusal;
+use tollgate::failure::{Failure, Refusal};
 use tollgate::ids::QueueName;
 use tollgate::preflight::Tier;
 use tollgate::scripts::{ScriptError, queue};
@@ -70,7 +71,15 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
     // An attempt to pay must be on disk before its request goes out.
     let tier = if config.payout.gateway.is_some() { Tier::Fsync } else { Tier::Memory };
     let report = match server.link().await {
-        Ok(mut link) => link.preflight(tier).await,
+        Ok(mut link) => match commands::missing(&mut link).await {
+            Ok(None) => link.preflight(tier).await,
+            Ok(Some(missing)) => {
+                let hint = Failure::not_applied(Refusal::CommandMissing, "").hint();
+                error!(hint, "this Redis is not used, since a worker cannot do without {missing}");
+                return Ok(Err(ExitCode::from(exit::UNREACHABLE)));
+            }
+            Err(failure) => Err(failure),
+        },
         Err(failure) => Err(failure),
     };
     let report = match report {
@@ -81,11 +90,16 @@ async fn check(server: &Server, config: &Config) -> Result<Result<(), ExitCode>,
         }
         Err(failure) => return Err(failure.into()),
     };
-    for finding in report.warnings() {
+    let report = match config.unsafe_redis {
+        // An attempt to pay must be on disk, whatever was accepted.
+        Safety::Accept(accepted) if tier == Tier::Memory => report.accepting(Some(accepted)),
+        _ => report,
+    };
+    for finding in report.warnings().chain(report.accepted()) {
         warn!("{finding}");
     }
     // Under --allow-unsafe-redis they are incidents, for as long as they last.
-    if !report.is_fit() && config.unsafe_redis == Safety::Refuse {
+    if !report.is_fit() && config.unsafe_redis != Safety::Warn {
         report.refusals().for_each(|finding| error!("{finding}"));
         error!("this Redis is not used; --allow-unsafe-redis turns refusals into warnings");
         return Ok(Err(ExitCode::from(exit::UNREACHABLE)));

@@ -143,3 +143,22 @@ async fn tolerant(redis: &tollgate::embedded::Temporary) -> tollgate::Tollgate {
     let (one, retention) = (tollgate::partition::Partitions::ONE, tollgate::RETENTION_DEFAULT);
     tollgate::Tollgate::init(server, name, one, retention).await.unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_by_name_is_shown_and_nothing_else_is_accepted() {
+    let redis = private(&["--appendonly", "no"]);
+    let space = Space { tollgate: tolerant(&redis).await, url: redis.url() };
+    space.create_campaign(crate::harness::CAMPAIGN, 1_000).await;
+    let mut worker = space.worker(&["--listen", "0", "--accept", "no-aof"]);
+    until_told(&worker, "200", "accepted: the append-only file is off, which was accepted (no-aof)").await;
+    assert_eq!(worker.figure(r#"tollgate_incidents{kind="unsafe_redis"}"#).await, 0);
+    space.enqueue(&redemptions("j", 20)).await;
+    space.drained().await;
+    space.cmd(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    reconnect(&space).await;
+    until_told(&worker, "503", "evicts_keys").await;
+    space.cmd(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    until_told(&worker, "200", "accepted: ").await;
+    assert_eq!(worker.said("which was accepted"), 1, "{}", worker.log());
+    assert_eq!(worker.drained().await, Some(0));
+}

@@ -44,6 +44,8 @@ pub enum EndpointError {
     TwoPasswords(&'static str),
     #[error("the redis user `{user}` has no password: set {variable} or {variable}_FILE")]
     UserWithoutPassword { user: String, variable: &'static str },
+    #[error("TOLLGATE_ACCEPT: {0}")]
+    Accept(String),
     #[error("the response timeout {given} is below {least}", given = span(*.0), least = span(RESPONSE_TIMEOUT_MIN))]
     ResponseTimeout(Duration),
 }

@@ -16,8 +16,10 @@ use tokio::sync::watch;
 // A test moves this clock by a minute.
 use tokio::time::Instant;
 
+use super::error::EndpointError;
 use crate::connection::failure::{Failure, Refusal, classify, classify_reply};
-use crate::connection::preflight::{self, Report, Tier, Topology};
+use crate::connection::preflight::{self, Accepted, Report, Tier, Topology};
+use crate::env;
 
 /// How often a server that is fit is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(60);
@@ -31,6 +33,8 @@ const ASK_UNFIT_EVERY: Duration = Duration::from_secs(1);
 pub enum Safety {
     /// Make no call to it.
     Refuse,
+    /// Make no call to it, unless this is all that is wrong: [`Report::accepted`] has it.
+    Accept(Accepted),
     /// Use it all the same; [`Server::found`](super::Server::found) has what is wrong.
     Warn,
 }
@@ -59,6 +63,19 @@ impl Found {
 const OFF: u8 = 0;
 const WARN: u8 = 1;
 const REFUSE: u8 = 2;
+const ACCEPT_NO_AOF: u8 = 3;
+
+impl Safety {
+    /// What an operator says by the environment (see [`crate::env`]); `None` if that is nothing.
+    ///
+    /// # Errors
+    /// It is nothing that can be accepted.
+    pub fn from_env() -> Result<Option<Self>, EndpointError> {
+        let word = env::text(env::TOLLGATE_ACCEPT);
+        let accepted = word.map(|word| word.parse().map_err(EndpointError::Accept)).transpose()?;
+        Ok(accepted.map(Self::Accept))
+    }
+}
 
 /// The state of the inspections of one server, or of a cluster: then it has what is found of all its nodes.
 #[derive(Debug)]
@@ -101,7 +118,12 @@ impl Inspection {
     }
 
     pub(super) fn begin(&self, safety: Safety) {
-        self.safety.store(if safety == Safety::Refuse { REFUSE } else { WARN }, Ordering::Release);
+        let safety = match safety {
+            Safety::Warn => WARN,
+            Safety::Refuse => REFUSE,
+            Safety::Accept(Accepted::NoAof) => ACCEPT_NO_AOF,
+        };
+        self.safety.store(safety, Ordering::Release);
     }
 
     pub(super) fn begin_by_default(&self) {
@@ -110,6 +132,10 @@ impl Inspection {
 
     pub(super) fn found(&self) -> watch::Receiver<Option<Arc<Found>>> {
         self.found.subscribe()
+    }
+
+    fn accepted(&self) -> Option<Accepted> {
+        (self.safety() == ACCEPT_NO_AOF).then_some(Accepted::NoAof)
     }
 
     fn is_on(&self) -> bool {
@@ -130,7 +156,8 @@ impl Inspection {
 
     /// Why no call may be made.
     pub(crate) fn refusal(&self) -> Option<Failure> {
-        if !self.is_unfit.load(Ordering::Acquire) || self.safety() != REFUSE {
+        let refuses = matches!(self.safety(), REFUSE | ACCEPT_NO_AOF);
+        if !self.is_unfit.load(Ordering::Acquire) || !refuses {
             return None;
         }
         let found = self.found.borrow();
@@ -168,7 +195,9 @@ impl Inspection {
 
     fn take_note(&self, facts: &preflight::Facts) {
         let topology = if self.node_of.is_some() { Topology::Cluster } else { Topology::OneServer };
-        let (memory, fsync) = (facts.judge(Tier::Memory, topology), facts.judge(Tier::Fsync, topology));
+        // What must be on disk before an answer is not, whatever was accepted.
+        let memory = facts.judge(Tier::Memory, topology).accepting(self.accepted());
+        let fsync = facts.judge(Tier::Fsync, topology);
         let is_fit = memory.is_fit();
         self.found.send_if_modified(|found| {
             let before = found.as_deref();
