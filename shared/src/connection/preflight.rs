@@ -455,7 +455,8 @@ mod tests {
     #[test]
     fn what_was_accepted_is_no_refusal_and_nothing_else_is_accepted() {
         let judged = |info: Option<&str>, accepted| {
-            let report = judge(&Facts::read(info, None), Tier::Memory).accepting(accepted);
+            let report =
+                judge(&Facts::read(info, None), Tier::Memory, Topology::OneServer).accepting(accepted);
             let of = |severity| {
                 let found = report.findings.iter().filter(move |finding| finding.severity == severity);
                 found.map(|finding| finding.code).collect::<Vec<_>>()

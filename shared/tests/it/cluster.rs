@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate::Tollgate;
-use tollgate::connect::Server;
+use tollgate::connect::{Safety, Server};
 use tollgate::failure::{Failure, Refusal};
 use tollgate::fetch::wait;
 use tollgate::ids::{JobId, QueueName};
@@ -13,6 +13,7 @@ use tollgate::job::Job;
 use tollgate::kinds::{JobRequest, Redeem};
 use tollgate::link::Link;
 use tollgate::partition::Partitions;
+use tollgate::preflight::{Accepted, Tier};
 use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
 use tollgate::scripts::ScriptError;
@@ -325,7 +326,7 @@ async fn a_wrong_way_to_a_cluster_is_told() {
     let error = one.link().await.unwrap_err().to_string();
     assert!(error.contains("cluster support disabled") && error.contains("redis://"), "{error}");
     let server = servers::open_at(&cluster.url(), None);
-    let report = server.link().await.unwrap().preflight(tollgate::preflight::Tier::Memory).await.unwrap();
+    let report = server.link().await.unwrap().preflight(Tier::Memory).await.unwrap();
     let codes: Vec<_> = report.findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["one_slot_stops_all"; 3], "{report:?}");
     assert!(report.is_fit());
@@ -359,4 +360,26 @@ async fn each_node_is_judged_by_itself() {
         assert!(begun.elapsed() < SOON, "it is mended");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn what_was_accepted_by_its_name_is_accepted_of_every_node() {
+    let more = vec!["--appendonly".to_owned(), "no".to_owned()];
+    let cluster = Cluster::of(&Settings { replicas: 0, more, ..Settings::default() });
+    let partitions = Partitions::new(PARTITIONS).unwrap();
+    let init = async |safety: Option<Safety>| {
+        let server = servers::open_at(&cluster.url(), Some(ANSWERS_WITHIN));
+        server.inspect(safety.unwrap_or(Safety::Refuse));
+        let made = Tollgate::init(server.clone(), servers::namespace(), partitions, RETENTION).await;
+        (made.map(drop), server)
+    };
+    let (refused, _) = init(None).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("aof_off") && refused.contains("node 127.0.0.1:"), "{refused}");
+    let (made, server) = init(Some(Safety::Accept(Accepted::NoAof))).await;
+    made.unwrap();
+    let found = server.found().borrow().clone().unwrap();
+    assert!(found.report(Tier::Memory).is_fit(), "{found:?}");
+    // What must be on disk before an answer is not.
+    assert!(!found.report(Tier::Fsync).is_fit(), "{found:?}");
 }
