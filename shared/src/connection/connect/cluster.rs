@@ -2,8 +2,8 @@
 //!
 //! Each node is a [`Node`] of its own, with its own connections and its own inspection. Who is called is looked up in a
 //! map of the slots; what a node says about a call (MOVED) changes it, and after anything else that may mean another
-//! master it is read again. Must not send a call again: who may is the [`Link`](crate::connection::link::Link), which knows what
-//! became of it.
+//! master it is read again. Must not send a call again: who may is the [`Link`](crate::connection::link::Link), which
+//! knows what became of it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -108,13 +108,13 @@ impl Cluster {
             {
                 let map = self.read();
                 let owner = match slot {
-                    Some(slot) => map.owners.get(slot.index()).cloned().flatten(),
+                    Some(slot) => map.owners.get(slot.index()).and_then(Option::as_ref),
                     None => {
                         let there = map.nodes.iter().filter(|(_, node)| node.away().is_none());
-                        there.map(|(at, _)| at).min().or_else(|| map.nodes.keys().min()).cloned()
+                        there.map(|(at, _)| at).min().or_else(|| map.nodes.keys().min())
                     }
                 };
-                if let Some(node) = owner.and_then(|at| map.nodes.get(&at)) {
+                if let Some(node) = owner.and_then(|at| map.nodes.get(at)) {
                     return Ok(node.clone());
                 }
             }
