@@ -13,6 +13,7 @@ use super::ground::CLAIM_IDLE;
 use super::history::Event;
 use super::plan::Plan;
 use super::redis;
+use super::scenario::Ground;
 use super::site::Site;
 use super::workload::{INVENTORY, QUEUES, stock};
 
@@ -20,6 +21,8 @@ use super::workload::{INVENTORY, QUEUES, stock};
 const LOOKUP_AT_ONCE: usize = 400;
 /// What a fleet that was built for tests settles on a slow machine.
 const DRAINS_A_SECOND: u64 = 500;
+/// For so long a worker that has seen the clock of Redis jump ends no reservation.
+const WATCHED_AFTER_JUMP: Duration = Duration::from_secs(60);
 /// Dead jobs that are shown one by one.
 const SHOWN: usize = 10_000;
 const SHOWN_OF_EACH: usize = 200;
@@ -28,11 +31,12 @@ const SHOWN_OF_EACH: usize = 200;
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// The published bound on recovery (G19): claim idle and reclaim period for what a dead worker held, the backlog at a
-/// slow machine's rate, and the retries of payouts.
+/// slow machine's rate, the retries of payouts, and how long no reservation ends after the server's clock has jumped.
 pub(super) fn drains_within(plan: &Plan) -> Duration {
     let payouts = if plan.scenario.load.payouts { Duration::from_secs(20) } else { Duration::ZERO };
     let backlog = Duration::from_secs(plan.scenario.load.backlog as u64 / DRAINS_A_SECOND);
-    CLAIM_IDLE * 5 + Duration::from_secs(25) + payouts + backlog
+    let clocks = if plan.scenario.ground == Ground::Clocks { WATCHED_AFTER_JUMP } else { Duration::ZERO };
+    CLAIM_IDLE * 5 + Duration::from_secs(25) + payouts + backlog + clocks
 }
 
 /// Sees that everything is whole and everybody there.
@@ -61,8 +65,9 @@ pub(super) async fn drain(client: &Client, within: Duration, is_planted: bool) -
         client.history.add(Event::Unexpected { what: format!("queue resume: {}", resumed.complaint()) });
     }
     let (mut before, mut moved_at) = (None, Instant::now());
+    let ends_ms = now_ms() + within.as_millis() as u64;
     while begun.elapsed() < within {
-        let left = left(client).await;
+        let left = left(client, ends_ms).await;
         if left == Some(Left::default()) {
             client.history.add(Event::Drained);
             return Ok(());
@@ -72,10 +77,12 @@ pub(super) async fn drain(client: &Client, within: Duration, is_planted: bool) -
         }
         let is_stuck = left.is_some_and(|left| left.is_in_queues_alone());
         if is_planted && is_stuck && moved_at.elapsed() > STUCK_AFTER {
-            return Ok(());
+            break;
         }
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
+    let left = before.map_or_else(|| "nobody can tell what is left".to_owned(), |left| left.to_string());
+    client.history.add(Event::NotDrained { left });
     Ok(())
 }
 
@@ -87,8 +94,16 @@ struct Left {
     scheduled: u64,
     /// Open, and no operator's to decide.
     payouts: usize,
-    /// Open as well: they end while nobody reads.
-    reservations: u64,
+    /// Lines of orders that are reserved until some moment before the drain has to be over: they end while nobody reads.
+    reservations: usize,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { waiting, in_flight, scheduled, payouts, reservations } = self;
+        write!(f, "waiting {waiting}, in flight {in_flight}, scheduled {scheduled}, ")?;
+        write!(f, "open payouts {payouts}, reservations that are over {reservations}")
+    }
 }
 
 impl Left {
@@ -98,20 +113,26 @@ impl Left {
     }
 }
 
-/// `None` where it cannot be told.
-async fn left(client: &Client) -> Option<Left> {
+fn now_ms() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+/// `None` where it cannot be told. What was reserved while the server's clock was a day ahead is rightly held for a day:
+/// of reservations only those count that are to end by then.
+async fn left(client: &Client, ends_ms: u64) -> Option<Left> {
     let stats = client.producer(&client.direct(), &["stats", "--json"], None).await.last()?;
     let payouts = client.producer(&client.direct(), &["payout", "ls", "--json"], None).await;
     let payouts: Vec<Value> = serde_json::from_str(&payouts.stdout).unwrap_or_default();
-    let show = ["inventory", "show", INVENTORY, "--json"];
-    let sold = client.producer(&client.direct(), &show, None).await.last();
+    let holders = client.producer(&client.direct(), &["inventory", "holders", INVENTORY, "--json"], None).await;
+    let holders: Vec<Value> = serde_json::from_str(&holders.stdout).unwrap_or_default();
+    let is_to_end = |holder: &&Value| holder["hold_until_ms"].as_u64().is_some_and(|until| until <= ends_ms);
     let count = |name: &str| stats[name].as_u64().unwrap_or(0);
     Some(Left {
         waiting: count("waiting"),
         in_flight: count("in_flight"),
         scheduled: count("scheduled"),
         payouts: payouts.iter().filter(|payout| payout["state"] != "needs_review").count(),
-        reservations: sold.map_or(0, |sold| sold["open"].as_u64().unwrap_or(0)),
+        reservations: holders.iter().filter(is_to_end).count(),
     })
 }
 

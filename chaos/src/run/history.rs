@@ -192,6 +192,10 @@ pub(super) enum Event {
     /// The faults are over.
     Healed,
     Drained,
+    /// The bound on it is over.
+    NotDrained {
+        left: String,
+    },
     /// What happened to be counted, by name.
     Counted {
         name: String,

@@ -80,14 +80,13 @@ fn recovery(record: &Record) -> Found {
     match at(|event| matches!(event, Event::Drained)) {
         Some(drained) if drained.saturating_sub(healed) <= bound_us => {}
         _ => {
-            let stats = ["waiting", "in_flight", "scheduled"]
-                .iter()
-                .filter_map(|name| Some(format!("{name} {}", record.stats.get(name)?)))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let left = record.entries.iter().rev().find_map(|entry| match &entry.event {
+                Event::NotDrained { left } => Some(left.clone()),
+                _ => None,
+            });
             found.add(
                 format!("not drained within {} ms of the last fault", record.beginning.drains_within_ms),
-                vec![stats],
+                left.into_iter().collect(),
             );
         }
     }
