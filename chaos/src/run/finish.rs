@@ -123,7 +123,8 @@ async fn left(client: &Client, ends_ms: u64) -> Option<Left> {
     let stats = client.producer(&client.direct(), &["stats", "--json"], None).await.last()?;
     let payouts = client.producer(&client.direct(), &["payout", "ls", "--json"], None).await;
     let payouts: Vec<Value> = serde_json::from_str(&payouts.stdout).unwrap_or_default();
-    let holders = client.producer(&client.direct(), &["inventory", "holders", INVENTORY, "--json"], None).await;
+    let holders =
+        client.producer(&client.direct(), &["inventory", "holders", INVENTORY, "--json"], None).await;
     let holders: Vec<Value> = serde_json::from_str(&holders.stdout).unwrap_or_default();
     let is_to_end = |holder: &&Value| holder["hold_until_ms"].as_u64().is_some_and(|until| until <= ends_ms);
     let count = |name: &str| stats[name].as_u64().unwrap_or(0);
