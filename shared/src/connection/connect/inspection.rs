@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::EndpointError;
-use crate::connection::failure::{Failure, Refusal, classify, classify_reply};
+use crate::connection::classify::{classify, classify_reply};
+use crate::connection::failure::{Failure, Refusal};
 use crate::connection::preflight::{self, Accepted, Report, Tier, Topology};
 use crate::env;
 

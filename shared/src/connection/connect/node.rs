@@ -20,7 +20,8 @@ use super::endpoint::Endpoint;
 use super::error::EndpointError;
 use super::inspection::Inspection;
 use super::probe;
-use crate::connection::failure::{Failure, Refusal, classify_connect};
+use crate::connection::classify::classify_connect;
+use crate::connection::failure::{Failure, Refusal};
 
 /// The most pooled connections of a process to one server. A worker's agents hold about ten, and its readers one for each
 /// partition that has work.

@@ -7,9 +7,10 @@ use redis::{Cmd, Pipeline, Value};
 
 use super::replies::{Transacted, checked, executed, reply, spoils};
 use super::routed::slot_of;
+use crate::connection::classify::classify;
 use crate::connection::connect::node::Node;
 use crate::connection::connect::server::{Place, Server};
-use crate::connection::failure::{Failure, Refusal, classify};
+use crate::connection::failure::{Failure, Refusal};
 
 impl Server {
     /// A connection of its own for commands that block for up to `block`; to a cluster it is opened by the first command,

@@ -2,7 +2,8 @@
 
 use redis::{ErrorKind, RedisError, Value};
 
-use crate::connection::failure::{Failure, classify, classify_reply};
+use crate::connection::classify::{classify, classify_reply};
+use crate::connection::failure::Failure;
 
 /// What a transaction answers: a result for each of its commands, or why it did not happen, or may not have.
 pub type Transacted = Result<Vec<Result<Value, Failure>>, Failure>;

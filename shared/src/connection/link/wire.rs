@@ -7,8 +7,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
 
 use super::replies::{checked, reply};
+use crate::connection::classify::classify;
 use crate::connection::connect::node::Node;
-use crate::connection::failure::{Failure, Refusal, classify};
+use crate::connection::failure::{Failure, Refusal};
 
 /// One result for each command, or why none is known.
 pub(super) type Replies = Result<Vec<Result<Value, Failure>>, Failure>;
