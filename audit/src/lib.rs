@@ -1,7 +1,7 @@
 //! The audit: replays every partition's journal against a model, and compares with it everything that Redis holds.
 //!
 //! Memory is that of the campaigns, accounts and items, not of the jobs, orders or customers. Works while workers run, without
-//! stopping them: every resource carries the seq of its last change, so what is newer than the replay is kept and
+//! stopping them, and on several partitions at a time: every resource carries the seq of its last change, so what is newer than the replay is kept and
 //! compared when the replay arrives at that seq (`state`); what is read in several steps is judged only if its
 //! seq did not move meanwhile. Damage is what the audit is for: whatever it finds in a key is a violation, never a
 //! failure of its own. Reads only; relies on nothing but the keys' documented form, in particular on no script
@@ -46,9 +46,12 @@ pub use report::{
     Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Unread, Verdict, Violation,
 };
 
-use tollgate::Tollgate;
+use std::pin::pin;
+
+use futures_util::StreamExt;
 use tollgate::failure::{Failure, Refusal};
 use tollgate::preflight::Tier;
+use tollgate::{Tollgate, abreast};
 
 use context::AuditContext;
 use replay::Replay;
@@ -68,21 +71,25 @@ pub async fn audit(
     expect: &[Position],
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report, Failure> {
-    let mut link = tollgate.server().link().await?;
     let mut findings = Findings::default();
     let mut replays = Vec::with_capacity(usize::from(tollgate.partitions().count()));
-    for partition in tollgate.partitions().iter() {
+    let mut audits = pin!(abreast(tollgate.partitions().iter(), |partition| async move {
+        let mut findings = Findings::default();
         findings.enter(partition.number());
-        let mut context = AuditContext {
-            tollgate,
-            partition,
-            keys: tollgate.keys(partition),
-            link: &mut link,
-            findings: &mut findings,
-            progress,
+        let replay = match tollgate.server().link().await {
+            Ok(mut link) => {
+                let (keys, link, findings) = (tollgate.keys(partition), &mut link, &mut findings);
+                let mut context = AuditContext { tollgate, partition, keys, link, findings, progress };
+                let expect = expect.iter().filter(|at| at.partition == partition.number());
+                audit_partition(&mut context, expect.cloned().collect()).await
+            }
+            Err(failure) => Err(failure),
         };
-        let expect: Vec<_> = expect.iter().filter(|at| at.partition == partition.number()).cloned().collect();
-        replays.push(match audit_partition(&mut context, expect).await {
+        (findings, replay)
+    }));
+    while let Some((partition, (of_partition, replay))) = audits.next().await {
+        findings.join(of_partition);
+        replays.push(match replay {
             Ok(replay) => Some(replay),
             // The others are no worse for it.
             Err(failure) if failure.node().is_some() => {
@@ -104,6 +111,7 @@ pub async fn audit(
         let what = "timeline_regressed: the namespace has no such partition";
         findings.violation(Check::G13, "journal", &[stray.seq], expected, "nothing", what);
     }
+    let mut link = tollgate.server().link().await?;
     keyspace::check(tollgate, &mut link, &replays, &mut findings, progress).await?;
     let mut report = findings.report();
     if let Some(found) = &*tollgate.server().found().borrow() {

@@ -102,6 +102,44 @@ pub struct Checked {
     pub in_progress: u64,
 }
 
+impl Checked {
+    fn add(&mut self, other: Self) {
+        // All of them by name, so that a further one is not forgotten.
+        let Self {
+            partitions,
+            entries,
+            lines,
+            campaigns,
+            accounts,
+            inventories,
+            cases,
+            holds,
+            receipts,
+            holders,
+            orders,
+            codes,
+            parked,
+            streams_unlisted,
+            in_progress,
+        } = other;
+        self.partitions += partitions;
+        self.entries += entries;
+        self.lines += lines;
+        self.campaigns += campaigns;
+        self.accounts += accounts;
+        self.inventories += inventories;
+        self.cases += cases;
+        self.holds += holds;
+        self.receipts += receipts;
+        self.holders += holders;
+        self.orders += orders;
+        self.codes += codes;
+        self.parked += parked;
+        self.streams_unlisted += streams_unlisted;
+        self.in_progress += in_progress;
+    }
+}
+
 /// Where the journal of a partition ended: what to pass to `--expect` next time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
@@ -269,6 +307,26 @@ impl Findings {
             found: found.to_string(),
             what: what.into(),
         });
+    }
+
+    /// Adds what was found in one more partition.
+    pub(super) fn join(&mut self, other: Self) {
+        self.checked.add(other.checked);
+        self.head.extend(other.head);
+        let room = LISTED_MAX - self.violations.len();
+        self.unlisted += other.unlisted + other.violations.len().saturating_sub(room) as u64;
+        self.violations.extend(other.violations.into_iter().take(room));
+        self.asked_unlisted += other.asked_unlisted;
+        for (by, lines) in other.asked {
+            if let Some(known) = self.asked.get_mut(&by) {
+                *known += lines;
+            } else if self.asked.len() == LISTED_MAX {
+                self.asked_unlisted += lines;
+            } else {
+                self.asked.insert(by, lines);
+            }
+        }
+        self.unread.extend(other.unread);
     }
 
     /// Whether more details would not be listed any more.

@@ -5,12 +5,16 @@
 //! always did.
 
 use std::error::Error;
+use std::ops::ControlFlow;
+use std::pin::pin;
 
-use tollgate::Tollgate;
+use futures_util::StreamExt;
 use tollgate::failure::Failure;
 use tollgate::keys::Keys;
+use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
+use tollgate::{Tollgate, abreast};
 use tollgate_cli::hints;
 
 use crate::exit::Exit;
@@ -36,6 +40,11 @@ impl Failed {
         }
     }
 
+    /// Whether every partition did well.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Says what failed.
     pub(crate) fn complain(&self) -> Exit {
         for (partition, error) in &self.0 {
@@ -46,20 +55,57 @@ impl Failed {
     }
 }
 
-/// Does `visit` in every partition and says what failed; the exit code says whether anything did.
+/// Does `first` in every partition, in several at a time, and `then` with what came of it in one after the other, in their
+/// order, until it has seen enough; says what failed. So whatever begins with a read does that in `first`: a node that does
+/// not answer is waited for once, while the others are read.
 ///
 /// # Errors
 /// What is not of one partition.
-pub(crate) async fn each_partition(
+pub(crate) async fn each_partition<T>(
     tollgate: &Tollgate,
-    mut visit: impl AsyncFnMut(Partition, &Keys) -> anyhow::Result<()>,
+    first: impl AsyncFn(Partition, &Keys, &mut Link) -> anyhow::Result<T>,
+    mut then: impl AsyncFnMut(Partition, &mut Link, T) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<Exit> {
     let mut failed = Failed::default();
-    for partition in tollgate.partitions().iter() {
-        let visited = visit(partition, tollgate.keys(partition)).await;
-        failed.note(partition, visited)?;
+    let mut begun = pin!(abreast(tollgate.partitions().iter(), |partition| {
+        let first = &first;
+        async move {
+            let mut link = tollgate.server().link().await?;
+            let value = first(partition, tollgate.keys(partition), &mut link).await?;
+            Ok((link, value))
+        }
+    }));
+    while let Some((partition, begun)) = begun.next().await {
+        let ended = match begun {
+            Err(error) => Err(error),
+            Ok((mut link, value)) => then(partition, &mut link, value).await,
+        };
+        let mut is_over = false;
+        failed.note(partition, ended.map(|flow| is_over = flow.is_break()))?;
+        if is_over {
+            break;
+        }
     }
     Ok(failed.complain())
+}
+
+/// Does `visit` in every partition, in several at a time; answers what came of each, in their order, and what failed.
+///
+/// # Errors
+/// What is not of one partition.
+pub(crate) async fn in_each<T>(
+    tollgate: &Tollgate,
+    visit: impl AsyncFn(Partition, &Keys, &mut Link) -> anyhow::Result<T>,
+) -> anyhow::Result<(Vec<(Partition, T)>, Failed)> {
+    let (mut all, mut failed) = (Vec::with_capacity(tollgate.partitions().count().into()), Failed::default());
+    let mut visits = pin!(abreast(tollgate.partitions().iter(), |partition| {
+        let visit = &visit;
+        async move { visit(partition, tollgate.keys(partition), &mut tollgate.server().link().await?).await }
+    }));
+    while let Some((partition, visited)) = visits.next().await {
+        failed.note(partition, visited.map(|value| all.push((partition, value))))?;
+    }
+    Ok((all, failed))
 }
 
 fn is_of_partition(cause: &(dyn Error + 'static)) -> bool {

@@ -18,6 +18,7 @@ use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Listed};
 use tollgate::spelling;
 
+use crate::each::in_each;
 use crate::resource_view::Shown;
 
 /// How many names of resources are compared at most, in pages of so many.
@@ -34,10 +35,10 @@ pub(crate) async fn of(
     request: &dyn Fields,
 ) -> Option<String> {
     match code {
-        Code::CampaignNotFound => closest::<CampaignState>(tollgate, link, request.resource().id()).await,
-        Code::AccountNotFound => closest::<AccountState>(tollgate, link, request.resource().id()).await,
-        Code::InventoryNotFound => closest::<InventoryState>(tollgate, link, request.resource().id()).await,
-        Code::CaseNotFound => closest::<CaseState>(tollgate, link, request.resource().id()).await,
+        Code::CampaignNotFound => closest::<CampaignState>(tollgate, request.resource().id()).await,
+        Code::AccountNotFound => closest::<AccountState>(tollgate, request.resource().id()).await,
+        Code::InventoryNotFound => closest::<InventoryState>(tollgate, request.resource().id()).await,
+        Code::CaseNotFound => closest::<CaseState>(tollgate, request.resource().id()).await,
         Code::ItemNotFound | Code::SoldOut => {
             let (Resource::Inventory(id), Some(lines)) = (request.resource(), lines_of(request)) else {
                 return None;
@@ -196,19 +197,22 @@ async fn of_limits(
 }
 
 /// The name that was perhaps meant.
-pub(crate) async fn closest<T: Listed>(tollgate: &Tollgate, link: &mut Link, meant: &str) -> Option<String> {
-    let mut names = Vec::new();
-    for partition in tollgate.partitions().iter() {
-        let mut cursor = None;
+pub(crate) async fn closest<T: Listed>(tollgate: &Tollgate, meant: &str) -> Option<String> {
+    let names_max = NAMES_MAX / usize::from(tollgate.partitions().count());
+    let (names, _) = in_each(tollgate, async |_, keys, link| {
+        let (mut names, mut cursor) = (Vec::new(), None);
         loop {
-            let page = resources::page::<T>(link, tollgate.keys(partition), cursor, PAGE).await.ok()?;
+            let page = resources::page::<T>(link, keys, cursor, PAGE).await?;
             names.extend(page.resources.into_iter().map(|(id, _)| id));
             cursor = page.next;
-            if cursor.is_none() || names.len() >= NAMES_MAX {
-                break;
+            if cursor.is_none() || names.len() >= names_max {
+                return Ok(names);
             }
         }
-    }
-    let name = spelling::closest(meant, names.iter().map(String::as_str))?;
+    })
+    .await
+    .ok()?;
+    let names = names.iter().flat_map(|(_, names)| names);
+    let name = spelling::closest(meant, names.map(String::as_str))?;
     Some(format!("did you mean {name}?"))
 }

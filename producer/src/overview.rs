@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use serde::Serialize;
-use tollgate::Tollgate;
 use tollgate::ids::HOUR_MS;
 use tollgate::partition::Partition;
 use tollgate::scripts::ScriptError;
@@ -16,13 +15,12 @@ use tollgate::scripts::integrity::{MissingKey, integrity};
 use tollgate::scripts::queue::QueueStatus;
 use tollgate::scripts::reservation::{self, HeldBack};
 use tollgate::scripts::stats::{self, PartitionStats, QueueProblem, StreamIds};
+use tollgate::{Tollgate, abreast};
 use tollgate_cli::hints;
 
 use crate::exit::Exit;
 use crate::output::complain;
 
-/// How many partitions are asked at once.
-const PARTITIONS_ABREAST: usize = 16;
 /// A reservation that has been over for so long would have ended: workers look every second.
 pub(crate) const HELD_BACK_AFTER: Duration = Duration::from_secs(10);
 
@@ -150,18 +148,15 @@ impl Overview {
     /// # Errors
     /// What is not of one partition alone, or is so of all of them.
     pub(crate) async fn read(tollgate: &Tollgate) -> Result<Self, ScriptError> {
-        let reads = tollgate.partitions().iter().map(|partition| async move {
-            let read = async {
-                let mut link = tollgate.server().link().await?;
-                let keys = tollgate.keys(partition);
-                let stats = stats::read(&mut link, keys).await?;
-                let missing = integrity(&mut link, keys).await?;
-                let held_back = reservation::held_back(&mut link, keys, &stats, HELD_BACK_AFTER).await?;
-                Ok::<_, ScriptError>(Whole { stats, missing, held_back })
-            };
-            (partition, read.await)
-        });
-        let mut reads = stream::iter(reads).buffered(PARTITIONS_ABREAST);
+        let mut reads = abreast(tollgate.partitions().iter(), |partition| async move {
+            let mut link = tollgate.server().link().await?;
+            let keys = tollgate.keys(partition);
+            let stats = stats::read(&mut link, keys).await?;
+            let missing = integrity(&mut link, keys).await?;
+            let held_back = reservation::held_back(&mut link, keys, &stats, HELD_BACK_AFTER).await?;
+            Ok::<_, ScriptError>(Whole { stats, missing, held_back })
+        })
+        .boxed();
         let (mut read, mut unread, mut last) = (Vec::new(), Vec::new(), None);
         while let Some((partition, result)) = reads.next().await {
             match result {

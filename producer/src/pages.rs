@@ -3,6 +3,7 @@
 //! A cursor is the place of the last item that was shown, never a number of items: what comes or goes between two pages
 //! moves nothing, and no item is shown twice or passed over.
 
+use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::{fmt, io};
 
@@ -115,6 +116,55 @@ pub(crate) enum Parked {
     Scheduled,
 }
 
+impl Parked {
+    /// The first page of a partition.
+    pub(crate) async fn first(
+        self,
+        link: &mut Link,
+        keys: &Keys,
+        start: Start<'_>,
+    ) -> anyhow::Result<Vec<Dead>> {
+        match start {
+            Start::Nowhere => Ok(Vec::new()),
+            Start::Beginning => self.after(link, keys, None).await,
+            Start::After(text) => {
+                let after = place(text).ok_or_else(|| not_a_cursor(text))?;
+                self.after(link, keys, Some(&after)).await
+            }
+        }
+    }
+
+    async fn after(self, link: &mut Link, keys: &Keys, after: Option<&Place>) -> anyhow::Result<Vec<Dead>> {
+        Ok(match self {
+            Self::Dead => parked::dead_after(link, keys, after).await?,
+            Self::Scheduled => parked::scheduled_after(link, keys, after).await?,
+        })
+    }
+}
+
+impl<'a> Start<'a> {
+    /// The same, of a stream: `None` if there is nothing to read, else the entry before.
+    pub(crate) fn in_stream(self) -> Result<Option<Option<&'a str>>, InputError> {
+        match self {
+            Self::Nowhere => Ok(None),
+            Self::Beginning => Ok(Some(None)),
+            Self::After(text) if is_entry(text) => Ok(Some(Some(text))),
+            Self::After(text) => Err(not_a_cursor(text)),
+        }
+    }
+}
+
+impl Page {
+    /// Where the page begins in a partition.
+    pub(crate) fn start(&self, partition: Partition) -> Start<'_> {
+        match &self.after {
+            Some(cursor) if partition.number() < cursor.partition => Start::Nowhere,
+            Some(cursor) if partition.number() == cursor.partition => Start::After(&cursor.place),
+            _ => Start::Beginning,
+        }
+    }
+}
+
 /// `AT_MS:ID`.
 fn place(text: &str) -> Option<Place> {
     let (at_ms, id) = text.split_once(':')?;
@@ -130,7 +180,8 @@ pub(crate) struct Pager<'a> {
 }
 
 /// Where a partition is read from.
-enum Start<'a> {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start<'a> {
     /// It was shown whole by earlier pages.
     Nowhere,
     Beginning,
@@ -147,50 +198,18 @@ impl<'a> Pager<'a> {
         }
     }
 
-    fn start(&self, partition: Partition) -> Start<'a> {
-        match &self.page.after {
-            _ if self.has_more => Start::Nowhere,
-            Some(cursor) if partition.number() < cursor.partition => Start::Nowhere,
-            Some(cursor) if partition.number() == cursor.partition => Start::After(&cursor.place),
-            _ => Start::Beginning,
-        }
-    }
-
-    /// The same, of a stream: `None` if there is nothing to read, else the entry before.
-    pub(crate) fn start_in_stream(
-        &self,
-        partition: Partition,
-    ) -> Result<Option<Option<&'a str>>, InputError> {
-        match self.start(partition) {
-            Start::Nowhere => Ok(None),
-            Start::Beginning => Ok(Some(None)),
-            Start::After(text) if is_entry(text) => Ok(Some(Some(text))),
-            Start::After(text) => Err(not_a_cursor(text)),
-        }
-    }
-
     /// Shows the dead or scheduled jobs of one partition that are meant, as far as the page goes.
     pub(crate) async fn parked(
         &mut self,
         link: &mut Link,
         (partition, keys): (Partition, &Keys),
-        list: Parked,
+        (list, first): (Parked, Vec<Dead>),
         is_meant: impl Fn(&Dead, Option<&Request>) -> bool,
         mut show: impl FnMut(&Dead, Option<&Request>, Cursor) -> io::Result<()>,
-    ) -> anyhow::Result<()> {
-        let mut after = match self.start(partition) {
-            Start::Nowhere => return Ok(()),
-            Start::Beginning => None,
-            Start::After(text) => Some(place(text).ok_or_else(|| not_a_cursor(text))?),
-        };
-        while !self.is_over() {
-            let page = match list {
-                Parked::Dead => parked::dead_after(link, keys, after.as_ref()).await?,
-                Parked::Scheduled => parked::scheduled_after(link, keys, after.as_ref()).await?,
-            };
-            if page.is_empty() {
-                break;
-            }
+    ) -> anyhow::Result<ControlFlow<()>> {
+        let mut page = first;
+        while !page.is_empty() {
+            let mut after = None;
             for job in page {
                 let request = job.row.as_ref().and_then(|row| Envelope::decode(&row.envelope).ok());
                 let request = request.map(|envelope| envelope.request);
@@ -204,8 +223,14 @@ impl<'a> Pager<'a> {
                 }
                 after = Some(place);
             }
+            page = if self.is_over() { Vec::new() } else { list.after(link, keys, after.as_ref()).await? };
         }
-        Ok(())
+        Ok(self.flow())
+    }
+
+    /// Whether to go on with the next partition.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        if self.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Whether one more is to be shown, which it then is; asked for each that is meant, in their order.

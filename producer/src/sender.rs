@@ -248,7 +248,7 @@ impl<'a> Sender<'a> {
             None => match route.queue_max {
                 None => Ok(u64::MAX),
                 Some(max) => {
-                    let waiting = tollgate.waiting(link, &route.queue).await.map_err(Obstacle::of)?;
+                    let waiting = tollgate.waiting(&route.queue).await.map_err(Obstacle::of)?;
                     let room = max.saturating_sub(waiting);
                     if room > 0 { Ok(room) } else { Err(Overload::Queue { waiting, max }) }
                 }

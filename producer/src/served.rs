@@ -31,7 +31,7 @@ pub(crate) async fn why_it_waits(tollgate: &Tollgate, link: &mut Link, queue: &Q
     if let Ok(Some(why)) = obstacle(tollgate, link, queue).await {
         return why.what;
     }
-    match tollgate.waiting(link, queue).await {
+    match tollgate.waiting(queue).await {
         Ok(0) => "workers serve the queue and nothing waits in it: it is in flight".to_owned(),
         Ok(waiting) => format!(
             "workers serve the queue, and {} in it",

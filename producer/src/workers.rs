@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::StreamExt;
 use serde::Serialize;
-use tollgate::Tollgate;
 use tollgate::ids::QueueName;
-use tollgate::link::Link;
-use tollgate::partition::Partition;
 use tollgate::workers::{self, Description, SILENT_AFTER};
+use tollgate::{Tollgate, abreast};
 
 use crate::each::Failed;
 use crate::overview::Overview;
@@ -34,44 +33,39 @@ pub(crate) struct Row {
 
 /// Every worker that beats or holds entries in any partition, by name; and the partitions that could not be read.
 pub(crate) async fn read(tollgate: &Tollgate, overview: &Overview) -> anyhow::Result<(Vec<Row>, Failed)> {
-    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    let mut link = tollgate.server().link().await?;
-    let mut failed = Failed::default();
-    for partition in tollgate.partitions().iter() {
-        let read = read_partition(tollgate, overview, partition, &mut link, &mut rows).await;
-        failed.note(partition, read)?;
-    }
-    Ok((rows.into_values().collect(), failed))
-}
-
-async fn read_partition(
-    tollgate: &Tollgate,
-    overview: &Overview,
-    partition: Partition,
-    link: &mut Link,
-    rows: &mut BTreeMap<String, Row>,
-) -> anyhow::Result<()> {
-    let keys = tollgate.keys(partition);
-    for beat in workers::beats(link, keys).await? {
-        // One from far ahead was made before the clock went back: its age is unknown, and it is no sign of life.
-        let beat_age_ms = overview.at_ms.abs_diff(beat.at_ms);
-        let row = rows.entry(beat.consumer).or_insert_with_key(|name| Row::silent(name));
-        // It beats in every partition that it serves; the latest counts.
-        if row.beat_age_ms.is_none_or(|age_ms| beat_age_ms < age_ms) {
-            row.beat_age_ms = Some(beat_age_ms);
-            row.take(beat.description);
+    // Not by `in_each`, whose visits cannot move between threads, as those of `watch` do.
+    let mut visits = abreast(tollgate.partitions().iter(), |partition| async move {
+        let (mut link, keys) = (tollgate.server().link().await?, tollgate.keys(partition));
+        let beats = workers::beats(&mut link, keys).await?;
+        let counts = overview.partitions.iter().find(|counts| counts.partition == partition.number());
+        let mut held = Vec::new();
+        for queue in counts.map(|counts| counts.queues.as_slice()).unwrap_or_default() {
+            held.extend(workers::in_flight(&mut link, keys, &QueueName::parse(&*queue.queue)?).await?);
         }
-    }
-    let counts = overview.partitions.iter().find(|counts| counts.partition == partition.number());
-    for queue in counts.map(|counts| counts.queues.as_slice()).unwrap_or_default() {
-        let name = QueueName::parse(queue.queue.as_str())?;
+        anyhow::Ok((beats, held))
+    })
+    .boxed();
+    let (mut rows, mut failed): (BTreeMap<String, Row>, _) = (BTreeMap::new(), Failed::default());
+    while let Some((partition, read)) = visits.next().await {
+        let mut of_partition = (Vec::new(), Vec::new());
+        failed.note(partition, read.map(|read| of_partition = read))?;
+        let (beats, held) = of_partition;
+        for beat in beats {
+            // One from far ahead was made before the clock went back: its age is unknown, and it is no sign of life.
+            let beat_age_ms = overview.at_ms.abs_diff(beat.at_ms);
+            let row = rows.entry(beat.consumer).or_insert_with_key(|name| Row::silent(name));
+            // It beats in every partition that it serves; the latest counts.
+            if row.beat_age_ms.is_none_or(|age_ms| beat_age_ms < age_ms) {
+                row.beat_age_ms = Some(beat_age_ms);
+                row.take(beat.description);
+            }
+        }
         // A row that was handed back is nobody's.
-        for row in workers::in_flight(link, keys, &name).await?.into_iter().filter(|row| row.taken_at_ms > 0)
-        {
+        for row in held.into_iter().filter(|row| row.taken_at_ms > 0) {
             rows.entry(row.worker).or_insert_with_key(|name| Row::silent(name)).in_flight += row.entries;
         }
     }
-    Ok(())
+    Ok((rows.into_values().collect(), failed))
 }
 
 impl Row {

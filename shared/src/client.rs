@@ -209,8 +209,7 @@ impl Tollgate {
     /// # Errors
     /// As any read; asking again is safe.
     pub async fn outcome(&self, id: &JobId) -> Result<Outcome, Error> {
-        let mut link = self.server().link().await?;
-        let all = self.lookup(&mut link, std::slice::from_ref(id)).await?.pop().unwrap_or_default();
+        let all = self.lookup(std::slice::from_ref(id)).await?.pop().unwrap_or_default();
         let open = all.iter().position(|outcome| !outcome.is_final());
         Ok(all.into_iter().nth(open.unwrap_or(0)).unwrap_or_else(|| Outcome::unknown(id)))
     }

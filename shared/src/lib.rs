@@ -149,4 +149,6 @@ pub use protocol::{
     codes_name, envelope, fingerprint, item_counts, keys, payout_key, row, span, spelling, tag, ticket_ranges,
 };
 #[doc(hidden)]
+pub use reads::abreast::abreast;
+#[doc(hidden)]
 pub use reads::{coupon, discovery, fetch, parked, pressure, waiting, workers};

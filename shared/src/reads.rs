@@ -1,5 +1,6 @@
 //! What is read of a namespace without a decision: its journal, its resources, what waits, who works.
 
+pub(crate) mod abreast;
 pub mod case;
 pub mod coupon;
 pub mod discovery;

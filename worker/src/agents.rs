@@ -1,8 +1,10 @@
 //! What goes on beside the life of a job: one background agent per file, named by its role.
 //!
-//! All have one contract: an [`Agent`] visits one partition at a time and says how long that one may rest; [`start`]
-//! repeats the visits, until the phase at which the agent stops. Each partition is by itself: one that is damaged is
-//! visited again with backoff, and the others go on. What Redis refuses as a whole ends the round for all of them.
+//! All have one contract: an [`Agent`] visits its partition and says how long that one may rest; [`start`] makes one for
+//! each partition and repeats the visits, until the phase at which the agent stops. Each partition is by itself: one that
+//! is damaged is visited again with backoff, and the others go on. Of the agents of one role one visits a node of Redis at
+//! a time ([`Turns`]), so a node that does not answer holds up its own partitions only; what a server refuses as a whole is
+//! not asked again by each of them.
 //! A visit in progress is finished; it is cut off only when all is over, and every visit is safe to cut off and to
 //! repeat.
 
@@ -22,9 +24,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tollgate::failure::Failure;
 use tollgate::link::Link;
 use tollgate::scripts::ScriptError;
@@ -35,6 +37,7 @@ use crate::partition_state::PartitionState;
 use crate::retry_loop::RetryLoop;
 use crate::shutdown::Phase;
 use crate::supervisor::{Supervisor, panic_message};
+use crate::turns::{Turn, Turns};
 use crate::worker::Worker;
 
 /// One role.
@@ -52,8 +55,8 @@ pub(crate) trait Agent: Send + 'static {
         link: &mut Link,
     ) -> impl Future<Output = Result<Duration, ScriptError>> + Send;
 
-    /// Does what is left when each partition that was due has been visited; answers a rest for those that did well,
-    /// if it is to be another one.
+    /// Does what is left after a visit that went well, while others have the turn; answers the rest, if it is to be
+    /// another one.
     fn finish(&mut self, _worker: &Worker) -> impl Future<Output = Option<Duration>> + Send {
         async { None }
     }
@@ -62,7 +65,8 @@ pub(crate) trait Agent: Send + 'static {
     fn failed(&mut self, _worker: &Worker, _state: &PartitionState) {}
 }
 
-/// Starts the agent that `make` makes, and again if it should end; the handle ends when the agent has stopped.
+/// Starts an agent for each partition, as `make` makes it, and all of them again if they should end; the handle ends when
+/// they have stopped.
 pub(crate) fn start<A: Agent>(
     supervisor: &Supervisor,
     worker: &Arc<Worker>,
@@ -70,102 +74,74 @@ pub(crate) fn start<A: Agent>(
 ) -> JoinHandle<()> {
     let worker = worker.clone();
     supervisor.keep(A::NAME, A::UNTIL, move || {
-        let (worker, agent) = (worker.clone(), make());
+        let (worker, turns) = (worker.clone(), Arc::new(Turns::default()));
+        let one = |state: &Arc<PartitionState>| go_on(worker.clone(), state.clone(), make(), turns.clone());
+        let mut all: FuturesUnordered<_> = worker.partitions.iter().map(one).collect();
         async move {
             tokio::select! {
-                () = rounds(&worker, agent) => {}
+                () = async { while all.next().await.is_some() {} } => {}
                 () = worker.health.shutdown.reached(Phase::Over) => {}
             }
         }
     })
 }
 
-/// One partition in the eyes of one agent.
-struct Partition<'a> {
-    state: &'a Arc<PartitionState>,
-    retry: RetryLoop<'a>,
-    due_at: Instant,
-    /// What its last visit asked for, until the round is over.
-    rest: Option<Duration>,
-}
-
-async fn rounds<A: Agent>(worker: &Arc<Worker>, mut agent: A) {
+/// Visits one partition again and again.
+async fn go_on<A: Agent>(worker: Arc<Worker>, state: Arc<PartitionState>, mut agent: A, turns: Arc<Turns>) {
     let shutdown = &worker.health.shutdown;
-    let mut partitions: Vec<Partition<'_>> = worker
-        .partitions
-        .iter()
-        .map(|state| {
-            let retry = RetryLoop::in_partition(&worker.health, A::UNTIL, A::NAME, state.partition);
-            Partition { state, retry, due_at: Instant::now(), rest: None }
-        })
-        .collect();
+    let mut retry = RetryLoop::in_partition(&worker.health, A::UNTIL, A::NAME, state.partition);
     while shutdown.phase() < A::UNTIL {
         failpoint!(task "in", A::NAME);
-        let mut held = worker.spare_links.take();
-        round(worker, &mut agent, &mut partitions, &mut held).await;
-        if let Some(link) = held {
-            worker.spare_links.put(link);
-        }
-        let (rest_of_all, now) = (agent.finish(worker).await, Instant::now());
-        for partition in &mut partitions {
-            if let Some(rest) = partition.rest.take() {
-                partition.due_at = now + rest_of_all.unwrap_or(rest);
+        let node = worker.tollgate.server().node_of(&state.keys.head());
+        let rest = tokio::select! {
+            biased;
+            turn = turns.take(&worker.spare_links, node) => {
+                visit(&worker, &state, &mut agent, &mut retry, turn).await
             }
-        }
-        let next_at = partitions.iter().map(|partition| partition.due_at).min().unwrap_or(now);
+            () = shutdown.reached(A::UNTIL) => break,
+        };
+        let rest = match rest {
+            Ok(rest) => agent.finish(&worker).await.unwrap_or(rest),
+            Err(pause) => pause,
+        };
         tokio::select! {
-            () = tokio::time::sleep_until(next_at) => {}
+            () = tokio::time::sleep(rest) => {}
             () = shutdown.reached(A::UNTIL) => {}
         }
     }
-    partitions.iter_mut().for_each(|partition| partition.retry.gave_up());
+    retry.gave_up();
 }
 
-/// Visits each partition that is due.
-async fn round<A: Agent>(
+/// One visit; answers how long to rest, or how long to wait after it has failed.
+async fn visit<A: Agent>(
     worker: &Arc<Worker>,
+    state: &Arc<PartitionState>,
     agent: &mut A,
-    partitions: &mut [Partition<'_>],
-    held: &mut Option<Link>,
-) {
-    let begun = Instant::now();
-    for n in 0..partitions.len() {
-        let Partition { state, retry, due_at, rest } = &mut partitions[n];
-        if *due_at > begun || worker.health.shutdown.phase() >= A::UNTIL {
-            continue;
+    retry: &mut RetryLoop<'_>,
+    mut turn: Turn<'_>,
+) -> Result<Duration, Duration> {
+    // A panic is a bug, but no reason for the other partitions, agents or jobs to stop.
+    let visit = AssertUnwindSafe(async {
+        failpoint!(task "visit", A::NAME);
+        agent.visit(worker, state, turn.link(worker.tollgate.server()).await?).await
+    });
+    let error = match Box::pin(visit.catch_unwind()).await {
+        Ok(Ok(rest)) => {
+            retry.succeeded();
+            return Ok(rest);
         }
-        // A panic is a bug, but no reason for the other partitions, agents or jobs to stop.
-        let visit = AssertUnwindSafe(async {
-            failpoint!(task "visit", A::NAME);
-            let link = match &mut *held {
-                Some(link) => link,
-                empty => empty.insert(worker.tollgate.server().link().await?),
-            };
-            agent.visit(worker, state, link).await
-        });
-        let error = match visit.catch_unwind().await {
-            Ok(Ok(asked)) => {
-                retry.succeeded();
-                *rest = Some(asked);
-                continue;
-            }
-            Ok(Err(error)) => error,
-            Err(panic) => {
-                *due_at = Instant::now() + retry.panicked(&panic_message(&*panic));
-                agent.failed(worker, state);
-                continue;
-            }
-        };
-        let next_at = Instant::now() + retry.failed(&error);
-        *due_at = next_at;
-        agent.failed(worker, state);
-        if is_refused_to_all(&error) {
-            // The next round begins with another one, in case it is only this one after all.
-            partitions.iter_mut().for_each(|other| other.due_at = other.due_at.max(next_at));
-            partitions.rotate_left(n + 1);
-            return;
+        Ok(Err(error)) => error,
+        Err(panic) => {
+            agent.failed(worker, state);
+            return Err(retry.panicked(&panic_message(&*panic)));
         }
+    };
+    let pause = retry.failed(&error);
+    agent.failed(worker, state);
+    if is_refused_to_all(&error) {
+        turn.is_refused_for(pause);
     }
+    Err(pause)
 }
 
 /// Would Redis answer the same for every other partition, at once?

@@ -32,6 +32,7 @@ mod shutdown;
 mod slots;
 mod spare_links;
 mod supervisor;
+mod turns;
 mod worker;
 
 use std::io::Write;

@@ -114,9 +114,8 @@ fn log_effective(config: &Config) {
 
 async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Arc<Control>, payer: Option<Payer>) {
     start::say_new_queues(worker).await;
-    let for_beats = control.clone();
-    let beats = move || heartbeater::Heartbeater::new(for_beats.clone());
-    let heartbeat = agents::start(supervisor, worker, beats);
+    let beats = heartbeater::Heartbeater::new(control.clone());
+    let heartbeat = agents::start(supervisor, worker, move || beats.clone());
     start::read_queues(worker).await;
     worker.health.namespace_opened();
     info!(consumer = worker.consumer, partitions = worker.partitions.len(), "ready");

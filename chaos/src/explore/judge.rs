@@ -52,7 +52,7 @@ pub(super) async fn judge(
     for word in words {
         match word {
             Word::Enqueued(id) => {
-                let known = tollgate.lookup(&mut link, &[JobId::parse(*id)?]).await?;
+                let known = tollgate.lookup(&[JobId::parse(*id)?]).await?;
                 if known.iter().flatten().all(|outcome| outcome.class == OutcomeClass::NotDecided) {
                     wrong.push(format!("G10 {id} was told to be sent and is lost"));
                 }
@@ -78,7 +78,7 @@ pub(super) async fn judge(
         .filter_map(|text| scenario.ids.iter().find(|id| text.contains(&format!("\"{id}\""))))
     {
         let discarded = words.contains(&Word::Discarded(id));
-        let known = tollgate.lookup(&mut link, &[JobId::parse(*id)?]).await?;
+        let known = tollgate.lookup(&[JobId::parse(*id)?]).await?;
         if !discarded && known.iter().flatten().all(|outcome| outcome.class == OutcomeClass::NotDecided) {
             wrong.push(format!("G10 {id} was sent and is lost"));
         }

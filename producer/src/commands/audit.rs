@@ -1,8 +1,10 @@
 //! `audit`: replays the journal and compares everything with it. What is checked and how is
 //! [`tollgate_audit`]'s; this asks, shows how far it is, and prints what came out.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tollgate::amount::money;
@@ -38,10 +40,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         opened => opened?,
     };
     let bar = bar();
+    // Several partitions are replayed at a time: all that were begun together.
+    let begun: Mutex<BTreeMap<u16, (u64, u64)>> = Mutex::default();
     let report = audit(&tollgate, &args.expect, &|progress| {
-        bar.set_prefix(format!("partition {}", progress.partition));
-        bar.set_length(progress.of.max(progress.seq));
-        bar.set_position(progress.seq);
+        let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.insert(progress.partition, (progress.seq, progress.of.max(progress.seq)));
+        bar.set_prefix(counted(begun.len() as u64, "partition", "partitions"));
+        bar.set_length(begun.values().map(|(_, of)| of).sum());
+        bar.set_position(begun.values().map(|(seq, _)| seq).sum());
     })
     .await;
     bar.finish_and_clear();

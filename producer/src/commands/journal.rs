@@ -4,12 +4,15 @@
 //! is left to the next one.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
+use std::pin::pin;
 
 use anyhow::Context as _;
-use tollgate::Tollgate;
+use futures_util::StreamExt;
 use tollgate::journal::{self, ExportLine, JournalDamage};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
+use tollgate::scripts::ScriptError;
+use tollgate::{Tollgate, abreast};
 
 use crate::context::Context;
 use crate::each::Failed;
@@ -62,17 +65,24 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             }
         },
     };
-    let mut link = tollgate.server().link().await?;
+    // The head alone is asked: a damaged queue or receipt must not hide the history. Of several partitions at a time, so
+    // that a node that does not answer is waited for once; their lines come one partition after the other.
+    let mut heads = pin!(abreast(partitions, |partition| {
+        let tollgate = &tollgate;
+        async move {
+            let mut link = tollgate.server().link().await.map_err(ScriptError::from)?;
+            let (head, _) = tollgate.lookup_in(&mut link, partition, &[]).await?;
+            Ok::<_, ScriptError>((link, head))
+        }
+    }));
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     let mut failed = Failed::default();
-    for partition in partitions {
-        let ended = async {
-            // The head alone is asked: a damaged queue or receipt must not hide the history.
-            let head = tollgate.lookup_in(&mut link, partition, &[]).await;
-            let (head, _) = head.map_err(|error| Stop::Other(error.into()))?;
-            export(&tollgate, &mut link, partition, from..=head, &mut out).await
+    while let Some((partition, head)) = heads.next().await {
+        let ended = match head {
+            Ok((mut link, head)) => export(&tollgate, &mut link, partition, from..=head, &mut out).await,
+            Err(error) => Err(Stop::Other(error.into())),
         };
-        match ended.await {
+        match ended {
             Ok(()) => {}
             Err(Stop::ReaderGone) => return Ok(Exit::Done),
             Err(Stop::Other(error)) => failed.note(partition, Err(error))?,

@@ -3,6 +3,8 @@
 //! A list is read and printed page by page, so it takes no memory however long it is. A resource that cannot be
 //! read is shown as `corrupt_state` among the others.
 
+use std::ops::ControlFlow;
+
 use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::keys::Keys;
@@ -47,7 +49,7 @@ pub(super) async fn read<T: Shown>(
 ) -> anyhow::Result<Option<(Held<T>, &'static str, Exit)>> {
     let held = resources::read::<T>(link, keys, std::slice::from_ref(id)).await?.pop();
     let Some(held @ (Held::State(_) | Held::Corrupt(_))) = held else {
-        let meant = now::closest::<T>(tollgate, link, <T as Listed>::text(id)).await;
+        let meant = now::closest::<T>(tollgate, <T as Listed>::text(id)).await;
         let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
         complain(format_args!("{}: {}: {id}{meant}", T::NOT_FOUND, T::NOT_FOUND.meaning()));
         return Ok(None);
@@ -59,22 +61,21 @@ pub(super) async fn read<T: Shown>(
 /// Lists all resources of one type, partition after partition, in the order of their ids.
 pub(super) async fn ls<T: Shown>(context: &Context) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     let mut exit = Exit::Done;
-    let listed = each_partition(&tollgate, async |_, keys| {
-        let mut cursor = None;
+    let first =
+        async |_, keys: &Keys, link: &mut Link| Ok(resources::page::<T>(link, keys, None, PAGE).await?);
+    let listed = each_partition(&tollgate, first, async |partition, link, mut page| {
         loop {
-            let page = resources::page::<T>(&mut link, keys, cursor, PAGE).await?;
             for (id, held) in &page.resources {
                 let (state, status, worst) = judged(id, held);
                 exit = exit.combine(worst);
                 list.item(&T::view(id, state, status), || line(id, state, status))?;
             }
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(());
+            if page.next.is_none() {
+                return Ok(ControlFlow::Continue(()));
             }
+            page = resources::page::<T>(link, tollgate.keys(partition), page.next, PAGE).await?;
         }
     })
     .await?;

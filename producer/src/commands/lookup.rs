@@ -10,16 +10,17 @@ use tollgate::failure::Failure;
 use tollgate::ids::JobId;
 use tollgate::instant::Instant;
 use tollgate::link::Link;
-use tollgate::outcome::{Outcome, OutcomeClass};
+use tollgate::outcome::{Looked, Outcome, OutcomeClass, is_known};
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Hold};
 use tollgate::tickets::{self, Ticket};
 
 use crate::arguments;
 use crate::context::Context;
+use crate::each::Failed;
 use crate::exit::Exit;
 use crate::expired::warn_if_young;
-use crate::output::{hint, warn};
+use crate::output::{complain, hint, warn};
 use crate::table::{Table, age};
 
 /// What was typed.
@@ -86,7 +87,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut coupons = Coupons::Asked;
     let mut table = Table::new(&["id", ">partition", "class", "code", ">seq", "coupon"]);
     let mut exit = Exit::Done;
-    for outcome in tollgate.lookup(&mut link, &args.ids).await?.into_iter().flatten() {
+    let Looked { found, unread } = tollgate.look_up(&args.ids).await?;
+    // What cannot be said: one of these partitions may know it.
+    let (known, open): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|outcomes| unread.is_empty() || is_known(outcomes));
+    let is_any_known = !known.is_empty();
+    for outcome in known.into_iter().flatten() {
         exit = exit.combine(Exit::of_outcome(outcome.class));
         if outcome.class == OutcomeClass::Expired {
             warn_if_young(&tollgate, &mut link, &outcome.id).await;
@@ -101,10 +107,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             table.row(cells(found));
         }
     }
-    if !context.output().is_json() {
+    if !context.output().is_json() && is_any_known {
         context.output().line(&table)?;
     }
-    Ok(exit)
+    if open.is_empty() {
+        return Ok(exit);
+    }
+    let ids: Vec<&str> = open.iter().flatten().map(|outcome| outcome.id.as_str()).collect();
+    complain(format_args!("no partition that could be read knows {}", ids.join(", ")));
+    let mut failed = Failed::default();
+    for (partition, error) in unread {
+        failed.note(partition, Err(error.into()))?;
+    }
+    Ok(exit.combine(failed.complain()))
 }
 
 fn cells(Found { outcome, coupon, tickets, payout }: Found) -> [String; 6] {

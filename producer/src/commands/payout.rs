@@ -6,23 +6,27 @@
 mod account_lock;
 pub(super) mod view;
 
+use std::ops::ControlFlow;
+
+use futures_util::StreamExt;
 use serde::Serialize;
-use tollgate::Tollgate;
 use tollgate::amount::money;
 use tollgate::code::{Class, Code};
 use tollgate::ids::{AccountId, JobId};
 use tollgate::input::InputError;
 use tollgate::journal;
+use tollgate::keys::Keys;
 use tollgate::kinds::{Event, Fields};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 use tollgate::resource::Resource;
 use tollgate::scripts::ScriptError;
 use tollgate::scripts::payout::{self, Damaged, Hold, Listed, NOTE_BYTES_MAX, Step};
+use tollgate::{Tollgate, abreast};
 
 use crate::arguments;
 use crate::context::Context;
-use crate::each::each_partition;
+use crate::each::{each_partition, in_each};
 use crate::exit::Exit;
 use crate::output::hint;
 use crate::table::Table;
@@ -99,27 +103,23 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
     let mut link = tollgate.server().link().await?;
     match args.verb {
-        Verb::Ls { needs_review } => ls(context, &tollgate, &mut link, needs_review).await,
-        Verb::Show { id, account } => show(context, &tollgate, &mut link, &id, account.as_ref()).await,
+        Verb::Ls { needs_review } => ls(context, &tollgate, needs_review).await,
+        Verb::Show { id, account } => show(context, &tollgate, &id, account.as_ref()).await,
         Verb::Post(word) => say(context, &context.acting(tollgate).await?, &mut link, word, Say::Post).await,
         Verb::Void(word) => say(context, &context.acting(tollgate).await?, &mut link, word, Say::Void).await,
     }
 }
 
-async fn ls(
-    context: &Context,
-    tollgate: &Tollgate,
-    link: &mut Link,
-    needs_review: bool,
-) -> anyhow::Result<Exit> {
+async fn ls(context: &Context, tollgate: &Tollgate, needs_review: bool) -> anyhow::Result<Exit> {
     let mut list = context.output().list();
     let (mut table, mut any_damaged) = (Table::new(&COLUMNS), false);
     let is_wanted = |listed: &&Listed| {
         !needs_review || !matches!(listed, Listed::Open(hold) if hold.state != Code::NeedsReview)
     };
-    let exit = each_partition(tollgate, async |partition, keys| {
-        let mut from = 0;
-        while let Some(page) = payout::listed(link, keys, from, PAGE).await? {
+    let first = async |_, keys: &Keys, link: &mut Link| Ok(payout::listed(link, keys, 0, PAGE).await?);
+    let exit = each_partition(tollgate, first, async |partition, link, first| {
+        let (mut next, mut from) = (first, 0);
+        while let Some(page) = next {
             from += PAGE;
             for listed in page.iter().filter(is_wanted) {
                 let view = View::of(partition, listed);
@@ -130,8 +130,9 @@ async fn ls(
                     table.row(view.cells());
                 }
             }
+            next = payout::listed(link, tollgate.keys(partition), from, PAGE).await?;
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })
     .await?;
     if context.output().is_json() {
@@ -146,20 +147,21 @@ async fn ls(
 async fn show(
     context: &Context,
     tollgate: &Tollgate,
-    link: &mut Link,
     id: &JobId,
     account: Option<&AccountId>,
 ) -> anyhow::Result<Exit> {
+    let (read, failed) = in_each(tollgate, async |_, keys, link| match payout::hold(link, keys, id).await {
+        Ok(hold) => Ok(hold.map(Listed::Open)),
+        Err(ScriptError::CorruptPartition(what)) => {
+            Ok(Some(Listed::Damaged(Damaged { account: None, id: id.to_string(), what })))
+        }
+        Err(error) => Err(error.into()),
+    })
+    .await?;
+    let unread = failed.complain();
     let mut found = Vec::new();
-    for partition in tollgate.partitions().iter() {
-        let listed = match payout::hold(link, tollgate.keys(partition), id).await {
-            Ok(None) => continue,
-            Ok(Some(hold)) => Listed::Open(hold),
-            Err(ScriptError::CorruptPartition(what)) => {
-                Listed::Damaged(Damaged { account: None, id: id.to_string(), what })
-            }
-            Err(error) => return Err(error.into()),
-        };
+    for (partition, listed) in read {
+        let Some(listed) = listed else { continue };
         let owner = match &listed {
             Listed::Open(hold) => Some(&hold.account),
             Listed::Damaged(_) => None,
@@ -170,6 +172,8 @@ async fn show(
     }
     let views: Vec<View<'_>> = found.iter().map(|(partition, listed)| View::of(*partition, listed)).collect();
     let view = match views.as_slice() {
+        // It may be open where nobody could look.
+        [] if !failed.is_empty() => return Ok(unread),
         [] => return not_open(context, id),
         [view] => view,
         several => {
@@ -192,7 +196,7 @@ async fn show(
     let shown = Shown { payout: view, lock };
     context.output().data(&shown, || text(&shown.lock))?;
     hint_at_damage(view.is_damaged());
-    Ok(if view.is_damaged() { Exit::Refused } else { Exit::Done })
+    Ok(if view.is_damaged() { Exit::Refused } else { unread })
 }
 
 /// One id may belong to payouts of several accounts: nobody guesses which is meant.
@@ -269,12 +273,16 @@ struct Candidate {
 /// to the one that it ended, and to no other account's.
 async fn candidates(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow::Result<Vec<Candidate>> {
     let mut found = Vec::new();
-    for partition in tollgate.partitions().iter() {
-        if let Some(hold) = payout::hold(link, tollgate.keys(partition), id).await? {
+    // Who decides has to know all of them: one that cannot be asked may have another of this id.
+    let held = abreast(tollgate.partitions().iter(), |partition| async move {
+        payout::hold(&mut tollgate.server().link().await?, tollgate.keys(partition), id).await
+    });
+    for (partition, hold) in held.collect::<Vec<_>>().await {
+        if let Some(hold) = hold? {
             found.push(Candidate { partition, account: hold.account.clone(), hold: Some(hold) });
         }
     }
-    for outcome in tollgate.lookup(link, std::slice::from_ref(id)).await?.into_iter().flatten() {
+    for outcome in tollgate.lookup(std::slice::from_ref(id)).await?.into_iter().flatten() {
         let (Some(partition), Some(seq)) = (outcome.partition, outcome.seq) else { continue };
         if found.iter().any(|payout| payout.partition == partition) {
             continue;

@@ -8,13 +8,15 @@ use serde::Serialize;
 use serde_json::json;
 use tollgate::Tollgate;
 use tollgate::ids::QueueName;
+use tollgate::keys::Keys;
+use tollgate::link::Link;
 use tollgate::scripts::queue::{self, QueueStatus};
 use tollgate::span::span;
 use tollgate::{spelling, workers};
 
 use crate::arguments;
 use crate::context::Context;
-use crate::each::each_partition;
+use crate::each::in_each;
 use crate::exit::Exit;
 use crate::output::{Output, hint, say};
 use crate::overview::{Overview, QueueCounts};
@@ -116,21 +118,24 @@ struct Row {
 async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
     let overview = Overview::read(tollgate).await?;
     let mut consumers_of: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let mut link = tollgate.server().link().await?;
-    let exit = each_partition(tollgate, async |_, keys| {
-        let beats = workers::beats(&mut link, keys).await?;
+    let (read, failed) = in_each(tollgate, async |_, keys, link| {
+        let beats = workers::beats(link, keys).await?;
+        let mut consumers: Vec<(&str, String)> = Vec::new();
         for queue in &overview.queues {
             let name = QueueName::parse(queue.queue.as_str())?;
-            let holders = workers::in_flight(&mut link, keys, &name).await?.into_iter().map(|row| row.worker);
+            let holders = workers::in_flight(link, keys, &name).await?.into_iter().map(|row| row.worker);
             let takers = beats.iter().filter(|beat| beat.is_alive(overview.at_ms));
             let takers =
                 takers.filter(|beat| beat.description.as_ref().is_some_and(|says| says.serves(&name)));
             let takers = takers.map(|beat| beat.consumer.clone());
-            consumers_of.entry(&queue.queue).or_default().extend(holders.chain(takers));
+            consumers.extend(holders.chain(takers).map(|consumer| (&*queue.queue, consumer)));
         }
-        Ok(())
+        Ok(consumers)
     })
     .await?;
+    for (queue, consumer) in read.into_iter().flat_map(|(_, consumers)| consumers) {
+        consumers_of.entry(queue).or_default().insert(consumer);
+    }
     let rows: Vec<Row> = overview
         .queues
         .iter()
@@ -153,39 +158,34 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
         }
         table
     })?;
-    Ok(exit.combine(overview.complain()))
+    Ok(failed.complain().combine(overview.complain()))
 }
 
 /// Sets the status in every partition: cut off midway, the same command again finishes it.
 async fn set(tollgate: &Tollgate, name: &QueueName, status: QueueStatus) -> anyhow::Result<Exit> {
     // By the lists of queues alone: a queue whose stream is damaged or gone is mended by opening it again.
-    let mut link = tollgate.server().link().await?;
-    let mut names = BTreeSet::new();
-    let listed = each_partition(tollgate, async |_, keys| {
-        names.extend(queue::list(&mut link, keys).await?.into_iter().map(|(name, _)| name.to_string()));
-        Ok(())
-    })
-    .await?;
+    let listed = async |_, keys: &Keys, link: &mut Link| Ok(queue::list(link, keys).await?);
+    let (listed, unlisted) = in_each(tollgate, listed).await?;
+    let listed = listed.into_iter().flat_map(|(_, queues)| queues);
+    let names: BTreeSet<String> = listed.map(|(name, _)| name.to_string()).collect();
     if !names.contains(name.as_str()) && !is_sent_to(tollgate, name).await? {
         let meant = spelling::closest(name.as_str(), names.iter().map(String::as_str));
         let meant = meant.map(|meant| format!("; did you mean {meant}")).unwrap_or_default();
         bail!("no queue {name}{meant}; there are: {}", Vec::from_iter(names).join(", "));
     }
-    let set = each_partition(tollgate, async |_, keys| {
-        queue::queue(&mut link, keys, name, Some(status)).await?;
+    let set = async |_, keys: &Keys, link: &mut Link| {
+        queue::queue(link, keys, name, Some(status)).await?;
         Ok(())
-    })
-    .await?;
-    Ok(listed.combine(set))
+    };
+    let (_, unset) = in_each(tollgate, set).await?;
+    // What could not be listed could not be set either.
+    Ok(if unset.is_empty() { unlisted.complain() } else { unset.complain() })
 }
 
-/// Whether jobs were sent to a queue that no worker has opened yet: it may be paused before one comes.
+/// Whether jobs were sent to a queue that no worker has opened yet, or may have been where that cannot be read: it may be
+/// paused before one comes.
 async fn is_sent_to(tollgate: &Tollgate, name: &QueueName) -> anyhow::Result<bool> {
-    let mut link = tollgate.server().link().await?;
-    for partition in tollgate.partitions().iter() {
-        if queue::has_stream(&mut link, tollgate.keys(partition), name).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let has_stream = async |_, keys: &Keys, link: &mut Link| Ok(queue::has_stream(link, keys, name).await?);
+    let (read, failed) = in_each(tollgate, has_stream).await?;
+    Ok(read.into_iter().any(|(_, has_stream)| has_stream) || !failed.is_empty())
 }

@@ -8,7 +8,7 @@ use tollgate::scripts::receipts_drop::Pace;
 use tollgate::scripts::receipts_lower::receipts_lower;
 
 use crate::context::Context;
-use crate::each::each_partition;
+use crate::each::in_each;
 use crate::exit::Exit;
 use crate::output::{hint, say};
 use crate::table::count;
@@ -39,48 +39,61 @@ enum Verb {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
-    let mut all = Vec::with_capacity(usize::from(tollgate.partitions().count()));
-    let mut is_asked = false;
-    let exit = each_partition(&tollgate, async |partition, keys| {
-        let (before, now, buckets) = match args.verb {
-            Verb::Drop { yes } => {
-                let preview = preview(&mut link, keys).await?;
-                if preview.by_rule_hour > preview.paced_hour && !yes {
-                    is_asked = true;
-                    say(format_args!("partition {partition}: {}", would_do(&preview)));
-                    (preview.floor_hour, preview.floor_hour, 0)
-                } else {
-                    let dropped = drop_old(&mut link, keys, Pace::ByHand).await?;
-                    (dropped.floor_hour_before, dropped.floor_hour, dropped.buckets)
-                }
+    let (all, failed) = in_each(&tollgate, async |_, keys, link| match args.verb {
+        Verb::Drop { yes } => {
+            let preview = preview(link, keys).await?;
+            if preview.by_rule_hour > preview.paced_hour && !yes {
+                return Ok(Done { asks: Some(would_do(&preview)), ..Done::floor(preview.floor_hour) });
             }
-            Verb::Lower => {
-                let lowered = receipts_lower(&mut link, keys).await?;
-                (lowered.floor_hour_before, lowered.floor_hour, 0)
-            }
-        };
-        // Told at the end: that nobody reads is no reason to stop in the middle.
+            let dropped = drop_old(link, keys, Pace::ByHand).await?;
+            let now = Done::floor(dropped.floor_hour);
+            Ok(Done { before: dropped.floor_hour_before, buckets: dropped.buckets, ..now })
+        }
+        Verb::Lower => {
+            let lowered = receipts_lower(link, keys).await?;
+            Ok(Done { before: lowered.floor_hour_before, ..Done::floor(lowered.floor_hour) })
+        }
+    })
+    .await?;
+    let is_asked = all.iter().any(|(_, done)| done.asks.is_some());
+    // Told at the end: that nobody reads is no reason to stop in the middle.
+    let mut list = context.output().list();
+    for (partition, Done { before, now, buckets, asks }) in &all {
+        if let Some(asks) = asks {
+            say(format_args!("partition {partition}: {asks}"));
+        }
         let json: Value = json!({
             "partition": partition.number(),
             "floor_before_at_ms": before.saturating_mul(HOUR_MS),
             "floor_at_ms": now.saturating_mul(HOUR_MS),
             "buckets": buckets,
         });
-        all.push((json, format!("partition {partition}: floor {}, {buckets} buckets dropped", hour(now))));
-        Ok(())
-    })
-    .await?;
-    let mut list = context.output().list();
-    for (json, text) in &all {
-        list.item(json, || text)?;
+        list.item(&json, || {
+            format!("partition {partition}: floor {}, {buckets} buckets dropped", hour(*now))
+        })?;
     }
     list.end()?;
+    let exit = failed.complain();
     if is_asked {
         hint("check the clock of Redis (`redis-cli TIME`), then `receipts drop --yes`");
         return Ok(Exit::Refused);
     }
     Ok(exit)
+}
+
+/// What was done in one partition: its floor, in hours.
+struct Done {
+    before: u64,
+    now: u64,
+    buckets: u64,
+    /// What would be done if it were confirmed.
+    asks: Option<String>,
+}
+
+impl Done {
+    fn floor(hour: u64) -> Self {
+        Self { before: hour, now: hour, buckets: 0, asks: None }
+    }
 }
 
 fn would_do(preview: &Preview) -> String {

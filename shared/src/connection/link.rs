@@ -12,6 +12,9 @@ mod replies;
 mod routed;
 mod wire;
 
+use std::sync::Arc;
+
+use futures_util::future::join_all;
 use redis::{Cmd, FromRedisValue, Pipeline, Value};
 
 pub use self::blocking::BlockingLink;
@@ -20,7 +23,8 @@ pub use self::replies::Transacted;
 use self::replies::checked;
 use self::replies::{executed, spoils};
 use self::routed::{Unit, Wires, only};
-use self::wire::Wire;
+use self::wire::{Replies, Wire};
+use crate::connection::connect::node::Node;
 use crate::connection::connect::server::{Place, Server};
 use crate::connection::failure::{Failure, Refusal};
 use crate::connection::preflight::{Facts, Report, Tier, Topology, questions};
@@ -219,11 +223,8 @@ impl Link {
             return judge(self.run_pipeline(&questions()).await?, Topology::OneServer);
         };
         let (mut reports, mut last) = (Vec::new(), None);
-        for node in cluster.nodes().await? {
-            let mut wire = Wire::new(node.clone());
-            let name = node.name().map(|name| name.to_string()).unwrap_or_default();
-            let report = wire.run_pipeline(&questions()).await;
-            match report.and_then(|replies| judge(replies, Topology::Cluster)) {
+        for (name, replies) in self.ask_each(&cluster.nodes().await?, &questions()).await? {
+            match replies.and_then(|replies| judge(replies, Topology::Cluster)) {
                 Ok(report) => reports.push((name, report)),
                 // One that is away keeps nobody from the others.
                 Err(failure) if failure.is_unreachable() || failure.is_time_out() => last = Some(failure),
@@ -248,14 +249,35 @@ impl Link {
             Place::Cluster(cluster) if !self.has_gate() => cluster.nodes().await?,
             _ => return Ok(vec![self.run(command).await]),
         };
+        let mut question = Pipeline::new();
+        question.add_command(command.clone());
+        let answers = self.ask_each(&nodes, &question).await?;
+        Ok(answers.into_iter().map(|(_, replies)| only(Some(replies))).collect())
+    }
+
+    /// What each of these nodes answers, all asked at once on connections of this link, with the name of each.
+    async fn ask_each(
+        &mut self,
+        nodes: &[Node],
+        questions: &Pipeline,
+    ) -> Result<Vec<(Arc<str>, Replies)>, Failure> {
         let Way::Many(wires) = &mut self.way else { return Err(no_way()) };
-        let mut answers = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            let mut wire = wires.take(&node);
-            answers.push(wire.run(command).await);
+        let asked = nodes.iter().map(|node| {
+            let mut wire = wires.take(node);
+            async move {
+                let replies = wire.run_pipeline(questions).await;
+                (wire, replies)
+            }
+        });
+        let answers = join_all(asked.collect::<Vec<_>>()).await;
+        let named = nodes.iter().zip(answers).map(|(node, (wire, replies))| {
             wires.put(wire);
-        }
-        Ok(answers)
+            if replies.as_ref().is_err_and(Failure::is_time_out) {
+                node.was_silent();
+            }
+            (node.name().cloned().unwrap_or_default(), replies)
+        });
+        Ok(named.collect())
     }
 
     /// Throws the connection away: its last reply was not the answer to its last question.

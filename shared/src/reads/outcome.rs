@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use futures_util::StreamExt;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::connection::failure::Failure;
@@ -13,6 +14,7 @@ use crate::protocol::code::{Class, Code};
 use crate::protocol::fingerprint::Fingerprint;
 use crate::protocol::ids::JobId;
 use crate::protocol::partition::Partition;
+use crate::reads::abreast::abreast;
 use crate::reads::orders::{self, Order, OrderState};
 use crate::scripts::ScriptError;
 use crate::scripts::lookup::{IDS_MAX, ParkedState, Trace, lookup};
@@ -185,7 +187,7 @@ impl Tollgate {
     /// What becomes of `ids`, for each one the outcomes, in the order asked.
     ///
     /// An id belongs to a partition together with its resource, which is not known here, so all partitions are
-    /// asked. Nearly always that gives one outcome; an id that was used in several partitions has one for each
+    /// asked, several at a time. Nearly always that gives one outcome; an id that was used in several partitions has one for each
     /// of them. If none knows it: expired if one of them has dropped the receipts of its time, else not decided.
     ///
     /// A partition that is damaged hides no outcome that another one knows. An order answers for its id also when its
@@ -194,31 +196,63 @@ impl Tollgate {
     /// # Errors
     /// As [`lookup`]; asking again is safe. Also where a partition is damaged and no other knows one of the ids: that it
     /// is not decided cannot be said then.
-    pub async fn lookup(&self, link: &mut Link, ids: &[JobId]) -> Result<Vec<Vec<Outcome>>, ScriptError> {
+    pub async fn lookup(&self, ids: &[JobId]) -> Result<Vec<Vec<Outcome>>, ScriptError> {
+        let Looked { found, mut unread } = self.look_up(ids).await?;
+        match unread.pop() {
+            Some((_, error)) if !found.iter().all(|outcomes| is_known(outcomes)) => Err(error),
+            _ => Ok(found),
+        }
+    }
+
+    /// The same, with the partitions that could not be asked: of an id that none of the others knows, nothing is known
+    /// then.
+    ///
+    /// # Errors
+    /// What is not of one partition alone; asking again is safe.
+    #[doc(hidden)]
+    pub async fn look_up(&self, ids: &[JobId]) -> Result<Looked, ScriptError> {
         let mut found: Vec<Vec<Outcome>> = ids.iter().map(|_| Vec::new()).collect();
-        let mut damage = None;
-        for partition in self.partitions().iter() {
-            match self.lookup_in(link, partition, ids).await {
-                Ok((_, mut outcomes)) => {
-                    match self.ask_orders(link, partition, &mut outcomes).await {
-                        Err(failure) if failure.is_denied() => {}
-                        done => done?,
-                    }
+        let mut unread = Vec::new();
+        let mut asked =
+            abreast(self.partitions().iter(), |partition| self.look_up_in(partition, ids)).boxed();
+        while let Some((partition, outcomes)) = asked.next().await {
+            match outcomes {
+                Ok(outcomes) => {
                     found.iter_mut().zip(outcomes).for_each(|(known, outcome)| known.push(outcome));
                 }
-                Err(error) if error.is_of_partition() => damage = Some(error),
+                Err(error) if error.is_of_partition() => unread.push((partition, error)),
                 Err(error) => return Err(error),
             }
         }
-        let is_known = |outcomes: &Vec<Outcome>| outcomes.iter().any(|outcome| outcome.partition.is_some());
-        match damage {
-            Some(error) if !found.iter().all(is_known) => Err(error),
-            _ => {
-                found.iter_mut().for_each(keep_what_is_known);
-                Ok(found)
-            }
-        }
+        found.iter_mut().for_each(keep_what_is_known);
+        Ok(Looked { found, unread })
     }
+
+    async fn look_up_in(&self, partition: Partition, ids: &[JobId]) -> Result<Vec<Outcome>, ScriptError> {
+        let mut link = self.server().link().await?;
+        let (_, mut outcomes) = self.lookup_in(&mut link, partition, ids).await?;
+        match self.ask_orders(&mut link, partition, &mut outcomes).await {
+            Err(failure) if failure.is_denied() => {}
+            done => done?,
+        }
+        Ok(outcomes)
+    }
+}
+
+/// What the partitions know of some ids.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Looked {
+    /// For each id its outcomes, in the order asked.
+    pub found: Vec<Vec<Outcome>>,
+    /// The partitions that could not be asked, each with why.
+    pub unread: Vec<(Partition, ScriptError)>,
+}
+
+/// Whether a partition knows an id.
+#[doc(hidden)]
+pub fn is_known(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().any(|outcome| outcome.partition.is_some())
 }
 
 impl Tollgate {
@@ -256,7 +290,7 @@ impl Tollgate {
 
 /// Of what all partitions say about one id, what somebody knows; if nobody does, one word for all of them.
 fn keep_what_is_known(outcomes: &mut Vec<Outcome>) {
-    if outcomes.iter().any(|outcome| outcome.partition.is_some()) {
+    if is_known(outcomes) {
         outcomes.retain(|outcome| outcome.partition.is_some());
     } else {
         let expired = outcomes.iter().position(|outcome| outcome.class == OutcomeClass::Expired);

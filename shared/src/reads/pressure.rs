@@ -6,11 +6,13 @@
 
 use std::fmt;
 
+use futures_util::StreamExt;
 use redis::Value;
 
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
 use crate::protocol::ids::QueueName;
+use crate::reads::abreast::abreast;
 use crate::scripts::{ScriptError, stats};
 use crate::tollgate::Tollgate;
 
@@ -76,7 +78,7 @@ impl Tollgate {
             }
         }
         let Some(max) = queue_max else { return Ok(None) };
-        let waiting = self.waiting(link, queue).await?;
+        let waiting = self.waiting(queue).await?;
         Ok((waiting >= max).then_some(Overload::Queue { waiting, max }))
     }
 
@@ -84,10 +86,15 @@ impl Tollgate {
     ///
     /// # Errors
     /// Redis's.
-    pub async fn waiting(&self, link: &mut Link, queue: &QueueName) -> Result<u64, Failure> {
+    pub async fn waiting(&self, queue: &QueueName) -> Result<u64, Failure> {
         let mut waiting = 0_u64;
-        for partition in self.partitions().iter() {
-            let stats = match stats::read(link, self.keys(partition)).await {
+        let stats_of = |partition| async move {
+            let mut link = self.server().link().await?;
+            stats::read(&mut link, self.keys(partition)).await
+        };
+        let mut read = abreast(self.partitions().iter(), stats_of).boxed();
+        while let Some((_, stats)) = read.next().await {
+            let stats = match stats {
                 Ok(stats) => stats,
                 Err(ScriptError::Failure(failure)) if failure.node().is_none() => return Err(failure),
                 // Damage elsewhere in the partition does not keep anybody from sending.

@@ -50,7 +50,7 @@ async fn cancel(s: &mut Space, job: &Job) -> Answer {
 /// The audit passes, the conservation law holds, and the job is told as cancelled.
 async fn is_cancelled(s: &mut Space, id: &JobId) {
     s.stats().await;
-    let known = s.tollgate.lookup(&mut s.link, std::slice::from_ref(id)).await.unwrap();
+    let known = s.tollgate.lookup(std::slice::from_ref(id)).await.unwrap();
     let told: Vec<_> = known.iter().flatten().map(|outcome| (outcome.class, outcome.code)).collect();
     assert_eq!(told, [(OutcomeClass::Refused, Some("cancelled"))]);
     passes(s).await;

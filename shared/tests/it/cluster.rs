@@ -103,6 +103,32 @@ impl Spread {
         }
     }
 
+    /// From now on every node is reached by a relay of its own.
+    async fn behind_relays(&mut self, within: Duration) -> Vec<Arc<Relay>> {
+        let relays: Vec<Arc<Relay>> = {
+            let mut relays = Vec::new();
+            for node in 0..self.cluster.count() {
+                let relay = Relay::listen(self.cluster.port(node)).await;
+                self.cluster.set(node, &[("cluster-announce-port", &relay.port.to_string())]);
+                relays.push(relay);
+            }
+            relays
+        };
+        // All nodes say that the others are behind the relays.
+        let ports: Vec<String> = relays.iter().map(|relay| relay.port.to_string()).collect();
+        tollgate_testkit::wait::until_so("every node to announce the relays", || {
+            (0..self.cluster.count()).all(|node| {
+                let nodes: String = self.cluster.tell(node, &["CLUSTER", "NODES"]).unwrap();
+                ports.iter().all(|port| nodes.contains(&format!(":{port}@")))
+            })
+        });
+        let url = format!("redis+cluster://127.0.0.1:{}", relays[0].port);
+        let server = servers::open_at(&url, Some(within));
+        self.tollgate = Tollgate::open(server.clone(), self.tollgate.namespace().clone()).await.unwrap();
+        self.link = server.link().await.unwrap();
+        relays
+    }
+
     async fn issued(&mut self, partition: u16) -> u64 {
         let key = self.keys_of(partition).campaign(&self.campaigns[usize::from(partition)].parse().unwrap());
         self.link.query(&cmd(&["HGET", &key, "issued"])).await.unwrap()
@@ -268,27 +294,7 @@ async fn what_nobody_serves_is_refused_by_name_and_the_rest_is_served() {
 #[tokio::test]
 async fn a_lost_reply_is_unknown_and_the_call_is_never_sent_again() {
     let mut s = Spread::over(Cluster::of(&Settings { replicas: 0, ..Settings::default() })).await;
-    let relays: Vec<Arc<Relay>> = {
-        let mut relays = Vec::new();
-        for node in 0..s.cluster.count() {
-            let relay = Relay::listen(s.cluster.port(node)).await;
-            s.cluster.set(node, &[("cluster-announce-port", &relay.port.to_string())]);
-            relays.push(relay);
-        }
-        relays
-    };
-    // All nodes say that the others are behind the relays.
-    let ports: Vec<String> = relays.iter().map(|relay| relay.port.to_string()).collect();
-    tollgate_testkit::wait::until_so("every node to announce the relays", || {
-        (0..s.cluster.count()).all(|node| {
-            let nodes: String = s.cluster.tell(node, &["CLUSTER", "NODES"]).unwrap();
-            ports.iter().all(|port| nodes.contains(&format!(":{port}@")))
-        })
-    });
-    let url = format!("redis+cluster://127.0.0.1:{}", relays[0].port);
-    let server = servers::open_at(&url, Some(ANSWERS_WITHIN));
-    s.tollgate = Tollgate::open(server.clone(), s.tollgate.namespace().clone()).await.unwrap();
-    s.link = server.link().await.unwrap();
+    let relays = s.behind_relays(ANSWERS_WITHIN).await;
     for trap in [Trap::DropReply, Trap::DropRequest, Trap::CutReply] {
         for partition in 0..PARTITIONS {
             // So that the script is known to the node, and the connection is there.
@@ -309,6 +315,53 @@ async fn a_lost_reply_is_unknown_and_the_call_is_never_sent_again() {
             assert_eq!(matches!(answer, Answer::Replayed { .. }), trap != Trap::DropRequest, "{trap:?}");
         }
     }
+    s.audit_passes().await;
+}
+
+fn is_send<T: Send>(future: T) -> T {
+    future
+}
+
+/// A node takes calls and answers none, for longer than this test lasts.
+#[tokio::test]
+async fn a_node_that_answers_nothing_keeps_nobody_from_asking_the_others() {
+    let mut s = Spread::over(Cluster::of(&Settings { replicas: 0, ..Settings::default() })).await;
+    let relays = s.behind_relays(Duration::from_secs(3600)).await;
+    let id = JobId::fresh();
+    // So that the scripts are known to every node.
+    assert_eq!(s.tollgate.lookup(std::slice::from_ref(&id)).await.unwrap().len(), 1);
+    let silent = s.node_of(0);
+    let elsewhere = (0..PARTITIONS).filter(|partition| s.node_of(*partition) != silent).count() as u64;
+    let sent = |relays: &[Arc<Relay>]| {
+        let others = relays.iter().enumerate().filter(|(node, _)| *node != silent);
+        others.map(|(_, relay)| relay.scripts()).sum::<u64>()
+    };
+    relays[silent].arm(Trap::Hold);
+    for what in ["lookup", "waiting", "audit"] {
+        let before = sent(&relays);
+        let asking = async {
+            match what {
+                // These are asked by services, in tasks of their own.
+                "lookup" => is_send(s.tollgate.lookup(std::slice::from_ref(&id))).await.map(drop),
+                "waiting" => {
+                    is_send(s.tollgate.waiting(&QueueName::default())).await.map(drop).map_err(Into::into)
+                }
+                _ => tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.map(drop).map_err(Into::into),
+            }
+        };
+        let others_asked = async {
+            let begun = Instant::now();
+            while sent(&relays) < before + elsewhere {
+                assert!(begun.elapsed() < SOON, "{what}: {} of {elsewhere}", sent(&relays) - before);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            answer = asking => panic!("{what}: {answer:?} of a node that gives none"),
+            () = others_asked => {}
+        }
+    }
+    relays[silent].disarm();
     s.audit_passes().await;
 }
 

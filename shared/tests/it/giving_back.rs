@@ -29,7 +29,7 @@ async fn available(s: &mut Space, account: &str) -> String {
 }
 
 async fn given_back(s: &mut Space, id: &JobId) -> (Option<&'static str>, Option<u64>) {
-    let known = s.tollgate.lookup(&mut s.link, std::slice::from_ref(id)).await.unwrap();
+    let known = s.tollgate.lookup(std::slice::from_ref(id)).await.unwrap();
     let outcome = known.into_iter().flatten().next().unwrap();
     (outcome.code, outcome.given_back)
 }

@@ -55,7 +55,7 @@ async fn a_queued_job_waits_in_dead_and_is_decided_after_the_creation() {
         assert_eq!(answers, [Answer::Undecided(Code::CampaignNotFound)]);
         let dead = Destination::Dead(Code::CampaignNotFound);
         assert_eq!(s.park(&entries[0], dead).await.unwrap(), Parked::Moved);
-        let outcomes = s.tollgate.lookup(&mut s.link, std::slice::from_ref(&id)).await.unwrap();
+        let outcomes = s.tollgate.lookup(std::slice::from_ref(&id)).await.unwrap();
         assert_eq!(
             (outcomes[0][0].class, outcomes[0][0].code),
             (OutcomeClass::Dead, Some("campaign_not_found"))
@@ -114,7 +114,7 @@ async fn past_the_bound_a_job_without_its_resource_is_refused_for_good() {
     // It is a refusal like any other from now on.
     s.make(create("c", 9)).await;
     assert!(matches!(s.settle_as(&entries[0].1.id, &entries[0].1.request).await, Answer::Replayed { .. }));
-    let outcomes = s.tollgate.lookup(&mut s.link, std::slice::from_ref(&entries[0].1.id)).await.unwrap();
+    let outcomes = s.tollgate.lookup(std::slice::from_ref(&entries[0].1.id)).await.unwrap();
     assert_eq!(outcomes[0][0].class, OutcomeClass::Refused);
 }
 

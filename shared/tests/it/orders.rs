@@ -10,7 +10,7 @@ use crate::space::*;
 
 async fn lookup(s: &mut Space, ids: &[JobId]) -> Vec<Outcome> {
     let tollgate = s.tollgate.clone();
-    tollgate.lookup(&mut s.link, ids).await.unwrap().into_iter().flatten().collect()
+    tollgate.lookup(ids).await.unwrap().into_iter().flatten().collect()
 }
 
 /// Drops every receipt of timed ids, as the floor does in time.

@@ -2,7 +2,7 @@
 //!
 //! Nothing rests on a beat: a worker that stops beating loses its name in the list, never a job.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tollgate::link::Link;
@@ -30,8 +30,13 @@ pub(crate) fn every(worker: &Worker, state: &PartitionState) -> Duration {
     state.rest_of_one(rest, BEAT_EVERY_MAX.max(rest))
 }
 
+/// What it says of itself, and since when.
+type Said = (Instant, Arc<str>);
+
+#[derive(Clone)]
 pub(crate) struct Heartbeater {
-    description: Option<(Instant, String)>,
+    /// Of all partitions.
+    description: Arc<Mutex<Option<Said>>>,
     control: Arc<Control>,
 }
 
@@ -45,7 +50,7 @@ impl Agent for Heartbeater {
         state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        let beaten = beat::beat(link, &state.keys, &worker.consumer, self.description(worker)).await;
+        let beaten = beat::beat(link, &state.keys, &worker.consumer, &self.description(worker)).await;
         let beaten = match beaten {
             Ok(beaten) => beaten,
             // A list of workers that is damaged is no reason not to see which queues are paused.
@@ -71,14 +76,16 @@ impl Agent for Heartbeater {
 
 impl Heartbeater {
     pub(crate) fn new(control: Arc<Control>) -> Self {
-        Self { description: None, control }
+        Self { description: Arc::default(), control }
     }
 
-    fn description(&mut self, worker: &Worker) -> &str {
-        if self.description.as_ref().is_none_or(|(said_at, _)| said_at.elapsed() > DESCRIPTION_AGE_MAX) {
-            self.description = None;
+    fn description(&self, worker: &Worker) -> Arc<str> {
+        let mut description = self.description.lock().unwrap_or_else(PoisonError::into_inner);
+        if description.as_ref().is_none_or(|(said_at, _)| said_at.elapsed() > DESCRIPTION_AGE_MAX) {
+            *description = None;
         }
-        let (_, words) = self.description.get_or_insert_with(|| (Instant::now(), worker.describe().encode()));
-        words
+        let (_, words) =
+            description.get_or_insert_with(|| (Instant::now(), worker.describe().encode().into()));
+        words.clone()
     }
 }

@@ -65,12 +65,12 @@ pub(crate) struct Payer {
     places: Arc<Semaphore>,
     /// One for each that may be at the gateway, or on its way there.
     permits: Arc<Semaphore>,
-    /// What is due, as far as this round has looked.
+    /// What is due, as far as the last visit has looked.
     due: Vec<(Arc<PartitionState>, AccountId, JobId)>,
     /// By partition: from which payout on the next round looks.
     from: HashMap<u16, usize>,
-    /// When secrets are to be read again.
-    reloads: watch::Receiver<u64>,
+    /// When secrets are to be read again, by one of all these.
+    reloads: Arc<Mutex<watch::Receiver<u64>>>,
 }
 
 impl Payer {
@@ -91,7 +91,7 @@ impl Payer {
             secrets: worker.health.incidents.reporter(),
             moved: Notify::new(),
         });
-        let reloads = worker.health.reloads.subscribe();
+        let reloads = Arc::new(Mutex::new(worker.health.reloads.subscribe()));
         Ok(Some(Self {
             shared,
             places: worker.payouts.clone(),
@@ -121,8 +121,7 @@ impl Agent for Payer {
         state: &Arc<PartitionState>,
         link: &mut Link,
     ) -> Result<Duration, ScriptError> {
-        if self.reloads.has_changed().unwrap_or(false) {
-            self.reloads.mark_unchanged();
+        if self.is_to_reload() {
             self.shared.reload();
         }
         if self.shared.breaker.pauses() {
@@ -181,6 +180,13 @@ impl Agent for Payer {
 }
 
 impl Payer {
+    fn is_to_reload(&self) -> bool {
+        let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_changed = reloads.has_changed().unwrap_or(false);
+        reloads.mark_unchanged();
+        has_changed
+    }
+
     /// The next that is free, unless the list or our own time ends first.
     async fn permit(
         &self,

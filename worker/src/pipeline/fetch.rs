@@ -182,7 +182,7 @@ impl Reader<'_> {
     async fn wait(&mut self, queues: Vec<QueueName>) -> Result<Option<InFlightBatch>, ScriptError> {
         // With many partitions most wait: one connection each, and another only while there is work.
         if let Some(link) = self.link.take() {
-            self.worker.spare_links.put(link);
+            self.worker.spare_links.put(self.node().as_ref(), link);
         }
         if let [queue] = &queues[..] {
             return self.wait_and_take(queue).await;
@@ -256,13 +256,21 @@ impl Reader<'_> {
     }
 
     async fn link(&mut self) -> Result<&mut Link, ScriptError> {
+        let spare = match &self.link {
+            Some(_) => None,
+            None => self.worker.spare_links.take(self.node().as_ref()),
+        };
         match &mut self.link {
             Some(link) => Ok(link),
-            empty => Ok(empty.insert(match self.worker.spare_links.take() {
+            empty => Ok(empty.insert(match spare {
                 Some(link) => link,
                 None => self.worker.tollgate.server().link().await?,
             })),
         }
+    }
+
+    fn node(&self) -> Option<Arc<str>> {
+        self.worker.tollgate.server().node_of(&self.state.keys.head())
     }
 
     /// What is ours and not in flight here: it was served to us, and we did not hear of it. A suspect waits for the reclaimer,

@@ -1,6 +1,10 @@
 //! Workers on a Redis Cluster: a node dies, slots move, and the partitions elsewhere go on.
 
-use tollgate_testkit::cluster::Cluster;
+use tollgate::instant::Instant;
+use tollgate::job::Job;
+use tollgate::kinds::Redeem;
+use tollgate::quantity::Quantity;
+use tollgate_testkit::cluster::{Cluster, Settings};
 
 use crate::harness::{Space, redemptions, until};
 
@@ -62,4 +66,53 @@ async fn a_master_that_dies_is_named_and_its_partitions_go_on_at_the_replica() {
         until("readiness", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
         assert_eq!(worker.drained().await, Some(0), "{}", worker.log());
     }
+}
+
+/// What is to be done at its time, and what comes in, is done in the partitions elsewhere while a node stands still, also
+/// by a worker whose hands were full of that node's jobs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stands_still_holds_up_its_own_partitions_only() {
+    let mut cluster = Cluster::of(&Settings { replicas: 0, ..Settings::default() });
+    let space = Space::at(cluster.url(), PARTITIONS).await;
+    let mut worker = space.worker(&["--batch", "50", "--concurrency", "2", "--listen", "0"]);
+    worker.says("consumer=").await;
+    let well = cluster.node_of_slot(cluster.slot_of(&space.keys().head())).unwrap();
+    let meta = format!("{}:meta", space.tollgate.namespace());
+    let own = cluster.node_of_slot(cluster.slot_of(&meta)).unwrap();
+    let still = (0..cluster.count()).find(|node| *node != well && *node != own).unwrap();
+    let name = format!("127.0.0.1:{}", cluster.port(still));
+    // A campaign in each partition, so that batches of that node are on their way when it stops.
+    for n in 0..40 {
+        space.create_campaign(&format!("c{n}"), 1000).await;
+    }
+    let elsewhere: Vec<_> = (0..40).flat_map(|n| of_campaign(&format!("c{n}"), 20)).collect();
+    space.enqueue_until_sent(&elsewhere).await;
+    cluster.stop(still);
+    worker.says(&name).await;
+
+    let at = Instant::from_ms(Instant::now().ms() + 500);
+    let soon = redemptions("soon", 30).into_iter().map(|job| Job { at, ..job });
+    space.enqueue_until_sent(&soon.collect::<Vec<_>>()).await;
+    space.enqueue_until_sent(&redemptions("now", 30)).await;
+    until("what is elsewhere to be done", async || (space.issued().await == 60).then_some(())).await;
+
+    cluster.cont(still);
+    let (_, page) = worker.page("/metrics").await;
+    assert!(page.contains("tollgate_"), "{page}");
+    until("readiness", async || worker.page("/readyz").await.0.contains("200").then_some(())).await;
+    assert_eq!(worker.drained().await, Some(0), "{}", worker.log());
+    let report = tollgate_audit::audit(&space.tollgate, &[], &|_| {}).await.unwrap();
+    assert_eq!(report.verdict, tollgate_audit::Verdict::Pass, "{report:#?}");
+}
+
+fn of_campaign(campaign: &str, count: usize) -> Vec<Job> {
+    let redeem = |n| {
+        let request = Redeem {
+            campaign: campaign.parse().unwrap(),
+            customer: format!("u{n}").parse().unwrap(),
+            quantity: Quantity::ONE,
+        };
+        Job { id: format!("{campaign}-{n}").parse().unwrap(), at: None, request: request.into() }
+    };
+    (0..count).map(redeem).collect()
 }

@@ -13,7 +13,7 @@ use tollgate::scripts::{ScriptError, queue};
 use super::list;
 use super::which::Which;
 use crate::context::Context;
-use crate::each::each_partition;
+use crate::each::in_each;
 use crate::exit::Exit;
 use crate::overview::Overview;
 use crate::table::count;
@@ -27,13 +27,12 @@ pub(super) enum Change {
 
 pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
     if which.all {
-        return all(context, &tollgate, &mut link, &which, change).await;
+        return all(context, &tollgate, &which, change).await;
     }
-    let (results, mut exit) = by_id(&tollgate, &mut link, &which.ids, change).await?;
+    let (results, mut exit) = by_id(&tollgate, &which.ids, change).await?;
     for (id, result) in which.ids.iter().zip(results) {
-        let was_done = result == DeadResult::Absent && is_so(&tollgate, &mut link, id, change).await?;
+        let was_done = result == DeadResult::Absent && is_so(&tollgate, id, change).await?;
         let name = if was_done { "replayed" } else { name(result) };
         let told = context.output().answer(
             &json!({ "id": id.as_str(), "result": name }),
@@ -55,8 +54,8 @@ pub(super) async fn run(context: &Context, which: Which, change: Change) -> anyh
 
 /// Whether what was asked for an id that is not dead is so already: it was put back (it waits, or was decided), or
 /// nothing is left of it, as after a discard. A repeat after a lost answer ends here.
-async fn is_so(tollgate: &Tollgate, link: &mut Link, id: &JobId, change: Change) -> anyhow::Result<bool> {
-    let outcomes = match tollgate.lookup(link, std::slice::from_ref(id)).await {
+async fn is_so(tollgate: &Tollgate, id: &JobId, change: Change) -> anyhow::Result<bool> {
+    let outcomes = match tollgate.lookup(std::slice::from_ref(id)).await {
         // A partition that may know it is damaged, which has been said.
         Err(error) if error.is_of_partition() => return Ok(false),
         outcomes => outcomes?,
@@ -79,22 +78,19 @@ fn name(result: DeadResult) -> &'static str {
 /// whether a partition could not be asked.
 async fn by_id(
     tollgate: &Tollgate,
-    link: &mut Link,
     ids: &[JobId],
     change: Change,
 ) -> anyhow::Result<(Vec<DeadResult>, Exit)> {
     let (mut results, mut exit) = (Vec::with_capacity(ids.len()), Exit::Done);
     for chunk in ids.chunks(IDS_MAX) {
         let mut best = vec![DeadResult::Absent; chunk.len()];
-        let asked = each_partition(tollgate, async |_, keys| {
-            for (best, found) in best.iter_mut().zip(apply(link, keys, chunk, change).await?) {
-                if found != DeadResult::Absent {
-                    *best = found;
-                }
-            }
-            Ok(())
-        });
-        exit = exit.combine(asked.await?);
+        let (asked, failed) =
+            in_each(tollgate, async |_, keys, link| apply(link, keys, chunk, change).await).await?;
+        for (_, found) in asked {
+            let found = best.iter_mut().zip(found).filter(|(_, found)| *found != DeadResult::Absent);
+            found.for_each(|(best, found)| *best = found);
+        }
+        exit = exit.combine(failed.complain());
         results.append(&mut best);
     }
     Ok((results, exit))
@@ -102,24 +98,18 @@ async fn by_id(
 
 /// All that were dead when the command began. A job that fails again at once comes back with a later time, and
 /// is left alone: otherwise this and a worker would pass the same poison to and fro for ever.
-async fn all(
-    context: &Context,
-    tollgate: &Tollgate,
-    link: &mut Link,
-    which: &Which,
-    change: Change,
-) -> anyhow::Result<Exit> {
+async fn all(context: &Context, tollgate: &Tollgate, which: &Which, change: Change) -> anyhow::Result<Exit> {
     let overview = Overview::read(tollgate).await?;
     let begun_at_ms = overview.at_ms;
-    let (mut done, mut damaged) = (0_u64, 0_u64);
-    let exit = each_partition(tollgate, async |_, keys| {
+    let (all, failed) = in_each(tollgate, async |_, keys, link| {
+        let (mut done, mut damaged) = (0_u64, 0_u64);
         // The position of the first job that is not done: those passed over stay in front of it.
         let mut from = 0;
         loop {
             let page = parked::dead_page(link, keys, from, PAGE_MAX).await?;
             let now: Vec<_> = page.into_iter().take_while(|dead| dead.at_ms <= begun_at_ms).collect();
             if now.is_empty() {
-                return Ok(());
+                return Ok((done, damaged));
             }
             let meant: Vec<JobId> = now
                 .iter()
@@ -143,6 +133,9 @@ async fn all(
         }
     })
     .await?;
+    let exit = failed.complain();
+    let sum = |(done, damaged), (_, (more, broken))| (done + more, damaged + broken);
+    let (done, damaged) = all.into_iter().fold((0, 0), sum);
     let verb = match change {
         Change::Retry => "requeued",
         Change::Discard => "discarded",

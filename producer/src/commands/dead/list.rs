@@ -3,12 +3,14 @@
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::ids::{JobId, QueueName};
+use tollgate::keys::Keys;
 use tollgate::kinds::{Fields, Request};
+use tollgate::link::Link;
 use tollgate::parked::{self, Dead, Row};
 use tollgate::partition::Partition;
 
 use crate::context::Context;
-use crate::each::each_partition;
+use crate::each::{each_partition, in_each};
 use crate::exit::Exit;
 use crate::output::complain;
 use crate::overview::Overview;
@@ -67,10 +69,13 @@ pub(super) async fn ls(
     let tollgate = context.open().await?;
     // Says which partitions are damaged.
     let overview = Overview::read(&tollgate).await?;
-    let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     let mut pager = Pager::new(page, tollgate.partitions())?;
-    let exit = each_partition(&tollgate, async |partition, keys| {
+    let first = async |partition, keys: &Keys, link: &mut Link| {
+        Parked::Dead.first(link, keys, page.start(partition)).await
+    };
+    let exit = each_partition(&tollgate, first, async |partition, link, first| {
+        let keys = tollgate.keys(partition);
         let is_meant = |dead: &Dead, request: Option<&Request>| {
             is_of_queue(dead, queue) && matches(dead, reason) && filter.matches(request)
         };
@@ -78,7 +83,7 @@ pub(super) async fn ls(
             let item = Item::of(partition, dead, request, cursor);
             list.item(&item, || item.line())
         };
-        pager.parked(&mut link, (partition, keys), Parked::Dead, is_meant, show).await
+        pager.parked(link, (partition, keys), (Parked::Dead, first), is_meant, show).await
     })
     .await?;
     list.end()?;
@@ -163,10 +168,12 @@ impl<'a> Shown<'a> {
 
 pub(super) async fn show(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
+    let row = async |_, keys: &Keys, link: &mut Link| Ok(parked::row(link, keys, id).await?);
+    let (rows, failed) = in_each(&tollgate, row).await?;
+    let unread = failed.complain();
     let mut exit = Exit::Refused;
-    for partition in tollgate.partitions().iter() {
-        match parked::row(&mut link, tollgate.keys(partition), id).await? {
+    for (partition, row) in rows {
+        match row {
             None => {}
             Some(Ok(row)) => {
                 let shown = Shown::of(id, partition, &row);
@@ -181,6 +188,9 @@ pub(super) async fn show(context: &Context, id: &JobId) -> anyhow::Result<Exit> 
                 return Ok(Exit::Violation);
             }
         }
+    }
+    if exit == Exit::Refused && !failed.is_empty() {
+        return Ok(unread);
     }
     if exit == Exit::Refused {
         complain(format_args!("{id} is neither dead nor scheduled (see `lookup {id}`)"));

@@ -4,8 +4,8 @@
 //! the answer is lost, or the row moves in between: the same command again is a replay, or says what is so by then.
 
 use anyhow::bail;
+use futures_util::StreamExt;
 use serde::Serialize;
-use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::envelope::Envelope;
 use tollgate::ids::{JobId, QueueName};
@@ -15,6 +15,7 @@ use tollgate::outcome::{Outcome, OutcomeClass};
 use tollgate::parked;
 use tollgate::scripts::lookup::ParkedState;
 use tollgate::scripts::settle::Answer;
+use tollgate::{Tollgate, abreast};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -35,7 +36,7 @@ struct Told {
 pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
     let tollgate = context.acting(context.open().await?).await?;
     let mut link = tollgate.server().link().await?;
-    let requests = requests(&tollgate, &mut link, id).await?;
+    let requests = requests(&tollgate, id).await?;
     let change = ChangeId::of_name(id.clone());
     let mut exit = Exit::Done;
     // One, unless the id was used in several partitions.
@@ -44,9 +45,9 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
         let ask = async |link: &mut Link| tollgate.cancel(link, id, request).await;
         let seq = match operation::insist(&mut link, ask).await? {
             Ok(Answer::Decided { seq, .. }) => seq,
-            Ok(Answer::Undecided(code)) => return what_is_so(context, &tollgate, &mut link, id, code).await,
+            Ok(Answer::Undecided(code)) => return what_is_so(context, &tollgate, id, code).await,
             // Somebody else has decided it meanwhile, or has put another job in its place.
-            Ok(_) => return what_is_so(context, &tollgate, &mut link, id, Code::NotScheduled).await,
+            Ok(_) => return what_is_so(context, &tollgate, id, Code::NotScheduled).await,
             Err(error) => {
                 let what = format!("cancelling {id}, a {} of {}", request.kind(), request.resource());
                 let failed = report::report(&anyhow::Error::from(error).context(what));
@@ -68,16 +69,19 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
         exit = exit.combine(context.output().answer(&Told { cancelled: true, outcome }, words));
     }
     match requests.is_empty() {
-        true => what_is_so(context, &tollgate, &mut link, id, Code::NotScheduled).await,
+        true => what_is_so(context, &tollgate, id, Code::NotScheduled).await,
         false => Ok(exit),
     }
 }
 
 /// What is asked for under `id` by jobs that wait for their time, or are back in their queue since then.
-async fn requests(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow::Result<Vec<JobRequest>> {
+async fn requests(tollgate: &Tollgate, id: &JobId) -> anyhow::Result<Vec<JobRequest>> {
     let mut requests = Vec::new();
-    for partition in tollgate.partitions().iter() {
-        let row = match parked::row(link, tollgate.keys(partition), id).await? {
+    let rows = abreast(tollgate.partitions().iter(), |partition| async move {
+        parked::row(&mut tollgate.server().link().await?, tollgate.keys(partition), id).await
+    });
+    for (partition, row) in rows.collect::<Vec<_>>().await {
+        let row = match row? {
             None => continue,
             Some(Ok(row)) if row.state == ParkedState::Dead => continue,
             Some(row) => row,
@@ -92,14 +96,8 @@ async fn requests(tollgate: &Tollgate, link: &mut Link, id: &JobId) -> anyhow::R
 
 /// Says what is so of a job that was not cancelled by this command, `code` being why not. What was cancelled before is
 /// as asked.
-async fn what_is_so(
-    context: &Context,
-    tollgate: &Tollgate,
-    link: &mut Link,
-    id: &JobId,
-    code: Code,
-) -> anyhow::Result<Exit> {
-    let outcomes = tollgate.lookup(link, std::slice::from_ref(id)).await?;
+async fn what_is_so(context: &Context, tollgate: &Tollgate, id: &JobId, code: Code) -> anyhow::Result<Exit> {
+    let outcomes = tollgate.lookup(std::slice::from_ref(id)).await?;
     let Some(outcome) = outcomes.into_iter().flatten().next() else { bail!("nothing is known of {id}") };
     let known = outcome.code.unwrap_or_default();
     let cancelled = known == Code::Cancelled.name();

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::ids::{JobId, QueueName};
+use tollgate::keys::Keys;
 use tollgate::kinds::Fields;
 use tollgate::link::Link;
 use tollgate::outcome::OutcomeClass;
@@ -17,6 +18,7 @@ use tollgate::scripts::queue;
 use tollgate::waiting::{self, Unsettled};
 
 use crate::context::Context;
+use crate::each::in_each;
 use crate::exit::Exit;
 use crate::line_text::described;
 use crate::output::say;
@@ -59,24 +61,32 @@ impl Event {
 pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
     let mut link = tollgate.server().link().await?;
-    let now_ms = tollgate.now(&mut link, Partition::FIRST).await?.ms();
     let mut events = Vec::new();
     if let Some(made_at) = id.made_at() {
         let text = "by the time in its id, which is of the clock of whoever made it".to_owned();
         events.push(Event { at_ms: Some(made_at.ms()), what: "made", text, ..Event::default() });
     }
-    for partition in tollgate.partitions().iter() {
-        decided(&tollgate, &mut link, partition, id, &mut events).await?;
-        if let Some(Ok(row)) = parked::row(&mut link, tollgate.keys(partition), id).await? {
+    let (of_partitions, failed) = in_each(&tollgate, async |partition, keys, link| {
+        let now_ms = tollgate.now(link, partition).await?.ms();
+        let mut events = decided(&tollgate, link, partition, id).await?;
+        if let Some(Ok(row)) = parked::row(link, keys, id).await? {
             let text = format!("from queue {}; `dead show {id}` has its bytes", row.queue);
             let code = Some(row.reason).filter(|reason| !reason.is_empty());
             events.push(Event { code, ..Event::new(partition, row.at_ms, row.state.name(), text) });
         }
-    }
-    let outcomes = tollgate.lookup(&mut link, std::slice::from_ref(id)).await?;
+        Ok((now_ms, events))
+    })
+    .await?;
+    let now_ms = of_partitions.iter().map(|(_, (now_ms, _))| *now_ms).max().unwrap_or_default();
+    events.extend(of_partitions.into_iter().flat_map(|(_, (_, events))| events));
+    let unread = failed.complain();
+    let outcomes = tollgate.look_up(std::slice::from_ref(id)).await?.found;
     let class = outcomes.into_iter().flatten().next().map_or(OutcomeClass::NotDecided, |one| one.class);
     if class == OutcomeClass::NotDecided {
-        unsettled(&tollgate, &mut link, id, &mut events).await?;
+        let (unsettled, _) =
+            in_each(&tollgate, async |partition, keys, link| unsettled(link, keys, partition, id).await)
+                .await?;
+        events.extend(unsettled.into_iter().flat_map(|(_, events)| events));
     }
     events.sort_by_key(|event| event.at_ms);
     let mut before_ms = None;
@@ -94,7 +104,7 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
         };
     }
     let is_known = events.iter().any(|event| event.what != "made");
-    if class == OutcomeClass::NotDecided && !is_known {
+    if class == OutcomeClass::NotDecided && !is_known && failed.is_empty() {
         let why = served::why_it_waits(&tollgate, &mut link, &QueueName::default()).await;
         let text = format!(
             "it lies in no queue: it was settled just now, or never arrived; of queue default: {why}"
@@ -109,7 +119,8 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
     if !is_known && class != OutcomeClass::NotDecided {
         say(format_args!("the journal does not know {id}; `lookup {id}`: {class}"));
     }
-    Ok(Exit::of_outcome(class))
+    // What is not decided elsewhere may be, where nobody could look.
+    Ok(Exit::of_outcome(class).combine(unread))
 }
 
 /// Whether more is to come, or somebody has to do something.
@@ -123,8 +134,8 @@ async fn decided(
     link: &mut Link,
     partition: Partition,
     id: &JobId,
-    events: &mut Vec<Event>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Event>> {
+    let mut events = Vec::new();
     past::each(tollgate, link, partition, |Seen { entry, line }| {
         if let Some(line) = line.filter(|line| line.id == *id) {
             events.push(Event {
@@ -142,33 +153,30 @@ async fn decided(
         }
         Ok(ControlFlow::Continue(()))
     })
-    .await
+    .await?;
+    Ok(events)
 }
 
 /// Where its entries lie that nobody has settled.
 async fn unsettled(
-    tollgate: &Tollgate,
     link: &mut Link,
+    keys: &Keys,
+    partition: Partition,
     id: &JobId,
-    events: &mut Vec<Event>,
-) -> anyhow::Result<()> {
-    for partition in tollgate.partitions().iter() {
-        let keys = tollgate.keys(partition);
-        for queue in queue::known(link, keys).await? {
-            for Unsettled { entry, added_at_ms, in_flight } in
-                waiting::unsettled(link, keys, &queue, id).await?
-            {
-                let text = format!("in queue {queue}, entry {entry}");
-                events.push(Event::new(partition, added_at_ms, "waiting", text));
-                if let Some(row) = in_flight {
-                    let text = match row.taken_at_ms {
-                        0 => format!("handed back by worker {}, which has ended", row.worker),
-                        _ => format!("taken by worker {}, delivery {}", row.worker, row.deliveries),
-                    };
-                    events.push(Event::new(partition, row.taken_at_ms.max(added_at_ms), "in_flight", text));
-                }
+) -> anyhow::Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for queue in queue::known(link, keys).await? {
+        for Unsettled { entry, added_at_ms, in_flight } in waiting::unsettled(link, keys, &queue, id).await? {
+            let text = format!("in queue {queue}, entry {entry}");
+            events.push(Event::new(partition, added_at_ms, "waiting", text));
+            if let Some(row) = in_flight {
+                let text = match row.taken_at_ms {
+                    0 => format!("handed back by worker {}, which has ended", row.worker),
+                    _ => format!("taken by worker {}, delivery {}", row.worker, row.deliveries),
+                };
+                events.push(Event::new(partition, row.taken_at_ms.max(added_at_ms), "in_flight", text));
             }
         }
     }
-    Ok(())
+    Ok(events)
 }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use tollgate::envelope::Envelope;
 use tollgate::ids::{JobId, QueueName};
+use tollgate::keys::Keys;
 use tollgate::kinds::{Fields, Request};
+use tollgate::link::Link;
 use tollgate::parked::{Dead, PAGE_MAX};
 use tollgate::waiting;
 
@@ -36,14 +38,15 @@ pub(super) async fn waiting(
     page: &Page,
 ) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     let mut pager = Pager::new(page, tollgate.partitions())?;
-    let exit = each_partition(&tollgate, async |partition, keys| {
-        let Some(after) = pager.start_in_stream(partition)? else { return Ok(()) };
-        let mut after = after.map(str::to_owned);
-        while !pager.is_over() {
-            let page = waiting::page(&mut link, keys, queue, after.as_deref(), PAGE_MAX).await?;
+    let first = async |partition, keys: &Keys, link: &mut Link| {
+        let Some(after) = page.start(partition).in_stream()? else { return Ok(None) };
+        Ok(Some(waiting::page(link, keys, queue, after, PAGE_MAX).await?))
+    };
+    let exit = each_partition(&tollgate, first, async |partition, link, first| {
+        let mut next = first;
+        while let Some(page) = next {
             for (entry, bytes) in &page {
                 let decoded = Envelope::decode(bytes);
                 let request = decoded.as_ref().ok().map(|envelope| &envelope.request);
@@ -74,12 +77,16 @@ pub(super) async fn waiting(
                     line.trim_end().to_owned()
                 })?;
             }
-            after = page.last().map(|(entry, _)| entry.clone());
-            if page.len() < PAGE_MAX {
-                break;
-            }
+            let after = page.last().filter(|_| page.len() >= PAGE_MAX && !pager.is_over());
+            next = match after {
+                None => None,
+                Some((entry, _)) => {
+                    let keys = tollgate.keys(partition);
+                    Some(waiting::page(link, keys, queue, Some(entry), PAGE_MAX).await?)
+                }
+            };
         }
-        Ok(())
+        Ok(pager.flow())
     })
     .await?;
     list.end()?;
@@ -106,10 +113,13 @@ pub(super) async fn scheduled(
     page: &Page,
 ) -> anyhow::Result<Exit> {
     let tollgate = context.open().await?;
-    let mut link = tollgate.server().link().await?;
     let mut list = context.output().list();
     let mut pager = Pager::new(page, tollgate.partitions())?;
-    let exit = each_partition(&tollgate, async |partition, keys| {
+    let first = async |partition, keys: &Keys, link: &mut Link| {
+        Parked::Scheduled.first(link, keys, page.start(partition)).await
+    };
+    let exit = each_partition(&tollgate, first, async |partition, link, first| {
+        let keys = tollgate.keys(partition);
         let is_meant =
             |job: &Dead, request: Option<&Request>| is_of_queue(job, queue) && filter.matches(request);
         let show = |job: &Dead, request: Option<&Request>, cursor: Cursor| {
@@ -128,7 +138,7 @@ pub(super) async fn scheduled(
                 format!("{:<26}  {queue:<12}  {}  {kind} {of}", time(item.at_ms), item.id)
             })
         };
-        pager.parked(&mut link, (partition, keys), Parked::Scheduled, is_meant, show).await
+        pager.parked(link, (partition, keys), (Parked::Scheduled, first), is_meant, show).await
     })
     .await?;
     list.end()?;

@@ -126,6 +126,13 @@ impl Cluster {
         Err(Failure::not_applied(Refusal::ClusterDown, what).of_node(&"".into()))
     }
 
+    /// The name of the node that has a slot, as the map has it; asks nobody.
+    pub(super) fn name_of_owner(&self, slot: Slot) -> Option<Arc<str>> {
+        let map = self.read();
+        let owner = map.owners.get(slot.index())?.as_ref()?;
+        map.nodes.get(owner)?.name().cloned()
+    }
+
     /// All masters, in the order of their addresses.
     ///
     /// # Errors

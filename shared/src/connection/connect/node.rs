@@ -34,7 +34,8 @@ const LINK_WITHIN: Duration = Duration::from_secs(8);
 const BLOCK_MARGIN: Duration = Duration::from_secs(2);
 
 /// For how long nobody tries to connect to a node of a cluster again after it was not there: each attempt takes up to the
-/// time that connecting may take, and whoever goes over all partitions would wait for each of its.
+/// time that connecting may take, and whoever goes over all partitions would wait for each of its. After that one tries, and
+/// the others are told the same until that attempt has ended.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
 
 /// A server one can speak to. Cheap to clone; connects when a connection is asked for.
@@ -52,7 +53,14 @@ struct Inner {
     /// How often it was found elsewhere: connections of before lead to what is the master no more.
     moves: AtomicU64,
     /// Why the node of a cluster was not there, and when that was.
-    away: Mutex<Option<(Instant, Failure)>>,
+    away: Mutex<Option<Away>>,
+}
+
+/// That nobody was there.
+struct Away {
+    since: Instant,
+    why: Failure,
+    is_tried: bool,
 }
 
 /// Boxed: a call on a connection that is there does not carry along what it takes to open one.
@@ -75,7 +83,7 @@ impl Node {
     pub(super) fn new(endpoint: Endpoint, inspection: Arc<Inspection>, name: Option<Arc<str>>) -> Self {
         install_tls_provider();
         let opened = RwLock::new(Arc::new(Opened::new(endpoint, inspection.clone())));
-        let (moves, away) = (AtomicU64::new(0), Mutex::default());
+        let (moves, away) = (AtomicU64::new(0), Mutex::new(None));
         Self { inner: Arc::new(Inner { name, opened, inspection, moves, away }) }
     }
 
@@ -98,24 +106,35 @@ impl Node {
 
     /// Why a node of a cluster is not connected to just now.
     pub(crate) fn away(&self) -> Option<Failure> {
-        self.name()?;
-        let away = self.inner.away.lock().unwrap_or_else(PoisonError::into_inner);
-        away.as_ref().filter(|(since, _)| since.elapsed() < LEFT_ALONE).map(|(_, failure)| failure.clone())
+        let away = self.lock_away();
+        away.as_ref().filter(|away| away.is_left_alone()).map(|away| away.why.clone())
+    }
+
+    /// Takes note that a call was not answered in time: whoever needs a new connection would not be, either.
+    pub(crate) fn was_silent(&self) {
+        let why = self.own(Failure::not_applied(Refusal::Unreachable, "no answer to the call before"));
+        self.is_away(why);
+    }
+
+    fn is_away(&self, why: Failure) {
+        if self.name().is_some() {
+            *self.lock_away() = Some(Away { since: Instant::now(), why, is_tried: false });
+        }
+    }
+
+    fn lock_away(&self) -> std::sync::MutexGuard<'_, Option<Away>> {
+        self.inner.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a connection comes about now.
     async fn there<T>(&self, connecting: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        if let Some(failure) = self.away() {
-            return Err(failure);
+        let attempt = Attempt::begin(self)?;
+        let connected = connecting.await.map_err(|failure| self.own(failure));
+        match &connected {
+            Err(failure) if failure.refusal() == Some(Refusal::Unreachable) => self.is_away(failure.clone()),
+            _ => attempt.succeeded(),
         }
-        connecting.await.map_err(|failure| {
-            let failure = self.own(failure);
-            if self.name().is_some() && failure.refusal() == Some(Refusal::Unreachable) {
-                let mut away = self.inner.away.lock().unwrap_or_else(PoisonError::into_inner);
-                *away = Some((Instant::now(), failure.clone()));
-            }
-            failure
-        })
+        connected
     }
 
     /// The endpoint this server is at.
@@ -276,6 +295,50 @@ impl Node {
             }
         }
         Err(explained(&refused.endpoint, failure).await)
+    }
+}
+
+/// An attempt to connect to a node; if the node was away, the only one.
+struct Attempt<'a> {
+    node: &'a Node,
+    is_only: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn begin(node: &'a Node) -> Result<Self, Failure> {
+        let mut away = node.lock_away();
+        match &mut *away {
+            None => Ok(Self { node, is_only: false }),
+            Some(away) if away.is_left_alone() => Err(away.why.clone()),
+            Some(away) => {
+                away.is_tried = true;
+                Ok(Self { node, is_only: true })
+            }
+        }
+    }
+
+    /// The node has answered, whatever it said.
+    fn succeeded(&self) {
+        if self.is_only {
+            *self.node.lock_away() = None;
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    /// Also of an attempt that was given up midway: the next one may try.
+    fn drop(&mut self) {
+        if self.is_only
+            && let Some(away) = &mut *self.node.lock_away()
+        {
+            away.is_tried = false;
+        }
+    }
+}
+
+impl Away {
+    fn is_left_alone(&self) -> bool {
+        self.is_tried || self.since.elapsed() < LEFT_ALONE
     }
 }
 

@@ -13,6 +13,7 @@ use super::error::EndpointError;
 use super::inspection::{Found, Inspection, Safety};
 use super::node::Node;
 use crate::connection::failure::Failure;
+use crate::protocol::slot::Slot;
 
 /// A Redis one can speak to. Cheap to clone; connects when a link is asked for.
 #[derive(Clone)]
@@ -118,6 +119,15 @@ impl Server {
         match self.place() {
             Place::One(_) => None,
             Place::Cluster(cluster) => Some(cluster.redirected_so_far()),
+        }
+    }
+
+    /// The name of the node of a cluster that has a key, as far as is known; `None` for a server by itself. For whoever
+    /// asks several nodes at a time.
+    pub fn node_of(&self, key: &str) -> Option<Arc<str>> {
+        match self.place() {
+            Place::One(_) => None,
+            Place::Cluster(cluster) => cluster.name_of_owner(Slot::of_key(key.as_bytes())),
         }
     }
 

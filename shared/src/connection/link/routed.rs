@@ -198,6 +198,9 @@ impl Wires {
             Failure::NotApplied { reason, detail, .. } => (*reason, detail),
             // Who did not answer may be gone: whoever calls next asks the others.
             _ => {
+                if failure.is_time_out() {
+                    node.was_silent();
+                }
                 cluster.suspect();
                 return Next::Answer;
             }

@@ -15,6 +15,8 @@ pub(super) enum Trap {
     DropRequest = 2,
     /// Half of the reply arrives.
     CutReply = 3,
+    /// This one and all after it wait for an answer as long as they like; whoever opens a connection finds all well.
+    Hold = 4,
 }
 
 pub(super) struct Relay {
@@ -43,6 +45,11 @@ impl Relay {
         self.scripts.load(Ordering::SeqCst)
     }
 
+    /// What was armed is taken back.
+    pub(super) fn disarm(&self) {
+        self.armed.store(0, Ordering::SeqCst);
+    }
+
     pub(super) fn arm(&self, trap: Trap) {
         self.armed.store(trap as u8, Ordering::SeqCst);
     }
@@ -57,7 +64,13 @@ impl Relay {
                     let Ok(length @ 1..) = read else { return };
                     if request[..length].windows(7).any(|word| word.eq_ignore_ascii_case(b"EVALSHA")) {
                         self.scripts.fetch_add(1, Ordering::SeqCst);
-                        trap = self.armed.swap(0, Ordering::SeqCst);
+                        trap = self.armed.load(Ordering::SeqCst);
+                        if trap != Trap::Hold as u8 {
+                            self.armed.store(0, Ordering::SeqCst);
+                        }
+                    }
+                    if trap == Trap::Hold as u8 {
+                        continue;
                     }
                     if trap == Trap::DropRequest as u8 {
                         return;
