@@ -6,6 +6,7 @@
 //! `slots.rs`.
 #![allow(clippy::unwrap_used, reason = "for tests alone")]
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, FromRedisValue, RedisError};
@@ -37,11 +38,20 @@ pub struct Settings {
     pub node_timeout_ms: u32,
     /// Further settings of every node, as on the command line.
     pub more: Vec<String>,
+    /// The certificates, as on the command line: with them every node speaks TLS, with everybody, and nothing else.
+    pub tls: Option<Vec<String>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { masters: 3, replicas: 1, full_coverage: false, node_timeout_ms: 1000, more: Vec::new() }
+        Self {
+            masters: 3,
+            replicas: 1,
+            full_coverage: false,
+            node_timeout_ms: 1000,
+            more: Vec::new(),
+            tls: None,
+        }
     }
 }
 
@@ -75,6 +85,7 @@ pub enum ClusterError {
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Node>,
+    is_tls: bool,
 }
 
 #[derive(Debug)]
@@ -120,7 +131,7 @@ impl Cluster {
     pub fn try_start(settings: &Settings) -> Result<Self, ClusterError> {
         let count = settings.masters * (1 + settings.replicas);
         let nodes = (0..count).map(|number| Node::start(number, settings)).collect::<Result<_, _>>()?;
-        let mut cluster = Self { nodes };
+        let mut cluster = Self { nodes, is_tls: settings.tls.is_some() };
         for number in 0..count {
             cluster.nodes[number].id = cluster.tell(number, &["CLUSTER", "MYID"])?;
             // Two nodes of one epoch would have to settle first who is the later one.
@@ -158,7 +169,8 @@ impl Cluster {
     /// Its address: every node that was there at the start.
     pub fn url(&self) -> String {
         let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        format!("redis+cluster://{}", hosts.join(","))
+        let scheme = if self.is_tls { "rediss" } else { "redis" };
+        format!("{scheme}+cluster://{}", hosts.join(","))
     }
 
     /// How many nodes there are, those that were killed included.
@@ -179,6 +191,11 @@ impl Cluster {
     /// The process of a node, if it was not killed.
     pub fn pid(&self, node: usize) -> Option<u32> {
         self.nodes[node].server.pid()
+    }
+
+    /// Where a node writes.
+    pub fn data(&self, node: usize) -> PathBuf {
+        self.nodes[node].server.dir().join("data")
     }
 
     /// The name by which the cluster knows a node.
@@ -275,7 +292,15 @@ impl Node {
             let (port, bus) = (free_port(), free_port());
             let ports = (port.to_string(), bus.to_string());
             // The private server's own settings are the rest: an append-only file, no eviction.
-            let mut words = vec!["--port", &ports.0, "--cluster-port", &ports.1, "--bind", "127.0.0.1"];
+            let mut words = vec!["--cluster-port", &ports.1, "--bind", "127.0.0.1"];
+            match &settings.tls {
+                None => words.extend(["--port", &ports.0]),
+                Some(certificates) => {
+                    words.extend(["--port", "0", "--tls-port", &ports.0]);
+                    words.extend(["--tls-cluster", "yes", "--tls-replication", "yes"]);
+                    words.extend(certificates.iter().map(String::as_str));
+                }
+            }
             words.extend(["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"]);
             words.extend(["--cluster-enabled", "yes", "--cluster-require-full-coverage", coverage]);
             words.extend(["--cluster-node-timeout", &timeout]);

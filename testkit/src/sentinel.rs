@@ -47,7 +47,7 @@ impl Watched {
         let master = server(ports[0], &[]);
         let replica = server(ports[1], &["--replicaof", &format!("127.0.0.1 {}", ports[0])]);
         let dir = tempfile::tempdir().unwrap();
-        let sentinels: Vec<_> = (0..3).map(|number| sentinel(dir.path(), number, ports[0])).collect();
+        let sentinels: Vec<_> = (0..3).map(|number| sentinel(dir.path(), number, ports[0], None)).collect();
         let hosts: Vec<String> = sentinels.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
         let url = format!("redis+sentinel://{}/{NAME}", hosts.join(","));
         let watched = Self { master, replica, ports, sentinels, url, _dir: dir };
@@ -99,13 +99,55 @@ impl Watched {
     }
 }
 
-fn sentinel(dir: &std::path::Path, number: usize, master: u16) -> (Running, u16) {
+/// A master that one Sentinel watches, both of which speak TLS only.
+#[derive(Debug)]
+pub struct WatchedByTls {
+    /// The master.
+    pub master: Temporary,
+    /// The address of the Sentinel.
+    pub url: String,
+    _sentinel: Running,
+    _dir: tempfile::TempDir,
+}
+
+impl WatchedByTls {
+    /// Starts both; `certificates` are settings as on the command line.
+    ///
+    /// # Panics
+    /// If they do not start.
+    pub fn start(certificates: &[String]) -> Self {
+        let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
+        let mut words: Vec<&str> = certificates.iter().map(String::as_str).collect();
+        let master_port = port.to_string();
+        words.extend(["--port", "0", "--tls-port", &master_port, "--bind", "127.0.0.1"]);
+        let master = private(&words);
+        let (sentinel, port) = sentinel(dir.path(), 0, port, Some(certificates));
+        let url = format!("rediss+sentinel://127.0.0.1:{port}/{NAME}");
+        Self { master, url, _sentinel: sentinel, _dir: dir }
+    }
+}
+
+fn sentinel(
+    dir: &std::path::Path,
+    number: usize,
+    master: u16,
+    certificates: Option<&[String]>,
+) -> (Running, u16) {
     let port = free_port();
     let dir = dir.join(number.to_string());
     std::fs::create_dir(&dir).unwrap();
     let file = dir.join("sentinel.conf");
+    let (ports, quorum) = match certificates {
+        None => (format!("port {port}"), QUORUM),
+        Some(_) => (format!("port 0\ntls-port {port}\ntls-replication yes"), 1),
+    };
+    let certificates: String = certificates
+        .unwrap_or_default()
+        .chunks(2)
+        .map(|setting| format!("{}\n", setting.join(" ").trim_start_matches('-')))
+        .collect();
     let settings = format!(
-        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {NAME} 127.0.0.1 {master} {QUORUM}\n\
+        "{ports}\nbind 127.0.0.1\ndir {}\n{certificates}sentinel monitor {NAME} 127.0.0.1 {master} {quorum}\n\
          sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 5000\n",
         dir.display()
     );

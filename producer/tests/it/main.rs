@@ -13,6 +13,7 @@ mod cases;
 mod cdnow;
 mod change_ids;
 mod cluster;
+mod cluster_tls;
 mod codes;
 mod colours;
 mod dead;

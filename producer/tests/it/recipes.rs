@@ -310,8 +310,15 @@ fn typed(span: &str) -> Option<(String, bool)> {
             "repair queue",
         ]
         .contains(&span)
-        || ["queue pause", "queue resume", "job cancel", "campaign holders", "account statement"]
-            .contains(&span)
+        || [
+            "queue pause",
+            "queue resume",
+            "job cancel",
+            "campaign holders",
+            "inventory holders",
+            "account statement",
+        ]
+        .contains(&span)
     {
         line.push_str(" order-17");
     }

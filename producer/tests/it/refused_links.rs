@@ -104,7 +104,7 @@ fn config(server: &Temporary, name: &str) -> String {
 }
 
 /// An authority, another one, and a certificate of the first; `false` without openssl.
-fn certificates(dir: &Path) -> bool {
+pub(crate) fn certificates(dir: &Path) -> bool {
     let openssl = |words: &str| {
         let status =
             Command::new("openssl").args(words.split(' ')).current_dir(dir).stderr(Stdio::null()).status();

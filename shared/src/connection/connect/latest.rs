@@ -8,6 +8,9 @@ use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisError};
 
+use crate::connection::classify::classify_connect;
+use crate::connection::failure::{Failure, Refusal};
+
 /// How long one of them may take to answer, connecting included; the others are asked meanwhile.
 const WITHIN: Duration = Duration::from_secs(1);
 
@@ -17,12 +20,20 @@ pub(super) trait Answer {
     fn epoch(&self) -> u64;
 }
 
+/// Nobody says so.
+pub(super) struct Silent {
+    /// Where each is, and what it says instead.
+    pub(super) said: String,
+    /// What keeps one of them from saying so that does not pass by itself, if anything.
+    pub(super) reason: Refusal,
+}
+
 /// Waits for what all of these say, each with where it is asked; answers what is of the latest configuration, or what
 /// each of them says instead.
 ///
 /// # Cancel safety
 /// Reads only, as far as what is asked does.
-pub(super) async fn latest<T: Answer, F>(asked: Vec<(String, F)>) -> Result<T, String>
+pub(super) async fn latest<T: Answer, F>(asked: Vec<(String, F)>) -> Result<T, Silent>
 where
     F: Future<Output = Result<Result<T, String>, RedisError>>,
 {
@@ -30,12 +41,20 @@ where
     let mut answers: FuturesUnordered<_> = asked
         .into_iter()
         .map(|(place, answer)| async move {
-            let said = match tokio::time::timeout(WITHIN, answer).await {
-                Ok(Ok(said)) => said,
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("no answer".to_owned()),
+            let (what, reason) = match tokio::time::timeout(WITHIN, answer).await {
+                Ok(Ok(Ok(said))) => return Ok(said),
+                Ok(Ok(Err(what))) => (what, Refusal::Unreachable),
+                Ok(Err(error)) => match classify_connect(&error) {
+                    Failure::NotApplied {
+                        reason: reason @ (Refusal::Tls | Refusal::Credentials),
+                        detail,
+                        ..
+                    } => (detail, reason),
+                    _ => (error.to_string(), Refusal::Unreachable),
+                },
+                Err(_) => ("no answer".to_owned(), Refusal::Unreachable),
             };
-            said.map_err(|what| format!("{place}: {what}"))
+            Err((format!("{place}: {what}"), reason))
         })
         .collect();
     let (mut known, mut silent) = (Vec::new(), Vec::new());
@@ -48,7 +67,11 @@ where
             Err(what) => silent.push(what),
         }
     }
-    known.into_iter().max_by_key(T::epoch).ok_or_else(|| silent.join("; "))
+    known.into_iter().max_by_key(T::epoch).ok_or_else(|| {
+        let (said, reasons): (Vec<String>, Vec<Refusal>) = silent.into_iter().unzip();
+        let reason = reasons.into_iter().find(|reason| *reason != Refusal::Unreachable);
+        Silent { said: said.join("; "), reason: reason.unwrap_or(Refusal::Unreachable) }
+    })
 }
 
 /// A connection for one question.

@@ -11,9 +11,9 @@ use std::fmt;
 use redis::{ConnectionInfo, RedisConnectionInfo, RedisError};
 
 use super::error::EndpointError;
-use super::latest;
+use super::latest::{self, Silent};
 use super::url::{self, SeveralHosts};
-use crate::connection::failure::{Failure, Refusal};
+use crate::connection::failure::Failure;
 
 /// The schemes, each with that of the servers.
 const SCHEMES: [(&str, &str); 2] = [("redis+sentinel", "redis"), ("rediss+sentinel", "rediss")];
@@ -97,9 +97,9 @@ impl Sentinels {
     pub(super) async fn master(&self) -> Result<(String, u16), Failure> {
         let asked = self.asked.iter().map(|info| (url::address(info.addr()), self.ask(info)));
         latest::latest(asked.collect()).await.map(|Answer { host, port, .. }| (host, port)).map_err(
-            |silent| {
-                let detail = format!("no Sentinel says where the master is: {silent}");
-                Failure::not_applied(Refusal::Unreachable, detail)
+            |Silent { said, reason }| {
+                let detail = format!("no Sentinel says where the master is: {said}");
+                Failure::not_applied(reason, detail)
             },
         )
     }

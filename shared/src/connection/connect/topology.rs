@@ -6,9 +6,9 @@ use rand::seq::IteratorRandom;
 use redis::{ConnectionInfo, FromRedisValue, RedisError, Value};
 
 use super::endpoint::Endpoint;
-use super::latest::{self, Answer};
+use super::latest::{self, Answer, Silent};
 use super::url::{self, Address};
-use crate::connection::failure::{Failure, Refusal};
+use crate::connection::failure::Failure;
 use crate::protocol::slot::SLOTS;
 
 /// How many nodes are asked.
@@ -38,9 +38,9 @@ pub(super) async fn latest(endpoint: &Endpoint, known: BTreeSet<Address>) -> Res
     let asked = known.into_iter().sample(&mut rand::rng(), ASKED_MAX);
     let asked =
         asked.into_iter().map(|at| (url::host_and_port(&at), ask(endpoint.node_at(at.clone()).info(), at)));
-    latest::latest(asked.collect()).await.map_err(|silent| {
-        let detail = format!("no node of the cluster says who has which slot: {silent}");
-        Failure::not_applied(Refusal::Unreachable, detail)
+    latest::latest(asked.collect()).await.map_err(|Silent { said, reason }| {
+        let detail = format!("no node of the cluster says who has which slot: {said}");
+        Failure::not_applied(reason, detail)
     })
 }
 

@@ -1,0 +1,127 @@
+//! `rediss+cluster://` and `rediss+sentinel://`: every node asks for our certificate and shows its own, and each has its own
+//! users. What is wrong at one node is told with its name.
+
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tollgate_testkit::cluster::{Cluster, Settings};
+use tollgate_testkit::sentinel::WatchedByTls;
+use tollgate_testkit::servers;
+
+use crate::harness::{Cli, Ran, Running, until_so};
+use crate::refused_links::certificates;
+
+/// What its nodes need, and we.
+struct Files(TempDir);
+
+impl Files {
+    fn made() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let has_tls = Command::new("redis-server").arg("--tls-port").arg("0").arg("--version").status();
+        (certificates(dir.path()) && has_tls.is_ok_and(|status| status.success())).then_some(Self(dir))
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Settings of a server that asks for certificates of this authority.
+    fn settings(&self) -> Vec<String> {
+        let files = [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")];
+        let mut words = vec!["--tls-auth-clients".to_owned(), "yes".to_owned()];
+        words.extend(files.iter().flat_map(|(what, name)| [format!("--tls-{what}-file"), self.file(name)]));
+        words
+    }
+
+    /// Of a command that trusts this authority and shows the certificate, or none.
+    fn command(&self, mut command: Command, authority: &str, certificate: bool) -> Command {
+        command.env("REDIS_CA_FILE", self.file(authority));
+        if certificate {
+            command.env("REDIS_CERT_FILE", self.file("server.pem"));
+            command.env("REDIS_KEY_FILE", self.file("server.key"));
+        }
+        command
+    }
+
+    fn run(&self, cli: &Cli, words: &str) -> Ran {
+        let command = cli.command(&words.split(' ').collect::<Vec<_>>());
+        Ran::of(self.command(command, "ca.pem", true).output().unwrap())
+    }
+
+    fn worker(&self, cli: &Cli) -> Running {
+        Running::start(&mut self.command(cli.worker_command(&[]), "ca.pem", true))
+    }
+
+    /// Sends jobs, has them settled, and audits.
+    fn works(&self, cli: &Cli, campaigns: usize) {
+        let _worker = self.worker(cli);
+        for n in 0..campaigns {
+            self.run(cli, &format!("campaign create c{n} --limit 5")).exits(0);
+            self.run(cli, &format!("redeem --campaign c{n} --customer u --id j{n} --wait 60s")).exits(0);
+        }
+        let audit = self.run(cli, "audit --json");
+        let report: Value = serde_json::from_str(audit.exits(0)).unwrap();
+        assert_eq!(report["verdict"], "pass", "{report}");
+    }
+
+    /// An authority that is not theirs, and no certificate of ours, are told.
+    fn is_told(&self, cli: &Cli, names: &[String]) {
+        for (authority, certificate, said) in
+            [("other.pem", true, "not trusted"), ("ca.pem", false, "--redis-cert")]
+        {
+            let command = self.command(cli.command(&["stats"]), authority, certificate);
+            let ran = Ran::of({ command }.output().unwrap());
+            let told = ran.complains(3);
+            assert!(told.contains(said), "{authority} {certificate}: {told}");
+            assert!(names.iter().all(|name| told.contains(name)), "{names:?}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_that_speaks_tls_only_is_used_by_commands_and_workers() {
+    let Some(files) = Files::made() else { return };
+    let settings = Settings { replicas: 0, tls: Some(files.settings()), ..Settings::default() };
+    let cluster = Cluster::of(&settings);
+    let cli = Cli { url: cluster.url(), namespace: servers::namespace().to_string() };
+    assert!(cli.url.starts_with("rediss+cluster://"));
+    files.run(&cli, "init --partitions 6").exits(0);
+    files.works(&cli, 8);
+    let names: Vec<_> =
+        (0..cluster.count()).map(|node| format!("127.0.0.1:{}", cluster.port(node))).collect();
+    files.is_told(&cli, &names);
+
+    // Users are each node's own. One of them does not know ours; then it does, and lets it do nothing.
+    let own = cluster.node_of_slot(cluster.slot_of(&format!("{}:meta", cli.namespace))).unwrap();
+    let odd = (own + 1) % cluster.count();
+    for node in (0..cluster.count()).filter(|node| *node != odd) {
+        let words = ["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all"];
+        cluster.tell::<()>(node, &words).unwrap();
+    }
+    let url = cli.url.replace("rediss+cluster://", "rediss+cluster://app:secret@");
+    let cli = Cli { url, ..cli };
+    for (rights, code) in [(None, 3), (Some(["ACL", "SETUSER", "app", "on", ">secret", "+ping"]), 3)] {
+        if let Some(words) = rights {
+            cluster.tell::<()>(odd, &words).unwrap();
+        }
+        let ran = files.run(&cli, "campaign ls --json");
+        assert_eq!(ran.code, Some(code), "{rights:?}: {ran:?}");
+        assert!(ran.stderr.contains(&names[odd]), "{rights:?}: {}", ran.stderr);
+        let told = ran.stdout.lines().count();
+        assert!(told > 0 && told < 8, "{rights:?}: {told} {}", ran.stderr);
+    }
+    cluster.tell::<()>(odd, &["ACL", "SETUSER", "app", "~*", "&*", "+@all"]).unwrap();
+    until_so("all of it to be read", || files.run(&cli, "audit").code == Some(0));
+}
+
+#[test]
+fn sentinels_and_a_master_that_speak_tls_only_are_used_by_commands_and_workers() {
+    let Some(files) = Files::made() else { return };
+    let watched = WatchedByTls::start(&files.settings());
+    let cli = Cli { url: watched.url.clone(), namespace: servers::namespace().to_string() };
+    until_so("the Sentinel to know the master", || files.run(&cli, "init").code == Some(0));
+    files.works(&cli, 2);
+    let sentinel = watched.url.trim_start_matches("rediss+sentinel://").split('/').next().unwrap().to_owned();
+    files.is_told(&cli, &[sentinel]);
+}
