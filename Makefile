@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts cluster race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose
+.PHONY: help demo demo-payouts cluster race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose test-servers test-servers-core check-core
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -70,6 +70,22 @@ compose-smoke: ## both on what tests have built, for a minute with four workers:
 	@sh scripts/ci-compose.sh target/debug
 
 test: tools redis postgres promtool clients check-fmt check-clippy check-docs check-compose check-tests chaos ## everything that CI checks outside of containers
+
+test-servers: redis ## the tests and `make chaos` on Redis 8.0 and on Valkey 8.1, unpacked from Debian 13 into target/servers
+	$(BUILD_FOR_TESTS)
+	@sh scripts/other-servers.sh $(MAKE) --no-print-directory check-tests chaos
+
+test-servers-core: redis ## the core of that, in a few minutes; where they cannot be had it says so, and that is no failure
+	$(BUILD_FOR_TESTS)
+	@sh scripts/other-servers.sh $(MAKE) --no-print-directory check-core || [ $$? -eq 4 ]
+
+# What rests on the server's own behaviour: scripts, ranges in flight, locks, failovers, slots, rights, files.
+CORE := settle consumers conservation park:: repeat:: receipt_rule lock:: sentinel cluster crash zombie managed acl preflight \
+  unsafe_redis redis_conf full_disk without_a_url tls
+CORE_SCENARIOS := worker-kill redis-kill-rewrite failover promotion aof-tail lost-replies
+check-core: ## the core on one server: TOLLGATE_REDIS_SERVER, or that of PATH
+	RUST_TEST_THREADS=$(TESTS_AT_ONCE) cargo test --workspace --no-fail-fast $(FEATURES) --test it -- $(CORE)
+	@target/debug/tollgate-chaos run $(CORE_SCENARIOS:%=--scenario %) --seed 1 --duration 5s --at-once 3 --report target/chaos
 
 cdnow: redis ## a real shop's log, sent while workers are killed (one of the tests)
 	$(BUILD_FOR_TESTS)

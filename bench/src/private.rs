@@ -98,6 +98,7 @@ impl Private {
     }
 
     pub(crate) fn version(&mut self) -> Result<String> {
-        self.info("server", "redis_version")
+        let own = self.info("server", "valkey_version").map(|version| format!("valkey {version}"));
+        own.or_else(|_| self.info("server", "redis_version"))
     }
 }

@@ -23,6 +23,8 @@ mod ready;
 mod temporary;
 
 #[cfg(feature = "embedded")]
+pub use binary::server_binary;
+#[cfg(feature = "embedded")]
 pub use dir::{DIR_NAME, find_dir, find_dir_from};
 pub use error::EmbeddedError;
 #[cfg(feature = "embedded")]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use tollgate::embedded::Temporary;
 
 use crate::process::Running;
-use crate::servers::{free_port, private};
+use crate::servers::{cli_program, free_port, private, server_program};
 use crate::wait::until_so;
 
 /// What the Sentinels call the master.
@@ -152,14 +152,17 @@ fn sentinel(
         dir.display()
     );
     std::fs::write(&file, settings).unwrap();
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(server_program());
     command.arg(&file).arg("--sentinel").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     (Running::spawn(&mut command).unwrap(), port)
 }
 
 /// What a server says, as redis-cli prints it; nothing if it does not answer.
 fn ask(port: u16, words: &[&str]) -> String {
-    let said =
-        Command::new("redis-cli").args(["-p", &port.to_string()]).args(words).stderr(Stdio::null()).output();
+    let said = Command::new(cli_program())
+        .args(["-p", &port.to_string()])
+        .args(words)
+        .stderr(Stdio::null())
+        .output();
     said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default()
 }

@@ -4,7 +4,10 @@
 //! It ends with the process, also when that is killed (see [`Temporary`]).
 #![allow(clippy::unwrap_used, reason = "for tests alone")]
 
+use std::ffi::OsStr;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -27,6 +30,30 @@ pub fn shared() -> &'static Temporary {
 /// A server of one's own; `extra` are settings as on the command line.
 pub fn private(extra: &[&str]) -> Temporary {
     Temporary::start(&[&["--enable-debug-command", "yes"], extra].concat()).unwrap()
+}
+
+/// The redis-server that tests start by hand: that of the private servers, so that `TOLLGATE_REDIS_SERVER` decides for
+/// all of them.
+pub fn server_program() -> PathBuf {
+    tollgate::embedded::server_binary().unwrap()
+}
+
+/// The redis-cli (valkey-cli) beside that server, else the one in PATH.
+pub fn cli_program() -> PathBuf {
+    let server = server_program();
+    let name = server.file_name().unwrap_or_default().to_string_lossy().replace("-server", "-cli");
+    let beside = server.with_file_name(name);
+    if beside != server && beside.is_file() { beside } else { PathBuf::from("redis-cli") }
+}
+
+/// A program as tests start it: of the environment it has PATH alone, and which server a private one is.
+pub fn bare(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    if let Some(server) = tollgate::env::path(tollgate::env::TOLLGATE_REDIS_SERVER) {
+        command.env(tollgate::env::TOLLGATE_REDIS_SERVER, server);
+    }
+    command
 }
 
 /// A way to it. Links die with the runtime that made them, and each test has its own: so each opens its own.

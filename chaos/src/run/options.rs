@@ -39,8 +39,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) may_leave_out: bool,
     /// The redis-server or valkey-server; a command of several words runs it somewhere else (`chroot TREE redis-server`)
-    #[arg(long, value_name = "COMMAND", default_value = "redis-server", env = tollgate::env::TOLLGATE_REDIS_SERVER)]
-    redis_server: String,
+    /// [default: the first of the two in PATH]
+    #[arg(long, value_name = "COMMAND", env = tollgate::env::TOLLGATE_REDIS_SERVER)]
+    redis_server: Option<String>,
     /// Where the history, the logs and the reports go, one directory for each run
     #[arg(long, value_name = "DIR", default_value = "chaos-report")]
     pub(super) report: PathBuf,
@@ -96,12 +97,19 @@ impl Args {
             };
             self.scenarios.iter().map(find).collect::<Result<_, _>>()?
         };
-        ensure!(!self.redis_server.trim().is_empty(), "--redis-server: must name a program");
+        let server = match &self.redis_server {
+            Some(command) => command.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            // Where there is none, every scenario is left out, and says so.
+            None => vec![
+                tollgate::embedded::server_binary().unwrap_or("redis-server".into()).display().to_string(),
+            ],
+        };
+        ensure!(!server.is_empty(), "--redis-server: must name a program");
         let seed = self.seed.unwrap_or_else(|| if self.smoke { 1 } else { rand::random_range(0..1_000_000) });
-        Ok(chosen.into_iter().map(|scenario| self.plan(scenario, seed)).collect())
+        Ok(chosen.into_iter().map(|scenario| self.plan(scenario, seed, &server)).collect())
     }
 
-    fn plan(&self, mut scenario: Scenario, seed: u64) -> Plan {
+    fn plan(&self, mut scenario: Scenario, seed: u64, server: &[String]) -> Plan {
         if self.smoke {
             scenario.load.backlog = scenario.load.backlog.min(SMOKE_BACKLOG);
         }
@@ -121,7 +129,7 @@ impl Args {
             "tollgate-chaos run {which} --seed {seed} --duration {time} --workers {}{planted}",
             self.workers
         );
-        let server = self.redis_server.split_whitespace().map(str::to_owned).collect();
+        let server = server.to_vec();
         Plan { scenario, seed, duration, workers: self.workers as usize, server, sabotage, repeat }
     }
 }

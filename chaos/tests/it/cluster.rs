@@ -7,7 +7,11 @@ use tollgate_testkit::process::{Running, Signal};
 
 /// What a node says, as redis-cli prints it; nothing if there is none.
 fn ask(port: &str, words: &[&str]) -> String {
-    let said = Command::new("redis-cli").args(["-p", port]).args(words).output().unwrap();
+    let said = Command::new(tollgate_testkit::servers::cli_program())
+        .args(["-p", port])
+        .args(words)
+        .output()
+        .unwrap();
     String::from_utf8(said.stdout).unwrap()
 }
 

@@ -73,7 +73,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         version,
     };
     context.output().data(&view, || match (view.running, view.pid, &view.version) {
-        (true, Some(pid), Some(version)) => format!("running: {} (pid {pid}, Redis {version})", view.url),
+        (true, Some(pid), Some(version)) => format!("running: {} (pid {pid}, {version})", view.url),
         (true, ..) => format!("running, but it does not answer: {}", view.url),
         (false, ..) if matches!(args.verb, Verb::Stop) => format!("stopped; its data stays in {}", view.dir),
         (false, ..) => format!("not running: {}", view.dir),

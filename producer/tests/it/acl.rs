@@ -27,7 +27,7 @@ pub(crate) fn guarded() -> (Temporary, Cli) {
 /// One command by redis-cli: what it answers, errors included.
 fn raw(cli: &Cli, user: Option<&str>, words: &[&str]) -> String {
     let socket = cli.url.strip_prefix("unix://").unwrap();
-    let mut command = Command::new("redis-cli");
+    let mut command = Command::new(tollgate_testkit::servers::cli_program());
     // Bytes that are no text are escaped, so that two of them can be told apart.
     command.args(["--no-raw", "-s", socket]);
     if let Some(user) = user {

@@ -12,8 +12,8 @@ const PROGRAMS: [&str; 4] = ["tollgate-producer", "tollgate-worker", "tollgate-c
 fn program(name: &str) -> Command {
     let path = Path::new(env!("CARGO_BIN_EXE_tollgate-producer")).with_file_name(name);
     assert!(path.exists(), "{} is missing: run `cargo build --workspace` first", path.display());
-    let mut command = Command::new(path);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
+    let mut command = tollgate_testkit::servers::bare(path);
+    command.stdin(Stdio::null());
     command
 }
 

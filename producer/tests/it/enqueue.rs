@@ -389,7 +389,7 @@ async fn a_plain_xadd_enqueues() {
     let socket = cli.url.strip_prefix("unix://").unwrap();
     let job = r#"{"kind":"redeem","id":"by-hand","campaign":"summer","customer":"c42"}"#;
     let stream = format!("{{{}.0}}:queue:default", cli.namespace);
-    let added = std::process::Command::new("redis-cli")
+    let added = std::process::Command::new(tollgate_testkit::servers::cli_program())
         .args(["-s", socket, "XADD", &stream, "*", "job", job])
         .output()
         .unwrap();

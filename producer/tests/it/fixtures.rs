@@ -54,8 +54,11 @@ impl Cli {
 
     fn redis_bytes(&self, args: &[&OsStr]) -> String {
         let socket = self.url.strip_prefix("unix://").unwrap();
-        let output =
-            std::process::Command::new("redis-cli").args(["-s", socket]).args(args).output().unwrap();
+        let output = std::process::Command::new(tollgate_testkit::servers::cli_program())
+            .args(["-s", socket])
+            .args(args)
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 

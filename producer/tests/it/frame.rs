@@ -3,6 +3,8 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
+use tollgate_testkit::servers::server_program;
+
 use crate::harness::{Cli, Ran};
 
 const COMMANDS: [&str; 18] = [
@@ -71,6 +73,12 @@ fn without_a_url_a_private_server_is_started_and_said() {
     let again = private.run(&["account", "show", "a"]);
     again.exits(0);
     assert!(again.stderr.contains("using the private redis in "), "{again:?}");
+    // It is called what it calls itself: a Valkey also has the version of a Redis that it is like.
+    let version = Command::new(server_program()).arg("--version").output().unwrap().stdout;
+    let version = String::from_utf8(version).unwrap();
+    let (kind, rest) = version.split_once(" server v=").unwrap();
+    let expected = format!("{} {}", kind.to_lowercase(), rest.split(' ').next().unwrap());
+    assert_eq!(private.run(&["redis", "status", "--json"]).json()["version"], expected.as_str());
     private.run(&["redis", "stop"]).exits(0);
     // What was on it survives; asking for its status does not start it.
     private.run(&["redis", "status"]).exits(3);

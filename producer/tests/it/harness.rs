@@ -45,9 +45,8 @@ impl Cli {
 
     /// The command, not yet started.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-producer"));
-        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", &self.namespace);
+        let mut command = servers::bare(env!("CARGO_BIN_EXE_tollgate-producer"));
+        command.args(args).env("REDIS_URL", &self.url).env("TOLLGATE_NAMESPACE", &self.namespace);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -79,9 +78,9 @@ impl Cli {
 
     /// The worker, not yet started.
     pub(crate) fn worker_command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(worker_binary());
-        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let mut command = servers::bare(worker_binary());
         command
+            .args(args)
             .env("RUST_LOG", "warn")
             .env("REDIS_URL", &self.url)
             .env("TOLLGATE_NAMESPACE", &self.namespace);

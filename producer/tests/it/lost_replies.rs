@@ -39,11 +39,10 @@ async fn what_never_gets_an_answer_is_unknown() {
     let ran = through.run(&["--json", "enqueue", file.to_str().unwrap(), "--overload-wait", "100ms"]);
     ran.exits(4);
     let end = ran.json();
-    // The first thousand were on their way; the rest was never sent.
-    assert_eq!(
-        (&end["accepted"], &end["unknown"], &end["not_applied"]),
-        (&json!(0), &json!(1_000), &json!(500))
-    );
+    // The first pipeline was on its way, a thousand or what could be read until it was due; the rest was never sent.
+    let [unknown, not_applied] = ["unknown", "not_applied"].map(|name| end[name].as_u64().unwrap());
+    assert!((1..=1_000).contains(&unknown), "{end}");
+    assert_eq!((&end["accepted"], unknown + not_applied), (&json!(0), 1_500), "{end}");
     assert!(ran.stderr.contains("hint: repeat the same file with `--run "), "{ran:?}");
     let single = ["redeem", "--campaign", "c", "--customer", "x", "--id", "r1"];
     assert!(through.run(&single).complains(4).contains("it may have been sent"));

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tollgate::embedded::Temporary;
+use tollgate_testkit::servers::{cli_program, server_program};
 
 use crate::harness::Running;
 
@@ -124,7 +125,9 @@ impl Ground {
         fs::create_dir(&bin).unwrap();
         let socket = redis.url().replace("unix://", "");
         let login = "${REDIS_USERNAME:+--no-auth-warning --user $REDIS_USERNAME --pass $REDIS_PASSWORD}";
-        let script = format!("#!/bin/sh\nexec $(command -v -p redis-cli) -s {socket} {login} \"$@\"\n");
+        let program = cli_program();
+        let program = program.display();
+        let script = format!("#!/bin/sh\nexec {program} -s {socket} {login} \"$@\"\n");
         fs::write(bin.join("redis-cli"), script).unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(bin.join("redis-cli"), executable).unwrap();
@@ -166,7 +169,7 @@ impl Ground {
     /// A command of redis-cli by whoever may do everything.
     fn administer(&self, words: &[&str]) {
         let socket = self.redis.url().replace("unix://", "");
-        let done = Command::new("redis-cli").args(["-e", "-s", &socket]).args(words).output().unwrap();
+        let done = Command::new(cli_program()).args(["-e", "-s", &socket]).args(words).output().unwrap();
         assert!(done.status.success(), "{words:?}: {done:?}");
     }
 
@@ -220,7 +223,7 @@ impl Ground {
         let dir = tempfile::tempdir().unwrap();
         fs::rename(self.dir.path().join("backup"), dir.path().join("appendonlydir")).unwrap();
         let socket = dir.path().join("redis.sock");
-        let mut server = Command::new("redis-server");
+        let mut server = Command::new(server_program());
         server.args(["--port", "0", "--appendonly", "yes", "--save", "", "--dir"]).arg(dir.path());
         server.arg("--unixsocket").arg(&socket).stdout(Stdio::null());
         let server = Running::start(&mut server);

@@ -14,7 +14,7 @@ fn the_documented_redis_conf_starts_a_fit_server() {
     let file = dir.path().join("redis.conf");
     std::fs::write(&file, conf).unwrap();
     let socket = dir.path().join("s");
-    let mut server = Command::new("redis-server");
+    let mut server = Command::new(tollgate_testkit::servers::server_program());
     server.arg(&file).arg("--port").arg("0").arg("--unixsocket").arg(&socket).arg("--dir").arg(dir.path());
     let mut server = Running::start(server.stdout(Stdio::null()));
     until_so("the server to start", || {

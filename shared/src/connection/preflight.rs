@@ -223,6 +223,11 @@ pub(crate) fn info_field(info: &str, name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
+/// Whether it is a server by itself (`standalone`), a node of a cluster, or a Sentinel. A Valkey gives it another name.
+pub(crate) fn mode_field(info: &str) -> Option<String> {
+    info_field(info, "redis_mode").or_else(|| info_field(info, "server_mode"))
+}
+
 /// What is known of a server; None: it could not be asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
@@ -266,7 +271,7 @@ impl Facts {
             shown_version: field("valkey_version")
                 .map(|version| format!("valkey {version}"))
                 .or_else(|| field("redis_version").map(|version| format!("redis {version}"))),
-            mode: field("redis_mode"),
+            mode: info.and_then(mode_field),
             role: field("role"),
             policy: setting("maxmemory-policy").or_else(|| field("maxmemory_policy")),
             aof: setting("appendonly")
@@ -481,5 +486,8 @@ mod tests {
         let report = judge(&Facts::read(Some(&info), None), Tier::Memory, Topology::OneServer);
         assert_eq!(report.version.as_deref(), Some("valkey 8.1.1"));
         assert!(report.findings.is_empty(), "{report:?}");
+        let node = info.replace("redis_mode:standalone", "server_mode:cluster");
+        let report = judge(&Facts::read(Some(&node), None), Tier::Memory, Topology::OneServer);
+        assert_eq!(report.findings.iter().map(|found| found.code).collect::<Vec<_>>(), ["cluster_mode"]);
     }
 }

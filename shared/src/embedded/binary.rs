@@ -20,10 +20,21 @@ const INSTALLERS: [(&str, &str); 5] = [
     ("brew", "brew install redis"),
 ];
 
-/// The binary that was named, by option or environment, else the first one in PATH.
+/// The binary that a private server is started from: the one that [`env::TOLLGATE_REDIS_SERVER`] names, else the first
+/// of redis-server and valkey-server in PATH.
+///
+/// # Errors
+/// What is named is not executable, or nothing is in PATH.
+pub fn server_binary() -> Result<PathBuf, EmbeddedError> {
+    find(None)
+}
+
+/// The same, where an option may name it first.
 pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, EmbeddedError> {
     if let Some(path) = named.map(Path::to_path_buf).or_else(|| env::path(env::TOLLGATE_REDIS_SERVER)) {
-        return if is_executable(&path) { Ok(path) } else { Err(EmbeddedError::BadBinary { path }) };
+        // The server is started in its own directory, from where a relative path would be another one.
+        let whole = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        return if is_executable(&whole) { Ok(whole) } else { Err(EmbeddedError::BadBinary { path }) };
     }
     NAMES
         .iter()

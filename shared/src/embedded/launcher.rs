@@ -103,7 +103,7 @@ pub struct Status {
     pub socket: PathBuf,
     /// Is the lock held, which means that a server runs?
     pub running: bool,
-    /// Its process id and version, if it answers.
+    /// Its process id and what it is (`redis 7.0.15`, `valkey 8.1.1`), if it answers.
     pub server: Option<(u32, String)>,
 }
 

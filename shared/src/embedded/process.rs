@@ -124,10 +124,11 @@ impl Ask {
         redis::cmd("INFO").arg(section).query(&mut self.0).map(Info)
     }
 
-    /// Process id and version.
+    /// Process id, and which server of which version it is: a Valkey also has the version of a Redis that it is like.
     pub(super) fn who(&mut self) -> Option<(u32, String)> {
         let info = self.info("server").ok()?;
-        Some((info.field("process_id")?.parse().ok()?, info.field("redis_version")?.to_owned()))
+        let of = |kind| Some(format!("{kind} {}", info.field(&format!("{kind}_version"))?));
+        Some((info.field("process_id")?.parse().ok()?, of("valkey").or_else(|| of("redis"))?))
     }
 
     /// Begins to write the append-only file anew.

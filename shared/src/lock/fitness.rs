@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::failure::{Failure, Refusal};
 use crate::connection::link::Link;
-use crate::connection::preflight::{Finding, Severity, allowed, info_field};
+use crate::connection::preflight::{Finding, Severity, allowed, info_field, mode_field};
 use crate::scripts::lock::load;
 
 /// After so long a fit server is asked again, and after so short an unfit one.
@@ -128,7 +128,7 @@ fn judge(info: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut refuse =
         |code, reason, hint| findings.push(Finding { code, severity: Severity::Refusal, reason, hint });
-    if let Some(mode @ ("cluster" | "sentinel")) = info_field(info, "redis_mode").as_deref() {
+    if let Some(mode @ ("cluster" | "sentinel")) = mode_field(info).as_deref() {
         refuse(
             "not_standalone",
             format!("the server runs in {mode} mode"),
@@ -165,6 +165,7 @@ mod tests {
         for (from, to, code) in [
             ("standalone", "cluster", "not_standalone"),
             ("standalone", "sentinel", "not_standalone"),
+            ("redis_mode:standalone", "server_mode:cluster", "not_standalone"),
             ("master", "slave", "is_replica"),
             ("noeviction", "volatile-lru", "evicts_keys"),
             ("noeviction", "allkeys-random", "evicts_keys"),

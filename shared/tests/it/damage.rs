@@ -9,10 +9,9 @@ mod effect;
 mod ground;
 mod planted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use redis::Value;
 use tollgate::code::Code;
 use tollgate::codes_name::CodesName;
 use tollgate::ids::JobId;
@@ -25,7 +24,7 @@ use tollgate::scripts::{dead, promote};
 use crate::property::holds;
 use crate::space::*;
 use effect::{Effect, rows};
-use ground::ground;
+use ground::{Photograph, ground};
 use planted::damages;
 
 /// One job of the batch: kind, resource, who, how much, id, entry; numbers choose from short lists.
@@ -71,9 +70,8 @@ fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
-fn nothing_changed(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Result<(), String> {
-    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-    let changed: Vec<_> = names.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
+fn nothing_changed(before: &Photograph, after: &Photograph) -> Result<(), String> {
+    let changed = before.changed(after);
     expect(changed.is_empty(), || format!("nothing was decided, but {changed:?} changed"))
 }
 
@@ -188,10 +186,8 @@ fn moves_do_everything_or_nothing() {
                 Err(error) => definite(&error).and(nothing_changed(&before, &after)),
                 Ok(()) => {
                     let own = ["head", "parked", "scheduled", "dead", "queue:default", "in_flight:default"];
-                    let stray: Vec<_> = after
-                        .iter()
-                        .filter(|(key, dump)| !own.contains(&key.as_str()) && before.get(*key) != Some(dump))
-                        .collect();
+                    let mut stray = before.changed(&after);
+                    stray.retain(|key| !own.contains(&key.as_str()));
                     let now = imbalance(&mut ground.space).await;
                     // A job that gets its lost place back is found again; one that lay in two places was found twice.
                     let twice = counted_twice(&ground.space.dump().await);

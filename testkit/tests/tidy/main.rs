@@ -6,6 +6,7 @@ mod links;
 mod pages;
 mod paths;
 mod rows;
+mod servers;
 mod source;
 mod variables;
 mod words;

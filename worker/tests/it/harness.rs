@@ -23,7 +23,7 @@ use tollgate::resource::Resource;
 use tollgate::scripts::lookup::{ParkedState, Trace, lookup};
 use tollgate::scripts::stats::{self, PartitionStats};
 use tollgate_testkit::process::Running;
-use tollgate_testkit::servers::{namespace, open_at, run};
+use tollgate_testkit::servers::{bare, namespace, open_at, run};
 pub(crate) use tollgate_testkit::servers::{open as server, private, shared};
 pub(crate) use tollgate_testkit::wait::until;
 
@@ -239,8 +239,8 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn command() -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-worker"));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("NO_COLOR", "1");
+        let mut command = bare(env!("CARGO_BIN_EXE_tollgate-worker"));
+        command.env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }

@@ -1,7 +1,7 @@
 //! Nothing ends without a word: a panic in each long-lived task, a log that cannot be written.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 #[cfg(feature = "failpoints")]
@@ -172,8 +172,8 @@ async fn a_filter_that_would_silence_the_worker_is_refused_and_an_empty_one_is_n
 async fn closed_streams_are_no_reason_not_to_work() {
     let space = Space::on(shared()).await;
     let script = format!("exec {} <&- >&- 2>&-", env!("CARGO_BIN_EXE_tollgate-worker"));
-    let mut command = Command::new("sh");
-    command.args(["-c", &script]).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let mut command = tollgate_testkit::servers::bare("sh");
+    command.args(["-c", &script]);
     command.env("REDIS_URL", &space.url).env("TOLLGATE_NAMESPACE", space.tollgate.namespace().as_str());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     space.enqueue(&redemptions("j", 50)).await;

@@ -1,6 +1,6 @@
 //! A partition with some of everything, which is damaged, photographed and put back as it was.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use redis::Value;
 use tollgate::code::Code;
@@ -14,6 +14,27 @@ use super::codes;
 use super::planted::{Damage, ENTRIES, FIELDS, KEYS, TYPES, VALUES};
 use crate::harness::servers::on_words;
 use crate::space::*;
+
+/// Every key of a partition at a moment.
+pub(super) struct Photograph {
+    /// By DUMP; for a stream, that has its groups and pending entries in it.
+    dumps: BTreeMap<String, Value>,
+    contents: Dump,
+}
+
+impl Photograph {
+    /// The keys that differ, were added or are gone. A hash may be another DUMP and the same: a Valkey moves fields
+    /// from table to table while it only reads them.
+    pub(super) fn changed(&self, after: &Self) -> Vec<String> {
+        let names: BTreeSet<_> = self.dumps.keys().chain(after.dumps.keys()).collect();
+        let is_same_hash = |name: &String| match (self.contents.0.get(name), after.contents.0.get(name)) {
+            (Some(before @ Content::Hash(_)), Some(after)) => before == after,
+            _ => false,
+        };
+        let differs = |name: &&String| self.dumps.get(*name) != after.dumps.get(*name) && !is_same_hash(name);
+        names.into_iter().filter(differs).cloned().collect()
+    }
+}
 
 /// A partition with some of everything, and the ids and entries that a batch can choose from.
 pub(super) struct Ground {
@@ -72,7 +93,7 @@ pub(super) async fn ground() -> Ground {
     let entries = [some.to_vec(), whole.iter().map(name).collect()];
     let known = space.known();
     let mut ground = Ground { space, ids, entries, known, dead, due, first: BTreeMap::new() };
-    ground.first = ground.photograph().await;
+    ground.first = ground.dumps().await;
     ground
 }
 
@@ -117,8 +138,11 @@ impl Ground {
         }
     }
 
-    /// The DUMP of every key; for a stream, that has its groups and pending entries in it.
-    pub(super) async fn photograph(&mut self) -> BTreeMap<String, Value> {
+    pub(super) async fn photograph(&mut self) -> Photograph {
+        Photograph { dumps: self.dumps().await, contents: self.space.dump().await }
+    }
+
+    async fn dumps(&mut self) -> BTreeMap<String, Value> {
         let tag = self.space.keys.head().trim_end_matches("head").to_owned();
         let names: Vec<String> =
             self.space.link.query(&crate::harness::cmd(&["KEYS", &format!("{tag}*")])).await.unwrap();
@@ -135,7 +159,7 @@ impl Ground {
     /// Puts every key back as it was at first.
     pub(super) async fn restore(&mut self) {
         self.space.know_again(&self.known);
-        let now = self.photograph().await;
+        let now = self.dumps().await;
         let tag = self.space.keys.head().trim_end_matches("head").to_owned();
         let mut pipeline = redis::pipe();
         for name in now.keys().filter(|name| now.get(*name) != self.first.get(*name)) {

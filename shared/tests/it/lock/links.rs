@@ -33,7 +33,9 @@ async fn all_free(fleet: &Fleet, what: &str) {
 
 #[tokio::test]
 async fn idle_links_that_broke_together_cost_no_release() {
-    let fleet = Fleet::shared(3);
+    // Of its own: whose clients are killed, no other test uses.
+    let servers = Fleet::start(3);
+    let fleet = Fleet::of(&servers);
     let locks = fleet.locks();
     let held = many(&locks, &long()).await;
     kill_clients(&fleet).await;
@@ -45,7 +47,9 @@ async fn idle_links_that_broke_together_cost_no_release() {
 
 #[tokio::test]
 async fn idle_links_that_broke_together_cost_no_acquire_and_no_extension() {
-    let fleet = Fleet::shared(3);
+    // Of its own: whose clients are killed, no other test uses.
+    let servers = Fleet::start(3);
+    let fleet = Fleet::of(&servers);
     let locks = fleet.locks();
     let held = many(&locks, &by_hand(LONG)).await;
     kill_clients(&fleet).await;
