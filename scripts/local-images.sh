@@ -10,7 +10,7 @@
 # own release, by debootstrap, and the same with a Redis; they are called tollgate-local/NAME:VERSION by what is really
 # in them, never by an official name, so that no engine keeps a false image. They are kept in target/base-images and
 # used again: what a newer day has comes after `rm -r target/base-images` and `docker rmi`. Needs root, Debian and
-# debootstrap. DEBIAN_MIRROR: where packages come from, if not from deb.debian.org.
+# debootstrap. DEBIAN_MIRROR: where packages come from, if not from where this machine's apt gets them.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -37,7 +37,7 @@ make_trees() {
   . /etc/os-release
   [ "$ID" = debian ] || fail "this is $PRETTY_NAME" 'local images are made on Debian only; elsewhere use a registry'
   command -v debootstrap >/dev/null || fail 'debootstrap is missing' 'apt-get install debootstrap'
-  mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+  mirror=$(sh scripts/debian-mirror.sh)
   mkdir -p "$trees"
   tree=$(mktemp -d /tmp/tollgate-debootstrap-XXXXXX)
   trap 'rm -rf "$tree"' EXIT

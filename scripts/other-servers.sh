@@ -8,7 +8,7 @@
 # Each is given to the command as TOLLGATE_REDIS_SERVER. They are kept in target/servers and used again (a newer day's
 # come after `rm -r target/servers`): packages of Debian, unpacked and not installed, with the libraries that they need,
 # so neither root nor a chroot is wanted. Where they cannot be had the exit code is 4, and what is missing is said.
-# DEBIAN_MIRROR: where packages come from, if not from deb.debian.org.
+# DEBIAN_MIRROR: where packages come from, if not from where this machine's apt gets them.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -39,7 +39,7 @@ make_servers() {
     command -v "$program" >/dev/null || not_to_be_had "$program is missing" 'they are unpacked from packages of Debian'
   done
   [ -e "$keys" ] || not_to_be_had "$keys is missing" 'apt-get install debian-archive-keyring'
-  mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+  mirror=$(sh scripts/debian-mirror.sh) || not_to_be_had 'no mirror of Debian is known' 'DEBIAN_MIRROR names one'
   mkdir -p target
   new=$(mktemp -d "$PWD/target/servers-XXXXXX")
   trap 'rm -rf "$new"' EXIT
