@@ -18,7 +18,8 @@ struct Files(TempDir);
 impl Files {
     fn made() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let has_tls = Command::new("redis-server").arg("--tls-port").arg("0").arg("--version").status();
+        let has_tls =
+            Command::new(servers::server_program()).arg("--tls-port").arg("0").arg("--version").status();
         (certificates(dir.path()) && has_tls.is_ok_and(|status| status.success())).then_some(Self(dir))
     }
 
