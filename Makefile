@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts cluster race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-smoke check-fmt check-clippy check-docs check-tests check-compose test-servers test-servers-core check-core
+.PHONY: help demo demo-payouts cluster race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-failover compose-smoke check-fmt check-clippy check-docs check-tests check-compose test-servers test-servers-core check-core
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -65,7 +65,11 @@ compose-chaos: ## two minutes of broken containers: six workers, Redis, lock nod
 	cargo build --release $(PROGRAMS)
 	@$(WITH_IMAGES) target/release/tollgate-chaos compose run --build --report target/chaos $(COMPOSE)
 
-compose-smoke: ## both on what tests have built, for a minute with four workers: what CI plays
+compose-failover: ## docker-compose.cluster.yml and docker-compose.sentinel.yml, each with a master killed under load; then an audit
+	cargo build --release $(PROGRAMS)
+	@$(WITH_IMAGES) sh -c 'sh scripts/compose-failover.sh cluster && sh scripts/compose-failover.sh sentinel'
+
+compose-smoke: ## all three on what tests have built, the chaos for a minute with four workers: what CI plays
 	$(BUILD_FOR_TESTS)
 	@sh scripts/ci-compose.sh target/debug
 
@@ -159,5 +163,5 @@ check-tests: ## build the binaries that tests drive, then every test
 	$(BUILD_FOR_TESTS)
 	RUST_TEST_THREADS=$(TESTS_AT_ONCE) cargo test --workspace --no-fail-fast $(FEATURES)
 
-check-compose: ## docker-compose.yml is accepted (skipped aloud where compose is not installed)
+check-compose: ## docker-compose*.yml are accepted (skipped aloud where compose is not installed)
 	@sh scripts/check-compose.sh

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Containers in CI: what docker-compose.yml promises is tried, and a short chaos run in containers is judged.
+# Containers in CI: what docker-compose.yml promises is tried, those of a cluster and of Sentinels lose a master, and a
+# short chaos run in containers is judged.
 #
 #   sh scripts/ci-compose.sh target/debug
 #
@@ -14,6 +15,8 @@ say() { printf 'ci-compose: %s\n' "$*" >&2; }
 if [ "${1:-}" = --play ]; then
   chaos=$2/tollgate-chaos
   "$chaos" compose promises --build
+  sh scripts/compose-failover.sh cluster
+  sh scripts/compose-failover.sh sentinel
   run() { "$chaos" compose run --build --workers 4 --duration "$1" --report target/chaos; }
   # A smaller fleet for a shorter time than `make compose-chaos`: still each container is broken in each way.
   code=0

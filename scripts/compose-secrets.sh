@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the secrets that docker-compose.yml names, each once, in .secrets/ (or in the directory given): a password
+# Makes the secrets that docker-compose*.yml name, each once, in .secrets/ (or in the directory given): a password
 # for Redis and the token of the payout gateway. What is there stays.
 #
 # The directory is for its owner only; a file in it is readable, since compose binds it into containers, and those
