@@ -42,6 +42,17 @@ fn a_node_that_is_away_hides_nothing_of_the_others_and_is_named() {
     assert_eq!(journal.code, Some(3), "{}", journal.stderr);
     assert!(journal.stdout.lines().count() > 0 && journal.stderr.contains(&name), "{}", journal.stderr);
 
+    // Without the node of the namespace's own key nothing is opened, and that is said.
+    let name = format!("127.0.0.1:{}", cluster.port(own));
+    cluster.kill(own);
+    let ran = cli.run(&["stats"]);
+    let told = ran.complains(3);
+    assert!(
+        told.contains(&name) && told.contains(&format!("{}:meta is on that node", cli.namespace)),
+        "{told}"
+    );
+    cluster.restart(own);
+
     cluster.restart(away);
     until_so("all of it to be read again", || cli.run(&["audit"]).code == Some(0));
     assert_eq!(listed(&cli), all);

@@ -37,6 +37,17 @@ pub struct Tollgate {
     by: Option<Arc<Actor>>,
 }
 
+/// Of a cluster: why nothing begins although other nodes are there.
+fn beginning(failure: Failure, namespace: &Namespace) -> Failure {
+    if failure.node().is_none() {
+        return failure;
+    }
+    let meta = Keys::meta(namespace);
+    failure.in_words(|detail| {
+        format!("{detail}; {meta} is on that node, and nothing begins without it: what runs already goes on elsewhere")
+    })
+}
+
 impl Tollgate {
     /// Opens a namespace that is ready and whose heads are its own. From then on the server is inspected, on each new
     /// connection and once a minute, and no call is made to one that may lose or evict what it holds, unless
@@ -81,7 +92,8 @@ impl Tollgate {
             "identity",
             "tags",
         ]);
-        let fields: [Option<String>; 6] = server.link().await?.query(&command).await?;
+        let fields: [Option<String>; 6] =
+            server.link().await?.query(&command).await.map_err(|failure| beginning(failure, namespace))?;
         let [format, Some(state), partitions, retention_ms, identity, tags] = fields else { return Ok(None) };
         if format.as_deref() != Some(FORMAT) {
             let found = format.unwrap_or_else(|| "none".to_owned());

@@ -116,3 +116,20 @@ fn of_campaign(campaign: &str, count: usize) -> Vec<Job> {
     };
     (0..count).map(redeem).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_begins_while_the_namespaces_own_key_is_away_says_so_and_waits() {
+    let mut cluster = Cluster::of(&Settings { replicas: 0, ..Settings::default() });
+    let space = Space::at(cluster.url(), PARTITIONS).await;
+    let meta = format!("{}:meta", space.tollgate.namespace());
+    let own = cluster.node_of_slot(cluster.slot_of(&meta)).unwrap();
+    cluster.kill(own);
+    let mut worker = space.worker(&[]);
+    worker.says(&format!("node 127.0.0.1:{}", cluster.port(own))).await;
+    worker.says(&format!("{meta} is on that node")).await;
+    cluster.restart(own);
+    worker.says("ready").await;
+    space.enqueue_until_sent(&redemptions("j", 20)).await;
+    until("the jobs to be done", async || (space.issued().await == 20).then_some(())).await;
+    assert_eq!(worker.drained().await, Some(0), "{}", worker.log());
+}
