@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-payouts cluster race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-failover compose-smoke check-fmt check-clippy check-docs check-tests check-compose test-servers test-servers-core check-core
+.PHONY: help demo demo-payouts cluster race chaos chaos-versions chaos-release explore test bench bench-docs bench-instructions bench-partitions bench-peers cdnow programs build fmt tools clients redis postgres etcd zookeeper engine callgrind promtool compose-promises compose-chaos compose-failover compose-smoke check-fmt check-clippy check-docs check-tests check-compose test-servers test-servers-core check-core
 
 # Test builds have the fail points and whatever else only tests may have; release builds have none of it.
 FEATURES := --all-features
@@ -108,6 +108,10 @@ script-%: ## a script as Redis runs it, the begin of each file marked: script-se
 bench-instructions: redis callgrind ## instructions of redis-server a job, against the bare batch and the record
 	$(BUILD_FOR_TESTS)
 	@TOLLGATE_REDIS_SERVER=$(CURDIR)/scripts/redis-counted.sh target/debug/tollgate-bench $(BENCH) instructions
+
+bench-partitions: redis callgrind ## what partitions cost, on one Redis and on three masters; some twenty minutes
+	$(BUILD_FOR_TESTS)
+	@TOLLGATE_REDIS_SERVER=$(CURDIR)/scripts/redis-counted.sh target/debug/tollgate-bench $(BENCH) partitions
 
 bench-peers: redis build ## the same decrement by BullMQ and apalis on the same Redis; needs Node.js
 	@command -v npm >/dev/null || { echo "no npm in PATH: install Node.js 20 or later" >&2; exit 1; }

@@ -33,7 +33,7 @@ use crate::talk::talk;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Which sections to run; without any, all but `instructions`, `peers` and `idle`.
+    /// Which sections to run; without any, all but `instructions`, `peers`, `idle` and `partitions`.
     #[arg(value_enum)]
     sections: Vec<Section>,
     /// A tenth of the jobs, in fewer rounds: shows that it works; the figures are not for quoting.

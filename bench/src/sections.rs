@@ -10,6 +10,7 @@ mod instructions;
 mod latency;
 mod lock;
 mod memory;
+mod partitions;
 mod payouts;
 mod peers;
 
@@ -49,6 +50,8 @@ pub(crate) enum Section {
     Peers,
     /// (m) A fleet that has nothing to do.
     Idle,
+    /// (n) Partitions, on one Redis and on three masters that run under callgrind.
+    Partitions,
 }
 
 impl Section {
@@ -81,6 +84,7 @@ impl Section {
                 "(j) a lock that many want, on 1 / 3 / 5 nodes, against one holder right after the other"
             }
             Self::Idle => "(m) idle: Redis of 100 workers that have nothing to do; limit: before they came",
+            Self::Partitions => "(n) partitions: redis-server for one job, and for a second without any",
             Self::Instructions => "(k) redis-server for one job, against the bare batch; batches of 100",
             Self::Peers => {
                 "(l) other job systems on the same Redis; limit: the other, ratio above 1: ours is better"
@@ -103,6 +107,7 @@ impl Section {
             Self::Idle => idle::run(scale),
             Self::Instructions => instructions::run(scale),
             Self::Peers => peers::run(scale),
+            Self::Partitions => partitions::run(scale),
         }
     }
 }

@@ -183,7 +183,7 @@ fn counted(private: &mut Private, work: impl FnOnce(&mut Private) -> Result<()>)
     Ok(Price { instructions: total(&private.data())?, bytes: (private.aof_bytes()? - bytes) as f64 })
 }
 
-fn control(words: &[&str]) -> Result<()> {
+pub(super) fn control(words: &[&str]) -> Result<()> {
     let done = Command::new("callgrind_control").args(words).output().context("callgrind_control")?;
     let said = String::from_utf8_lossy(&done.stdout);
     ensure!(
@@ -195,13 +195,14 @@ fn control(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The sum in the file that callgrind wrote.
-fn total(directory: &Path) -> Result<f64> {
+/// The sum in the file that callgrind wrote, which is removed: what is counted after it is in another one.
+pub(super) fn total(directory: &Path) -> Result<f64> {
     for file in std::fs::read_dir(directory)? {
         let path = file?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("callgrind.out")) {
             let text = std::fs::read_to_string(&path)?;
             if let Some(figure) = text.lines().find_map(|line| line.strip_prefix("totals: ")) {
+                std::fs::remove_file(&path)?;
                 return figure.trim().parse().with_context(|| path.display().to_string());
             }
         }
