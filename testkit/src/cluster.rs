@@ -4,15 +4,16 @@
 //! A node is named by its number: first the masters as they were at the start, in the order of their slots, then
 //! their replicas. What it is now is asked of the nodes themselves. Breaking it is in `faults.rs`, moving slots in
 //! `slots.rs`.
-#![allow(clippy::unwrap_used, reason = "for tests alone")]
-
-use std::path::PathBuf;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, FromRedisValue, RedisError};
 use tollgate::embedded::{EmbeddedError, Temporary};
 
-use crate::servers::free_port;
+use crate::relay::Relay;
+use crate::servers::{despite_signals, free_port};
 use crate::wait::SOON;
 
 pub mod faults;
@@ -36,6 +37,9 @@ pub struct Settings {
     pub full_coverage: bool,
     /// After how many milliseconds a silent node is suspected.
     pub node_timeout_ms: u32,
+    /// Whether nodes can be cut off from one another ([`Cluster::cut_off`]). Then a runtime is needed, which carries
+    /// everything that they and their clients say.
+    pub can_be_cut_off: bool,
     /// Further settings of every node, as on the command line.
     pub more: Vec<String>,
     /// The certificates, as on the command line: with them every node speaks TLS, with everybody, and nothing else.
@@ -49,6 +53,7 @@ impl Default for Settings {
             replicas: 1,
             full_coverage: false,
             node_timeout_ms: 1000,
+            can_be_cut_off: false,
             more: Vec::new(),
             tls: None,
         }
@@ -65,6 +70,14 @@ pub enum ClusterError {
         number: usize,
         /// What its start says.
         error: EmbeddedError,
+    },
+    /// There is no way by which a node could be cut off.
+    #[error("node {number}: no way to it: {error}")]
+    Way {
+        /// Which.
+        number: usize,
+        /// The system's.
+        error: io::Error,
     },
     /// A node refuses what it is told, or does not answer.
     #[error("node {number} answers {words:?} with: {error}")]
@@ -91,8 +104,11 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Node {
     server: Temporary,
+    /// Where it is reached: by clients, and by the other nodes.
     port: u16,
     bus: u16,
+    /// The ways from these ports to its own, if it can be cut off.
+    ways: Option<[Relay; 2]>,
     id: String,
     is_stopped: bool,
 }
@@ -198,12 +214,17 @@ impl Cluster {
         self.nodes[node].server.dir().join("data")
     }
 
+    /// The directory of a node.
+    pub fn dir(&self, node: usize) -> &Path {
+        self.nodes[node].server.dir()
+    }
+
     /// The name by which the cluster knows a node.
     pub fn id(&self, node: usize) -> &str {
         &self.nodes[node].id
     }
 
-    /// What a node answers.
+    /// What a node answers. A signal to this process may have it asked twice.
     ///
     /// # Errors
     /// It refuses, or does not answer within five seconds.
@@ -213,17 +234,21 @@ impl Cluster {
             words.iter().for_each(|word| _ = command.arg(*word));
             command.query(&mut self.nodes[node].link()?)
         };
-        ask().map_err(|error| ClusterError::Refused { number: node, words: words.join(" "), error })
+        despite_signals(ask).map_err(|error| ClusterError::Refused {
+            number: node,
+            words: words.join(" "),
+            error,
+        })
     }
 
     /// CONFIG SET of a node.
     ///
-    /// # Panics
+    /// # Errors
     /// If it refuses.
-    pub fn set(&self, node: usize, settings: &[(&str, &str)]) {
+    pub fn set(&self, node: usize, settings: &[(&str, &str)]) -> Result<(), ClusterError> {
         let pairs = settings.iter().flat_map(|(name, value)| [*name, *value]);
         let words: Vec<&str> = ["CONFIG", "SET"].into_iter().chain(pairs).collect();
-        self.tell::<()>(node, &words).unwrap();
+        self.tell(node, &words)
     }
 
     fn of_id(&self, id: &str) -> Option<usize> {
@@ -304,9 +329,21 @@ impl Node {
             words.extend(["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"]);
             words.extend(["--cluster-enabled", "yes", "--cluster-require-full-coverage", coverage]);
             words.extend(["--cluster-node-timeout", &timeout]);
+            let ways = settings.can_be_cut_off.then(|| Ok([Relay::listen(port)?, Relay::listen(bus)?]));
+            let ways = ways.transpose().map_err(|error| ClusterError::Way { number, error })?;
+            let reached = ways.as_ref().map_or((port, bus), |[port, bus]| (port.port(), bus.port()));
+            let announced = (reached.0.to_string(), reached.1.to_string(), own_address(number).to_string());
+            if ways.is_some() {
+                words.extend(["--cluster-announce-ip", "127.0.0.1", "--bind-source-addr", &announced.2]);
+                words.extend(["--cluster-announce-port", &announced.0]);
+                words.extend(["--cluster-announce-bus-port", &announced.1]);
+            }
             words.extend(settings.more.iter().map(String::as_str));
             match Temporary::start(&words) {
-                Ok(server) => return Ok(Self { server, port, bus, id: String::new(), is_stopped: false }),
+                Ok(server) => {
+                    let (port, bus) = reached;
+                    return Ok(Self { server, port, bus, ways, id: String::new(), is_stopped: false });
+                }
                 Err(EmbeddedError::Died { .. }) if tried < STARTS_MAX => tried += 1,
                 Err(error) => return Err(ClusterError::Start { number, error }),
             }
@@ -347,6 +384,11 @@ impl Itself {
     fn has(&self, slot: u16) -> bool {
         self.is_master && self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot))
     }
+}
+
+/// Where a node comes from that can be cut off: others of this machine come from 127.0.0.1.
+fn own_address(number: usize) -> IpAddr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + number as u32).into()
 }
 
 /// The first and the last slot of each.

@@ -19,7 +19,7 @@ fn a_node_that_is_away_hides_nothing_of_the_others_and_is_named() {
     let listed = |cli: &Cli| cli.run(&["campaign", "ls", "--json"]).stdout.lines().count();
     let all = listed(&cli);
     // Not the node of the namespace's own key: without that nothing is opened.
-    let own = cluster.node_of_slot(cluster.slot_of(&format!("{}:meta", cli.namespace))).unwrap();
+    let own = cluster.node_of_slot(cluster.slot_of(&format!("{}:meta", cli.namespace)).unwrap()).unwrap();
     let away = (own + 1) % cluster.count();
     let name = format!("127.0.0.1:{}", cluster.port(away));
     cluster.kill(away);
@@ -51,9 +51,9 @@ fn a_node_that_is_away_hides_nothing_of_the_others_and_is_named() {
         told.contains(&name) && told.contains(&format!("{}:meta is on that node", cli.namespace)),
         "{told}"
     );
-    cluster.restart(own);
+    cluster.restart(own).unwrap();
 
-    cluster.restart(away);
+    cluster.restart(away).unwrap();
     until_so("all of it to be read again", || cli.run(&["audit"]).code == Some(0));
     assert_eq!(listed(&cli), all);
 }
@@ -77,7 +77,7 @@ fn a_node_that_stands_still_hides_nothing_of_the_others_and_is_named_by_every_co
     let whole = lists.map(lines);
     assert!(whole.iter().all(|count| *count >= 20), "{whole:?}");
 
-    let own = cluster.node_of_slot(cluster.slot_of(&format!("{}:meta", cli.namespace))).unwrap();
+    let own = cluster.node_of_slot(cluster.slot_of(&format!("{}:meta", cli.namespace)).unwrap()).unwrap();
     let still = (own + 1) % cluster.count();
     let name = format!("127.0.0.1:{}", cluster.port(still));
     cluster.stop(still);

@@ -94,7 +94,7 @@ fn a_cluster_that_speaks_tls_only_is_used_by_commands_and_workers() {
     files.is_told(&cli, &names);
 
     // Users are each node's own. One of them does not know ours; then it does, and lets it do nothing.
-    let own = cluster.node_of_slot(cluster.slot_of(&format!("{}:meta", cli.namespace))).unwrap();
+    let own = cluster.node_of_slot(cluster.slot_of(&format!("{}:meta", cli.namespace)).unwrap()).unwrap();
     let odd = (own + 1) % cluster.count();
     for node in (0..cluster.count()).filter(|node| *node != odd) {
         let words = ["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all"];

@@ -64,7 +64,7 @@ impl Spread {
     }
 
     fn slot(&self, partition: u16) -> u16 {
-        self.cluster.slot_of(&self.keys_of(partition).head())
+        self.cluster.slot_of(&self.keys_of(partition).head()).unwrap()
     }
 
     fn keys_of(&self, partition: u16) -> &tollgate::keys::Keys {
@@ -109,7 +109,7 @@ impl Spread {
             let mut relays = Vec::new();
             for node in 0..self.cluster.count() {
                 let relay = Relay::listen(self.cluster.port(node)).await;
-                self.cluster.set(node, &[("cluster-announce-port", &relay.port.to_string())]);
+                self.cluster.set(node, &[("cluster-announce-port", &relay.port.to_string())]).unwrap();
                 relays.push(relay);
             }
             relays
@@ -200,7 +200,7 @@ async fn a_slot_that_moves_is_followed_by_a_link_that_is_held_and_by_one_that_bl
     s.tollgate.enqueue(&mut s.link, &queues[0], [&job]).await.unwrap();
     wait(&mut blocking, &keys, &queues, Duration::from_millis(10)).await.unwrap();
     assert!(matches!(s.redeem(0, &JobId::fresh()).await.unwrap(), Answer::Decided { .. }));
-    s.cluster.migrate_slot(slot, to);
+    s.cluster.migrate_slot(slot, to).unwrap();
     // The same links, and the first try.
     assert!(matches!(s.redeem(0, &JobId::fresh()).await.unwrap(), Answer::Decided { .. }));
     assert_eq!(s.server.redirected().unwrap().moved, 1);
@@ -217,8 +217,8 @@ async fn while_half_of_a_slot_has_moved_its_partition_waits_and_the_others_go_on
     let mut s = Spread::over(Cluster::of(&Settings { replicas: 0, ..Settings::default() })).await;
     let (slot, to) = (s.slot(0), s.node_of(s.elsewhere(0)));
     let id = JobId::fresh();
-    s.cluster.begin_migration(slot, to);
-    assert!(s.cluster.move_keys(slot, to, 1) == 1);
+    s.cluster.begin_migration(slot, to).unwrap();
+    assert!(s.cluster.move_keys(slot, to, 1).unwrap() == 1);
     let refused = s.redeem(0, &id).await;
     assert_eq!(refusal(refused), Refusal::TryAgain);
     assert!(s.server.redirected().unwrap().waited > 0, "it was tried again for a while");
@@ -229,7 +229,7 @@ async fn while_half_of_a_slot_has_moved_its_partition_waits_and_the_others_go_on
     for partition in 1..PARTITIONS {
         assert!(matches!(s.redeem(partition, &JobId::fresh()).await.unwrap(), Answer::Decided { .. }));
     }
-    s.cluster.finish_migration(slot, to);
+    s.cluster.finish_migration(slot, to).unwrap();
     assert!(matches!(s.redeem(0, &id).await.unwrap(), Answer::Decided { .. }));
     assert!(matches!(s.redeem(0, &id).await.unwrap(), Answer::Replayed { .. }));
     assert_eq!(s.issued(0).await, 1);
@@ -240,8 +240,8 @@ async fn while_half_of_a_slot_has_moved_its_partition_waits_and_the_others_go_on
 async fn a_transaction_asks_before_it_begins_where_its_key_has_gone() {
     let mut s = Spread::over(Cluster::of(&Settings { replicas: 0, ..Settings::default() })).await;
     let (slot, to) = (s.slot(0), s.node_of(s.elsewhere(0)));
-    s.cluster.begin_migration(slot, to);
-    while s.cluster.move_keys(slot, to, 10) > 0 {}
+    s.cluster.begin_migration(slot, to).unwrap();
+    while s.cluster.move_keys(slot, to, 10).unwrap() > 0 {}
     let key = s.keys_of(0).repair();
     let commands = [cmd(&["HINCRBY", &key, "n", "1"]), cmd(&["HINCRBY", &key, "n", "1"])];
     let replies = s.link.run_transaction(&commands).await.unwrap();
@@ -250,7 +250,7 @@ async fn a_transaction_asks_before_it_begins_where_its_key_has_gone() {
     assert_eq!(replies, [1, 2]);
     assert_eq!(s.server.redirected().unwrap().asked, 1);
     s.link.run(&cmd(&["DEL", &key])).await.unwrap();
-    s.cluster.finish_migration(slot, to);
+    s.cluster.finish_migration(slot, to).unwrap();
     s.audit_passes().await;
 }
 
@@ -259,7 +259,7 @@ async fn a_master_that_dies_is_followed_by_its_replica_and_the_others_do_not_wai
     let mut s = Spread::over(Cluster::start()).await;
     let (before, after) = (JobId::fresh(), JobId::fresh());
     assert!(matches!(s.redeem(0, &before).await.unwrap(), Answer::Decided { .. }));
-    s.cluster.replicated();
+    s.cluster.replicated().unwrap();
     let (dead, other) = (s.node_of(0), s.elsewhere(0));
     s.cluster.kill(dead);
     assert!(matches!(s.redeem(other, &JobId::fresh()).await.unwrap(), Answer::Decided { .. }));
@@ -286,7 +286,7 @@ async fn what_nobody_serves_is_refused_by_name_and_the_rest_is_served() {
         assert!(matches!(s.redeem(other, &JobId::fresh()).await.unwrap(), Answer::Decided { .. }));
     }
     assert!(told, "the node is named");
-    s.cluster.restart(dead);
+    s.cluster.restart(dead).unwrap();
     s.redeemed(0, &JobId::fresh()).await;
     s.audit_passes().await;
 }
@@ -389,7 +389,7 @@ async fn a_wrong_way_to_a_cluster_is_told() {
 async fn each_node_is_judged_by_itself() {
     let mut s = Spread::over(Cluster::of(&Settings { replicas: 0, ..Settings::default() })).await;
     let (bad, other) = (s.node_of(0), s.elsewhere(0));
-    s.cluster.set(bad, &[("maxmemory-policy", "allkeys-lru")]);
+    s.cluster.set(bad, &[("maxmemory-policy", "allkeys-lru")]).unwrap();
     let server = servers::open_at(&s.cluster.url(), Some(ANSWERS_WITHIN));
     let tollgate = Tollgate::open(server.clone(), s.tollgate.namespace().clone()).await;
     let tollgate = tollgate.unwrap_or_else(|error| panic!("one node keeps all from being opened: {error}"));
@@ -404,10 +404,10 @@ async fn each_node_is_judged_by_itself() {
     assert!(reasons[0].contains(&s.cluster.port(bad).to_string()), "{reasons:?}");
     // And where a slot comes to: that node is judged, too.
     let slot = s.slot(other);
-    s.cluster.migrate_slot(slot, bad);
+    s.cluster.migrate_slot(slot, bad).unwrap();
     let refused = s.redeem(other, &JobId::fresh()).await;
     assert_eq!(refusal(refused), Refusal::UnsafeRedis);
-    s.cluster.set(bad, &[("maxmemory-policy", "noeviction")]);
+    s.cluster.set(bad, &[("maxmemory-policy", "noeviction")]).unwrap();
     let begun = Instant::now();
     while s.redeem(0, &JobId::fresh()).await.is_err() {
         assert!(begun.elapsed() < SOON, "it is mended");

@@ -47,8 +47,8 @@ async fn a_master_that_dies_is_followed_by_its_replica() {
     s.make(create("c", 10)).await;
     let (before, after) = (JobId::fresh(), JobId::fresh());
     assert!(matches!(settled(s, &before).await, Answer::Decided { .. }));
-    watched.replicated();
-    watched.master.kill();
+    watched.replicated().unwrap();
+    watched.server(0).kill();
     // The same link, the same call: it goes to whoever is the master by now.
     let answer = settled(s, &after).await;
     assert!(matches!(answer, Answer::Decided { .. } | Answer::Replayed { .. }), "{answer:?}");
@@ -69,8 +69,8 @@ async fn an_operator_moves_the_master_and_every_link_follows() {
     let mut held = server.link().await.unwrap();
     let mut blocking = server.blocking_link(Duration::from_millis(100)).await.unwrap();
     held.run(&cmd(&["PING"])).await.unwrap();
-    watched.replicated();
-    watched.fail_over();
+    watched.replicated().unwrap();
+    watched.fail_over().unwrap();
     let (begun, mut decided) = (Instant::now(), 0);
     while watched.roles() != ["slave", "master"] {
         let id = JobId::fresh();
@@ -95,16 +95,16 @@ async fn an_operator_moves_the_master_and_every_link_follows() {
 
 #[tokio::test]
 async fn a_master_that_stands_still_is_left() {
-    let watched = Watched::start();
+    let mut watched = Watched::start();
     let mut space = Space::on(server(&watched.url())).await;
     let s = &mut space;
     s.make(create("c", 10)).await;
-    watched.replicated();
-    watched.master.pause();
+    watched.replicated().unwrap();
+    watched.server(0).pause();
     let id = JobId::fresh();
     let answer = settled(s, &id).await;
     assert!(matches!(answer, Answer::Decided { .. }), "{answer:?}");
-    watched.master.resume();
+    watched.server(0).resume();
     assert!(matches!(settled(s, &id).await, Answer::Replayed { .. }));
     assert_eq!(s.dump().await.hash("campaign:c")["issued"], "1");
 }

@@ -1,9 +1,7 @@
 //! Nodes that die, stand still, come back, and take the place of others.
-#![allow(clippy::unwrap_used, reason = "for tests alone")]
-
 use std::time::{Duration, Instant};
 
-use super::{Cluster, ClusterError};
+use super::{Cluster, ClusterError, own_address};
 
 /// Redis gives up an agreed failover after five seconds.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(6);
@@ -28,11 +26,12 @@ impl Cluster {
 
     /// Starts a node on what it had, on the ports that it had, and waits until it has loaded that.
     ///
-    /// # Panics
+    /// # Errors
     /// If it does not start.
-    pub fn restart(&mut self, node: usize) {
+    pub fn restart(&mut self, node: usize) -> Result<(), ClusterError> {
         self.nodes[node].is_stopped = false;
-        self.nodes[node].server.restart().unwrap();
+        let started = self.nodes[node].server.restart();
+        started.map_err(|error| ClusterError::Start { number: node, error })
     }
 
     /// SIGSTOP: its connections stay open and nothing answers.
@@ -47,19 +46,35 @@ impl Cluster {
         self.nodes[node].is_stopped = false;
     }
 
+    /// Nothing passes between a node and the others any more, neither the bus nor replication, while clients reach it
+    /// and it takes what they write, as long as it believes that it is the master. Only where nodes
+    /// [can be cut off](super::Settings::can_be_cut_off).
+    pub fn cut_off(&self, node: usize) {
+        let others: Vec<_> = (0..self.count()).filter(|other| *other != node).map(own_address).collect();
+        for (number, other) in self.nodes.iter().enumerate() {
+            let from = if number == node { others.as_slice() } else { &[own_address(node)] };
+            other.ways.iter().flatten().for_each(|way| way.cut(from));
+        }
+    }
+
+    /// Nobody is cut off any more.
+    pub fn rejoin(&self) {
+        self.nodes.iter().filter_map(|node| node.ways.as_ref()).flatten().for_each(crate::relay::Relay::heal);
+    }
+
     /// Makes a replica the master as an operator would, by `CLUSTER FAILOVER`, and waits until it is.
     ///
-    /// # Panics
+    /// # Errors
     /// If that does not come about.
-    pub fn fail_over(&self, replica: usize) {
-        self.fail_over_by(replica, Failover::Agreed);
+    pub fn fail_over(&self, replica: usize) -> Result<(), ClusterError> {
+        self.fail_over_by(replica, Failover::Agreed)
     }
 
     /// The same with less agreement.
     ///
-    /// # Panics
+    /// # Errors
     /// As [`Cluster::fail_over`].
-    pub fn fail_over_by(&self, replica: usize, how: Failover) {
+    pub fn fail_over_by(&self, replica: usize, how: Failover) -> Result<(), ClusterError> {
         let words: &[&str] = match how {
             Failover::Agreed => &["CLUSTER", "FAILOVER"],
             Failover::Forced => &["CLUSTER", "FAILOVER", "FORCE"],
@@ -77,14 +92,13 @@ impl Cluster {
             }
             Ok(false)
         })
-        .unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Waits until every running replica has all that its master has.
     ///
-    /// # Panics
+    /// # Errors
     /// If that does not come about.
-    pub fn replicated(&self) {
+    pub fn replicated(&self) -> Result<(), ClusterError> {
         self.wait("every replica to have everything", |cluster| {
             for (node, itself) in cluster.themselves() {
                 let master = cluster.of_id(&itself.master);
@@ -104,15 +118,14 @@ impl Cluster {
             }
             Ok(true)
         })
-        .unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Waits until every running node says that the slots are served and no node is missed or suspected, and no two
     /// say that they have the same slot.
     ///
-    /// # Panics
+    /// # Errors
     /// If that does not come about.
-    pub fn settled(&self) {
+    pub fn settled(&self) -> Result<(), ClusterError> {
         self.wait("every node to find all slots served and all nodes there", |cluster| {
             for node in cluster.running() {
                 let (Ok(info), Ok(nodes)) = (
@@ -130,7 +143,6 @@ impl Cluster {
                 !itself.is_master || firsts.all(|slot| cluster.node_of_slot(slot) == Some(*node))
             }))
         })
-        .unwrap_or_else(|error| panic!("{error}"));
     }
 
     fn offset(&self, node: usize, name: &str) -> Result<Option<u64>, ClusterError> {

@@ -1,5 +1,5 @@
 //! Which node has which slot, and moving one: whole, or by the steps of which each may be the last.
-#![allow(clippy::unwrap_used, reason = "for tests alone")]
+use std::ops::RangeInclusive;
 
 use super::{Cluster, ClusterError};
 
@@ -38,75 +38,60 @@ impl Cluster {
         having.max_by_key(|(_, itself)| itself.epoch).map(|(node, _)| node)
     }
 
+    /// The slots that a node has, by its own words.
+    pub fn slots_of(&self, node: usize) -> Vec<u16> {
+        let own = self.themselves().into_iter().find(|(other, _)| *other == node);
+        let ranges = own.map(|(_, itself)| itself.slots).unwrap_or_default();
+        ranges.into_iter().flat_map(|(first, last)| first..=last).collect()
+    }
+
     /// The slot of a key.
     ///
-    /// # Panics
+    /// # Errors
     /// If no node says it.
-    pub fn slot_of(&self, key: &str) -> u16 {
-        let node = self.running().next().unwrap();
-        self.tell(node, &["CLUSTER", "KEYSLOT", key]).unwrap()
+    pub fn slot_of(&self, key: &str) -> Result<u16, ClusterError> {
+        let node =
+            self.running().next().ok_or_else(|| ClusterError::NeverSo("a node that runs".to_owned()))?;
+        self.tell(node, &["CLUSTER", "KEYSLOT", key])
     }
 
     /// How many keys of a slot a node has.
     ///
-    /// # Panics
+    /// # Errors
     /// If it does not say so.
-    pub fn keys_in(&self, node: usize, slot: u16) -> usize {
-        self.tell(node, &["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]).unwrap()
+    pub fn keys_in(&self, node: usize, slot: u16) -> Result<usize, ClusterError> {
+        self.tell(node, &["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()])
     }
 
     /// Moves a slot with all its keys.
     ///
-    /// # Panics
+    /// # Errors
     /// If a node refuses.
-    pub fn migrate_slot(&self, slot: u16, to: usize) {
-        self.begin_migration(slot, to);
-        self.finish_migration(slot, to);
+    pub fn migrate_slot(&self, slot: u16, to: usize) -> Result<(), ClusterError> {
+        self.begin_migration(slot, to)?;
+        self.finish_migration(slot, to)
     }
 
-    /// From now on its node sends on, by ASK, whoever asks for a key of the slot that is not there (any more).
-    ///
-    /// # Panics
-    /// As [`Cluster::migrate_slot`].
-    pub fn begin_migration(&self, slot: u16, to: usize) {
-        let from = self.node_of_slot(slot).unwrap();
-        let number = slot.to_string();
-        self.tell::<()>(to, &["CLUSTER", "SETSLOT", &number, "IMPORTING", self.id(from)]).unwrap();
-        self.tell::<()>(from, &["CLUSTER", "SETSLOT", &number, "MIGRATING", self.id(to)]).unwrap();
+    fn owner_of(&self, slot: u16) -> Result<usize, ClusterError> {
+        self.node_of_slot(slot).ok_or_else(|| ClusterError::NeverSo(format!("a node that has slot {slot}")))
     }
 
-    /// Moves at most so many keys of a slot whose migration was begun; says how many.
+    /// Gives slots that have no keys to another node, all at once, and waits until every node says so. By redis-cli each
+    /// of them takes as long as one that has some.
     ///
-    /// # Panics
+    /// # Errors
     /// As [`Cluster::migrate_slot`].
-    pub fn move_keys(&self, slot: u16, to: usize, count: usize) -> usize {
-        let from = self.node_of_slot(slot).unwrap();
-        let (number, count) = (slot.to_string(), count.to_string());
-        let keys: Vec<String> = self.tell(from, &["CLUSTER", "GETKEYSINSLOT", &number, &count]).unwrap();
-        if !keys.is_empty() {
-            let port = self.port(to).to_string();
-            let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", MIGRATE_MS, "KEYS"];
-            words.extend(keys.iter().map(String::as_str));
-            // NOKEY where they have expired meanwhile.
-            self.tell::<String>(from, &words).unwrap();
-        }
-        keys.len()
+    pub fn hand_over(&self, slots: &RangeInclusive<u16>, to: usize) -> Result<(), ClusterError> {
+        let (first, last) = (slots.start().to_string(), slots.end().to_string());
+        self.tell::<()>(to, &["CLUSTER", "DELSLOTSRANGE", &first, &last])?;
+        // The latest configuration counts: whoever had them gives them up.
+        self.tell::<String>(to, &["CLUSTER", "BUMPEPOCH"])?;
+        self.tell::<()>(to, &["CLUSTER", "ADDSLOTSRANGE", &first, &last])?;
+        [*slots.start(), *slots.end()].into_iter().try_for_each(|slot| self.known(slot, to))
     }
 
-    /// Moves what is left of a slot whose migration was begun, tells every node who has it, and waits until each
-    /// says so.
-    ///
-    /// # Panics
-    /// As [`Cluster::migrate_slot`].
-    pub fn finish_migration(&self, slot: u16, to: usize) {
-        let from = self.node_of_slot(slot).unwrap();
-        while self.move_keys(slot, to, KEYS_AT_ONCE) > 0 {}
-        let number = slot.to_string();
-        // The new one first: if this ends here, the old one still sends everybody on to it.
-        let others = self.masters().into_iter().filter(|node| ![from, to].contains(node));
-        for node in [to, from].into_iter().chain(others) {
-            self.tell::<()>(node, &["CLUSTER", "SETSLOT", &number, "NODE", self.id(to)]).unwrap();
-        }
+    /// Waits until every node says that this one has the slot.
+    fn known(&self, slot: u16, to: usize) -> Result<(), ClusterError> {
         self.wait("every node to know who has the slot", |cluster| {
             for node in cluster.running() {
                 if cluster.owner_by(node, slot)? != Some(to) {
@@ -115,7 +100,52 @@ impl Cluster {
             }
             Ok(true)
         })
-        .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// From now on its node sends on, by ASK, whoever asks for a key of the slot that is not there (any more).
+    ///
+    /// # Errors
+    /// As [`Cluster::migrate_slot`].
+    pub fn begin_migration(&self, slot: u16, to: usize) -> Result<(), ClusterError> {
+        let from = self.owner_of(slot)?;
+        let number = slot.to_string();
+        self.tell::<()>(to, &["CLUSTER", "SETSLOT", &number, "IMPORTING", self.id(from)])?;
+        self.tell(from, &["CLUSTER", "SETSLOT", &number, "MIGRATING", self.id(to)])
+    }
+
+    /// Moves at most so many keys of a slot whose migration was begun; says how many.
+    ///
+    /// # Errors
+    /// As [`Cluster::migrate_slot`].
+    pub fn move_keys(&self, slot: u16, to: usize, count: usize) -> Result<usize, ClusterError> {
+        let from = self.owner_of(slot)?;
+        let (number, count) = (slot.to_string(), count.to_string());
+        let keys: Vec<String> = self.tell(from, &["CLUSTER", "GETKEYSINSLOT", &number, &count])?;
+        if !keys.is_empty() {
+            let port = self.port(to).to_string();
+            let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", MIGRATE_MS, "KEYS"];
+            words.extend(keys.iter().map(String::as_str));
+            // NOKEY where they have expired meanwhile.
+            self.tell::<String>(from, &words)?;
+        }
+        Ok(keys.len())
+    }
+
+    /// Moves what is left of a slot whose migration was begun, tells every node who has it, and waits until each
+    /// says so.
+    ///
+    /// # Errors
+    /// As [`Cluster::migrate_slot`].
+    pub fn finish_migration(&self, slot: u16, to: usize) -> Result<(), ClusterError> {
+        let from = self.owner_of(slot)?;
+        while self.move_keys(slot, to, KEYS_AT_ONCE)? > 0 {}
+        let number = slot.to_string();
+        // The new one first: if this ends here, the old one still sends everybody on to it.
+        let others = self.masters().into_iter().filter(|node| ![from, to].contains(node));
+        for node in [to, from].into_iter().chain(others) {
+            self.tell::<()>(node, &["CLUSTER", "SETSLOT", &number, "NODE", self.id(to)])?;
+        }
+        self.known(slot, to)
     }
 
     /// The node that has a slot as one of them sees it.

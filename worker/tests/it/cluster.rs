@@ -29,11 +29,11 @@ async fn workers_follow_slots_that_move_under_load_and_nothing_is_issued_twice()
     space.enqueue_until_sent(&jobs[..JOBS / 2]).await;
     until("the first to be decided", async || (space.issued().await > 0).then_some(())).await;
     // The partition of the campaign goes once around.
-    let slot = cluster.slot_of(&space.keys().head());
+    let slot = cluster.slot_of(&space.keys().head()).unwrap();
     for _ in 0..3 {
         let now = cluster.node_of_slot(slot).unwrap();
         let next = cluster.masters().into_iter().find(|node| *node > now).unwrap_or(0);
-        cluster.migrate_slot(slot, next);
+        cluster.migrate_slot(slot, next).unwrap();
     }
     space.enqueue_until_sent(&jobs).await;
     space.drained().await;
@@ -52,7 +52,7 @@ async fn a_master_that_dies_is_named_and_its_partitions_go_on_at_the_replica() {
     let jobs = redemptions("j", JOBS);
     space.enqueue_until_sent(&jobs[..JOBS / 2]).await;
     until("the first to be decided", async || (space.issued().await > 0).then_some(())).await;
-    let dead = cluster.node_of_slot(cluster.slot_of(&space.keys().head())).unwrap();
+    let dead = cluster.node_of_slot(cluster.slot_of(&space.keys().head()).unwrap()).unwrap();
     let name = format!("node 127.0.0.1:{}", cluster.port(dead));
     cluster.kill(dead);
     for worker in &workers {
@@ -76,9 +76,9 @@ async fn a_node_that_stands_still_holds_up_its_own_partitions_only() {
     let space = Space::at(cluster.url(), PARTITIONS).await;
     let mut worker = space.worker(&["--batch", "50", "--concurrency", "2", "--listen", "0"]);
     worker.says("consumer=").await;
-    let well = cluster.node_of_slot(cluster.slot_of(&space.keys().head())).unwrap();
+    let well = cluster.node_of_slot(cluster.slot_of(&space.keys().head()).unwrap()).unwrap();
     let meta = format!("{}:meta", space.tollgate.namespace());
-    let own = cluster.node_of_slot(cluster.slot_of(&meta)).unwrap();
+    let own = cluster.node_of_slot(cluster.slot_of(&meta).unwrap()).unwrap();
     let still = (0..cluster.count()).find(|node| *node != well && *node != own).unwrap();
     let name = format!("127.0.0.1:{}", cluster.port(still));
     // A campaign in each partition, so that batches of that node are on their way when it stops.
@@ -122,12 +122,12 @@ async fn a_worker_that_begins_while_the_namespaces_own_key_is_away_says_so_and_w
     let mut cluster = Cluster::of(&Settings { replicas: 0, ..Settings::default() });
     let space = Space::at(cluster.url(), PARTITIONS).await;
     let meta = format!("{}:meta", space.tollgate.namespace());
-    let own = cluster.node_of_slot(cluster.slot_of(&meta)).unwrap();
+    let own = cluster.node_of_slot(cluster.slot_of(&meta).unwrap()).unwrap();
     cluster.kill(own);
     let mut worker = space.worker(&[]);
     worker.says(&format!("node 127.0.0.1:{}", cluster.port(own))).await;
     worker.says(&format!("{meta} is on that node")).await;
-    cluster.restart(own);
+    cluster.restart(own).unwrap();
     worker.says("ready").await;
     space.enqueue_until_sent(&redemptions("j", 20)).await;
     until("the jobs to be done", async || (space.issued().await == 20).then_some(())).await;

@@ -17,7 +17,7 @@ async fn workers_and_producers_go_on_at_the_new_master_and_no_coupon_is_issued_t
     let jobs = redemptions("j", JOBS);
     space.enqueue_until_sent(&jobs[..JOBS / 2]).await;
     until("the first to be decided", async || (space.issued().await > 0).then_some(())).await;
-    watched.master.kill();
+    watched.server(0).kill();
     // What the old master took and had not passed on is lost as a whole; so all are sent again, under their ids.
     space.enqueue_until_sent(&jobs).await;
     space.drained().await;
