@@ -17,6 +17,7 @@ mod fleet;
 mod ground;
 mod history;
 pub(crate) mod judge;
+mod masters;
 mod options;
 mod plan;
 mod play;
@@ -31,6 +32,7 @@ mod saboteur;
 mod scenario;
 mod schedule;
 mod site;
+mod topology;
 mod workload;
 
 use std::path::Path;

@@ -10,3 +10,7 @@ pub(super) const OTHER_SENT: &str = "parked id asked for by another";
 pub(super) const TOLD: &str = "told ";
 /// Before a kind: how many jobs of it certainly arrived.
 pub(super) const SENT: &str = "sent ";
+/// How many lines of journals were decided by a master that was cut off, and are gone.
+pub(super) const LOST_LINES: &str = "lines lost with a master that was cut off";
+/// How often other partitions went on while some had no server.
+pub(super) const OTHERS_WENT_ON: &str = "others went on";

@@ -57,6 +57,14 @@ pub(super) enum Fault {
     DiscardDead,
     FailPoint,
     LockNodesDown,
+    Reshard,
+    HalfMoveSlot,
+    KillMaster,
+    FailOverMaster,
+    CutOffMaster,
+    MinorityGone,
+    MajorityGone,
+    AllRestarted,
 }
 
 /// What only one fault at a time can be about.
@@ -80,6 +88,8 @@ pub(super) enum Undo {
     Flood,
     Bank,
     LockNodes(Vec<usize>),
+    Cluster(ClusterUndo),
+    Sentinel(SentinelUndo),
     /// This clock goes right again.
     Clock(Clock),
 }
@@ -91,6 +101,32 @@ pub(super) enum RedisUndo {
     KillScript,
     RemoveFile(PathBuf),
     Restore(PathBuf),
+}
+
+/// What has to be undone on a cluster, whose nodes have numbers.
+pub(super) enum ClusterUndo {
+    /// These start again, each of the first before any of the others.
+    Restart { masters: Vec<usize>, replicas: Vec<usize>, others: Option<OthersAtFirst> },
+    /// These were masters, of these partitions, and start again; they may come too late to stay that.
+    RestartMasters { nodes: Vec<(usize, Vec<u64>)>, since_us: u64 },
+    /// This slot moves on to the node that is to have it.
+    MoveOn { slot: u16, to: usize },
+    /// This node reaches the others again; it had these partitions.
+    Rejoin { node: usize, partitions: Vec<u64>, since_us: u64 },
+}
+
+/// Partitions that go on elsewhere, by tag and node, and how many lines their journals had in all when that began.
+pub(super) struct OthersAtFirst {
+    pub(super) tags: Vec<(String, usize)>,
+    pub(super) lines: u64,
+}
+
+/// Likewise with Sentinels.
+pub(super) enum SentinelUndo {
+    /// These start again, in this order: servers, then Sentinels.
+    Restart { servers: Vec<usize>, sentinels: Vec<usize> },
+    /// This server reaches the others again.
+    Rejoin { server: usize, since_us: u64 },
 }
 
 impl Fault {
@@ -145,6 +181,14 @@ impl Fault {
             Self::DiscardDead => "dead jobs retried",
             Self::FailPoint => "fail point",
             Self::LockNodesDown => "lock servers down",
+            Self::Reshard => "redis-cli --cluster reshard",
+            Self::HalfMoveSlot => "slot half moved",
+            Self::KillMaster => "master kill -9",
+            Self::FailOverMaster => "failover ordered",
+            Self::CutOffMaster => "master cut off",
+            Self::MinorityGone => "minority gone",
+            Self::MajorityGone => "majority gone",
+            Self::AllRestarted => "all killed and started again",
         }
     }
 
@@ -167,7 +211,15 @@ impl Fault {
             | Self::Failover
             | Self::DeleteLocks
             | Self::MoveTtls
-            | Self::DeliverTwice => Some(Group::Redis),
+            | Self::DeliverTwice
+            | Self::Reshard
+            | Self::HalfMoveSlot
+            | Self::KillMaster
+            | Self::FailOverMaster
+            | Self::CutOffMaster
+            | Self::MinorityGone
+            | Self::MajorityGone
+            | Self::AllRestarted => Some(Group::Redis),
             Self::StopWorker
             | Self::KillWithWork
             | Self::KillAllWorkers

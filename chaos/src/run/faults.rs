@@ -2,16 +2,21 @@
 //! happen when is drawn in `schedule.rs`.
 
 mod clock;
+mod cluster;
 mod data;
 mod load;
+mod loss;
 mod redis;
+mod sentinel;
 mod way;
 mod workers;
 
+use anyhow::bail;
 use rand_chacha::ChaCha8Rng;
 
 use super::fault::{Fault, Undo};
 use super::site::Site;
+use super::topology::Topology;
 
 pub(super) use self::load::KILLERS;
 
@@ -49,6 +54,18 @@ impl Fault {
             | Self::Flood
             | Self::DiscardDead => load::begin(self, site, random).await,
             Self::StepClock => clock::step(site, random),
+            Self::Reshard
+            | Self::HalfMoveSlot
+            | Self::KillMaster
+            | Self::FailOverMaster
+            | Self::CutOffMaster
+            | Self::MinorityGone
+            | Self::MajorityGone
+            | Self::AllRestarted => match &site.topology {
+                Topology::Cluster(nodes) => cluster::begin(self, site, nodes, random).await,
+                Topology::Sentinel(watched) => sentinel::begin(self, site, watched).await,
+                Topology::One(_) => bail!("one server has no topology"),
+            },
             _ => redis::begin(self, site, random).await,
         }
     }
@@ -68,6 +85,8 @@ impl Undo {
             Self::Processes(processes) => drop(processes),
             Self::Flood => site.load.flood.store(false, std::sync::atomic::Ordering::Relaxed),
             Self::Clock(clock) => clock.right()?,
+            Self::Cluster(undo) => cluster::undo(undo, site).await?,
+            Self::Sentinel(undo) => sentinel::undo(undo, site).await?,
             Self::LockNodes(numbers) => {
                 for number in numbers {
                     site.lock_nodes[number].lock().await.restart().await?;

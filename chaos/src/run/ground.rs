@@ -1,18 +1,20 @@
 //! What a scenario stands on: looks whether this machine has what it takes, and sets it up.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tokio::sync::Mutex;
+use tollgate::embedded::server_binary;
 use tollgate::env;
 use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
+use tollgate_testkit::servers::cli_program;
 
 use super::client::Client;
 use super::clocks::{self, Clock};
+use super::fault::Fault;
 use super::faults::KILLERS;
 use super::fleet::{Fleet, Options};
 use super::history::History;
@@ -20,6 +22,7 @@ use super::plan::Plan;
 use super::redis::{Redis, Settings};
 use super::scenario::Ground;
 use super::site::{Bank, Site};
+use super::topology::Topology;
 use crate::sandbox::Files;
 use crate::stage::Programs;
 
@@ -72,6 +75,7 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
     let (mut producers, mut clocks, mut points) = (Vec::new(), Vec::new(), Vec::new());
     match plan.scenario.ground {
         Ground::Plain | Ground::LockNodes => {}
+        Ground::Cluster { .. } | Ground::Sentinel { .. } => own_server(plan)?,
         Ground::SmallDisk => {
             if !succeeds("unshare", &["--mount", "true"]) {
                 return Err("a small disk of its own needs root (unshare --mount)".to_owned());
@@ -118,6 +122,21 @@ pub(super) fn prepare(plan: &Plan, programs: &Programs) -> Result<Prepared, Stri
     Ok(Prepared { redis, workers, producers, clocks, points })
 }
 
+/// Nodes and Sentinels are started like every private server.
+fn own_server(plan: &Plan) -> Result<(), String> {
+    let own = server_binary().map_err(|error| error.to_string())?;
+    let is_own = |name: &String| own.as_os_str() == name.as_str() || own.file_name() == Some(name.as_ref());
+    if !matches!(plan.server.as_slice(), [name] if is_own(name)) {
+        let own = own.display();
+        return Err(format!("a cluster and Sentinels run {own} (TOLLGATE_REDIS_SERVER names another)"));
+    }
+    let reshards = plan.scenario.faults.iter().any(|recurring| recurring.fault == Fault::Reshard);
+    if reshards && !succeeds(&cli_program().display().to_string(), &["--version"]) {
+        return Err("resharding needs redis-cli, in PATH or beside the server".to_owned());
+    }
+    Ok(())
+}
+
 /// Sets everything up, up to workers that live.
 pub(super) async fn build(
     plan: &Plan,
@@ -126,14 +145,15 @@ pub(super) async fn build(
     prepared: Prepared,
 ) -> anyhow::Result<Site> {
     let Prepared { redis, mut workers, producers, clocks, points } = prepared;
-    let redis = Redis::start(redis).await?;
-    let socket = redis.socket().to_owned();
-    let proxies = (0..=plan.workers)
-        .map(|number| {
-            let path = programs.dir().join(format!("way-{number}"));
-            Proxy::listen(&path, &socket, plan.seed.wrapping_add(number as u64)).context("a proxy")
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let socket = redis.socket.clone();
+    let topology = Topology::start(plan.scenario.ground, redis, programs.dir()).await?;
+    let url = topology.url().await?;
+    let way = |number: usize| {
+        let path = programs.dir().join(format!("way-{number}"));
+        Proxy::listen(&path, &socket, plan.seed.wrapping_add(number as u64)).context("a proxy")
+    };
+    let ways = if matches!(topology, Topology::One(_)) { plan.workers + 1 } else { 0 };
+    let proxies = (0..ways).map(way).collect::<anyhow::Result<Vec<_>>>()?;
     let mut lock_nodes = Vec::new();
     if plan.scenario.ground == Ground::LockNodes {
         for number in 0..3 {
@@ -142,7 +162,7 @@ pub(super) async fn build(
             lock_nodes.push(Mutex::new(node));
         }
     }
-    init(&programs, &socket).await?;
+    init(&programs, &url, topology.partitions()).await?;
     let bank = if plan.scenario.load.payouts { Some(open_bank(&programs, plan.seed).await?) } else { None };
     if let Some(bank) = &bank {
         let timeout = format!("{PAYOUT_TIMEOUT_MS}ms");
@@ -158,18 +178,19 @@ pub(super) async fn build(
         ];
         workers.args.extend(["--payout-url", &bank.url].iter().chain(&words).map(ToString::to_string));
     }
-    let urls = proxies.iter().skip(1).map(Proxy::url).collect();
+    let way = |number: usize| proxies.get(number).map_or_else(|| url.clone(), Proxy::url);
+    let urls = (1..=plan.workers).map(way).collect();
     let fleet = Fleet::start(Arc::clone(&programs), Arc::clone(&history), urls, workers).await?;
-    let ways = (proxies.first().map(Proxy::url).unwrap_or_default(), redis.url());
+    let ways = (way(0), url.clone());
     let client = Client::new(history, programs, plan.seed, plan.sabotage, ways).with_environment(producers);
     let (client, backlog) = (Arc::new(client), plan.scenario.load.backlog);
-    Ok(Site { client, fleet, bank, proxies, redis: Mutex::new(redis), lock_nodes, clocks, points, backlog })
+    Ok(Site { client, fleet, bank, proxies, topology, lock_nodes, clocks, points, backlog })
 }
 
-/// With two partitions, so that what holds within one is seen to hold within each.
-async fn init(programs: &Programs, socket: &Path) -> anyhow::Result<()> {
-    let mut command = programs.command("tollgate-producer", &format!("unix://{}", socket.display()));
-    let output = command.args(["init", "--partitions", "2"]).stdin(Stdio::null()).output().await?;
+async fn init(programs: &Programs, url: &str, partitions: usize) -> anyhow::Result<()> {
+    let mut command = programs.command("tollgate-producer", url);
+    let output =
+        command.args(["init", "--partitions", &partitions.to_string()]).stdin(Stdio::null()).output().await?;
     ensure!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }

@@ -158,6 +158,18 @@ pub(super) enum Event {
     /// From here on Redis has forgotten the last of what it had acknowledged.
     Rollback {
         what: String,
+        /// What was acknowledged before this time is still there, if any is named.
+        #[serde(default)]
+        since_us: Option<u64>,
+        /// In these partitions alone, if any are named.
+        #[serde(default)]
+        partitions: Option<Vec<u64>>,
+    },
+    /// From here on nobody decides anything in these partitions for a while: whoever had them is gone, or gives them away.
+    /// The time is that of the journal's lines.
+    Interrupted {
+        partitions: Vec<u64>,
+        at_ms: u64,
     },
     /// This id was seen to be parked.
     Parked {
@@ -313,6 +325,11 @@ impl History {
 }
 
 impl Event {
+    /// Redis has forgotten something now, and nobody knows since when.
+    pub(super) fn rollback(what: impl Into<String>) -> Self {
+        Self::Rollback { what: what.into(), since_us: None, partitions: None }
+    }
+
     /// Under which name it counts, and how much.
     pub(super) fn counts(&self) -> Option<(&str, u64)> {
         match self {

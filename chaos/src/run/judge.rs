@@ -7,6 +7,7 @@ mod cases;
 mod chain;
 mod finding;
 mod house;
+mod outage;
 mod queue;
 mod record;
 mod replay;

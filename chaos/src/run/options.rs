@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use super::plan::Plan;
-use super::scenario::{self, Scenario};
+use super::scenario::{self, Ground, Scenario};
 
-/// A run. Without `--scenario` and `--smoke` it is a mix.
+/// A run. Without `--scenario`, `--smoke`, `--cluster` and `--sentinel` it is a mix.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
     /// Random faults that overlap, in periods with quiet ones between
@@ -20,6 +20,12 @@ pub(crate) struct Args {
     /// Every scenario, each for a few seconds, from fixed seeds
     #[arg(long, conflicts_with = "scenarios")]
     pub(super) smoke: bool,
+    /// Every scenario of a Redis Cluster
+    #[arg(long, conflicts_with_all = ["mix", "scenarios", "smoke"])]
+    cluster: bool,
+    /// Every scenario of a master that Sentinels watch
+    #[arg(long, conflicts_with_all = ["mix", "scenarios", "smoke"])]
+    sentinel: bool,
     /// Print the names of the scenarios, and run nothing
     #[arg(long)]
     pub(super) list: bool,
@@ -87,6 +93,13 @@ impl Args {
         let all = scenario::list::all();
         let chosen: Vec<Scenario> = if self.smoke {
             all
+        } else if self.cluster || self.sentinel {
+            let is_chosen = |scenario: &Scenario| match scenario.ground {
+                Ground::Cluster { .. } => self.cluster,
+                Ground::Sentinel { .. } => self.sentinel,
+                _ => false,
+            };
+            all.into_iter().filter(is_chosen).collect()
         } else if self.scenarios.is_empty() {
             vec![scenario::mix()]
         } else {

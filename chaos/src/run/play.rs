@@ -61,7 +61,7 @@ pub(super) async fn play(plan: &Plan, dir: &Path, progress: &Progress) -> anyhow
     site.fleet.drain().await;
     keeper.await?;
     finish::census(&site, dir).await?;
-    finish::keep_logs(&site, dir)?;
+    finish::keep_logs(&site, dir).await?;
     history.close()?;
     Ok(None)
 }

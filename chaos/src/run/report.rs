@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::history::Beginning;
-use super::judge::{Finding, Judgement, Record};
+use super::judge::{Finding, Judgement, Record, Summary};
 use super::plan::Plan;
 use crate::stage::thousands;
 
@@ -51,11 +51,22 @@ pub(super) fn line(record: &Record, judgement: &Judgement, dir: &Path) -> String
         summary.unknown,
         summary.drain_ms,
     );
+    if summary.stood_still_ms[1] > 0.0 {
+        let _ = write!(text, ", {}", outage(summary));
+    }
     if judgement.verdict != super::judge::Verdict::Pass {
         text.push_str(&problems(judgement));
         let _ = write!(text, "\n    report {}\n    repeat {}", dir.display(), record.beginning.repeat);
     }
     text
+}
+
+/// What the loss of a server cost.
+fn outage(summary: &Summary) -> String {
+    format!(
+        "stood still for {:.0} ms (p50) and {:.0} ms at most, {} lost, {} of them decided again",
+        summary.stood_still_ms[0], summary.stood_still_ms[1], summary.lost, summary.decided_again
+    )
 }
 
 /// What is wrong.
@@ -100,7 +111,7 @@ pub(super) fn terminal(judgement: &Judgement, dir: &Path) -> String {
     row(
         "seen",
         format!(
-            "{} replayed, {} reclaimed, {} dead, {} of the unknown turned out decided, {} told and lost",
+            "{} replayed, {} reclaimed, {} dead, {} of the unknown turned out decided, {} acknowledged and lost",
             thousands(summary.count("replayed")),
             thousands(summary.count("reclaimed")),
             summary.count("dead"),
@@ -126,6 +137,9 @@ pub(super) fn terminal(judgement: &Judgement, dir: &Path) -> String {
             summary.drain_ms
         ),
     );
+    if summary.stood_still_ms[1] > 0.0 {
+        row("outages", outage(summary));
+    }
     row(
         "workers",
         format!(

@@ -12,6 +12,8 @@ pub(super) enum Place {
     Client,
     /// Somebody does this to the job streams in Redis again and again.
     Redis(Deed),
+    /// In whoever moves slots of a cluster.
+    Slots,
 }
 
 /// What a bug does to a job stream.
@@ -79,6 +81,7 @@ pub(super) const ALL: &[Planted] = &[
     Planted { name: "entries_removed", place: Place::Redis(Deed::Delete), shown_by: None },
     planted("trimmed_above_in_flight", Place::Redis(Deed::TrimAboveInFlight), WITH_WORK),
     planted("rows_removed", Place::Redis(Deed::RemoveRows), WITH_WORK),
+    planted("half_slot_lost", Place::Slots, ("slot half moved", 1)),
 ];
 
 impl Planted {
@@ -100,8 +103,13 @@ impl Planted {
     pub(super) fn in_redis(self) -> Option<Deed> {
         match self.place {
             Place::Redis(deed) => Some(deed),
-            Place::Programs | Place::Client => None,
+            Place::Programs | Place::Client | Place::Slots => None,
         }
+    }
+
+    /// Whether what is moved of a slot is lost.
+    pub(super) fn in_slots(self) -> bool {
+        self.place == Place::Slots
     }
 
     /// What the client is told.

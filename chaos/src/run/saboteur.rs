@@ -7,6 +7,7 @@ use ::redis::aio::MultiplexedConnection;
 use anyhow::Context;
 use tokio::sync::watch;
 
+use super::masters::keys_of;
 use super::redis;
 use super::sabotage::{Deed, Planted};
 use super::site::Site;
@@ -22,9 +23,8 @@ pub(super) async fn run(site: Arc<Site>, mut ends: watch::Receiver<bool>) {
             _ = ends.wait_for(|end| *end) => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let Ok(mut link) = redis::link(&site.direct()).await else { continue };
-        for stream in redis::keys(&mut link, "*:queue:*").await.unwrap_or_default() {
-            // A Redis that is away just now is met the next time.
+        // A Redis that is away just now is met the next time.
+        for (mut link, stream) in keys_of(&site.direct(), "*:queue:*").await.unwrap_or_default() {
             let _ = deed.to(&mut link, &stream).await;
         }
     }

@@ -2,6 +2,7 @@
 //! `docs/chaos.md` maps the faults that Tollgate is to survive to these, and a test compares the two.
 
 pub(super) mod list;
+mod topology;
 
 use std::time::Duration;
 
@@ -26,6 +27,14 @@ pub(super) enum Ground {
     LockNodes,
     /// Another build of the worker beside this one.
     TwoVersions,
+    /// The data on a cluster of three masters with a replica each; perhaps with ways between them that can be cut.
+    Cluster {
+        can_be_cut_off: bool,
+    },
+    /// The data on a master with a replica, which three Sentinels watch; likewise.
+    Sentinel {
+        can_be_cut_off: bool,
+    },
 }
 
 /// Something without which a run shows nothing.

@@ -1,11 +1,13 @@
-//! What a run of processes stands on: a Redis, a proxy on every way to it, the workers, perhaps a bank.
+//! What a run of processes stands on: where its data is, a proxy on every way to a Redis that is one server, the workers,
+//! perhaps a bank.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::Mutex;
+use anyhow::bail;
+use tokio::sync::{Mutex, MutexGuard};
 use tollgate_testkit::process::Guard;
 use tollgate_testkit::proxy::Proxy;
 
@@ -13,14 +15,19 @@ use super::client::Client;
 use super::clocks::Clock;
 use super::fleet::Fleet;
 use super::redis::Redis;
+use super::topology::Topology;
+
+/// Files among the programs with ends of journals that somebody noted: perhaps they are gone, or certainly.
+pub(super) const EXPECTED_HEADS: &str = "expected-heads";
+pub(super) const LOST_HEADS: &str = "lost-heads";
 
 pub(super) struct Site {
     pub(super) client: Arc<Client>,
     pub(super) fleet: Fleet,
     pub(super) bank: Option<Bank>,
-    /// The way of the producers, then one for each worker.
+    /// The way of the producers, then one for each worker; none where servers say themselves where they are.
     pub(super) proxies: Vec<Proxy>,
-    pub(super) redis: Mutex<Redis>,
+    pub(super) topology: Topology,
     /// Servers for locks alone, where the scenario has some.
     pub(super) lock_nodes: Vec<Mutex<Redis>>,
     /// Clocks that can be stepped, where the scenario has some.
@@ -68,6 +75,16 @@ impl Site {
             "decided" => load(&self.load.decided),
             "payouts paid" => self.bank.as_ref().map_or(0, Bank::paid),
             _ => self.history.counted(name) + self.fates(name) + self.load.heard(name),
+        }
+    }
+
+    /// The Redis that is one server.
+    pub(super) async fn redis(&self) -> anyhow::Result<MutexGuard<'_, Redis>> {
+        match &self.topology {
+            Topology::One(redis) => Ok(redis.lock().await),
+            Topology::Cluster(_) | Topology::Sentinel(_) => {
+                bail!("this scenario has no Redis that is one server")
+            }
         }
     }
 

@@ -95,6 +95,11 @@ fn rows_removed_by_hand_are_caught() {
     is_caught("rows_removed", "worker-kill", "4s");
 }
 
+#[test]
+fn a_slot_of_which_half_is_lost_is_caught() {
+    is_caught("half_slot_lost", "cluster-slot-half-moved", "4s");
+}
+
 /// What these give back, move or sell is in the mix; a run goes on until there was enough of it.
 #[test]
 fn bugs_of_refunds_reversals_transfers_and_cases_are_caught() {

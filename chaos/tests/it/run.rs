@@ -154,6 +154,12 @@ fn what_is_no_scenario_is_told_before_anything_starts() {
     let words = ["run", "--scenario", "sigterm", "--redis-server", "/nowhere/redis", "--report", place];
     let (code, stdout, _) = chaos(&words);
     assert!(code == 4 && stdout.contains("LEFT OUT") && stdout.contains("/nowhere/redis"), "{code} {stdout}");
+    let words = ["run", "--cluster", "--sentinel", "--redis-server", "env redis-server", "--report", place];
+    let (code, stdout, _) = chaos(&words);
+    let left_out = stdout.matches("LEFT OUT  a cluster and Sentinels run ").count();
+    assert!(code == 4 && left_out == 14 && stdout.contains("sentinel-restarted"), "{code} {stdout}");
+    let (code, _, stderr) = chaos(&["run", "--cluster", "--smoke"]);
+    assert!(code == 2 && stderr.contains("--smoke"), "{code} {stderr}");
     let (code, _, stderr) = chaos(&["check", "/nowhere"]);
     assert!(code == 1 && stderr.contains("/nowhere"), "{stderr}");
 }

@@ -10,7 +10,7 @@ use tollgate_testkit::process::Signal;
 
 use crate::run::fault::{Fault, Undo};
 use crate::run::history::Event;
-use crate::run::redis;
+use crate::run::masters::keys_of;
 use crate::run::site::Site;
 use crate::run::workload;
 
@@ -96,10 +96,9 @@ async fn huge(site: &Site, number: u64, size: usize) -> anyhow::Result<()> {
     if ended.last().is_some_and(|value| value["accepted"] != 0) {
         site.history.add(Event::Unexpected { what: format!("{mark} was accepted at the input") });
     }
-    let mut link = redis::link(&site.direct()).await?;
-    let streams = redis::keys(&mut link, "*:queue:default").await?;
-    if let Some(stream) = streams.first() {
-        workload::put_poison(site, &mut link, stream, &mark, &line).await?;
+    let streams = keys_of(&site.direct(), "*:queue:default").await?;
+    if let Some((mut link, stream)) = streams.into_iter().next() {
+        workload::put_poison(site, &mut link, &stream, &mark, &line).await?;
     }
     Ok(())
 }

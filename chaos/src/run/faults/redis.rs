@@ -13,7 +13,7 @@ use crate::port;
 use crate::run::fault::{Fault, RedisUndo, Undo};
 use crate::run::history::Event;
 use crate::run::redis::{Redis, Settings, ask, link};
-use crate::run::site::Site;
+use crate::run::site::{EXPECTED_HEADS, Site};
 
 /// How long somebody else's script runs before Redis says BUSY.
 const BUSY_AFTER_MS: &str = "150";
@@ -32,7 +32,7 @@ pub(super) async fn begin(
     site: &Site,
     random: &mut ChaCha8Rng,
 ) -> anyhow::Result<(String, Undo)> {
-    let mut redis = site.redis.lock().await;
+    let mut redis = site.redis().await?;
     let nothing = |what: &str| Ok((what.to_owned(), Undo::Nothing));
     match fault {
         Fault::KillRedis | Fault::KillRedisRewriting => {
@@ -41,7 +41,7 @@ pub(super) async fn begin(
             }
             redis.kill().await;
             if redis.settings.appendfsync != "always" {
-                site.history.add(Event::Rollback { what: "kill -9 without fsync".to_owned() });
+                site.history.add(Event::rollback("kill -9 without fsync"));
             }
             Ok((redis.settings.appendfsync.clone(), Undo::Redis(RedisUndo::Restart)))
         }
@@ -101,7 +101,7 @@ pub(super) async fn begin(
             let bytes = random.random_range(1..4_000);
             redis.kill().await;
             cut_tail(&redis.settings.dir, bytes)?;
-            site.history.add(Event::Rollback { what: format!("{bytes} bytes of the AOF") });
+            site.history.add(Event::rollback(format!("{bytes} bytes of the AOF")));
             redis.restart().await?;
             // What docs/operating.md says: Redis 7.0 leaves half a transaction in a file that it has truncated.
             redis.rewrite().await?;
@@ -125,7 +125,7 @@ pub(super) async fn begin(
 }
 
 pub(super) async fn undo(undo: RedisUndo, site: &Site) -> anyhow::Result<()> {
-    let mut redis = site.redis.lock().await;
+    let mut redis = site.redis().await?;
     match undo {
         RedisUndo::Restart => redis.restart().await,
         RedisUndo::Continue => {
@@ -144,7 +144,7 @@ pub(super) async fn undo(undo: RedisUndo, site: &Site) -> anyhow::Result<()> {
             std::fs::remove_dir_all(&redis.settings.dir)?;
             std::fs::rename(kept, &redis.settings.dir)?;
             // What came meanwhile goes with what was empty, as with any backup that is put back.
-            site.history.add(Event::Rollback { what: "the data was put back".to_owned() });
+            site.history.add(Event::rollback("the data was put back"));
             redis.restart().await
         }
     }
@@ -217,8 +217,8 @@ async fn promote(site: &Site, redis: &mut Redis, lags: bool) -> anyhow::Result<(
         tokio::time::sleep(LAGS_FOR).await;
         let heads = heads(site).await?;
         redis.kill().await;
-        site.history.add(Event::Rollback { what: "a replica that lagged was promoted".to_owned() });
-        std::fs::write(site.programs.dir().join("expected-heads"), heads.join("\n"))?;
+        site.history.add(Event::rollback("a replica that lagged was promoted"));
+        std::fs::write(site.programs.dir().join(EXPECTED_HEADS), heads.join("\n"))?;
         what = format!("a replica {} ms behind; before: {}", LAGS_FOR.as_millis(), heads.join(" "));
     } else {
         redis.ask::<()>(&["FAILOVER", "TO", "127.0.0.1", &ports[1], "TIMEOUT", "5000"]).await?;

@@ -56,9 +56,8 @@ impl<'a> Book<'a> {
                 continue;
             };
             let (Some(job), "applied" | "refused") = (call.jobs.first(), class.as_str()) else { continue };
-            let (Some(seq), false) = (seq, code == "id_mismatch" || record.may_be_lost(call.sent_us)) else {
-                continue;
-            };
+            let may_be_lost = record.may_be_lost((call.sent_us, *told_us), *partition);
+            let (Some(seq), false) = (seq, code == "id_mismatch" || may_be_lost) else { continue };
             let evidence = |line: Option<&&Line>| {
                 let told = format!("told {class} {code} seq {seq} {}", record.around(*told_us));
                 [Some(told), line.map(|line| line.place())].into_iter().flatten().collect::<Vec<_>>()
@@ -93,11 +92,12 @@ impl<'a> Book<'a> {
             }
         }
         for call in &record.calls {
-            let Some((told_us, Response::Told { class, code, .. })) = &call.told else { continue };
+            let Some((told_us, Response::Told { class, code, partition, .. })) = &call.told else { continue };
             let (Some(job), "applied" | "refused") = (call.jobs.first(), class.as_str()) else { continue };
             let Some(line) = self.decided.get(job.id.as_str()) else { continue };
             let mine = is_line(&job.request, line);
-            if mine == (code == "id_mismatch") && !record.may_be_lost(call.sent_us) {
+            let may_be_lost = record.may_be_lost((call.sent_us, *told_us), *partition);
+            if mine == (code == "id_mismatch") && !may_be_lost {
                 let what = format!(
                     "{} was told {code}, and the journal has {} request",
                     job.id,
@@ -175,7 +175,7 @@ impl<'a> Book<'a> {
             let parked = &record.calls[*first].jobs[0].request;
             if let Some(line) = self.decided.get(id.as_str())
                 && !is_line(parked, line)
-                && !record.may_be_lost(entry.at_us)
+                && !record.may_be_lost((entry.at_us, entry.at_us), None)
             {
                 found.add(
                     format!("{id} was parked, and another request took it"),

@@ -26,7 +26,7 @@ fn total(record: &Record) -> Found {
     for call in &record.calls {
         let Some((told_us, Response::Accepted)) = call.told else { continue };
         for job in call.jobs.iter().filter(|job| !known.contains(job.id.as_str())) {
-            if !record.may_be_lost(call.sent_us) {
+            if !record.may_be_lost((call.sent_us, told_us), None) {
                 lost.entry(&job.id).or_insert(told_us);
             }
         }
@@ -53,7 +53,7 @@ fn poison(record: &Record) -> Found {
             found.add(format!("{mark} was decided"), vec![record.around(entry.at_us)]);
         }
         let there = dead.contains(mark.as_str());
-        if *arrived && !there && !record.may_be_lost(entry.at_us) {
+        if *arrived && !there && !record.may_be_lost((entry.at_us, entry.at_us), None) {
             found.add(format!("{mark} is not among the dead"), vec![record.around(entry.at_us)]);
         }
     }

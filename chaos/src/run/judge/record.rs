@@ -228,10 +228,16 @@ impl Record {
         self.entries.iter().filter_map(of).next_back()
     }
 
-    /// Whether what was sent then may be lost, since the durability that was asked for says so. The time of sending
-    /// counts: an answer may be on its way to somebody while Redis has already forgotten it.
-    pub(super) fn may_be_lost(&self, sent_us: u64) -> bool {
-        self.beginning.may_lose && self.rollback_us().is_some_and(|at| sent_us < at)
+    /// Whether what was sent at one time and acknowledged at another may be lost, since the durability that was asked
+    /// for says so: in this partition, or in any if it is not known. The time of sending counts: an answer may be on its
+    /// way to somebody while Redis has already forgotten it.
+    pub(super) fn may_be_lost(&self, (sent_us, told_us): (u64, u64), partition: Option<u64>) -> bool {
+        let by = |entry: &Entry| {
+            let Event::Rollback { since_us, partitions, .. } = &entry.event else { return false };
+            let is_there = partition.zip(partitions.as_ref()).is_none_or(|(one, all)| all.contains(&one));
+            is_there && sent_us < entry.at_us && since_us.is_none_or(|since| told_us >= since)
+        };
+        self.beginning.may_lose && self.entries.iter().any(by)
     }
 
     /// What the run saw around this moment, for evidence.
@@ -301,4 +307,29 @@ fn logs(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
     }
     logs.sort();
     Ok(logs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_rollback_may_have_taken_may_be_lost() {
+        let rollback = |since_us, partitions| Event::Rollback { what: String::new(), since_us, partitions };
+        let record = |event, may_lose| Record {
+            beginning: Beginning { may_lose, ..Beginning::default() },
+            entries: vec![Entry { at_us: 500, event }],
+            ..Record::default()
+        };
+        let some = record(rollback(Some(300), Some(vec![1, 2])), true);
+        // Sent before, and told after everything was still passed on.
+        assert!(some.may_be_lost((200, 400), Some(1)) && some.may_be_lost((200, 400), None));
+        assert!(some.may_be_lost((499, 600), Some(2)));
+        // Told before it, sent after it, and elsewhere.
+        assert!(!some.may_be_lost((200, 299), Some(1)) && !some.may_be_lost((500, 600), Some(1)));
+        assert!(!some.may_be_lost((200, 400), Some(0)));
+        let any = record(rollback(None, None), true);
+        assert!(any.may_be_lost((1, 2), Some(0)) && !any.may_be_lost((500, 501), None));
+        assert!(!record(rollback(None, None), false).may_be_lost((1, 2), None));
+    }
 }

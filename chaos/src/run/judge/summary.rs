@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
+use super::outage;
 use super::record::Record;
 use crate::run::history::{Event, FAULT, Response};
 
@@ -17,7 +18,12 @@ pub(in crate::run) struct Summary {
     pub(in crate::run) unknown: u64,
     /// Of the ids that somebody did not hear of, how many are decided.
     pub(in crate::run) unknown_decided: u64,
+    /// What was acknowledged and is gone: told as decided, and not so where it was; or accepted, and nowhere.
     pub(in crate::run) lost: u64,
+    /// Of these, what is decided all the same, since it was asked for again.
+    pub(in crate::run) decided_again: u64,
+    /// How long partitions stood still whose server was gone or gave them away, p50 and the longest.
+    pub(in crate::run) stood_still_ms: [f64; 2],
     pub(in crate::run) outcomes: BTreeMap<String, u64>,
     pub(in crate::run) faults: BTreeMap<String, u64>,
     pub(in crate::run) counts: BTreeMap<String, u64>,
@@ -48,6 +54,10 @@ impl Summary {
         count(&mut summary, "payouts paid", paid);
         summary.rates(record);
         summary.recovery(record);
+        (summary.lost, summary.decided_again) = outage::lost(record);
+        let stood_still = outage::stood_still(record);
+        let longest = stood_still.iter().copied().fold(0.0, f64::max);
+        summary.stood_still_ms = [quantiles(stood_still)[0], longest];
         summary
     }
 
@@ -64,13 +74,9 @@ impl Summary {
             self.calls += 1;
             self.jobs += call.jobs.len() as u64;
             match &call.told {
-                Some((told_us, Response::Told { seq, .. })) => {
+                Some((told_us, Response::Told { .. })) => {
                     self.ok += 1;
                     latencies.push((told_us - call.sent_us) as f64 / 1e3);
-                    let id = call.jobs.first().map(|job| job.id.as_str()).unwrap_or_default();
-                    if seq.is_some() && !decided.contains(id) {
-                        self.lost += 1;
-                    }
                 }
                 Some((_, Response::Accepted)) => self.ok += 1,
                 Some((_, Response::NotApplied { .. })) => self.fail += 1,

@@ -85,6 +85,11 @@ fn numbers(summary: &Summary) -> Markup {
         ),
         (format!("{:.0} / {:.0} ms", summary.latency_ms[0], summary.latency_ms[1]), "an answer, p50 / p99"),
         (format!("{} ms", thousands(summary.drain_ms)), "to drain, after the last fault"),
+        (
+            format!("{:.0} / {:.0} ms", summary.stood_still_ms[0], summary.stood_still_ms[1]),
+            "partitions stood still without their server, p50 / the longest",
+        ),
+        (thousands(summary.lost), "acknowledged and lost"),
         (format!("{} MiB", summary.resident_kib_most / 1024), "the largest worker"),
     ];
     html! { ul.numbers { @for (number, what) in cells { li { b { (number) } span.soft { (what) } } } } }
@@ -116,7 +121,7 @@ fn processes(record: &Record) -> Markup {
                 Some(format!("{:8.3} s  {name} (pid {pid}) {what}", entry.at_us as f64 / 1e6))
             }
             Event::FaultBegins { fault, .. } => Some(format!("{:8.3} s  {fault}", entry.at_us as f64 / 1e6)),
-            Event::Rollback { what } => {
+            Event::Rollback { what, .. } => {
                 Some(format!("{:8.3} s  rolled back: {what}", entry.at_us as f64 / 1e6))
             }
             _ => None,

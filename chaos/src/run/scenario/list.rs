@@ -1,13 +1,14 @@
 //! The list of scenarios, in the order of docs/chaos.md.
 
-use super::{Bite, Ground, LOAD, Scenario, ms, scenario};
+use super::{Bite, Ground, LOAD, Scenario, ms, scenario, topology};
 use crate::run::counted::{STOLEN, UNHEARD};
 use crate::run::fault::Fault;
 use crate::run::workload::Load;
 
 /// All of them, in the order of docs/chaos.md.
 pub(in crate::run) fn all() -> Vec<Scenario> {
-    [workers(), redis(), ways(), locks_and_clocks(), refusals(), requests()].concat()
+    let one = [workers(), redis(), ways(), locks_and_clocks(), refusals(), requests()].concat();
+    [one, topology::cluster(), topology::sentinel()].concat()
 }
 
 fn workers() -> Vec<Scenario> {

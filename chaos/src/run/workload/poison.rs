@@ -12,6 +12,7 @@ use super::asking::pause;
 use super::draw::unpack;
 use crate::run::client::Client;
 use crate::run::history::{Event, Job, Request, Response};
+use crate::run::masters::keys_of;
 use crate::run::redis;
 
 const PAUSE: Duration = Duration::from_millis(250);
@@ -48,10 +49,12 @@ pub(in crate::run) async fn add(client: &Client, mark: &str, shape: usize) -> an
             "{{\"id\":\"{mark}\",\"kind\":\"withdraw\",\"account\":\"a\",\"amount\":9007199254740992}}"
         ),
     };
-    let mut link = redis::link(&client.direct()).await?;
-    let streams = redis::keys(&mut link, STREAMS).await?;
-    let Some(stream) = streams.get(shape % streams.len().max(1)) else { return Ok(()) };
-    put(client, &mut link, stream, mark, &bytes).await
+    let mut streams = keys_of(&client.direct(), STREAMS).await?;
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let (mut link, stream) = streams.swap_remove(shape % streams.len());
+    put(client, &mut link, &stream, mark, &bytes).await
 }
 
 /// Adds bytes as they are. It is told before they are sent: what a lost reply leaves behind is expected as well.
