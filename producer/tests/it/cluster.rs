@@ -58,6 +58,27 @@ fn a_node_that_is_away_hides_nothing_of_the_others_and_is_named() {
     assert_eq!(listed(&cli), all);
 }
 
+#[test]
+fn a_node_that_cannot_be_scanned_leaves_its_partitions_unread_in_an_audit() {
+    let cluster = Cluster::of(&Settings { replicas: 0, ..Settings::default() });
+    let cli = Cli { url: cluster.url(), namespace: servers::namespace().to_string() };
+    cli.run(&["init", "--partitions", "6"]).exits(0);
+    let may_scan = |node, word| cluster.tell::<()>(node, &["ACL", "SETUSER", "default", word]).unwrap();
+    may_scan(1, "-scan");
+    let audit = cli.run(&["audit", "--json"]);
+    assert_eq!(audit.code, Some(3), "{}", audit.stderr);
+    let report: Value = serde_json::from_str(&audit.stdout).unwrap();
+    assert_eq!((&report["verdict"], report["unread"].as_array().unwrap().len()), (&"incomplete".into(), 2));
+    assert!(audit.stderr.contains(&format!("127.0.0.1:{}", cluster.port(1))), "{}", audit.stderr);
+
+    (0..cluster.count()).for_each(|node| may_scan(node, "-scan"));
+    let ran = cli.run(&["audit"]);
+    let told = ran.complains(3);
+    assert!(told.contains("no partition can be read") && told.contains("scan"), "{told}");
+    (0..cluster.count()).for_each(|node| may_scan(node, "+scan"));
+    cli.run(&["audit"]).exits(0);
+}
+
 /// One that stands still: connections to it come about, and nothing on them is answered.
 #[test]
 fn a_node_that_stands_still_hides_nothing_of_the_others_and_is_named_by_every_command() {

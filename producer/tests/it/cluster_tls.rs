@@ -16,11 +16,10 @@ use crate::refused_links::certificates;
 struct Files(TempDir);
 
 impl Files {
-    fn made() -> Option<Self> {
+    fn made() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let has_tls =
-            Command::new(servers::server_program()).arg("--tls-port").arg("0").arg("--version").status();
-        (certificates(dir.path()) && has_tls.is_ok_and(|status| status.success())).then_some(Self(dir))
+        assert!(certificates(dir.path()), "openssl makes no certificates");
+        Self(dir)
     }
 
     fn file(&self, name: &str) -> String {
@@ -50,6 +49,15 @@ impl Files {
         Ran::of(self.command(command, "ca.pem", true).output().unwrap())
     }
 
+    /// The same command, which may be given again, until it ends so: on a busy machine nobody may answer in time at first.
+    fn ends(&self, cli: &Cli, words: &str, code: i32) -> Ran {
+        let mut ran = None;
+        until_so(&format!("`{words}` to end with {code}"), || {
+            ran.insert(self.run(cli, words)).code == Some(code)
+        });
+        ran.unwrap()
+    }
+
     fn worker(&self, cli: &Cli) -> Running {
         Running::start(&mut self.command(cli.worker_command(&[]), "ca.pem", true))
     }
@@ -58,11 +66,11 @@ impl Files {
     fn works(&self, cli: &Cli, campaigns: usize) {
         let _worker = self.worker(cli);
         for n in 0..campaigns {
-            self.run(cli, &format!("campaign create c{n} --limit 5")).exits(0);
-            self.run(cli, &format!("redeem --campaign c{n} --customer u --id j{n} --wait 60s")).exits(0);
+            self.ends(cli, &format!("campaign create c{n} --limit 5"), 0);
+            self.ends(cli, &format!("redeem --campaign c{n} --customer u --id j{n} --wait 60s"), 0);
         }
-        let audit = self.run(cli, "audit --json");
-        let report: Value = serde_json::from_str(audit.exits(0)).unwrap();
+        let audit = self.ends(cli, "audit --json", 0);
+        let report: Value = serde_json::from_str(&audit.stdout).unwrap();
         assert_eq!(report["verdict"], "pass", "{report}");
     }
 
@@ -71,23 +79,24 @@ impl Files {
         for (authority, certificate, said) in
             [("other.pem", true, "not trusted"), ("ca.pem", false, "--redis-cert")]
         {
-            let command = self.command(cli.command(&["stats"]), authority, certificate);
-            let ran = Ran::of({ command }.output().unwrap());
-            let told = ran.complains(3);
-            assert!(told.contains(said), "{authority} {certificate}: {told}");
-            assert!(names.iter().all(|name| told.contains(name)), "{names:?}: {told}");
+            until_so(&format!("{said:?} to be told of {names:?}"), || {
+                let ran =
+                    Ran::of(self.command(cli.command(&["stats"]), authority, certificate).output().unwrap());
+                let told = ran.complains(3);
+                told.contains(said) && names.iter().all(|name| told.contains(name))
+            });
         }
     }
 }
 
 #[test]
 fn a_cluster_that_speaks_tls_only_is_used_by_commands_and_workers() {
-    let Some(files) = Files::made() else { return };
+    let files = Files::made();
     let settings = Settings { replicas: 0, tls: Some(files.settings()), ..Settings::default() };
     let cluster = Cluster::of(&settings);
     let cli = Cli { url: cluster.url(), namespace: servers::namespace().to_string() };
     assert!(cli.url.starts_with("rediss+cluster://"));
-    files.run(&cli, "init --partitions 6").exits(0);
+    files.ends(&cli, "init --partitions 6", 0);
     files.works(&cli, 8);
     let names: Vec<_> =
         (0..cluster.count()).map(|node| format!("127.0.0.1:{}", cluster.port(node))).collect();
@@ -102,15 +111,15 @@ fn a_cluster_that_speaks_tls_only_is_used_by_commands_and_workers() {
     }
     let url = cli.url.replace("rediss+cluster://", "rediss+cluster://app:secret@");
     let cli = Cli { url, ..cli };
-    for (rights, code) in [(None, 3), (Some(["ACL", "SETUSER", "app", "on", ">secret", "+ping"]), 3)] {
+    for (rights, code) in [(None, 3), (Some(["ACL", "SETUSER", "app", "on", ">secret", "+ping"]), 1)] {
         if let Some(words) = rights {
             cluster.tell::<()>(odd, &words).unwrap();
         }
-        let ran = files.run(&cli, "campaign ls --json");
-        assert_eq!(ran.code, Some(code), "{rights:?}: {ran:?}");
-        assert!(ran.stderr.contains(&names[odd]), "{rights:?}: {}", ran.stderr);
-        let told = ran.stdout.lines().count();
-        assert!(told > 0 && told < 8, "{rights:?}: {told} {}", ran.stderr);
+        until_so(&format!("what the others hold, and the node with {rights:?}"), || {
+            let ran = files.run(&cli, "campaign ls --json");
+            let told = ran.stdout.lines().count();
+            ran.code == Some(code) && ran.stderr.contains(&names[odd]) && told > 0 && told < 8
+        });
     }
     cluster.tell::<()>(odd, &["ACL", "SETUSER", "app", "~*", "&*", "+@all"]).unwrap();
     until_so("all of it to be read", || files.run(&cli, "audit").code == Some(0));
@@ -118,7 +127,7 @@ fn a_cluster_that_speaks_tls_only_is_used_by_commands_and_workers() {
 
 #[test]
 fn sentinels_and_a_master_that_speak_tls_only_are_used_by_commands_and_workers() {
-    let Some(files) = Files::made() else { return };
+    let files = Files::made();
     let watched = WatchedByTls::start(&files.settings());
     let cli = Cli { url: watched.url.clone(), namespace: servers::namespace().to_string() };
     until_so("the Sentinel to know the master", || files.run(&cli, "init").code == Some(0));

@@ -8,6 +8,7 @@ pub(crate) mod cluster;
 mod cluster_url;
 mod endpoint;
 mod error;
+mod hung_up;
 mod inspection;
 mod latest;
 pub(crate) mod node;

@@ -8,6 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisError};
 
+use super::hung_up::{HUNG_UP, is_hung_up};
 use crate::connection::classify::classify_connect;
 use crate::connection::failure::{Failure, Refusal};
 
@@ -29,11 +30,11 @@ pub(super) struct Silent {
 }
 
 /// Waits for what all of these say, each with where it is asked; answers what is of the latest configuration, or what
-/// each of them says instead.
+/// each of them says instead. `is_tls`: they are asked by TLS.
 ///
 /// # Cancel safety
 /// Reads only, as far as what is asked does.
-pub(super) async fn latest<T: Answer, F>(asked: Vec<(String, F)>) -> Result<T, Silent>
+pub(super) async fn latest<T: Answer, F>(asked: Vec<(String, F)>, is_tls: bool) -> Result<T, Silent>
 where
     F: Future<Output = Result<Result<T, String>, RedisError>>,
 {
@@ -50,6 +51,7 @@ where
                         detail,
                         ..
                     } => (detail, reason),
+                    _ if is_tls && is_hung_up(&error.to_string()) => (HUNG_UP.to_owned(), Refusal::Tls),
                     _ => (error.to_string(), Refusal::Unreachable),
                 },
                 Err(_) => ("no answer".to_owned(), Refusal::Unreachable),

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::endpoint::Endpoint;
+use super::hung_up::{HUNG_UP, is_hung_up, is_tls};
 use crate::connection::failure::{Failure, Refusal};
 
 /// How long the whole question may take.
@@ -30,17 +31,10 @@ pub(super) async fn explained(endpoint: &Endpoint, failure: Failure) -> Failure 
     if let Ok(Ok(Some((reason, detail)))) = tokio::time::timeout(WITHIN, ask(endpoint)).await {
         return Failure::not_applied(reason, detail);
     }
-    // A server that wants a certificate says so after the session stands, and our greeting is then on its way.
-    let is_hung_up = ["broken pipe", "reset", "end of file", "close_notify"];
-    let words = failure.to_string().to_lowercase();
-    match endpoint.info().addr() {
-        ConnectionAddr::TcpTls { .. } if is_hung_up.iter().any(|sign| words.contains(sign)) => {
-            let detail =
-                "the server ended the TLS session as soon as it stood: it may ask for a certificate of ours";
-            Failure::not_applied(Refusal::Tls, detail)
-        }
-        _ => failure,
+    if is_tls(endpoint.info().addr()) && is_hung_up(&failure.to_string()) {
+        return Failure::not_applied(Refusal::Tls, HUNG_UP);
     }
+    failure
 }
 
 async fn ask(endpoint: &Endpoint) -> std::io::Result<Option<(Refusal, String)>> {

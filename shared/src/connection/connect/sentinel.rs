@@ -11,6 +11,7 @@ use std::fmt;
 use redis::{ConnectionInfo, RedisConnectionInfo, RedisError};
 
 use super::error::EndpointError;
+use super::hung_up::is_tls;
 use super::latest::{self, Silent};
 use super::url::{self, SeveralHosts};
 use crate::connection::failure::Failure;
@@ -96,7 +97,8 @@ impl Sentinels {
     /// Reads only.
     pub(super) async fn master(&self) -> Result<(String, u16), Failure> {
         let asked = self.asked.iter().map(|info| (url::address(info.addr()), self.ask(info)));
-        latest::latest(asked.collect()).await.map(|Answer { host, port, .. }| (host, port)).map_err(
+        let is_tls = self.asked.iter().any(|info| is_tls(info.addr()));
+        latest::latest(asked.collect(), is_tls).await.map(|Answer { host, port, .. }| (host, port)).map_err(
             |Silent { said, reason }| {
                 let detail = format!("no Sentinel says where the master is: {said}");
                 Failure::not_applied(reason, detail)

@@ -6,6 +6,7 @@ use rand::seq::IteratorRandom;
 use redis::{ConnectionInfo, FromRedisValue, RedisError, Value};
 
 use super::endpoint::Endpoint;
+use super::hung_up::is_tls;
 use super::latest::{self, Answer, Silent};
 use super::url::{self, Address};
 use crate::connection::failure::Failure;
@@ -38,7 +39,8 @@ pub(super) async fn latest(endpoint: &Endpoint, known: BTreeSet<Address>) -> Res
     let asked = known.into_iter().sample(&mut rand::rng(), ASKED_MAX);
     let asked =
         asked.into_iter().map(|at| (url::host_and_port(&at), ask(endpoint.node_at(at.clone()).info(), at)));
-    latest::latest(asked.collect()).await.map_err(|Silent { said, reason }| {
+    let is_tls = is_tls(endpoint.info().addr());
+    latest::latest(asked.collect(), is_tls).await.map_err(|Silent { said, reason }| {
         let detail = format!("no node of the cluster says who has which slot: {said}");
         Failure::not_applied(reason, detail)
     })
