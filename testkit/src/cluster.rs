@@ -5,14 +5,13 @@
 //! their replicas. What it is now is asked of the nodes themselves. Breaking it is in `faults.rs`, moving slots in
 //! `slots.rs`.
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, FromRedisValue, RedisError};
 use tollgate::embedded::{EmbeddedError, Temporary};
 
-use crate::relay::Relay;
+use crate::relay::{Relay, address_of_server};
 use crate::servers::{despite_signals, free_port};
 use crate::wait::SOON;
 
@@ -332,7 +331,8 @@ impl Node {
             let ways = settings.can_be_cut_off.then(|| Ok([Relay::listen(port)?, Relay::listen(bus)?]));
             let ways = ways.transpose().map_err(|error| ClusterError::Way { number, error })?;
             let reached = ways.as_ref().map_or((port, bus), |[port, bus]| (port.port(), bus.port()));
-            let announced = (reached.0.to_string(), reached.1.to_string(), own_address(number).to_string());
+            let announced =
+                (reached.0.to_string(), reached.1.to_string(), address_of_server(number).to_string());
             if ways.is_some() {
                 words.extend(["--cluster-announce-ip", "127.0.0.1", "--bind-source-addr", &announced.2]);
                 words.extend(["--cluster-announce-port", &announced.0]);
@@ -384,11 +384,6 @@ impl Itself {
     fn has(&self, slot: u16) -> bool {
         self.is_master && self.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot))
     }
-}
-
-/// Where a node comes from that can be cut off: others of this machine come from 127.0.0.1.
-fn own_address(number: usize) -> IpAddr {
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + number as u32).into()
 }
 
 /// The first and the last slot of each.

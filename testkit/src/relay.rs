@@ -8,6 +8,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// Where the servers and Sentinels of one harness come from, each from its own: others of this machine come from
+/// 127.0.0.1.
+pub(crate) fn address_of_server(number: usize) -> IpAddr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + number as u32).into()
+}
+
+pub(crate) fn address_of_sentinel(number: usize) -> IpAddr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 2, 0)) + number as u32).into()
+}
+
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub struct Relay {

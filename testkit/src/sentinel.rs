@@ -4,7 +4,7 @@
 //! A server is named by its number: 0 is the master at first, 1 its replica at first. What it is now is asked of it.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use redis::{Client, FromRedisValue, RedisError};
 use tollgate::embedded::{EmbeddedError, Temporary};
 
 use self::process::{Sentinel, Watching};
-use crate::relay::Relay;
+use crate::relay::{Relay, address_of_sentinel, address_of_server};
 use crate::servers::{despite_signals, free_port};
 use crate::wait::SOON;
 
@@ -288,15 +288,6 @@ impl Server {
         master.iter().for_each(|master| words.extend(["--replicaof", master]));
         Ok(Self { server: Temporary::start(&words)?, own_port, port, way })
     }
-}
-
-/// Where a server and a Sentinel come from where they can be told apart: others of this machine come from 127.0.0.1.
-fn address_of_server(number: usize) -> IpAddr {
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + number as u32).into()
-}
-
-fn address_of_sentinel(number: usize) -> IpAddr {
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 2, 0)) + number as u32).into()
 }
 
 fn ask<T: FromRedisValue>(port: u16, words: &[&str]) -> Result<T, SentinelError> {

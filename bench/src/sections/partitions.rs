@@ -3,12 +3,13 @@
 //!
 //! As in (k), callgrind counts, and a job is the difference between a small backlog and a large one. What the worker's
 //! agents and readers do in that time is in it, and a server under callgrind is some fifty times slower: so with many
-//! partitions the figure of a job is no more than noise; what a second without jobs costs, and connections, are exact. The backlog is there before the worker starts, so
-//! batches are as large as they get: with fewer jobs waiting a job is dearer.
+//! partitions the figure of a job is no more than noise; what a second without jobs costs, and connections, are exact.
+//! The backlog is there before the worker starts, so batches are as large as they get: with fewer jobs waiting a job is
+//! dearer.
 //! Relies on servers that run under callgrind: `make bench-partitions` starts them so.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::{Builder, Runtime};
@@ -24,6 +25,7 @@ use tollgate::{RETENTION_DEFAULT, Tollgate};
 use tollgate_testkit::cluster::{Cluster, Settings};
 
 use super::instructions::{control, total};
+use crate::ours::reached;
 use crate::private::Private;
 use crate::process::Worker;
 use crate::report::Row;
@@ -199,26 +201,24 @@ async fn loaded(url: &str, partitions: u16, jobs: u64) -> Result<(Tollgate, Vec<
     Ok((tollgate, waiting))
 }
 
-/// Waits until all that waited is settled, asking one partition at a time.
+/// Waits until all that waited is settled, one partition after the other.
 fn settled(
     runtime: &Runtime,
     tollgate: &Tollgate,
-    mut waiting: Vec<(Partition, u64)>,
+    waiting: Vec<(Partition, u64)>,
     worker: &mut Worker,
 ) -> Result<()> {
-    let begun = Instant::now();
     let mut link = runtime.block_on(tollgate.server().link())?;
-    while let Some((partition, jobs)) = waiting.last() {
+    for (partition, jobs) in waiting {
         let mut command = redis::cmd("HGET");
-        command.arg(tollgate.keys(*partition).head()).arg("acked");
-        let acked: Option<u64> = runtime.block_on(link.query(&command))?;
-        if acked.unwrap_or_default() >= *jobs {
-            waiting.pop();
-            continue;
-        }
-        ensure!(begun.elapsed() < STALLED_AFTER, "partition {partition}: {acked:?} of {jobs} settled");
-        ensure!(worker.is_running()?, "the worker has ended");
-        std::thread::sleep(LOOK_EVERY);
+        command.arg(tollgate.keys(partition).head()).arg("acked");
+        reached(jobs, LOOK_EVERY, STALLED_AFTER, || {
+            let acked: Option<u64> = runtime.block_on(link.query(&command))?;
+            let acked = acked.unwrap_or_default();
+            ensure!(acked >= jobs || worker.is_running()?, "the worker has ended, at {acked} of {jobs}");
+            Ok(acked)
+        })
+        .with_context(|| format!("partition {partition}"))?;
     }
     Ok(())
 }

@@ -192,6 +192,21 @@ impl Fault {
         }
     }
 
+    /// Whether it is about which servers of several there are, and which of them has what.
+    pub(super) fn is_of_topology(self) -> bool {
+        matches!(
+            self,
+            Self::Reshard
+                | Self::HalfMoveSlot
+                | Self::KillMaster
+                | Self::FailOverMaster
+                | Self::CutOffMaster
+                | Self::MinorityGone
+                | Self::MajorityGone
+                | Self::AllRestarted
+        )
+    }
+
     /// What it has to itself: of two faults with one in common the second does not begin before the first has ended.
     pub(super) fn group(self) -> Option<Group> {
         match self {
@@ -211,15 +226,8 @@ impl Fault {
             | Self::Failover
             | Self::DeleteLocks
             | Self::MoveTtls
-            | Self::DeliverTwice
-            | Self::Reshard
-            | Self::HalfMoveSlot
-            | Self::KillMaster
-            | Self::FailOverMaster
-            | Self::CutOffMaster
-            | Self::MinorityGone
-            | Self::MajorityGone
-            | Self::AllRestarted => Some(Group::Redis),
+            | Self::DeliverTwice => Some(Group::Redis),
+            _ if self.is_of_topology() => Some(Group::Redis),
             Self::StopWorker
             | Self::KillWithWork
             | Self::KillAllWorkers

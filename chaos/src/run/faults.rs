@@ -54,14 +54,7 @@ impl Fault {
             | Self::Flood
             | Self::DiscardDead => load::begin(self, site, random).await,
             Self::StepClock => clock::step(site, random),
-            Self::Reshard
-            | Self::HalfMoveSlot
-            | Self::KillMaster
-            | Self::FailOverMaster
-            | Self::CutOffMaster
-            | Self::MinorityGone
-            | Self::MajorityGone
-            | Self::AllRestarted => match &site.topology {
+            _ if self.is_of_topology() => match &site.topology {
                 Topology::Cluster(nodes) => cluster::begin(self, site, nodes, random).await,
                 Topology::Sentinel(watched) => sentinel::begin(self, site, watched).await,
                 Topology::One(_) => bail!("one server has no topology"),

@@ -11,12 +11,13 @@ use tollgate_testkit::proxy::Proxy;
 
 use super::client::Client;
 use super::ground::CLAIM_IDLE;
-use super::history::Event;
+use super::history::{Event, now_ms};
 use super::masters::keys_of;
 use super::plan::Plan;
 use super::redis;
 use super::scenario::Ground;
 use super::site::{EXPECTED_HEADS, LOST_HEADS, Site};
+use super::topology::copy_logs;
 use super::workload::{INVENTORY, QUEUES, stock};
 
 /// Ids in one `lookup`.
@@ -110,10 +111,6 @@ impl Left {
     fn is_in_queues_alone(self) -> bool {
         self.scheduled == 0 && self.payouts == 0
     }
-}
-
-fn now_ms() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// `None` where it cannot be told. What was reserved while the server's clock was a day ahead is rightly held for a day:
@@ -323,13 +320,5 @@ pub(super) async fn census(client: &Client, dir: &Path) -> anyhow::Result<()> {
 /// The logs of everything that ran.
 pub(super) async fn keep_logs(site: &Site, dir: &Path) -> anyhow::Result<()> {
     site.topology.keep_logs(dir).await?;
-    for entry in std::fs::read_dir(site.programs.dir())? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|kind| kind == "log")
-            && let Some(name) = path.file_name()
-        {
-            std::fs::copy(&path, dir.join(name))?;
-        }
-    }
-    Ok(())
+    copy_logs(site.programs.dir(), dir, None)
 }

@@ -81,14 +81,17 @@ impl Topology {
             Self::One(_) => Ok(()),
             Self::Cluster(nodes) => {
                 let keep = move |cluster: &mut Cluster| {
-                    (0..cluster.count())
-                        .try_for_each(|node| keep(cluster.dir(node), &dir, &format!("node-{node}")))
+                    (0..cluster.count()).try_for_each(|node| {
+                        copy_logs(cluster.dir(node), &dir, Some(&format!("node-{node}")))
+                    })
                 };
                 nodes.with(keep).await
             }
             Self::Sentinel(watched) => {
                 let keep = move |watched: &mut Watched| {
-                    (0..2).try_for_each(|n| keep(watched.server(n).dir(), &dir, &format!("server-{n}")))
+                    (0..2).try_for_each(|n| {
+                        copy_logs(watched.server(n).dir(), &dir, Some(&format!("server-{n}")))
+                    })
                 };
                 watched.with(keep).await
             }
@@ -96,11 +99,13 @@ impl Topology {
     }
 }
 
-fn keep(from: &Path, dir: &Path, name: &str) -> anyhow::Result<()> {
+/// Copies the logs of a directory; where it has one alone, perhaps under a name that tells whose it is.
+pub(super) fn copy_logs(from: &Path, dir: &Path, name: Option<&str>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let path = entry?.path();
         if path.extension().is_some_and(|kind| kind == "log") {
-            std::fs::copy(&path, dir.join(format!("{name}.log")))?;
+            let own = path.file_name().unwrap_or_default().to_owned();
+            std::fs::copy(&path, dir.join(name.map_or(own, |name| format!("{name}.log").into())))?;
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Nodes that die, stand still, come back, and take the place of others.
 use std::time::{Duration, Instant};
 
-use super::{Cluster, ClusterError, own_address};
+use super::{Cluster, ClusterError};
+use crate::relay::{Relay, address_of_server};
 
 /// Redis gives up an agreed failover after five seconds.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(6);
@@ -50,16 +51,17 @@ impl Cluster {
     /// and it takes what they write, as long as it believes that it is the master. Only where nodes
     /// [can be cut off](super::Settings::can_be_cut_off).
     pub fn cut_off(&self, node: usize) {
-        let others: Vec<_> = (0..self.count()).filter(|other| *other != node).map(own_address).collect();
+        let others: Vec<_> =
+            (0..self.count()).filter(|other| *other != node).map(address_of_server).collect();
         for (number, other) in self.nodes.iter().enumerate() {
-            let from = if number == node { others.as_slice() } else { &[own_address(node)] };
+            let from = if number == node { others.as_slice() } else { &[address_of_server(node)] };
             other.ways.iter().flatten().for_each(|way| way.cut(from));
         }
     }
 
     /// Nobody is cut off any more.
     pub fn rejoin(&self) {
-        self.nodes.iter().filter_map(|node| node.ways.as_ref()).flatten().for_each(crate::relay::Relay::heal);
+        self.nodes.iter().filter_map(|node| node.ways.as_ref()).flatten().for_each(Relay::heal);
     }
 
     /// Makes a replica the master as an operator would, by `CLUSTER FAILOVER`, and waits until it is.

@@ -11,15 +11,13 @@ use tollgate_testkit::cluster::Cluster;
 use tollgate_testkit::process::Running;
 use tollgate_testkit::servers::cli_program;
 
-use super::loss::{Notes, lines, until};
+use super::loss::{META, Notes, lines, tags, until};
 use crate::run::counted::OTHERS_WENT_ON;
 use crate::run::fault::{ClusterUndo, Fault, OthersAtFirst, Undo};
 use crate::run::sabotage::Planted;
 use crate::run::site::Site;
 use crate::run::topology::{Blocking, Topology};
 
-/// Where the namespace of a run says what its partitions are called.
-const META: &str = "tollgate:meta";
 /// How many slots are moved at once: each costs redis-cli a few calls, and each node writes to its disk.
 const RESHARDED_MAX: usize = 40;
 const RESHARDS_WITHIN: Duration = Duration::from_secs(60);
@@ -102,13 +100,12 @@ pub(super) async fn undo(undo: ClusterUndo, site: &Site) -> anyhow::Result<()> {
 /// All partitions, in their order.
 fn placed(cluster: &Cluster) -> anyhow::Result<Vec<Placed>> {
     let meta = cluster.node_of_slot(cluster.slot_of(META)?).context("no node has the namespace's own key")?;
-    let tags: String = cluster.tell(meta, &["HGET", META, "tags"])?;
-    let place = |(number, tag): (usize, &str)| {
+    let place = |(partition, tag)| {
         let slot = cluster.slot_of(&format!("{tag}:head"))?;
         let node = cluster.node_of_slot(slot).with_context(|| format!("no node has slot {slot}"))?;
-        Ok(Placed { partition: number as u64, tag: tag.to_owned(), slot, node })
+        Ok(Placed { partition, tag, slot, node })
     };
-    tags.split(' ').enumerate().map(place).collect()
+    tags(&|words| Ok(cluster.tell(meta, words)?))?.into_iter().map(place).collect()
 }
 
 fn victim(cluster: &Cluster, draw: usize) -> anyhow::Result<Victim> {
@@ -160,10 +157,10 @@ fn fail_over(cluster: &Cluster, notes: &Notes, draw: usize) -> anyhow::Result<(S
 }
 
 fn cut_off(cluster: &Cluster, notes: &Notes, draw: usize) -> anyhow::Result<(String, Undo)> {
-    let Victim { node, .. } = victim(cluster, draw)?;
+    let victim = victim(cluster, draw)?;
+    let node = victim.node;
     // What it has at the end is read while it finds the cluster down.
     cluster.set(node, &[("cluster-allow-reads-when-down", "yes")])?;
-    let victim = victim(cluster, draw)?;
     let since_us = replicated(cluster, notes)?;
     cluster.cut_off(node);
     notes.interrupted(&victim.partitions);

@@ -4,15 +4,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use ::redis::{FromRedisValue, Value};
 use anyhow::{Context, ensure};
 
 use crate::run::counted::LOST_LINES;
-use crate::run::history::{Event, History};
+use crate::run::history::{Event, History, now_ms};
 use crate::run::site::{LOST_HEADS, Site};
 
+/// Where the namespace of a run says what its partitions are called.
+pub(super) const META: &str = "tollgate:meta";
 /// How far back the end of a journal is looked for that two servers have in common.
 const ENTRIES_MAX: &str = "20000";
 /// How long a state of servers is waited for.
@@ -36,8 +38,7 @@ impl Notes {
 
     /// Nobody decides anything in these now.
     pub(super) fn interrupted(&self, partitions: &[u64]) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        self.history.add(Event::Interrupted { partitions: partitions.to_vec(), at_ms: now });
+        self.history.add(Event::Interrupted { partitions: partitions.to_vec(), at_ms: now_ms() });
     }
 
     /// What these acknowledged from then on until now may be gone.
@@ -89,6 +90,12 @@ fn common(tag: &str, old: Ask<'_>, new: Ask<'_>) -> anyhow::Result<u64> {
         }
     }
     Ok(0)
+}
+
+/// What the partitions are called, in their order, as a server says that has the namespace's own key.
+pub(super) fn tags(ask: Ask<'_>) -> anyhow::Result<Vec<(u64, String)>> {
+    let tags: String = read(ask(&["HGET", META, "tags"])?)?;
+    Ok((0..).zip(tags.split(' ').map(str::to_owned)).collect())
 }
 
 /// How many lines a partition's journal has, by its head.

@@ -3,13 +3,10 @@
 use anyhow::{bail, ensure};
 use tollgate_testkit::sentinel::{SENTINELS, Watched};
 
-use super::loss::{Notes, until};
+use super::loss::{Notes, tags, until};
 use crate::run::fault::{Fault, SentinelUndo, Undo};
 use crate::run::site::Site;
 use crate::run::topology::{Blocking, Topology};
-
-/// Where the namespace of a run says what its partitions are called.
-const META: &str = "tollgate:meta";
 
 pub(super) async fn begin(
     fault: Fault,
@@ -64,8 +61,7 @@ pub(super) async fn undo(undo: SentinelUndo, site: &Site) -> anyhow::Result<()> 
 /// Number and tag of each, as the master says.
 fn partitions(watched: &Watched) -> anyhow::Result<Vec<(u64, String)>> {
     let master = watched.master().unwrap_or(0);
-    let tags: String = watched.tell(master, &["HGET", META, "tags"])?;
-    Ok(tags.split(' ').enumerate().map(|(number, tag)| (number as u64, tag.to_owned())).collect())
+    tags(&|words| Ok(watched.tell(master, words)?))
 }
 
 fn numbers(partitions: &[(u64, String)]) -> Vec<u64> {

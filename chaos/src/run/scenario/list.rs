@@ -8,7 +8,7 @@ use crate::run::workload::Load;
 /// All of them, in the order of docs/chaos.md.
 pub(in crate::run) fn all() -> Vec<Scenario> {
     let one = [workers(), redis(), ways(), locks_and_clocks(), refusals(), requests()].concat();
-    [one, topology::cluster(), topology::sentinel()].concat()
+    [one, topology::all()].concat()
 }
 
 fn workers() -> Vec<Scenario> {

@@ -18,7 +18,12 @@ fn keeps(scenario: Scenario) -> Scenario {
     Scenario { appendfsync: "always", ..scenario }
 }
 
-pub(super) fn cluster() -> Vec<Scenario> {
+pub(super) fn all() -> Vec<Scenario> {
+    let all = [cluster(), sentinel()].concat().into_iter();
+    all.map(|scenario| Scenario { smoke: ms(5_000), ..scenario }).collect()
+}
+
+fn cluster() -> Vec<Scenario> {
     use Fault::*;
     vec![
         scenario(
@@ -80,12 +85,9 @@ pub(super) fn cluster() -> Vec<Scenario> {
             .on(CLUSTER)
             .fault(AllRestarted, 4_000, 500),
     ]
-    .into_iter()
-    .map(|scenario| Scenario { smoke: ms(5_000), ..scenario })
-    .collect()
 }
 
-pub(super) fn sentinel() -> Vec<Scenario> {
+fn sentinel() -> Vec<Scenario> {
     use Fault::*;
     vec![
         loses(scenario(
@@ -132,7 +134,4 @@ pub(super) fn sentinel() -> Vec<Scenario> {
         .on(SENTINEL)
         .fault(AllRestarted, 4_000, 500),
     ]
-    .into_iter()
-    .map(|scenario| Scenario { smoke: ms(5_000), ..scenario })
-    .collect()
 }

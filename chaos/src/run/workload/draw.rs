@@ -7,7 +7,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::sales::{Sales, customer};
-use crate::run::history::{Job, Request};
+use crate::run::history::{Job, Request, now_ms};
 
 /// Name, limit, and how much one customer may have. Some end at once, one never.
 pub(super) const CAMPAIGNS: &[(&str, u64, Option<u64>)] = &[
@@ -123,7 +123,7 @@ impl Pool {
         if plain || self.random.random_bool(0.5) {
             return format!("job-{:016x}", self.random.next_u64());
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let now = now_ms();
         let (high, low) = (self.random.random_range(0..0x1000), self.random.next_u64() >> 2);
         let low = format!("{:016x}", low | 0x8000_0000_0000_0000);
         let time = format!("{now:012x}");
