@@ -61,8 +61,8 @@ struct Done {
 pub(crate) async fn run(args: Args) -> ExitCode {
     if args.list {
         for scenario in scenario::list::all() {
-            print(format_args!("  {:<20} {}", scenario.name, scenario.about));
-            print(format_args!("  {:<20}   shows: {}", "", scenario.rows.join("; ")));
+            print(format_args!("  {:<24} {}", scenario.name, scenario.about));
+            print(format_args!("  {:<24}   shows: {}", "", scenario.rows.join("; ")));
         }
         return ExitCode::SUCCESS;
     }
@@ -113,7 +113,7 @@ async fn run_all(args: Arc<Args>, plans: Vec<Plan>) -> ExitCode {
             })
             .collect();
         print(format_args!("\n{} of {} scenarios passed", done.len() - words.len(), done.len()));
-        words.iter().for_each(|(name, what)| print(format_args!("  {name:<20} {what}")));
+        words.iter().for_each(|(name, what)| print(format_args!("  {name:<24} {what}")));
     }
     // The worst is told: a failure before what shows nothing, and that before what was left out.
     let left_out = if args.may_leave_out { 0 } else { Verdict::Invalid.exit_code() };
@@ -136,7 +136,7 @@ async fn one(args: &Args, plan: &Plan, alone: bool) -> anyhow::Result<Done> {
     if let Some(why) = played.with_context(|| format!("{name}, seed {}", plan.seed))? {
         std::fs::remove_dir_all(&dir)?;
         if !args.json {
-            print(format_args!("  {name:<20} LEFT OUT  {why}"));
+            print(format_args!("  {name:<24} LEFT OUT  {why}"));
         }
         return Ok(Done { name, verdict: Err(why) });
     }

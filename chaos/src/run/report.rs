@@ -41,7 +41,7 @@ pub(super) fn line(record: &Record, judgement: &Judgement, dir: &Path) -> String
     let summary = &judgement.summary;
     let faults: u64 = summary.faults.values().sum();
     let mut text = format!(
-        "  {:<20} {:<8} {} jobs, {} decided, {faults} faults, {} replayed, {} reclaimed, {} unknown, drained in {} ms",
+        "  {:<24} {:<8} {} jobs, {} decided, {faults} faults, {} replayed, {} reclaimed, {} unknown, drained in {} ms",
         record.beginning.scenario,
         judgement.verdict.name(),
         thousands(summary.jobs),
