@@ -65,8 +65,7 @@ class Tollgate:
         try:
             reply = self.client.evalsha_ro(LOOKUP_SHA, len(keys), *keys, *args)
         except redis.exceptions.NoScriptError:
-            self.client.script_load(LOOKUP)
-            reply = self.client.evalsha_ro(LOOKUP_SHA, len(keys), *keys, *args)
+            reply = self.client.eval_ro(LOOKUP, len(keys), *keys, *args)
         if reply[0] != nonce:
             raise RuntimeError("the reply answers another call")
         if reply[1] != "found":

@@ -62,11 +62,10 @@ export class Tollgate {
       keys.push(`${tag}:receipts:${hour}`, `${tag}:hold:${job.id}`);
       args = [nonce, job.id, String(hour), '4'];
     }
-    const call = () => this.client.evalShaRo(this.script.sha, { keys, arguments: args });
-    const reply = (await call().catch(async (error: Error) => {
+    const options = { keys, arguments: args };
+    const reply = (await this.client.evalShaRo(this.script.sha, options).catch((error: Error) => {
       if (!error.message.startsWith('NOSCRIPT')) throw error;
-      await this.client.scriptLoad(this.script.text);
-      return call();
+      return this.client.evalRo(this.script.text, options);
     })) as string[];
     if (reply[0] !== nonce) throw new Error('the reply answers another call');
     if (reply[1] !== 'found') throw new Error(`${reply[1]}: ${reply[2]}`);

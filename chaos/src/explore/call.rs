@@ -38,8 +38,8 @@ impl Nature {
             (
                 _,
                 Some(
-                    b"EVALSHA_RO" | b"GET" | b"HGET" | b"HMGET" | b"HGETALL" | b"TIME" | b"ZSCORE"
-                    | b"XRANGE",
+                    b"EVALSHA_RO" | b"EVAL_RO" | b"GET" | b"HGET" | b"HMGET" | b"HGETALL" | b"TIME"
+                    | b"ZSCORE" | b"XRANGE",
                 ),
             ) => Self::Read,
             _ => Self::Change,
@@ -80,6 +80,16 @@ pub(super) fn unblocked(commands: &[Words]) -> Vec<Words> {
     commands
 }
 
+/// The text of the script that a command runs by it.
+pub(super) fn script_text(command: &Words) -> Option<&Vec<u8>> {
+    command.get(1).filter(|_| matches!(&command[0][..], b"EVAL" | b"EVAL_RO"))
+}
+
+/// The hash of the script that a command runs by it.
+pub(super) fn script_hash(command: &Words) -> Option<&Vec<u8>> {
+    command.get(1).filter(|_| matches!(&command[0][..], b"EVALSHA" | b"EVALSHA_RO"))
+}
+
 /// What a call asks, in a few words; `ids` are the jobs that there are.
 pub(super) fn asks(asked: &Asked, ids: &[&str]) -> String {
     match asked {
@@ -91,7 +101,7 @@ pub(super) fn asks(asked: &Asked, ids: &[&str]) -> String {
             let first = commands.first().and_then(|command| command.first());
             let command = first.map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
             let name = match (script, command.as_str()) {
-                (Some(name), "SCRIPT") => format!("load {name}"),
+                (Some(name), "EVAL" | "EVAL_RO") => format!("{name} by its text"),
                 (Some(name), _) => (*name).to_owned(),
                 (None, "XREADGROUP") => "wait".to_owned(),
                 (None, "SADD") => "enqueue".to_owned(),

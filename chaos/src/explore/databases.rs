@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, bail, ensure};
 use redis::Value;
-use tollgate::gate::{Request, Words};
+use tollgate::gate::Request;
 use tollgate::keys::Keys;
 
 use super::call;
@@ -204,17 +204,14 @@ impl Databases {
         format!("[{}] before, [{}] now", only(one, other), only(other, one))
     }
 
-    /// Whether the scripts of a request are loaded.
+    /// Whether the scripts are loaded that a request calls by their hashes; what it brings itself is.
     fn knows(&self, request: &Request, loaded: Loaded) -> anyhow::Result<bool> {
         let Some(loaded) = loaded else { return Ok(true) };
-        let called = |command: &Words| {
-            let is_call = matches!(command.first().map(Vec::as_slice), Some(b"EVALSHA" | b"EVALSHA_RO"));
-            command
-                .get(1)
-                .filter(|_| is_call)
-                .map(|sha| self.scripts.get(sha).is_some_and(|at| loaded >> at & 1 == 1))
-        };
-        let all: Vec<bool> = request.commands.iter().filter_map(called).collect();
+        let brought: Vec<Vec<u8>> =
+            request.commands.iter().filter_map(call::script_text).map(|text| hash_of(text)).collect();
+        let is_loaded = |sha| self.scripts.get(sha).is_some_and(|at| loaded >> at & 1 == 1);
+        let called = request.commands.iter().filter_map(call::script_hash);
+        let all: Vec<bool> = called.map(|sha| brought.contains(sha) || is_loaded(sha)).collect();
         let knows = all.iter().all(|knows| *knows);
         if !knows && all.contains(&true) {
             bail!("one request with a script that is loaded and one that is not");
@@ -225,10 +222,12 @@ impl Databases {
     /// Notes what a request has loaded.
     fn load(&mut self, request: &Request, replies: &[Value], loaded: &mut Loaded) -> anyhow::Result<()> {
         for (command, reply) in request.commands.iter().zip(replies) {
-            let is_load = command.first().is_some_and(|word| word == b"SCRIPT");
-            let (true, Value::BulkString(sha)) = (is_load, reply) else { continue };
+            let Some(text) = call::script_text(command) else { continue };
+            if matches!(reply, Value::ServerError(_)) {
+                continue;
+            }
             let next = self.scripts.len() as u32;
-            let at = *self.scripts.entry(sha.clone()).or_insert(next);
+            let at = *self.scripts.entry(hash_of(text)).or_insert(next);
             let bit = 1_u64.checked_shl(at).context("more than 64 scripts")?;
             if let Some(loaded) = loaded {
                 *loaded |= bit;
@@ -252,4 +251,9 @@ impl Databases {
         self.ticks.insert((database, ms), later);
         Ok(later)
     }
+}
+
+/// The hash by which the server knows a script.
+fn hash_of(text: &[u8]) -> Vec<u8> {
+    redis::Script::new(&String::from_utf8_lossy(text)).get_hash().as_bytes().to_vec()
 }

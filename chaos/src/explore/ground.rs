@@ -14,6 +14,7 @@ use tollgate::gate::Words;
 use tollgate::ids::QueueName;
 use tollgate::keys::Keys;
 
+use super::call;
 use super::clock::{BEGIN_US, Clock};
 
 /// All that a database holds, and what of it decides which calls can come to something. `DUMP` sees consumer
@@ -212,10 +213,7 @@ impl Ground {
     /// Whether the script of this text is new to it; from now on it is not.
     pub(super) fn learns(&mut self, commands: &[Words]) -> bool {
         let before = self.scripts.len();
-        self.scripts.extend(commands.iter().filter_map(|command| match &command[..] {
-            [script, load, text] if script == b"SCRIPT" && load == b"LOAD" => Some(text.clone()),
-            _ => None,
-        }));
+        self.scripts.extend(commands.iter().filter_map(call::script_text).cloned());
         self.scripts.len() > before
     }
 

@@ -10,7 +10,7 @@ use tollgate::Tollgate;
 use tollgate::failure::Failure;
 
 use super::bank::Bank;
-use super::call::Nature;
+use super::call::{self, Nature};
 use super::databases::{Databases, Loaded};
 use super::members::Members;
 use super::numbered::{Numbered, hash};
@@ -74,13 +74,10 @@ impl<'a> Memo<'a> {
         self.asked.get(number)
     }
 
-    /// Whether it calls a script by its name on the server.
+    /// Whether it calls a script by its hash.
     pub(super) fn is_of_script(&self, asked: u32) -> bool {
         let Asked::Redis(request) = self.asked(asked) else { return false };
-        request
-            .commands
-            .iter()
-            .any(|command| command.first().is_some_and(|word| word.starts_with(b"EVALSHA")))
+        request.commands.iter().any(|command| call::script_hash(command).is_some())
     }
 
     /// Whether that process was told nothing yet since it got to where it waits for jobs.

@@ -13,8 +13,10 @@ use crate::connection::link::Link;
 /// Of clients and scripts.
 const NEEDED: &[&str] = &[
     "DEL",
+    "EVAL",
     "EVALSHA",
     "EVALSHA_RO",
+    "EVAL_RO",
     "EXISTS",
     "GET",
     "HDEL",
@@ -31,7 +33,6 @@ const NEEDED: &[&str] = &[
     "PEXPIRE",
     "PTTL",
     "SADD",
-    "SCRIPT",
     "SET",
     "SMEMBERS",
     "TIME",

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use crate::connection::failure::{Failure, Refusal};
 use crate::connection::link::Link;
 use crate::connection::preflight::{Finding, Severity, allowed, info_field, mode_field};
-use crate::scripts::lock::load;
 
 /// After so long a fit server is asked again, and after so short an unfit one.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
@@ -95,13 +94,11 @@ impl Fitness {
         verdict
     }
 
-    /// Asks the server about itself, and loads the scripts in the same round trip.
+    /// Asks the server about itself.
     pub(super) async fn ask(&self, link: &mut Link) -> Result<Vec<Finding>, Failure> {
-        let mut questions = redis::pipe();
-        questions.cmd("INFO").arg("server").arg("memory").arg("replication");
-        load(&mut questions);
-        let mut answers = link.run_pipeline(&questions).await?.into_iter();
-        let info: Option<String> = allowed(answers.next())?;
+        let mut question = redis::cmd("INFO");
+        question.arg("server").arg("memory").arg("replication");
+        let info: Option<String> = allowed(Some(link.run(&question).await))?;
         let Some(info) = info else {
             return Ok(vec![Finding {
                 code: "unchecked",

@@ -16,6 +16,7 @@ use crate::protocol::ids::QueueName;
 use crate::protocol::keys::{CONSUMER, GROUP, Keys};
 pub use crate::protocol::row::{Row, is_entry};
 use crate::scripts::ScriptError;
+use crate::scripts::script::By;
 use crate::scripts::take::{Begun, Noted, begin, note};
 
 /// A batch that was taken.
@@ -77,11 +78,10 @@ impl<'a> Take<'a> {
     /// # Cancel safety
     /// If the future is dropped, likewise.
     pub async fn run(&self, link: &mut Link) -> Result<Option<Taken>, ScriptError> {
-        match self.attempt(link).await {
+        match self.attempt(By::Hash, link).await {
             // Nothing was noted, and the next begin puts the group back.
             Err(ScriptError::Failure(failure)) if failure.is_no_script() => {
-                crate::scripts::take::TAKE.make_known(link).await?;
-                self.attempt(link).await
+                self.attempt(By::Text, link).await
             }
             other => other,
         }
@@ -101,8 +101,9 @@ impl<'a> Take<'a> {
         block: Duration,
     ) -> Result<(Woken, Option<Taken>), ScriptError> {
         let queues = std::slice::from_ref(self.queue);
-        let (woken, replies) =
-            link.run_before(&waiting(self.keys, queues, block.min(link.block())), &self.commands()).await?;
+        let (woken, replies) = link
+            .run_before(&waiting(self.keys, queues, block.min(link.block())), &self.commands(By::Hash))
+            .await?;
         let woken = read_woken(self.keys, queues, woken).inspect_err(|_| link.poison())?;
         let taken = self.read(replies?).inspect_err(|error| {
             if matches!(error, ScriptError::Failure(failure) if failure.spoils_connection()) {
@@ -112,10 +113,10 @@ impl<'a> Take<'a> {
         Ok((woken, taken))
     }
 
-    async fn attempt(&self, link: &mut Link) -> Result<Option<Taken>, ScriptError> {
+    async fn attempt(&self, by: By, link: &mut Link) -> Result<Option<Taken>, ScriptError> {
         #[cfg(feature = "explore")]
         link.script.replace(crate::scripts::take::TAKE.name);
-        let replies = link.run_transaction(&self.commands()).await?;
+        let replies = link.run_transaction(&self.commands(by)).await?;
         self.read(replies).inspect_err(|error| {
             if matches!(error, ScriptError::Failure(failure) if failure.spoils_connection()) {
                 link.poison();
@@ -123,11 +124,12 @@ impl<'a> Take<'a> {
         })
     }
 
-    fn commands(&self) -> [Cmd; 3] {
+    /// What is begun by its text is known when the note is made.
+    fn commands(&self, by: By) -> [Cmd; 3] {
         let mut read = Cmd::new();
         read.arg("XREADGROUP").arg("GROUP").arg(GROUP).arg(CONSUMER).arg("COUNT").arg(self.count);
         read.arg("NOACK").arg("STREAMS").arg(self.keys.queue(self.queue)).arg(">");
-        [self.begin.command(), read, self.note.command()]
+        [self.begin.command(by), read, self.note.command(By::Hash)]
     }
 
     /// What the transaction answered. A reply of another shape, or to another call, is [`Failure::Unknown`].

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use redis::Value;
 
 use crate::connection::failure::Failure;
 use crate::connection::link::Link;
@@ -90,13 +90,6 @@ pub(crate) enum Seen {
     Free,
     /// The owner of this token (empty: no lock), for so long; `None`: for ever.
     Held(String, Option<Duration>),
-}
-
-/// Adds the commands that make the scripts known to a server.
-pub(crate) fn load(pipeline: &mut Pipeline) {
-    [&LOCK_EXTEND, &LOCK_RELEASE, &LOCK_LINE, &LOCK_LOOK]
-        .into_iter()
-        .for_each(|script| script.load(pipeline));
 }
 
 /// Takes the lock if nobody has it. `Ours` is also the answer to a second call with the same token.

@@ -128,16 +128,6 @@ impl Script {
         self.parts.iter().flat_map(|part| part.files(self.parts)).chain(std::iter::once(&self.main))
     }
 
-    /// Adds the command that makes the script known to a server.
-    pub(crate) fn load(&self, pipeline: &mut redis::Pipeline) {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(self.text());
-    }
-
-    /// Makes the script known to the server that the link leads to.
-    pub(crate) async fn make_known(&self, link: &mut Link) -> Result<(), Failure> {
-        link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(self.text())).await.map(drop)
-    }
-
     /// A status that the script does not have is no reply of it.
     fn check_status(&self, reply: &Reply) -> Result<(), Failure> {
         let mut known = self.statuses.iter().copied().flatten().chain(self.refusals);
@@ -204,6 +194,15 @@ impl Words {
     }
 }
 
+/// How a script is named to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// By the hash of its text: the server has to know it already.
+    Hash,
+    /// By its text: the server runs it, and knows it from then on.
+    Text,
+}
+
 impl Call {
     pub(crate) fn key(mut self, key: String) -> Self {
         self.push_key(key);
@@ -235,8 +234,9 @@ impl Call {
         self.args.push(arg);
     }
 
-    /// Runs the script. A script that the server has forgotten (restart, failover, SCRIPT FLUSH) is loaded and
-    /// called again: NOSCRIPT is a refusal before execution, so nothing can happen twice by that.
+    /// Runs the script. One that the server has forgotten (restart, failover, SCRIPT FLUSH) is called again with its
+    /// text: NOSCRIPT is a refusal before execution, so nothing can happen twice by that. One command loads and runs
+    /// it, so that nobody can flush it in between.
     ///
     /// # Cancel safety
     /// If the future is dropped the script may or may not have run; the link replaces its connection.
@@ -280,26 +280,31 @@ impl Call {
     }
 
     async fn run_text(&self, assembled: &Assembled, link: &mut Link) -> Result<Reply, Failure> {
-        let command = self.command_of(assembled);
-        #[cfg(feature = "explore")]
-        link.script.replace(self.script.name);
-        let value = match link.run(&command).await {
-            Err(failure) if failure.is_no_script() => {
-                link.run(Cmd::new().arg("SCRIPT").arg("LOAD").arg(&assembled.text)).await?;
-                #[cfg(feature = "explore")]
-                link.script.replace(self.script.name);
-                link.run(&command).await
-            }
-            other => other,
-        };
+        let mut value = self.attempt(assembled, By::Hash, link).await;
+        if value.as_ref().is_err_and(Failure::is_no_script) {
+            value = self.attempt(assembled, By::Text, link).await;
+        }
         let value = value.map_err(|failure| failure.in_words(|words| assembled.locate(words)))?;
         self.read(value).inspect_err(|_| link.poison())
     }
 
-    fn command_of(&self, Assembled { sha, reads_only, .. }: &Assembled) -> Cmd {
+    async fn attempt(&self, assembled: &Assembled, by: By, link: &mut Link) -> Result<Value, Failure> {
+        let command = self.command_of(assembled, by);
+        #[cfg(feature = "explore")]
+        link.script.replace(self.script.name);
+        link.run(&command).await
+    }
+
+    fn command_of(&self, Assembled { text, sha, reads_only, .. }: &Assembled, by: By) -> Cmd {
         let mut command = Cmd::with_capacity(4 + self.keys.len() + self.args.len(), 64 * self.args.len());
-        // EVALSHA_RO needs no right to write: a user who may only look up can be given just that.
-        command.arg(if *reads_only { "EVALSHA_RO" } else { "EVALSHA" }).arg(sha).arg(self.keys.len());
+        // The names with RO need no right to write: a user who may only look up can be given just them.
+        let (name, script) = match (by, reads_only) {
+            (By::Hash, true) => ("EVALSHA_RO", sha),
+            (By::Hash, false) => ("EVALSHA", sha),
+            (By::Text, true) => ("EVAL_RO", text),
+            (By::Text, false) => ("EVAL", text),
+        };
+        command.arg(name).arg(script).arg(self.keys.len());
         self.keys.iter().for_each(|key| _ = command.arg(key));
         command.arg(&self.nonce);
         self.args.iter().for_each(|arg| _ = command.arg(arg));
@@ -307,8 +312,8 @@ impl Call {
     }
 
     /// The call as one command of a transaction; its reply is read by [`Call::answered`].
-    pub(crate) fn command(&self) -> Cmd {
-        self.command_of(self.script.assembled())
+    pub(crate) fn command(&self, by: By) -> Cmd {
+        self.command_of(self.script.assembled(), by)
     }
 
     /// What the script answered to this call in a transaction.

@@ -103,6 +103,25 @@ async fn whoever_moves_the_group_moves_no_job() {
     assert_eq!((taken.len(), once.len()), (60, 60));
 }
 
+/// A script that is loaded by one command and called by the next is gone again by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_call_fails_while_the_scripts_are_flushed_all_the_time() {
+    let redis = crate::harness::servers::private(&[]);
+    let mut flusher = crate::harness::servers::open(&redis).link().await.unwrap();
+    let flushes = tokio::spawn(async move {
+        loop {
+            flusher.run(&crate::harness::cmd(&["SCRIPT", "FLUSH"])).await.unwrap();
+        }
+    });
+    let mut space = Space::on(crate::harness::servers::open(&redis)).await;
+    for _ in 0..30 {
+        space.enqueue(&jobs(2)).await;
+        assert_eq!(space.take("w", 2).await.len(), 2);
+        assert_eq!(space.stats().await.queues[0].waiting, 0);
+    }
+    flushes.abort();
+}
+
 #[tokio::test]
 async fn a_transaction_that_is_refused_takes_nothing() {
     let redis = crate::harness::servers::private(&[]);
