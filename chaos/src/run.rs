@@ -52,9 +52,10 @@ use crate::stage::{complain, interrupted, print};
 
 /// How one scenario ended.
 struct Done {
-    name: &'static str,
-    /// Its verdict, or why it was left out.
-    verdict: Result<Verdict, String>,
+    /// Its verdict; none, with why, where it was left out.
+    verdict: Option<Verdict>,
+    /// Its line, with what is wrong.
+    line: String,
 }
 
 /// Plays one scenario or several.
@@ -104,21 +105,14 @@ async fn run_all(args: Arc<Args>, plans: Vec<Plan>) -> ExitCode {
         }
     }
     if !args.json && !alone {
-        let words: Vec<(&str, String)> = done
-            .iter()
-            .filter_map(|done| match &done.verdict {
-                Ok(Verdict::Pass) => None,
-                Ok(verdict) => Some((done.name, verdict.name().to_owned())),
-                Err(why) => Some((done.name, format!("left out: {why}"))),
-            })
-            .collect();
-        print(format_args!("\n{} of {} scenarios passed", done.len() - words.len(), done.len()));
-        words.iter().for_each(|(name, what)| print(format_args!("  {name:<24} {what}")));
+        // What is wrong is said once more: whoever reads the end alone, of a log or in a terminal, sees it.
+        let passed = |done: &&Done| done.verdict == Some(Verdict::Pass);
+        print(format_args!("\n{} of {} scenarios passed", done.iter().filter(passed).count(), done.len()));
+        done.iter().filter(|done| !passed(done)).for_each(|done| print(&done.line));
     }
     // The worst is told: a failure before what shows nothing, and that before what was left out.
     let left_out = if args.may_leave_out { 0 } else { Verdict::Invalid.exit_code() };
-    let code =
-        done.iter().map(|done| done.verdict.as_ref().map_or(left_out, |verdict| verdict.exit_code())).max();
+    let code = done.iter().map(|done| done.verdict.map_or(left_out, Verdict::exit_code)).max();
     ExitCode::from(code.unwrap_or(1))
 }
 
@@ -135,36 +129,41 @@ async fn one(args: &Args, plan: &Plan, alone: bool) -> anyhow::Result<Done> {
     progress.done();
     if let Some(why) = played.with_context(|| format!("{name}, seed {}", plan.seed))? {
         std::fs::remove_dir_all(&dir)?;
+        let line = format!("  {name:<24} LEFT OUT  {why}");
         if !args.json {
-            print(format_args!("  {name:<24} LEFT OUT  {why}"));
+            print(&line);
         }
-        return Ok(Done { name, verdict: Err(why) });
+        return Ok(Done { verdict: None, line });
     }
-    let verdict = judged(&dir, args.json, alone)?;
+    let (verdict, line) = judged(&dir, args.json, alone)?;
+    print(&line);
     if alone && !args.json {
         print(format_args!("\nrepeat: {}", plan.repeat));
     }
-    Ok(Done { name, verdict: Ok(verdict) })
+    Ok(Done { verdict: Some(verdict), line })
 }
 
-/// Judges a directory, and writes and prints what came of it.
-fn judged(dir: &Path, json: bool, alone: bool) -> anyhow::Result<Verdict> {
+/// Judges a directory, writes what came of it, and says it.
+fn judged(dir: &Path, json: bool, alone: bool) -> anyhow::Result<(Verdict, String)> {
     let (record, judgement) = judge::judge(dir).with_context(|| format!("judging {}", dir.display()))?;
     let document = report::json(&record, &judgement)?;
     std::fs::write(dir.join("report.json"), &document)?;
     std::fs::write(dir.join("index.html"), report::page(&record, &judgement))?;
-    print(match (json, alone) {
+    let said = match (json, alone) {
         (true, _) => document,
         (false, true) => report::terminal(&judgement, dir),
         (false, false) => report::line(&record, &judgement, dir),
-    });
-    Ok(judgement.verdict)
+    };
+    Ok((judgement.verdict, said))
 }
 
 /// Judges a run again, from its files.
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {
     match judged(&args.dir, args.json, true) {
-        Ok(verdict) => ExitCode::from(verdict.exit_code()),
+        Ok((verdict, said)) => {
+            print(said);
+            ExitCode::from(verdict.exit_code())
+        }
         Err(problem) => {
             complain(format_args!("error: {problem:#}"));
             ExitCode::FAILURE

@@ -65,7 +65,8 @@ pub(crate) async fn run(
     let played = play(plan, project, programs, &dir, &progress).await;
     progress.done();
     played?;
-    let verdict = super::judged(&dir, plan.json, true)?;
+    let (verdict, said) = super::judged(&dir, plan.json, true)?;
+    print(said);
     let seen = seen::by_fault(&dir)?;
     std::fs::write(dir.join("producers.txt"), &seen)?;
     if !plan.json {
