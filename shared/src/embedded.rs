@@ -30,5 +30,8 @@ pub use error::EmbeddedError;
 #[cfg(feature = "embedded")]
 pub use launcher::{Embedded, Status, Stopped, status, stop};
 pub use options::{AppendFsync, Options};
+#[doc(hidden)]
+#[cfg(feature = "embedded")]
+pub use process::despite_signals;
 #[cfg(feature = "embedded")]
 pub use temporary::Temporary;

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redis::{Client, Connection, FromRedisValue, RedisError};
-use tollgate::embedded::{EmbeddedError, Temporary};
+use tollgate::embedded::{EmbeddedError, Temporary, despite_signals};
 
 use crate::relay::{Relay, address_of_server};
-use crate::servers::{despite_signals, free_port};
+use crate::servers::free_port;
 use crate::wait::SOON;
 
 pub mod faults;

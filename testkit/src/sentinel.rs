@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redis::{Client, FromRedisValue, RedisError};
-use tollgate::embedded::{EmbeddedError, Temporary};
+use tollgate::embedded::{EmbeddedError, Temporary, despite_signals};
 
 use self::process::{Sentinel, Watching};
 use crate::relay::{Relay, address_of_sentinel, address_of_server};
-use crate::servers::{despite_signals, free_port};
+use crate::servers::free_port;
 use crate::wait::SOON;
 
 mod process;

@@ -4,9 +4,7 @@
 //! It ends with the process, also when that is killed (see [`Temporary`]).
 #![allow(clippy::unwrap_used, reason = "for tests alone")]
 
-use std::error::Error;
 use std::ffi::OsStr;
-use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,7 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, Value};
 use tollgate::connect::{Endpoint, RedisOptions, Server};
 use tollgate::embedded::Temporary;
 use tollgate::ids::Namespace;
@@ -67,17 +65,6 @@ pub fn open(redis: &Temporary) -> Server {
 pub fn open_at(url: &str, response_timeout: Option<Duration>) -> Server {
     let options = RedisOptions { url: Some(url.to_owned()), response_timeout, ..RedisOptions::default() };
     Server::open(Endpoint::parse(&options).unwrap())
-}
-
-/// Asks again what a signal to this process has interrupted, a child's end for one: reads with a bound are not resumed.
-pub(crate) fn despite_signals<T>(mut ask: impl FnMut() -> Result<T, RedisError>) -> Result<T, RedisError> {
-    loop {
-        let asked = ask();
-        let cause = asked.as_ref().err().and_then(|error| error.source()?.downcast_ref::<io::Error>());
-        if cause.is_none_or(|cause| cause.kind() != io::ErrorKind::Interrupted) {
-            return asked;
-        }
-    }
 }
 
 /// A port of this machine that nobody listens at. It is below those that the system gives to connections, so that none

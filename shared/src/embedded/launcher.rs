@@ -118,8 +118,7 @@ pub async fn status(dir: &Path) -> Result<Status, EmbeddedError> {
             return Ok(Status { socket: dir.join("redis.sock"), dir, running: false, server: None });
         };
         let running = !layout.is_free()?;
-        let server =
-            if running { Ask::open(layout.socket()).ok().and_then(|mut ask| ask.who()) } else { None };
+        let server = running.then(|| Ask(layout.socket()).who()).flatten();
         Ok(Status { dir, socket: layout.socket().to_path_buf(), running, server })
     })
     .await
@@ -148,8 +147,7 @@ pub async fn stop(dir: &Path) -> Result<Stopped, EmbeddedError> {
             return Ok(Stopped::WasNotRunning);
         }
         let not_stopped = |detail: String| EmbeddedError::NotStopped { dir: dir.clone(), detail };
-        let mut ask = Ask::open(layout.socket()).map_err(|error| not_stopped(error.to_string()))?;
-        if let Some(refusal) = ask.shutdown() {
+        if let Some(refusal) = Ask(layout.socket()).shutdown() {
             return Err(not_stopped(refusal));
         }
         let begun = Instant::now();
@@ -203,7 +201,8 @@ fn rewrite(layout: &Layout) -> Result<(), EmbeddedError> {
          written anew"
     );
     let begun = Instant::now();
-    let rewritten = Ask::open(layout.socket()).map_err(|error| error.to_string()).and_then(|mut ask| {
+    let ask = Ask(layout.socket());
+    let rewritten = || {
         ask.rewrite().map_err(|error| error.to_string())?;
         loop {
             match ask.rewritten().map_err(|error| error.to_string())? {
@@ -215,10 +214,10 @@ fn rewrite(layout: &Layout) -> Result<(), EmbeddedError> {
                 Rewrite::UnderWay => std::thread::sleep(LOOK_EVERY),
             }
         }
-    });
-    rewritten.map_err(|why| {
+    };
+    rewritten().map_err(|why| {
         // Best effort: whether it obeys or not, the error says what is wrong.
-        let _ = Ask::open(layout.socket()).map(|mut ask| ask.shutdown());
+        let _ = ask.shutdown();
         let detail = format!("its append-only file was torn and must be written anew: {why}");
         let (dir, log) = (layout.dir().to_path_buf(), layout.last_log_lines());
         EmbeddedError::NotReady { dir, waited: begun.elapsed(), detail, log }
@@ -237,8 +236,7 @@ fn strengthen(layout: &Layout, options: &Options) -> Result<(), EmbeddedError> {
         detail: error.to_string(),
         log: layout.last_log_lines(),
     };
-    let mut ask = Ask::open(layout.socket()).map_err(not_ready)?;
-    ask.fsync_always().map_err(not_ready)?;
+    Ask(layout.socket()).fsync_always().map_err(not_ready)?;
     layout.record_appendfsync(AppendFsync::Always)
 }
 

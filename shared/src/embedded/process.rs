@@ -4,14 +4,16 @@
 //! lock thus lives as long as the process and its own children (a rewrite of the append-only file).
 //! Must not leave a zombie: what is started here is waited for here.
 
+use std::error::Error;
 use std::fs::File;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use redis::{Client, Connection, ConnectionAddr, IntoConnectionInfo, RedisError};
+use redis::{Client, Cmd, Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, Value};
 
 use super::dir::Layout;
 use super::error::EmbeddedError;
@@ -97,47 +99,54 @@ pub(super) enum Health {
 
 /// Asks PING.
 pub(super) fn health(socket: &Path) -> Health {
-    match Ask::open(socket).and_then(|mut ask| redis::cmd("PING").exec(&mut ask.0)) {
-        Ok(()) => Health::Ready,
+    match Ask(socket).query::<Value>(&redis::cmd("PING")) {
+        Ok(_) => Health::Ready,
         Err(error) if error.code() == Some("LOADING") => Health::Loading,
         Err(error) => Health::Silent(error.to_string()),
     }
 }
 
-/// A plain connection for the few questions asked here.
-pub(super) struct Ask(Connection);
+/// The few questions asked here of the server behind a socket, each by a connection of its own.
+pub(super) struct Ask<'a>(pub(super) &'a Path);
 
-impl Ask {
-    pub(super) fn open(socket: &Path) -> Result<Self, RedisError> {
-        let info = ConnectionAddr::Unix(socket.to_path_buf()).into_connection_info()?;
+impl Ask<'_> {
+    fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        despite_signals(|| command.query(&mut self.connection(ANSWER_WITHIN)?))
+    }
+
+    fn connection(&self, within: Duration) -> Result<Connection, RedisError> {
+        let info = ConnectionAddr::Unix(self.0.to_path_buf()).into_connection_info()?;
         // Without CLIENT SETINFO nothing is read before the time-outs below are set: a stalled server
         // would be waited for without end.
         let quiet = info.redis_settings().clone().set_skip_set_lib_name();
         let client = Client::open(info.set_redis_settings(quiet))?;
         let connection = client.get_connection_with_timeout(ANSWER_WITHIN)?;
-        connection.set_read_timeout(Some(ANSWER_WITHIN))?;
+        connection.set_read_timeout(Some(within))?;
         connection.set_write_timeout(Some(ANSWER_WITHIN))?;
-        Ok(Self(connection))
+        Ok(connection)
     }
 
-    fn info(&mut self, section: &str) -> Result<Info, RedisError> {
-        redis::cmd("INFO").arg(section).query(&mut self.0).map(Info)
+    fn info(&self, section: &str) -> Result<Info, RedisError> {
+        self.query(redis::cmd("INFO").arg(section)).map(Info)
     }
 
     /// Process id, and which server of which version it is: a Valkey also has the version of a Redis that it is like.
-    pub(super) fn who(&mut self) -> Option<(u32, String)> {
+    pub(super) fn who(&self) -> Option<(u32, String)> {
         let info = self.info("server").ok()?;
         let of = |kind| Some(format!("{kind} {}", info.field(&format!("{kind}_version"))?));
         Some((info.field("process_id")?.parse().ok()?, of("valkey").or_else(|| of("redis"))?))
     }
 
-    /// Begins to write the append-only file anew.
-    pub(super) fn rewrite(&mut self) -> Result<(), RedisError> {
-        redis::cmd("BGREWRITEAOF").exec(&mut self.0)
+    /// Begins to write the append-only file anew, if that is not under way.
+    pub(super) fn rewrite(&self) -> Result<(), RedisError> {
+        match self.query::<Value>(&redis::cmd("BGREWRITEAOF")) {
+            Err(error) if error.to_string().contains("in progress") => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// How far that is.
-    pub(super) fn rewritten(&mut self) -> Result<Rewrite, RedisError> {
+    pub(super) fn rewritten(&self) -> Result<Rewrite, RedisError> {
         let info = self.info("persistence")?;
         let busy = ["aof_rewrite_in_progress", "aof_rewrite_scheduled"];
         if busy.iter().any(|name| info.field(name) == Some("1")) {
@@ -150,17 +159,62 @@ impl Ask {
         })
     }
 
-    pub(super) fn fsync_always(&mut self) -> Result<(), RedisError> {
-        redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always").exec(&mut self.0)
+    pub(super) fn fsync_always(&self) -> Result<(), RedisError> {
+        self.query::<Value>(redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always")).map(drop)
     }
 
-    /// Sends SHUTDOWN; the refusal, if there is one. A server that obeys closes the connection.
-    pub(super) fn shutdown(&mut self) -> Option<String> {
-        // Best effort: with the short timeout a long sync would merely be waited for by its lock.
-        let _ = self.0.set_read_timeout(Some(SHUTDOWN_WITHIN));
-        match redis::cmd("SHUTDOWN").exec(&mut self.0) {
-            Err(error) if error.code().is_some() => Some(error.to_string()),
-            _ => None,
+    /// Sends SHUTDOWN; why it was not sent or not obeyed. A server that obeys closes the connection, and where no answer
+    /// comes it was asked all the same: whether it ends is seen by its lock.
+    pub(super) fn shutdown(&self) -> Option<String> {
+        let mut connection = match self.connection(SHUTDOWN_WITHIN) {
+            Ok(connection) => connection,
+            Err(error) => return Some(error.to_string()),
+        };
+        let told = redis::cmd("SHUTDOWN").exec(&mut connection);
+        told.err().filter(|error| error.code().is_some()).map(|error| error.to_string())
+    }
+}
+
+/// Asks again what a signal to this process has interrupted, a child's end for one: reads with a time-out are not resumed.
+/// A question that changes something has to be one that may come twice.
+///
+/// # Errors
+/// Whatever else the question ends with.
+pub fn despite_signals<T>(mut ask: impl FnMut() -> Result<T, RedisError>) -> Result<T, RedisError> {
+    loop {
+        match ask() {
+            Err(error) if is_interrupted(&error) => {}
+            other => return other,
         }
+    }
+}
+
+/// redis-rs keeps the error of the system behind a pointer, which is what it names as its source.
+fn is_interrupted(error: &RedisError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>());
+    let cause = source.and_then(|source| source.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_signal_interrupts_is_asked_again_and_nothing_else_is() {
+        let mut asked = 0;
+        let mut answers = |kinds: &[io::ErrorKind]| {
+            asked = 0;
+            let answer = despite_signals(|| {
+                asked += 1;
+                kinds.get(asked - 1).map_or(Ok(()), |kind| Err(RedisError::from(io::Error::from(*kind))))
+            });
+            (answer.is_ok(), asked)
+        };
+        use io::ErrorKind::{BrokenPipe, Interrupted};
+        assert_eq!(answers(&[Interrupted, Interrupted]), (true, 3));
+        assert_eq!(answers(&[Interrupted, BrokenPipe]), (false, 2));
+        let system = |errno| RedisError::from(io::Error::from_raw_os_error(errno));
+        assert!(is_interrupted(&system(4)) && !is_interrupted(&system(5)), "EINTR, EIO");
     }
 }
