@@ -6,7 +6,7 @@ use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use tollgate::fingerprint::Fingerprint;
 use tollgate::ids::{Bucket, ID_BYTES_MAX, JobId, Namespace, QueueName};
 use tollgate::keys::Keys;
-use tollgate::kinds::{Fields, Kind};
+use tollgate::kinds::{Entrance, Fields, Kind};
 use tollgate::partition::{Partition, Partitions};
 use tollgate::tag::Tag;
 
@@ -28,6 +28,18 @@ fn table(first: &str) -> Vec<Vec<&'static str>> {
 
 fn partitions(count: u16) -> Partitions {
     Partitions::new(count).unwrap()
+}
+
+#[test]
+fn the_kinds_that_only_a_file_may_have() {
+    let (_, list) = PAGE.split_once("lines of the same form may have these kinds as well: ").unwrap();
+    let (list, _) = list.split_once(". ").unwrap();
+    let mut told: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    let mut kinds: Vec<&str> =
+        Kind::ALL.iter().filter(|kind| kind.entrance() == Entrance::File).map(|kind| kind.name()).collect();
+    told.sort_unstable();
+    kinds.sort_unstable();
+    assert_eq!(told, kinds);
 }
 
 #[test]
