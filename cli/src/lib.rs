@@ -10,7 +10,7 @@
 mod files;
 pub mod hints;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -59,8 +59,10 @@ pub fn parse<T: Parser>() -> T {
 pub fn try_parse_from<T: Parser>(
     words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<T, clap::Error> {
-    let mut command = without_empty_variables(T::command());
-    let mut matches = command.try_get_matches_from_mut(words)?;
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let mut command = without_variables(T::command(), &is_empty);
+    let matches = command.try_get_matches_from_mut(&words);
+    let mut matches = matches.map_err(|error| with_usage_of_the_words(T::command(), &words, error))?;
     refuse_empty_values(&mut command, &matches)?;
     T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
@@ -75,14 +77,27 @@ pub fn write_manual<T: Parser>(dir: &Path) -> io::Result<()> {
     clap_mangen::generate_to(T::command(), dir)
 }
 
-/// Takes variables that are set but empty away from the flags that they stand for.
-fn without_empty_variables(command: Command) -> Command {
-    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+/// Whether a variable is set but empty.
+fn is_empty(name: &OsStr) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
+/// Takes these variables away from the flags that they stand for.
+fn without_variables(command: Command, is_meant: &dyn Fn(&OsStr) -> bool) -> Command {
     let command = command.mut_args(|arg| match arg.get_env() {
-        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        Some(name) if is_meant(name) => arg.env(Resettable::Reset),
         _ => arg,
     });
-    command.mut_subcommands(without_empty_variables)
+    command.mut_subcommands(|command| without_variables(command, is_meant))
+}
+
+/// The same error with a usage line of what was typed and what is missing: clap lists there whatever has a value, and
+/// would name each flag whose variable is set as if it had to be given.
+fn with_usage_of_the_words(command: Command, words: &[OsString], error: clap::Error) -> clap::Error {
+    match without_variables(command, &|_| true).try_get_matches_from(words) {
+        Err(same) if same.kind() == error.kind() => same,
+        _ => error,
+    }
 }
 
 fn refuse_empty_values(command: &mut Command, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -118,6 +133,8 @@ mod tests {
     struct Args {
         #[arg(long, global = true)]
         url: Option<String>,
+        #[arg(long, global = true, env = "PATH")]
+        path: Option<String>,
         #[arg(long)]
         switch: bool,
         #[command(subcommand)]
@@ -126,6 +143,10 @@ mod tests {
 
     #[derive(Debug, clap::Subcommand)]
     enum Verb {
+        Read {
+            #[arg(long)]
+            file: String,
+        },
         Say {
             words: Vec<String>,
             #[arg(long, num_args = 0..=1, default_missing_value = "5s")]
@@ -146,8 +167,15 @@ mod tests {
             assert!(error.to_string().contains(named), "{words:?}: {error}");
         }
         let args = try_parse_from::<Args>(["x", "--switch", "say", "a", "--wait", "--url", "u"]).unwrap();
-        let Verb::Say { words, wait } = args.verb;
+        let Verb::Say { words, wait } = args.verb else { panic!("{:?}", args.verb) };
         assert_eq!((args.url.as_deref(), args.switch, wait.as_deref()), (Some("u"), true, Some("5s")));
         assert_eq!(words, ["a"]);
+    }
+
+    #[test]
+    fn a_variable_that_is_set_is_no_part_of_the_usage_line() {
+        let error = try_parse_from::<Args>(["x", "read", "--url", "u"]).unwrap_err().to_string();
+        assert!(error.contains("--file <FILE>") && error.contains("--url <URL>"), "{error}");
+        assert!(!error.contains("--path"), "{error}");
     }
 }

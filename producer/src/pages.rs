@@ -71,8 +71,8 @@ pub(crate) struct Page {
 /// Which jobs of a list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Filter {
-    /// Only this kind: redeem, withdraw, payout or purchase
-    #[arg(long, value_name = "KIND", value_parser = kind)]
+    // No doc comment: the kinds are those that there are.
+    #[arg(long, value_name = "KIND", value_parser = kind, help = format!("Only this kind: {}", Kind::names(Kind::is_queueable)))]
     kind: Option<Kind>,
     /// Only jobs of this campaign
     #[arg(long, value_name = "ID")]

@@ -42,7 +42,8 @@ pub(crate) struct Args {
     /// Rounds that each cell is played at least at each concurrency, however long they take
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(super) rounds: u64,
-    /// Also stop a holder of each lock until its lock has ended and another is done, for this long at most
+    /// Also stop a holder of each lock until its lock has ended and another is done, for this long at most [default of
+    /// a bare --pause: 3s]
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "3s",
           value_parser = pause)]
     pub(super) pause: Option<Duration>,

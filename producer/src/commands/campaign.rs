@@ -4,6 +4,7 @@ mod holders;
 
 use std::path::PathBuf;
 
+use clap::ArgGroup;
 use serde::Serialize;
 use tollgate::code::Code;
 use tollgate::codes::Codes;
@@ -91,6 +92,7 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("how_many").args(["limit", "codes_file"]).required(true).multiple(true)))]
 struct CreateArgs {
     /// The campaign
     id: CampaignId,
@@ -99,7 +101,6 @@ struct CreateArgs {
         long,
         value_name = "N",
         allow_hyphen_values = true,
-        required_unless_present = "codes_file",
         value_parser = arguments::limit
     )]
     limit: Option<Limit>,

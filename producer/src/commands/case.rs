@@ -1,5 +1,6 @@
 //! `case open|show|amend|decide|ls`.
 
+use clap::ArgGroup;
 use serde::Serialize;
 use tollgate::case::{CaseState, Word};
 use tollgate::code::Code;
@@ -40,11 +41,12 @@ enum Verb {
         id: CaseId,
     },
     /// Give an undecided case a new version: whoever has read the one before cannot decide with --expect-version any more
+    #[command(group(ArgGroup::new("change").args(["options", "reason"]).required(true).multiple(true)))]
     Amend {
         /// The case
         id: CaseId,
-        /// What it can be decided as from now on
-        #[arg(long, value_name = "A,B", required_unless_present = "reason")]
+        /// What it can be decided as from now on; it or --reason must be given
+        #[arg(long, value_name = "A,B")]
         options: Option<Options>,
         /// What has changed; the journal keeps it for ever
         #[arg(long, value_name = "TEXT")]

@@ -72,7 +72,8 @@ pub(crate) struct Args {
     /// Most jobs that may wait in the queue [default: no bound]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = arguments::count)]
     queue_max: Option<u64>,
-    /// Wait until every job is decided and count the outcomes; give up if none comes for this long
+    /// Wait until every job is decided and count the outcomes; give up if none comes for this long [default of a
+    /// bare --wait-all: 30s]
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "30s", value_parser = arguments::duration)]
     wait_all: Option<Duration>,
 }

@@ -62,7 +62,7 @@ pub(super) struct SendArgs {
     /// Not before this instant (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = arguments::time)]
     at: Option<Instant>,
-    /// Wait for the outcome, at most this long
+    /// Wait for the outcome, at most this long [default of a bare --wait: 5s]
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "5s", value_parser = arguments::duration)]
     wait: Option<Duration>,
 }

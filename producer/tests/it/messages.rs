@@ -49,6 +49,9 @@ fn values() {
         "--closes-at",
         "2026-12-01T00:00:00Z",
     ]);
+    s.run(&["campaign", "create", "c"]);
+    s.run(&["case", "amend", "loan-7"]);
+    s.run(&["dead", "retry"]);
     s.run(&["init", "--retention", "1s"]);
     s.run(&["init", "--retention", "60d"]);
     s.run(&["init", "--partitions", "7"]);

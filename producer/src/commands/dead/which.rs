@@ -1,5 +1,6 @@
 //! Which dead jobs a command is about.
 
+use clap::ArgGroup;
 use tollgate::code::Code;
 use tollgate::ids::JobId;
 use tollgate::input::InputError;
@@ -8,9 +9,10 @@ use crate::arguments;
 
 /// Which jobs are meant.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("which").args(["ids", "all"]).required(true).multiple(true)))]
 pub(super) struct Which {
     /// Their ids
-    #[arg(value_name = "ID", value_parser = arguments::stored_id, required_unless_present = "all")]
+    #[arg(value_name = "ID", value_parser = arguments::stored_id)]
     pub(super) ids: Vec<JobId>,
     /// All that are dead now
     #[arg(long, conflicts_with = "ids")]
