@@ -19,6 +19,7 @@ mod numbered;
 mod process;
 mod report;
 mod scenario;
+mod script;
 mod search;
 mod state;
 mod step;

@@ -80,16 +80,6 @@ pub(super) fn unblocked(commands: &[Words]) -> Vec<Words> {
     commands
 }
 
-/// The text of the script that a command runs by it.
-pub(super) fn script_text(command: &Words) -> Option<&Vec<u8>> {
-    command.get(1).filter(|_| matches!(&command[0][..], b"EVAL" | b"EVAL_RO"))
-}
-
-/// The hash of the script that a command runs by it.
-pub(super) fn script_hash(command: &Words) -> Option<&Vec<u8>> {
-    command.get(1).filter(|_| matches!(&command[0][..], b"EVALSHA" | b"EVALSHA_RO"))
-}
-
 /// What a call asks, in a few words; `ids` are the jobs that there are.
 pub(super) fn asks(asked: &Asked, ids: &[&str]) -> String {
     match asked {

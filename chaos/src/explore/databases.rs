@@ -17,6 +17,7 @@ use super::clock::BEGIN_US;
 use super::ground::{Content, Ground, Key, Look};
 use super::numbered::Numbered;
 use super::process::Told;
+use super::script;
 
 /// A database in one state, at one time.
 #[derive(Debug)]
@@ -208,9 +209,9 @@ impl Databases {
     fn knows(&self, request: &Request, loaded: Loaded) -> anyhow::Result<bool> {
         let Some(loaded) = loaded else { return Ok(true) };
         let brought: Vec<Vec<u8>> =
-            request.commands.iter().filter_map(call::script_text).map(|text| hash_of(text)).collect();
+            request.commands.iter().filter_map(script::text).map(|text| script::hash_of(text)).collect();
         let is_loaded = |sha| self.scripts.get(sha).is_some_and(|at| loaded >> at & 1 == 1);
-        let called = request.commands.iter().filter_map(call::script_hash);
+        let called = request.commands.iter().filter_map(script::hash);
         let all: Vec<bool> = called.map(|sha| brought.contains(sha) || is_loaded(sha)).collect();
         let knows = all.iter().all(|knows| *knows);
         if !knows && all.contains(&true) {
@@ -222,12 +223,12 @@ impl Databases {
     /// Notes what a request has loaded.
     fn load(&mut self, request: &Request, replies: &[Value], loaded: &mut Loaded) -> anyhow::Result<()> {
         for (command, reply) in request.commands.iter().zip(replies) {
-            let Some(text) = call::script_text(command) else { continue };
+            let Some(text) = script::text(command) else { continue };
             if matches!(reply, Value::ServerError(_)) {
                 continue;
             }
             let next = self.scripts.len() as u32;
-            let at = *self.scripts.entry(hash_of(text)).or_insert(next);
+            let at = *self.scripts.entry(script::hash_of(text)).or_insert(next);
             let bit = 1_u64.checked_shl(at).context("more than 64 scripts")?;
             if let Some(loaded) = loaded {
                 *loaded |= bit;
@@ -251,9 +252,4 @@ impl Databases {
         self.ticks.insert((database, ms), later);
         Ok(later)
     }
-}
-
-/// The hash by which the server knows a script.
-fn hash_of(text: &[u8]) -> Vec<u8> {
-    redis::Script::new(&String::from_utf8_lossy(text)).get_hash().as_bytes().to_vec()
 }

@@ -14,8 +14,8 @@ use tollgate::gate::Words;
 use tollgate::ids::QueueName;
 use tollgate::keys::Keys;
 
-use super::call;
 use super::clock::{BEGIN_US, Clock};
+use super::script;
 
 /// All that a database holds, and what of it decides which calls can come to something. `DUMP` sees consumer
 /// groups, and no time to live: nothing here may have one.
@@ -213,7 +213,7 @@ impl Ground {
     /// Whether the script of this text is new to it; from now on it is not.
     pub(super) fn learns(&mut self, commands: &[Words]) -> bool {
         let before = self.scripts.len();
-        self.scripts.extend(commands.iter().filter_map(call::script_text).cloned());
+        self.scripts.extend(commands.iter().filter_map(script::text).cloned());
         self.scripts.len() > before
     }
 

@@ -10,12 +10,13 @@ use tollgate::Tollgate;
 use tollgate::failure::Failure;
 
 use super::bank::Bank;
-use super::call::{self, Nature};
+use super::call::Nature;
 use super::databases::{Databases, Loaded};
 use super::members::Members;
 use super::numbered::{Numbered, hash};
 use super::process::{Asked, Told};
 use super::scenario::Scenario;
+use super::script;
 use super::state::State;
 
 pub(super) struct Memo<'a> {
@@ -77,7 +78,7 @@ impl<'a> Memo<'a> {
     /// Whether it calls a script by its hash.
     pub(super) fn is_of_script(&self, asked: u32) -> bool {
         let Asked::Redis(request) = self.asked(asked) else { return false };
-        request.commands.iter().any(|command| call::script_hash(command).is_some())
+        request.commands.iter().any(|command| script::hash(command).is_some())
     }
 
     /// Whether that process was told nothing yet since it got to where it waits for jobs.
