@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::case::CaseState;
-use tollgate::code::{Class, Code, Stored};
+use tollgate::code::{Class, Code};
 use tollgate::failure::Failure;
 use tollgate::ids::{CaseId, JobId};
 use tollgate::inventory::InventoryState;
@@ -20,7 +20,7 @@ use tollgate::resources::{self, AccountState, CampaignState, Held};
 use tollgate::scripts::settle::Answer;
 
 use crate::exit::Exit;
-use crate::{now, original};
+use crate::{missing, now, original};
 
 /// What came of one operation, as JSON `{id, partition, class, code, seq, replayed, field?}`.
 #[derive(Debug, Clone, Serialize)]
@@ -131,8 +131,8 @@ pub(crate) async fn explain(
             | (Operation::InventoryArchive(_), Code::InventoryArchived)
     );
     let class = if seq.is_some() { code.class_of_decision() } else { code.class() };
-    let missing = missing(code, request);
-    let now = match now::of(tollgate, link, code, replayed, request).await {
+    let missing = missing::of(tollgate, link, code, request).await;
+    let now = match now::of(tollgate, link, (code, missing.as_deref()), replayed, request).await {
         None => original::of(tollgate, link, code, seq, request).await,
         now => now,
     };
@@ -179,12 +179,6 @@ async fn stands(tollgate: &Tollgate, link: &mut Link, case: &CaseId) -> Option<S
     let Held::State(CaseState { word: Some(word), seq, .. }) = read.pop()? else { return None };
     let reason = word.reason.map(|reason| reason.to_string());
     Some(Stands { decision: word.decision.to_string(), by: word.by.to_string(), reason, seq })
-}
-
-/// The id of what a request asks for, if the code says that it does not exist.
-pub(crate) fn missing(code: Code, request: &dyn Fields) -> Option<String> {
-    let is_resource = code.stored() == Stored::PastBound && code != Code::ItemNotFound;
-    is_resource.then(|| request.resource().id().to_owned())
 }
 
 /// What a mismatch means under an id that the resource itself gives: the resource exists, on other terms.

@@ -14,6 +14,7 @@ use tollgate::input::InputError;
 use tollgate::journal::JournalDamage;
 use tollgate::outcome::OutcomeClass;
 use tollgate::scripts::ScriptError;
+use tollgate::tickets::TicketsDamage;
 
 /// How a command ended. The order is the precedence: where several apply, the greatest is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -85,7 +86,7 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<Exit> {
     if cause.is::<InputError>() || cause.is::<EndpointError>() {
         return Some(Exit::Usage);
     }
-    if cause.is::<JournalDamage>() {
+    if cause.is::<JournalDamage>() || matches!(cause.downcast_ref(), Some(TicketsDamage::Journal(_))) {
         return Some(Exit::Violation);
     }
     if let Some(error) = cause.downcast_ref::<ConnectError>() {

@@ -15,6 +15,7 @@ mod interrupt;
 mod line_text;
 mod lines;
 mod load;
+mod missing;
 mod now;
 mod operation;
 mod original;

@@ -12,39 +12,44 @@ use tollgate::inventory::{self, InventoryState};
 use tollgate::kinds::Fields;
 use tollgate::lines::Lines;
 use tollgate::link::Link;
-use tollgate::orders;
+use tollgate::orders::{self, Order};
 use tollgate::quantity::Quantity;
 use tollgate::resource::Resource;
 use tollgate::resources::{self, AccountState, CampaignState, Held, Listed};
 use tollgate::spelling;
 
 use crate::each::in_each;
+use crate::missing;
 use crate::resource_view::Shown;
 
 /// How many names of resources are compared at most, in pages of so many.
 const NAMES_MAX: usize = 10_000;
 const PAGE: usize = 500;
 
-/// In words, what is there of the resource that a request is for, where that explains `code`. A `replayed` creation
-/// was decided long ago: what it made may have changed.
+/// In words, what is there of the resource that a request is for, where that explains `code`, or how what is `missing` was
+/// perhaps meant. A `replayed` creation was decided long ago: what it made may have changed.
 pub(crate) async fn of(
     tollgate: &Tollgate,
     link: &mut Link,
-    code: Code,
+    (code, missing): (Code, Option<&str>),
     replayed: bool,
     request: &dyn Fields,
 ) -> Option<String> {
     match code {
-        Code::CampaignNotFound => closest::<CampaignState>(tollgate, request.resource().id()).await,
-        Code::AccountNotFound => closest::<AccountState>(tollgate, request.resource().id()).await,
-        Code::InventoryNotFound => closest::<InventoryState>(tollgate, request.resource().id()).await,
-        Code::CaseNotFound => closest::<CaseState>(tollgate, request.resource().id()).await,
+        Code::CampaignNotFound => closest::<CampaignState>(tollgate, missing?).await,
+        Code::AccountNotFound => closest::<AccountState>(tollgate, missing?).await,
+        Code::InventoryNotFound => closest::<InventoryState>(tollgate, missing?).await,
+        Code::CaseNotFound => closest::<CaseState>(tollgate, missing?).await,
         Code::ItemNotFound | Code::SoldOut => {
             let (Resource::Inventory(id), Some(lines)) = (request.resource(), lines_of(request)) else {
                 return None;
             };
             of_items(tollgate, link, id, &lines).await.ok().flatten()
         }
+        Code::QuantityNotAsExpected | Code::QuantityBelowReserved => {
+            of_quantity(tollgate, link, request).await.ok().flatten()
+        }
+        Code::NotReserved | Code::NotSold => of_order(tollgate, link, code, request).await.ok().flatten(),
         Code::CustomerLimitReached if let Resource::Inventory(id) = request.resource() => {
             of_limits(tollgate, link, id, request).await.ok().flatten()
         }
@@ -63,8 +68,6 @@ pub(crate) async fn of(
         | Code::InventoryExists
         | Code::AlreadyLoaded
         | Code::NotLoaded
-        | Code::QuantityNotAsExpected
-        | Code::QuantityBelowReserved
         | Code::QuantityLimitReached
         | Code::AccountOpened
         | Code::CampaignExists
@@ -153,6 +156,49 @@ async fn of_items(
         short.extend((left < lines.units()).then(|| format!("{left} tickets left")));
     }
     Ok((!short.is_empty()).then(|| format!("now {}", short.join(", "))))
+}
+
+/// How many there are of the one item whose quantity was to be set.
+async fn of_quantity(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    request: &dyn Fields,
+) -> Result<Option<String>, Failure> {
+    let (Resource::Inventory(id), Some(lines)) = (request.resource(), lines_of(request)) else {
+        return Ok(None);
+    };
+    let keys = tollgate.keys(tollgate.partition_of(request.resource()));
+    let mut read = resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?;
+    let Some(Held::State(state)) = read.pop() else { return Ok(None) };
+    let names: Vec<ItemId> = lines.iter().map(|(item, _)| item.clone()).collect();
+    let found = inventory::items(link, keys, (id, &state), &names).await?;
+    let mut words = names.iter().zip(found).filter_map(|(item, found)| {
+        found.map(|found| {
+            format!("now {} on hand of {item}, {} of them reserved", found.on_hand, found.reserved)
+        })
+    });
+    Ok(words.next())
+}
+
+/// How many of the items that it is asked for an order has reserved or has bought.
+async fn of_order(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    code: Code,
+    request: &dyn Fields,
+) -> Result<Option<String>, Failure> {
+    let named = missing::order_of(request).and_then(|order| JobId::parse(order).ok());
+    let (Resource::Inventory(id), Some(named)) = (request.resource(), named) else { return Ok(None) };
+    let keys = tollgate.keys(tollgate.partition_of(request.resource()));
+    let Some(row) = orders::row_of(link, keys, id, &named).await? else { return Ok(None) };
+    let words = Order::parse(&row).map(|order| {
+        let lines = order.lines.iter().map(|line| match code {
+            Code::NotReserved => format!("{} reserved of {}", line.reserved, line.item),
+            _ => format!("{} sold of {}", line.sold, line.item),
+        });
+        format!("now {}", lines.collect::<Vec<_>>().join(", "))
+    });
+    Ok(words)
 }
 
 /// Which limits its customer would pass: that of the inventory, or that of an item, and what they have of it.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use tollgate::code::Code;
+use tollgate::instant::Instant;
 use tollgate::resources::Listed;
 
 /// A resource that can be shown.
@@ -19,4 +20,13 @@ pub(crate) trait Shown: Listed {
     fn status(&self) -> &'static str;
     /// One line for people, without id and status.
     fn text(&self) -> String;
+}
+
+/// When a sale begins and ends, or that it has, by this machine's clock: its status is open all the same.
+pub(crate) fn window(opens_at: Option<Instant>, closes_at: Option<Instant>) -> String {
+    let now = Instant::now();
+    let words = |at: Option<Instant>, to_come: &str, past: &str| {
+        at.map(|at| format!(", {} {at}", if at > now { to_come } else { past })).unwrap_or_default()
+    };
+    words(opens_at, "opens", "opened") + &words(closes_at, "closes", "its time was over at")
 }

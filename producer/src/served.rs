@@ -26,18 +26,30 @@ pub(crate) async fn warn(tollgate: &Tollgate, queue: &QueueName) {
     }
 }
 
-/// Why a job of `queue` is not decided yet: nobody serves it, or who does has other work first.
+/// Why a job that was sent to `queue` is not decided yet: nobody serves it, or who does has other work first.
 pub(crate) async fn why_it_waits(tollgate: &Tollgate, link: &mut Link, queue: &QueueName) -> String {
+    match how_it_is_served(tollgate, link, queue).await {
+        (how, Some(0)) => format!("{how}: it is in flight"),
+        (how, _) => how,
+    }
+}
+
+/// Whether somebody serves `queue`, and how much waits in it, as far as that can be told.
+pub(crate) async fn how_it_is_served(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    queue: &QueueName,
+) -> (String, Option<u64>) {
     if let Ok(Some(why)) = obstacle(tollgate, link, queue).await {
-        return why.what;
+        return (why.what, None);
     }
     match tollgate.waiting(queue).await {
-        Ok(0) => "workers serve the queue and nothing waits in it: it is in flight".to_owned(),
-        Ok(waiting) => format!(
-            "workers serve the queue, and {} in it",
-            table::counted(waiting, "job waits", "jobs wait")
-        ),
-        Err(_) => "it waits in its queue, or is in flight".to_owned(),
+        Ok(0) => ("workers serve the queue, and nothing waits in it".to_owned(), Some(0)),
+        Ok(waiting) => {
+            let jobs = table::counted(waiting, "job waits", "jobs wait");
+            (format!("workers serve the queue, and {jobs} in it"), Some(waiting))
+        }
+        Err(_) => ("how many jobs wait in the queue cannot be told".to_owned(), None),
     }
 }
 

@@ -50,9 +50,11 @@ impl fmt::Display for Table {
         for (number, row) in lines().enumerate() {
             let mut line = String::new();
             for ((cell, (_, align)), width) in row.iter().zip(&self.columns).zip(&widths) {
+                // Not by the width of a format, which may be 65,535 at most.
+                let space = " ".repeat(width - cell.chars().count());
                 match align {
-                    Align::Left => write!(line, "{cell:<width$}  ")?,
-                    Align::Right => write!(line, "{cell:>width$}  ")?,
+                    Align::Left => write!(line, "{cell}{space}  ")?,
+                    Align::Right => write!(line, "{space}{cell}  ")?,
                 }
             }
             let end = if number == self.rows.len() { "" } else { "\n" };

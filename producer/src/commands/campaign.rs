@@ -21,7 +21,7 @@ use super::{codes_file, listing};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::repeat::ChangeId;
-use crate::resource_view::Shown;
+use crate::resource_view::{Shown, window};
 use crate::{arguments, operation};
 
 /// What was typed.
@@ -220,8 +220,7 @@ impl Shown for CampaignState {
             add(format!(", {} reversed", self.reversed));
         }
         self.per_customer.iter().for_each(|most| add(format!(", {} per customer", most.get())));
-        self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
-        self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));
+        add(window(self.opens_at, self.closes_at));
         self.codes.iter().for_each(|_| add(", with codes".to_owned()));
         text
     }

@@ -269,10 +269,11 @@ impl Received {
 /// Looks at what is still remembered, unless sending ended in a way that leaves nobody to ask or to tell.
 async fn look_at_the_end(sender: &mut Sender<'_>, outcomes: &mut Outcomes<'_>, received: &mut Received) {
     if sender.tally().stopped().is_some() || received.is_unread {
-        return;
+        return outcomes.leave(sender.tally().accepted);
     }
     if let Err(error) = outcomes.end(sender.link()).await {
         received.unread(&error, outcomes.waits());
+        outcomes.leave(sender.tally().accepted);
     }
     match outcomes.passed_over() {
         0 => {}

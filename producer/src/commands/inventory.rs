@@ -28,7 +28,7 @@ use crate::output::warn;
 use crate::overview::HELD_BACK_AFTER;
 use crate::progress::Progress;
 use crate::repeat::ChangeId;
-use crate::resource_view::Shown;
+use crate::resource_view::{Shown, window};
 use crate::table::age;
 use crate::{arguments, operation};
 
@@ -315,8 +315,7 @@ impl Shown for InventoryState {
             };
             add(format!(", {} of {} tickets handed out{void}", self.tickets, count.get()));
         }
-        self.opens_at.iter().for_each(|at| add(format!(", opens {at}")));
-        self.closes_at.iter().for_each(|at| add(format!(", closes {at}")));
+        add(window(self.opens_at, self.closes_at));
         text
     }
 }

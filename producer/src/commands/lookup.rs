@@ -4,11 +4,14 @@
 
 use serde::Serialize;
 use tollgate::Tollgate;
+use tollgate::amount::money;
 use tollgate::code::Code;
 use tollgate::coupon;
 use tollgate::failure::Failure;
 use tollgate::ids::JobId;
 use tollgate::instant::Instant;
+use tollgate::journal;
+use tollgate::kinds::fields_of;
 use tollgate::link::Link;
 use tollgate::outcome::{Looked, Outcome, OutcomeClass, is_known};
 use tollgate::scripts::ScriptError;
@@ -44,6 +47,9 @@ struct Found {
     /// Of a payout that has not ended: how far it is.
     #[serde(flatten)]
     payout: Option<Underway>,
+    /// Of a withdrawal, what of it was refunded, for people.
+    #[serde(skip)]
+    refunded: Option<String>,
 }
 
 /// How far a payout is that has not ended.
@@ -98,9 +104,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             warn_if_young(&tollgate, &mut link, &outcome.id).await;
         }
         let coupon = coupons.of(&tollgate, &mut link, &outcome).await?;
-        let tickets = coupons.tickets_of(&tollgate, &mut link, &outcome).await?;
+        let (tickets, of_tickets) = coupons.tickets_of(&tollgate, &mut link, &outcome).await?;
+        exit = exit.combine(of_tickets);
         let payout = underway(&tollgate, &mut link, &outcome).await?;
-        let found = Found { outcome, coupon, tickets, payout };
+        let refunded = refunded(&tollgate, &mut link, &outcome).await;
+        let found = Found { outcome, coupon, tickets, payout, refunded };
         if context.output().is_json() {
             context.output().data(&found, String::new)?;
         } else {
@@ -122,7 +130,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     Ok(exit.combine(failed.complain()))
 }
 
-fn cells(Found { outcome, coupon, tickets, payout }: Found) -> [String; 6] {
+/// What was refunded of a withdrawal, in its currency, which the journal line of its decision names; `None` where this user
+/// may not read that.
+async fn refunded(tollgate: &Tollgate, link: &mut Link, outcome: &Outcome) -> Option<String> {
+    let minor = outcome.given_back.filter(|_| outcome.code != Some(Code::Redeemed.name()))?;
+    let (partition, seq) = (outcome.partition?, outcome.seq?);
+    let line = journal::line_at(link, tollgate.keys(partition), seq).await.ok()?.ok()??;
+    let (_, currency) = fields_of(&line.event).into_iter().find(|(field, _)| field.name == "currency")?;
+    Some(money(u128::from(minor), &currency))
+}
+
+fn cells(Found { outcome, coupon, tickets, payout, refunded }: Found) -> [String; 6] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         outcome.id.to_string(),
@@ -140,7 +158,10 @@ fn cells(Found { outcome, coupon, tickets, payout }: Found) -> [String; 6] {
                 },
                 ("redeemed", Some(_)) => format!("{code} (reversed)"),
                 (code, None) => code.to_owned(),
-                (code, Some(minor)) => format!("{code} ({minor} minor units refunded)"),
+                (code, Some(minor)) => {
+                    let refunded = refunded.unwrap_or_else(|| format!("{minor} minor units"));
+                    format!("{code} ({refunded} refunded)")
+                }
             },
         })),
         or_dash(outcome.seq.map(|seq| seq.to_string())),
@@ -148,16 +169,18 @@ fn cells(Found { outcome, coupon, tickets, payout }: Found) -> [String; 6] {
     ]
 }
 
-/// The codes, those that are void behind them.
+/// The codes, those that are void behind them; where nobody knows any more which are, that is said.
 pub(super) fn in_words(tickets: &[Ticket]) -> Option<String> {
     let code = |ticket: &Ticket| ticket.code.clone().unwrap_or_else(|| ticket.number.to_string());
-    let (void, held): (Vec<_>, Vec<_>) = tickets.iter().partition(|ticket| ticket.void);
+    let (void, held): (Vec<_>, Vec<_>) = tickets.iter().partition(|ticket| ticket.void == Some(true));
     let codes: Vec<String> = held
         .into_iter()
         .map(code)
         .chain(void.into_iter().map(|ticket| format!("{} (void)", code(ticket))))
         .collect();
-    (!codes.is_empty()).then(|| codes.join(", "))
+    let is_archived = tickets.iter().any(|ticket| ticket.void.is_none());
+    let archived = if is_archived { " (handed out; archived since)" } else { "" };
+    (!codes.is_empty()).then(|| codes.join(", ") + archived)
 }
 
 /// Whether this user may read coupons: that needs the journal and the codes, which an outcome does not.
@@ -183,21 +206,30 @@ impl Coupons {
         Ok(self.unless_denied(read)?.transpose()?.flatten())
     }
 
+    /// The tickets, and what it means for the exit code: what was to tell them may be damaged, which is said.
     pub(super) async fn tickets_of(
         &mut self,
         tollgate: &Tollgate,
         link: &mut Link,
         outcome: &Outcome,
-    ) -> anyhow::Result<Vec<Ticket>> {
+    ) -> anyhow::Result<(Vec<Ticket>, Exit)> {
+        let none = (Vec::new(), Exit::Done);
         let (Some(partition), Some(seq), Self::Asked) = (outcome.partition, outcome.seq, &self) else {
-            return Ok(Vec::new());
+            return Ok(none);
         };
         let hands_out = [Code::Purchased, Code::Reserved, Code::Committed, Code::Exchanged];
         if !hands_out.iter().any(|code| outcome.code == Some(code.name())) {
-            return Ok(Vec::new());
+            return Ok(none);
         }
         let read = tickets::at(link, tollgate.keys(partition), seq).await;
-        Ok(self.unless_denied(read)?.transpose()?.unwrap_or_default())
+        match self.unless_denied(read)? {
+            None => Ok(none),
+            Some(Ok(tickets)) => Ok((tickets, Exit::Done)),
+            Some(Err(damage)) => {
+                complain(&damage);
+                Ok((Vec::new(), Exit::of_error(&damage.into())))
+            }
+        }
     }
 
     /// What was read; `None` if this user may not, which is told once.

@@ -29,10 +29,11 @@ use tollgate::tickets::Ticket;
 use super::lookup::{self, Coupons};
 use crate::arguments;
 use crate::context::Context;
-use crate::decision;
+
 use crate::exit::Exit;
 use crate::expired::warn_if_young;
 use crate::interrupt::Interrupt;
+use crate::missing;
 use crate::now;
 use crate::output::{complain, hint};
 use crate::progress::Progress;
@@ -283,12 +284,16 @@ impl Waiting {
         let replayed = outcome.seq.is_some_and(|seq| seq <= self.seq);
         let mut coupons = Coupons::Asked;
         let coupon = coupons.of(tollgate, link, &outcome).await?;
-        let tickets = coupons.tickets_of(tollgate, link, &outcome).await?;
+        // Where they cannot be read that is said; the exit code is that of the outcome.
+        let (tickets, _) = coupons.tickets_of(tollgate, link, &outcome).await?;
         let code = outcome.code.and_then(Code::from_name);
-        let missing = code.and_then(|code| decision::missing(code, request));
+        let missing = match code {
+            Some(code) => missing::of(tollgate, link, code, request).await,
+            None => None,
+        };
         let now = match (outcome.class, code) {
             (OutcomeClass::NotDecided, _) => Some(served::why_it_waits(tollgate, link, &self.queue).await),
-            (_, Some(code)) => now::of(tollgate, link, code, replayed, request).await,
+            (_, Some(code)) => now::of(tollgate, link, (code, missing.as_deref()), replayed, request).await,
             (_, None) => None,
         };
         Ok(SendReport { outcome, replayed, field: None, missing, now, coupon, tickets })

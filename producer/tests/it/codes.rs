@@ -109,6 +109,33 @@ fn each_unit_of_an_inventory_has_a_ticket() {
     cli.run(&["repair", "inventory", "hall", "--yes", "--reason", "lost"]).exits(0);
     assert_eq!(cli.redis(&["HGET", &orders, "o"]), row);
     cli.run(&["audit"]).exits(0);
+
+    // What comes back is void wherever its ticket is shown, also under the id of the commit.
+    ask("return", "g2", &["--order", "cart"]).exits(0);
+    assert!(cli.run(&["lookup", "k"]).exits(0).contains("T4 (void)"));
+    assert_eq!(cli.run(&["--json", "lookup", "k"]).json()["tickets"][0]["void"], json!(true));
+    let again = ask("return", "g3", &["--order", "o", "--item", "floor=2"]);
+    assert!(
+        again.exits(1).contains("not_sold") && again.stdout.contains("now 1 sold of A-1, 1 sold of floor"),
+        "{again:?}"
+    );
+    // A damaged order is no order without tickets.
+    cli.redis(&["HSET", &orders, "o", "garbage"]);
+    let damaged = cli.run(&["lookup", "o", "k"]);
+    assert!(damaged.complains(1).contains("corrupt_state: order o"), "{damaged:?}");
+    assert!(damaged.stdout.contains("T4 (void)"), "{damaged:?}");
+    let holders = cli.run(&["inventory", "holders", "hall"]);
+    assert!(holders.complains(1).contains("corrupt_state: order o"), "{holders:?}");
+    cli.redis(&["HSET", &orders, "cart", "garbage"]);
+    assert!(cli.run(&["lookup", "cart"]).complains(1).contains("order cart"));
+    assert_eq!(cli.run(&["--json", "lookup", "cart"]).json()["reservation"], json!("damaged"));
+    cli.run(&["repair", "inventory", "hall", "--yes", "--reason", "damaged"]).exits(0);
+    // Nobody knows any more which are void.
+    cli.run(&["inventory", "close", "hall"]).exits(0);
+    cli.run(&["inventory", "archive", "hall"]).exits(0);
+    assert!(cli.run(&["lookup", "o"]).exits(0).contains("T1, T2, T3 (handed out; archived since)"));
+    assert_eq!(cli.run(&["--json", "lookup", "o"]).json()["tickets"][0].get("void"), None);
+    cli.run(&["audit"]).exits(0);
 }
 
 #[test]

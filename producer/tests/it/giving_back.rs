@@ -39,14 +39,20 @@ async fn what_was_taken_comes_back_once_and_everybody_sees_it() {
     let paid = cli.run(&["account", "refund", "a1", "p1", "10", "--id", "f3"]);
     assert!(paid.exits(0).contains("its money is with the bank"), "{paid:?}");
 
-    assert!(cli.run(&["lookup", "w1"]).exits(0).contains("withdrawn (2550 minor units refunded)"));
+    assert!(cli.run(&["lookup", "w1"]).exits(0).contains("withdrawn (25.50 USD refunded)"));
     assert!(cli.run(&["lookup", "r1"]).exits(0).contains("redeemed (reversed)"));
     assert_eq!(cli.run(&["lookup", "w1", "--json"]).json()["given_back"], 2550);
     let campaign = cli.run(&["campaign", "show", "summer", "--json"]).json();
     assert_eq!((&campaign["issued"], &campaign["reversed"]), (&json!(0), &json!(1)));
     let statement = cli.run(&["account", "statement", "a1"]);
-    assert!(statement.exits(0).contains("refunded") && statement.stdout.contains("of w1"), "{statement:?}");
-    assert!(cli.run(&["job", "history", "f1"]).exits(0).contains("refunded"));
+    assert!(
+        statement.exits(0).contains("refunded") && statement.stdout.contains("of w1, amount "),
+        "{statement:?}"
+    );
+    let refunds: Vec<&str> = statement.stdout.lines().filter(|line| line.contains("of w1")).collect();
+    assert!(refunds.iter().all(|line| line.contains(" USD, ")), "{statement:?}");
+    let history = cli.run(&["job", "history", "f1"]);
+    assert!(history.exits(0).contains("refunded") && history.stdout.contains(" USD, "), "{history:?}");
     let lines: Vec<serde_json::Value> = cli
         .run(&["journal", "export"])
         .exits(0)

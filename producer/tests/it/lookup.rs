@@ -55,6 +55,18 @@ async fn lookup_answers_in_the_order_asked_and_the_worst_decides_the_exit() {
 }
 
 #[tokio::test]
+async fn an_id_that_cannot_have_been_stored_is_refused_and_one_that_nobody_sent_is_said_so() {
+    let cli = fresh("1");
+    for command in [&["lookup"][..], &["job", "history"], &["job", "cancel"], &["dead", "show"]] {
+        let ran = cli.run(&[command, &["a".repeat(70_000).as_str()]].concat());
+        assert!(ran.complains(2).contains("id_malformed"), "{command:?}: {:?}", ran.code);
+    }
+    let history = cli.run(&["job", "history", "never-sent"]);
+    assert!(history.exits(4).contains("it was never sent, did not arrive"), "{history:?}");
+    assert!(!history.stdout.contains("it is in flight"), "{history:?}");
+}
+
+#[tokio::test]
 async fn lookup_tells_the_coupon_that_a_redemption_owns() {
     let cli = fresh("1");
     let tollgate = cli.tollgate().await;

@@ -55,6 +55,22 @@ fn a_line_is_sent_though_no_other_follows() {
 }
 
 #[test]
+fn what_was_accepted_and_is_not_waited_for_any_more_is_not_decided() {
+    let cli = Cli::new();
+    let mut child = feed(&cli, &["--wait-all", "60s"]);
+    let mut stdin = child.stdin.take().unwrap();
+    for n in 1..=3 {
+        stdin.write_all(redeem(n).as_bytes()).unwrap();
+    }
+    until_so("the jobs", || waiting(&cli) == 3);
+    interrupt(&child);
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    ran.exits(4);
+    assert_eq!((&ran.json()["accepted"], &ran.json()["outcomes"]["not_decided"]), (&json!(3), &json!(3)));
+    drop(stdin);
+}
+
+#[test]
 fn what_was_read_is_counted_when_it_is_told_to_stop() {
     let cli = Cli::new();
     // Nobody takes jobs: two arrive, the others are read and wait.

@@ -29,6 +29,14 @@ async fn a_transfer_is_on_both_statements() {
         assert!(line.contains(left) && line.contains("from a1, to a2"), "{statement:?}");
     }
     assert!(cli.run(&["job", "history", "t1"]).exits(0).contains("transferred"));
+    // The account that is not there is named, and not the other one.
+    for (from, to) in [("a1", "a22"), ("a22", "a1")] {
+        let ran = cli.run(&transfer(from, to, "1", &format!("{from}-{to}")));
+        assert!(
+            ran.exits(1).contains("account_not_found: no account of this id: a22; did you mean a2?"),
+            "{ran:?}"
+        );
+    }
     cli.run(&["audit"]).exits(0);
 }
 

@@ -173,13 +173,19 @@ impl Tollgate {
     /// The tickets of an order, void ones included; nothing where its inventory hands out no codes, or the order is not there.
     ///
     /// # Errors
-    /// As any read.
+    /// As any read; [`Error::Corrupt`] if its row was damaged.
     pub async fn tickets(&self, inventory: &InventoryId, order: &JobId) -> Result<Vec<Ticket>, Error> {
         let state = self.inventory(inventory).await?;
         let Some(codes) = state.and_then(|state| state.codes) else { return Ok(Vec::new()) };
         let keys = self.keys(self.partition_of(Resource::Inventory(inventory)));
         let mut link = self.server().link().await?;
-        Ok(tickets::of_order(&mut link, keys, (inventory, &codes), order).await?.unwrap_or_default())
+        match tickets::of_order(&mut link, keys, (inventory, &codes), order).await? {
+            Ok(tickets) => Ok(tickets.unwrap_or_default()),
+            Err(damage) => {
+                let resource = format!("order {order}");
+                Err(Error::Corrupt { resource, what: damage.to_string() })
+            }
+        }
     }
 
     /// An inventory as it is; `None` if there is none.

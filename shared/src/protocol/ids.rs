@@ -288,6 +288,9 @@ fn check_job_id(field: &'static str, text: &str) -> Result<(), InputError> {
     }
 }
 
+/// A stored id may be longer than one that is given: by a reserved prefix, and what of a queue and an entry is in it.
+const STORED_ID_BYTES_MAX: usize = 256;
+
 /// Milliseconds in an hour, the width of a receipt bucket.
 pub const HOUR_MS: u64 = 3_600_000;
 
@@ -363,8 +366,7 @@ impl JobId {
     /// It cannot have been stored.
     pub fn stored(text: impl Into<String>) -> Result<Self, InputError> {
         let text = text.into();
-        // Stored ids may be longer than an input allows by the reserved prefix.
-        if text.is_empty() || text.chars().any(char::is_control) {
+        if text.is_empty() || text.len() > STORED_ID_BYTES_MAX || text.chars().any(char::is_control) {
             return Err(InputError::new(Code::IdMalformed, "id", &text, ID_RULE));
         }
         Ok(Self(text))

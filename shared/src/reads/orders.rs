@@ -1,7 +1,7 @@
 //! Orders as they lie under their inventories: purchases and reservations, line by line, for as long as the inventory has
 //! not been archived.
 //!
-//! Reading only. A row that cannot be read is left out; the audit tells it.
+//! Reading only.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,11 @@ use crate::protocol::ids::{CustomerId, InventoryId, JobId};
 use crate::protocol::keys::Keys;
 use crate::protocol::kinds::{Event, JobRequest};
 use crate::reads::journal;
+
+/// The row of an order was changed past the scripts, and cannot be read; `audit` says more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: order {0}: its row was changed past the scripts", code = Code::CorruptState)]
+pub struct OrderDamage(pub JobId);
 
 /// What became of an order as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +166,19 @@ pub async fn page(
     Ok(((next > 0).then_some(next), orders))
 }
 
+/// The row of an order as it lies in Redis, for [`Order::parse`]; `None` if it is not there.
+///
+/// # Errors
+/// As any read: [`Failure`].
+pub async fn row_of(
+    link: &mut Link,
+    keys: &Keys,
+    inventory: &InventoryId,
+    order: &JobId,
+) -> Result<Option<String>, Failure> {
+    link.query(redis::cmd("HGET").arg(keys.orders(inventory)).arg(order.as_str())).await
+}
+
 /// Whose an order is; `None` if it is not there, or cannot be read.
 ///
 /// # Errors
@@ -171,13 +189,12 @@ pub async fn customer_of(
     inventory: &InventoryId,
     order: &JobId,
 ) -> Result<Option<CustomerId>, Failure> {
-    let row: Option<String> =
-        link.query(redis::cmd("HGET").arg(keys.orders(inventory)).arg(order.as_str())).await?;
+    let row = row_of(link, keys, inventory, order).await?;
     Ok(row.as_deref().and_then(Order::parse).and_then(|order| CustomerId::parse(order.customer).ok()))
 }
 
-/// What has become of a reservation by now: the line at `seq`, which decided the reserve, names its inventory. `None` if it
-/// is not there any more.
+/// What has become of a reservation by now, or that its row is `damaged`: the line at `seq`, which decided the reserve,
+/// names its inventory. `None` if it is not there any more.
 ///
 /// # Errors
 /// As any read: [`Failure`].
@@ -186,16 +203,15 @@ pub(crate) async fn of_reserve(
     keys: &Keys,
     id: &JobId,
     seq: u64,
-) -> Result<Option<OrderState>, Failure> {
+) -> Result<Option<&'static str>, Failure> {
     let line = journal::line_at(link, keys, seq).await?.ok().flatten();
     let Some(Event::Job(JobRequest::Reserve(reserve))) =
         line.filter(|line| line.id == *id).map(|line| line.event)
     else {
         return Ok(None);
     };
-    let row: Option<String> =
-        link.query(redis::cmd("HGET").arg(keys.orders(&reserve.inventory)).arg(id.as_str())).await?;
-    Ok(row.as_deref().and_then(Order::parse).map(|order| order.state))
+    let row = row_of(link, keys, &reserve.inventory, id).await?;
+    Ok(row.map(|row| Order::parse(&row).map_or("damaged", |order| order.state.name())))
 }
 
 /// Inventories that are looked through at once.

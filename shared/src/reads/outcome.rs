@@ -15,7 +15,7 @@ use crate::protocol::fingerprint::Fingerprint;
 use crate::protocol::ids::JobId;
 use crate::protocol::partition::Partition;
 use crate::reads::abreast::abreast;
-use crate::reads::orders::{self, Order, OrderState};
+use crate::reads::orders::{self, Order};
 use crate::scripts::ScriptError;
 use crate::scripts::lookup::{IDS_MAX, ParkedState, Trace, lookup};
 use crate::tollgate::Tollgate;
@@ -82,7 +82,7 @@ pub struct Outcome {
     pub fingerprint: Option<Fingerprint>,
     /// How much of it was given back: minor units of a withdrawal or payout, the quantity of a redemption.
     pub given_back: Option<u64>,
-    /// Of a reservation: `open`, `committed`, `released`, `expired`, `cancelled` or `returned`.
+    /// Of a reservation: `open`, `committed`, `released`, `expired`, `cancelled`, `returned` or `damaged`.
     pub reservation: Option<&'static str>,
 }
 
@@ -266,9 +266,7 @@ impl Tollgate {
         let keys = self.keys(partition);
         for outcome in outcomes.iter_mut() {
             outcome.reservation = match (outcome.code.and_then(Code::from_name), outcome.seq) {
-                (Some(Code::Reserved), Some(seq)) => {
-                    orders::of_reserve(link, keys, &outcome.id, seq).await?.map(OrderState::name)
-                }
+                (Some(Code::Reserved), Some(seq)) => orders::of_reserve(link, keys, &outcome.id, seq).await?,
                 _ => None,
             };
         }

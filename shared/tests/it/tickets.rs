@@ -61,7 +61,7 @@ async fn held(s: &Space, order: &str) -> Vec<String> {
     let shown = |ticket: tollgate::tickets::Ticket| {
         let code = ticket.code.unwrap();
         assert_eq!(code, format!("code-{}", ticket.number));
-        if ticket.void { format!("({code})") } else { code }
+        if ticket.void.unwrap() { format!("({code})") } else { code }
     };
     tickets.into_iter().map(shown).collect()
 }

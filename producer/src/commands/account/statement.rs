@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Resul
     let mut link = tollgate.server().link().await?;
     let read = listing::read::<AccountState>(&tollgate, &mut link, tollgate.keys(partition), account).await?;
     let Some((held, ..)) = read else { return Ok(Exit::Refused) };
-    let currency = held.state().map(|state| state.currency.code());
+    let currency = held.state().map(|state| state.currency);
     let mut list = context.output().list();
     past::each(&tollgate, &mut link, partition, |seen| {
         if let Some(line) = seen.line.filter(|line| names(line, account)) {
@@ -30,10 +30,15 @@ pub(super) async fn run(context: &Context, account: &AccountId) -> anyhow::Resul
             list.item(&export, || {
                 let at = Instant::from_ms(line.at_ms).map(|at| at.to_string()).unwrap_or_default();
                 let after = match (left(line, account), currency) {
-                    (Some(available), Some(currency)) => money(u128::from(available), currency),
+                    (Some(available), Some(currency)) => money(u128::from(available), currency.code()),
                     _ => "-".to_owned(),
                 };
-                format!("{at:<24}  {:<20}  {after:>16}  {}  {}", line.code, line.id, described(line))
+                format!(
+                    "{at:<24}  {:<20}  {after:>16}  {}  {}",
+                    line.code,
+                    line.id,
+                    described(line, currency)
+                )
             })?;
         }
         Ok(ControlFlow::Continue(()))

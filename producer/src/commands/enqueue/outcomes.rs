@@ -128,6 +128,13 @@ impl<'a> Outcomes<'a> {
         Ok(())
     }
 
+    /// Looks no more: of `accepted` jobs, those of which nothing is known yet are not decided for who asks.
+    pub(super) fn leave(&mut self, accepted: u64) {
+        let Counts { applied, refused, pending, dead, expired, .. } = self.counts;
+        let known = applied + refused + pending + dead + expired;
+        self.counts.not_decided = accepted.saturating_sub(known);
+    }
+
     /// Ids that were not looked up, because too many were sent.
     pub(super) fn passed_over(&self) -> u64 {
         self.passed_over

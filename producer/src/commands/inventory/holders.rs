@@ -66,7 +66,8 @@ pub(super) async fn run(context: &Context, id: &InventoryId, wanted: &Wanted) ->
     let tollgate = context.open().await?;
     let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(id)));
     let mut link = tollgate.server().link().await?;
-    let Some((held, _, exit)) = listing::read::<InventoryState>(&tollgate, &mut link, keys, id).await? else {
+    let Some((held, _, mut exit)) = listing::read::<InventoryState>(&tollgate, &mut link, keys, id).await?
+    else {
         return Ok(Exit::Refused);
     };
     let Some(state) = held.state() else { return Ok(exit) };
@@ -99,6 +100,7 @@ pub(super) async fn run(context: &Context, id: &InventoryId, wanted: &Wanted) ->
         for (order_id, row) in &rows {
             let Some(order) = Order::parse(row) else {
                 progress.complain_of(format_args!("{}: order {order_id}", Code::CorruptState));
+                exit = exit.combine(Exit::Refused);
                 continue;
             };
             let is_of_another = |customer: &CustomerId| customer.as_str() != order.customer;

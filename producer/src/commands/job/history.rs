@@ -20,7 +20,7 @@ use tollgate::waiting::{self, Unsettled};
 use crate::context::Context;
 use crate::each::in_each;
 use crate::exit::Exit;
-use crate::line_text::described;
+use crate::line_text::{currency_of, described};
 use crate::output::say;
 use crate::past::{self, Seen};
 use crate::served;
@@ -105,9 +105,9 @@ pub(super) async fn run(context: &Context, id: &JobId) -> anyhow::Result<Exit> {
     }
     let is_known = events.iter().any(|event| event.what != "made");
     if class == OutcomeClass::NotDecided && !is_known && failed.is_empty() {
-        let why = served::why_it_waits(&tollgate, &mut link, &QueueName::default()).await;
+        let (how, _) = served::how_it_is_served(&tollgate, &mut link, &QueueName::default()).await;
         let text = format!(
-            "it lies in no queue: it was settled just now, or never arrived; of queue default: {why}"
+            "it lies in no queue: it was never sent, did not arrive, or was taken just now; of queue default: {how}"
         );
         events.push(Event { what: class.name(), text, ..Event::default() });
     }
@@ -135,25 +135,29 @@ async fn decided(
     partition: Partition,
     id: &JobId,
 ) -> anyhow::Result<Vec<Event>> {
-    let mut events = Vec::new();
+    let (mut lines, mut overtaken) = (Vec::new(), Vec::new());
     past::each(tollgate, link, partition, |Seen { entry, line }| {
-        if let Some(line) = line.filter(|line| line.id == *id) {
-            events.push(Event {
-                seq: Some(line.seq),
-                kind: Some(line.event.kind().name()),
-                code: Some(line.code.name().to_owned()),
-                ..Event::new(partition, line.at_ms, "decided", described(line))
-            });
-        }
+        lines.extend(line.filter(|line| line.id == *id).cloned());
         // With the last line of its call, so that it is told once.
         let is_last = line.is_some_and(|line| line.seq == entry.seq_last);
         if is_last && entry.overtaken().flatten().any(|overtaken| overtaken.id == *id) {
             let text = "the copy of it that waited went with this decision".to_owned();
-            events.push(Event::new(partition, entry.at_ms, "overtaken", text));
+            overtaken.push(Event::new(partition, entry.at_ms, "overtaken", text));
         }
         Ok(ControlFlow::Continue(()))
     })
     .await?;
+    let mut events = Vec::new();
+    for line in lines {
+        let currency = currency_of(link, tollgate.keys(partition), &line).await;
+        events.push(Event {
+            seq: Some(line.seq),
+            kind: Some(line.event.kind().name()),
+            code: Some(line.code.name().to_owned()),
+            ..Event::new(partition, line.at_ms, "decided", described(&line, currency))
+        });
+    }
+    events.append(&mut overtaken);
     Ok(events)
 }
 
