@@ -12,6 +12,7 @@ use tollgate::instant::Instant;
 use tollgate::partition::{PARTITIONS_MAX, Partitions};
 use tollgate::quantity::Limit;
 use tollgate::quantity::{Quantity, Version};
+use tollgate::span_ms::SpanMs;
 
 /// Longest time that a flag takes, so that no sum of times overflows: a hundred years.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -25,6 +26,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
                 .to_owned())
         }
     }
+}
+
+/// For how long something is held.
+pub(crate) fn hold_for(text: &str) -> Result<SpanMs, String> {
+    SpanMs::of("hold_for", duration(text)?).map_err(|error| error.to_string())
 }
 
 /// A job id as it may be stored, those that Tollgate makes itself included.

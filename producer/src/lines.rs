@@ -5,7 +5,7 @@
 use std::io::{self, BufRead};
 
 use tollgate::code::Code;
-use tollgate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
+use tollgate::envelope::{self, ENVELOPE_BYTES_MAX, Envelope};
 use tollgate::ids::JobId;
 use tollgate::input::InputError;
 use tollgate::job::Job;
@@ -14,27 +14,60 @@ use tollgate::kinds::{Fields, Operation, Request};
 use crate::run::RunId;
 use crate::sender::{NamedOperation, Work};
 
+/// What is kept of a line. One byte more than an envelope may have: a carriage return may belong to the line's end.
+const KEPT_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 1;
+
 /// The lines of a reader, with their numbers from 1.
 pub(crate) struct Lines<R> {
     reader: R,
     number: u64,
     line: Vec<u8>,
+    /// How many bytes of the line were read, which may be more than `line` keeps.
+    length: u64,
     /// Whether `line` is the beginning of one whose end has not come yet.
     begun: bool,
 }
 
-impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(reader: R) -> Self {
-        Self { reader, number: 0, line: Vec::new(), begun: false }
+/// One line without its end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawLine<'a> {
+    /// From 1.
+    pub(crate) number: u64,
+    /// Only the beginning where the line is longer than any envelope.
+    pub(crate) bytes: &'a [u8],
+    /// How many bytes the whole line has; those of its end, and a byte order mark, may count.
+    length: u64,
+}
+
+impl<'a> RawLine<'a> {
+    /// Whether there is more of it than `bytes`.
+    pub(crate) fn is_cut(self) -> bool {
+        self.length > KEPT_BYTES_MAX as u64
     }
 
-    /// The next line without its end, cut off where it is longer than any envelope; `None` at the end.
+    /// The line, unless it is too long.
+    pub(crate) fn whole(self) -> Result<&'a [u8], InputError> {
+        if self.is_cut() || self.bytes.len() > ENVELOPE_BYTES_MAX {
+            Err(envelope::too_long(self.length))
+        } else {
+            Ok(self.bytes)
+        }
+    }
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, number: 0, line: Vec::new(), length: 0, begun: false }
+    }
+
+    /// The next line; `None` at the end.
     ///
     /// # Errors
     /// The reader's. After `WouldBlock` it may be called again: what was read of a line is kept.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<RawLine<'_>>> {
         if !self.begun {
             self.line.clear();
+            self.length = 0;
         }
         loop {
             let read = match self.reader.fill_buf() {
@@ -47,9 +80,9 @@ impl<R: BufRead> Lines<R> {
             self.begun = true;
             let end = read.iter().position(|byte| *byte == b'\n');
             let part = &read[..end.unwrap_or(read.len())];
-            // One byte more than allowed stays, so that the line is seen to be too long.
-            let room = ENVELOPE_BYTES_MAX + 1 - self.line.len();
+            let room = KEPT_BYTES_MAX - self.line.len();
             self.line.extend_from_slice(&part[..part.len().min(room)]);
+            self.length += part.len() as u64;
             let used = part.len() + usize::from(end.is_some());
             self.reader.consume(used);
             if end.is_some() {
@@ -64,7 +97,7 @@ impl<R: BufRead> Lines<R> {
         // Editors of one system begin a file with a byte order mark.
         let mark = "\u{feff}".as_bytes();
         let line = if self.number == 1 { line.strip_prefix(mark).unwrap_or(line) } else { line };
-        Ok(Some((self.number, line)))
+        Ok(Some(RawLine { number: self.number, bytes: line, length: self.length }))
     }
 }
 
@@ -78,12 +111,12 @@ pub(crate) struct Line {
 
 /// What a line asks for. A line without an id gets the one that the run gives it; an operation that creates
 /// something, the one that its name gives it.
-pub(crate) fn work(line: &[u8], number: u64, run: &RunId) -> Result<Line, InputError> {
-    let Envelope { id, at, request } = Envelope::decode(line).map_err(|poison| poison.error)?;
+pub(crate) fn work(line: RawLine<'_>, run: &RunId) -> Result<Line, InputError> {
+    let Envelope { id, at, request } = Envelope::decode(line.whole()?).map_err(|poison| poison.error)?;
     let has_own_id = id.is_some();
     let work = match request {
         Request::Job(request) => {
-            Work::Job(Job { id: id.unwrap_or_else(|| run.line_id(number)), at, request })
+            Work::Job(Job { id: id.unwrap_or_else(|| run.line_id(line.number)), at, request })
         }
         Request::Operation(request) => {
             let id = match (id, &request) {
@@ -110,8 +143,8 @@ mod tests {
     fn lines(bytes: &[u8], capacity: usize) -> Vec<(u64, Vec<u8>)> {
         let mut lines = Lines::new(io::BufReader::with_capacity(capacity, bytes));
         let mut all = Vec::new();
-        while let Some((number, line)) = lines.next().unwrap() {
-            all.push((number, line.to_vec()));
+        while let Some(RawLine { number, bytes, .. }) = lines.next().unwrap() {
+            all.push((number, bytes.to_vec()));
         }
         all
     }
@@ -133,17 +166,28 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_skipped_not_kept() {
         let text = [vec![b'x'; 5 * ENVELOPE_BYTES_MAX], b"\nshort\n".to_vec()].concat();
-        let all = lines(&text, 8192);
-        assert_eq!(all[0].1.len(), ENVELOPE_BYTES_MAX + 1);
-        assert_eq!(all[1], (2, b"short".to_vec()));
-        let run = RunId::fresh(None);
-        assert_eq!(work(&all[0].1, 1, &run).unwrap_err().code, Code::PayloadTooLarge);
+        let mut lines = Lines::new(io::BufReader::with_capacity(8192, &text[..]));
+        let long = lines.next().unwrap().unwrap();
+        assert!(long.is_cut());
+        assert_eq!(long.bytes.len(), ENVELOPE_BYTES_MAX + 1);
+        let told = work(long, &RunId::fresh(None)).unwrap_err().to_string();
+        assert_eq!(told, "envelope \"327680 bytes\": must be at most 65536 bytes (payload_too_large)");
+        let short = lines.next().unwrap().unwrap();
+        assert_eq!((short.number, short.whole().unwrap()), (2, &b"short"[..]));
+        // The last byte that is kept looks like a line's end; one that is an end does not count.
+        let most = vec![b'x'; ENVELOPE_BYTES_MAX];
+        for (end, is_whole) in [("\r\n", true), ("\n", true), ("x\n", false), ("\rx\n", false)] {
+            let text = [&most[..], end.as_bytes()].concat();
+            let mut lines = Lines::new(&text[..]);
+            assert_eq!(lines.next().unwrap().unwrap().whole().is_ok(), is_whole, "{end:?}");
+        }
     }
 
     #[test]
     fn ids_that_are_missing_are_given() {
         let run = RunId::fresh(None);
-        let id = |line: &str| match work(line.as_bytes(), 7, &run) {
+        let of_text = |text: &str| work(RawLine { number: 7, bytes: text.as_bytes(), length: 0 }, &run);
+        let id = |line: &str| match of_text(line) {
             Ok(line) => Ok(line.work.id().to_string()),
             Err(error) => Err(error.to_string()),
         };

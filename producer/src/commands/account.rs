@@ -106,14 +106,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 Some(currency) => currency,
                 None => currency_of(&tollgate, &account).await?,
             };
-            let amount = Amount::parse_decimal("amount", &amount, currency)?.positive("amount")?;
+            let amount = Amount::parse_positive("amount", &amount, currency)?;
             let request = Deposit { account, amount, currency }.into();
             operation::run(context, &tollgate, &ChangeId::given_or_fresh(key), &request).await
         }
         Verb::Refund { id: account, of, amount, key } => {
             let tollgate = context.open_or_init().await?;
             let currency = currency_of(&tollgate, &account).await?;
-            let amount = Amount::parse_decimal("amount", &amount, currency)?.positive("amount")?;
+            let amount = Amount::parse_positive("amount", &amount, currency)?;
             let request = Refund { account, of, amount }.into();
             operation::run(context, &tollgate, &ChangeId::given_or_fresh(key), &request).await
         }

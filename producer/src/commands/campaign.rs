@@ -156,10 +156,10 @@ async fn create(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
     };
     // Codes first: settle refuses a campaign whose list is not all there. A process that dies midway leaves part
     // of a list that the same command completes, under a name that only this content has.
-    let mut link = tollgate.server().link().await?;
-    codes_file::upload(&tollgate, &mut link, &codes, Resource::Campaign(&terms.campaign), share_codes)
-        .await?;
-    drop(link);
+    let owner = (change.id(), Resource::Campaign(&terms.campaign));
+    if let Some(exit) = codes_file::upload(context, &tollgate, &codes, owner, share_codes).await? {
+        return Ok(exit);
+    }
     let terms = CampaignCreate { codes: Some(codes.name().clone()), ..terms };
     operation::run(context, &tollgate, &change, &terms.into()).await
 }

@@ -4,33 +4,63 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use serde::Serialize;
 use tollgate::Tollgate;
 use tollgate::code::Code;
 use tollgate::codes::{Codes, CodesError, Shared};
+use tollgate::ids::JobId;
 use tollgate::input::InputError;
-use tollgate::link::Link;
 use tollgate::resource::Resource;
 
+use crate::context::Context;
+use crate::exit::Exit;
 use crate::output::{hint, say};
 
-/// Uploads the codes of what is to be created, unless something else hands out some of them.
+/// Why something is not created, as JSON: the same fields as what comes of an operation.
+#[derive(Serialize)]
+struct NotCreated<'a> {
+    id: &'a str,
+    partition: u16,
+    class: &'static str,
+    code: &'static str,
+    seq: Option<u64>,
+    replayed: bool,
+    now: String,
+}
+
+/// Uploads the codes of what is to be created under an id. Where something else hands out some of them it says so, uploads
+/// none, and answers how the command ends.
 ///
 /// # Errors
-/// Redis's, or what shares them. Some of the list may have been written: the same again writes the same.
+/// Redis's. Some of the list may have been written: the same again writes the same.
 pub(super) async fn upload(
+    context: &Context,
     tollgate: &Tollgate,
-    link: &mut Link,
     codes: &Codes,
-    owner: Resource<'_>,
+    (id, owner): (&JobId, Resource<'_>),
     share_codes: bool,
-) -> anyhow::Result<()> {
-    if !share_codes && let Some(shared) = codes.shared_with(tollgate, link, owner).await? {
+) -> anyhow::Result<Option<Exit>> {
+    let mut link = tollgate.server().link().await?;
+    let partition = tollgate.partition_of(owner);
+    if !share_codes && let Some(shared) = codes.shared_with(tollgate, &mut link, owner).await? {
+        let code = Code::CodesInUse;
+        let answer = NotCreated {
+            id: id.as_str(),
+            partition: partition.number(),
+            class: code.class().name(),
+            code: code.name(),
+            seq: None,
+            replayed: false,
+            now: described(&shared),
+        };
+        let told = format!("{code}: {}: {}\n  {owner}, id {id}", code.meaning(), answer.now);
+        let told = context.output().answer(&answer, told);
         hint("--share-codes creates it all the same: then one code may be given to two customers");
-        let owner = owner.to_string().replacen(':', " ", 1);
-        bail!("{owner} is not created: {}", described(&shared));
+        return Ok(Some(Exit::Refused.combine(told)));
     }
-    codes.upload(link, tollgate.keys(tollgate.partition_of(owner))).await.context("uploading the codes")
+    codes.upload(&mut link, tollgate.keys(partition)).await.context("uploading the codes")?;
+    Ok(None)
 }
 
 fn described(shared: &Shared) -> String {

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tollgate::envelope::ENVELOPE_BYTES_MAX;
 use tollgate::ids::QueueName;
 use tollgate::input::InputError;
 use tollgate::scripts::ScriptError;
@@ -169,7 +170,15 @@ fn explain(summary: &Summary<'_>, received: &Received, repeated_by: RepeatedBy, 
     }
     received.broken.iter().for_each(|error| complain(format_args!("{error}")));
     if let Some(path) = &summary.rejected {
-        hint(format_args!("the lines that are no job are in {path}: repair them there and send that file"));
+        let cut = match received.has_cut {
+            true => format!(
+                "; of those over {ENVELOPE_BYTES_MAX} bytes only the beginning is there: look at the input"
+            ),
+            false => String::new(),
+        };
+        hint(format_args!(
+            "the lines that are no job are in {path}: repair them there and send that file{cut}"
+        ));
     }
     if summary.stopped.is_none() && tally.not_applied + tally.unknown == 0 {
         return;
@@ -196,6 +205,8 @@ struct Received {
     /// What broke the reading.
     broken: Option<io::Error>,
     rejected: Option<PathBuf>,
+    /// Whether that file has lines of which it keeps only the beginning.
+    has_cut: bool,
     is_unread: bool,
     /// Whether outcomes were waited for and could not be read.
     unknown: Exit,
@@ -233,9 +244,10 @@ async fn receive(
                     received.unread(&error, outcomes.waits());
                 }
             }
-            Some(Read::Invalid(count, rejected)) => {
-                sender.add_invalid(count);
-                received.rejected = rejected.or(received.rejected);
+            Some(Read::Invalid(invalid)) => {
+                sender.add_invalid(invalid.count);
+                received.rejected = invalid.rejected.or(received.rejected);
+                received.has_cut = invalid.has_cut;
             }
             Some(Read::Broken(error)) => {
                 received.broken = Some(error);

@@ -192,10 +192,10 @@ async fn create(
     let Some(codes) = codes else {
         return operation::run(context, &tollgate, &change, &terms.into()).await;
     };
-    let mut link = tollgate.server().link().await?;
-    codes_file::upload(&tollgate, &mut link, &codes, Resource::Inventory(&terms.inventory), share_codes)
-        .await?;
-    drop(link);
+    let owner = (change.id(), Resource::Inventory(&terms.inventory));
+    if let Some(exit) = codes_file::upload(context, &tollgate, &codes, owner, share_codes).await? {
+        return Ok(exit);
+    }
     let codes_count = Quantity::new(codes.limit().get());
     let terms = InventoryCreate { codes: Some(codes.name().clone()), codes_count, ..terms };
     operation::run(context, &tollgate, &change, &terms.into()).await

@@ -1,7 +1,5 @@
 //! `reserve`, `commit`, `release` and `extend`: a cart, or a seat held while somebody pays.
 
-use std::time::Duration;
-
 use tollgate::ids::{CustomerId, InventoryId, ItemId, ReservationId};
 use tollgate::input::InputError;
 use tollgate::kinds::{Commit, Extend, Release, Reserve};
@@ -28,16 +26,15 @@ pub(crate) struct ReserveArgs {
     #[arg(long, value_name = "ITEM[=N]", required = true, value_parser = order_line)]
     item: Vec<(ItemId, Quantity)>,
     /// For how long at least; it may end any time after that, and a commit wins until it has
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = arguments::duration)]
-    hold_for: Duration,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = arguments::hold_for)]
+    hold_for: SpanMs,
     #[command(flatten)]
     send: SendArgs,
 }
 
 /// Runs `reserve`.
 pub(crate) async fn reserve(context: &Context, args: ReserveArgs) -> anyhow::Result<Exit> {
-    let ReserveArgs { inventory, customer, item, hold_for, send } = args;
-    let hold_for_ms = SpanMs::of("--hold-for", hold_for)?;
+    let ReserveArgs { inventory, customer, item, hold_for: hold_for_ms, send } = args;
     send::run(context, send, Reserve { inventory, customer, lines: Lines::new(item)?, hold_for_ms }.into())
         .await
 }
@@ -84,15 +81,14 @@ pub(crate) struct ExtendArgs {
     #[arg(long, value_name = "KEY")]
     reservation: ReservationId,
     /// For how long from now at least; never less than before
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = arguments::duration)]
-    hold_for: Duration,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = arguments::hold_for)]
+    hold_for: SpanMs,
     #[command(flatten)]
     send: SendArgs,
 }
 
 /// Runs `extend`.
 pub(crate) async fn extend(context: &Context, args: ExtendArgs) -> anyhow::Result<Exit> {
-    let ExtendArgs { inventory, reservation, hold_for, send } = args;
-    let hold_for_ms = SpanMs::of("--hold-for", hold_for)?;
+    let ExtendArgs { inventory, reservation, hold_for: hold_for_ms, send } = args;
     send::run(context, send, Extend { inventory, reservation, hold_for_ms }.into()).await
 }

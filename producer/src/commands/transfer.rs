@@ -31,7 +31,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let Args { from, to, amount, currency, send } = args;
-    let amount = Amount::parse_decimal("--amount", &amount, currency)?.positive("--amount")?;
+    let amount = Amount::parse_positive("--amount", &amount, currency)?;
     let request = Transfer { from, to, amount, currency };
     request.check()?;
     send::run(context, send, request.into()).await

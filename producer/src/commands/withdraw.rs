@@ -31,7 +31,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let Args { account, amount, currency, destination, send } = args;
-    let amount = Amount::parse_decimal("--amount", &amount, currency)?.positive("--amount")?;
+    let amount = Amount::parse_positive("--amount", &amount, currency)?;
     let request = match destination {
         None => Withdraw { account, amount, currency }.into(),
         Some(destination) => Payout { account, amount, currency, destination }.into(),

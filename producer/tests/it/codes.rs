@@ -20,12 +20,12 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
     let before = keys();
 
     let same = cli.run(&create("winter", &summer));
-    assert!(same.complains(1).contains("campaign summer hands out the same list of codes"), "{same:?}");
+    assert!(same.exits(1).contains("campaign summer hands out the same list of codes"), "{same:?}");
     assert!(same.stderr.contains("hint: --share-codes"), "{same:?}");
     let some = lists.write("some", codes(11_998..12_005));
     let overlap = cli.run(&create("winter", &some));
     assert!(
-        overlap.complains(1).contains(
+        overlap.exits(1).contains(
             "campaign summer hands out 2 of these codes too, the first of them is number 1 of the list"
         ),
         "{overlap:?}"
@@ -36,12 +36,12 @@ fn codes_of_another_campaign_are_refused_by_its_name() {
     let reversed: String = codes(0..12_000).lines().rev().map(|code| format!("{code}\r\n")).collect();
     assert!(
         cli.run(&create("winter", &lists.write("reversed", reversed)))
-            .complains(1)
+            .exits(1)
             .contains("12000 of these codes")
     );
     // A closed campaign has handed its codes out.
     cli.run(&["campaign", "close", "summer"]).exits(0);
-    assert!(cli.run(&create("winter", &summer)).complains(1).contains("campaign summer"));
+    assert!(cli.run(&create("winter", &summer)).exits(1).contains("campaign summer"));
 
     // The same campaign again is a replay; a list without anything in common is nobody's.
     assert!(cli.run(&create("summer", &summer)).exits(0).contains("replayed"));
@@ -66,9 +66,9 @@ fn each_unit_of_an_inventory_has_a_ticket() {
     assert!(create("hall", &codes).exits(0).contains("replayed"));
     let other = create("hall", &lists.write("other", "X1\n"));
     assert!(other.exits(1).contains("its codes differs"), "{other:?}");
-    assert!(create("den", &codes).complains(1).contains("inventory hall hands out the same list of codes"));
+    assert!(create("den", &codes).exits(1).contains("inventory hall hands out the same list of codes"));
     let shared = cli.run(&["campaign", "create", "summer", "--codes-file", &lists.write("some", "A\nT5\n")]);
-    assert!(shared.complains(1).contains("inventory hall hands out 1 of these codes too"), "{shared:?}");
+    assert!(shared.exits(1).contains("inventory hall hands out 1 of these codes too"), "{shared:?}");
     let load =
         |text: &str| cli.run(&["inventory", "load", "hall", "--items-file", &lists.write("items", text)]);
     assert!(load("item,quantity\nfloor,6\n").exits(1).contains("too_few_codes"));
@@ -146,7 +146,7 @@ fn the_same_list_is_found_in_every_partition() {
     cli.run(&create("first", &file)).exits(0);
     for n in 0..16 {
         let refused = cli.run(&create(&format!("c{n}"), &file));
-        assert!(refused.complains(1).contains("campaign first hands out the same list"), "{refused:?}");
+        assert!(refused.exits(1).contains("campaign first hands out the same list"), "{refused:?}");
     }
 }
 

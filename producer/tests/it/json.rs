@@ -217,7 +217,12 @@ fn admin_commands() {
     check(&cli, "init", &["--partitions", "2"], 0);
     let codes = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(codes.path(), "ALPHA\nBRAVO\n").unwrap();
-    check(&cli, "campaign create", &["coded", "--codes-file", codes.path().to_str().unwrap()], 0);
+    let list = codes.path().to_str().unwrap();
+    check(&cli, "campaign create", &["coded", "--codes-file", list], 0);
+    for command in ["campaign create", "inventory create"] {
+        let refused = check(&cli, command, &["other", "--codes-file", list], 1);
+        assert!(refused.stdout.contains(r#""code":"codes_in_use""#), "{refused:?}");
+    }
     let window =
         ["--opens-at", "2020-01-01T00:00:00Z", "--closes-at", "2120-01-01T00:00:00Z", "--per-customer", "2"];
     check(&cli, "campaign create", &[&["summer", "--limit", "5"][..], &window].concat(), 0);

@@ -35,6 +35,10 @@ fn values() {
     s.run(&["withdraw", "--account", "a1", "--amount", "12,50"]);
     s.run(&["withdraw", "--account", "a1", "--amount", "-1"]);
     s.run(&["withdraw", "--account", "a1", "--amount", "0"]);
+    s.run(&["account", "deposit", "a1", "90071992547409.92"]);
+    s.run(&["account", "open", "a2", "--balance", "-1"]);
+    s.run(&["purchase", "--inventory", "hall", "--customer", "c1", "--item", "floor= 1"]);
+    s.run(&["reserve", "--inventory", "hall", "--customer", "c1", "--item", "floor", "--hold-for", "91d"]);
     s.run(&["withdraw", "--account", "a1", "--amount", "10", "--currency", "usd"]);
     s.run(&["withdraw", "--account", "a1", "--amount", ""]);
     s.run(&["campaign", "create", "c", "--limit", "many"]);
@@ -99,14 +103,35 @@ fn files() {
             "\n",
             r#"{"v":2,"kind":"redeem","campaign":"summer","customer":"c1"}"#,
             "\n",
+            r#"{"kind":"redeem","campaign":"summer","customer":"e\ud800"}"#,
+            "\n",
+            r#"{"kind":"purchase","inventory":"hall","customer":"c1","lines":[]}"#,
+            "\n",
+            r#"{"kind":"purchase","inventory":"hall","customer":"c1","lines":[{"item":"floor","qty":1}]}"#,
+            "\n",
         )
         .as_bytes(),
     );
+    s.send("long", &vec![b' '; 70_000].into_iter().chain(*b"x").collect::<Vec<u8>>());
     s.run_with(&["enqueue", "-", "--run", "01a217a3-a5d2-7792-8876-5d876535afc1"], redeem);
     let path = s.file("other", redeem.as_bytes());
     s.run(&["enqueue", &path, "--run", "01a217a3-a5d2-7792-8876-5d876535afc1.0123456789abcdef"]);
     let codes = s.file("codes.txt", b"code\nA-1\n\"A-2\"\n");
     s.run(&["campaign", "create", "coded", "--codes-file", &codes]);
+    let header = "item,quantity,per_customer\n";
+    for (name, text) in [
+        ("semicolon.csv", "item;quantity\n".to_owned()),
+        ("comma.csv", format!("{header}a,b,1,2\n")),
+        ("zero.csv", format!("{header}A-1,01\n")),
+        ("blank.csv", format!("{header}\nA-1,1\n")),
+        ("field.ndjson", r#"{"item":"A-1","quantiy":1}"#.to_owned()),
+        ("twice.ndjson", r#"{"item":"A-1","quantity":1,"quantity":1}"#.to_owned()),
+        ("less.ndjson", r#"{"item":"A-1"}"#.to_owned()),
+        ("broken.ndjson", r#"{"item":"A-1","quantity":1,}"#.to_owned()),
+    ] {
+        let path = s.file(name, text.as_bytes());
+        s.run(&["inventory", "load", "hall", "--items-file", &path]);
+    }
     insta::assert_snapshot!("files", s.plain());
 }
 

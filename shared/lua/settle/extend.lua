@@ -10,7 +10,7 @@ kinds.extend = {
 
   decide = function(at, seq)
     local hold_for_ms = integer(jobs[at + 2])
-    if not hold_for_ms or hold_for_ms == 0 then return 'time_malformed' end
+    if not hold_for_ms or hold_for_ms == 0 then return 'duration_out_of_range' end
     local inventory, order, _, _, refusal, request, available = load_reservation(at, {}, true)
     if not order then return refusal, request, available end
     order.hold_until_ms = math.max(order.hold_until_ms, now_ms + hold_for_ms)

@@ -25,7 +25,7 @@ kinds.reserve = {
   decide = function(at, seq, id, fingerprint)
     local position, customer, lines_text, hold_text, lines = jobs[at], jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4]
     local hold_for_ms = integer(hold_text)
-    if not hold_for_ms or hold_for_ms == 0 then return 'time_malformed' end
+    if not hold_for_ms or hold_for_ms == 0 then return 'duration_out_of_range' end
     local inventory = loaded[position] or load_inventory(position)
     local refusal, before, units, limited = check_order(inventory, customer, lines)
     if refusal then

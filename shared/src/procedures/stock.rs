@@ -14,6 +14,8 @@ use crate::protocol::amount::NUMBER_MAX;
 use crate::protocol::code::Code;
 use crate::protocol::ids::{InventoryId, ItemId};
 use crate::protocol::input::InputError;
+use crate::protocol::json_object::read_object;
+use crate::protocol::json_text::json_text;
 use crate::protocol::keys::Keys;
 use crate::protocol::kinds::InventoryLoad;
 use crate::protocol::lines::hash_of;
@@ -51,6 +53,27 @@ impl From<Limit> for StockItem {
     /// As many as a customer likes.
     fn from(quantity: Limit) -> Self {
         Self { quantity, per_customer: None }
+    }
+}
+
+impl StockItem {
+    /// Reads `{"item":"A-12","quantity":1}`, perhaps with `"per_customer":2` in it.
+    ///
+    /// # Errors
+    /// Names the field, or `line` where this is no object.
+    pub fn from_json(text: &str) -> Result<(ItemId, Self), InputError> {
+        let shape =
+            r#"one object a line, {"item":"A-12","quantity":1}, and perhaps with "per_customer":2 in it"#;
+        let fields = read_object(text, ["item", "quantity", "per_customer"], shape);
+        let [item, quantity, per_customer] = fields.map_err(|error| match error.field.as_str() {
+            "" => InputError { field: "line".to_owned(), ..error },
+            _ => error,
+        })?;
+        let given = |value: Option<_>, name| value.ok_or_else(|| InputError::missing(name));
+        let item = ItemId::parse(json_text("item", given(item, "item")?)?)?;
+        let quantity = Limit::parse("quantity", given(quantity, "quantity")?)?;
+        let per_customer = per_customer.map(|most| Quantity::parse("per_customer", most)).transpose()?;
+        Ok((item, Self { quantity, per_customer }))
     }
 }
 

@@ -13,7 +13,9 @@ use crate::protocol::input::InputError;
 /// The largest amount, balance, limit and quantity: 2^53 - 1, the last integer that Lua's doubles hold exactly.
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
-const MINOR_RULE: &str = "a whole number of minor units from 1 to 9007199254740991";
+const MINOR_RULE: &str = "a whole number of minor units up to 9007199254740991";
+const NOT_NEGATIVE: &str = "zero or more";
+const POSITIVE: &str = "more than zero";
 
 /// An amount in minor units, 0 to [`NUMBER_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +52,7 @@ impl Amount {
     /// [`Code::AmountZero`]; the error names `field`.
     pub fn positive(self, field: &str) -> Result<Self, InputError> {
         match self.0 {
-            0 => Err(InputError::new(Code::AmountZero, field, "0", "more than zero")),
+            0 => Err(InputError::new(Code::AmountZero, field, "0", POSITIVE)),
             _ => Ok(self),
         }
     }
@@ -74,15 +76,30 @@ impl Amount {
             Some(_) => return Err(refused()),
             None => (text, ""),
         };
-        if whole.is_empty() || fraction.len() > exponent {
+        let is_number = [whole, fraction].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        if whole.is_empty() || fraction.len() > exponent || !is_number {
             return Err(refused());
         }
         let digits = format!("{whole}{fraction}{}", "0".repeat(exponent - fraction.len()));
         let significant = match digits.trim_start_matches('0') {
-            "" if digits.bytes().all(|byte| byte == b'0') => "0",
+            "" => "0",
             significant => significant,
         };
-        Self::parse_digits(significant).ok_or_else(refused)
+        Self::parse_digits(significant).ok_or_else(|| {
+            out_of_range(field, text, &format!("at most {}", Self(NUMBER_MAX).in_currency(currency)))
+        })
+    }
+
+    /// The same, of an amount that must be more than nothing.
+    ///
+    /// # Errors
+    /// Also [`Code::AmountZero`].
+    pub fn parse_positive(field: &str, text: &str, currency: Currency) -> Result<Self, InputError> {
+        let amount = Self::parse_decimal(field, text, currency).map_err(|error| match error.code {
+            Code::AmountNegative => InputError { allowed: POSITIVE.to_owned(), ..error },
+            _ => error,
+        });
+        amount?.positive(field)
     }
 
     /// The decimal text of this amount in `currency`: `12.50`.
@@ -120,8 +137,10 @@ fn out_of_range(field: &str, text: &str, rule: &str) -> InputError {
     let digits =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let negative = text.strip_prefix('-').is_some_and(digits);
-    let code = if negative { Code::AmountNegative } else { Code::AmountOutOfRange };
-    InputError::new(code, field, text, rule)
+    match negative {
+        true => InputError::new(Code::AmountNegative, field, text, NOT_NEGATIVE),
+        false => InputError::new(Code::AmountOutOfRange, field, text, rule),
+    }
 }
 
 impl fmt::Display for Amount {
@@ -250,6 +269,14 @@ mod tests {
             assert_eq!(error.code, Code::AmountNegative, "{text}");
         }
         assert!(Amount::parse_decimal("amount", "1.5", currency("JPY")).is_err());
+        let told = |text, code| Amount::parse_decimal("amount", text, currency(code)).unwrap_err().allowed;
+        assert_eq!(told("90071992547409.92", "USD"), "at most 90071992547409.91 USD");
+        assert_eq!(told("9007199254740992", "JPY"), "at most 9007199254740991 JPY");
+        assert_eq!(told("-1", "USD"), "zero or more");
+        let told = |text| Amount::parse_positive("amount", text, currency("USD")).unwrap_err();
+        for (text, code) in [("-1", Code::AmountNegative), ("0.00", Code::AmountZero)] {
+            assert_eq!((told(text).code, told(text).allowed.as_str()), (code, "more than zero"), "{text}");
+        }
         assert!("usd".parse::<Currency>().is_err());
         assert!("XYZ".parse::<Currency>().is_err());
     }

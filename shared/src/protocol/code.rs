@@ -125,11 +125,14 @@ codes! {
     SameAccount "same_account" Invalid No "a transfer from an account to itself";
     CurrencyUnknown "currency_unknown" Invalid No "not an ISO 4217 currency code";
     TimeMalformed "time_malformed" Invalid No "not an RFC 3339 time with an offset";
+    DurationOutOfRange "duration_out_of_range" Invalid No "a time to hold something that is not from 1 millisecond to 90 days";
     WindowEmpty "window_empty" Invalid No "a campaign or inventory that would close before it opens";
+    NoLines "no_lines" Invalid No "an order of no lines";
     TooManyLines "too_many_lines" Invalid No "an order of more than 64 lines";
     SameItem "same_item" Invalid No "an exchange of an item for itself";
     OptionsMalformed "options_malformed" Invalid No "options that are none, more than 16, or one of them twice";
     ReasonMalformed "reason_malformed" Invalid No "a reason that is empty, longer than 200 bytes or holds a control character";
+    CodesInUse "codes_in_use" Invalid No "another campaign or inventory hands out some of these codes";
     // The id.
     WrongPartition "wrong_partition" Undecidable No "the job lies in the stream of another partition than its resource";
     TwoPartitions "two_partitions" Invalid No "the two accounts lie in two partitions, and nothing acts on both in one step: withdraw from one, and deposit on the other";

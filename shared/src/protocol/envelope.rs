@@ -17,6 +17,7 @@ use crate::protocol::ids::JobId;
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
 use crate::protocol::job::Job;
+use crate::protocol::json_object::Name;
 use crate::protocol::json_text::json_text;
 use crate::protocol::kinds::{Entrance, Fields, Json, Kind, Request, Value};
 use crate::protocol::lines::Lines;
@@ -26,6 +27,12 @@ use crate::protocol::options::Options;
 pub const VERSION: &str = "1";
 /// Longest envelope in bytes. The fields together need under 1 KiB; the rest is for ids in escaped text.
 pub const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+
+/// The error of an envelope that has so many bytes, more than [`ENVELOPE_BYTES_MAX`].
+pub fn too_long(bytes: u64) -> InputError {
+    let allowed = format!("at most {ENVELOPE_BYTES_MAX} bytes");
+    InputError::new(Code::PayloadTooLarge, "envelope", &format!("{bytes} bytes"), &allowed)
+}
 
 /// What every envelope has beside the fields of its kind, and what those of a stream may have.
 const COMMON_FIELDS: [&str; 3] = ["v", "id", "kind"];
@@ -175,8 +182,7 @@ struct Object<'a> {
 impl<'a> Object<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, InputError> {
         if bytes.len() > ENVELOPE_BYTES_MAX {
-            let length = format!("{} bytes", bytes.len());
-            return Err(InputError::new(Code::PayloadTooLarge, "envelope", &length, "at most 65536 bytes"));
+            return Err(too_long(bytes.len() as u64));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| malformed::no_text(bytes, error))?;
         let mut reader = serde_json::Deserializer::from_str(text);
@@ -279,10 +285,6 @@ fn allowed_instead(name: &str) -> String {
         None => format!("one of {}", FIELDS.join(", ")),
     }
 }
-
-/// A field name, borrowed unless it holds an escape.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

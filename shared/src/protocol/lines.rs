@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::protocol::code::Code;
 use crate::protocol::ids::ItemId;
 use crate::protocol::input::InputError;
+use crate::protocol::json_object::read_object;
 use crate::protocol::json_text::json_text;
 use crate::protocol::quantity::Quantity;
 
@@ -42,7 +43,10 @@ impl Lines {
             sums.insert(item, sum);
         }
         match named {
-            0 => Err(InputError::missing("lines")),
+            0 => {
+                let allowed = format!("1 to {LINES_MAX} lines");
+                Err(InputError::new(Code::NoLines, "lines", "[]", &allowed))
+            }
             1..=LINES_MAX => Ok(Self::sorted(sums.into_iter().collect())),
             _ => {
                 let allowed = format!("1 to {LINES_MAX} lines; a larger order is several orders");
@@ -96,28 +100,28 @@ impl Lines {
     /// # Errors
     /// Names the line, from 1, and what is wrong with it.
     pub fn from_json(field: &str, literal: &str) -> Result<Self, InputError> {
-        let wrong = |field: &str, literal: &str, allowed: &str| {
+        let raw: Vec<&RawValue> = serde_json::from_str(literal).map_err(|_| {
+            let allowed = r#"a JSON list, [{"item":"A-12","quantity":1}, …]"#;
             InputError::new(Code::WrongType, field, literal, allowed)
-        };
-        let raw: Vec<&RawValue> = serde_json::from_str(literal)
-            .map_err(|_| wrong(field, literal, r#"a JSON list, [{"item":"A-12","quantity":1}, …]"#))?;
+        })?;
         let mut lines = Vec::with_capacity(raw.len().min(LINES_MAX));
         for (number, raw) in (1..).zip(raw) {
-            let name = format!("{field}[{number}]");
-            let line: JsonLine<'_> = serde_json::from_str(raw.get()).map_err(|_| {
-                wrong(&name, raw.get(), r#"an object with "item" and perhaps "quantity", each once"#)
-            })?;
-            let within =
-                |error: InputError, part: &str| InputError { field: format!("{name}.{part}"), ..error };
-            let Some(item) = line.item else { return Err(InputError::missing(&format!("{name}.item"))) };
-            let item = json_text("item", item.get()).and_then(ItemId::parse);
-            let item = item.map_err(|error| within(error, "item"))?;
-            let quantity =
-                line.quantity.map(|literal| Quantity::parse("quantity", literal.get())).transpose();
-            let quantity = quantity.map_err(|error| within(error, "quantity"))?.unwrap_or(Quantity::ONE);
-            lines.push((item, quantity));
+            let within = |error: InputError| match error.field.as_str() {
+                "" => InputError { field: format!("{field}[{number}]"), ..error },
+                part => InputError { field: format!("{field}[{number}].{part}"), ..error },
+            };
+            lines.push(Self::line_from_json(raw.get()).map_err(within)?);
         }
         Self::new(lines)
+    }
+
+    /// Reads `{"item":"A-12","quantity":1}`. An error names the field, or none where this is no object.
+    fn line_from_json(literal: &str) -> Result<(ItemId, Quantity), InputError> {
+        let shape = r#"an object, {"item":"A-12","quantity":1}"#;
+        let [item, quantity] = read_object(literal, ["item", "quantity"], shape)?;
+        let item = json_text("item", item.ok_or_else(|| InputError::missing("item"))?)?;
+        let quantity = quantity.map(|literal| Quantity::parse("quantity", literal)).transpose()?;
+        Ok((ItemId::parse(item)?, quantity.unwrap_or(Quantity::ONE)))
     }
 
     /// The JSON of lines that have this text.
@@ -132,16 +136,6 @@ impl Lines {
             .collect();
         format!("[{}]", lines.join(","))
     }
-}
-
-/// One line as JSON has it.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonLine<'a> {
-    #[serde(borrow)]
-    item: Option<&'a RawValue>,
-    #[serde(borrow)]
-    quantity: Option<&'a RawValue>,
 }
 
 /// By which an item's place among the buckets of its inventory is known, below 2^32: the scripts compute the same. No
@@ -177,11 +171,11 @@ mod tests {
     fn what_is_wrong_is_named_with_its_line() {
         for (json, code, field) in [
             ("{}", Code::WrongType, "lines"),
-            ("[]", Code::MissingField, "lines"),
+            ("[]", Code::NoLines, "lines"),
             ("[7]", Code::WrongType, "lines[1]"),
             (r#"[{"item":"a"},{"quantity":1}]"#, Code::MissingField, "lines[2].item"),
-            (r#"[{"item":"a","price":1}]"#, Code::WrongType, "lines[1]"),
-            (r#"[{"item":"a","item":"b"}]"#, Code::WrongType, "lines[1]"),
+            (r#"[{"item":"a","qty":1}]"#, Code::UnknownField, "lines[1].qty"),
+            (r#"[{"item":"a"},{"item":"a","item":"b"}]"#, Code::RepeatedField, "lines[2].item"),
             (r#"[{"item":7}]"#, Code::WrongType, "lines[1].item"),
             (r#"[{"item":"a{b"}]"#, Code::IdMalformed, "lines[1].item"),
             (r#"[{"item":"a","quantity":0}]"#, Code::QuantityOutOfRange, "lines[1].quantity"),

@@ -4,6 +4,12 @@ use crate::protocol::amount::NUMBER_MAX;
 use crate::protocol::code::Code;
 use crate::protocol::input::InputError;
 
+/// Whether it is plain decimal digits, as JSON has them.
+fn is_plain(text: &str) -> bool {
+    let is_short = (1..=16).contains(&text.len());
+    is_short && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+}
+
 macro_rules! number_type {
     ($(#[$doc:meta])* $type:ident, $least:literal, $code:expr, $rule:literal) => {
         $(#[$doc])*
@@ -24,9 +30,15 @@ macro_rules! number_type {
             /// # Errors
             /// They are out of range, or no digits; the error names `field`.
             pub fn parse(field: &str, text: &str) -> Result<Self, InputError> {
-                let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-                let number = if plain { text.parse().ok().and_then(Self::new) } else { None };
-                number.ok_or_else(|| InputError::new($code, field, text, Self::RULE))
+                let read = |text: &str| text.parse().ok().and_then(Self::new);
+                if let Some(number) = read(text).filter(|_| is_plain(text)) {
+                    return Ok(number);
+                }
+                // Where the number itself is allowed, what is wrong is how it is written.
+                let bare = text.trim().trim_start_matches('0');
+                let is_allowed = is_plain(bare) && read(bare).is_some();
+                let how = if is_allowed { ", without spaces or leading zeros" } else { "" };
+                Err(InputError::new($code, field, text, &format!("{}{how}", Self::RULE)))
             }
 
             /// The number.
@@ -67,5 +79,9 @@ mod tests {
             assert_eq!(Quantity::parse("quantity", bad).unwrap_err().code, Code::QuantityOutOfRange, "{bad}");
         }
         assert_eq!(Limit::parse("limit", "0").unwrap().get(), 0);
+        for (text, is_named) in [(" 1", true), ("1 ", true), ("01", true), ("00", false), ("x", false)] {
+            let error = Quantity::parse("quantity", text).unwrap_err();
+            assert_eq!(error.allowed.ends_with(", without spaces or leading zeros"), is_named, "{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::protocol::code::Code;
 use crate::protocol::input::InputError;
+use crate::protocol::span::span;
 
 /// A time of 1 millisecond to 90 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +26,9 @@ impl SpanMs {
     /// It is out of range; the error names `field`.
     pub fn of(field: &str, duration: Duration) -> Result<Self, InputError> {
         let ms = u64::try_from(duration.as_millis()).ok().and_then(Self::new);
-        let shown = format!("{} ms", duration.as_millis());
-        ms.ok_or_else(|| InputError::new(Code::TimeMalformed, field, &shown, "from 1ms to 90d"))
+        let out_of_range =
+            || InputError::new(Code::DurationOutOfRange, field, &span(duration), "from 1ms to 90d");
+        ms.ok_or_else(out_of_range)
     }
 
     /// Reads plain decimal digits.
@@ -35,8 +37,8 @@ impl SpanMs {
     /// They are out of range, or no digits; the error names `field`.
     pub fn parse(field: &str, text: &str) -> Result<Self, InputError> {
         let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        let span = if plain { text.parse().ok().and_then(Self::new) } else { None };
-        span.ok_or_else(|| InputError::new(Code::TimeMalformed, field, text, Self::RULE))
+        let read = if plain { text.parse().ok().and_then(Self::new) } else { None };
+        read.ok_or_else(|| InputError::new(Code::DurationOutOfRange, field, text, Self::RULE))
     }
 
     /// In milliseconds.
@@ -53,9 +55,15 @@ mod tests {
     fn a_span_is_plain_digits_in_range() {
         assert_eq!(SpanMs::parse("hold_for_ms", "600000").unwrap().get(), 600_000);
         for bad in ["0", "-1", "1.5", "", "1e3", "7776000001", "10m"] {
-            assert_eq!(SpanMs::parse("hold_for_ms", bad).unwrap_err().code, Code::TimeMalformed, "{bad}");
+            let error = SpanMs::parse("hold_for_ms", bad).unwrap_err();
+            assert_eq!(error.code, Code::DurationOutOfRange, "{bad}");
         }
         assert!(SpanMs::of("--hold-for", SpanMs::MAX).is_ok());
         assert!(SpanMs::of("--hold-for", Duration::ZERO).is_err());
+        let error = SpanMs::of("--hold-for", Duration::from_secs(91 * 24 * 3600)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--hold-for \"91 days\": must be from 1ms to 90d (duration_out_of_range)"
+        );
     }
 }

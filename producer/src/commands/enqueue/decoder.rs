@@ -20,7 +20,7 @@ use super::input::GATHER;
 use super::outcomes::{REMEMBERED_MAX, SentJob, SentJobs};
 use super::rejected::Rejected;
 use crate::interrupt::Interrupt;
-use crate::lines::{self, Line, Lines};
+use crate::lines::{self, Line, Lines, RawLine};
 use crate::progress::Progress;
 use crate::run::RunId;
 use crate::sender::{Chunk, Work};
@@ -30,10 +30,19 @@ use crate::table;
 pub(super) enum Read {
     /// Work to send, and those of its jobs that are to be looked up afterwards.
     Chunk(Chunk, SentJobs),
-    /// So many lines were wrong; each has been told, and is kept in this file.
-    Invalid(u64, Option<PathBuf>),
+    /// Lines that were wrong; each has been told.
+    Invalid(Invalid),
     /// The file cannot be read on, or the ids cannot be written.
     Broken(io::Error),
+}
+
+/// Lines that are no job.
+pub(super) struct Invalid {
+    pub(super) count: u64,
+    /// The file that keeps them.
+    pub(super) rejected: Option<PathBuf>,
+    /// Whether one so far was too long to be kept whole.
+    pub(super) has_cut: bool,
 }
 
 /// Which jobs are looked up after they were sent.
@@ -71,6 +80,8 @@ pub(super) struct Decoder {
     /// When the first line of the chunk was read.
     gathered_at: Option<Instant>,
     invalid: u64,
+    /// Whether a line was too long to be kept whole.
+    has_cut: bool,
     /// How many lines were wrong, by their cause.
     causes: BTreeMap<&'static str, u64>,
 }
@@ -105,6 +116,7 @@ impl Decoder {
             looked_up: 0,
             gathered_at: None,
             invalid: 0,
+            has_cut: false,
             causes: BTreeMap::new(),
         }
     }
@@ -135,7 +147,7 @@ impl Decoder {
             if is_over {
                 return Ok(());
             }
-            let (number, line) = match lines.next() {
+            let line = match lines.next() {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -144,13 +156,13 @@ impl Decoder {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let read = if line.iter().all(u8::is_ascii_whitespace) {
+            let read = if !line.is_cut() && line.bytes.iter().all(u8::is_ascii_whitespace) {
                 None
             } else {
-                match lines::work(line, number, &self.options.run).and_then(|line| self.checked(line)) {
-                    Ok(line) => Some(line),
+                match lines::work(line, &self.options.run).and_then(|line| self.checked(line)) {
+                    Ok(work) => Some(work),
                     Err(error) => {
-                        self.complain(number, &error);
+                        self.complain(line.number, &error);
                         self.reject(line);
                         None
                     }
@@ -159,8 +171,8 @@ impl Decoder {
             if let Some(ids_out) = &mut self.options.ids_out {
                 writeln!(ids_out, "{}", read.as_ref().map_or("", |line| line.work.id().as_str()))?;
             }
-            if let Some(line) = read {
-                self.gather(number, line)?;
+            if let Some(read) = read {
+                self.gather(line.number, read)?;
             }
         }
     }
@@ -196,9 +208,10 @@ impl Decoder {
     }
 
     /// Keeps a line that is no job. That it cannot be kept is no reason to send less: it was told with its number.
-    fn reject(&mut self, line: &[u8]) {
+    fn reject(&mut self, line: RawLine<'_>) {
+        self.has_cut |= line.is_cut();
         if let Some(rejected) = &mut self.options.rejected
-            && let Err(error) = rejected.add(line)
+            && let Err(error) = rejected.add(line.bytes)
         {
             self.progress.warn(format_args!("rejected lines cannot be written to their file: {error}"));
             self.options.rejected = None;
@@ -256,8 +269,9 @@ impl Decoder {
         self.gathered_at = None;
         let sent = std::mem::take(&mut self.sent);
         let invalid = std::mem::take(&mut self.invalid);
-        let kept_in = || self.options.rejected.as_ref().and_then(Rejected::path);
-        let invalid = (invalid > 0).then(|| Read::Invalid(invalid, kept_in()));
+        let rejected = self.options.rejected.as_ref().and_then(Rejected::path);
+        let invalid = (invalid > 0).then_some(Invalid { count: invalid, rejected, has_cut: self.has_cut });
+        let invalid = invalid.map(Read::Invalid);
         let chunk = self.gathered.take().map(|chunk| Read::Chunk(chunk, sent));
         for read in chunk.into_iter().chain(invalid) {
             self.to.blocking_send(read).map_err(|_| End::Gone)?;

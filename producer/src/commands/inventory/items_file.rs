@@ -2,28 +2,24 @@
 //!
 //! It is read whole before anything is sent: one line that is none, and nothing is loaded.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::Context as _;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tollgate::code::Code;
 use tollgate::ids::ItemId;
 use tollgate::input::InputError;
 use tollgate::quantity::{Limit, Quantity};
 use tollgate::stock::{ITEMS_MAX, Stock, StockItem};
 
-use crate::lines::Lines;
+use crate::lines::{Lines, RawLine};
 
 const HEADERS: [&str; 2] = ["item,quantity", "item,quantity,per_customer"];
-const JSON_RULE: &str =
-    r#"one object a line, {"item":"A-12","quantity":1}, and perhaps with "per_customer":2 in it"#;
-const CSV_RULE: &str = "what the header says, one item a line, as A-12,1 or A-12,1,2";
 
-/// Reads the file.
+/// Reads the file. Blank lines at its end are none.
 ///
 /// # Errors
 /// Names the first line that is no item, or that names one again.
@@ -36,28 +32,48 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Stock> {
     let file = File::open(path).map_err(unreadable)?;
     let mut items = Items::default();
     let mut lines = Lines::new(BufReader::new(file));
-    // How many columns, of CSV.
-    let mut columns = None;
-    while let Some((number, line)) = lines.next().map_err(unreadable)? {
-        let at = || format!("{shown}: line {number}");
-        let text = std::str::from_utf8(line)
-            .map_err(|_| wrong("line", &String::from_utf8_lossy(line), "UTF-8"))
-            .with_context(at)?;
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        let text = if number == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
-        if items.list.is_empty() && columns.is_none() && !text.trim_start().starts_with('{') {
-            let is_header = |header: &&&str| text.split(',').map(str::trim).eq(header.split(','));
-            let Some(header) = HEADERS.iter().find(is_header) else {
-                let allowed = format!("a JSON object, or the header {}", HEADERS.join(" or "));
-                return Err(wrong("line", text, &allowed)).with_context(at);
-            };
-            columns = Some(header.split(',').count());
+    let mut form = None;
+    let mut blank = None;
+    while let Some(line) = lines.next().map_err(unreadable)? {
+        let at = |number: u64| format!("{shown}: line {number}");
+        let text = text_of(line).with_context(|| at(line.number))?;
+        if text.trim().is_empty() {
+            blank.get_or_insert(line.number);
             continue;
         }
-        let read = columns.map_or_else(|| read_json(text), |columns| read_csv(text, columns));
-        read.and_then(|(item, there)| items.add(item, there, number)).with_context(at)?;
+        if let Some(number) = blank {
+            return Err(wrong("", "an item: only the end of the file may be blank")).context(at(number));
+        }
+        let read = match form {
+            None if text.trim_start().starts_with('{') => {
+                form = Some(Form::Json);
+                StockItem::from_json(text)
+            }
+            None => {
+                form = Some(Form::Csv(header(text).with_context(|| at(line.number))?));
+                continue;
+            }
+            Some(Form::Json) => StockItem::from_json(text),
+            Some(Form::Csv(header)) => read_csv(text, header),
+        };
+        read.and_then(|(item, there)| items.add(item, there, line.number))
+            .with_context(|| at(line.number))?;
     }
     Stock::new(items.list).with_context(|| shown.to_string())
+}
+
+/// How the lines of a file are written.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Json,
+    /// Under this header, one of [`HEADERS`].
+    Csv(&'static str),
+}
+
+fn text_of(line: RawLine<'_>) -> Result<&str, InputError> {
+    let named = |error| InputError { field: "line".to_owned(), ..error };
+    let bytes = line.whole().map_err(named)?;
+    std::str::from_utf8(bytes).map_err(|_| wrong(&String::from_utf8_lossy(bytes), "UTF-8"))
 }
 
 /// The items so far, and where each stands.
@@ -82,46 +98,79 @@ impl Items {
     }
 }
 
-fn wrong(field: &str, value: &str, allowed: &str) -> InputError {
-    InputError::new(Code::WrongType, field, value, allowed)
+/// The error of a whole line.
+fn wrong(line: &str, allowed: &str) -> InputError {
+    InputError::new(Code::WrongType, "line", line, allowed)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonItem<'a> {
-    #[serde(borrow)]
-    item: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
-    quantity: &'a RawValue,
-    #[serde(borrow)]
-    per_customer: Option<&'a RawValue>,
+fn header(text: &str) -> Result<&'static str, InputError> {
+    let columns = columns_of(text).unwrap_or_default();
+    let is_meant = |header: &&str| columns.iter().map(|column| column.trim()).eq(header.split(','));
+    HEADERS
+        .into_iter()
+        .find(is_meant)
+        .ok_or_else(|| wrong(text, &format!("a JSON object, or the header {}", HEADERS.join(" or "))))
 }
 
-fn read_json(text: &str) -> Result<(ItemId, StockItem), InputError> {
-    let line: JsonItem<'_> = serde_json::from_str(text).map_err(|_| wrong("line", text, JSON_RULE))?;
-    let quantity = Limit::parse("quantity", line.quantity.get())?;
-    let per_customer =
-        line.per_customer.map(|most| Quantity::parse("per_customer", most.get())).transpose()?;
-    Ok((ItemId::parse(line.item)?, StockItem { quantity, per_customer }))
-}
-
-/// An item in quotes may hold commas, and a quote as two; a number holds neither. A limit that is left empty is none.
-fn read_csv(text: &str, columns: usize) -> Result<(ItemId, StockItem), InputError> {
-    let last = |text| str::rsplit_once(text, ',').ok_or_else(|| wrong("line", text, CSV_RULE));
-    let (rest, most) = if columns == 3 { last(text)? } else { (text, "") };
-    let (item, quantity) = last(rest)?;
-    let quoted = item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let item = match quoted {
-        Some(inner) if !inner.replace("\"\"", "").contains('"') => inner.replace("\"\"", "\""),
-        None if !item.contains([',', '"']) => item.to_owned(),
-        _ => return Err(wrong("line", text, CSV_RULE)),
+/// A limit that is left empty, or left out with its comma, is none.
+fn read_csv(text: &str, header: &str) -> Result<(ItemId, StockItem), InputError> {
+    let Some(columns) = columns_of(text) else {
+        return Err(wrong(text, r#"CSV: quotes around a whole column, and a quote within them as two"#));
     };
-    let quantity = Limit::parse("quantity", quantity.trim())?;
-    let per_customer = match most.trim() {
+    let (item, quantity, most) = match &columns[..] {
+        [item, quantity] => (item, quantity, ""),
+        [item, quantity, most] if header == HEADERS[1] => (item, quantity, &**most),
+        _ => {
+            let count = header.split(',').count();
+            let allowed =
+                format!("{count} columns under the header {header}; an item with a comma stands in quotes");
+            return Err(wrong(text, &allowed));
+        }
+    };
+    let quantity = Limit::parse("quantity", quantity)?;
+    let per_customer = match most {
         "" => None,
         most => Some(Quantity::parse("per_customer", most)?),
     };
-    Ok((ItemId::parse(item)?, StockItem { quantity, per_customer }))
+    Ok((ItemId::parse(&**item)?, StockItem { quantity, per_customer }))
+}
+
+/// The columns of one line as RFC 4180 has them: any of them may stand in quotes, then it may hold commas, and a quote as
+/// two. `None` where quotes stand elsewhere.
+fn columns_of(text: &str) -> Option<Vec<Cow<'_, str>>> {
+    let mut columns = Vec::new();
+    let mut rest = text;
+    loop {
+        let (column, after) = match rest.strip_prefix('"') {
+            Some(rest) => quoted(rest)?,
+            None => match rest.split_at(rest.find(',').unwrap_or(rest.len())) {
+                (bare, _) if bare.contains('"') => return None,
+                (bare, after) => (Cow::Borrowed(bare), after),
+            },
+        };
+        columns.push(column);
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Some(columns),
+            None => return None,
+        }
+    }
+}
+
+/// What stands up to the closing quote, and what comes after it.
+fn quoted(mut rest: &str) -> Option<(Cow<'_, str>, &str)> {
+    let mut column = String::new();
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        column.push_str(part);
+        match after.strip_prefix('"') {
+            Some(more) => {
+                column.push('"');
+                rest = more;
+            }
+            None => return Some((column.into(), after)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,8 +194,14 @@ mod tests {
         assert_eq!((json.count(), json.units().get()), (2, 1));
         let json =
             of("{\"item\":\"A-1\",\"quantity\":1}\n{\"per_customer\":2,\"quantity\":3,\"item\":\"b\"}");
-        let csv = of("item,quantity,per_customer\nA-1,1,\nb,3, 2\n");
-        assert_eq!(json.unwrap(), csv.unwrap());
+        let json = json.unwrap();
+        for csv in [
+            "item,quantity,per_customer\nA-1,1,\nb,3,2\n",
+            "item,quantity,per_customer\nA-1,1\nb,3,2\n\n \r\n",
+            "\"item\",\"quantity\",\"per_customer\"\n\"A-1\",\"1\",\"\"\n\"b\",\"3\",\"2\"",
+        ] {
+            assert_eq!(of(csv).unwrap(), json, "{csv}");
+        }
     }
 
     #[test]
@@ -157,23 +212,42 @@ mod tests {
             ("item,quantity\n", None, "1 to 1000000 items"),
             ("A-1,1\n", Some(1), "item,quantity"),
             ("item,quantity\nA-1,1\nA-1,2\n", Some(3), "in line 2"),
-            ("item,quantity\nA-1\n", Some(2), "A-12,1"),
-            ("item,quantity\na,b,1\n", Some(2), "A-12,1"),
+            (
+                "item,quantity\nA-1\n",
+                Some(2),
+                "line \"A-1\": must be 2 columns under the header item,quantity;",
+            ),
+            ("item,quantity\na,b,1\n", Some(2), "line \"a,b,1\": must be 2 columns"),
+            ("item,quantity\nA-1,1\n\nB,1\n", Some(3), "only the end of the file may be blank"),
+            ("item,quantity\n\"A-1\" ,1\n", Some(2), "quotes around a whole column"),
+            ("item,quantity\n\"A-1,1\n", Some(2), "quotes around a whole column"),
+            ("item,quantity\nA\"1,1\n", Some(2), "quotes around a whole column"),
+            ("item,quantity\nA-1, 1\n", Some(2), "quantity \" 1\": must be"),
+            ("item,quantity\nA-1,01\n", Some(2), "without spaces or leading zeros (limit_out_of_range)"),
             ("item,quantity\nA-1,-1\n", Some(2), "quantity"),
             ("item,quantity,limit\nA-1,1,2\n", Some(1), "item,quantity,per_customer"),
-            ("item,quantity,per_customer\nA-1,1\n", Some(2), "A-12,1"),
+            ("item,quantity,per_customer\nA-1\n", Some(2), "must be 3 columns under the header"),
+            ("item,quantity,per_customer\nA-1,1,2,3\n", Some(2), "line \"A-1,1,2,3\": must be 3 columns"),
             ("item,quantity,per_customer\nA-1,1,0\n", Some(2), "per_customer \"0\""),
             ("item,quantity,per_customer\nA-1,1,-1\n", Some(2), "per_customer \"-1\""),
             ("item,quantity,per_customer\nA-1,1,two\n", Some(2), "per_customer \"two\""),
             ("item,quantity,per_customer\nA-1,1,9007199254740992\n", Some(2), "to 9007199254740991"),
             (&json("{\"item\":\"B\",\"quantity\":1,\"per_customer\":0}"), Some(2), "per_customer \"0\""),
             (&json("{\"item\":\"B\",\"quantity\":1,\"per_customer\":\"2\"}"), Some(2), "per_customer"),
-            (&json("{\"item\":\"B\",\"quantity\":1,\"per_customers\":2}"), Some(2), "object"),
-            (&json(""), Some(2), "object"),
-            (&json("{}"), Some(2), "object"),
+            (
+                &json("{\"item\":\"B\",\"quantity\":1,\"per_customers\":2}"),
+                Some(2),
+                "did you mean `per_customer`? (unknown_field)",
+            ),
+            (&json("[]"), Some(2), "line \"[]\": must be one object a line"),
+            (&json("{\"item\":\"B\",}"), Some(2), "trailing comma at line 1 column 13) (malformed_json)"),
+            (&json("{}"), Some(2), "item: must be given (missing_field)"),
+            (&json("{\"item\":\"B\"}"), Some(2), "quantity: must be given (missing_field)"),
+            (&json("{\"item\":7,\"quantity\":1}"), Some(2), "item \"7\": must be a JSON string (wrong_type)"),
+            (&json("{\"item\":\"B\",\"item\":\"B\",\"quantity\":1}"), Some(2), "given once (repeated_field)"),
             (&json("{\"item\":\"B\",\"quantity\":1.5}"), Some(2), "quantity"),
             (&json("{\"item\":\"\",\"quantity\":1}"), Some(2), "item"),
-            (&json("{\"item\":\"B\",\"quantity\":1,\"price\":3}"), Some(2), "object"),
+            (&json("{\"item\":\"B\",\"quantity\":1,\"price\":3}"), Some(2), "price \"3\": must be one of"),
             (&json("{\"item\":\"A-1\",\"quantity\":1}"), Some(2), "in line 1"),
         ] {
             let error = format!("{:#}", of(text).unwrap_err());
