@@ -119,6 +119,20 @@ pub(crate) async fn audit_passes(s: &Space) {
     assert_eq!(report.violations, [], "{report:?}");
 }
 
+/// Without the list nothing of its sums can be said; that the journal has no line for it would be another damage.
+#[tokio::test]
+async fn a_list_that_is_gone_is_what_the_audit_names() {
+    let mut space = Space::new().await;
+    let s = &mut space;
+    open_sale(s, "concert", None, &[("A-1", 1), ("floor", 5)]).await;
+    s.settle_as(&id("o"), &purchase("concert", "u", "floor 2")).await;
+    s.link.run(&crate::harness::cmd(&["DEL", &s.keys.stock(&inventory("concert"))])).await.unwrap();
+    let report = tollgate_audit::audit(&s.tollgate, &[], &|_| {}).await.unwrap();
+    let what: Vec<&str> = report.violations.iter().map(|violation| violation.what.as_str()).collect();
+    assert!(what.iter().any(|what| what.contains("the list of its items")), "{what:?}");
+    assert!(!what.iter().any(|what| what.contains("the journal does not have")), "{what:?}");
+}
+
 #[tokio::test]
 async fn what_is_sold_is_gone_and_the_last_ticket_is_sold_once() {
     let mut space = Space::new().await;
