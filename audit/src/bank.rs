@@ -19,6 +19,14 @@ pub use error::ReconcileError;
 
 use books::{Bank, Journal, Known, Ours, Payment, PayoutName};
 
+/// Reads the gateway's list at `path` and forgets it: what is wrong with it is known before anything long begins.
+///
+/// # Errors
+/// The file is no such list as [`reconcile`] takes.
+pub async fn check_ledger(path: &Path) -> Result<(), ReconcileError> {
+    books::read_ledger(path).await.map(drop)
+}
+
 /// Compares the payouts of the whole namespace with the gateway's list at `path`: one JSON object a line, `{"key",
 /// "outcome": "paid" | "refused", "id", "account", "amount", "currency", "destination"}`, amounts in minor units.
 /// What is found joins `report`.

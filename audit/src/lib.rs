@@ -40,7 +40,7 @@ mod stock;
 mod sums;
 mod weight;
 
-pub use bank::{ReconcileError, reconcile};
+pub use bank::{ReconcileError, check_ledger, reconcile};
 pub use context::Progress;
 pub use report::{
     Asked, Check, Checked, LISTED_MAX, Position, Reconciled, Report, Sums, Unread, Verdict, Violation,

@@ -134,7 +134,7 @@ impl Ours {
 }
 
 pub(super) async fn read_ledger(path: &Path) -> Result<Ledger, ReconcileError> {
-    let text = tokio::fs::read_to_string(path).await?;
+    let text = tokio::fs::read_to_string(path).await.map_err(ReconcileError::File)?;
     // A line without an end is being written: it was not answered yet.
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
     let lines = whole.lines().enumerate().map(|(number, line)| {

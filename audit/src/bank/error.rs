@@ -9,10 +9,10 @@ pub enum ReconcileError {
     #[error(transparent)]
     Failure(#[from] Failure),
     /// The file cannot be read.
-    #[error("the bank's ledger: {0}")]
-    File(#[from] std::io::Error),
+    #[error("{0}")]
+    File(std::io::Error),
     /// A line of it is no payout.
-    #[error("the bank's ledger, line {line}: {what}")]
+    #[error("line {line}: {what}")]
     Line {
         /// From 1.
         line: usize,

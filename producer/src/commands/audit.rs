@@ -3,18 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tollgate::amount::money;
-use tollgate_audit::{Asked, Position, Reconciled, Report, Sums, Unread, Verdict, audit, reconcile};
+use tollgate_audit::{
+    Asked, Position, ReconcileError, Reconciled, Report, Sums, Unread, Verdict, audit, check_ledger,
+    reconcile,
+};
 
 use tollgate::{OpenError, Tollgate};
 
+use crate::arguments::wrong;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::{complain, hint, is_watched};
+use crate::report;
 use crate::table::{count, counted};
 
 /// What was typed.
@@ -30,6 +35,9 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    if let Some(path) = &args.bank_ledger {
+        check_ledger(path).await.map_err(|error| of_ledger(path, error))?;
+    }
     let server = context.server().await?;
     let tollgate = match Tollgate::open_unchecked(server, context.namespace().clone()).await {
         Err(error @ OpenError::Empty(_)) if !args.expect.is_empty() => {
@@ -52,16 +60,43 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     .await;
     bar.finish_and_clear();
     let mut report = report?;
-    if let Some(path) = &args.bank_ledger {
-        reconcile(&tollgate, path, &mut report).await?;
+    let mut exit = Exit::Done;
+    if let Some(path) = &args.bank_ledger
+        && let Err(error) = reconcile(&tollgate, path, &mut report).await
+    {
+        let error = of_ledger(path, error);
+        // Without the comparison only a violation is certain.
+        if report.verdict != Verdict::Fail {
+            return Err(error);
+        }
+        exit = report::report(&error);
     }
-    context.output().data(&report, || words(&report))?;
+    // The verdict is the exit code, also where nobody could read the report.
+    if let Err(error) = context.output().data(&report, || words(&report)) {
+        exit = exit.combine(report::report(&error.into()));
+    }
+    Ok(exit.combine(judged(&report)))
+}
+
+/// What is wrong with the gateway's list, or with Redis.
+fn of_ledger(path: &Path, error: ReconcileError) -> anyhow::Error {
+    match error {
+        ReconcileError::Failure(failure) => failure.into(),
+        error => {
+            let allowed = format!("the gateway's own list, one JSON object a line ({error})");
+            wrong("--bank-ledger", &path.display().to_string(), &allowed).into()
+        }
+    }
+}
+
+/// Says on stderr what there is to do; how an audit with this report ends.
+fn judged(report: &Report) -> Exit {
     for Unread { partition, error } in &report.unread {
         complain(format_args!("partition {partition} could not be read: {error}"));
     }
     match report.verdict {
-        Verdict::Pass => return Ok(Exit::Done),
-        Verdict::Incomplete => return Ok(Exit::Unreachable),
+        Verdict::Pass => return Exit::Done,
+        Verdict::Incomplete => return Exit::Unreachable,
         Verdict::Fail => {}
     }
     for queue in report.violations.iter().filter_map(|found| found.resource.strip_prefix("queue:")) {
@@ -70,7 +105,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     hint(
         "the first violation of a resource is mostly the cause of its others; docs/operating.md says how to repair",
     );
-    Ok(Exit::Violation)
+    Exit::Violation
 }
 
 fn bar() -> ProgressBar {

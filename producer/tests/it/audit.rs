@@ -74,6 +74,22 @@ async fn what_was_posted_and_never_paid_is_exit_5() {
     }
 }
 
+/// Before the audit, which may be long: nothing is on stdout.
+#[test]
+fn a_wrong_bank_ledger_is_exit_2_and_told_once() {
+    let cli = Cli::new();
+    let ledger = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ledger.path(), "{\"key\":\n").unwrap();
+    for (path, reason) in
+        [("/nonexist", "No such file or directory"), (ledger.path().to_str().unwrap(), "line 1: EOF")]
+    {
+        let ran = cli.run(&["audit", "--bank-ledger", path]);
+        let said = ran.complains(2);
+        assert!(said.contains("--bank-ledger") && said.contains(path), "{said}");
+        assert_eq!((said.matches(reason).count(), ran.stdout.as_str()), (1, ""), "{said}");
+    }
+}
+
 #[test]
 fn a_history_that_went_back_is_exit_5_and_a_wrong_position_exit_2() {
     let cli = Cli::new();

@@ -80,6 +80,22 @@ async fn prepared() -> Cli {
     cli
 }
 
+/// What is wrong with the data matters more than who could read it.
+#[tokio::test]
+async fn an_audit_keeps_its_verdict_whatever_else_fails() {
+    let cli = prepared().await;
+    cli.redis(&["HSET", &format!("{{{}.0}}:account:a", cli.namespace), "available", "7"]);
+    for failing in BOTH {
+        let ran = Ran::of(cli.command(&["audit"]).stdout(failing.stdio()).output().unwrap());
+        assert_eq!(ran.code, Some(5), "{failing:?}: {ran:?}");
+        assert_eq!(
+            ran.stderr.contains("cannot write to stdout"),
+            matches!(failing, Failing::Full),
+            "{ran:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_stdout_that_fails_is_said_by_the_exit_code() {
     for failing in BOTH {
