@@ -2,12 +2,19 @@
 //!
 //! These speak of the private server only, whatever REDIS_URL says.
 
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
 use serde::Serialize;
-use tollgate::embedded::{self, AppendFsync, Embedded, Options, Stopped};
+use tollgate::embedded::{self, AppendFsync, Embedded, EmbeddedError, Options, Stopped};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::say;
+
+/// A stop that takes longer than this is told about.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -49,6 +56,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Some(dir) => dir.clone(),
         None => embedded::find_dir()?,
     };
+    let mut stopped = false;
     match args.verb {
         Verb::Start { appendfsync } => {
             let server = Embedded::start(&dir, Options { appendfsync, ..Options::default() }).await?;
@@ -57,9 +65,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             }
         }
         Verb::Stop => {
-            if embedded::stop(&dir).await? == Stopped::WasNotRunning {
-                say("it was not running");
-            }
+            stopped = stop(&dir).await? == Stopped::Stopped;
         }
         Verb::Status => {}
     }
@@ -75,7 +81,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     context.output().data(&view, || match (view.running, view.pid, &view.version) {
         (true, Some(pid), Some(version)) => format!("running: {} (pid {pid}, {version})", view.url),
         (true, ..) => format!("running, but it does not answer: {}", view.url),
-        (false, ..) if matches!(args.verb, Verb::Stop) => format!("stopped; its data stays in {}", view.dir),
+        (false, ..) if stopped => format!("stopped; its data stays in {}", view.dir),
         (false, ..) => format!("not running: {}", view.dir),
     })?;
     Ok(match args.verb {
@@ -83,4 +89,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Verb::Status if view.pid.is_none() => Exit::Unreachable,
         _ => Exit::Done,
     })
+}
+
+/// Stops it, and says for whom it waits if that takes a while.
+async fn stop(dir: &Path) -> Result<Stopped, EmbeddedError> {
+    let mut stopping = pin!(embedded::stop(dir));
+    tokio::select! {
+        stopped = &mut stopping => return stopped,
+        () = tokio::time::sleep(TELL_AFTER) => {}
+    }
+    if let Some(pid) = embedded::status(dir).await?.noted_pid {
+        say(format_args!("waiting for the private redis in {}, pid {pid}, to stop", dir.display()));
+    }
+    stopping.await
 }

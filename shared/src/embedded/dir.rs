@@ -169,6 +169,11 @@ impl Layout {
         self.record_appendfsync(appendfsync)
     }
 
+    /// Whom [`Layout::record`] noted last.
+    pub(super) fn recorded_pid(&self) -> Option<u32> {
+        std::fs::read_to_string(self.dir.join("redis.pid")).ok()?.trim().parse().ok()
+    }
+
     pub(super) fn record_appendfsync(&self, appendfsync: AppendFsync) -> Result<(), EmbeddedError> {
         write(&self.dir.join("appendfsync"), format!("{}\n", appendfsync.as_str()).as_bytes())
     }

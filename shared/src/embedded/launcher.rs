@@ -7,12 +7,14 @@ use super::binary;
 use super::dir::{Layout, Lock};
 use super::error::EmbeddedError;
 use super::options::{AppendFsync, Options};
-use super::process::{self, Ask, Rewrite};
+use super::process::{self, Ask, Health, Rewrite};
 use super::ready::{LOOK_EVERY, wait_ready};
 use super::temporary::Temporary;
 
 /// How long it may then take to write its append-only file anew.
 const REWRITTEN_WITHIN: Duration = Duration::from_secs(600);
+/// How long a server that is to stop may be silent before it is given up.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// How long SHUTDOWN may take: it writes and syncs the append-only file.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// What Redis says in its log when it cuts a torn append-only file.
@@ -105,6 +107,8 @@ pub struct Status {
     pub running: bool,
     /// Its process id and what it is (`redis 7.0.15`, `valkey 8.1.1`), if it answers.
     pub server: Option<(u32, String)>,
+    /// The process id that was noted when it was started, also of one that runs and does not answer.
+    pub noted_pid: Option<u32>,
 }
 
 /// Looks at the server in `dir` without starting it or creating anything.
@@ -115,11 +119,13 @@ pub async fn status(dir: &Path) -> Result<Status, EmbeddedError> {
     let dir = dir.to_path_buf();
     blocking(move || {
         let Some(layout) = Layout::existing(&dir)? else {
-            return Ok(Status { socket: dir.join("redis.sock"), dir, running: false, server: None });
+            let socket = dir.join("redis.sock");
+            return Ok(Status { dir, socket, running: false, server: None, noted_pid: None });
         };
         let running = !layout.is_free()?;
         let server = running.then(|| Ask(layout.socket()).who()).flatten();
-        Ok(Status { dir, socket: layout.socket().to_path_buf(), running, server })
+        let noted_pid = running.then(|| layout.recorded_pid()).flatten();
+        Ok(Status { dir, socket: layout.socket().to_path_buf(), running, server, noted_pid })
     })
     .await
 }
@@ -133,7 +139,8 @@ pub enum Stopped {
     WasNotRunning,
 }
 
-/// Stops the server in `dir` by SHUTDOWN and waits until it has ended.
+/// Stops the server in `dir` by SHUTDOWN and waits until it has ended. One that answers nothing for five seconds is
+/// given up before SHUTDOWN is sent: it does not end later of itself.
 ///
 /// # Errors
 /// See [`EmbeddedError`].
@@ -147,6 +154,9 @@ pub async fn stop(dir: &Path) -> Result<Stopped, EmbeddedError> {
             return Ok(Stopped::WasNotRunning);
         }
         let not_stopped = |detail: String| EmbeddedError::NotStopped { dir: dir.clone(), detail };
+        if let Some(silence) = silence(&layout)? {
+            return Err(not_stopped(silence));
+        }
         if let Some(refusal) = Ask(layout.socket()).shutdown() {
             return Err(not_stopped(refusal));
         }
@@ -160,6 +170,26 @@ pub async fn stop(dir: &Path) -> Result<Stopped, EmbeddedError> {
         Ok(Stopped::Stopped)
     })
     .await
+}
+
+/// Waits until a running server answers or has ended; if it does neither, what to tell about it.
+fn silence(layout: &Layout) -> Result<Option<String>, EmbeddedError> {
+    let begun = Instant::now();
+    loop {
+        let Health::Silent(detail) = process::health(layout.socket()) else { return Ok(None) };
+        if layout.is_free()? {
+            return Ok(None);
+        }
+        if begun.elapsed() > HEARD_WITHIN {
+            let pid = layout.recorded_pid().map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+            return Ok(Some(format!(
+                "it does not answer within {HEARD_WITHIN:?} ({detail}) and was told nothing\n\
+                 hint: its process id is {pid}: `kill -CONT {pid}` wakes it if a signal has stopped it; \
+                 `kill -KILL {pid}` ends it, and costs at most the last second if its file is synced every second"
+            )));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// Starts a server whose lock we hold.

@@ -81,6 +81,22 @@ async fn many_starters_at_once_start_one_server() {
 }
 
 #[tokio::test]
+async fn a_stop_of_a_server_that_hangs_names_it_and_what_to_do() {
+    let place = Place::new();
+    let dir = place.dir();
+    Embedded::start(&dir, Options::default()).await.unwrap();
+    let pid = pid(&dir).await;
+    signal(&dir, Signal::STOP);
+    assert_eq!(embedded::status(&dir).await.unwrap().noted_pid, Some(pid));
+    let said = embedded::stop(&dir).await.unwrap_err().to_string();
+    assert!(said.contains("does not answer") && said.contains(&format!("kill -CONT {pid}")), "{said}");
+    // It was told nothing that it would do later.
+    signal(&dir, Signal::CONT);
+    until("an answer", async || embedded::status(&dir).await.unwrap().server).await;
+    assert_eq!(embedded::stop(&dir).await.unwrap(), Stopped::Stopped);
+}
+
+#[tokio::test]
 async fn data_survives_stop_and_start() {
     let place = Place::new();
     let dir = place.dir();
