@@ -67,6 +67,17 @@ pub fn try_parse_from<T: Parser>(
     T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
+/// The long names of the flags among these words, the first of which is the program: what was typed, whatever the
+/// environment says.
+pub fn typed_flags<T: Parser>(words: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    let command = without_variables(T::command(), &|_| true).ignore_errors(true);
+    let arguments: Vec<_> = command.get_arguments().cloned().collect();
+    let Ok(matches) = command.try_get_matches_from(words) else { return Vec::new() };
+    let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let typed = arguments.iter().filter(|arg| is_typed(arg.get_id().as_str()));
+    typed.filter_map(|arg| arg.get_long().map(str::to_owned)).collect()
+}
+
 /// Writes the manual page of a program, and one for each of its commands, into a directory that it makes if need be.
 /// They are made from what `--help` is made from.
 ///

@@ -17,3 +17,9 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let text = text.replace("localhost:", "127.0.0.1:");
     text.parse().map_err(|_| "must be a port, or an IP address and a port: 9090 or 0.0.0.0:9090".to_owned())
 }
+
+/// Plain digits, from 1.
+pub(crate) fn number(text: &str, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from 1 to {most}"))
+}

@@ -2,6 +2,7 @@
 //!
 //! Must not speak to Redis, and must not show a secret.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tollgate::preflight::Accepted;
 use tollgate::scripts::settle::BATCH_MAX;
 use tollgate::span::span;
 
-use crate::arguments::{duration, listen_address};
+use crate::arguments::{duration, listen_address, number};
 use crate::config::{Config, Queues};
 use crate::log::LogFormat;
 use crate::payout::options::{PayoutArgs, PayoutConfig};
@@ -34,7 +35,7 @@ const WEIGHT_MAX: u32 = 1_000;
 #[command(name = "tollgate-worker", version, about, max_term_width = 110, args_override_self = true)]
 struct Args {
     /// Payouts in progress at most; settle calls in flight, up to 2
-    #[arg(short, long, value_name = "N", env = env::TOLLGATE_CONCURRENCY, default_value_t = CONCURRENCY_DEFAULT)]
+    #[arg(short, long, value_name = "N", env = env::TOLLGATE_CONCURRENCY, default_value_t = CONCURRENCY_DEFAULT, value_parser = concurrency)]
     concurrency: usize,
 
     /// A queue to serve, with its weight (repeatable, or TOLLGATE_QUEUES="a,3 b"); without any: every queue
@@ -42,11 +43,11 @@ struct Args {
     queues: Vec<String>,
 
     /// Jobs in one settle call at most, 1 to 1000
-    #[arg(long, value_name = "N", env = env::TOLLGATE_BATCH, default_value_t = BATCH_DEFAULT)]
+    #[arg(long, value_name = "N", env = env::TOLLGATE_BATCH, default_value_t = BATCH_DEFAULT, value_parser = batch)]
     batch: usize,
 
     /// Jobs in one settle call, if as many wait, however long it takes [default: 64, or --batch]
-    #[arg(long, value_name = "N", env = env::TOLLGATE_BATCH_MIN)]
+    #[arg(long, value_name = "N", env = env::TOLLGATE_BATCH_MIN, value_parser = batch)]
     batch_min: Option<usize>,
 
     /// Take over what another worker has held for this long
@@ -69,7 +70,8 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     man: Option<PathBuf>,
 
-    /// redis://, rediss:// or unix://; without it a private server under .tollgate/ is used
+    /// redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; without it a private server under
+    /// .tollgate/ is used
     #[arg(long, value_name = "URL", env = env::REDIS_URL, hide_env_values = true)]
     redis_url: Option<String>,
 
@@ -105,6 +107,14 @@ struct Args {
     log_format: LogFormat,
 }
 
+fn concurrency(text: &str) -> Result<usize, String> {
+    number(text, CONCURRENCY_MAX)
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    number(text, BATCH_MAX)
+}
+
 /// What the process is started for.
 #[derive(Debug)]
 pub(crate) enum Invocation {
@@ -127,6 +137,9 @@ impl Invocation {
             let address = args.listen.ok_or("--health-check: needs --listen, or TOLLGATE_LISTEN")?;
             return Ok(Self::HealthCheck(address));
         }
+        if !args.payout.has_gateway() {
+            refuse_unused(std::env::args_os())?;
+        }
         crate::failpoint::check_environment()?;
         checked(args).map(Box::new).map(Self::Work)
     }
@@ -140,18 +153,28 @@ pub(crate) fn write_manual(dir: &Path) -> std::io::Result<()> {
     tollgate_cli::write_manual::<Args>(dir)
 }
 
+/// Refuses flags of payouts that were typed although there is no gateway. Variables are let be: one environment may
+/// serve workers with a gateway and others.
+fn refuse_unused(words: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+    let typed = tollgate_cli::typed_flags::<Args>(words);
+    match typed.iter().find(|flag| flag.starts_with("payout-") || flag.starts_with("lock-")) {
+        Some(flag) => {
+            Err(format!("--{flag}: needs --payout-url, or TOLLGATE_PAYOUT_URL: nothing is paid without"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Checks what was typed.
 fn checked(args: Args) -> Result<Config, String> {
-    let in_range = |flag: &str, value: usize, most: usize| match value {
-        value if (1..=most).contains(&value) => Ok(value),
-        value => Err(format!("{flag} {value}: must be 1 to {most}")),
-    };
     if args.claim_idle < CLAIM_IDLE_MIN {
         let (given, least) = (span(args.claim_idle), span(CLAIM_IDLE_MIN));
         return Err(format!("--claim-idle {given}: must be at least {least}"));
     }
-    let batch_max = in_range("--batch", args.batch, BATCH_MAX)?;
-    let batch_min = args.batch_min.map(|min| in_range("--batch-min", min, batch_max)).transpose()?;
+    let batch_max = args.batch;
+    if let Some(min) = args.batch_min.filter(|min| *min > batch_max) {
+        return Err(format!("--batch-min {min}: must be 1 to {batch_max}"));
+    }
     let redis = RedisOptions {
         url: args.redis_url,
         ca_file: args.redis_ca,
@@ -168,8 +191,8 @@ fn checked(args: Args) -> Result<Config, String> {
         },
         namespace: args.namespace,
         queues: queues(&typed_or_set(args.queues))?,
-        concurrency: in_range("--concurrency", args.concurrency, CONCURRENCY_MAX)?,
-        batch: batch_min.unwrap_or(BATCH_MIN_DEFAULT.min(batch_max))..=batch_max,
+        concurrency: args.concurrency,
+        batch: args.batch_min.unwrap_or(BATCH_MIN_DEFAULT.min(batch_max))..=batch_max,
         claim_idle: args.claim_idle,
         drain_timeout: args.drain_timeout,
         listen: args.listen,
@@ -242,19 +265,34 @@ mod tests {
     #[test]
     fn a_wrong_flag_is_named_with_what_is_allowed() {
         for (words, named) in [
-            (&["--batch", "1001"][..], "--batch 1001: must be 1 to 1000"),
+            (&["--batch", "1001"][..], "'1001' for '--batch <N>': must be a whole number from 1 to 1000"),
+            (&["-c", "x"], "'x' for '--concurrency <N>': must be a whole number from 1 to 1000"),
             (&["--batch-min", "300"], "--batch-min 300: must be 1 to 256"),
-            (&["-c", "0"], "--concurrency 0"),
+            (&["-c", "0"], "'0' for '--concurrency <N>': must be a whole number"),
             (&["-q", "a,0"], "--queue a,0: the weight must be 1 to 1000"),
             (&["-q", "a", "-q", "a,2"], "--queue a: given twice"),
             (&["-q", "a b"], "queue \"a b\""),
             (&["--claim-idle", "30"], "for example 30s"),
             (&["--claim-idle", "1ms"], "--claim-idle 1 ms: must be at least 100 ms"),
+            (&["--hold-ttl", "0s"], "--hold-ttl 0 s: must be at least 1 s"),
+            (&["--payout-backoff", "0s"], "--payout-backoff 0 s: must be at least 10 ms"),
+            (&["--payout-pause", "0s"], "--payout-pause 0 s: must be at least 10 ms"),
+            (&["--payout-key-window", "10s"], "--payout-key-window 10 s: must be at least 11 s"),
             (&["--listen", "example.org:1"], "an IP address and a port"),
             (&["--namespace", "a{b"], "namespace"),
         ] {
             let error = config(words).unwrap_err();
             assert!(error.contains(named), "{words:?}: {error}");
         }
+    }
+
+    #[test]
+    fn flags_of_payouts_are_refused_where_nothing_is_paid() {
+        let refused = |words: &[&str]| refuse_unused(words.iter().map(OsString::from));
+        for words in [&["w", "--payout-pause", "1s"], &["w", "--lock-redis", "redis://a"]] {
+            let words = refused(words).unwrap_err();
+            assert!(words.contains("needs --payout-url"), "{words}");
+        }
+        assert_eq!(refused(&["w", "--hold-ttl", "1s", "-c", "3"]), Ok(()));
     }
 }

@@ -15,8 +15,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tollgate::connect::Safety;
+use tollgate::env;
 use tollgate::span::span;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::agents::payer::Payer;
 use crate::agents::{
@@ -101,6 +102,7 @@ fn log_effective(config: &Config) {
         drain_timeout = span(*drain_timeout),
         listen = listen.map_or_else(|| "off".to_owned(), |address| address.to_string()),
         %payout,
+        hold_ttl = payout.hold_ttl.map_or_else(|| "off".to_owned(), span),
         unsafe_redis = match unsafe_redis {
             Safety::Refuse => "refused".to_owned(),
             Safety::Accept(accepted) => format!("refused, but for {accepted}"),
@@ -110,6 +112,19 @@ fn log_effective(config: &Config) {
         login = redis.login(),
         "configuration"
     );
+    if payout.gateway.is_none() {
+        let is_of_payouts =
+            |name: &&str| name.starts_with("TOLLGATE_PAYOUT_") || name.starts_with("TOLLGATE_LOCK_");
+        let names = env::ALL.iter().map(|variable| variable.name).filter(is_of_payouts);
+        let set: Vec<_> = names.filter(|name| env::text(name).is_some()).collect();
+        if !set.is_empty() {
+            warn!(
+                "without {} nothing is paid, and {} does nothing",
+                env::TOLLGATE_PAYOUT_URL,
+                set.join(", ")
+            );
+        }
+    }
 }
 
 async fn work(worker: &Arc<Worker>, supervisor: &Supervisor, control: &Arc<Control>, payer: Option<Payer>) {

@@ -79,7 +79,9 @@ fn without_a_url_a_private_server_is_started_and_said() {
     let (kind, rest) = version.split_once(" server v=").unwrap();
     let expected = format!("{} {}", kind.to_lowercase(), rest.split(' ').next().unwrap());
     assert_eq!(private.run(&["redis", "status", "--json"]).json()["version"], expected.as_str());
-    private.run(&["redis", "stop"]).exits(0);
+    assert!(private.run(&["redis", "stop"]).exits(0).contains("stopped; its data stays in "));
+    let none = private.run(&["redis", "stop"]);
+    assert!(none.exits(0).starts_with("not running: ") && none.stderr.is_empty(), "{none:?}");
     // What was on it survives; asking for its status does not start it.
     private.run(&["redis", "status"]).exits(3);
     assert_eq!(private.run(&["account", "show", "a", "--json"]).json()["available"], 100);

@@ -51,8 +51,11 @@ fn checked(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     let mut names_a_level = false;
     for part in &parts {
-        // `[span{field=value}]=level`: we have no spans, but others do.
-        if part.contains(['[', ']', '{', '}', '"']) {
+        // `crate[span{field=value}]=level`: we have no spans, but others do.
+        if let Some((name, span)) = part.split_once('[') {
+            if let Some(what) = wrong_span(name, span) {
+                return Err(format!("`{part}`: {what}; for example tower[request{{id=1}}]=debug"));
+            }
             continue;
         }
         let (name, level) = part.split_once('=').map_or((*part, None), |(name, level)| (name, Some(level)));
@@ -72,6 +75,17 @@ fn checked(text: &str) -> Result<String, String> {
     // Whoever asks for more of one crate does not mean to lose the others.
     let default = (!names_a_level).then_some(DEFAULT);
     Ok(default.into_iter().chain(parts).collect::<Vec<_>>().join(","))
+}
+
+/// What is wrong with a part that names a span: the crate before its `[`, and what is behind it.
+fn wrong_span(name: &str, span: &str) -> Option<&'static str> {
+    match span.rsplit_once(']') {
+        None => Some("its `[` has no `]`"),
+        Some(_) if !name.is_empty() && !is_crate(name) => Some("what is before `[` is no crate that logs"),
+        Some((_, "")) => None,
+        Some((_, level)) if level.strip_prefix('=').is_some_and(is_level) => None,
+        Some(_) => Some("what is behind `]` is no `=` and a level"),
+    }
 }
 
 fn is_level(word: &str) -> bool {
@@ -98,6 +112,8 @@ mod tests {
             ("tollgate_worker::agents=trace, warn", "tollgate_worker::agents=trace,warn"),
             ("off,tollgate=info", "off,tollgate=info"),
             ("redis", "info,redis"),
+            ("tower[request{id=1}]=debug", "info,tower[request{id=1}]=debug"),
+            ("[request]", "info,[request]"),
         ] {
             assert_eq!(checked(text).as_deref(), Ok(filter), "{text}");
             assert!(EnvFilter::try_new(filter).is_ok(), "{filter}");
@@ -115,6 +131,11 @@ mod tests {
             ("info;debug", "`info;debug` is neither"),
             ("7", "`7` is neither"),
             ("tollgate=", "`` is no level"),
+            ("b@d value{", "`b@d value{` is neither"),
+            ("\"info\"", "is neither"),
+            ("tower[request", "has no `]`"),
+            ("b@d[request]=info", "is no crate"),
+            ("tower[request]=loud", "is no `=` and a level"),
         ] {
             let refused = checked(text).unwrap_err();
             assert!(refused.contains(named), "{text}: {refused}");

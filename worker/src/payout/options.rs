@@ -23,6 +23,10 @@ use crate::arguments::duration;
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 const TIMEOUT_MIN: Duration = Duration::from_millis(50);
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// Shorter pauses than this are none.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// A hold that is given up sooner is given up before any worker could begin.
+const HOLD_TTL_MIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Payouts")]
@@ -100,16 +104,45 @@ pub(crate) struct PayoutConfig {
     pub(crate) lock_nodes: Option<LockNodes>,
 }
 
+impl PayoutArgs {
+    pub(crate) fn has_gateway(&self) -> bool {
+        self.payout_url.is_some()
+    }
+}
+
+/// Refuses times that are too short to mean anything.
+fn check_times(args: &PayoutArgs) -> Result<(), String> {
+    if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&args.payout_timeout) {
+        return Err(format!(
+            "--payout-timeout {}: must be {} to {}",
+            span(args.payout_timeout),
+            span(TIMEOUT_MIN),
+            span(TIMEOUT_MAX)
+        ));
+    }
+    // A key that is not honoured for as long as one attempt takes is as good as none.
+    let attempt = args.payout_timeout + LEASE_MARGIN;
+    for (flag, given, least, or_else) in [
+        (
+            "--payout-key-window",
+            Some(args.payout_key_window),
+            attempt,
+            ", the time of one attempt; for a gateway that honours no keys, `--payout-retry never`",
+        ),
+        ("--payout-backoff", Some(args.payout_backoff), PAUSE_MIN, ""),
+        ("--payout-pause", Some(args.payout_pause), PAUSE_MIN, ""),
+        ("--hold-ttl", args.hold_ttl, HOLD_TTL_MIN, "; leave it out for none"),
+    ] {
+        if let Some(given) = given.filter(|given| *given < least) {
+            return Err(format!("{flag} {}: must be at least {}{or_else}", span(given), span(least)));
+        }
+    }
+    Ok(())
+}
+
 impl PayoutConfig {
     pub(crate) fn new(args: PayoutArgs) -> Result<Self, String> {
-        if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&args.payout_timeout) {
-            return Err(format!(
-                "--payout-timeout {}: must be {} to {}",
-                span(args.payout_timeout),
-                span(TIMEOUT_MIN),
-                span(TIMEOUT_MAX)
-            ));
-        }
+        check_times(&args)?;
         let token = read_token(args.payout_token_file.as_ref())?;
         let gateway = args.payout_url.map(|url| GatewayOptions {
             name: args.payout_gateway.unwrap_or_else(|| GatewayName::of_address(url.as_str())),
@@ -150,16 +183,20 @@ impl PayoutConfig {
 impl fmt::Display for PayoutConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(gateway) = &self.gateway else { return f.write_str("off") };
-        write!(
-            f,
-            "{} as {} (lease {}, retry {})",
-            gateway.url,
-            gateway.name,
-            span(self.rules.lease),
-            match self.rules.retry {
-                Retry::SameKey => "same-key",
-                Retry::Never => "never",
+        let Rules { lease, retry, key_window, backoff, pauses } = &self.rules;
+        let retry = match retry {
+            Retry::SameKey => "same-key",
+            Retry::Never => "never",
+        };
+        write!(f, "{} as {} (lease {}, retry {retry}, ", gateway.url, gateway.name, span(*lease))?;
+        write!(f, "key window {}, backoff {}, ", span(*key_window), span(*backoff))?;
+        write!(f, "pause {}, locks on ", span(pauses.refused))?;
+        match &self.lock_nodes {
+            None => f.write_str("the data Redis)"),
+            Some(nodes) => {
+                let names: Vec<_> = nodes.states().into_iter().map(|state| state.node).collect();
+                write!(f, "{})", names.join(" "))
             }
-        )
+        }
     }
 }
