@@ -169,13 +169,14 @@ impl std::str::FromStr for Position {
                 return None;
             }
             let seq: u64 = seq.parse().ok()?;
-            // Before the first entry the hash is empty.
             let length = if seq == 0 { 0 } else { 40 };
             (hash.len() == length).then_some(())?;
             Some(Self { partition: partition.parse().ok()?, seq, hash: hash.to_owned() })
         };
         read().ok_or_else(|| {
-            "must be PARTITION:SEQ:HASH as an earlier audit printed it, the hash 40 hex digits".to_owned()
+            "must be PARTITION:SEQ:HASH as an earlier audit printed it, the hash 40 hex digits; of seq 0, where \
+             there is no entry yet, it is empty: 0:0:"
+                .to_owned()
         })
     }
 }

@@ -15,7 +15,8 @@ use tollgate::preflight::Accepted;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The Redis to use: redis://, rediss:// or unix://; without it a private server under .tollgate/
+    /// The Redis to use: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; without it a private
+    /// server under .tollgate/
     #[arg(long, global = true, value_name = "URL", env = env::REDIS_URL, hide_env_values = true)]
     pub(crate) redis_url: Option<String>,
     /// A PEM file with the authorities that rediss:// trusts instead of the system's

@@ -41,7 +41,7 @@ use crate::cli::Global;
 use crate::context::Context;
 use crate::exit::Exit;
 
-/// Coupons and money, each spent exactly once: the command line of Tollgate
+/// Coupons, tickets and money, each spent exactly once: the command line of Tollgate
 #[derive(Debug, Parser)]
 #[command(name = "tollgate-producer", version, max_term_width = 100, subcommand_required = true)]
 pub(crate) struct Cli {

@@ -121,7 +121,8 @@ pub(super) async fn run(context: &Context, args: SendArgs, request: JobRequest) 
     };
     let mut interrupt = Interrupt::listen()?;
     change.announce();
-    context.output().data(&sent, || job.id.clone())?;
+    // Whoever cannot read the id could not ask about the job.
+    context.output().data(&sent, || job.id.clone()).context("nothing was sent")?;
 
     let waiting = match args.wait {
         Some(within) => {

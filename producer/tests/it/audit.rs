@@ -100,6 +100,8 @@ fn a_history_that_went_back_is_exit_5_and_a_wrong_position_exit_2() {
     for wrong in ["12", "0:12:xyz", "0:-1:", ""] {
         cli.run(&["audit", "--expect", wrong]).exits(2);
     }
+    let early = cli.run(&["audit", "--expect", &format!("0:0:{}", "0".repeat(40))]);
+    assert!(early.complains(2).contains("of seq 0, where there is no entry yet, it is empty"), "{early:?}");
 }
 
 /// An emptied Redis is no clean one for whoever kept a position.

@@ -80,6 +80,16 @@ async fn prepared() -> Cli {
     cli
 }
 
+/// A job whose id nobody could read is not sent.
+#[tokio::test]
+async fn a_send_whose_id_cannot_be_written_sends_nothing_and_says_so() {
+    let cli = prepared().await;
+    let args = ["withdraw", "--account", "a", "--amount", "1.00", "--id", "w1"];
+    let ran = Ran::of(cli.command(&args).stdout(Failing::Full.stdio()).output().unwrap());
+    assert!(ran.complains(1).contains("nothing was sent: cannot write to stdout"), "{ran:?}");
+    cli.run(&["lookup", "w1"]).exits(4);
+}
+
 /// What is wrong with the data matters more than who could read it.
 #[tokio::test]
 async fn an_audit_keeps_its_verdict_whatever_else_fails() {

@@ -131,7 +131,7 @@ codes! {
     TooManyLines "too_many_lines" Invalid No "an order of more than 64 lines";
     SameItem "same_item" Invalid No "an exchange of an item for itself";
     OptionsMalformed "options_malformed" Invalid No "options that are none, more than 16, or one of them twice";
-    ReasonMalformed "reason_malformed" Invalid No "a reason that is empty, longer than 200 bytes or holds a control character";
+    ReasonMalformed "reason_malformed" Invalid No "a reason that is empty, longer than 200 bytes (of a payout: 100) or holds a control character";
     CodesInUse "codes_in_use" Invalid No "another campaign or inventory hands out some of these codes";
     // The id.
     WrongPartition "wrong_partition" Undecidable No "the job lies in the stream of another partition than its resource";
