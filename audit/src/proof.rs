@@ -71,6 +71,8 @@ impl Proof {
         link: &mut Link,
         keys: &Keys,
     ) -> Result<Result<(), String>, Failure> {
+        // Read first: by then the journal has at least so many lines, or what it had is gone.
+        let head: Option<u64> = link.query(redis::cmd("HGET").arg(keys.head()).arg("seq")).await?;
         loop {
             let page = journal::page(link, keys, self.after.as_deref(), PAGE).await?;
             let is_last = page.len() < PAGE;
@@ -89,7 +91,10 @@ impl Proof {
                 }
             }
             if is_last {
-                return Ok(Ok(()));
+                let gone = head.filter(|head| *head > self.seq);
+                return Ok(gone.map_or(Ok(()), |head| {
+                    Err(format!("the head says {head}, and the journal ends at {}", self.seq))
+                }));
             }
         }
     }

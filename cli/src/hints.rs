@@ -9,7 +9,7 @@ use tollgate::failure::{Failure, Refusal};
 use tollgate::pressure::Overload;
 use tollgate::scripts::ScriptError;
 
-const INIT: &str = "run `tollgate-producer init`";
+const INIT: &str = "run `tollgate-producer init` if nothing was ever here; if there was, Redis has lost it: restore its data first (docs/operating.md)";
 const MORE_MEMORY: &str = "raise `maxmemory`, or shorten the retention (`init --retention`) so that old receipts go; more workers free none, since settling adds some";
 
 /// What to do about `error`, where we know.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use anyhow::bail;
 use tollgate::Tollgate;
-use tollgate::journal::{self, Entry, Line};
+use tollgate::journal::{self, Entry, JournalDamage, Line};
 use tollgate::link::Link;
 use tollgate::partition::Partition;
 
@@ -20,15 +20,24 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Shows `look` every line, in order, until it has seen enough.
+///
+/// # Errors
+/// [`JournalDamage`] too where it ends before the head, which was read first, says so: what is gone would be taken for
+/// what never was.
 pub(crate) async fn each(
     tollgate: &Tollgate,
     link: &mut Link,
     partition: Partition,
     mut look: impl FnMut(Seen<'_>) -> anyhow::Result<ControlFlow<()>>,
 ) -> anyhow::Result<()> {
-    let mut after: Option<String> = None;
+    let (head, _) = tollgate.lookup_in(link, partition, &[]).await?;
+    let (mut after, mut seq): (Option<String>, u64) = (None, 0);
     loop {
         let page = journal::page(link, tollgate.keys(partition), after.as_deref(), PAGE).await?;
+        if page.is_empty() && seq < head {
+            let what = format!("the head says {head}, and after {seq} there is nothing");
+            bail!(JournalDamage { entry: format!("{head}-0"), what });
+        }
         if page.is_empty() {
             return Ok(());
         }
@@ -37,7 +46,7 @@ pub(crate) async fn each(
                 Ok(entry) => entry,
                 Err(damage) => bail!(damage),
             };
-            after = Some(entry.stream_id());
+            (after, seq) = (Some(entry.stream_id()), entry.seq_last);
             let lines = entry.lines()?;
             if lines.is_empty() && look(Seen { entry: &entry, line: None })?.is_break() {
                 return Ok(());

@@ -14,6 +14,9 @@ use crate::health::Health;
 use crate::incidents::{Incident, Kind, Reporter};
 use crate::shutdown::Phase;
 
+/// A restart of Redis shows as an answer that does not come and as a refusal in turn.
+const UNAVAILABLE: &str =
+    "nothing, if it restarts; is Redis running, and is REDIS_URL right? try `redis-cli -u URL ping`";
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Also the longest that a Redis that is well again waits for us.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -114,9 +117,14 @@ impl<'a> RetryLoop<'a> {
             None if kind.is_of_server() => String::new(),
             None => self.subject.clone(),
         };
-        let reason = format!("{}: {error}; nothing is lost, it is tried again until it works", self.what);
+        // Where the namespace is not there, everything may be lost that was in it.
+        let kept = if kind == Kind::Uninitialised { "" } else { "nothing is lost, " };
+        let reason = format!("{}: {error}; {kept}it is tried again until it works", self.what);
         let incident = Incident::new(kind, subject, reason);
-        match hints::of(error) {
+        // What a producer does about an answer that did not come is nothing for a worker.
+        let is_unknown = matches!(error, ScriptError::Failure(failure) if failure.may_have_happened());
+        let hint = if is_unknown { Some(UNAVAILABLE.into()) } else { hints::of(error) };
+        match hint {
             Some(hint) => incident.hint(hint),
             None => incident,
         }

@@ -10,6 +10,7 @@ use tollgate::Tollgate;
 use tollgate::ids::QueueName;
 use tollgate::keys::Keys;
 use tollgate::link::Link;
+use tollgate::partition::Partition;
 use tollgate::scripts::queue::{self, QueueStatus};
 use tollgate::span::span;
 use tollgate::{spelling, workers};
@@ -57,8 +58,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Ls => list(&tollgate, context.output()).await,
         Verb::Pause { queue, wait, no_wait } => {
-            let set = set(&tollgate, &queue, QueueStatus::Paused).await?;
-            let wait = if no_wait || set != Exit::Done { Duration::ZERO } else { wait };
+            let (set, not_set) = set(&tollgate, &queue, QueueStatus::Paused).await?;
+            if !not_set.is_empty() {
+                return Ok(set.combine(in_part(context.output(), &queue, "paused", &not_set)));
+            }
+            let wait = if no_wait { Duration::ZERO } else { wait };
             let in_flight = settled_within(&tollgate, &queue, wait).await?;
             let json = json!({ "queue": queue.as_str(), "status": "paused", "in_flight": in_flight });
             let told = match in_flight {
@@ -75,11 +79,25 @@ pub(crate) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             Ok(set.combine(settled).combine(told))
         }
         Verb::Resume { queue } => {
-            let set = set(&tollgate, &queue, QueueStatus::Active).await?;
+            let (set, not_set) = set(&tollgate, &queue, QueueStatus::Active).await?;
+            if !not_set.is_empty() {
+                return Ok(set.combine(in_part(context.output(), &queue, "active", &not_set)));
+            }
             let json = json!({ "queue": queue.as_str(), "status": "active" });
             Ok(set.combine(context.output().answer(&json, format!("{queue}: active"))))
         }
     }
+}
+
+/// Says that a queue is what it was to be in some partitions alone: in the others workers go on as before.
+fn in_part(output: Output, queue: &QueueName, status: &str, not_set: &[u16]) -> Exit {
+    let json = json!({ "queue": queue.as_str(), "status": null, "not_set": not_set });
+    let not_set: Vec<String> = not_set.iter().map(u16::to_string).collect();
+    let not_set = not_set.join(", ");
+    output.answer(
+        &json,
+        format!("{queue}: not {status} in partitions {not_set}, which go on as before; the same command tries again"),
+    )
 }
 
 /// Waits until nothing of a paused queue is in flight, and answers how much is. Nothing more is taken of it: a take asks
@@ -162,7 +180,8 @@ async fn list(tollgate: &Tollgate, output: Output) -> anyhow::Result<Exit> {
 }
 
 /// Sets the status in every partition: cut off midway, the same command again finishes it.
-async fn set(tollgate: &Tollgate, name: &QueueName, status: QueueStatus) -> anyhow::Result<Exit> {
+/// Sets the status in every partition; answers those in which it is not set.
+async fn set(tollgate: &Tollgate, name: &QueueName, status: QueueStatus) -> anyhow::Result<(Exit, Vec<u16>)> {
     // By the lists of queues alone: a queue whose stream is damaged or gone is mended by opening it again.
     let listed = async |_, keys: &Keys, link: &mut Link| Ok(queue::list(link, keys).await?);
     let (listed, unlisted) = in_each(tollgate, listed).await?;
@@ -177,9 +196,12 @@ async fn set(tollgate: &Tollgate, name: &QueueName, status: QueueStatus) -> anyh
         queue::queue(link, keys, name, Some(status)).await?;
         Ok(())
     };
-    let (_, unset) = in_each(tollgate, set).await?;
+    let (done, unset) = in_each(tollgate, set).await?;
+    let is_set = |partition: &Partition| done.iter().any(|(done, ())| done == partition);
+    let not_set = tollgate.partitions().iter().filter(|partition| !is_set(partition));
+    let not_set = not_set.map(Partition::number).collect();
     // What could not be listed could not be set either.
-    Ok(if unset.is_empty() { unlisted.complain() } else { unset.complain() })
+    Ok((if unset.is_empty() { unlisted.complain() } else { unset.complain() }, not_set))
 }
 
 /// Whether jobs were sent to a queue that no worker has opened yet, or may have been where that cannot be read: it may be

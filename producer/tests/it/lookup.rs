@@ -66,6 +66,35 @@ async fn an_id_that_cannot_have_been_stored_is_refused_and_one_that_nobody_sent_
     assert!(!history.stdout.contains("it is in flight"), "{history:?}");
 }
 
+/// What cannot be read is named with the ids, and no command takes it for what never was.
+#[tokio::test]
+async fn without_the_head_or_the_journal_nothing_is_made_up() {
+    let cli = fresh("1");
+    open_account(&cli, "a1", 1000).await;
+    create_campaign(&cli, "c", 5, None).await;
+    settle_job(&cli, "r1", &redeem("c", "u")).await;
+    let key = |name: &str| format!("{{{}.0}}:{name}", cli.namespace);
+    let head = cli.redis(&["HGETALL", &key("head")]);
+    cli.redis(&["DEL", &key("journal")]);
+    for args in [&["job", "history", "r1"][..], &["account", "statement", "a1"]] {
+        assert!(cli.run(args).complains(5).contains("there is nothing"), "{args:?}");
+    }
+    let repaired = cli.run(&["repair", "account", "a1"]);
+    assert!(repaired.complains(1).contains("the journal ends at 0"), "{repaired:?}");
+    assert!(!repaired.stdout.contains("to be repaired"), "{repaired:?}");
+
+    assert!(!head.is_empty());
+    cli.redis(&["DEL", &key("head")]);
+    let ran = cli.run(&["lookup", "r1", "r2"]);
+    assert!(ran.complains(1).contains("no partition that could be read knows r1, r2"), "{ran:?}");
+    for args in
+        [&["job", "history", "r1"][..], &["payout", "void", "r1", "--reason", "x"], &["dead", "retry", "r1"]]
+    {
+        let ran = cli.run(args);
+        assert!(matches!(ran.code, Some(1 | 4 | 5)) && !ran.stderr.contains("panicked"), "{args:?}: {ran:?}");
+    }
+}
+
 #[tokio::test]
 async fn lookup_tells_the_coupon_that_a_redemption_owns() {
     let cli = fresh("1");

@@ -23,8 +23,18 @@ async fn queues_are_listed_paused_and_resumed() {
     cli.run(&["queue", "resume", "default"]).exits(0);
     assert_eq!(cli.run(&["queue", "ls", "--json"]).json()[0]["status"], "active");
 
-    // One partition only: someone's pause was cut off.
+    // What could not be set is named, and nothing is said of what is in flight there.
     let tollgate = cli.tollgate().await;
+    let head = tollgate.keys(tollgate.partitions().get(1).unwrap()).head();
+    let kept = format!("{head}-kept");
+    cli.redis(&["RENAME", &head, &kept]);
+    let in_part = cli.run(&["queue", "pause", "default", "--json"]);
+    assert!(in_part.complains(1).contains("partition 1"), "{in_part:?}");
+    assert_eq!(in_part.json(), json!({"queue": "default", "status": null, "not_set": [1]}));
+    cli.redis(&["RENAME", &kept, &head]);
+    cli.run(&["queue", "resume", "default"]).exits(0);
+
+    // One partition only: someone's pause was cut off.
     cli.redis(&["HSET", &cli.keys(&tollgate).queues(), "default", "paused"]);
     assert_eq!(cli.run(&["queue", "ls", "--json"]).json()[0]["status"], "mixed");
 

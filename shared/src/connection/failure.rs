@@ -206,7 +206,9 @@ impl Failure {
         let reason = match self {
             Self::NotApplied { reason, .. } => reason,
             Self::Unknown { .. } => {
-                return Some("send the same id again, or ask for its outcome with `lookup`");
+                return Some(
+                    "send the same id again, or ask for its outcome with `lookup`; what only reads is run again",
+                );
             }
             Self::Server { .. } => return None,
         };

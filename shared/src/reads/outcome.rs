@@ -224,6 +224,9 @@ impl Tollgate {
                 Err(error) => return Err(error),
             }
         }
+        // Where no partition could be asked, nobody knows anything of any id.
+        let is_silent = |(outcomes, _): &(&mut Vec<Outcome>, &JobId)| outcomes.is_empty();
+        found.iter_mut().zip(ids).filter(is_silent).for_each(|(of, id)| of.push(Outcome::unknown(id)));
         found.iter_mut().for_each(keep_what_is_known);
         Ok(Looked { found, unread })
     }
