@@ -13,7 +13,7 @@ async fn exit_code(command: &mut Command) -> (Option<i32>, String) {
 #[tokio::test]
 async fn a_wrong_command_line_is_exit_2() {
     for (args, words) in [
-        (&["--batch", "0"][..], "--batch 0: must be 1 to 1000"),
+        (&["--batch", "0"][..], "'0' for '--batch <N>': must be a whole number from 1 to 1000"),
         (&["--redis-url", "ftp://x"], "ftp"),
         (&["--redis-url", "redis-sentinel://x:1"], "entinel"),
         (&["--no-such-flag"], "--no-such-flag"),
