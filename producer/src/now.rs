@@ -8,7 +8,7 @@ use tollgate::case::CaseState;
 use tollgate::code::Code;
 use tollgate::failure::Failure;
 use tollgate::ids::{CustomerId, InventoryId, ItemId, JobId};
-use tollgate::inventory::{self, InventoryState};
+use tollgate::inventory::{self, InventoryState, ItemState};
 use tollgate::kinds::Fields;
 use tollgate::lines::Lines;
 use tollgate::link::Link;
@@ -130,6 +130,21 @@ fn lines_of(request: &dyn Fields) -> Option<Lines> {
     lines
 }
 
+/// An inventory and the items of these lines, each as it is there; `None` if there is no such inventory.
+async fn read_items(
+    tollgate: &Tollgate,
+    link: &mut Link,
+    id: &InventoryId,
+    lines: &Lines,
+) -> Result<Option<(InventoryState, Vec<Option<ItemState>>)>, Failure> {
+    let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(id)));
+    let mut read = resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?;
+    let Some(Held::State(state)) = read.pop() else { return Ok(None) };
+    let names: Vec<ItemId> = lines.iter().map(|(item, _)| item.clone()).collect();
+    let found = inventory::items(link, keys, (id, &state), &names).await?;
+    Ok(Some((state, found)))
+}
+
 /// Which of the items there are not enough of, or are not there.
 async fn of_items(
     tollgate: &Tollgate,
@@ -137,11 +152,7 @@ async fn of_items(
     id: &InventoryId,
     lines: &Lines,
 ) -> Result<Option<String>, Failure> {
-    let keys = tollgate.keys(tollgate.partition_of(Resource::Inventory(id)));
-    let mut read = resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?;
-    let Some(Held::State(state)) = read.pop() else { return Ok(None) };
-    let names: Vec<ItemId> = lines.iter().map(|(item, _)| item.clone()).collect();
-    let found = inventory::items(link, keys, (id, &state), &names).await?;
+    let Some((state, found)) = read_items(tollgate, link, id, lines).await? else { return Ok(None) };
     let short = lines.iter().zip(found).filter_map(|((item, quantity), found)| match found {
         None => Some(format!("no item {item}")),
         Some(found) if found.available() < quantity.get() => {
@@ -167,12 +178,8 @@ async fn of_quantity(
     let (Resource::Inventory(id), Some(lines)) = (request.resource(), lines_of(request)) else {
         return Ok(None);
     };
-    let keys = tollgate.keys(tollgate.partition_of(request.resource()));
-    let mut read = resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?;
-    let Some(Held::State(state)) = read.pop() else { return Ok(None) };
-    let names: Vec<ItemId> = lines.iter().map(|(item, _)| item.clone()).collect();
-    let found = inventory::items(link, keys, (id, &state), &names).await?;
-    let mut words = names.iter().zip(found).filter_map(|(item, found)| {
+    let Some((_, found)) = read_items(tollgate, link, id, &lines).await? else { return Ok(None) };
+    let mut words = lines.iter().zip(found).filter_map(|((item, _), found)| {
         found.map(|found| {
             format!("now {} on hand of {item}, {} of them reserved", found.on_hand, found.reserved)
         })
@@ -220,12 +227,10 @@ async fn of_limits(
         (customer, _) => customer,
     };
     let (Some(customer), Some(lines)) = (customer, lines_of(request)) else { return Ok(None) };
-    let mut read = resources::read::<InventoryState>(link, keys, std::slice::from_ref(id)).await?;
-    let Some(Held::State(state)) = read.pop() else { return Ok(None) };
+    let Some((state, limits)) = read_items(tollgate, link, id, &lines).await? else { return Ok(None) };
     let items: Vec<ItemId> = lines.iter().map(|(item, _)| item.clone()).collect();
     let held = inventory::bought_by(link, keys, id, &customer).await?;
     let of_items = inventory::bought_of_items(link, keys, id, &customer, &items).await?;
-    let limits = inventory::items(link, keys, (id, &state), &items).await?;
     let mut passed = Vec::new();
     let mut compare = |what: &str, held: u64, asked: u64, most: Option<Quantity>| {
         let most = most.map(Quantity::get).filter(|most| held.saturating_add(asked) > *most);

@@ -35,8 +35,7 @@ pub(crate) async fn each(
     loop {
         let page = journal::page(link, tollgate.keys(partition), after.as_deref(), PAGE).await?;
         if page.is_empty() && seq < head {
-            let what = format!("the head says {head}, and after {seq} there is nothing");
-            bail!(JournalDamage { entry: format!("{head}-0"), what });
+            bail!(JournalDamage::ends_early(head, seq));
         }
         if page.is_empty() {
             return Ok(());

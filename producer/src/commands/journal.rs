@@ -116,8 +116,7 @@ async fn export(
             journal::read(link, keys, next, PAGE).await.map_err(|error| Stop::Other(error.into()))?;
         let entries = entries.map_err(Stop::Damage)?;
         if entries.is_empty() {
-            let what = format!("the head says {}, and after {} there is nothing", seqs.end(), next - 1);
-            return Err(Stop::Damage(JournalDamage { entry: format!("{}-0", seqs.end()), what }));
+            return Err(Stop::Damage(JournalDamage::ends_early(*seqs.end(), next - 1)));
         }
         for entry in entries {
             if previous.is_some_and(|last: u64| entry.seq_first() != last + 1) {

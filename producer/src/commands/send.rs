@@ -29,7 +29,6 @@ use tollgate::tickets::Ticket;
 use super::lookup::{self, Coupons};
 use crate::arguments;
 use crate::context::Context;
-
 use crate::exit::Exit;
 use crate::expired::warn_if_young;
 use crate::interrupt::Interrupt;

@@ -17,7 +17,7 @@ use crate::protocol::ids::JobId;
 use crate::protocol::input::InputError;
 use crate::protocol::instant::Instant;
 use crate::protocol::job::Job;
-use crate::protocol::json_object::Name;
+use crate::protocol::json_object::{Name, one_of};
 use crate::protocol::json_text::json_text;
 use crate::protocol::kinds::{Entrance, Fields, Json, Kind, Request, Value};
 use crate::protocol::lines::Lines;
@@ -267,7 +267,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
                     is_id_given_twice |= *known == "id";
                     (Code::RepeatedField, "given once".to_owned())
                 }
-                None => (Code::UnknownField, allowed_instead(&name.0)),
+                None => (Code::UnknownField, one_of(&FIELDS, &name.0)),
             };
             fields.problem.get_or_insert_with(|| InputError::new(code.0, &name.0, value.get(), &code.1));
         }
@@ -275,14 +275,6 @@ impl<'de> Visitor<'de> for ObjectVisitor {
             fields.known.retain(|(name, _)| *name != "id");
         }
         Ok(fields)
-    }
-}
-
-/// What a field that is unknown may have been meant to be.
-fn allowed_instead(name: &str) -> String {
-    match crate::protocol::spelling::closest(name, FIELDS.iter().copied()) {
-        Some(meant) => format!("one of {}; did you mean `{meant}`?", FIELDS.join(", ")),
-        None => format!("one of {}", FIELDS.join(", ")),
     }
 }
 

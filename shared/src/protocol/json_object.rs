@@ -31,16 +31,20 @@ pub(crate) fn read_object<'a, const N: usize>(
     let mut values: [Option<&str>; N] = [None; N];
     for (name, value) in members.0 {
         let Some(at) = known.iter().position(|known| *known == name) else {
-            let meant =
-                closest(&name, known).map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
-            let allowed = format!("one of {}{meant}", known.join(", "));
-            return Err(InputError::new(Code::UnknownField, &name, value.get(), &allowed));
+            return Err(InputError::new(Code::UnknownField, &name, value.get(), &one_of(&known, &name)));
         };
         if values[at].replace(value.get()).is_some() {
             return Err(InputError::new(Code::RepeatedField, &name, value.get(), "given once"));
         }
     }
     Ok(values.map(|value| value.filter(|literal| *literal != "null")))
+}
+
+/// What is allowed where the field `name` is unknown, and which of them it may have been meant to be.
+pub(crate) fn one_of(known: &[&str], name: &str) -> String {
+    let meant = closest(name, known.iter().copied());
+    let meant = meant.map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
+    format!("one of {}{meant}", known.join(", "))
 }
 
 /// Names and values, as they stand there.

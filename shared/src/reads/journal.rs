@@ -64,6 +64,14 @@ pub struct JournalDamage {
     pub what: String,
 }
 
+impl JournalDamage {
+    /// The journal ends behind line `last`, and the head says `head`.
+    pub fn ends_early(head: u64, last: u64) -> Self {
+        let what = format!("the head says {head}, and after {last} there is nothing");
+        Self { entry: format!("{head}-0"), what }
+    }
+}
+
 impl Entry {
     /// The hash that this entry must have after an entry with `previous` (empty at the beginning).
     pub fn expected_hash(&self, previous: &str) -> String {
